@@ -1,0 +1,3 @@
+from fusionclf.cli import main
+
+main()

@@ -1,0 +1,40 @@
+"""The error tree. The command line prints these as one line and exits with code 2."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class FusionclfError(Exception):
+    """A mistake that a person can mend. The message names the thing, the value and the remedy."""
+
+
+class CatalogError(FusionclfError):
+    """The catalog's files cannot be used as they are."""
+
+
+class SettingsError(FusionclfError):
+    """A setting is unknown, or its value is not allowed."""
+
+
+class PictureError(FusionclfError):
+    """A picture is missing, unreadable or too large."""
+
+
+class WeightsError(FusionclfError):
+    """Pretrained weights cannot be had, or do not fit the network."""
+
+
+class RunError(FusionclfError):
+    """A run folder is in the way, incomplete, or of another catalog or split."""
+
+
+class TrainingError(FusionclfError):
+    """Training cannot go on."""
+
+
+def did_you_mean(value: str, allowed: Iterable[str]) -> str:
+    """The end of an error message: the near match of `value`, then all that is allowed."""
+    names = list(allowed)
+    near = get_close_matches(value, names, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}allowed: {', '.join(names)}"

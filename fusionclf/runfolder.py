@@ -1,0 +1,123 @@
+"""Files that a run leaves: written beside their place, then renamed, so that none is ever half there.
+
+Layout: config.yaml, split.json, metrics.json, environment.json, log.jsonl, predictions/PART.parquet,
+checkpoints/ and model/. `metrics.json` is written last: a folder that has it is a finished run.
+"""
+
+import json
+import os
+import platform
+import resource
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from fusionclf.errors import RunError
+
+FINISHED = "metrics.json"
+MARKS = ("config.yaml", FINISHED, "checkpoints", "predictions")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; renamed onto `path` when the block ends well, removed when not."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written ({error.strerror}); choose another output folder") from error
+    os.close(handle)
+    aside = Path(name)
+    try:
+        yield aside
+        # mkstemp makes the file private; give it what the umask would have given.
+        umask = os.umask(0)
+        os.umask(umask)
+        aside.chmod(0o666 & ~umask)
+        os.replace(aside, path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise RunError(f"{path}: cannot be written ({error.strerror}); free space or choose another folder") from error
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    with replacing(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Raises RunError where the file is missing or is not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path}: no such file; is {path.parent} a finished run?") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read as JSON ({error}); run it again with --overwrite") from error
+
+
+def open_run(folder: Path, *, overwrite: bool = False, resume: bool = False) -> Path:
+    """Make `folder` ready for a run, without touching a run that is in it unless told so.
+
+    Raises:
+        RunError: the folder holds a run and neither `overwrite` nor `resume` is given, or is no folder.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder}: is a file; give a folder for the run")
+    present = [name for name in MARKS if (folder / name).exists()]
+    if present and not (overwrite or resume):
+        raise RunError(f"{folder}: holds a run already; --resume goes on with it, --overwrite replaces it")
+    if folder.exists() and not present and any(folder.iterdir()):
+        raise RunError(f"{folder}: holds other files; give a new or empty folder for the run")
+    if present and overwrite:
+        clear_run(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
+    return folder
+
+
+def clear_run(folder: Path) -> None:
+    """Remove what a run leaves, and nothing else."""
+    for name in ("config.yaml", "split.json", "environment.json", "log.jsonl", "README.md", FINISHED):
+        (folder / name).unlink(missing_ok=True)
+    for name in ("predictions", "checkpoints", "model"):
+        for path in sorted((folder / name).rglob("*"), reverse=True):
+            path.unlink() if not path.is_dir() else path.rmdir()
+        if (folder / name).is_dir():
+            (folder / name).rmdir()
+
+
+def is_finished(folder: Path) -> bool:
+    return (folder / FINISHED).is_file()
+
+
+def environment(**figures: Any) -> dict[str, Any]:
+    """What environment.json holds: versions, machine, command line, peak memory, and the given figures."""
+    versions = {"python": platform.python_version()}
+    for name in ("fusionclf", "torch", "torchvision", "transformers", "accelerate", "scikit-learn", "pandas", "timm"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "versions": versions,
+        "platform": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        **figures,
+    }
