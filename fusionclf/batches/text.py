@@ -1,0 +1,108 @@
+"""Titles → what a text encoder takes, prepared once for all products."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.feature_extraction.text import HashingVectorizer
+from torch import Tensor
+
+TextBatch = dict[str, Tensor]
+
+
+class TitleTable(Protocol):
+    """Prepared titles of all products; rows are picked batch by batch."""
+
+    def batch(self, rows: np.ndarray) -> TextBatch: ...
+
+
+class TextPreparer(Protocol):
+    """Turns titles into a table; belongs to a text encoder."""
+
+    def __call__(self, titles: list[str]) -> TitleTable: ...
+
+
+@dataclass(frozen=True)
+class HashedTitles:
+    """Hashed n-gram counts, one sparse row a title."""
+
+    counts: sparse.csr_matrix
+
+    def batch(self, rows: np.ndarray) -> TextBatch:
+        """ids (nnz,), counts (nnz,) and offsets (B,) as torch's EmbeddingBag takes them."""
+        picked = self.counts[rows]
+        return {
+            "ids": torch.from_numpy(picked.indices.astype(np.int64)),
+            "counts": torch.from_numpy(picked.data.astype(np.float32)),
+            "offsets": torch.from_numpy(picked.indptr[:-1].astype(np.int64)),
+        }
+
+
+class HashedNGrams:
+    """Character n-grams within words, and whole words and word pairs, hashed to `buckets` numbers.
+
+    Source: Weinberger et al., Feature Hashing for Large Scale Multitask Learning (2009); Joulin et al., Bag of
+    Tricks for Efficient Text Classification (2017).
+    """
+
+    def __init__(self, buckets: int = 2**18, smallest: int = 2, largest: int = 5, words: int = 2) -> None:
+        shared: dict[str, Any] = {"n_features": buckets, "alternate_sign": False, "norm": None, "dtype": np.float32}
+        self.characters = HashingVectorizer(analyzer="char_wb", ngram_range=(smallest, largest), **shared)
+        self.words = HashingVectorizer(analyzer=_WordGrams(words), **shared) if words else None
+
+    def __call__(self, titles: list[str]) -> HashedTitles:
+        counts = self.characters.transform(titles)
+        if self.words is not None:
+            counts = counts + self.words.transform(titles)
+        return HashedTitles(sparse.csr_matrix(counts))
+
+
+class _WordGrams:
+    """1- to n-grams of words, marked so that no character n-gram shares their names."""
+
+    def __init__(self, largest: int) -> None:
+        self.largest = largest
+
+    def __call__(self, title: str) -> list[str]:
+        words = re.findall(r"\w+", title.lower())
+        return [
+            "\x00" + " ".join(words[i : i + n]) for n in range(1, self.largest + 1) for i in range(len(words) - n + 1)
+        ]
+
+
+@dataclass(frozen=True)
+class TokenisedTitles:
+    """Token ids of a transformers tokenizer, padded batch by batch."""
+
+    tokens: list[list[int]]
+    padding: int
+
+    def batch(self, rows: np.ndarray) -> TextBatch:
+        """input_ids and attention_mask, both (B, longest)."""
+        picked = [self.tokens[row] for row in rows]
+        longest = max((len(tokens) for tokens in picked), default=1)
+        ids = torch.full((len(picked), longest), self.padding, dtype=torch.long)
+        mask = torch.zeros(len(picked), longest, dtype=torch.long)
+        for place, tokens in enumerate(picked):
+            ids[place, : len(tokens)] = torch.tensor(tokens)
+            mask[place, : len(tokens)] = 1
+        return {"input_ids": ids, "attention_mask": mask}
+
+
+class Tokeniser:
+    """A transformers tokenizer; titles longer than `longest` tokens are cut."""
+
+    def __init__(self, tokenizer: Any, longest: int = 64) -> None:
+        self.tokenizer = tokenizer
+        self.longest = longest
+
+    def __call__(self, titles: list[str]) -> TokenisedTitles:
+        encoded = self.tokenizer(titles, truncation=True, max_length=self.longest)["input_ids"]
+        return TokenisedTitles(encoded, self.tokenizer.pad_token_id or 0)
+
+    def save(self, folder: Path) -> None:
+        self.tokenizer.save_pretrained(folder)

@@ -1,0 +1,144 @@
+"""Pictures → normalised tensors, whole batches at a time.
+
+Training: a random crop of the area, resized, and a flip, with torchvision's RandomResizedCrop's sampling.
+Evaluation: Resize to 1.15 × size, then CenterCrop (`crop`), or the whole picture resized (`stretch`).
+All randomness is drawn from (seed, epoch, product), so neither batch order, nor the number of processes, nor a
+resumed run changes what a product looks like in an epoch.
+"""
+
+from collections import defaultdict
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fusionclf.batches.cache import PictureCache
+from fusionclf.config import PicturesConfig
+
+# ImageNet's channel statistics (torchvision's reference training)
+MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+RESIZE_FACTOR = 1.15
+CROP_TRIES = 10
+
+
+def cover_size(settings: PicturesConfig) -> tuple[int, int]:
+    """Height and width that a cached picture must cover for these settings."""
+    return int(settings.height * RESIZE_FACTOR), int(settings.width * RESIZE_FACTOR)
+
+
+def uniforms(seed: int, epoch: int, rows: np.ndarray, draws: int) -> np.ndarray:
+    """(B, draws) numbers in [0, 1) that depend on (seed, epoch, row, draw) alone.
+
+    Source: the finaliser of SplitMix64 (Steele, Lea and Flood, 2014), used as a counter-based generator.
+    """
+    with np.errstate(over="ignore"):
+        stream = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(epoch)
+        state = _mix(stream + _mix(rows.astype(np.uint64)[:, None] * np.uint64(1024) + np.arange(draws, dtype=np.uint64)))
+    return (state >> np.uint64(11)).astype(np.float64) / 2.0**53
+
+
+def _mix(state: np.ndarray) -> np.ndarray:
+    state = state + np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
+
+
+def random_boxes(draws: np.ndarray, sizes: np.ndarray, smallest: float, aspect: float = 1.0) -> np.ndarray:
+    """Crop boxes as RandomResizedCrop draws them.
+
+    Args:
+        draws: (B, 4 · tries) uniform numbers.
+        sizes: (B, 2) height and width of each picture.
+        smallest: least share of the area.
+        aspect: width over height that counts as undistorted (1 for torchvision's square crops).
+
+    Returns:
+        (B, 4) top, left, height, width in pixels. The first try that fits wins; where none does, the
+        whole picture, cut to the aspect range, is taken.
+    """
+    height, width = (sizes[:, i, None].astype(float) for i in (0, 1))
+    scale, ratio, top, left = np.split(draws, 4, axis=1)  # each (B, tries)
+    area = height * width * (smallest + (1 - smallest) * scale)
+    low, high = np.log(aspect * 3 / 4), np.log(aspect * 4 / 3)
+    ratio = np.exp(low + (high - low) * ratio)
+    w, h = np.round(np.sqrt(area * ratio)), np.round(np.sqrt(area / ratio))
+    fits = (w > 0) & (w <= width) & (h > 0) & (h <= height)
+    first = fits.argmax(axis=1)
+    pick = (np.arange(len(sizes)), first)
+    h, w = h[pick], w[pick]
+    boxes = np.stack([(top[pick] * (sizes[:, 0] - h + 1)) // 1, (left[pick] * (sizes[:, 1] - w + 1)) // 1, h, w], 1)
+    return np.where(fits.any(axis=1)[:, None], boxes, _central_box(sizes, aspect))
+
+
+def _central_box(sizes: np.ndarray, aspect: float) -> np.ndarray:
+    height, width = sizes[:, 0].astype(float), sizes[:, 1].astype(float)
+    h = np.minimum(height, np.round(width / (aspect * 3 / 4)))
+    w = np.minimum(width, np.round(height * (aspect * 4 / 3)))
+    return np.stack([(height - h) // 2, (width - w) // 2, h, w], 1)
+
+
+class PictureTransform:
+    """Rows of a picture cache → (B, 3, H, W) normalised float32, channels last."""
+
+    def __init__(self, cache: PictureCache, settings: PicturesConfig, seed: int = 0) -> None:
+        self.cache = cache
+        self.settings = settings
+        self.seed = seed
+        self.size = (settings.height, settings.width)
+        self.aspect = settings.width / settings.height if settings.fit == "stretch" else 1.0
+
+    def training(self, rows: np.ndarray, epoch: int) -> Tensor:
+        """Randomly cropped and flipped pictures."""
+        draws = uniforms(self.seed, epoch, rows, 4 * CROP_TRIES + 1)
+        flips = torch.from_numpy((draws[:, -1] < 0.5) & self.settings.flip)
+        sizes = self.cache.sizes[rows]
+        boxes = random_boxes(draws[:, :-1], np.maximum(sizes, 1), self.settings.crop_scale, self.aspect)
+        return self._by_size(rows, lambda pictures, at: self._cropped(pictures, boxes[at], flips[at]))
+
+    def evaluation(self, rows: np.ndarray) -> Tensor:
+        """Centre crops or whole pictures."""
+        return self._by_size(rows, lambda pictures, _: self._whole(pictures))
+
+    def _by_size(self, rows: np.ndarray, transform) -> Tensor:
+        """Apply `transform` to each group of equally large pictures; unreadable ones become mean grey (0)."""
+        out = torch.zeros(len(rows), 3, *self.size).contiguous(memory_format=torch.channels_last)
+        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for place, (height, width) in enumerate(self.cache.sizes[rows].tolist()):
+            if height and width:
+                groups[height, width].append(place)
+        for places in groups.values():
+            raw = np.stack([self.cache.picture(rows[place]) for place in places])
+            pictures = torch.from_numpy(raw).permute(0, 3, 1, 2).float() / 255  # (b, 3, h, w), channels last
+            at = np.asarray(places)
+            out[at] = (transform(pictures, at) - MEAN) / STD
+        return out
+
+    def _cropped(self, pictures: Tensor, boxes: np.ndarray, flips: Tensor) -> Tensor:
+        height, width = pictures.shape[2:]
+        top, left, h, w = torch.from_numpy(boxes).float().unbind(1)
+        mirror = torch.where(flips, -1.0, 1.0)
+        theta = torch.zeros(len(pictures), 2, 3)
+        theta[:, 0, 0] = w / width * mirror
+        theta[:, 1, 1] = h / height
+        theta[:, 0, 2] = (2 * left + w) / width - 1
+        theta[:, 1, 2] = (2 * top + h) / height - 1
+        grid = F.affine_grid(theta, [len(pictures), 3, *self.size], align_corners=False)
+        return F.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+    def _whole(self, pictures: Tensor) -> Tensor:
+        if self.settings.fit == "stretch":
+            return _resize(pictures, self.size)
+        height, width = pictures.shape[2:]
+        scale = max(int(n * RESIZE_FACTOR) / old for n, old in zip(self.size, (height, width), strict=True))
+        resized = _resize(pictures, (int(height * scale + 1e-6), int(width * scale + 1e-6)))
+        top, left = (round((n - size) / 2) for n, size in zip(resized.shape[2:], self.size, strict=True))
+        return resized[:, :, top : top + self.size[0], left : left + self.size[1]]
+
+
+def _resize(pictures: Tensor, size: tuple[int, int]) -> Tensor:
+    if tuple(pictures.shape[2:]) == size:
+        return pictures
+    return F.interpolate(pictures, size, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)

@@ -1,0 +1,236 @@
+"""The command line. Every command is thin: what it does stands in `workflows`, imported when it runs."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fusionclf.errors import FusionclfError
+
+if TYPE_CHECKING:
+    from fusionclf.console import Console
+
+app = typer.Typer(
+    name="fusionclf",
+    help="Classify catalog products from their picture and their title, and compare models fairly.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(no_args_is_help=True, help="Check, generate or download a catalog.")
+app.add_typer(data_app, name="data")
+
+DataOption = Annotated[Path, typer.Option("--data", help="Folder of the catalog.", show_default=False)]
+RunOption = Annotated[Path, typer.Option("--out", help="Run folder to make.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as train.epochs=3.", show_default=False),
+]
+ConfigOption = Annotated[
+    str | None, typer.Option("--config", help="Settings file: a path, or a name from configs/ (image-cpu).")
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the run that the folder holds.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run that the folder holds.")]
+CpuOption = Annotated[bool, typer.Option("--cpu", help="Stay on the CPU even where there is a GPU.")]
+
+
+def main() -> None:
+    """Run the command line; a FusionclfError becomes one line and exit code 2."""
+    try:
+        app()
+    except FusionclfError as error:
+        fail(error)
+
+
+def fail(error: Exception) -> None:
+    """Print one line and exit with code 2."""
+    line = " ".join(str(error).split())
+    print(f"error: {line}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        print(f"fusionclf {version('fusionclf')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Classify catalog products from their picture and their title, and compare models fairly.
+
+    Begin with: fusionclf demo --out demo
+    """
+
+
+@app.command(name="train")
+def train_command(
+    variant: Annotated[str, typer.Argument(help="image, multitask, text or fusion.", show_default=False)],
+    data: DataOption,
+    out: RunOption,
+    overrides: Overrides = None,
+    config: ConfigOption = None,
+    overwrite: OverwriteOption = False,
+    resume: ResumeOption = False,
+    cpu: CpuOption = False,
+) -> None:
+    """Train a variant and score it on the test rows.
+
+    Example: fusionclf train fusion --data data/fashion-small --out runs/fusion --config fusion-cpu
+    """
+    from fusionclf.workflows.settings import find_config
+    from fusionclf.workflows.train import train
+
+    console = _console()
+    metrics = train(
+        variant, data, out, config=find_config(config), overrides=tuple(overrides or ()),
+        overwrite=overwrite, resume=resume, cpu=cpu, console=console,
+    )  # fmt: skip
+    _show_scores(console, out, metrics)
+
+
+@app.command(name="baseline")
+def baseline_command(
+    name: Annotated[str, typer.Argument(help="nb, linear or majority.", show_default=False)],
+    data: DataOption,
+    out: RunOption,
+    overrides: Overrides = None,
+    config: ConfigOption = None,
+    overwrite: OverwriteOption = False,
+    resume: ResumeOption = False,
+) -> None:
+    """Fit a baseline on the titles and score it on the test rows.
+
+    Example: fusionclf baseline nb --data data/fashion-small --out runs/nb protocol=reference
+    """
+    from fusionclf.workflows.baseline import run_baseline
+    from fusionclf.workflows.settings import find_config
+
+    console = _console()
+    metrics = run_baseline(
+        name, data, out, config=find_config(config), overrides=tuple(overrides or ()),
+        overwrite=overwrite, resume=resume, console=console,
+    )  # fmt: skip
+    _show_scores(console, out, metrics)
+
+
+@app.command(name="compare")
+def compare_command(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the report.", show_default=False)],
+) -> None:
+    """Compare finished runs of one split: report.html, report.md and report.json.
+
+    Example: fusionclf compare runs/* --out report
+    """
+    from fusionclf.report import compare
+
+    compare(runs, out)
+    _console().say(f"wrote {out / 'report.html'}, report.md and report.json")
+
+
+@app.command(name="study")
+def study_command(
+    data: DataOption,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the runs and the report.", show_default=False)],
+    configs: Annotated[
+        str, typer.Option("--configs", help="Folder of settings files, or a set that comes along: cpu, sample.")
+    ] = "cpu",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds a trained variant is run with.")] = 1,
+    cpu: CpuOption = False,
+) -> None:
+    """Run every variant on one split, then compare them. Finished runs are kept, failed ones named at the end.
+
+    Example: fusionclf study --data data/fashion-small --out study
+    """
+    from fusionclf.workflows.study import study
+
+    raise typer.Exit(study(data, out, configs=configs, seeds=seeds, cpu=cpu, console=_console()))
+
+
+@app.command(name="demo")
+def demo_command(
+    out: Annotated[Path, typer.Option("--out", help="Folder to make.", show_default=False)],
+    products: Annotated[int, typer.Option("--products", min=200, help="Size of the sample catalog.")] = 600,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+) -> None:
+    """Generate the sample catalog, run every variant on it and write the report.
+
+    Example: fusionclf demo --out demo
+    """
+    from fusionclf.workflows.study import demo
+
+    raise typer.Exit(demo(out, products=products, seed=seed, console=_console()))
+
+
+@data_app.command(name="check")
+def check_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the catalog.", show_default=False)],
+    overrides: Overrides = None,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Report what is in a catalog, what was repaired or dropped, and whether it can be used.
+
+    Settings are those below catalog, split and pictures. Exit code 0: usable, 2: not.
+
+    Example: fusionclf data check data/fashion-small
+    """
+    from fusionclf.workflows.data import check_catalog
+
+    raise typer.Exit(0 if check_catalog(folder, config, tuple(overrides or ()), as_json, _console()) else 2)
+
+
+@data_app.command(name="sample")
+def sample_command(
+    dest: Annotated[Path, typer.Argument(help="Folder to make.", show_default=False)],
+    products: Annotated[int, typer.Option("--products", min=200)] = 600,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+) -> None:
+    """Generate a small catalog in the Kaggle layout, with drawn pictures and every fault of the real one.
+
+    Example: fusionclf data sample data/sample
+    """
+    from fusionclf.catalog import generate_sample
+
+    generate_sample(dest, products=products, seed=seed)
+    _console().say(f"wrote {dest}; next: fusionclf data check {dest}")
+
+
+@data_app.command(name="download")
+def download_command(
+    dest: Annotated[Path, typer.Argument(help="Folder to make.", show_default=False)],
+    version: Annotated[str, typer.Option("--version", help="small (60×80 pictures) or full (1080×1440).")] = "small",
+) -> None:
+    """Download the Kaggle Fashion Product Images through kagglehub (extra `download`).
+
+    Example: fusionclf data download data/fashion-small
+    """
+    from fusionclf.catalog import download_catalog
+
+    download_catalog(dest, version=version)
+    _console().say(f"wrote {dest}; next: fusionclf data check {dest}")
+
+
+def _console() -> "Console":
+    from fusionclf.console import Console
+
+    return Console()
+
+
+def _show_scores(console: "Console", out: Path, metrics: dict[str, Any]) -> None:
+    if not metrics:  # a helper process of a distributed run
+        return
+    for part, scores in metrics["parts"].items():
+        top5 = f", top-5 {scores['top5']:.2f} %" if scores["top5"] is not None else ""
+        console.say(f"{part}: top-1 {scores['top1']:.2f} %{top5} of {scores['n']} test products")
+    if metrics["joint"].get("top1") is not None:
+        console.say(f"joint: top-1 {metrics['joint']['top1']:.2f} %")
+    console.say(f"wrote {out}; next: fusionclf compare {out} OTHER_RUN --out report")

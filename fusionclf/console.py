@@ -1,0 +1,93 @@
+"""What long work shows: a rich bar on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import rich.console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+PLAIN_EVERY_S = 30.0
+
+
+class Console:
+    """Messages go to standard error, so that standard output holds results alone."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.rich = rich.console.Console(stderr=True, highlight=False)
+        self.quiet = quiet
+
+    def say(self, text: str) -> None:
+        """One line of plain text."""
+        if not self.quiet:
+            self.rich.print(escape(text), soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """One line that begins with `warning`."""
+        self.rich.print(f"[yellow]warning[/]: {escape(text)}", soft_wrap=True)
+
+    @contextmanager
+    def bar(self, title: str, total: int | None = None) -> Iterator[Callable[[int, int], None]]:
+        """A function to tell of (done, to do); on a terminal a bar, elsewhere a line every half minute."""
+        if self.quiet or not self.rich.is_terminal:
+            yield self._plain_steps(title)
+            return
+        with self._progress() as progress:
+            task = progress.add_task(escape(title), total=total)
+
+            def step(done: int, to_do: int) -> None:
+                progress.update(task, completed=done, total=to_do)
+
+            yield step
+
+    def _plain_steps(self, title: str) -> Callable[[int, int], None]:
+        last = time.monotonic()
+
+        def step(done: int, to_do: int) -> None:
+            nonlocal last
+            if time.monotonic() - last > PLAIN_EVERY_S:
+                last = time.monotonic()
+                self.say(f"{title}: {done} of {to_do}")
+
+        return step
+
+    def _progress(self) -> RichProgress:
+        return RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self.rich,
+            transient=True,
+        )
+
+    def stage(self, name: str, train_rows: int, validation_rows: int, epochs: int) -> None:
+        """Say what a stage will do."""
+        self.say(f"{name}: {train_rows} train rows, {validation_rows} validation rows, {epochs} epochs")
+
+    @contextmanager
+    def training(self, name: str, epochs: int) -> Iterator[Any]:
+        """The functions that a training stage calls: `step`, `epoch` and `warn`."""
+        with self.bar(name) as bar:
+            yield _TrainingLines(self, bar, name, epochs)
+
+
+class _TrainingLines:
+    def __init__(self, console: Console, bar: Callable[[int, int], None], name: str, epochs: int) -> None:
+        self.console, self.bar, self.name, self.epochs = console, bar, name, epochs
+        self.warn = console.warn
+
+    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        self.bar((epoch - 1) * steps + step, self.epochs * steps)
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        left = row["seconds"] * (self.epochs - row["epoch"]) / 60
+        self.console.say(
+            f"{self.name} epoch {row['epoch']}/{self.epochs}: loss {row['train_loss']:.4f}, "
+            f"validation loss {row['val_loss']:.4f}, top-1 {row['val_top1']:.2f} %, "
+            f"{row['pictures_per_second']:.0f} products/s, about {left:.1f} min left"
+        )

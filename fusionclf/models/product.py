@@ -1,0 +1,79 @@
+"""The one shape that all variants have: encoders, a fuser, and a head for each task."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from fusionclf.batches import Batch
+from fusionclf.models.encoders import ImageEncoder, TextEncoder
+
+
+class ProductClassifier(nn.Module):
+    """Logits of each task from a product's picture, title, or both.
+
+    Args:
+        image: picture encoder, or None.
+        text: title encoder, or None.
+        fuser: joins the encoders' features, (B, Di) and (B, Dt) → (B, D); None with one encoder.
+        heads: task → head, (B, D) → (B, K). The task `label` is the one that is scored.
+        task_weights: factor of each task's loss.
+        dropout: on the features before the heads.
+    """
+
+    def __init__(
+        self,
+        image: ImageEncoder | None,
+        text: TextEncoder | None,
+        fuser: nn.Module | None,
+        heads: Mapping[str, nn.Module],
+        task_weights: Mapping[str, float],
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if (image is not None and text is not None) != (fuser is not None):
+            raise ValueError("two encoders need a fuser, one encoder takes none")
+        self.image = image
+        self.text = text
+        self.fuser = fuser
+        self.dropout = nn.Dropout(dropout)
+        self.heads = nn.ModuleDict(dict(heads))
+        self.task_weights = dict(task_weights)
+
+    def features(self, batch: Batch) -> Tensor:
+        """(B, D) fused features."""
+        parts: list[Tensor] = []
+        if self.image is not None:
+            assert batch.pictures is not None, "this model reads pictures"
+            parts.append(self.image(batch.pictures))  # (B, Di)
+        if self.text is not None:
+            assert batch.titles is not None, "this model reads titles"
+            parts.append(self.text(batch.titles))  # (B, Dt)
+        return self.fuser(*parts) if self.fuser is not None else parts[0]
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Task → (B, K) logits."""
+        features = self.dropout(self.features(batch))
+        return {task: head(features) for task, head in self.heads.items()}
+
+    def backbone_state(self) -> dict[str, Tensor]:
+        """Weights that do not depend on the classes: all but the heads."""
+        return {name: value for name, value in self.state_dict().items() if not name.startswith("heads.")}
+
+    def load_backbone(self, state: Mapping[str, Tensor]) -> None:
+        """Take over another stage's weights, but for the heads."""
+        missing, unexpected = self.load_state_dict(dict(state), strict=False)
+        wrong = [name for name in missing if not name.startswith("heads.")] + unexpected
+        if wrong:
+            raise ValueError(f"backbone of another model: {wrong[:3]}")
+
+
+def linear_heads(dim: int, classes: Mapping[str, int]) -> dict[str, nn.Module]:
+    """One linear layer a task: (B, dim) → (B, K)."""
+    return {task: nn.Linear(dim, count) for task, count in classes.items()}
+
+
+@torch.no_grad()
+def count_parameters(module: nn.Module) -> int:
+    """All parameters, frozen ones included."""
+    return sum(p.numel() for p in module.parameters())

@@ -1,0 +1,54 @@
+"""`fusionclf baseline`: catalog → text model without torch → evaluation → run folder."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from baselines import find_baseline
+from fusionclf.catalog import make_split, read_catalog
+from fusionclf.config import load_settings
+from fusionclf.console import Console
+from fusionclf.evaluation import finish_run
+from fusionclf.runfolder import environment, is_finished, open_run, read_json
+from fusionclf.workflows.settings import begin_run
+
+
+def run_baseline(
+    name: str,
+    data: Path,
+    out: Path,
+    *,
+    config: Path | None = None,
+    overrides: tuple[str, ...] = (),
+    overwrite: bool = False,
+    resume: bool = False,
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Fit a baseline on a catalog's train and validation rows and score it on its test rows.
+
+    Args:
+        name: a registered baseline.
+        data: the catalog's folder.
+        out: the run folder to make.
+        config: settings file; None for the defaults.
+        overrides: key.path=value texts.
+        overwrite, resume: what to do where `out` holds a run.
+        console: where progress goes.
+
+    Returns:
+        metrics.json's content.
+    """
+    console = console or Console()
+    started = time.perf_counter()
+    baseline = find_baseline(name)
+    settings = load_settings(baseline.settings, config, overrides, variant=name, data=str(data))
+    if resume and is_finished(out):
+        console.say(f"{out}: finished already, nothing to do")
+        return read_json(out / "metrics.json")
+    catalog = read_catalog(data, settings.catalog)
+    split = make_split(catalog, settings.split)
+    begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
+    console.say(f"{name}: fit on train and validation titles")
+    frames, figures = baseline.run(settings, catalog, split, out)
+    cost = environment(seconds=time.perf_counter() - started, **figures)
+    return finish_run(out, name, settings, catalog, split, frames, cost)

@@ -1,0 +1,52 @@
+"""Settings files by name, and the first files of a run folder."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+import fusionclf
+from fusionclf.catalog import Split
+from fusionclf.config import dump_yaml, read_yaml
+from fusionclf.errors import RunError, SettingsError, did_you_mean
+from fusionclf.runfolder import write_text
+
+
+def config_folder() -> Path:
+    """The folder of the settings files that come with fusionclf."""
+    inside = Path(fusionclf.__file__).parent / "configs"
+    return inside if inside.is_dir() else Path(fusionclf.__file__).parents[1] / "configs"
+
+
+def find_config(name: str | None) -> Path | None:
+    """A settings file by path, or by the name of one that comes with fusionclf (`image-cpu`)."""
+    if name is None:
+        return None
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = {file.stem: file for file in sorted(config_folder().glob("*.yaml"))}
+    if path.name == name and path.name.removesuffix(".yaml") in shipped:
+        return shipped[path.name.removesuffix(".yaml")]
+    raise SettingsError(f"no settings file {name!r}: give a path or a name; {did_you_mean(name, shipped)}")
+
+
+def begin_run(folder: Path, settings: BaseModel, split: Split) -> None:
+    """Write config.yaml and split.json; a folder that is gone on with must hold the same settings."""
+    file = folder / "config.yaml"
+    if file.is_file():
+        differing = _first_difference(read_yaml(file), settings.model_dump(mode="json"))
+        if differing:
+            raise RunError(f"{folder}: begun with other settings ({differing}); use the same ones, or --overwrite")
+    write_text(file, dump_yaml(settings))
+    split.save(folder / "split.json")
+
+
+def _first_difference(old: Any, new: Any, path: str = "") -> str:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in {**old, **new}:
+            found = _first_difference(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))
+            if found:
+                return found
+        return ""
+    return "" if old == new else f"{path}: {old!r} there, {new!r} now"
