@@ -3,11 +3,13 @@
 from fusionclf.catalog.pictures import near_hash, open_picture, picture_hash
 from fusionclf.catalog.records import Catalog, Reading, read_catalog
 from fusionclf.catalog.splits import Split, make_split
+from fusionclf.catalog.synthetic import generate_sample
 
 __all__ = [
     "Catalog",
     "Reading",
     "Split",
+    "generate_sample",
     "make_split",
     "near_hash",
     "open_picture",

@@ -25,7 +25,9 @@ def open_picture(path: Path) -> Image.Image:
             with Image.open(path) as picture:
                 width, height = picture.size
                 if width * height > MAX_PIXELS:
-                    raise PictureError(f"{path}: {width}×{height} pixels; at most {MAX_PIXELS // 10**6} megapixels")
+                    raise PictureError(
+                        f"{path}: {width}×{height} pixels; at most {MAX_PIXELS // 10**6} megapixels"
+                    )
                 return picture.convert("RGB")
     except FileNotFoundError as error:
         raise PictureError(f"{path}: no such picture") from error

@@ -107,7 +107,9 @@ def _fields(pattern: str) -> list[str]:
     try:
         return [name for _, name, _, _ in Formatter().parse(pattern) if name]
     except ValueError as error:
-        raise CatalogError(f"catalog.picture={pattern!r}: {error}; write a path such as images/{{id}}.jpg") from error
+        raise CatalogError(
+            f"catalog.picture={pattern!r}: {error}; write a path such as images/{{id}}.jpg"
+        ) from error
 
 
 class _Faults:
@@ -185,9 +187,13 @@ def _clean(file: Path, raw: pd.DataFrame, columns: CatalogConfig, reading: Readi
     if ids.duplicated().any():
         double = ids[ids.duplicated()].unique()
         shown = ", ".join(repr(value) for value in double[:SHOWN])
-        raise CatalogError(f"{file}: {len(double)} id(s) occur more than once ({shown}); keep one row of each")
+        raise CatalogError(
+            f"{file}: {len(double)} id(s) occur more than once ({shown}); keep one row of each"
+        )
     table = pd.DataFrame({"id": ids, "title": raw[columns.title], "label": raw[columns.label].str.strip()})
-    years = pd.to_numeric(raw[columns.year], errors="coerce") if columns.year else pd.Series(np.nan, raw.index)
+    years = (
+        pd.to_numeric(raw[columns.year], errors="coerce") if columns.year else pd.Series(np.nan, raw.index)
+    )
     if columns.year:
         bad = years.isna() & (raw[columns.year] != "")
         reading.bad_years.extend(ids[bad])
@@ -198,7 +204,9 @@ def _clean(file: Path, raw: pd.DataFrame, columns: CatalogConfig, reading: Readi
 
 
 def _is_bare_name(value: str) -> bool:
-    return bool(value) and value not in (".", "..") and not any(c in value for c in "/\\\0") and len(value) < 200
+    return (
+        bool(value) and value not in (".", "..") and not any(c in value for c in "/\\\0") and len(value) < 200
+    )
 
 
 def _drop(table: pd.DataFrame, faulty: pd.Series, reason: str, reading: Reading) -> pd.DataFrame:
@@ -216,8 +224,14 @@ def _with_pictures(
         if name:
             paths = paths + raw.loc[table.index, name]
     for path in paths:
-        if path.startswith(("/", "\\")) or "\0" in path or (".." in path and ".." in PurePosixPath(path).parts):
-            raise CatalogError(f"{root}: picture path {path!r} leads out of the catalog; mend the row or catalog.picture")
+        if (
+            path.startswith(("/", "\\"))
+            or "\0" in path
+            or (".." in path and ".." in PurePosixPath(path).parts)
+        ):
+            raise CatalogError(
+                f"{root}: picture path {path!r} leads out of the catalog; mend the row or catalog.picture"
+            )
     there = _existing(root, paths)
     table = table.assign(picture=paths)
     if columns.missing_picture == "drop":

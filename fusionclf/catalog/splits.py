@@ -41,13 +41,19 @@ class Split:
 
     def rows(self, catalog: Catalog, part: str | None, *subsets: str) -> np.ndarray:
         """Ascending positions in `catalog.table`; part None means all parts."""
-        wanted = [product for p in ([part] if part else self.ids) for s in subsets for product in self.ids[p][s]]
+        wanted = [
+            product for p in ([part] if part else self.ids) for s in subsets for product in self.ids[p][s]
+        ]
         place = dict(zip(catalog.table["id"], range(len(catalog)), strict=True))
         return np.sort(np.array([place[product] for product in wanted], np.int64))
 
     def class_names(self, part: str | None) -> tuple[str, ...]:
         """A part's candidates, sorted; part None means all classes."""
-        return self.classes[part] if part else tuple(sorted(name for names in self.classes.values() for name in names))
+        return (
+            self.classes[part]
+            if part
+            else tuple(sorted(name for names in self.classes.values() for name in names))
+        )
 
     def train_counts(self, catalog: Catalog, part: str | None) -> dict[str, int]:
         """Rows in train and validation of every class of the part."""
@@ -151,7 +157,13 @@ def _from_column(catalog: Catalog, column: str) -> np.ndarray:
         raise CatalogError(
             f"split.column={column!r}: not among the columns that were kept; add it to catalog.metadata"
         )
-    names = {"train": "train", "test": "test", "validation": "validation", "val": "validation", "valid": "validation"}
+    names = {
+        "train": "train",
+        "test": "test",
+        "validation": "validation",
+        "val": "validation",
+        "valid": "validation",
+    }
     values = catalog.table[column].str.lower().map(names)
     if values.isna().any():
         bad = catalog.table[column][values.isna()].iloc[0]
@@ -194,5 +206,7 @@ def _join(subset: np.ndarray, groups: np.ndarray, source: str, target: str) -> N
 
 def _hash(classes: dict[str, tuple[str, ...]], ids: dict[str, dict[str, tuple[str, ...]]]) -> str:
     lines = [f"{part}\x1fclass\x1f{name}" for part, names in classes.items() for name in names]
-    lines += [f"{p}\x1f{s}\x1f{product}" for p, subsets in ids.items() for s in SUBSETS for product in subsets[s]]
+    lines += [
+        f"{p}\x1f{s}\x1f{product}" for p, subsets in ids.items() for s in SUBSETS for product in subsets[s]
+    ]
     return hashlib.sha256("\x1e".join(sorted(lines)).encode("utf-8", "surrogatepass")).hexdigest()
