@@ -158,7 +158,7 @@ def _write(folder: Path, products: int, generator: np.random.Generator) -> None:
 
 def _kinds(products: int, generator: np.random.Generator) -> list[Kind]:
     """As many products as asked for, in shares of the kinds' weights, four of each kind at least."""
-    weights = np.array([kind.weight for kind in KINDS])
+    weights = np.array([kind.weight for kind in KINDS]) ** 0.6  # a long tail, but not an empty one
     counts = np.maximum(4, np.floor(products * weights / weights.sum()).astype(int))
     counts[0] += products - counts.sum()
     order = generator.permutation(products)

@@ -1,0 +1,26 @@
+"""Predictions file, metrics, significance and calibration; no torch."""
+
+from fusionclf.evaluation.calibration import expected_calibration_error, fit_temperature, reliability, softmax
+from fusionclf.evaluation.finish import finish_run
+from fusionclf.evaluation.metrics import among_top5, correct, run_metrics, score
+from fusionclf.evaluation.predictions import make_predictions, product_context, read_predictions, write_predictions
+from fusionclf.evaluation.significance import bootstrap_interval, holm, mcnemar_exact
+
+__all__ = [
+    "among_top5",
+    "bootstrap_interval",
+    "correct",
+    "expected_calibration_error",
+    "finish_run",
+    "fit_temperature",
+    "holm",
+    "make_predictions",
+    "mcnemar_exact",
+    "product_context",
+    "read_predictions",
+    "reliability",
+    "run_metrics",
+    "score",
+    "softmax",
+    "write_predictions",
+]

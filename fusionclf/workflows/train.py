@@ -1,5 +1,6 @@
 """`fusionclf train`: catalog → batches → model → training → evaluation → run folder."""
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from fusionclf.errors import CatalogError, did_you_mean
 from fusionclf.evaluation import finish_run, fit_temperature, make_predictions, product_context, softmax
 from fusionclf.models import ProductClassifier, Variant, count_parameters, find_variant
 from fusionclf.models.storage import save_model
-from fusionclf.runfolder import environment, is_finished, open_run, read_json
+from fusionclf.runfolder import environment, is_finished, open_run, read_json, write_text
 from fusionclf.training import StageState, device_name, make_accelerator, predict_logits, train_stage
 from fusionclf.workflows.settings import begin_run
 
@@ -135,6 +136,9 @@ class _Run:
                 self.out / "checkpoints" / stage.part, stage=stage.part, seed=self.settings.seed, progress=progress,
             )  # fmt: skip
         self.states.append((state, len(train_rows)))
+        if self.accelerator.is_main_process:
+            rows = [json.dumps(row) for done, _ in self.states for row in done.log]
+            write_text(self.out / "log.jsonl", "\n".join(rows) + "\n")
         self.parameters = max(self.parameters, count_parameters(model))
         self.backbone = {name: value.cpu() for name, value in model.backbone_state().items()}
         return self._predict(stage.part, part, model, source, classes, validation_rows)

@@ -1,0 +1,55 @@
+"""Baselines by name. A baseline is one file: a settings class and a function registered here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fusionclf.catalog import Catalog, Split
+from fusionclf.config import BaselineConfig
+from fusionclf.errors import SettingsError, did_you_mean
+
+Frames = dict[str, pd.DataFrame]
+Run = Callable[[Any, Catalog, Split, Path], tuple[Frames, dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One baseline.
+
+    Attributes:
+        name: what `fusionclf baseline NAME` takes.
+        settings: its settings class.
+        run: (settings, catalog, split, run folder) → predictions by part, and figures of cost.
+    """
+
+    name: str
+    settings: type[BaselineConfig]
+    run: Run
+
+
+_BASELINES: dict[str, Baseline] = {}
+
+
+def register(name: str, settings: type[BaselineConfig]) -> Callable[[Run], Run]:
+    """Add the decorated function to the registry."""
+
+    def add(run: Run) -> Run:
+        _BASELINES[name] = Baseline(name, settings, run)
+        return run
+
+    return add
+
+
+def baseline_names() -> list[str]:
+    """All registered names, sorted."""
+    return sorted(_BASELINES)
+
+
+def find_baseline(name: str) -> Baseline:
+    """Raises SettingsError, with the near match, where there is no such baseline."""
+    if name not in _BASELINES:
+        raise SettingsError(f"unknown baseline {name!r}: {did_you_mean(name, baseline_names())}")
+    return _BASELINES[name]

@@ -1,0 +1,57 @@
+"""Whether a probability means what it says, and the one number that makes it so."""
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+BINS = 15
+
+
+def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> list[tuple[int, float, float]]:
+    """Products, mean confidence and accuracy of each equally wide bin that holds any."""
+    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    members = [bin_of == n for n in range(bins)]
+    return [(int(m.sum()), float(confidence[m].mean()), float(right[m].mean())) for m in members if m.any()]
+
+
+def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> float:
+    """Mean gap between confidence and accuracy over the bins, in [0, 1].
+
+    Args:
+        confidence: (N,) probability of the first answer.
+        right: (N,) whether it was right.
+        bins: equally wide bins.
+
+    Source: Guo et al., On Calibration of Modern Neural Networks (2017), equation 3.
+    """
+    rows = reliability(confidence, right, bins)
+    return sum(n * abs(sure - share) for n, sure, share in rows) / max(len(confidence), 1)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """(N, K) probabilities, in float64."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    powers = np.exp(shifted)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
+    """The number that logits are divided by so that held-out rows become most likely.
+
+    Args:
+        logits: (N, K) of rows that were not trained on.
+        targets: (N,) class numbers; rows of -1 are left out.
+
+    Source: Guo et al. (2017), section 4.2.
+    """
+    logits, targets = logits[targets >= 0].astype(np.float64), targets[targets >= 0]
+    if not len(targets):
+        return 1.0
+
+    def loss(log_temperature: float) -> float:
+        scaled = logits / np.exp(log_temperature)
+        scaled = scaled - scaled.max(axis=1, keepdims=True)
+        picked = scaled[np.arange(len(targets)), targets]
+        return float((np.log(np.exp(scaled).sum(axis=1)) - picked).mean())
+
+    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
+    return float(np.exp(found.x))  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,0 +1,49 @@
+"""The last step of every run: predictions, cost and metrics into the run folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel
+
+from fusionclf.catalog import Catalog, Split
+from fusionclf.config import dump_yaml
+from fusionclf.evaluation.metrics import run_metrics
+from fusionclf.evaluation.predictions import write_predictions
+from fusionclf.runfolder import FINISHED, write_json, write_text
+
+
+def finish_run(
+    folder: Path,
+    variant: str,
+    settings: BaseModel,
+    catalog: Catalog,
+    split: Split,
+    frames: Mapping[str, pd.DataFrame],
+    environment: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write all that a run leaves; metrics.json last, since it marks the run as finished.
+
+    Args:
+        folder: the run folder.
+        variant: name of the model.
+        settings: the resolved settings.
+        catalog, split: what was scored.
+        frames: predictions by part, `joint` for the model over all classes.
+        environment: versions, device and cost.
+
+    Returns:
+        metrics.json's content.
+    """
+    write_text(folder / "config.yaml", dump_yaml(settings))
+    split.save(folder / "split.json")
+    for part, frame in frames.items():
+        write_predictions(folder / "predictions" / f"{part}.parquet", frame)
+    reading = catalog.reading
+    dropped = {reason: len(ids) for reason, ids in reading.dropped.items()}
+    read = {"rows_read": reading.rows_read, "repaired": len(reading.repaired), "dropped": dropped}
+    write_json(folder / "environment.json", {**environment, "catalog": {**read, "products": len(catalog)}})
+    metrics = run_metrics(variant, frames)
+    write_json(folder / FINISHED, metrics)
+    return metrics

@@ -1,0 +1,157 @@
+"""The predictions file: one row a test product, and all that the metrics need to know of it."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from fusionclf.catalog import Catalog, Split
+from fusionclf.errors import RunError
+from fusionclf.runfolder import replacing
+
+TOP = 5
+STATUSES = ("used", "missing", "unreadable", "cut", "ignored")
+SLACK = 1e-3  # what single precision may add to a sum of probabilities
+CONTEXT = ("id", "label", "label_train_count", "title_group", "title_names_label", "leaked_title")
+COLUMNS = (
+    *CONTEXT,
+    *(f"{kind}_{rank}" for rank in range(1, TOP + 1) for kind in ("label", "prob")),
+    "prob_label",
+    "picture_status",
+    "title_status",
+)
+
+
+def product_context(catalog: Catalog, split: Split, part: str | None) -> pd.DataFrame:
+    """What the metrics know of each test product, in the order of `split.rows(catalog, part, "test")`.
+
+    Args:
+        catalog: the products.
+        split: their division.
+        part: a part of the split; None for all parts.
+
+    Returns:
+        Columns id, label, label_train_count (rows of that class in train and validation), title_group (equal
+        titles, equal numbers), title_names_label (the class name stands in the title as whole words, singular or
+        plural), leaked_title (a train or validation product of any part has that title; an empty title never).
+    """
+    rows = split.rows(catalog, part, "test")
+    table = catalog.table.iloc[rows]
+    counts = split.train_counts(catalog, None)
+    known = set(catalog.table["title"].iloc[split.rows(catalog, None, "train", "validation")])
+    ids, titles, labels = (table[column].tolist() for column in ("id", "title", "label"))
+    named = _name_patterns(set(labels))
+    return pd.DataFrame(
+        {
+            "id": ids,
+            "label": labels,
+            "label_train_count": [counts[label] for label in labels],
+            # Products without a title have nothing in common: each is a group of its own.
+            "title_group": np.array([_number(t or f"\0{i}") for t, i in zip(titles, ids, strict=True)], np.int64),
+            "title_names_label": [
+                named[label].search(title) is not None for title, label in zip(titles, labels, strict=True)
+            ],
+            "leaked_title": [title != "" and title in known for title in titles],
+        }
+    ).astype({"id": "str", "label": "str", "title_names_label": bool, "leaked_title": bool})
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big", signed=True)
+
+
+def _name_patterns(labels: Iterable[str]) -> dict[str, re.Pattern[str]]:
+    """For each class a pattern of its name as whole words, singular or plural, whatever the case."""
+    patterns = {}
+    for label in labels:
+        forms = [label]
+        if re.search(r"(ss|sh|ch|x|z)es$", label, re.IGNORECASE):
+            forms.append(label[:-2])  # dresses, watches
+        elif re.search(r"[^s]s$", label, re.IGNORECASE):
+            forms.append(label[:-1])
+            if label.lower().endswith("ies"):
+                forms.append(label[:-3] + "y")
+        choice = "|".join(re.escape(form) for form in forms)
+        patterns[label] = re.compile(rf"(?<!\w)(?:{choice})(?:e?s)?(?!\w)", re.IGNORECASE)
+    return patterns
+
+
+def make_predictions(
+    context: pd.DataFrame, classes: Sequence[str], probabilities: np.ndarray, health: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Join what a model says with what is known of the products.
+
+    Args:
+        context: `product_context`, N rows.
+        classes: the K candidates.
+        probabilities: (N, K), finite, not negative; a row adds up to 1, or to less where the rest belongs to
+            classes that are no candidates.
+        health: columns picture_status and title_status, N rows; default: both ignored.
+
+    Returns:
+        `context` with label_1 … label_5, prob_1 … prob_5 (missing where there are fewer candidates), prob_label (0
+        where the label is no candidate), picture_status and title_status. Of equal probabilities the class
+        that comes first wins.
+
+    Raises:
+        ValueError: the probabilities have another shape or are no probabilities, a class occurs twice, or
+            `health` says something else than STATUSES or is about other rows.
+    """
+    if probabilities.shape != (len(context), len(classes)):
+        raise ValueError(f"probabilities are {probabilities.shape}, expected {(len(context), len(classes))}")
+    if not np.isfinite(probabilities).all() or (probabilities < 0).any():
+        raise ValueError("probabilities must be finite and not negative")
+    if (probabilities.sum(axis=1) > 1 + SLACK).any():
+        raise ValueError("a product's probabilities must not add up to more than 1")
+    if len(set(classes)) != len(classes) or not len(classes):
+        raise ValueError("the candidates must be one class or more, each named once")
+    if health is not None:
+        _check_health(health, len(context))
+    probabilities = probabilities.astype(np.float64)
+    names = np.array(classes, object)
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+    frame = context[list(CONTEXT)].reset_index(drop=True)
+    everyone = np.arange(len(frame))
+    for rank in range(TOP):
+        there = rank < order.shape[1]
+        frame[f"label_{rank + 1}"] = pd.Series(names[order[:, rank]] if there else None, index=frame.index, dtype="str")
+        frame[f"prob_{rank + 1}"] = probabilities[everyone, order[:, rank]] if there else np.nan
+    number = {name: n for n, name in enumerate(classes)}
+    places = frame["label"].map(number).fillna(-1).astype(int).to_numpy()
+    frame["prob_label"] = np.where(places >= 0, probabilities[everyone, places], 0.0)
+    for column in ("picture_status", "title_status"):
+        frame[column] = "ignored" if health is None else health[column].to_numpy(object)
+    return frame.astype({"picture_status": "str", "title_status": "str"})
+
+
+def _check_health(health: pd.DataFrame, rows: int) -> None:
+    if len(health) != rows:
+        raise ValueError(f"health has {len(health)} rows, expected {rows}")
+    for column in ("picture_status", "title_status"):
+        odd = sorted({str(value) for value in health[column]} - set(STATUSES))
+        if odd:
+            raise ValueError(f"{column}={odd[0]!r}; allowed: {', '.join(STATUSES)}")
+
+
+def write_predictions(path: Path, frame: pd.DataFrame) -> None:
+    """One Parquet file, written aside and renamed."""
+    with replacing(path) as aside:
+        frame.to_parquet(aside, index=False)
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Raises RunError where the file is missing, damaged, or of another layout."""
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise RunError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]}); make the run again") from error
+    missing = [column for column in COLUMNS if column not in frame]
+    if missing:
+        raise RunError(f"{path}: no column {missing[0]!r}; make the run again with this version")
+    if frame["id"].duplicated().any():
+        raise RunError(f"{path}: a product occurs twice; make the run again")
+    return frame
