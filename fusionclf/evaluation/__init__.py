@@ -3,7 +3,12 @@
 from fusionclf.evaluation.calibration import expected_calibration_error, fit_temperature, reliability, softmax
 from fusionclf.evaluation.finish import finish_run
 from fusionclf.evaluation.metrics import among_top5, correct, run_metrics, score
-from fusionclf.evaluation.predictions import make_predictions, product_context, read_predictions, write_predictions
+from fusionclf.evaluation.predictions import (
+    make_predictions,
+    product_context,
+    read_predictions,
+    write_predictions,
+)
 from fusionclf.evaluation.significance import bootstrap_interval, holm, mcnemar_exact
 
 __all__ = [

@@ -6,7 +6,9 @@ from scipy.optimize import minimize_scalar
 BINS = 15
 
 
-def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> list[tuple[int, float, float]]:
+def reliability(
+    confidence: np.ndarray, right: np.ndarray, bins: int = BINS
+) -> list[tuple[int, float, float]]:
     """Products, mean confidence and accuracy of each equally wide bin that holds any."""
     bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
     members = [bin_of == n for n in range(bins)]

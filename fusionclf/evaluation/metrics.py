@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from fusionclf.evaluation.calibration import expected_calibration_error
-from fusionclf.evaluation.significance import bootstrap_intervals
+from fusionclf.evaluation.significance import percentile_interval, resampled_sums
 
 JOINT = "joint"
 HEAD, MIDDLE = 200, 20  # training rows from which a class counts as head, or as middle
 TOP_COLUMNS = tuple(f"label_{rank}" for rank in range(1, 6))
+METRICS = ("top1", "top5", "seen", "unseen", "harmonic", "macro_f1", "balanced_accuracy", "ece")
 
 
 def score(frame: pd.DataFrame) -> dict[str, Any]:
@@ -22,21 +24,10 @@ def score(frame: pd.DataFrame) -> dict[str, Any]:
         row); harmonic, their harmonic mean; macro_f1 and balanced_accuracy over the classes that occur among
         the rows; ece (15 bins). None where a figure does not exist.
     """
-    right, among = correct(frame), among_top5(frame)
-    seen = frame["label_train_count"].to_numpy() > 0
-    top_seen, top_unseen = _percent(right[seen]), _percent(right[~seen])
-    recall, f1 = _recall_and_f1(frame)
-    return {
-        "n": len(frame),
-        "top1": _percent(right),
-        "top5": _percent(among),
-        "seen": top_seen,
-        "unseen": top_unseen,
-        "harmonic": harmonic_mean(top_seen, top_unseen),
-        "macro_f1": 100 * float(f1.mean()) if len(f1) else None,
-        "balanced_accuracy": 100 * float(recall.mean()) if len(recall) else None,
-        "ece": 100 * expected_calibration_error(frame["prob_1"].to_numpy(), right) if len(frame) else None,
-    }
+    sums = np.asarray(_columns(frame).sum(axis=0)).reshape(1, -1)
+    found = {name: _or_none(values[0]) for name, values in _figures(sums).items()}
+    ece = 100 * expected_calibration_error(frame["prob_1"].to_numpy(), correct(frame)) if len(frame) else None
+    return {"n": len(frame), **found, "ece": ece}
 
 
 def correct(frame: pd.DataFrame) -> np.ndarray:
@@ -45,15 +36,9 @@ def correct(frame: pd.DataFrame) -> np.ndarray:
 
 
 def among_top5(frame: pd.DataFrame) -> np.ndarray:
-    """(N,) whether one of the first five answers is the label."""
-    return np.logical_or.reduce([(frame[c] == frame["label"]).fillna(False).to_numpy(bool) for c in TOP_COLUMNS])
-
-
-def harmonic_mean(seen: float | None, unseen: float | None) -> float | None:
-    """2su / (s + u), the balance that generalised zero-shot learning reports (Xian et al., 2018)."""
-    if seen is None or unseen is None:
-        return None
-    return 2 * seen * unseen / (seen + unseen) if seen + unseen > 0 else 0.0
+    """(N,) whether one of the first five answers is the label; an answer of probability 0 is one, too."""
+    hits = [(frame[column] == frame["label"]).fillna(False).to_numpy(bool) for column in TOP_COLUMNS]
+    return np.logical_or.reduce(hits)
 
 
 def run_metrics(variant: str, frames: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
@@ -69,68 +54,121 @@ def run_metrics(variant: str, frames: Mapping[str, pd.DataFrame]) -> dict[str, A
         "variant": variant,
         "parts": parts,
         "joint": joint,
-        "intervals": {part: _intervals(frame) for part, frame in frames.items()},
+        "intervals": {part: intervals(frame) for part, frame in frames.items()},
         "slices": {part: slices(frame) for part, frame in frames.items()},
         "per_class": {part: per_class(frame) for part, frame in frames.items()},
     }
 
 
-def _intervals(frame: pd.DataFrame) -> dict[str, list[float] | None]:
-    right, among = correct(frame), among_top5(frame)
-    seen = frame["label_train_count"].to_numpy() > 0
-    groups = frame["title_group"].to_numpy()
-    asked = {"top1": (right, None), "top5": (among, None), "seen": (right, seen), "unseen": (right, ~seen)}
-    found: dict[str, list[float] | None] = {}
-    for name, (values, mask) in asked.items():
-        picked = slice(None) if mask is None else mask
-        found[name] = bootstrap_intervals(values[picked], groups[picked]) if len(values[picked]) else None
-    return found
+def intervals(frame: pd.DataFrame) -> dict[str, list[float] | None]:
+    """95 % bootstrap intervals of every metric but ece, whose resampled values are biased upwards."""
+    if not len(frame):
+        return dict.fromkeys(METRICS[:-1])
+    sums = resampled_sums(_columns(frame), frame["title_group"].to_numpy())
+    return {name: percentile_interval(values) for name, values in _figures(sums).items()}
 
 
 def slices(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Top-1 over rows of one kind: what the title tells, how frequent the class is in training, leaked titles."""
+    """Top-1 over rows of one kind: what the title tells, how frequent the class is in training, leaks.
+
+    Head classes have 200 training rows or more, middle classes 20 to 199, tail classes 1 to 19, unseen
+    classes none: fixed bounds, so that a class changes its kind with the split alone, not with the part.
+    """
     right = correct(frame)
     counts = frame["label_train_count"].to_numpy()
+    named, leaked = (frame[column].to_numpy(bool) for column in ("title_names_label", "leaked_title"))
     masks = {
-        "title names the type": frame["title_names_label"].to_numpy(bool),
-        "title does not name it": ~frame["title_names_label"].to_numpy(bool),
+        "title names the type": named,
+        "title does not name it": ~named,
         "head classes": counts >= HEAD,
         "middle classes": (counts >= MIDDLE) & (counts < HEAD),
         "tail classes": (counts > 0) & (counts < MIDDLE),
         "unseen classes": counts == 0,
-        "title in train": frame["leaked_title"].to_numpy(bool),
-        "title not in train": ~frame["leaked_title"].to_numpy(bool),
+        "title in train": leaked,
+        "title not in train": ~leaked,
     }
     return {name: {"n": int(mask.sum()), "top1": _percent(right[mask])} for name, mask in masks.items()}
 
 
 def per_class(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """A row for each class among the products: its training rows, test rows, top-1 and top-5."""
-    table = pd.DataFrame(
-        {"label": frame["label"], "train": frame["label_train_count"], "top1": correct(frame), "top5": among_top5(frame)}
-    )
-    grouped = table.groupby("label", sort=True)
+    rows = {"train": frame["label_train_count"], "top1": correct(frame), "top5": among_top5(frame)}
+    grouped = pd.DataFrame({"label": frame["label"], **rows}).groupby("label", sort=True)
     return [
         {
             "label": str(label),
-            "train_rows": int(rows["train"].iloc[0]),
-            "test_rows": len(rows),
-            "top1": 100 * float(rows["top1"].mean()),
-            "top5": 100 * float(rows["top5"].mean()),
+            "train_rows": int(members["train"].iloc[0]),
+            "test_rows": len(members),
+            "top1": _percent(members["top1"].to_numpy()),
+            "top5": _percent(members["top5"].to_numpy()),
         }
-        for label, rows in grouped
+        for label, members in grouped
     ]
 
 
-def _recall_and_f1(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Recall and F1 of each class among the products; an answer outside of them costs recall alone."""
-    counts = pd.crosstab(frame["label"], frame["label_1"])
-    present = counts.index
-    hits = np.array([counts.at[name, name] if name in counts.columns else 0 for name in present], float)
-    actual = counts.sum(axis=1).to_numpy(float)
-    answered = counts.sum(axis=0).reindex(present, fill_value=0).to_numpy(float)
-    return hits / actual, 2 * hits / (actual + answered)
+def _columns(frame: pd.DataFrame) -> sparse.csr_array:
+    """(N, 5 + 3C) what the metrics sum up of each product; C classes occur among them.
+
+    1, first answer right, among five, class seen in training, that and right; then for each class whether it
+    is the label, whether it is rightly answered, whether it is answered. An answer that occurs among no label
+    costs its product's class recall, and is no class of its own.
+    """
+    right, seen = correct(frame), frame["label_train_count"].to_numpy() > 0
+    plain = np.stack([np.ones(len(frame)), right, among_top5(frame), seen, seen & right], axis=1)
+    names = np.unique(frame["label"].to_numpy(object))
+    place = {name: n for n, name in enumerate(names)}
+    label = frame["label"].map(place).to_numpy(float)
+    answer = frame["label_1"].map(place).to_numpy(float)
+    hit = np.where(right, label, np.nan)
+    classes = [_one_hot(numbers, len(names)) for numbers in (label, hit, answer)]
+    return sparse.csr_array(sparse.hstack([sparse.csr_array(plain), *classes], format="csr"))
+
+
+def _one_hot(numbers: np.ndarray, count: int) -> sparse.csr_array:
+    rows = np.flatnonzero(~np.isnan(numbers))
+    places = (rows, numbers[rows].astype(int))
+    return sparse.csr_array((np.ones(len(rows)), places), shape=(len(numbers), count))
+
+
+def _figures(sums: np.ndarray) -> dict[str, np.ndarray]:
+    """The metrics of (R, 5 + 3C) column sums, R figures each; NaN where there is none."""
+    n, right, among, seen, right_seen = sums[:, :5].T
+    label, hit, answer = np.split(sums[:, 5:], 3, axis=1)
+    top_seen, top_unseen = _share(right_seen, seen), _share(right - right_seen, n - seen)
+    present = (label > 0).sum(axis=1)
+    return {
+        "top1": _share(right, n),
+        "top5": _share(among, n),
+        "seen": top_seen,
+        "unseen": top_unseen,
+        "harmonic": harmonic_mean(top_seen, top_unseen),
+        "macro_f1": _share(
+            np.nansum(_ratio(2 * hit, np.where(label > 0, label + answer, 0)), axis=1), present
+        ),
+        "balanced_accuracy": _share(np.nansum(_ratio(hit, label), axis=1), present),
+    }
+
+
+def harmonic_mean(seen: np.ndarray, unseen: np.ndarray) -> np.ndarray:
+    """2su / (s + u), the balance that generalised zero-shot learning reports; 0 where both are.
+
+    Source: Xian et al., Zero-Shot Learning: A Comprehensive Evaluation (2018), equation 5.
+    """
+    total = np.where(seen + unseen == 0, 1.0, seen + unseen)
+    return 2 * seen * unseen / total
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return 100 * _ratio(part, whole)
 
 
 def _percent(values: np.ndarray) -> float | None:
     return 100 * float(values.mean()) if len(values) else None
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -36,8 +36,9 @@ def product_context(catalog: Catalog, split: Split, part: str | None) -> pd.Data
 
     Returns:
         Columns id, label, label_train_count (rows of that class in train and validation), title_group (equal
-        titles, equal numbers), title_names_label (the class name stands in the title as whole words, singular or
-        plural), leaked_title (a train or validation product of any part has that title; an empty title never).
+        titles, equal numbers), title_names_label (the class name stands in the title as whole words, singular
+        or plural), leaked_title (a train or validation product of any part has that title; an empty title
+        never does).
     """
     rows = split.rows(catalog, part, "test")
     table = catalog.table.iloc[rows]
@@ -51,7 +52,9 @@ def product_context(catalog: Catalog, split: Split, part: str | None) -> pd.Data
             "label": labels,
             "label_train_count": [counts[label] for label in labels],
             # Products without a title have nothing in common: each is a group of its own.
-            "title_group": np.array([_number(t or f"\0{i}") for t, i in zip(titles, ids, strict=True)], np.int64),
+            "title_group": np.array(
+                [_number(t or f"\0{i}") for t, i in zip(titles, ids, strict=True)], np.int64
+            ),
             "title_names_label": [
                 named[label].search(title) is not None for title, label in zip(titles, labels, strict=True)
             ],
@@ -61,7 +64,9 @@ def product_context(catalog: Catalog, split: Split, part: str | None) -> pd.Data
 
 
 def _number(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big", signed=True)
+    return int.from_bytes(
+        hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8], "big", signed=True
+    )
 
 
 def _name_patterns(labels: Iterable[str]) -> dict[str, re.Pattern[str]]:
@@ -81,7 +86,10 @@ def _name_patterns(labels: Iterable[str]) -> dict[str, re.Pattern[str]]:
 
 
 def make_predictions(
-    context: pd.DataFrame, classes: Sequence[str], probabilities: np.ndarray, health: pd.DataFrame | None = None
+    context: pd.DataFrame,
+    classes: Sequence[str],
+    probabilities: np.ndarray,
+    health: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Join what a model says with what is known of the products.
 
@@ -93,9 +101,9 @@ def make_predictions(
         health: columns picture_status and title_status, N rows; default: both ignored.
 
     Returns:
-        `context` with label_1 … label_5, prob_1 … prob_5 (missing where there are fewer candidates), prob_label (0
-        where the label is no candidate), picture_status and title_status. Of equal probabilities the class
-        that comes first wins.
+        `context` with label_1 … label_5, prob_1 … prob_5 (missing where there are fewer candidates),
+        prob_label (0 where the label is no candidate), picture_status and title_status. Of equal
+        probabilities the class that comes first wins.
 
     Raises:
         ValueError: the probabilities have another shape or are no probabilities, a class occurs twice, or
@@ -118,7 +126,9 @@ def make_predictions(
     everyone = np.arange(len(frame))
     for rank in range(TOP):
         there = rank < order.shape[1]
-        frame[f"label_{rank + 1}"] = pd.Series(names[order[:, rank]] if there else None, index=frame.index, dtype="str")
+        frame[f"label_{rank + 1}"] = pd.Series(
+            names[order[:, rank]] if there else None, index=frame.index, dtype="str"
+        )
         frame[f"prob_{rank + 1}"] = probabilities[everyone, order[:, rank]] if there else np.nan
     number = {name: n for n, name in enumerate(classes)}
     places = frame["label"].map(number).fillna(-1).astype(int).to_numpy()
@@ -148,7 +158,9 @@ def read_predictions(path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise RunError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]}); make the run again") from error
+        raise RunError(
+            f"{path}: cannot be read ({' '.join(str(error).split())[:120]}); make the run again"
+        ) from error
     missing = [column for column in COLUMNS if column not in frame]
     if missing:
         raise RunError(f"{path}: no column {missing[0]!r}; make the run again with this version")

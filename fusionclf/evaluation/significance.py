@@ -1,6 +1,7 @@
 """Whether a difference holds: bootstrap intervals over titles, McNemar's exact test, Holm's correction."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -11,11 +12,11 @@ LEVEL = 0.95
 CHUNK = 100  # resamples drawn at once
 
 
-def resampled_sums(columns: np.ndarray | sparse.csr_array, groups: np.ndarray, seed: int = 0) -> np.ndarray:
+def resampled_sums(columns: Any, groups: np.ndarray, seed: int = 0) -> np.ndarray:
     """Column sums over resamples that draw whole groups with replacement.
 
     Args:
-        columns: (N, M) figures of each product.
+        columns: (N, M) figures of each product, an array or a sparse array.
         groups: (N,) products with one number (one title) are drawn together.
         seed: of the resampling.
 
@@ -30,7 +31,7 @@ def resampled_sums(columns: np.ndarray | sparse.csr_array, groups: np.ndarray, s
     gather = sparse.csr_array((np.ones(len(member)), (member, rows)), shape=(count, len(member)))
     sums = gather @ sparse.csr_array(columns)  # (groups, M)
     generator = np.random.default_rng(seed)
-    found = np.empty((RESAMPLES, columns.shape[1]))
+    found = np.empty((RESAMPLES, int(columns.shape[1])))
     for start in range(0, RESAMPLES, CHUNK):
         drawn = generator.integers(0, count, (min(CHUNK, RESAMPLES - start), count))
         weights = np.stack([np.bincount(draw, minlength=count) for draw in drawn])  # (chunk, groups)
