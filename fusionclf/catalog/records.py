@@ -1,22 +1,25 @@
 """A catalog's files → one clean table, with a note of all that was repaired or dropped."""
 
-import csv
 import hashlib
 import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from string import Formatter
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-from pyarrow import csv as arrow_csv
 
+from fusionclf.catalog.rows import Rows, read_rows
 from fusionclf.config import CatalogConfig
-from fusionclf.errors import CatalogError, did_you_mean
+from fusionclf.errors import CatalogError
 
 SHOWN = 3  # faulty rows that an error message names
+LONGEST_ID = 200  # characters; file systems allow names of 255 bytes
+OWN_COLUMNS = ("id", "picture", "title", "label", "year")
+FIRST_YEAR, LAST_YEAR = 1, 9999
 
 
 @dataclass(frozen=True)
@@ -26,14 +29,18 @@ class Reading:
     Attributes:
         rows_read: rows of the file, without its header.
         repaired: ids of rows whose title held unquoted commas.
-        dropped: reason → ids (or row numbers, where a row has no usable id).
-        bad_years: ids of rows whose year is no number; they count as having none.
+        dropped: reason → ids (or lines, where a row has no usable id).
+        bad_years: ids of rows whose year is no whole number; they count as having none.
+        multiline: ids of rows that go over several lines, by a line break in a quoted cell.
+        lost_classes: labels of which every row was dropped.
     """
 
     rows_read: int
     repaired: list[str] = field(default_factory=list)
     dropped: dict[str, list[str]] = field(default_factory=dict)
     bad_years: list[str] = field(default_factory=list)
+    multiline: list[str] = field(default_factory=list)
+    lost_classes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -44,8 +51,8 @@ class Catalog:
         root: the catalog's folder.
         columns: the settings it was read with.
         table: columns id, picture (path below root, missing where there is none), title ("" where there is
-            none), label, year (Int64, missing where there is none), and each category and metadata column under
-            its own name ("" where the cell is empty; the text NA is a value).
+            none), label, year (Int64, missing where there is none), and each category and metadata column
+            under its own name ("" where the cell is empty; the text NA is a value).
         reading: what was repaired and dropped.
         sha256: hash of the table's cells, whatever the order of the file's rows.
     """
@@ -78,7 +85,8 @@ def read_catalog(root: Path, columns: CatalogConfig | None = None) -> Catalog:
         columns: where the file keeps what; default: the Kaggle layout.
 
     Raises:
-        CatalogError: the file is missing, empty or not UTF-8, lacks a column, or holds an unsafe or duplicate id.
+        CatalogError: the file is missing, empty or not UTF-8, lacks a column, or holds an unsafe or duplicate
+            id or a picture path that leads out of `root`.
     """
     columns = columns or CatalogConfig()
     root = Path(root)
@@ -87,15 +95,24 @@ def read_catalog(root: Path, columns: CatalogConfig | None = None) -> Catalog:
         raise CatalogError(f"{root}: no such folder; give the folder that holds {columns.file}")
     if not file.is_file():
         raise CatalogError(f"{file}: no such file; give the catalog's folder, or set catalog.file")
-    raw, notes = _read_rows(file, columns)
-    reading = Reading(notes.rows_read, notes.repaired, dict(notes.dropped))
-    table = _clean(file, raw, columns, reading)
-    table = _with_pictures(root, raw, table, columns, reading)
+    rows = read_rows(file, _wanted(columns), last=columns.title)
+    ids = _checked_ids(file, rows, columns)
+    table = _clean(file, rows, columns)
+    named = [sorted(ids.iloc[places]) for places in (rows.repaired, rows.multiline)]
+    reading = Reading(rows.rows_read, named[0], dict(rows.dropped), _bad_years(rows, columns), named[1])
+    labels = set(table["label"]) - {""}
+    table = _drop(table, _column(table, "label") == "", "no label", reading)
+    table = _with_pictures(root, rows, table, columns, reading)
+    reading.lost_classes.extend(sorted(labels - set(table["label"])))
     if not len(table):
-        reasons = ", ".join(f"{len(ids)} {reason}" for reason, ids in reading.dropped.items())
-        raise CatalogError(f"{file}: no usable row is left ({reasons or 'the file holds a header alone'})")
+        reasons = ", ".join(f"{len(gone)} {reason}" for reason, gone in reading.dropped.items())
+        raise CatalogError(f"{file}: no usable row is left ({reasons or 'it holds a header alone'})")
     table = table.sort_values("id", ignore_index=True)
     return Catalog(root, columns, table, reading, _hash(table))
+
+
+def _column(table: pd.DataFrame, name: str) -> pd.Series:
+    return cast(pd.Series, table[name])
 
 
 def _wanted(columns: CatalogConfig) -> list[str]:
@@ -104,149 +121,125 @@ def _wanted(columns: CatalogConfig) -> list[str]:
 
 
 def _fields(pattern: str) -> list[str]:
+    """The columns that a pattern such as images/{id}.jpg names."""
+    remedy = "write a path such as images/{id}.jpg"
     try:
-        return [name for _, name, _, _ in Formatter().parse(pattern) if name]
+        pieces = list(Formatter().parse(pattern))
     except ValueError as error:
+        raise CatalogError(f"catalog.picture={pattern!r}: {error}; {remedy}") from error
+    if any(name == "" or spec or conversion for _, name, spec, conversion in pieces):
+        raise CatalogError(f"catalog.picture={pattern!r}: only {{column}} is allowed in braces; {remedy}")
+    if not any(name for _, name, _, _ in pieces):
         raise CatalogError(
-            f"catalog.picture={pattern!r}: {error}; write a path such as images/{{id}}.jpg"
-        ) from error
-
-
-class _Faults:
-    """Takes the rows whose number of fields is wrong out of pyarrow's hands."""
-
-    def __init__(self, header: list[str], title: str) -> None:
-        self.header = header
-        self.title_is_last = header[-1] == title
-        self.rows: list[list[str]] = []
-        self.dropped: dict[str, list[str]] = {}
-        self.repaired: list[str] = []
-        self.rows_read = 0
-
-    def __call__(self, row: Any) -> str:
-        fields = next(csv.reader([row.text]), [])
-        width = len(self.header)
-        if len(fields) > width and self.title_is_last:
-            self.rows.append([*fields[: width - 1], ",".join(fields[width - 1 :])])
-        else:
-            reason = "too few fields" if len(fields) < width else "too many fields"
-            self.dropped.setdefault(reason, []).append(f"row {row.number}: {row.text[:40]}")
-        return "skip"
-
-
-def _read_rows(file: Path, columns: CatalogConfig) -> tuple[pd.DataFrame, _Faults]:
-    header = _header(file)
-    for name in _wanted(columns):
-        if name not in header:
-            raise CatalogError(f"{file}: no column {name!r}; {did_you_mean(name, header)} (set catalog.*)")
-    faults = _Faults(header, columns.title)
-    try:
-        read = arrow_csv.read_csv(
-            file,
-            read_options=arrow_csv.ReadOptions(use_threads=False, block_size=1 << 24),
-            parse_options=arrow_csv.ParseOptions(invalid_row_handler=faults, newlines_in_values=True),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(header, pa.string()), null_values=[], strings_can_be_null=False
-            ),
+            f"catalog.picture={pattern!r}: names no column, so all pictures were one; {remedy}"
         )
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
-        raise CatalogError(f"{file}: not a UTF-8 CSV file ({' '.join(str(error).split())[:160]})") from error
-    wanted = _wanted(columns)
-    table = pd.DataFrame({name: read.column(name).to_pandas().astype("str") for name in wanted})
-    faults.rows_read = read.num_rows + len(faults.rows) + sum(map(len, faults.dropped.values()))
-    if faults.rows:
-        repaired = pd.DataFrame(faults.rows, columns=header, dtype="str")[wanted]
-        faults.repaired = sorted(repaired[columns.id])
-        table = pd.concat([table, repaired], ignore_index=True)
-    return table, faults
+    return [name for _, name, _, _ in pieces if name]
 
 
-def _header(file: Path) -> list[str]:
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            header = next(csv.reader(stream), [])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CatalogError(f"{file}: cannot be read as UTF-8 CSV ({error})") from error
-    if not header:
-        raise CatalogError(f"{file}: is empty; a catalog needs a header row and products")
-    if len(set(header)) < len(header):
-        double = next(name for name in header if header.count(name) > 1)
-        raise CatalogError(f"{file}: column {double!r} occurs twice; rename one")
-    return header
-
-
-def _clean(file: Path, raw: pd.DataFrame, columns: CatalogConfig, reading: Reading) -> pd.DataFrame:
-    ids = raw[columns.id]
-    unsafe = [value for value in ids if not _is_bare_name(value)]
+def _checked_ids(file: Path, rows: Rows, columns: CatalogConfig) -> pd.Series:
+    """The ids, each a bare file name and there once."""
+    ids = _column(rows.table, columns.id)
+    unsafe = [place for place, value in enumerate(ids) if not _is_bare_name(value)]
     if unsafe:
-        shown = ", ".join(repr(value) for value in unsafe[:SHOWN])
         raise CatalogError(
-            f"{file}: {len(unsafe)} id(s) in column {columns.id!r} are no bare file name ({shown}); "
-            "ids hold no path separators and are not empty: mend these rows"
+            f"{file}: {len(unsafe)} id(s) are no bare file name ({_shown(rows, ids, unsafe)}); an id is not "
+            f"empty, has no / or \\ and at most {LONGEST_ID} characters: mend or remove these rows"
         )
-    if ids.duplicated().any():
-        double = ids[ids.duplicated()].unique()
-        shown = ", ".join(repr(value) for value in double[:SHOWN])
+    double = np.flatnonzero(ids.duplicated())
+    if len(double):
         raise CatalogError(
-            f"{file}: {len(double)} id(s) occur more than once ({shown}); keep one row of each"
+            f"{file}: {len(double)} row(s) have the id of an earlier row ({_shown(rows, ids, double)}); "
+            "keep one row of each id"
         )
-    table = pd.DataFrame({"id": ids, "title": raw[columns.title], "label": raw[columns.label].str.strip()})
-    years = (
-        pd.to_numeric(raw[columns.year], errors="coerce") if columns.year else pd.Series(np.nan, raw.index)
+    return ids
+
+
+def _shown(rows: Rows, values: pd.Series, places: Sequence[int] | np.ndarray) -> str:
+    """The first few of some rows' values, with their lines."""
+    named = [f"line {rows.lines[place]}: {values.iloc[place][:LONGEST_ID]!r}" for place in places[:SHOWN]]
+    return ", ".join([*named, "…"] if len(places) > SHOWN else named)
+
+
+def _clean(file: Path, rows: Rows, columns: CatalogConfig) -> pd.DataFrame:
+    """All columns but the picture's, under the names that Catalog gives."""
+    raw = rows.table
+    table = pd.DataFrame(
+        {"id": raw[columns.id], "title": raw[columns.title], "label": raw[columns.label].str.strip()}
     )
-    if columns.year:
-        bad = years.isna() & (raw[columns.year] != "")
-        reading.bad_years.extend(ids[bad])
-    table["year"] = np.floor(years).astype("Int64")
-    for name in (*columns.categories, *columns.metadata):
-        table[name] = raw[name]
-    return _drop(table, table["label"] == "", "no label", reading)
+    none = pd.Series(pd.NA, raw.index, "Int64")
+    table["year"] = _years(_column(raw, columns.year)) if columns.year else none
+    own = {"id": columns.id, "title": columns.title, "label": columns.label, "year": columns.year}
+    for name in dict.fromkeys((*columns.categories, *columns.metadata)):
+        if name not in OWN_COLUMNS:
+            table[name] = raw[name]
+        elif own.get(name) != name:
+            raise CatalogError(
+                f"{file}: column {name!r} has a name that fusionclf uses itself; rename it in the file"
+            )
+    return table
+
+
+def _years(cells: pd.Series) -> pd.Series:
+    years = np.asarray(pd.to_numeric(cells, errors="coerce"), np.float64)
+    usable = (years >= FIRST_YEAR) & (years <= LAST_YEAR) & (years == np.floor(years))
+    return pd.Series(np.where(usable, years, np.nan), cells.index).astype("Int64")
+
+
+def _bad_years(rows: Rows, columns: CatalogConfig) -> list[str]:
+    if not columns.year:
+        return []
+    cells = _column(rows.table, columns.year)
+    bad = _years(cells).isna() & (cells.str.strip() != "")
+    return sorted(_column(rows.table, columns.id)[bad])
 
 
 def _is_bare_name(value: str) -> bool:
-    return (
-        bool(value) and value not in (".", "..") and not any(c in value for c in "/\\\0") and len(value) < 200
-    )
+    if not value or value in (".", "..") or "/" in value or "\\" in value or len(value) > LONGEST_ID:
+        return False
+    return value.isprintable()  # no line break, no terminal control sequence
 
 
 def _drop(table: pd.DataFrame, faulty: pd.Series, reason: str, reading: Reading) -> pd.DataFrame:
     if faulty.any():
-        reading.dropped[reason] = sorted(table.loc[faulty, "id"])
-    return table[~faulty]
+        reading.dropped[reason] = sorted(table["id"][faulty])
+    return table.loc[~faulty]
 
 
 def _with_pictures(
-    root: Path, raw: pd.DataFrame, table: pd.DataFrame, columns: CatalogConfig, reading: Reading
+    root: Path, rows: Rows, table: pd.DataFrame, columns: CatalogConfig, reading: Reading
 ) -> pd.DataFrame:
+    """The table with the column picture, a path below the catalog's folder."""
     paths = pd.Series("", index=table.index, dtype="str")
     for text, name, _, _ in Formatter().parse(columns.picture):
         paths = paths + text
         if name:
-            paths = paths + raw.loc[table.index, name]
-    for path in paths:
-        if (
-            path.startswith(("/", "\\"))
-            or "\0" in path
-            or (".." in path and ".." in PurePosixPath(path).parts)
-        ):
-            raise CatalogError(
-                f"{root}: picture path {path!r} leads out of the catalog; mend the row or catalog.picture"
-            )
+            paths = paths + rows.table.loc[table.index, name]
+    outside = np.array([place for place, path in paths.items() if _leads_out(path)], np.int64)
+    if len(outside):
+        shown = _shown(rows, paths.reindex(rows.table.index), outside)
+        raise CatalogError(
+            f"{root / columns.file}: {len(outside)} picture path(s) lead out of the catalog ({shown}); "
+            "mend these rows, or catalog.picture"
+        )
     there = _existing(root, paths)
-    table = table.assign(picture=paths)
     if columns.missing_picture == "drop":
-        return _drop(table, ~there, "missing picture", reading)
+        return _drop(table.assign(picture=paths), ~there, "missing picture", reading)
     return table.assign(picture=paths.where(there))
+
+
+def _leads_out(path: str) -> bool:
+    if path.startswith(("/", "\\")):
+        return True
+    return ".." in path and ".." in re.split(r"[/\\]", path)
 
 
 def _existing(root: Path, paths: pd.Series) -> pd.Series:
     """Which paths are files, by one scan a folder."""
-    folders = {os.path.dirname(path) for path in paths}
     found: set[str] = set()
-    for folder in folders:
+    for folder in {os.path.dirname(path) for path in paths}:
         if (root / folder).is_dir():
             with os.scandir(root / folder) as entries:
-                found.update(os.path.join(folder, entry.name) for entry in entries)
+                found.update(os.path.join(folder, entry.name) for entry in entries if entry.is_file())
     return paths.isin(found)
 
 

@@ -1,0 +1,149 @@
+"""A catalog's CSV file → its cells as text, with a note of every row that was mended or left out."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from fusionclf.errors import CatalogError, did_you_mean
+
+CHUNK_ROWS = 65_536
+SHOWN = 40  # characters of a faulty row that are shown
+
+
+@dataclass
+class Rows:
+    """The cells of a CSV file.
+
+    Attributes:
+        table: the wanted columns as text; an empty cell is "".
+        lines: the line of the file on which each row of `table` begins.
+        repaired: positions in `table` of rows whose last column held unquoted commas.
+        multiline: positions in `table` of rows with a line break in a quoted cell.
+        dropped: reason → the rows left out, each by its line and beginning.
+    """
+
+    table: pd.DataFrame
+    lines: np.ndarray
+    repaired: list[int] = field(default_factory=list)
+    multiline: list[int] = field(default_factory=list)
+    dropped: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def rows_read(self) -> int:
+        """Rows of the file without its header, those left out included."""
+        return len(self.table) + sum(map(len, self.dropped.values()))
+
+
+def read_rows(file: Path, wanted: list[str], last: str) -> Rows:
+    """Read the wanted columns of a CSV file.
+
+    Args:
+        file: UTF-8, with or without a byte order mark, with a header row.
+        wanted: columns to keep.
+        last: where this is the file's last column, the surplus fields of a row are joined to it by commas.
+
+    Raises:
+        CatalogError: the file is empty or not UTF-8, lacks a wanted column, or holds a NUL character, a quote
+            that nothing closes, or a cell of more than 131,072 characters.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            return _Reader(file, stream, wanted, last).read()
+    except UnicodeDecodeError as error:
+        place = f"byte {error.object[error.start]:#x}, {error.reason}"
+        raise CatalogError(f"{file}: not a UTF-8 file ({place}); save it as UTF-8 CSV") from error
+    except OSError as error:
+        raise CatalogError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
+
+
+class _Reader:
+    def __init__(self, file: Path, stream: TextIO, wanted: list[str], last: str) -> None:
+        self.file = file
+        self.reader = csv.reader(self._without_nul(stream), strict=True)
+        self.line = 1  # where the row begins that is being read
+        self.header = self._header(wanted)
+        self.wanted = [(name, self.header.index(name)) for name in wanted]
+        self.mendable = self.header[-1] == last
+        self.lines: list[int] = []
+        self.rows = Rows(pd.DataFrame(), np.zeros(0, np.int64))
+
+    def read(self) -> Rows:
+        chunks: list[pa.RecordBatch] = []
+        while chunk := self._chunk():
+            columns = list(zip(*chunk, strict=True))
+            cells = {name: pa.array(columns[place], pa.large_string()) for name, place in self.wanted}
+            chunks.append(pa.RecordBatch.from_pydict(cells))
+        schema = pa.schema([(name, pa.large_string()) for name, _ in self.wanted])
+        self.rows.table = pa.Table.from_batches(chunks, schema).to_pandas()
+        self.rows.lines = np.array(self.lines, np.int64)
+        return self.rows
+
+    def _without_nul(self, stream: TextIO) -> Iterator[str]:
+        for number, line in enumerate(stream, 1):
+            if "\0" in line:
+                raise CatalogError(f"{self.file}: line {number} holds a NUL character; save it as UTF-8 CSV")
+            yield line
+
+    def _header(self, wanted: list[str]) -> list[str]:
+        header = self._next()
+        if not header:
+            raise CatalogError(f"{self.file}: is empty; a catalog needs a header row and products")
+        for name in wanted:
+            if name not in header:
+                hint = did_you_mean(name, header).replace("allowed:", "columns found:")
+                raise CatalogError(
+                    f"{self.file}: no column {name!r}; {hint} (settings catalog.* name the columns)"
+                )
+            if header.count(name) > 1:
+                raise CatalogError(f"{self.file}: column {name!r} occurs twice; rename one")
+        return header
+
+    def _next(self) -> list[str] | None:
+        """The next row; [] for an empty line or a row with broken quotes, None at the end."""
+        self.line = self.reader.line_num + 1
+        try:
+            return next(self.reader, None)
+        except csv.Error as error:
+            # An endless quote swallows row after row: that must not pass for one faulty row.
+            if self.reader.line_num > self.line or "limit" in str(error) or self.line == 1:
+                start = f"{self.file}: the row that begins on line {self.line}"
+                raise CatalogError(f"{start} has no end ({error}); close or remove its quotes") from error
+            self._leave_out("broken quotes", [])
+            return []
+
+    def _leave_out(self, reason: str, cells: list[str]) -> None:
+        text = ",".join(cells)
+        shown = f": {text[:SHOWN]}" if text else ""
+        self.rows.dropped.setdefault(reason, []).append(f"line {self.line}{shown}")
+
+    def _chunk(self) -> list[list[str]]:
+        """The next rows that can be used; none at the end of the file."""
+        chunk: list[list[str]] = []
+        while len(chunk) < CHUNK_ROWS and (cells := self._next()) is not None:
+            if not cells or not (cells := self._mended(cells)):
+                continue
+            if self.reader.line_num > self.line:
+                self.rows.multiline.append(len(self.lines))
+            self.lines.append(self.line)
+            chunk.append(cells)
+        return chunk
+
+    def _mended(self, cells: list[str]) -> list[str]:
+        """The row with as many fields as the header; [] where it has to be left out."""
+        width = len(self.header)
+        if len(cells) < width:
+            self._leave_out("too few fields", cells)
+            return []
+        if len(cells) > width:
+            if not self.mendable:
+                self._leave_out("too many fields", cells)
+                return []
+            self.rows.repaired.append(len(self.lines))
+            return [*cells[: width - 1], ",".join(cells[width - 1 :])]
+        return cells
