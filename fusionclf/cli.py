@@ -144,6 +144,7 @@ def study_command(
         str, typer.Option("--configs", help="Folder of settings files, or a set that comes along: cpu, sample.")
     ] = "cpu",
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds a trained variant is run with.")] = 1,
+    overrides: Overrides = None,
     cpu: CpuOption = False,
 ) -> None:
     """Run every variant on one split, then compare them. Finished runs are kept, failed ones named at the end.
@@ -152,7 +153,10 @@ def study_command(
     """
     from fusionclf.workflows.study import study
 
-    raise typer.Exit(study(data, out, configs=configs, seeds=seeds, cpu=cpu, console=_console()))
+    code = study(
+        data, out, configs=configs, seeds=seeds, overrides=tuple(overrides or ()), cpu=cpu, console=_console()
+    )
+    raise typer.Exit(code)
 
 
 @app.command(name="demo")

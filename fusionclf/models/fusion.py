@@ -23,6 +23,7 @@ class FusionParams(Section):
     text: TextEncoderParams = TextEncoderParams()
     fuser: Literal["concat", "gated"] = "concat"
     hidden: int = Field(512, ge=1, description="width of the layer that sees both sides")
+    image_gain: float = Field(0.2, gt=0, description="factor of the picture's normalised features")
     dropout: float = Field(0.2, ge=0, lt=1)
     label_weight: float = Field(1.0, gt=0, description="factor of the label's loss")
     auxiliary: dict[str, float] = Field({}, description="further columns to predict: factor of their loss")
@@ -33,7 +34,7 @@ def build(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
     """Args: params: settings; classes: number of classes per task, auxiliary columns included."""
     image = build_image_encoder(**params.image.model_dump())
     text = build_text_encoder(**params.text.model_dump())
-    fuser = FUSERS[params.fuser](image.dim, text.dim, hidden=params.hidden, dropout=params.dropout)
+    fuser = FUSERS[params.fuser](image.dim, text.dim, params.hidden, params.dropout, params.image_gain)
     weights = {"label": params.label_weight, **params.auxiliary}
     heads = linear_heads(fuser.dim, {task: classes[task] for task in weights})
     return ProductClassifier(image, text, fuser, heads, weights, params.dropout)

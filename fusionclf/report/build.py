@@ -76,7 +76,7 @@ def count(value: float | None) -> str:
 def markdown(value: Any) -> str:
     """Catalog text for a Markdown table: markup characters are escaped, line breaks become spaces."""
     text = " ".join(str(value).split())
-    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;")
 
 
 def _by_stage(curves: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -33,7 +33,7 @@ def report_value(runs: Sequence[Run]) -> dict[str, Any]:
         "runs": [_row(run, [*parts, *joint]) for run in runs],
         "best": {part: _best(runs, part) for part in [*parts, *joint]},
         "tests": tests,
-        "split": _split(runs[0], parts),
+        "split": _split(max(runs, key=lambda run: sum(map(len, run.frames.values()))), parts),
         "published": _published(runs[0]),
         "slices": {part: _slices(runs, part) for part in [*parts, *joint]},
         "per_class": {part: _per_class(runs, part) for part in parts},
@@ -72,7 +72,7 @@ def _best(runs: Sequence[Run], part: str) -> dict[str, list[str]]:
     for metric in METRICS:
         values = {run.name: (_scores(run, part) or {}).get(metric) for run in runs}
         known = [value for value in values.values() if value is not None]
-        top = (min(known) if metric in LOWER_IS_BETTER else max(known)) if known else None
+        top = (min(known) if metric in LOWER_IS_BETTER else max(known)) if len(set(known)) > 1 else None
         best[metric] = [name for name, value in values.items() if value is not None and value == top]
     return best
 
@@ -110,10 +110,12 @@ def _headline(runs: Sequence[Run], part: str, tests: Sequence[dict[str, Any]]) -
         return f"{text}."
     close = [row["other"] for row in tests if row["p_holm"] >= LEVEL]
     gap = f", {tests[0]['difference']:.2f} points more than {tests[0]['other']}"
+    if tests[0]["products"] < best["n"]:
+        gap += f" on the {tests[0]['products']:,} products that both scored"
     if not close:
-        holds = "the difference to every other run holds (McNemar, Holm-corrected, p < 0.05)"
+        holds = "the difference to every other run holds (McNemar, Holm-corrected, below 0.05)"
     else:
-        holds = f"no difference is shown to {', '.join(close)} (McNemar, Holm-corrected, p ≥ 0.05)"
+        holds = f"no difference is shown to {', '.join(close)} (McNemar, Holm-corrected, not below 0.05)"
     return f"{text}{gap}; {holds}."
 
 
@@ -122,7 +124,6 @@ def _split(run: Run, parts: Sequence[str]) -> dict[str, Any]:
     for part in parts:
         frame = run.frames[part]
         ids = run.split["ids"][part]
-        # A run may score fewer products than the part has; what every part's row says is of those it scored.
         counts.append(
             {
                 "part": part,

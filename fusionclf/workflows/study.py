@@ -1,0 +1,138 @@
+"""`fusionclf study` and `fusionclf demo`: every variant on one split, then the report.
+
+Each run is a process of its own, so that its memory and its failures are its own too.
+"""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from fusionclf.catalog import generate_sample, make_split, read_catalog
+from fusionclf.config import BaselineConfig, load_settings, read_yaml
+from fusionclf.console import Console
+from fusionclf.errors import SettingsError, did_you_mean
+from fusionclf.report import compare
+from fusionclf.runfolder import is_finished
+from fusionclf.workflows.settings import config_folder
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run of a study.
+
+    Attributes:
+        name: of the run folder.
+        command: words after `fusionclf` (train or baseline, and the variant).
+        config: settings file, or None for the defaults.
+        overrides: key=value words.
+    """
+
+    name: str
+    command: tuple[str, str]
+    config: Path | None = None
+    overrides: tuple[str, ...] = ()
+
+
+BASELINES = (
+    Entry("majority", ("baseline", "majority")),
+    Entry("nb-reference", ("baseline", "nb"), overrides=("protocol=reference",)),
+    Entry("nb", ("baseline", "nb")),
+    Entry("linear", ("baseline", "linear")),
+)
+
+
+def study(
+    data: Path,
+    out: Path,
+    *,
+    configs: str = "cpu",
+    seeds: int = 1,
+    overrides: tuple[str, ...] = (),
+    cpu: bool = False,
+    console: Console | None = None,
+) -> int:
+    """Run all baselines and every settings file of a set, then compare what finished.
+
+    Args:
+        data: the catalog's folder.
+        out: runs go to `out`/runs, the report to `out`/report; finished runs are kept.
+        configs: a folder of settings files, or `NAME` for the files NAME.yaml of configs/ (`cpu`: *-cpu.yaml).
+        seeds: how many seeds each trained variant is run with.
+        overrides: catalog.* and split.* settings for every run.
+        cpu: stay on the CPU.
+        console: where progress goes.
+
+    Returns:
+        Exit code: 0 if all runs finished, 1 if some failed.
+
+    Raises:
+        CatalogError, SettingsError: the catalog or a settings file cannot be used; nothing has run then.
+    """
+    console = console or Console()
+    entries = [*BASELINES, *_entries(configs, seeds)]
+    shared = load_settings(BaselineConfig, None, overrides, variant="study", data=str(data))
+    make_split(read_catalog(data, shared.catalog), shared.split)  # a bad catalog shows now, not in every run
+    failed: list[str] = []
+    for number, entry in enumerate(entries, start=1):
+        folder = out / "runs" / entry.name
+        if is_finished(folder):
+            console.say(f"[{number}/{len(entries)}] {entry.name}: finished already")
+            continue
+        console.say(f"[{number}/{len(entries)}] {entry.name}")
+        if subprocess.run([*_command(entry, data, folder, cpu), *overrides], check=False).returncode != 0:
+            failed.append(entry.name)
+            console.warn(f"{entry.name} failed; going on with the next one")
+    finished = [out / "runs" / entry.name for entry in entries if is_finished(out / "runs" / entry.name)]
+    if finished:
+        compare(finished, out / "report")
+        console.say(f"wrote {out / 'report' / 'report.html'}, report.md and report.json")
+    if failed:
+        console.say(f"failed: {', '.join(failed)}; mend the cause, then give the same command again to run these alone")
+    return 1 if failed else 0
+
+
+def demo(out: Path, *, products: int = 600, seed: int = 0, console: Console | None = None) -> int:
+    """Generate the sample catalog below `out` and run the study sized for it.
+
+    Returns:
+        Exit code of the study.
+    """
+    console = console or Console()
+    catalog = out / "catalog"
+    if not catalog.is_dir():
+        generate_sample(catalog, products=products, seed=seed)
+        console.say(f"wrote {catalog}: a generated catalog; its figures mean nothing outside of this demo")
+    code = study(catalog, out, configs="sample", cpu=True, console=console)
+    console.say(f"next: open {out / 'report' / 'report.html'}, or: fusionclf data check YOUR_CATALOG")
+    return code
+
+
+def _entries(configs: str, seeds: int) -> list[Entry]:
+    folder = Path(configs)
+    files = sorted(folder.glob("*.yaml")) if folder.is_dir() else sorted(config_folder().glob(f"*-{configs}.yaml"))
+    if not files:
+        sets = {file.stem.rpartition("-")[2] for file in config_folder().glob("*-*.yaml")}
+        raise SettingsError(f"no settings files for --configs {configs!r}: give a folder; {did_you_mean(configs, sets)}")
+    entries = []
+    for file in files:
+        name = file.stem if folder.is_dir() else file.stem.removesuffix(f"-{configs}")
+        variant = _variant(file)
+        for seed in range(seeds):
+            overrides = () if seed == 0 else (f"seed={seed}",)
+            entries.append(Entry(name if seed == 0 else f"{name}-seed{seed}", ("train", variant), file, overrides))
+    return entries
+
+
+def _variant(file: Path) -> str:
+    """A settings file names its variant by the key `variant`, or by the first word of its own name."""
+    return str(read_yaml(file).get("variant", file.stem.partition("-")[0]))
+
+
+def _command(entry: Entry, data: Path, folder: Path, cpu: bool) -> list[str]:
+    words = [sys.executable, "-m", "fusionclf", *entry.command, "--data", str(data), "--out", str(folder), "--resume"]
+    if entry.config is not None:
+        words += ["--config", str(entry.config)]
+    if cpu and entry.command[0] == "train":
+        words.append("--cpu")
+    return [*words, *entry.overrides]
