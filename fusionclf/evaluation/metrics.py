@@ -117,8 +117,9 @@ def _columns(frame: pd.DataFrame) -> sparse.csr_array:
     plain = np.stack([np.ones(len(frame)), right, among_top5(frame), seen, seen & right], axis=1)
     names = np.unique(frame["label"].to_numpy(object))
     place = {name: n for n, name in enumerate(names)}
-    label = frame["label"].map(place).to_numpy(float)
-    answer = frame["label_1"].map(place).to_numpy(float)
+    label, answer = (
+        np.array([place.get(name, np.nan) for name in frame[column]]) for column in ("label", "label_1")
+    )
     hit = np.where(right, label, np.nan)
     classes = [_one_hot(numbers, len(names)) for numbers in (label, hit, answer)]
     return sparse.csr_array(sparse.hstack([sparse.csr_array(plain), *classes], format="csr"))

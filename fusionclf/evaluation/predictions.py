@@ -122,7 +122,7 @@ def make_predictions(
     probabilities = probabilities.astype(np.float64)
     names = np.array(classes, object)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
-    frame = context[list(CONTEXT)].reset_index(drop=True)
+    frame = pd.DataFrame(context, columns=list(CONTEXT)).reset_index(drop=True)
     everyone = np.arange(len(frame))
     for rank in range(TOP):
         there = rank < order.shape[1]
@@ -131,7 +131,7 @@ def make_predictions(
         )
         frame[f"prob_{rank + 1}"] = probabilities[everyone, order[:, rank]] if there else np.nan
     number = {name: n for n, name in enumerate(classes)}
-    places = frame["label"].map(number).fillna(-1).astype(int).to_numpy()
+    places = np.array([number.get(label, -1) for label in context["label"]], np.int64)
     frame["prob_label"] = np.where(places >= 0, probabilities[everyone, places], 0.0)
     for column in ("picture_status", "title_status"):
         frame[column] = "ignored" if health is None else health[column].to_numpy(object)
