@@ -239,7 +239,9 @@ def _look(path: Path | None) -> _Look:
     return _Look(mode, f"{picture.width}×{picture.height}", picture_hash(picture))
 
 
-def _picture_facts(catalog: Catalog, train: np.ndarray, test: np.ndarray, progress: Progress | None) -> PictureFacts:
+def _picture_facts(
+    catalog: Catalog, train: np.ndarray, test: np.ndarray, progress: Progress | None
+) -> PictureFacts:
     paths = catalog.picture_paths()
     looks: list[_Look] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -257,7 +259,9 @@ def _picture_facts(catalog: Catalog, train: np.ndarray, test: np.ndarray, progre
     usual = sizes.most_common(1)[0][0] if sizes else ""
     return PictureFacts(
         decoded=sum(not look.fault for look in looks),
-        unreadable={ids[row]: look.fault for row, look in enumerate(looks) if look.fault not in ("", "missing")},
+        unreadable={
+            ids[row]: look.fault for row, look in enumerate(looks) if look.fault not in ("", "missing")
+        },
         grayscale=[ids[row] for row, look in enumerate(looks) if look.mode in ("L", "LA", "1", "I;16")],
         usual_size=usual,
         odd_sizes=[ids[row] for row, look in enumerate(looks) if look.size not in ("", usual)],
@@ -271,4 +275,3 @@ def _picture_facts(catalog: Catalog, train: np.ndarray, test: np.ndarray, progre
 def printable(text: str) -> str:
     """Catalog text without control characters, which could steer a terminal."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", text)
-

@@ -36,7 +36,9 @@ def download_catalog(dest: Path, version: str = "small") -> Path:
         folder = Path(kagglehub.dataset_download(DATASETS[version]))
     except Exception as error:  # kagglehub documents no base class of what it raises
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        raise CatalogError(f"Kaggle cannot be reached ({reason}); download {page} by hand and unpack it") from error
+        raise CatalogError(
+            f"Kaggle cannot be reached ({reason}); download {page} by hand and unpack it"
+        ) from error
     _lay_out(folder, dest)
     return dest
 
@@ -45,9 +47,13 @@ def _lay_out(folder: Path, dest: Path) -> None:
     """Copy styles.csv and images/ from wherever the archive keeps them."""
     tables = sorted(folder.rglob("styles.csv"), key=lambda path: len(path.parts))
     if not tables or not (tables[0].parent / "images").is_dir():
-        raise CatalogError(f"{folder}: the download holds no styles.csv with images/ beside it; see Kaggle's page")
+        raise CatalogError(
+            f"{folder}: the download holds no styles.csv with images/ beside it; see Kaggle's page"
+        )
     try:
         shutil.copytree(tables[0].parent / "images", dest / "images")
         shutil.copyfile(tables[0], dest / "styles.csv")  # last: a folder with it is complete
     except OSError as error:
-        raise CatalogError(f"{dest}: cannot be written ({error}); free space or choose another folder") from error
+        raise CatalogError(
+            f"{dest}: cannot be written ({error}); free space or choose another folder"
+        ) from error

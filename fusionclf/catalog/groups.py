@@ -1,9 +1,8 @@
 """Groups of products that belong on one side of a split: one title, one picture, or nearly one picture."""
 
-import os
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,28 +11,35 @@ from PIL import Image
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from fusionclf.catalog.pictures import near_hash, open_picture, picture_hash
+from fusionclf.catalog.pictures import map_paths, near_hash, open_picture, picture_hash
 from fusionclf.catalog.records import Catalog
 from fusionclf.errors import PictureError
 
 Value = TypeVar("Value")
 HASH_BITS = 64
+MOST_LINKS = 4_000_000  # kept in memory before they are joined
 
 
 def product_groups(catalog: Catalog, group_by: Sequence[str], near_distance: int = 4) -> np.ndarray:
-    """A group number for each product; products linked by any of `group_by`, also over others, share one."""
-    links: list[tuple[int, int]] = []
+    """A group number for each product; products linked by any of `group_by`, also over others, share one.
+
+    Args:
+        catalog: the products.
+        group_by: title, picture (pixel for pixel) or near_picture; empty: each product is its own group.
+        near_distance: bits by which the 64-bit hashes of near pictures may differ.
+    """
+    size = len(catalog)
+    groups = np.arange(size)
     if "title" in group_by:
-        links += _same([title or None for title in catalog.table["title"]])
+        groups = _joined(groups, same_values([title or None for title in catalog.table["title"]]))
     if "picture" in group_by:
-        links += _same(map_pictures(catalog.picture_paths(), picture_hash))
+        groups = _joined(groups, same_values(map_pictures(catalog.picture_paths(), picture_hash)))
     if "near_picture" in group_by:
-        links += near_pairs(map_pictures(catalog.picture_paths(), near_hash), near_distance)
-    if not links:
-        return np.arange(len(catalog))
-    first, second = np.array(links).T
-    graph = coo_matrix((np.ones(len(links), bool), (first, second)), shape=(len(catalog), len(catalog)))
-    return connected_components(graph, directed=False)[1]
+        hashes = map_pictures(catalog.picture_paths(), near_hash)
+        groups = _joined(groups, same_values(hashes))
+        for links in _batches(near_links(hashes, near_distance)):
+            groups = _joined(groups, links)
+    return groups
 
 
 def map_pictures(paths: Sequence[Path | None], read: Callable[[Image.Image], Value]) -> list[Value | None]:
@@ -47,44 +53,61 @@ def map_pictures(paths: Sequence[Path | None], read: Callable[[Image.Image], Val
         except PictureError:
             return None
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(one, paths, chunksize=64))
+    return map_paths(paths, one)
 
 
-def _same(values: Sequence[Hashable | None]) -> list[tuple[int, int]]:
-    """Links each row to the first row of the same value."""
+def same_values(values: Sequence[Hashable | None]) -> np.ndarray:
+    """Links each row to the first row of the same value: (L, 2); rows without a value (None) have no link."""
     first: dict[Hashable, int] = {}
-    return [(row, first.setdefault(value, row)) for row, value in enumerate(values) if value is not None]
+    links = [(row, first.setdefault(value, row)) for row, value in enumerate(values) if value is not None]
+    return np.array([link for link in links if link[0] != link[1]], np.int64).reshape(-1, 2)
 
 
-def near_pairs(hashes: Sequence[int | None], distance: int) -> list[tuple[int, int]]:
-    """Pairs of rows whose hashes differ in at most `distance` bits; equal hashes are linked to their first row.
+def near_links(hashes: Sequence[int | None], distance: int) -> Iterator[np.ndarray]:
+    """Links, (L, 2) at a time, between rows whose different hashes differ in at most `distance` bits.
 
-    Two such hashes agree on one of `distance` + 1 bands of bits, so only rows that share a band are compared.
+    Two such hashes agree in at least one of `distance` + 1 bands of bits, so only rows that share a band are
+    compared. Of equal hashes, the first row alone is linked.
     """
-    rows_of: dict[int, int] = {}
-    links = []
+    first: dict[int, int] = {}
     for row, value in enumerate(hashes):
         if value is not None:
-            links.append((row, rows_of.setdefault(value, row)))
-    values = np.array(list(rows_of), np.uint64)
-    rows = np.array(list(rows_of.values()), np.int64)
-    edges = np.linspace(0, HASH_BITS, distance + 2).astype(int)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
-        bands = defaultdict(list)
-        mask = np.uint64((1 << int(high - low)) - 1)
+            first.setdefault(value, row)
+    values = np.array(list(first), np.uint64)
+    rows = np.array(list(first.values()), np.int64)
+    edges = np.linspace(0, HASH_BITS, distance + 2).astype(int).tolist()
+    for low, high in pairwise(edges):
+        mask = np.uint64((1 << (high - low)) - 1)
+        bands: dict[int, list[int]] = defaultdict(list)
         for place, band in enumerate(((values >> np.uint64(low)) & mask).tolist()):
             bands[band].append(place)
-        for places in bands.values():
-            links += _close(values, rows, np.array(places), distance)
-    return links
+        for found in bands.values():
+            places = np.array(found)
+            for n, place in enumerate(found[:-1]):
+                others = places[n + 1 :]
+                near = rows[others[np.bitwise_count(values[others] ^ values[place]) <= distance]]
+                if len(near):
+                    yield np.stack([np.full_like(near, rows[place]), near], axis=1)
 
 
-def _close(values: np.ndarray, rows: np.ndarray, places: np.ndarray, distance: int) -> list[tuple[int, int]]:
-    """Near pairs among a few hashes, one row of the comparison at a time."""
-    links = []
-    for n, place in enumerate(places[:-1]):
-        others = places[n + 1 :]
-        near = np.bitwise_count(values[others] ^ values[place]) <= distance
-        links += [(int(rows[place]), int(rows[other])) for other in others[near]]
-    return links
+def _batches(links: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Links in large lots, so that they are joined seldom and never all held at once."""
+    waiting: list[np.ndarray] = []
+    size = 0
+    for found in links:
+        waiting.append(found)
+        size += len(found)
+        if size > MOST_LINKS:
+            yield np.concatenate(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield np.concatenate(waiting)
+
+
+def _joined(groups: np.ndarray, links: np.ndarray) -> np.ndarray:
+    """The groups after each link has made one group of two."""
+    if not len(links):
+        return groups
+    first, second = groups[links[:, 0]], groups[links[:, 1]]
+    graph = coo_matrix((np.ones(len(links), bool), (first, second)), shape=(len(groups), len(groups)))
+    return connected_components(graph, directed=False)[1][groups].astype(np.int64)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from fusionclf.catalog.groups import product_groups
 from fusionclf.catalog.records import Catalog
@@ -40,20 +41,23 @@ class Split:
     ids: dict[str, dict[str, tuple[str, ...]]]
 
     def rows(self, catalog: Catalog, part: str | None, *subsets: str) -> np.ndarray:
-        """Ascending positions in `catalog.table`; part None means all parts."""
-        wanted = [
-            product for p in ([part] if part else self.ids) for s in subsets for product in self.ids[p][s]
-        ]
-        place = dict(zip(catalog.table["id"], range(len(catalog)), strict=True))
-        return np.sort(np.array([place[product] for product in wanted], np.int64))
+        """Ascending positions in `catalog.table`; part None means all parts.
+
+        Raises:
+            RunError: the catalog lacks products of the split.
+        """
+        parts = self.ids if part is None else [part]
+        wanted = [product for name in parts for subset in subsets for product in self.ids[name][subset]]
+        rows = np.sort(pd.Index(catalog.table["id"]).get_indexer(pd.Index(wanted, dtype="str")))
+        if len(rows) and rows[0] < 0:
+            raise RunError(f"{catalog.root}: lacks products of the split; give the catalog it was made for")
+        return rows.astype(np.int64)
 
     def class_names(self, part: str | None) -> tuple[str, ...]:
         """A part's candidates, sorted; part None means all classes."""
-        return (
-            self.classes[part]
-            if part
-            else tuple(sorted(name for names in self.classes.values() for name in names))
-        )
+        if part is not None:
+            return self.classes[part]
+        return tuple(sorted(name for names in self.classes.values() for name in names))
 
     def train_counts(self, catalog: Catalog, part: str | None) -> dict[str, int]:
         """Rows in train and validation of every class of the part."""
@@ -73,16 +77,20 @@ class Split:
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> "Split":
-        """Raises RunError where the data is no split, or was changed by hand."""
+        """The split that `to_dict` gave.
+
+        Raises:
+            RunError: the data is no split, or was changed by hand.
+        """
         try:
             classes = {part: tuple(names) for part, names in value["classes"].items()}
             ids = {p: {s: tuple(subsets[s]) for s in SUBSETS} for p, subsets in value["ids"].items()}
             spec = build_settings(SplitConfig, value["spec"])
             split = cls(spec, value["catalog_sha256"], value["sha256"], classes, ids)
-        except (KeyError, TypeError, AttributeError, SettingsError) as error:
-            raise RunError(f"split.json: not a split ({error!r}); make the run again") from error
+        except (KeyError, TypeError, AttributeError, ValueError, SettingsError) as error:
+            raise RunError(f"not a split ({error!r}); make the run again") from error
         if split.sha256 != _hash(classes, ids):
-            raise RunError("split.json: its hash does not fit its rows; make the run again")
+            raise RunError("the split's hash does not fit its rows; make the run again")
         return split
 
     def save(self, path: Path) -> None:
@@ -91,8 +99,16 @@ class Split:
 
     @classmethod
     def load(cls, path: Path) -> "Split":
-        """Read split.json."""
-        return cls.from_dict(read_json(path))
+        """Read split.json.
+
+        Raises:
+            RunError: the file is missing or damaged.
+        """
+        value = read_json(path)
+        try:
+            return cls.from_dict(value)
+        except RunError as error:
+            raise RunError(f"{path}: {error}") from error
 
 
 def make_split(catalog: Catalog, spec: SplitConfig | None = None) -> Split:
@@ -110,23 +126,29 @@ def make_split(catalog: Catalog, spec: SplitConfig | None = None) -> Split:
     groups = product_groups(catalog, spec.group_by, spec.near_distance)
     subset = _train_or_test(catalog, spec, labels, groups)
     if spec.swap:
-        subset = np.select([subset == "test", subset == "train"], ["train", "test"], subset)
+        subset = np.select([subset == "test", subset == "train"], ["train", "test"], subset).astype(object)
     subset = _undivided(subset, groups)
     classes = _parts(labels, spec.top_k)
     part_of = {name: part for part, names in classes.items() for name in names}
     parts = np.array([part_of[label] for label in labels], object)
     if not (subset == "validation").any():
         _draw_validation(subset, parts, groups, list(classes), spec)
-    ids = {}
     products = catalog.table["id"].to_numpy(object)
-    for part in classes:
-        ids[part] = {s: tuple(products[(parts == part) & (subset == s)]) for s in SUBSETS}
-        for needed in ("train", "test"):
-            if not ids[part][needed]:
-                raise CatalogError(
-                    f"split.rule={spec.rule}: part {part!r} has no {needed} row; set split.rule=random, or split.top_k"
-                )
+    ids = {part: {s: tuple(products[(parts == part) & (subset == s)]) for s in SUBSETS} for part in classes}
+    _refuse_empty(catalog, spec, ids)
     return Split(spec, catalog.sha256, _hash(classes, ids), classes, ids)
+
+
+def _refuse_empty(catalog: Catalog, spec: SplitConfig, ids: dict[str, dict[str, tuple[str, ...]]]) -> None:
+    for part, subsets in ids.items():
+        for needed in ("train", "test"):
+            if not subsets[needed]:
+                none = spec.rule == "year_parity" and bool(catalog.table["year"].isna().all())
+                why = " (no product has a year)" if none else ""
+                remedy = "set split.rule=random, or split.top_k for other parts"
+                raise CatalogError(
+                    f"split.rule={spec.rule}: part {part!r} has no {needed} row{why}; {remedy}"
+                )
 
 
 def _parts(labels: np.ndarray, top_k: int) -> dict[str, tuple[str, ...]]:
@@ -148,7 +170,7 @@ def _train_or_test(catalog: Catalog, spec: SplitConfig, labels: np.ndarray, grou
     generator = np.random.default_rng([spec.seed, 1])
     for name in sorted(set(labels)):
         rows = np.flatnonzero(labels == name)
-        subset[_draw(rows, groups, spec.test_fraction, generator)] = "test"
+        subset[_draw(rows, groups, round(spec.test_fraction * len(rows)), generator)] = "test"
     return subset
 
 
@@ -164,28 +186,36 @@ def _from_column(catalog: Catalog, column: str) -> np.ndarray:
         "val": "validation",
         "valid": "validation",
     }
-    values = catalog.table[column].str.lower().map(names)
-    if values.isna().any():
-        bad = catalog.table[column][values.isna()].iloc[0]
-        raise CatalogError(f"split.column={column!r}: value {bad!r}; allowed: train, validation, test")
-    return values.to_numpy(object)
+    cells = [str(cell) for cell in catalog.table[column]]
+    subset = np.array([names.get(cell.strip().lower()) for cell in cells], object)
+    for cell, name, product in zip(cells, subset, catalog.table["id"], strict=True):
+        if name is None:
+            raise CatalogError(
+                f"split.column={column!r}: product {product} has {cell!r}; allowed: train, validation, test"
+            )
+    return subset
 
 
-def _draw(rows: np.ndarray, groups: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
-    """Whole groups of `rows`, in random order, as many as fit into round(share · rows)."""
+def _draw(rows: np.ndarray, groups: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Whole groups of `rows`, taken in random order where they still fit into `count`."""
     own, sizes = np.unique(groups[rows], return_counts=True)
-    order = generator.permutation(len(own))
-    fits = sizes[order].cumsum() <= round(share * len(rows))
-    return rows[np.isin(groups[rows], own[order][fits])]
+    drawn = []
+    for place in generator.permutation(len(own)):
+        if sizes[place] <= count:
+            drawn.append(own[place])
+            count -= int(sizes[place])
+    return rows[np.isin(groups[rows], drawn)]
 
 
 def _draw_validation(
     subset: np.ndarray, parts: np.ndarray, groups: np.ndarray, names: list[str], spec: SplitConfig
 ) -> None:
+    """Move round(fraction · rows) of each part's train rows to validation, at least one of two or more."""
     for number, part in enumerate(names):
         rows = np.flatnonzero((subset == "train") & (parts == part))
+        count = max(round(spec.validation_fraction * len(rows)), min(1, len(rows) - 1))
         generator = np.random.default_rng([spec.seed, 2, number])
-        subset[_draw(rows, groups, spec.validation_fraction, generator)] = "validation"
+        subset[_draw(rows, groups, count, generator)] = "validation"
     if spec.group_by:  # a group with classes of both parts must not be in train and validation
         _join(subset, groups, "validation", "train")
 

@@ -3,8 +3,7 @@
 It is there so that each command and each test can be tried without a download. Its figures mean nothing
 outside the demo: it is built so that picture and title each carry a part of the answer. Several article types
 share one silhouette, and a title that does not name its type names a product line that types of other
-silhouettes share. A model that sees both can therefore beat one that sees either, which says nothing about real
-products.
+silhouettes share. So a model that sees both can beat one that sees either; with real products it may not.
 """
 
 import shutil
