@@ -12,7 +12,6 @@ __all__ = [
     "Catalog",
     "Reading",
     "Split",
-    "generate_sample",
     "audit_catalog",
     "download_catalog",
     "generate_sample",

@@ -1,24 +1,22 @@
 """What is in a catalog, what is wrong with it, and whether its split can be used: `fusionclf data check`."""
 
-import os
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from fusionclf.catalog.pictures import open_picture, picture_hash
+from fusionclf.catalog.pictures import map_paths, open_with_mode, picture_hash
 from fusionclf.catalog.records import Catalog
 from fusionclf.catalog.splits import Split
-from fusionclf.errors import PictureError
+from fusionclf.errors import CatalogError, PictureError
 
 # Cells that pandas.read_csv takes for missing unless it is told not to (its documentation, `na_values`).
 PANDAS_MISSING = ("NA", "N/A", "NaN", "nan", "NULL", "null", "None", "n/a", "<NA>", "#N/A", "-NaN", "-nan")
+GRAYSCALE = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")  # Pillow's modes without colour
 Progress = Callable[[int, int], None]
 
 
@@ -28,24 +26,26 @@ class PictureFacts:
 
     Attributes:
         decoded: pictures that can be used.
+        missing: ids of products without a picture (settings keep them).
         unreadable: id → reason.
         grayscale: ids of pictures without colour channels.
         usual_size: width × height of most pictures.
         odd_sizes: ids of pictures of another size.
         identical: pictures that show the same pixels as another one.
         identical_groups: groups of such pictures.
-        conflicting_groups: groups whose products have different labels.
+        conflicting_groups: ids of each such group whose products have different labels.
         test_pictures_in_train: test products whose picture a train or validation product shows.
     """
 
     decoded: int
+    missing: list[str]
     unreadable: dict[str, str]
     grayscale: list[str]
     usual_size: str
     odd_sizes: list[str]
     identical: int
     identical_groups: int
-    conflicting_groups: int
+    conflicting_groups: list[list[str]]
     test_pictures_in_train: int
 
 
@@ -58,11 +58,11 @@ class PartFacts:
     train: int
     validation: int
     test: int
-    without_train: list[str]
+    without_train: dict[str, int]  # class → its test rows, most first
     without_validation: list[str]
     without_test: list[str]
     unseen_rows: int
-    ceiling: float
+    ceiling: float  # percentage of test rows whose class has a train row
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,13 @@ class Audit:
 
     rows_read: int
     repaired: list[str]
+    multiline: list[str]
     dropped: dict[str, list[str]]
     products: int
+    lost_classes: list[str]
     bad_years: list[str]
     without_year: list[str]
-    without_title: int
+    without_title: list[str]
     levels: dict[str, int]
     single_product_classes: list[str]
     na_texts: dict[str, int]
@@ -85,8 +87,8 @@ class Audit:
     titles_naming_the_label: float
     classes_with_several_paths: list[str]
     categories_with_several_parents: list[str]
-    test_titles_in_train: int
     random_split_titles_in_train: float
+    test_titles_in_train: int | None  # None: there is no split
     parts: list[PartFacts]
     pictures: PictureFacts | None
     problems: list[str] = field(default_factory=list)
@@ -102,66 +104,86 @@ class Audit:
 
 
 def audit_catalog(
-    catalog: Catalog, split: Split, *, unreadable: str = "error", progress: Progress | None = None
+    catalog: Catalog,
+    split: Split | CatalogError,
+    *,
+    unreadable: str = "error",
+    decode: bool = True,
+    progress: Progress | None = None,
 ) -> Audit:
     """Look at every row and every picture.
 
     Args:
         catalog: the products.
-        split: their division.
+        split: their division, or why there is none.
         unreadable: "error" makes an unreadable picture a problem, "drop" does not.
+        decode: whether to look at the pictures.
         progress: called with the pictures done and to do.
     """
     table, columns = catalog.table, catalog.columns
     text_columns = [*columns.categories, *columns.metadata]
-    train = split.rows(catalog, None, "train", "validation")
-    test = split.rows(catalog, None, "test")
-    titles, labels = table["title"].tolist(), table["label"].tolist()
-    pictures = _picture_facts(catalog, train, test, progress)
-    problems = []
-    if pictures.unreadable and unreadable == "error":
-        problems.append(
-            f"{len(pictures.unreadable)} picture(s) cannot be decoded: mend them, or set pictures.unreadable=drop"
-        )
+    ids, titles, labels = (table[name].tolist() for name in ("id", "title", "label"))
+    divided = isinstance(split, Split)
+    train = split.rows(catalog, None, "train", "validation") if divided else np.zeros(0, np.int64)
+    test = split.rows(catalog, None, "test") if divided else np.zeros(0, np.int64)
+    parts = [_part_facts(catalog, split, part) for part in split.classes] if divided else []
+    pictures = _picture_facts(catalog, train, test, progress) if decode else None
     return Audit(
         rows_read=catalog.reading.rows_read,
         repaired=catalog.reading.repaired,
+        multiline=catalog.reading.multiline,
         dropped=catalog.reading.dropped,
         products=len(catalog),
+        lost_classes=catalog.reading.lost_classes,
         bad_years=catalog.reading.bad_years,
         without_year=table["id"][table["year"].isna()].tolist() if columns.year else [],
-        without_title=titles.count(""),
-        levels={name: table[name].nunique() for name in columns.categories} | {"label": len(catalog.classes)},
+        without_title=[product for product, title in zip(ids, titles, strict=True) if not title.strip()],
+        levels={name: len(set(table[name]) - {""}) for name in columns.categories}
+        | {"label": len(catalog.classes)},
         single_product_classes=sorted(name for name, n in Counter(labels).items() if n == 1),
         na_texts=_count_cells(catalog, text_columns, "NA"),
         empty_cells=_count_cells(catalog, text_columns, ""),
         read_as_missing_by_pandas=_count_cells(catalog, text_columns, "", *PANDAS_MISSING),
-        titles_with_several_labels=_with_several(zip(titles, labels, strict=True)),
+        titles_with_several_labels=len(_with_several(zip(titles, labels, strict=True))),
         titles_naming_the_label=100 * _share_named(titles, labels),
         classes_with_several_paths=_several_paths(catalog),
         categories_with_several_parents=_several_parents(catalog),
-        test_titles_in_train=_shared(titles, train, test),
-        random_split_titles_in_train=_random_leakage(catalog, titles),
-        parts=[_part_facts(catalog, split, part) for part in split.classes],
+        random_split_titles_in_train=_random_leakage(titles),
+        test_titles_in_train=_shared(titles, train, test) if divided else None,
+        parts=parts,
         pictures=pictures,
-        problems=problems,
+        problems=_problems(split, parts, pictures, unreadable),
     )
 
 
+def _problems(
+    split: Split | CatalogError, parts: list[PartFacts], pictures: PictureFacts | None, unreadable: str
+) -> list[str]:
+    """What stands in the way of training, each with its remedy."""
+    found = [str(split)] if isinstance(split, CatalogError) else []
+    if parts and all(part.classes - len(part.without_train) < 2 for part in parts):
+        found.append("no part has two classes with train rows: set split.rule or split.top_k")
+    if pictures and pictures.unreadable and unreadable == "error":
+        count = len(pictures.unreadable)
+        found.append(f"{count} picture(s) cannot be decoded: mend them, or set pictures.unreadable=drop")
+    return found
+
+
 def _count_cells(catalog: Catalog, columns: Iterable[str], *texts: str) -> dict[str, int]:
-    counts = {name: int(catalog.table[name].isin(texts).sum()) for name in columns}
+    counts = {name: sum(cell in texts for cell in catalog.table[name]) for name in columns}
     return {name: n for name, n in counts.items() if n}
 
 
-def _with_several(pairs: Iterable[tuple[str, str]]) -> int:
+def _with_several(pairs: Iterable[tuple[str, Hashable]]) -> list[str]:
+    """The keys that go with more than one value, sorted; "" is no key."""
     values = defaultdict(set)
     for key, value in pairs:
         values[key].add(value)
-    return sum(len(found) > 1 for key, found in values.items() if key)
+    return sorted(key for key, found in values.items() if key and len(found) > 1)
 
 
 def title_names(title: str, label: str) -> bool:
-    """Whether a title contains its class's name, in the plural or the singular, whatever the case."""
+    """Whether a title contains its class's name, if need be without the final s, in any case."""
     return label.lower().removesuffix("s") in title.lower()
 
 
@@ -170,28 +192,29 @@ def _share_named(titles: list[str], labels: list[str]) -> float:
 
 
 def _several_paths(catalog: Catalog) -> list[str]:
-    paths = catalog.table[["label", *catalog.columns.categories]].drop_duplicates()
-    counts = paths["label"].value_counts()
-    return sorted(counts[counts > 1].index)
+    paths = catalog.table[list(catalog.columns.categories)].itertuples(index=False, name=None)
+    return _with_several(zip(catalog.table["label"], paths, strict=True))
 
 
 def _several_parents(catalog: Catalog) -> list[str]:
-    found = []
-    levels = catalog.columns.categories
-    for upper, lower in zip(levels[:-1], levels[1:], strict=True):
-        counts = catalog.table[[upper, lower]].drop_duplicates()[lower].value_counts()
-        found += sorted(counts[counts > 1].index)
-    return found
+    table = catalog.table
+    levels = pairwise(catalog.columns.categories)
+    return [
+        name
+        for upper, lower in levels
+        for name in _with_several(zip(table[lower], table[upper], strict=True))
+    ]
 
 
-def _shared(values: list[Any], train: np.ndarray, test: np.ndarray) -> int:
+def _shared(values: Sequence[Hashable], train: np.ndarray, test: np.ndarray) -> int:
+    """Test rows whose value a train row has; "" and None are no values."""
     known = {values[row] for row in train} - {"", None}
     return sum(values[row] in known for row in test)
 
 
-def _random_leakage(catalog: Catalog, titles: list[str]) -> float:
+def _random_leakage(titles: list[str]) -> float:
     """Percentage of test rows of a random 80/20 split whose title a train row has."""
-    order = np.random.default_rng(0).permutation(len(catalog))
+    order = np.random.default_rng(0).permutation(len(titles))
     cut = len(order) // 5
     return 100 * _shared(titles, order[cut:], order[:cut]) / max(cut, 1)
 
@@ -202,24 +225,25 @@ def _part_facts(catalog: Catalog, split: Split, part: str) -> PartFacts:
 
     names = split.classes[part]
     train, validation, test = (labels(subset) for subset in ("train", "validation", "test"))
-    unseen = sum(n for name, n in test.items() if not train[name] and not validation[name])
+    unseen = [(test[name], name) for name in names if not train[name] and not validation[name]]
+    unseen_rows = sum(n for n, _ in unseen)
     return PartFacts(
         part=part,
         classes=len(names),
         train=train.total(),
         validation=validation.total(),
         test=test.total(),
-        without_train=[name for name in names if not train[name] and not validation[name]],
+        without_train={name: n for n, name in sorted(unseen, key=lambda item: (-item[0], item[1]))},
         without_validation=[name for name in names if not validation[name]],
         without_test=[name for name in names if not test[name]],
-        unseen_rows=unseen,
-        ceiling=100 * (1 - unseen / test.total()),
+        unseen_rows=unseen_rows,
+        ceiling=100 * (1 - unseen_rows / test.total()),
     )
 
 
 @dataclass(frozen=True)
 class _Look:
-    """One picture: its mode, size and pixel hash, or why it cannot be used."""
+    """One picture: its mode, size and pixel hash, or why it cannot be used; nothing where there is none."""
 
     mode: str = ""
     size: str = ""
@@ -229,26 +253,18 @@ class _Look:
 
 def _look(path: Path | None) -> _Look:
     if path is None:
-        return _Look(fault="missing")
+        return _Look()
     try:
-        picture = open_picture(path)
-        with Image.open(path) as header:
-            mode = header.mode
+        picture, mode = open_with_mode(path)
     except PictureError as error:
         return _Look(fault=str(error).removeprefix(f"{path}: "))
-    return _Look(mode, f"{picture.width}×{picture.height}", picture_hash(picture))
+    return _Look(mode, f"{picture.width} x {picture.height}", picture_hash(picture))
 
 
 def _picture_facts(
     catalog: Catalog, train: np.ndarray, test: np.ndarray, progress: Progress | None
 ) -> PictureFacts:
-    paths = catalog.picture_paths()
-    looks: list[_Look] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for look in pool.map(_look, paths):
-            looks.append(look)
-            if progress and len(looks) % 200 == 0:
-                progress(len(looks), len(paths))
+    looks = map_paths(catalog.picture_paths(), _look, progress)
     ids, labels = catalog.table["id"].tolist(), catalog.table["label"].tolist()
     groups = defaultdict(list)
     for row, look in enumerate(looks):
@@ -257,21 +273,21 @@ def _picture_facts(
     equal = [rows for rows in groups.values() if len(rows) > 1]
     sizes = Counter(look.size for look in looks if look.size)
     usual = sizes.most_common(1)[0][0] if sizes else ""
+    seen = list(zip(ids, looks, strict=True))
     return PictureFacts(
-        decoded=sum(not look.fault for look in looks),
-        unreadable={
-            ids[row]: look.fault for row, look in enumerate(looks) if look.fault not in ("", "missing")
-        },
-        grayscale=[ids[row] for row, look in enumerate(looks) if look.mode in ("L", "LA", "1", "I;16")],
+        decoded=sum(look.digest is not None for look in looks),
+        missing=[product for product, look in seen if look == _Look()],
+        unreadable={product: look.fault for product, look in seen if look.fault},
+        grayscale=[product for product, look in seen if look.mode in GRAYSCALE],
         usual_size=usual,
-        odd_sizes=[ids[row] for row, look in enumerate(looks) if look.size not in ("", usual)],
+        odd_sizes=[product for product, look in seen if look.size not in ("", usual)],
         identical=sum(map(len, equal)),
         identical_groups=len(equal),
-        conflicting_groups=sum(len({labels[row] for row in rows}) > 1 for rows in equal),
+        conflicting_groups=[[ids[r] for r in rows] for rows in equal if len({labels[r] for r in rows}) > 1],
         test_pictures_in_train=_shared([look.digest for look in looks], train, test),
     )
 
 
 def printable(text: str) -> str:
-    """Catalog text without control characters, which could steer a terminal."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", text)
+    """Catalog text without characters that could steer a terminal or turn its text around."""
+    return "".join(character if character.isprintable() else "?" for character in text)

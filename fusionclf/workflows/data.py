@@ -1,15 +1,16 @@
 """`fusionclf data check`: a catalog's audit as tables or as JSON."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table
 
-from fusionclf.catalog import Audit, audit_catalog, make_split, read_catalog
-from fusionclf.catalog.audit import printable
+from fusionclf.catalog import Audit, Catalog, Split, audit_catalog, make_split, read_catalog
+from fusionclf.catalog.audit import PictureFacts, printable
 from fusionclf.config import (
     CatalogConfig,
     PicturesConfig,
@@ -21,6 +22,7 @@ from fusionclf.config import (
     read_yaml,
 )
 from fusionclf.console import Console
+from fusionclf.errors import CatalogError
 from fusionclf.workflows.settings import find_config
 
 SHOWN = 5  # ids that a line names
@@ -52,7 +54,7 @@ def check_catalog(
         values = merge(values, parse_override(text))
     settings = build_settings(CheckConfig, values)
     catalog = read_catalog(folder, settings.catalog)
-    split = make_split(catalog, settings.split)
+    split = _split_or_reason(catalog, settings.split)
     with console.bar("decode pictures", len(catalog)) as step:
         audit = audit_catalog(catalog, split, unreadable=settings.pictures.unreadable, progress=step)
     if as_json:
@@ -63,37 +65,54 @@ def check_catalog(
 
 
 def render_audit(audit: Audit, out: RichConsole) -> None:
-    """Print an audit as three tables and a verdict."""
+    """Print an audit as tables and a verdict."""
     out.print(_facts("Catalog", _catalog_rows(audit)))
     if audit.pictures is not None:
-        out.print(_facts("Pictures", _picture_rows(audit)))
-    out.print(_parts(audit))
+        out.print()
+        out.print(_facts("Pictures", _picture_rows(audit.pictures)))
+    if audit.parts:
+        out.print()
+        out.print(_parts(audit))
+        out.print(
+            "unseen: test rows of classes without train rows; ceiling: what is left, for a closed-set model"
+        )
+        out.print()
+        out.print(_facts("Classes", _absent_rows(audit)))
+    out.print()
     for problem in audit.problems:
-        out.print(f"[red]problem[/]: {escape(problem)}")
+        out.print(f"[red]problem[/]: {escape(printable(problem))}", soft_wrap=True)
     out.print("usable" if audit.usable else "not usable as it is")
 
 
-def _ids(ids: Sequence[str]) -> str:
-    shown = ", ".join(printable(text) for text in ids[:SHOWN])
+def _split_or_reason(catalog: Catalog, spec: SplitConfig) -> Split | CatalogError:
+    try:
+        return make_split(catalog, spec)
+    except CatalogError as error:
+        return error
+
+
+def _ids(ids: Collection[str]) -> str:
+    shown = ", ".join(printable(text) for text in islice(ids, SHOWN))
     return f"{len(ids):,}" + (f" ({shown}{', …' if len(ids) > SHOWN else ''})" if ids else "")
 
 
-def _counts(counts: dict[str, int]) -> str:
+def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{printable(name)} {n:,}" for name, n in counts.items()) or "none"
 
 
 def _catalog_rows(audit: Audit) -> list[tuple[str, str]]:
     rows = [("rows read", f"{audit.rows_read:,}"), ("repaired (unquoted commas)", _ids(audit.repaired))]
+    rows += [("with a line break in a cell", _ids(audit.multiline))] if audit.multiline else []
     rows += [(f"dropped: {reason}", _ids(ids)) for reason, ids in audit.dropped.items()]
-    share = 100 * audit.test_titles_in_train / max(sum(part.test for part in audit.parts), 1)
     return [
         *rows,
         ("products", f"{audit.products:,}"),
         ("distinct values", _counts(audit.levels)),
         ("classes of one product", _ids(audit.single_product_classes)),
+        ("classes that lost all their rows", _ids(audit.lost_classes)),
         ("without a year", _ids(audit.without_year)),
         ("years that are no number", _ids(audit.bad_years)),
-        ("without a title", f"{audit.without_title:,}"),
+        ("without a title", _ids(audit.without_title)),
         ("cells with the text NA (kept)", _counts(audit.na_texts)),
         ("empty cells", _counts(audit.empty_cells)),
         ("read as missing by pandas (both)", _counts(audit.read_as_missing_by_pandas)),
@@ -101,41 +120,57 @@ def _catalog_rows(audit: Audit) -> list[tuple[str, str]]:
         ("titles with several classes", f"{audit.titles_with_several_labels:,}"),
         ("classes under several paths", _ids(audit.classes_with_several_paths)),
         ("categories under several parents", _ids(audit.categories_with_several_parents)),
-        ("test titles that train has too", f"{audit.test_titles_in_train:,} ({share:.1f} %)"),
+        ("test titles that train has too", _leaked_titles(audit)),
         ("the same in a random 80/20 split", f"{audit.random_split_titles_in_train:.1f} %"),
     ]
 
 
-def _picture_rows(audit: Audit) -> list[tuple[str, str]]:
-    facts = audit.pictures
-    assert facts is not None
+def _leaked_titles(audit: Audit) -> str:
+    if audit.test_titles_in_train is None:
+        return "no split"
+    share = 100 * audit.test_titles_in_train / max(sum(part.test for part in audit.parts), 1)
+    return f"{audit.test_titles_in_train:,} ({share:.1f} %)"
+
+
+def _picture_rows(facts: PictureFacts) -> list[tuple[str, str]]:
     unreadable = [f"{name}: {reason}" for name, reason in facts.unreadable.items()]
+    conflicting = [" = ".join(ids) for ids in facts.conflicting_groups]
     return [
         ("decoded", f"{facts.decoded:,}"),
+        ("missing (kept)", _ids(facts.missing)),
         ("unreadable", _ids(unreadable)),
         ("grayscale", _ids(facts.grayscale)),
         (f"not {facts.usual_size} pixels", _ids(facts.odd_sizes)),
         ("pixel for pixel like another", f"{facts.identical:,} in {facts.identical_groups:,} groups"),
-        ("such groups with several classes", f"{facts.conflicting_groups:,}"),
+        ("such groups with several classes", _ids(conflicting)),
         ("test pictures that train has too", f"{facts.test_pictures_in_train:,}"),
     ]
 
 
+def _absent_rows(audit: Audit) -> list[tuple[str, str]]:
+    """Which classes lack rows; for those without train rows, how many test rows they have."""
+    rows = []
+    for part in audit.parts:
+        unseen = [f"{name} {n:,}" for name, n in part.without_train.items()]
+        rows += [(f"{part.part}: without train rows (test rows)", _ids(unseen))]
+        rows += [(f"{part.part}: without validation rows", _ids(part.without_validation))]
+        rows += [(f"{part.part}: without test rows", _ids(part.without_test))]
+    return rows
+
+
 def _facts(title: str, rows: Sequence[tuple[str, str]]) -> Table:
     table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    table.add_column(min_width=max(len(name) for name, _ in rows))
     for name, value in rows:
-        table.add_row(escape(name), escape(value))
+        table.add_row(escape(printable(name)), escape(value))
     return table
 
 
 def _parts(audit: Audit) -> Table:
     table = Table(title="Split", title_justify="left", box=None, pad_edge=False)
-    names = ("part", "classes", "train", "validation", "test", "unseen test rows", "ceiling %", "classes without train")
-    for number, name in enumerate(names):
-        table.add_column(name, justify="left" if number in (0, 7) else "right")
+    for name in ("part", "classes", "train", "validation", "test", "unseen", "ceiling %"):
+        table.add_column(name, justify="left" if name == "part" else "right")
     for part in audit.parts:
         figures = (part.classes, part.train, part.validation, part.test, part.unseen_rows)
-        table.add_row(
-            part.part, *(f"{n:,}" for n in figures), f"{part.ceiling:.2f}", escape(_ids(part.without_train))
-        )
+        table.add_row(part.part, *(f"{n:,}" for n in figures), f"{part.ceiling:.2f}")
     return table
