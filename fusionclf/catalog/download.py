@@ -1,9 +1,10 @@
 """Kaggle's Fashion Product Images through kagglehub (extra `download`)."""
 
-import importlib.util
+import os
 import shutil
 from pathlib import Path
 
+from fusionclf.catalog.folders import making_folder
 from fusionclf.errors import CatalogError, did_you_mean
 
 DATASETS = {
@@ -16,44 +17,54 @@ def download_catalog(dest: Path, version: str = "small") -> Path:
     """Download a catalog and lay it out as DEST/styles.csv and DEST/images.
 
     Args:
-        dest: folder to make; must not hold anything.
+        dest: folder to make; it must not exist, or be empty.
         version: small (60×80 pixels, 0.3 GB) or full (1080×1440, 25 GB).
+
+    Returns:
+        `dest`.
 
     Raises:
         CatalogError: kagglehub is missing or cannot reach Kaggle, or `dest` holds files.
     """
-    dest = Path(dest)
     if version not in DATASETS:
         raise CatalogError(f"unknown version {version!r}: {did_you_mean(version, DATASETS)}")
-    if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
-        raise CatalogError(f"{dest}: is there already; give a new or empty folder")
-    if importlib.util.find_spec("kagglehub") is None:
-        raise CatalogError('kagglehub is not installed; pip install "fusionclf[download]"')
-    import kagglehub
-
-    page = f"https://www.kaggle.com/datasets/{DATASETS[version]}"
-    try:
-        folder = Path(kagglehub.dataset_download(DATASETS[version]))
-    except Exception as error:  # kagglehub documents no base class of what it raises
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        raise CatalogError(
-            f"Kaggle cannot be reached ({reason}); download {page} by hand and unpack it"
-        ) from error
-    _lay_out(folder, dest)
+    dest = Path(dest)
+    with making_folder(dest) as folder:
+        _lay_out(_fetch(DATASETS[version]), folder)
     return dest
 
 
-def _lay_out(folder: Path, dest: Path) -> None:
-    """Copy styles.csv and images/ from wherever the archive keeps them."""
-    tables = sorted(folder.rglob("styles.csv"), key=lambda path: len(path.parts))
-    if not tables or not (tables[0].parent / "images").is_dir():
-        raise CatalogError(
-            f"{folder}: the download holds no styles.csv with images/ beside it; see Kaggle's page"
-        )
+def _fetch(dataset: str) -> Path:
+    """Kagglehub's own folder of a data set; it keeps what it has once fetched."""
     try:
-        shutil.copytree(tables[0].parent / "images", dest / "images")
-        shutil.copyfile(tables[0], dest / "styles.csv")  # last: a folder with it is complete
-    except OSError as error:
+        import kagglehub
+    except ImportError as error:
+        raise CatalogError('kagglehub is not installed; run: pip install "fusionclf[download]"') from error
+    try:
+        return Path(kagglehub.dataset_download(dataset))
+    except Exception as error:  # kagglehub and what it is built on share no base class of errors
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         raise CatalogError(
-            f"{dest}: cannot be written ({error}); free space or choose another folder"
+            f"{dataset}: Kaggle gave no data ({reason}); check the network, or fetch "
+            f"https://www.kaggle.com/datasets/{dataset} in a browser and unpack it"
         ) from error
+
+
+def _lay_out(source: Path, folder: Path) -> None:
+    """Take styles.csv and images/ from wherever the archive keeps them."""
+    tables = sorted(source.rglob("styles.csv"), key=lambda path: (len(path.parts), path))
+    table = next((path for path in tables if (path.parent / "images").is_dir()), None)
+    if table is None:
+        raise CatalogError(
+            f"{source}: holds no styles.csv with images/ beside it; Kaggle's archive has changed"
+        )
+    shutil.copytree(table.parent / "images", folder / "images", copy_function=_link_or_copy)
+    shutil.copyfile(table, folder / "styles.csv")
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """A second name for the same file, which takes no space, where the file system allows one."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
