@@ -13,12 +13,20 @@ from fusionclf.config import BaselineConfig
 
 
 @register("majority", BaselineConfig)
-def run(settings: BaselineConfig, catalog: Catalog, split: Split, folder: Path) -> tuple[Frames, dict[str, Any]]:
-    """Fit scikit-learn's DummyClassifier(strategy="prior")."""
-    return run_on_titles(catalog, split, folder, _fit)
+def run(
+    settings: BaselineConfig, catalog: Catalog, split: Split, folder: Path
+) -> tuple[Frames, dict[str, Any]]:
+    """Fit scikit-learn's DummyClassifier(strategy="prior") on train and validation labels."""
+    return run_on_titles(catalog, split, folder, _fit, reads_titles=False)
 
 
-def _fit(titles: list[str], labels: np.ndarray, more_titles: list[str], more_labels: np.ndarray) -> TitleModel:
-    everything = np.concatenate([labels, more_labels])
-    model = DummyClassifier(strategy="prior").fit(np.zeros((len(everything), 1)), everything)
-    return TitleModel(model, lambda asked: np.tile(model.class_prior_, (len(asked), 1)))
+def _fit(
+    titles: list[str], labels: np.ndarray, more_titles: list[str], more_labels: np.ndarray
+) -> TitleModel:
+    return fit_prior(np.concatenate([labels, more_labels]))
+
+
+def fit_prior(labels: np.ndarray) -> TitleModel:
+    """A model that answers with the frequencies of `labels`."""
+    model = DummyClassifier(strategy="prior").fit(np.zeros((len(labels), 1)), labels)
+    return TitleModel(model, lambda titles: np.tile(model.class_prior_, (len(titles), 1)))

@@ -20,12 +20,15 @@ class NaiveBayesConfig(BaselineConfig):
     """Settings of the Naive Bayes baseline."""
 
     protocol: Literal["all_rows", "reference"] = Field(
-        "all_rows", description="reference: leave out the rows that the reference's notebook leaves out"
+        default="all_rows",
+        description="reference: leave out the rows that the reference's notebook leaves out",
     )
 
 
 @register("nb", NaiveBayesConfig)
-def run(settings: NaiveBayesConfig, catalog: Catalog, split: Split, folder: Path) -> tuple[Frames, dict[str, Any]]:
+def run(
+    settings: NaiveBayesConfig, catalog: Catalog, split: Split, folder: Path
+) -> tuple[Frames, dict[str, Any]]:
     """Fit CountVectorizer and MultinomialNB with their defaults on train and validation titles.
 
     Source: the reference's text notebook (uditarora/fashion-product-classification); PROTOCOL in its words.
@@ -37,7 +40,9 @@ def run(settings: NaiveBayesConfig, catalog: Catalog, split: Split, folder: Path
     return run_on_titles(catalog, split, folder, _fit, keep=lambda rows: rows[complete[rows]], joint=False)
 
 
-def _fit(titles: list[str], labels: np.ndarray, more_titles: list[str], more_labels: np.ndarray) -> TitleModel:
+def _fit(
+    titles: list[str], labels: np.ndarray, more_titles: list[str], more_labels: np.ndarray
+) -> TitleModel:
     model = make_pipeline(CountVectorizer(), MultinomialNB())
     model.fit([*titles, *more_titles], np.concatenate([labels, more_labels]))
     return TitleModel(model, model.predict_proba)
@@ -48,6 +53,8 @@ def _complete_rows(catalog: Catalog) -> np.ndarray:
 
     The reference loses the title of a row with unquoted commas, so such a row counts as incomplete.
     """
-    raw = pd.read_csv(catalog.root / catalog.columns.file, dtype={catalog.columns.id: str}, on_bad_lines="skip")
-    complete = set(raw.dropna()[catalog.columns.id]) - set(catalog.reading.repaired)
-    return catalog.table["id"].isin(complete).to_numpy(bool)
+    name = catalog.columns.id
+    file = catalog.root / catalog.columns.file
+    raw = pd.read_csv(file, dtype={name: str}, on_bad_lines="skip", low_memory=False)
+    complete = set(raw.dropna()[name].str.strip()) - set(catalog.reading.repaired)
+    return np.array([product in complete for product in catalog.table["id"]], bool)

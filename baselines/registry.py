@@ -30,14 +30,14 @@ class Baseline:
     run: Run
 
 
-_BASELINES: dict[str, Baseline] = {}
+BASELINES: dict[str, Baseline] = {}
 
 
 def register(name: str, settings: type[BaselineConfig]) -> Callable[[Run], Run]:
     """Add the decorated function to the registry."""
 
     def add(run: Run) -> Run:
-        _BASELINES[name] = Baseline(name, settings, run)
+        BASELINES[name] = Baseline(name, settings, run)
         return run
 
     return add
@@ -45,11 +45,11 @@ def register(name: str, settings: type[BaselineConfig]) -> Callable[[Run], Run]:
 
 def baseline_names() -> list[str]:
     """All registered names, sorted."""
-    return sorted(_BASELINES)
+    return sorted(BASELINES)
 
 
 def find_baseline(name: str) -> Baseline:
     """Raises SettingsError, with the near match, where there is no such baseline."""
-    if name not in _BASELINES:
+    if name not in BASELINES:
         raise SettingsError(f"unknown baseline {name!r}: {did_you_mean(name, baseline_names())}")
-    return _BASELINES[name]
+    return BASELINES[name]

@@ -1,8 +1,8 @@
-"""What all title baselines do: fit on a part's train and validation titles, predict its test titles, keep the model."""
+"""What title baselines share: fit on train and validation rows, predict the test rows, keep the model."""
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +11,58 @@ import pandas as pd
 import skops.io
 
 from fusionclf.catalog import Catalog, Split
+from fusionclf.errors import CatalogError
 from fusionclf.evaluation import make_predictions, product_context
 from fusionclf.runfolder import replacing, write_json
 
 JOINT = "joint"
+LEARNED = ("coef_", "intercept_", "feature_log_prob_", "class_log_prior_", "class_prior_")
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Catalog rows to fit on (train, validation) and to score (test)."""
-
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
-
-
 class TitleModel:
-    """A fitted title model: `estimator` is kept in the run folder, `predict` gives (n, classes_) probabilities."""
+    """A fitted title model.
 
-    def __init__(self, estimator: Any, predict: Callable[[Sequence[str]], np.ndarray], temperature: float = 1.0) -> None:
-        self.estimator = estimator
-        self.classes_: list[str] = [str(name) for name in estimator.classes_]
-        self.predict = predict
-        self.temperature = temperature
+    Attributes:
+        estimator: what is kept in the run folder; its `classes_` are the classes with a training row.
+        predict: n titles → (n, classes_) probabilities.
+        temperature: what scores are divided by before they become probabilities.
+    """
+
+    estimator: Any
+    predict: Callable[[Sequence[str]], np.ndarray]
+    temperature: float = 1.0
+
+    @property
+    def classes_(self) -> list[str]:
+        """Names of the classes in the order of `predict`."""
+        return [str(name) for name in self.estimator.classes_]
 
 
 Fit = Callable[[list[str], np.ndarray, list[str], np.ndarray], TitleModel]
+Keep = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass
+class _Tally:
+    """Cost and class names over all parts."""
+
+    train_seconds: float = 0.0
+    predict_seconds: float = 0.0
+    predicted: int = 0
+    parameters: int = 0
+    labels: dict[str, Any] = field(default_factory=dict)
+
+    def figures(self) -> dict[str, Any]:
+        """What environment.json says of cost."""
+        return {
+            "device": "CPU",
+            "train_seconds": self.train_seconds,
+            "predict_seconds": self.predict_seconds,
+            "products_per_second": self.predicted / max(self.predict_seconds, 1e-9),
+            "pictures_per_second": None,
+            "parameters": self.parameters,
+        }
 
 
 def run_on_titles(
@@ -45,63 +71,99 @@ def run_on_titles(
     folder: Path,
     fit: Fit,
     *,
-    keep: Callable[[np.ndarray], np.ndarray] = lambda rows: rows,
+    keep: Keep = lambda rows: rows,
     joint: bool = True,
+    reads_titles: bool = True,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """Fit and score one model a part, and one over all classes.
 
     Args:
         catalog, split: the products.
-        folder: the run folder; models go below model/.
+        folder: the run folder; models go below model/, one file a part, beside labels.json.
         fit: (train titles, labels, validation titles, labels) → model.
         keep: which of some catalog rows take part.
         joint: also fit one model over all classes.
+        reads_titles: whether the model looks at the titles at all.
 
     Returns:
         Predictions by part, and the figures of cost.
+
+    Raises:
+        CatalogError: a part has no row left to fit on or to score, or its titles hold nothing to learn from.
     """
-    titles = catalog.table["title"].to_numpy(object)
-    labels = catalog.table["label"].to_numpy(object)
+    tally = _Tally()
     frames: dict[str, pd.DataFrame] = {}
-    train_s = predict_s = 0.0
-    parameters = predicted = 0
-    kept_labels: dict[str, Any] = {}
     for part in [*split.classes, *([None] if joint else [])]:
-        rows = Rows(*(keep(split.rows(catalog, part, name)) for name in ("train", "validation", "test")))
-        started = time.perf_counter()
-        model = fit(
-            titles[rows.train].tolist(), labels[rows.train], titles[rows.validation].tolist(), labels[rows.validation]
-        )
-        fitted = time.perf_counter()
-        classes = split.class_names(part)
-        probabilities = _over(classes, model.classes_, model.predict(titles[rows.test].tolist()))
-        predict_s += time.perf_counter() - fitted
-        train_s += fitted - started
         name = part or JOINT
-        context = product_context(catalog, split, part)
-        context = context[np.isin(split.rows(catalog, part, "test"), rows.test)]
-        health = pd.DataFrame(
-            {"picture_status": "ignored", "title_status": np.where(titles[rows.test] == "", "missing", "used")}
-        )
-        frames[name] = make_predictions(context.reset_index(drop=True), classes, probabilities, health)
-        kept_labels[name] = {"classes": {"label": model.classes_}, "temperature": model.temperature}
-        parameters, predicted = max(parameters, _size(model.estimator)), predicted + len(rows.test)
+        model = _fit_part(catalog, split, part, fit, keep, tally)
         with replacing(folder / "model" / f"{name}.skops") as aside:
             skops.io.dump(model.estimator, aside)
-    write_json(folder / "model" / "labels.json", kept_labels)
-    figures = {
-        "device": "CPU",
-        "train_seconds": train_s,
-        "predict_seconds": predict_s,
-        "products_per_second": predicted / max(predict_s, 1e-9),
-        "pictures_per_second": None,
-        "parameters": parameters,
-    }
-    return frames, figures
+        frames[name] = _predict_part(catalog, split, part, model, keep, tally, reads_titles)
+        tally.parameters = max(tally.parameters, _size(model.estimator))
+        tally.labels[name] = {
+            "candidates": list(split.class_names(part)),
+            "classes": {"label": model.classes_},
+            "temperature": model.temperature,
+        }
+    write_json(folder / "model" / "labels.json", tally.labels)
+    return frames, tally.figures()
+
+
+def _fit_part(
+    catalog: Catalog, split: Split, part: str | None, fit: Fit, keep: Keep, tally: _Tally
+) -> TitleModel:
+    texts: list[Any] = []
+    for subset in ("train", "validation"):
+        rows = keep(split.rows(catalog, part, subset))
+        texts += [
+            catalog.table["title"].iloc[rows].tolist(),
+            catalog.table["label"].iloc[rows].to_numpy(object),
+        ]
+    if not texts[0]:
+        raise CatalogError(
+            f"part {part or JOINT!r}: no train row without missing cells; set protocol=all_rows"
+        )
+    started = time.perf_counter()
+    try:
+        model = fit(*texts)
+    except ValueError as error:  # scikit-learn's word for titles without a single term
+        if "vocabulary" not in str(error) and "no terms" not in str(error).lower():
+            raise
+        message = f"part {part or JOINT!r}: its train titles hold no words; check catalog.title"
+        raise CatalogError(message) from error
+    tally.train_seconds += time.perf_counter() - started
+    return model
+
+
+def _predict_part(
+    catalog: Catalog,
+    split: Split,
+    part: str | None,
+    model: TitleModel,
+    keep: Keep,
+    tally: _Tally,
+    reads_titles: bool,
+) -> pd.DataFrame:
+    everything = split.rows(catalog, part, "test")
+    rows = keep(everything)
+    if not len(rows):
+        raise CatalogError(
+            f"part {part or JOINT!r}: no test row without missing cells; set protocol=all_rows"
+        )
+    titles = catalog.table["title"].iloc[rows].tolist()
+    classes = split.class_names(part)
+    started = time.perf_counter()
+    probabilities = _over(classes, model.classes_, model.predict(titles))
+    tally.predict_seconds += time.perf_counter() - started
+    tally.predicted += len(rows)
+    context = product_context(catalog, split, part).iloc[np.flatnonzero(np.isin(everything, rows))]
+    status = ["used" if title else "missing" for title in titles] if reads_titles else "ignored"
+    health = pd.DataFrame({"picture_status": "ignored", "title_status": status}, index=range(len(rows)))
+    return make_predictions(context, classes, probabilities, health)
 
 
 def _over(classes: Sequence[str], known: Sequence[str], probabilities: np.ndarray) -> np.ndarray:
-    """The known classes' probabilities laid out over all candidates; a class without a training row gets 0."""
+    """The known classes' probabilities laid out over all candidates; one without a training row gets 0."""
     spread = np.zeros((len(probabilities), len(classes)))
     place = {name: n for n, name in enumerate(classes)}
     spread[:, [place[name] for name in known]] = probabilities
@@ -111,5 +173,4 @@ def _over(classes: Sequence[str], known: Sequence[str], probabilities: np.ndarra
 def _size(estimator: Any) -> int:
     """Learned numbers of an estimator or of a pipeline's last step."""
     last = estimator[-1] if hasattr(estimator, "steps") else estimator
-    names = ("coef_", "intercept_", "feature_log_prob_", "class_log_prior_", "class_prior_")
-    return sum(int(np.size(getattr(last, name))) for name in names if hasattr(last, name))
+    return sum(int(np.size(getattr(last, name))) for name in LEARNED if hasattr(last, name))

@@ -1,0 +1,56 @@
+"""The linear baseline: its temperature, its order of classes, and its figures on the real catalog."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skops.io
+
+from baselines import find_baseline
+from baselines.linear_text import LinearTextConfig
+from fusionclf.catalog import Catalog, Split, make_split, read_catalog
+from fusionclf.config import SplitConfig, load_settings
+from fusionclf.errors import SettingsError
+from fusionclf.evaluation import score, softmax
+
+
+def run(catalog: Catalog, split: Split, folder: Path):
+    settings = load_settings(LinearTextConfig, None, (), variant="linear", data="catalog")
+    return find_baseline("linear").run(settings, catalog, split, folder)
+
+
+def test_probabilities_are_tempered_scores(catalog: Catalog, split: Split, tmp_path: Path) -> None:
+    frames, _ = run(catalog, split, tmp_path)
+    file = tmp_path / "model" / "joint.skops"
+    model = skops.io.load(file, trusted=skops.io.get_untrusted_types(file=file))
+    temperature = json.loads((tmp_path / "model" / "labels.json").read_text())["joint"]["temperature"]
+    titles = catalog.table.set_index("id")["title"].loc[frames["joint"]["id"]].tolist()
+    scores = model.decision_function(titles)
+    assert temperature != 1.0
+    assert frames["joint"]["prob_1"].to_numpy() == pytest.approx(softmax(scores / temperature).max(axis=1))
+    assert frames["joint"]["label_1"].tolist() == model.classes_[scores.argmax(axis=1)].tolist()
+
+
+def test_a_part_of_two_classes_has_two_probabilities(catalog: Catalog, tmp_path: Path) -> None:
+    catalog.table["label"] = catalog.table["label"].replace("Lipstick", "Shirts")
+    split = make_split(catalog, SplitConfig(top_k=3))
+    frame = run(catalog, split, tmp_path)[0]["rest"]
+    assert (frame["prob_1"] + frame["prob_2"]).to_numpy() == pytest.approx(np.ones(len(frame)))
+    assert set(frame["label_1"]) == {"Belts", "Scarves"}
+
+
+def test_lengths_of_ngrams_must_fit() -> None:
+    with pytest.raises(SettingsError, match="smallest=4 is above largest=3"):
+        load_settings(LinearTextConfig, None, ["smallest=4", "largest=3"], variant="linear", data="c")
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_figures_on_the_real_catalog(real_catalog_dir: Path, tmp_path: Path) -> None:
+    catalog = read_catalog(real_catalog_dir)
+    frames, _ = run(catalog, make_split(catalog), tmp_path)
+    assert score(frames["top20"])["top1"] >= 92.0
+    assert score(frames["rest"])["top1"] >= 63.5
+    assert score(frames["top20"])["ece"] < 3
+    assert score(frames["rest"])["ece"] < 5

@@ -1,0 +1,73 @@
+"""Naive Bayes: by hand, under the reference's protocol, and on the real catalog."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from baselines import find_baseline
+from baselines.naive_bayes import NaiveBayesConfig
+from fusionclf.catalog import Catalog, Split, make_split, read_catalog
+from fusionclf.config import load_settings
+from fusionclf.errors import CatalogError, SettingsError
+from fusionclf.evaluation import score
+
+
+def run(catalog: Catalog, split: Split, folder: Path, protocol: str = "all_rows"):
+    settings = NaiveBayesConfig.model_validate({"variant": "nb", "data": "catalog", "protocol": protocol})
+    return find_baseline("nb").run(settings, catalog, split, folder)[0]
+
+
+def test_probabilities_by_hand(catalog: Catalog, tmp_path: Path) -> None:
+    """Word counts with one added, of train and validation titles together."""
+    split = make_split(catalog)
+    frame = run(catalog, split, tmp_path / "run")["joint"].set_index("id")
+    train = catalog.table.iloc[split.rows(catalog, None, "train", "validation")]
+    vocabulary = sorted({word for title in train["title"] for word in title.split()})
+    title = catalog.table.set_index("id").loc["003", "title"]
+    logs = []
+    for label in sorted(set(train["label"])):
+        titles = train.loc[train["label"] == label, "title"]
+        words = [word for text in titles for word in text.split()]
+        log = np.log(len(titles) / len(train))
+        for word in str(title).split():
+            if word in vocabulary:
+                log += np.log((words.count(word) + 1) / (len(words) + len(vocabulary)))
+        logs.append(log)
+    powers = np.exp(logs)
+    assert frame.loc["003", "prob_1"] == pytest.approx(powers.max() / powers.sum())
+
+
+def test_reference_protocol_leaves_incomplete_rows_out(
+    catalog: Catalog, split: Split, tmp_path: Path
+) -> None:
+    frames = run(catalog, split, tmp_path / "run", protocol="reference")
+    assert list(frames) == ["top3", "rest"]
+    everything = run(catalog, split, tmp_path / "all")["top3"]["id"]
+    # 003 has the text NA, 005 an empty cell, 007 was repaired.
+    assert set(everything) - set(frames["top3"]["id"]) == {"003", "005", "007"}
+
+
+def test_reference_protocol_without_a_complete_row(catalog: Catalog, split: Split, tmp_path: Path) -> None:
+    file = tmp_path / "styles.csv"
+    file.write_text(file.read_text().replace("Fall", "NA"))
+    with pytest.raises(CatalogError, match="set protocol=all_rows"):
+        run(catalog, split, tmp_path / "run", protocol="reference")
+
+
+def test_an_unknown_protocol_has_a_near_match() -> None:
+    with pytest.raises(SettingsError, match="did you mean 'reference'"):
+        load_settings(NaiveBayesConfig, None, ["protocol=referenc"], variant="nb", data="catalog")
+
+
+@pytest.mark.real
+def test_figures_on_the_real_catalog(real_catalog_dir: Path, tmp_path: Path) -> None:
+    catalog = read_catalog(real_catalog_dir)
+    split = make_split(catalog)
+    frames = run(catalog, split, tmp_path / "all")
+    assert score(frames["top20"])["top1"] == pytest.approx(85.1277, abs=1e-4)
+    assert score(frames["rest"])["top1"] == pytest.approx(40.5268, abs=1e-4)
+    assert score(frames["joint"])["top1"] == pytest.approx(68.92, abs=0.005)
+    frames = run(catalog, split, tmp_path / "reference", protocol="reference")
+    assert score(frames["top20"])["top1"] == 85.2290783898305
+    assert score(frames["rest"])["top1"] == 42.547477460195665
