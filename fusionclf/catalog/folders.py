@@ -17,13 +17,12 @@ def making_folder(dest: Path) -> Iterator[Path]:
     Raises:
         CatalogError: `dest` is a file or holds files, or cannot be written.
     """
-    if dest.is_symlink() or dest.exists():
-        if not dest.is_dir() or dest.is_symlink():
-            raise CatalogError(f"{dest}: exists and is no folder; give a new folder")
-        if any(dest.iterdir()):
-            raise CatalogError(f"{dest}: holds files already; give a new or empty folder")
     dest = dest.absolute()
     try:
+        if dest.is_symlink() or (dest.exists() and not dest.is_dir()):
+            raise CatalogError(f"{dest}: exists and is no folder; give a new folder")
+        if dest.is_dir() and any(dest.iterdir()):
+            raise CatalogError(f"{dest}: holds files already; give a new or empty folder")
         dest.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(dir=dest.parent, prefix=f".{dest.name}."))
     except OSError as error:
@@ -34,6 +33,8 @@ def making_folder(dest: Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         aside.chmod(0o777 & ~umask)
+        if dest.is_dir():
+            dest.rmdir()  # empty, as was seen above
         os.replace(aside, dest)
     except OSError as error:
         raise CatalogError(f"{dest}: cannot be written ({error}); choose another folder") from error

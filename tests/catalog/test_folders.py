@@ -1,0 +1,53 @@
+"""Folders are made whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from fusionclf.catalog.folders import making_folder
+from fusionclf.errors import CatalogError
+
+
+def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
+    dest = tmp_path / "new/deep"
+    with making_folder(dest) as folder:
+        (folder / "a").write_text("a")
+        assert not dest.exists()
+    assert [path.name for path in dest.iterdir()] == ["a"]
+    assert [path.name for path in dest.parent.iterdir()] == ["deep"]
+    assert dest.stat().st_mode & 0o777 == (tmp_path / "new").stat().st_mode & 0o777
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with making_folder(tmp_path / "empty") as folder:
+        (folder / "a").touch()
+    assert (tmp_path / "empty/a").exists()
+
+
+def test_nothing_is_left_of_a_folder_that_failed(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), making_folder(tmp_path / "new") as folder:
+        (folder / "a").touch()
+        raise KeyboardInterrupt
+    with (
+        pytest.raises(CatalogError, match=r"cannot be written .*No space left"),
+        making_folder(tmp_path / "new"),
+    ):
+        raise OSError(28, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/mine").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "full")
+    for name, message in [
+        ("full", "holds files already"),
+        ("full/mine", "is no folder"),
+        ("link", "is no folder"),
+    ]:
+        with pytest.raises(CatalogError, match=message), making_folder(tmp_path / name):
+            pytest.fail("the block must not run")
+    with pytest.raises(CatalogError, match="cannot be made"), making_folder(tmp_path / "full/mine/below"):
+        pytest.fail("the block must not run")
+    assert (tmp_path / "full/mine").read_text() == "mine"

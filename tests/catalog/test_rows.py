@@ -1,0 +1,150 @@
+"""The CSV reader: what it mends, what it leaves out, what it refuses."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fusionclf.catalog import rows as rows_module
+from fusionclf.catalog.rows import Rows, read_rows
+from fusionclf.errors import CatalogError
+
+
+def read(
+    tmp_path: Path, content: str | bytes, wanted: tuple[str, ...] = ("id", "title"), last: str = "title"
+) -> Rows:
+    file = tmp_path / "table.csv"
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return read_rows(file, list(wanted), last)
+
+
+def cells(rows: Rows) -> list[tuple[str, ...]]:
+    return list(rows.table.itertuples(index=False, name=None))
+
+
+def test_regular_rows(tmp_path: Path) -> None:
+    rows = read(tmp_path, "id,colour,title\n1,Red,One\n2,,\n3,NA,nan\n", ("title", "id", "colour"))
+    assert cells(rows) == [("One", "1", "Red"), ("", "2", ""), ("nan", "3", "NA")]
+    assert rows.lines.tolist() == [2, 3, 4]
+    assert (rows.rows_read, rows.repaired, rows.multiline, rows.dropped) == (3, [], [], {})
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["id,title\r\n1,One\r\n2,Two\r\n", "\ufeffid,title\n1,One\n2,Two", "id,title\n\n1,One\n\n2,Two\n\n"],
+)
+def test_line_ends_byte_order_mark_and_empty_lines(tmp_path: Path, content: str) -> None:
+    rows = read(tmp_path, content)
+    assert cells(rows) == [("1", "One"), ("2", "Two")]
+    assert rows.rows_read == 2
+
+
+def test_unquoted_commas_in_the_last_column_are_mended(tmp_path: Path) -> None:
+    rows = read(tmp_path, 'id,colour,title\n1,Red,One, Two,Three\n2,Blue,"A, B"\n3,Red,X,\n')
+    assert cells(rows) == [("1", "One, Two,Three"), ("2", "A, B"), ("3", "X,")]
+    assert rows.repaired == [0, 2]
+
+
+def test_rows_that_cannot_be_mended_are_counted(tmp_path: Path) -> None:
+    rows = read(tmp_path, "title,id\nOne,1\nA,B,2\nalone\nTwo,2\n")
+    assert cells(rows) == [("1", "One"), ("2", "Two")]
+    assert rows.dropped == {"too many fields": ["line 3: A,B,2"], "too few fields": ["line 4: alone"]}
+    assert rows.rows_read == 4
+    assert rows.lines.tolist() == [2, 5]
+
+
+def test_line_breaks_in_quotes(tmp_path: Path) -> None:
+    rows = read(tmp_path, 'id,title\n1,"A\nB"\n2,C\n')
+    assert cells(rows) == [("1", "A\nB"), ("2", "C")]
+    assert rows.multiline == [0]
+    assert rows.lines.tolist() == [2, 4]
+
+
+def test_a_row_with_broken_quotes_is_left_out(tmp_path: Path) -> None:
+    rows = read(tmp_path, 'id,title\n1,"One" Two\n2,6" pipe\n3,Three\n')
+    assert cells(rows) == [("2", '6" pipe'), ("3", "Three")]
+    assert rows.dropped == {"broken quotes": ["line 2"]}
+
+
+def test_an_endless_quote_is_refused_and_swallows_nothing(tmp_path: Path) -> None:
+    content = 'id,title\n1,One\n2,"Two\n' + "".join(f"{n},Title\n" for n in range(3, 50))
+    with pytest.raises(CatalogError, match=r"line 3 has no end .* close or remove its quotes"):
+        read(tmp_path, content)
+
+
+def test_a_huge_cell_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"line 3 has no end \(field larger than field limit"):
+        read(tmp_path, f"id,title\n1,One\n2,{'x' * 200_000}\n")
+
+
+def test_a_nul_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match="line 3 holds a NUL character"):
+        read(tmp_path, "id,title\n1,One\n2,T\0wo\n")
+
+
+def test_other_encodings_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"not a UTF-8 file .*0xe9.*save it as UTF-8"):
+        read(tmp_path, "id,title\n1,Café\n".encode("latin-1"))
+    with pytest.raises(CatalogError, match="not a UTF-8 file"):
+        read(tmp_path, "id,title\n1,One\n".encode("utf-16"))
+
+
+@pytest.mark.parametrize("content", ["", "\n", "\ufeff"])
+def test_an_empty_file_is_refused(tmp_path: Path, content: str) -> None:
+    with pytest.raises(CatalogError, match="is empty"):
+        read(tmp_path, content)
+
+
+def test_a_header_alone_gives_no_rows(tmp_path: Path) -> None:
+    rows = read(tmp_path, "id,title\n")
+    assert rows.rows_read == 0
+    assert list(rows.table.columns) == ["id", "title"]
+
+
+def test_a_missing_column_names_those_found_and_the_near_one(tmp_path: Path) -> None:
+    with pytest.raises(
+        CatalogError, match=r"no column 'title'; did you mean 'titel'\? columns found: id, titel"
+    ):
+        read(tmp_path, "id,titel\n1,One\n")
+
+
+def test_a_wanted_column_may_not_occur_twice(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match="column 'title' occurs twice"):
+        read(tmp_path, "id,title,title\n1,a,b\n")
+    assert cells(read(tmp_path, "id,x,x,title\n1,a,b,c\n")) == [("1", "c")]
+
+
+def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match="cannot be read"):
+        read_rows(tmp_path, ["id"], "id")
+
+
+def test_chunks_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = (
+        "id,title\n" + "".join(f"{n},a,b\n" if n % 3 == 0 else f"{n},c\n" for n in range(20)) + "short\n"
+    )
+    whole = read(tmp_path, content)
+    monkeypatch.setattr(rows_module, "CHUNK_ROWS", 4)
+    parts = read(tmp_path, content)
+    assert cells(parts) == cells(whole)
+    assert parts.repaired == whole.repaired == [0, 3, 6, 9, 12, 15, 18]
+    assert parts.dropped == whole.dropped
+
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
+
+
+@given(st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=1, max_size=8))
+def test_what_a_csv_writer_wrote_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, table: list[tuple[str, ...]]
+) -> None:
+    buffer = io.StringIO()
+    csv.writer(buffer, quoting=csv.QUOTE_ALL).writerows([("id", "colour", "title"), *table])
+    file = tmp_path_factory.mktemp("rows") / "table.csv"
+    file.write_bytes(buffer.getvalue().encode())
+    rows = read_rows(file, ["id", "colour", "title"], "title")
+    assert cells(rows) == table
+    assert not rows.dropped and not rows.repaired

@@ -1,0 +1,139 @@
+"""The sample catalog has every fault of the real one, and leaves room for fusion."""
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fusionclf.catalog import Split, audit_catalog, generate_sample, make_split, read_catalog
+from fusionclf.catalog import synthetic as synthetic_module
+from fusionclf.catalog.drawing import PALETTE, SILHOUETTES, draw_product
+from fusionclf.catalog.synthetic import TYPES
+from fusionclf.errors import CatalogError
+
+
+def digest(folder: Path) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    parts = [f"{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def test_every_fault_is_there(sample_dir: Path) -> None:
+    catalog = read_catalog(sample_dir)
+    audit = audit_catalog(catalog, make_split(catalog))
+    assert (audit.rows_read, audit.products) == (600, 597)
+    assert len(audit.repaired) == 4
+    assert {reason: len(ids) for reason, ids in audit.dropped.items()} == {"missing picture": 3}
+    assert audit.lost_classes == ["Suits"]
+    assert len(audit.without_year) == 1
+    assert audit.na_texts["baseColour"] == 3 and audit.na_texts["usage"] >= 3
+    assert audit.empty_cells == {"season": 3}
+    assert (audit.levels["masterCategory"], audit.levels["label"]) == (4, 28)
+    assert audit.titles_with_several_labels > 0
+    assert 50 < audit.titles_naming_the_label < 75
+    assert audit.classes_with_several_paths == ["Tops"]
+    assert audit.test_titles_in_train is not None and audit.test_titles_in_train > 10
+    pictures = audit.pictures
+    assert pictures is not None
+    assert pictures.unreadable == {}
+    assert (len(pictures.grayscale), len(pictures.odd_sizes), pictures.usual_size) == (6, 3, "60 x 80")
+    assert len(pictures.conflicting_groups) == 1
+    assert pictures.identical_groups >= 5
+    assert pictures.test_pictures_in_train >= 2
+    quoted = [
+        title for title in catalog.table["title"] if title.endswith(", Boxed") and "Set of" not in title
+    ]
+    assert len(quoted) == 1
+    assert audit.usable
+
+
+@pytest.mark.parametrize(("products", "seed"), [(200, 0), (200, 5), (200, 6), (333, 1), (600, 2), (1500, 3)])
+def test_every_size_has_classes_of_every_kind(tmp_path: Path, products: int, seed: int) -> None:
+    catalog = read_catalog(generate_sample(tmp_path / "c", products=products, seed=seed))
+    assert catalog.reading.rows_read == products
+    assert len(catalog) == products - 3
+    assert len(catalog.reading.repaired) == 4
+    split = make_split(catalog)
+    assert len(split.classes["top20"]) == 20 and len(split.classes["rest"]) == 8
+    parts = {part.part: part for part in audit_catalog(catalog, split, decode=False).parts}
+    assert list(parts["top20"].without_train) == ["Perfume Mist"]
+    assert sorted(parts["rest"].without_train) == ["Lipstick", "Nail Polish"]
+    assert parts["rest"].without_test == ["Swimwear"]
+    assert all(part.validation >= 2 for part in parts.values())
+    counts = sorted(Counter(catalog.table["label"]).values())
+    assert counts[-1] >= 8 * counts[0]  # a long tail
+
+
+def test_the_same_seed_gives_the_same_files(tmp_path: Path, sample_dir: Path) -> None:
+    assert digest(generate_sample(tmp_path / "a", 600, 0)) == digest(sample_dir)
+    assert digest(generate_sample(tmp_path / "b", 600, 1)) != digest(sample_dir)
+
+
+def test_neither_picture_nor_line_alone_tells_the_type() -> None:
+    assert len({(kind.silhouette, kind.line) for kind in TYPES}) == len(TYPES)
+    silhouettes, lines = Counter(k.silhouette for k in TYPES), Counter(k.line for k in TYPES)
+    assert set(silhouettes) == set(SILHOUETTES)
+    assert sum(silhouettes[kind.silhouette] > 1 for kind in TYPES) >= 25
+    assert min(lines.values()) >= 4
+    assert len({kind.name for kind in TYPES}) == len(TYPES) == 28
+    assert len({path for kind in TYPES for path in (kind.path[:1], kind.path)}) > 10  # three levels
+
+
+def test_pictures_and_titles_fit_their_rows(sample_dir: Path) -> None:
+    catalog = read_catalog(sample_dir)
+    table = catalog.table
+    coloured = [
+        (title, colour)
+        for title, colour in zip(table["title"], table["baseColour"], strict=True)
+        if colour != "NA"
+    ]
+    assert all(colour in title for title, colour in coloured)
+    with Image.open(sample_dir / table["picture"].iloc[0]) as picture:
+        assert picture.format == "JPEG"
+
+
+@pytest.mark.parametrize("silhouette", sorted(SILHOUETTES))
+def test_drawings_fill_some_of_the_picture_and_are_never_twice_the_same(silhouette: str) -> None:
+    generator = np.random.default_rng(0)
+    first, second = (np.asarray(draw_product(silhouette, "Navy Blue", generator), float) for _ in range(2))
+    assert first.shape == (80, 60, 3)
+    assert np.abs(first - second).mean() > 2
+    dark = (first.mean(axis=2) < 150).mean()
+    assert 0.03 < dark < 0.6
+    assert set(PALETTE) >= {"Black", "White"}
+    draw_product(silhouette, "NA", generator)
+
+
+def test_too_few_products_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match="products=199: a sample catalog needs at least 200"):
+        generate_sample(tmp_path / "c", products=199)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_files_is_refused_and_a_failure_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(CatalogError, match="holds files already"):
+        generate_sample(tmp_path)
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(synthetic_module, "draw_product", fail)
+    with pytest.raises(CatalogError, match="No space left"):
+        generate_sample(tmp_path / "c")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_split_by_title_works_on_it(sample_dir: Path) -> None:
+    catalog = read_catalog(sample_dir)
+    spec = make_split(catalog).spec.model_copy(update={"group_by": ("title", "picture")})
+    split = make_split(catalog, spec)
+    assert isinstance(split, Split)
+    audit = audit_catalog(catalog, split)
+    assert audit.test_titles_in_train == 0
+    assert audit.pictures is not None and audit.pictures.test_pictures_in_train == 0

@@ -1,0 +1,37 @@
+"""Catalogs that all tests share: the real one where it is at hand, and a generated one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from fusionclf.catalog import generate_sample
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def real_catalog_dir() -> Path:
+    """The real catalog (Fashion Product Images, small): $FUSIONCLF_DATA, data/fashion-small, or unpacked."""
+    if named := os.environ.get("FUSIONCLF_DATA"):
+        folder = Path(named)
+        if not (folder / "styles.csv").is_file():
+            pytest.fail(f"FUSIONCLF_DATA={named}: holds no styles.csv")
+        return folder
+    if (ROOT / "data/fashion-small/styles.csv").is_file():
+        return ROOT / "data/fashion-small"
+    unpack = ROOT.parent / "shared/data/unpack.py"
+    if not unpack.is_file():
+        pytest.skip("the real catalog is not at hand: set FUSIONCLF_DATA to its folder")
+    folder = Path(platformdirs.user_cache_dir("fusionclf")) / "fashion-small"
+    subprocess.run([sys.executable, str(unpack), str(folder)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample catalog: 600 products, seed 0. Read-only."""
+    return generate_sample(tmp_path_factory.mktemp("sample") / "catalog", products=600, seed=0)
