@@ -5,11 +5,10 @@ An unknown key or a bad value is an error that names the path, the value and wha
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, get_args
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from typing_extensions import Annotated
 
 from fusionclf.errors import SettingsError, did_you_mean
 
@@ -34,31 +33,49 @@ Grouping = Literal["title", "picture", "near_picture"]
 class CatalogConfig(Section):
     """Where a catalog's file keeps what (the defaults are the Kaggle layout)."""
 
-    file: str = Field("styles.csv", description="CSV below the catalog's folder")
-    id: str = Field("id", description="column of the product id, a bare file name")
-    picture: str = Field("images/{id}.jpg", description="path below the folder; {column} stands for a cell")
-    title: str = Field("productDisplayName", description="column of the title")
-    label: str = Field("articleType", description="column of the class to predict")
-    categories: NameList = Field(("masterCategory", "subCategory"), description="category columns, top down")
-    metadata: NameList = Field(("gender", "baseColour", "season", "usage"), description="further columns to keep")
-    year: str | None = Field("year", description="column of the year; null where the catalog has none")
-    missing_picture: Literal["drop", "keep"] = Field("drop", description="rows whose picture does not exist")
+    file: str = Field(default="styles.csv", description="CSV below the catalog's folder")
+    id: str = Field(default="id", description="column of the product id, a bare file name")
+    picture: str = Field(
+        default="images/{id}.jpg", description="path below the folder; {column} stands for a cell"
+    )
+    title: str = Field(default="productDisplayName", description="column of the title")
+    label: str = Field(default="articleType", description="column of the class to predict")
+    categories: NameList = Field(
+        default=("masterCategory", "subCategory"), description="category columns, top down"
+    )
+    metadata: NameList = Field(
+        default=("gender", "baseColour", "season", "usage"), description="further columns to keep"
+    )
+    year: str | None = Field(
+        default="year", description="column of the year; null where the catalog has none"
+    )
+    missing_picture: Literal["drop", "keep"] = Field(
+        default="drop", description="rows whose picture does not exist"
+    )
 
 
 class SplitConfig(Section):
     """How products are divided into parts (head classes, rest) and into train, validation and test."""
 
-    rule: Literal["year_parity", "random", "column"] = Field("year_parity", description="train | test rule")
-    swap: bool = Field(False, description="exchange train and test")
-    top_k: int = Field(20, ge=1, description="number of most frequent classes in the first part")
-    validation_fraction: float = Field(0.2, gt=0, lt=1, description="share of train rows kept for validation")
-    test_fraction: float = Field(0.2, gt=0, lt=1, description="share of test rows (rule random)")
-    column: str | None = Field(None, description="column that says train, validation or test (rule column)")
-    group_by: Annotated[tuple[Grouping, ...], BeforeValidator(_split_commas)] = Field(
-        (), description="keep products with one title, picture or near_picture on one side"
+    rule: Literal["year_parity", "random", "column"] = Field(
+        default="year_parity", description="train | test rule"
     )
-    near_distance: int = Field(4, ge=0, le=32, description="bits by which near pictures' 64-bit hashes may differ")
-    seed: int = Field(0, ge=0)
+    swap: bool = Field(default=False, description="exchange train and test")
+    top_k: int = Field(default=20, ge=1, description="number of most frequent classes in the first part")
+    validation_fraction: float = Field(
+        default=0.2, gt=0, lt=1, description="share of train rows kept for validation"
+    )
+    test_fraction: float = Field(default=0.2, gt=0, lt=1, description="share of test rows (rule random)")
+    column: str | None = Field(
+        default=None, description="column that says train, validation or test (rule column)"
+    )
+    group_by: Annotated[tuple[Grouping, ...], BeforeValidator(_split_commas)] = Field(
+        default=(), description="keep products with one title, picture or near_picture on one side"
+    )
+    near_distance: int = Field(
+        default=4, ge=0, le=32, description="bits by which near pictures' 64-bit hashes may differ"
+    )
+    seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _column_is_named(self) -> "SplitConfig":
@@ -70,43 +87,58 @@ class SplitConfig(Section):
 class PicturesConfig(Section):
     """How pictures become tensors."""
 
-    height: int = Field(224, ge=16, le=4096)
-    width: int = Field(224, ge=16, le=4096)
+    height: int = Field(default=224, ge=16, le=4096)
+    width: int = Field(default=224, ge=16, le=4096)
     fit: Literal["crop", "stretch"] = Field(
-        "crop", description="crop: short side to 1.15 x size, then the centre; stretch: the whole picture"
+        default="crop",
+        description="crop: short side to 1.15 x size, then the centre; stretch: the whole picture",
     )
-    crop_scale: float = Field(0.5, gt=0, le=1, description="smallest share of the area that a random crop keeps")
-    flip: bool = Field(True, description="flip half of the training pictures")
-    unreadable: Literal["error", "drop"] = Field("error", description="pictures that cannot be decoded")
+    crop_scale: float = Field(
+        default=0.5, gt=0, le=1, description="smallest share of the area that a random crop keeps"
+    )
+    flip: bool = Field(default=True, description="flip half of the training pictures")
+    unreadable: Literal["error", "drop"] = Field(
+        default="error", description="pictures that cannot be decoded"
+    )
 
 
 class OptimiserConfig(Section):
     name: Literal["sgd", "adamw"] = "sgd"
-    learning_rate: float = Field(1e-3, gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
-    weight_decay: float = Field(0.0, ge=0)
-    encoder_factor: float = Field(1.0, ge=0, description="learning rate of pretrained encoders, as a factor")
+    learning_rate: float = Field(default=1e-3, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="sgd only")
+    weight_decay: float = Field(default=0.0, ge=0)
+    encoder_factor: float = Field(
+        default=1.0, ge=0, description="learning rate of pretrained encoders, as a factor"
+    )
 
 
 class ScheduleConfig(Section):
     name: Literal["step", "cosine", "one_cycle", "constant"] = "step"
-    step_epochs: float = Field(4, gt=0, description="step: epochs between two drops")
-    gamma: float = Field(0.25, gt=0, le=1, description="step: factor of a drop")
-    warmup_epochs: float = Field(0, ge=0, description="linear warm-up; one_cycle: 0 means 30 % of the run")
+    step_epochs: float = Field(default=4, gt=0, description="step: epochs between two drops")
+    gamma: float = Field(default=0.25, gt=0, le=1, description="step: factor of a drop")
+    warmup_epochs: float = Field(
+        default=0, ge=0, description="linear warm-up; one_cycle: 0 means 30 % of the run"
+    )
 
 
 class TrainConfig(Section):
     """One stage of training."""
 
-    epochs: int = Field(20, ge=1)
-    batch_size: int = Field(64, ge=1, description="over all processes together")
+    epochs: int = Field(default=20, ge=1)
+    batch_size: int = Field(default=64, ge=1, description="over all processes together")
     optimiser: OptimiserConfig = OptimiserConfig()
     schedule: ScheduleConfig = ScheduleConfig()
-    class_weights: Literal["none", "inverse"] = Field("inverse", description="inverse: n / (k (count + 1))")
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    clip_norm: float | None = Field(None, gt=0)
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the hardware has it")
-    select_by: Literal["val_top1", "last"] = Field("val_top1", description="which epoch's weights are kept")
+    class_weights: Literal["none", "inverse"] = Field(
+        default="inverse", description="inverse: n / (k (count + 1))"
+    )
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    clip_norm: float | None = Field(default=None, gt=0)
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto", description="auto: bf16 where the hardware has it"
+    )
+    select_by: Literal["val_top1", "last"] = Field(
+        default="val_top1", description="which epoch's weights are kept"
+    )
 
 
 ModelParams = TypeVar("ModelParams", bound=Section)
@@ -117,9 +149,10 @@ class RunConfig(Section, Generic[ModelParams]):
 
     variant: str
     data: str
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     scheme: Literal["two_stage", "joint"] = Field(
-        "two_stage", description="two_stage: first part, then the rest from its encoder; joint: one model, all classes"
+        default="two_stage",
+        description="two_stage: first part, then the rest from its encoder; joint: one model, all classes",
     )
     catalog: CatalogConfig = CatalogConfig()
     split: SplitConfig = SplitConfig()
@@ -144,7 +177,7 @@ class BaselineConfig(Section):
 
     variant: str
     data: str
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     catalog: CatalogConfig = CatalogConfig()
     split: SplitConfig = SplitConfig()
 
@@ -171,7 +204,9 @@ def load_settings(
         values = merge(values, parse_override(text))
     for key in fixed:
         if key in values and values[key] != fixed[key]:
-            raise SettingsError(f"{key}={values[key]!r}: set by the command line, not by a setting; remove it")
+            raise SettingsError(
+                f"{key}={values[key]!r}: set by the command line, not by a setting; remove it"
+            )
     return build_settings(schema, {**values, **fixed})
 
 
