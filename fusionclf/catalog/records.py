@@ -91,6 +91,10 @@ def read_catalog(root: Path, columns: CatalogConfig | None = None) -> Catalog:
     columns = columns or CatalogConfig()
     root = Path(root)
     file = root / columns.file
+    if _leads_out(columns.file):
+        raise CatalogError(
+            f"catalog.file={columns.file!r} leads out of the catalog's folder; give a name below it"
+        )
     if not root.is_dir():
         raise CatalogError(f"{root}: no such folder; give the folder that holds {columns.file}")
     if not file.is_file():

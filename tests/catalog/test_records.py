@@ -3,7 +3,6 @@
 import random
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -52,14 +51,14 @@ def test_the_text_na_is_a_value_and_an_empty_cell_is_missing(make_catalog: MakeC
 )  # fmt: skip
 def test_years(make_catalog: MakeCatalog, cell: str, year: int | None, bad: bool) -> None:
     catalog = make_catalog([{"year": cell}, {}])
-    found: list[Any] = list(catalog.table["year"])
-    assert found[0] is pd.NA if year is None else found[0] == year
+    found = [None if value is pd.NA else int(value) for value in catalog.table["year"]]
+    assert found == [year, 2012]
     assert catalog.reading.bad_years == (["1"] if bad else [])
 
 
 def test_a_catalog_without_years(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog([{}], year=None)
-    assert catalog.table["year"].isna().all()
+    assert catalog.table["year"].isna().tolist() == [True]
     assert catalog.table["year"].dtype == "Int64"
 
 
@@ -204,6 +203,12 @@ def test_a_picture_path_that_leads_out_is_refused(tmp_path: Path, path: str) -> 
         read_catalog(tmp_path, columns)
     assert "1 picture path(s) lead out of the catalog (line 3: " in str(caught.value)
     assert repr(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["/etc/passwd", "../t.csv", "a/../../t.csv"])
+def test_a_table_outside_the_folder_is_refused(tmp_path: Path, file: str) -> None:
+    with pytest.raises(CatalogError, match=r"catalog\.file=.* leads out of the catalog's folder"):
+        read_catalog(tmp_path, CatalogConfig(file=file))
 
 
 @pytest.mark.parametrize(
