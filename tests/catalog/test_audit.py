@@ -24,7 +24,7 @@ ROWS: list[dict[str, Any]] = [
     {"productDisplayName": "", "year": "", **BOTTOM},  # 6
     {"productDisplayName": "Silver", "year": 2013, "articleType": "Rings", "subCategory": "Dress"},  # 7
     {"productDisplayName": "Shirt, Long", "year": "soon"},  # 8: repaired, bad year
-    {"productDisplayName": "Even", "year": 2012, "articleType": "Belts", "usage": "N/A"},  # 9: no test row
+    {"productDisplayName": "", "year": 2012, "articleType": "Belts", "usage": "N/A"},  # 9: no test row
 ]
 ROWS[6]["masterCategory"] = "Personal Care"
 
@@ -37,7 +37,7 @@ def audit_of(folder: Path, **settings: Any) -> Audit:
 def test_rows_cells_and_titles(write_catalog: WriteCatalog) -> None:
     audit = audit_of(write_catalog(ROWS))
     assert (audit.rows_read, audit.products, audit.repaired, audit.dropped) == (9, 9, ["8"], {})
-    assert (audit.bad_years, audit.without_year, audit.without_title) == (["8"], ["6", "8"], ["6"])
+    assert (audit.bad_years, audit.without_year, audit.without_title) == (["8"], ["6", "8"], ["6", "9"])
     assert audit.levels == {"masterCategory": 2, "subCategory": 3, "label": 4}
     assert audit.single_product_classes == ["Belts", "Rings"]
     assert (audit.na_texts, audit.empty_cells) == ({"usage": 1}, {"season": 1})
