@@ -1,6 +1,12 @@
 """Predictions file, metrics, significance and calibration; no torch."""
 
-from fusionclf.evaluation.calibration import expected_calibration_error, fit_temperature, reliability, softmax
+from fusionclf.evaluation.calibration import (
+    expected_calibration_error,
+    fit_blend,
+    fit_temperature,
+    reliability,
+    softmax,
+)
 from fusionclf.evaluation.finish import finish_run
 from fusionclf.evaluation.metrics import among_top5, correct, run_metrics, score
 from fusionclf.evaluation.predictions import (
@@ -17,6 +23,7 @@ __all__ = [
     "correct",
     "expected_calibration_error",
     "finish_run",
+    "fit_blend",
     "fit_temperature",
     "holm",
     "make_predictions",

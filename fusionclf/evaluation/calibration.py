@@ -1,7 +1,7 @@
 """Whether a probability means what it says, and the one number that makes it so."""
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
 BINS = 15
 
@@ -57,3 +57,27 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
 
     found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
     return float(np.exp(found.x))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def fit_blend(first: np.ndarray, second: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+    """Factors of two models' scores under which held-out rows become most likely.
+
+    Args:
+        first, second: (N, K) scores of rows that neither model was trained on.
+        targets: (N,) class numbers; rows of -1 are left out.
+
+    Returns:
+        Factors (a, b), both positive, of a · first + b · second.
+    """
+    known = targets >= 0
+    if not known.any():
+        return 1.0, 1.0
+
+    def loss(log_factors: np.ndarray) -> float:
+        a, b = np.exp(log_factors)
+        probabilities = softmax(a * first[known] + b * second[known])
+        return float(-np.log(probabilities[np.arange(known.sum()), targets[known]].clip(1e-30)).mean())
+
+    found = minimize(loss, np.zeros(2), method="Nelder-Mead", bounds=[(-4, 4), (-4, 4)])
+    a, b = np.exp(found.x)
+    return float(a), float(b)

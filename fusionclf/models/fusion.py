@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from fusionclf.config import Section
+from fusionclf.errors import SettingsError
 from fusionclf.models.backbones import (
     ImageEncoderParams,
     TextEncoderParams,
@@ -14,6 +15,7 @@ from fusionclf.models.backbones import (
 from fusionclf.models.fusers import FUSERS
 from fusionclf.models.product import ProductClassifier, linear_heads
 from fusionclf.models.registry import register
+from fusionclf.models.wide import WideTitles
 
 
 class FusionParams(Section):
@@ -25,6 +27,7 @@ class FusionParams(Section):
     hidden: int = Field(512, ge=1, description="width of the layer that sees both sides")
     image_gain: float = Field(0.2, gt=0, description="factor of the picture's normalised features")
     dropout: float = Field(0.2, ge=0, lt=1)
+    wide: bool = Field(True, description="blend in a linear SVM on the title's n-grams (kind hashed or both)")
     label_weight: float = Field(1.0, gt=0, description="factor of the label's loss")
     auxiliary: dict[str, float] = Field({}, description="further columns to predict: factor of their loss")
 
@@ -37,4 +40,9 @@ def build(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
     fuser = FUSERS[params.fuser](image.dim, text.dim, params.hidden, params.dropout, params.image_gain)
     weights = {"label": params.label_weight, **params.auxiliary}
     heads = linear_heads(fuser.dim, {task: classes[task] for task in weights})
-    return ProductClassifier(image, text, fuser, heads, weights, params.dropout)
+    wide = None
+    if params.wide:
+        if params.text.kind == "transformer":
+            raise SettingsError("model.wide=true reads n-grams: set model.text.kind=hashed or both, or model.wide=false")
+        wide = WideTitles(params.text.buckets, classes["label"], params.text.words)
+    return ProductClassifier(image, text, fuser, heads, weights, params.dropout, wide)

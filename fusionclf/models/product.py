@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from fusionclf.batches import Batch
 from fusionclf.models.encoders import ImageEncoder, TextEncoder
+from fusionclf.models.wide import WideTitles
+
+OF_CLASSES = ("heads.", "wide.", "blend")  # what belongs to one part's classes
 
 
 class ProductClassifier(nn.Module):
@@ -19,7 +22,10 @@ class ProductClassifier(nn.Module):
         heads: task → head, (B, D) → (B, K). The task `label` is the one that is scored.
         task_weights: factor of each task's loss.
         dropout: on the features before the heads.
+        wide: a linear expert on the title, blended in when the model answers; it is no part of training.
     """
+
+    blend: Tensor
 
     def __init__(
         self,
@@ -29,6 +35,7 @@ class ProductClassifier(nn.Module):
         heads: Mapping[str, nn.Module],
         task_weights: Mapping[str, float],
         dropout: float = 0.0,
+        wide: WideTitles | None = None,
     ) -> None:
         super().__init__()
         if (image is not None and text is not None) != (fuser is not None):
@@ -39,6 +46,8 @@ class ProductClassifier(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.heads = nn.ModuleDict(dict(heads))
         self.task_weights = dict(task_weights)
+        self.wide = wide
+        self.register_buffer("blend", torch.tensor([1.0, 0.0]))  # factors of the network's and the expert's scores
 
     def features(self, batch: Batch) -> Tensor:
         """(B, D) fused features."""
@@ -54,16 +63,20 @@ class ProductClassifier(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Task → (B, K) logits."""
         features = self.dropout(self.features(batch))
-        return {task: head(features) for task, head in self.heads.items()}
+        logits = {task: head(features) for task, head in self.heads.items()}
+        if self.wide is not None and not self.training:
+            assert batch.titles is not None, "this model reads titles"
+            logits["label"] = self.blend[0] * logits["label"] + self.blend[1] * self.wide(batch.titles)
+        return logits
 
     def backbone_state(self) -> dict[str, Tensor]:
-        """Weights that do not depend on the classes: all but the heads."""
-        return {name: value for name, value in self.state_dict().items() if not name.startswith("heads.")}
+        """Weights that do not depend on the classes: all but the heads, the expert and its blend."""
+        return {name: value for name, value in self.state_dict().items() if not name.startswith(OF_CLASSES)}
 
     def load_backbone(self, state: Mapping[str, Tensor]) -> None:
         """Take over another stage's weights, but for the heads."""
         missing, unexpected = self.load_state_dict(dict(state), strict=False)
-        wrong = [name for name in missing if not name.startswith("heads.")] + unexpected
+        wrong = [name for name in missing if not name.startswith(OF_CLASSES)] + unexpected
         if wrong:
             raise ValueError(f"backbone of another model: {wrong[:3]}")
 

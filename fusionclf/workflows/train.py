@@ -15,7 +15,7 @@ from fusionclf.catalog import Catalog, Split, make_split, read_catalog
 from fusionclf.config import RunConfig, TrainConfig, load_settings
 from fusionclf.console import Console
 from fusionclf.errors import CatalogError, did_you_mean
-from fusionclf.evaluation import finish_run, fit_temperature, make_predictions, product_context, softmax
+from fusionclf.evaluation import finish_run, fit_blend, fit_temperature, make_predictions, product_context, softmax
 from fusionclf.models import ProductClassifier, Variant, count_parameters, find_variant
 from fusionclf.models.storage import save_model
 from fusionclf.runfolder import environment, is_finished, open_run, read_json, write_text
@@ -135,6 +135,8 @@ class _Run:
                 model, source, train_rows, validation_rows, stage.settings, self.accelerator,
                 self.out / "checkpoints" / stage.part, stage=stage.part, seed=self.settings.seed, progress=progress,
             )  # fmt: skip
+        if model.wide is not None:
+            self._blend(model, source, train_rows, validation_rows)
         self.states.append((state, len(train_rows)))
         if self.accelerator.is_main_process:
             rows = [json.dumps(row) for done, _ in self.states for row in done.log]
@@ -142,6 +144,28 @@ class _Run:
         self.parameters = max(self.parameters, count_parameters(model))
         self.backbone = {name: value.cpu() for name, value in model.backbone_state().items()}
         return self._predict(stage.part, part, model, source, classes, validation_rows)
+
+    def _blend(
+        self, model: ProductClassifier, source: ProductSource, train_rows: np.ndarray, validation_rows: np.ndarray
+    ) -> None:
+        """Fit the linear expert on train rows, its weight on validation rows, then the expert on both."""
+        assert model.wide is not None
+        titles = self.catalog.table["title"].to_numpy(object)
+        targets = source.targets["label"]
+
+        def fit(rows: np.ndarray) -> None:
+            assert model.wide is not None
+            model.wide.fit(titles[rows].tolist(), targets[rows], self.settings.seed)
+
+        def scores(first: float, second: float) -> np.ndarray:
+            model.blend.copy_(torch.tensor([first, second]))
+            return predict_logits(model, source, validation_rows, self.accelerator).numpy()
+
+        fit(train_rows)
+        first, second = fit_blend(scores(1.0, 0.0), scores(0.0, 1.0), targets[validation_rows])
+        fit(np.concatenate([train_rows, validation_rows]))
+        model.blend.copy_(torch.tensor([first, second]))
+        self.console.say(f"blend: {first:.2f} x network + {second:.2f} x linear expert")
 
     def _predict(
         self,
@@ -152,8 +176,10 @@ class _Run:
         classes: dict[str, tuple[str, ...]],
         validation_rows: np.ndarray,
     ) -> Any:
-        logits = predict_logits(model, source, validation_rows, self.accelerator).numpy()
-        temperature = fit_temperature(logits, source.targets["label"][validation_rows])
+        temperature = 1.0  # a blend is calibrated by its two factors, and has seen the validation rows by now
+        if model.wide is None:
+            logits = predict_logits(model, source, validation_rows, self.accelerator).numpy()
+            temperature = fit_temperature(logits, source.targets["label"][validation_rows])
         if self.accelerator.is_main_process:
             save_model(self.out / "model", name, model, classes, temperature)
         rows = self.split.rows(self.catalog, part, "test")

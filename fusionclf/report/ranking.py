@@ -1,0 +1,117 @@
+"""Which run is best on each part, by how much, and whether the difference holds."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fusionclf.evaluation import bootstrap_interval, correct, holm, mcnemar_exact
+from fusionclf.evaluation.metrics import JOINT, METRICS
+from fusionclf.report.collect import Run
+
+LOWER_IS_BETTER = ("ece",)
+LEVEL = 0.05
+
+
+def scored(run: Run, part: str) -> int:
+    """How many products of the part the run scored."""
+    return len(run.frames[part]) if part in run.frames else 0
+
+
+def ranked(runs: Sequence[Run], part: str) -> list[Run]:
+    """Runs with the part, best top-1 first; those that scored fewer products come after all others."""
+    most = max(scored(run, part) for run in runs)
+    with_part = [run for run in runs if part in run.frames]
+    return sorted(with_part, key=lambda run: (scored(run, part) < most, -run.top1(part)))
+
+
+def best_values(runs: Sequence[Run], part: str) -> dict[str, list[str]]:
+    """Metric → names of the runs that reach the best value, among those that scored the most products."""
+    order = ranked(runs, part)
+    rivals = [run for run in order if scored(run, part) == scored(order[0], part)]
+    best = {}
+    for metric in METRICS:
+        values = {run.name: (run.scores(part) or {}).get(metric) for run in rivals}
+        known = [value for value in values.values() if value is not None]
+        # Where all runs have one value, none is better than another.
+        top = (min(known) if metric in LOWER_IS_BETTER else max(known)) if len(set(known)) > 1 else None
+        best[metric] = [name for name, value in values.items() if value is not None and value == top]
+    return best
+
+
+def against_best(runs: Sequence[Run], part: str) -> list[dict[str, Any]]:
+    """The best run of a part against each other one, on the products that both scored.
+
+    Returns:
+        A row for each other run, best first: products, difference in points of top-1 with its 95 % interval
+        (bootstrap over titles), how many only one of the two gets right, McNemar's p, and p after Holm.
+    """
+    first, *others = ranked(runs, part)
+    rows = []
+    for other in others:
+        columns = ["id", "label", "label_1"]
+        both = first.frames[part].merge(other.frames[part][columns], on="id", suffixes=("", "_other"))
+        right = correct(both)
+        right_other = (both["label_1_other"] == both["label"]).to_numpy(bool)
+        ahead = right.astype(float) - right_other
+        rows.append(
+            {
+                "best": first.name,
+                "other": other.name,
+                "same_but_seed": _without_seed(first) == _without_seed(other),
+                "products": len(both),
+                "difference": 100 * float(ahead.mean()) if len(both) else None,
+                "interval": bootstrap_interval(ahead, both["title_group"].to_numpy()),
+                "only_best_right": int((ahead > 0).sum()),
+                "only_other_right": int((ahead < 0).sum()),
+                "p": mcnemar_exact(right, right_other),
+            }
+        )
+    for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p_holm"] = adjusted
+    return rows
+
+
+def _without_seed(run: Run) -> dict[str, Any]:
+    return {key: value for key, value in run.config.items() if key != "seed"}
+
+
+def headline(
+    runs: Sequence[Run], part: str, rows: Sequence[dict[str, Any]], published: Sequence[dict[str, Any]]
+) -> str:
+    """What the figures of a part say, in words; a lead holds where McNemar's p, after Holm, is below 0.05."""
+    best = ranked(runs, part)[0]
+    scores = best.scores(part) or {}
+    where = "With all classes as candidates" if part == JOINT else f"On {part}"
+    text = f"{where}, {best.name} is best: {scores['top1']:.2f} % of {scores['n']:,} test products right"
+    rivals = [row for row in rows if not row["same_but_seed"] and row["products"]]
+    if rivals:
+        next_best = rivals[0]
+        low, high = next_best["interval"]
+        text += f", {_points(next_best['difference'])} ahead of {next_best['other']}"
+        text += f" (95 % interval {low:.2f} to {high:.2f}"
+        some = next_best["products"] < scores["n"]
+        text += f", on the {next_best['products']:,} products that both scored)" if some else ")"
+        text += _holds(rivals)
+    return f"{text}.{_against_published(scores['top1'], part, published)}"
+
+
+def _holds(rivals: Sequence[dict[str, Any]]) -> str:
+    close = [row["other"] for row in rivals if row["p_holm"] >= LEVEL]
+    if not close:
+        return f"; {'the lead over every model' if len(rivals) > 1 else 'this lead'} holds"
+    models = " and ".join([", ".join(close[:-1]), close[-1]] if len(close) > 1 else close)
+    return f"; the lead over {models} does not hold"
+
+
+def _against_published(top1: float, part: str, published: Sequence[dict[str, Any]]) -> str:
+    if not published or part not in published[0]:
+        return ""
+    row = max(published, key=lambda row: row[part]["top1"])
+    figure = row[part]["top1"]
+    side = "above" if top1 >= figure else "below"
+    name = f"{row['name']}, {row['pictures']}"
+    gap = f"{_points(abs(top1 - figure))} {side} the reference's best published figure"
+    return f" That is {gap}, {figure:.2f} ({name})."
+
+
+def _points(value: float) -> str:
+    return f"{value:.2f} points"

@@ -1,0 +1,102 @@
+"""The contract of every registered variant: a new one is tested by being registered and named in TINY."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.small import CLASSES, TINY, one_batch, tiny_model
+from torch.nn import functional as F
+
+from fusionclf.errors import SettingsError
+from fusionclf.models import find_variant, variant_names
+from fusionclf.models.storage import load_model, save_model
+
+VARIANTS = variant_names()
+
+
+def test_every_variant_is_under_contract() -> None:
+    assert set(VARIANTS) == set(TINY)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_logits_have_a_row_a_product_and_a_column_a_class(name: str) -> None:
+    _, _, model = tiny_model(name)
+    logits = model(one_batch(model))
+    assert set(logits) == set(model.task_weights)
+    for task, values in logits.items():
+        assert values.shape == (16, CLASSES[task])
+        assert torch.isfinite(values).all()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_trainable_parameter_gets_a_gradient(name: str) -> None:
+    _, _, model = tiny_model(name)
+    batch = one_batch(model)
+    sum(values.float().square().mean() for values in model(batch).values()).backward()  # pyright: ignore
+    without = [n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    assert not without
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_save_and_load_give_equal_predictions(name: str, tmp_path: Path) -> None:
+    variant, params, model = tiny_model(name)
+    batch = one_batch(model)
+    model(batch)  # moves the batch statistics away from their start
+    model.eval()
+    names = {task: tuple(f"{task} {n}" for n in range(CLASSES[task])) for task in model.task_weights}
+    save_model(tmp_path, "top20", model, names, temperature=1.5)
+    loaded = load_model(tmp_path, "top20", variant, params)
+    with torch.no_grad():
+        assert torch.equal(loaded(batch)["label"], model(batch)["label"])
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_overfits_sixteen_rows(name: str) -> None:
+    _, _, model = tiny_model(name, dropout=0.0)
+    batch = one_batch(model)
+    optimiser = torch.optim.AdamW(model.parameters(), 3e-3)
+    for _ in range(60):
+        loss = F.cross_entropy(model(batch)["label"], batch.targets["label"])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss.item() < 0.1
+    assert (model(batch)["label"].argmax(1) == batch.targets["label"]).all()
+
+
+@pytest.mark.parametrize("fuser", ["concat", "gated"])
+def test_fusion_depends_on_picture_and_on_title(fuser: str) -> None:
+    _, _, model = tiny_model("fusion", fuser=fuser)
+    model.eval()
+    batch = one_batch(model)
+    assert batch.pictures is not None and batch.titles is not None
+    with torch.no_grad():
+        before = model(batch)["label"]
+        other_picture = type(batch)(batch.rows, batch.pictures.flip(0), batch.titles, batch.targets)
+        other_title = {**batch.titles, "ids": batch.titles["ids"].flip(0)}
+        other_title = type(batch)(batch.rows, batch.pictures, other_title, batch.targets)
+        assert not torch.allclose(model(other_picture)["label"], before)
+        assert not torch.allclose(model(other_title)["label"], before)
+
+
+def test_stage_two_takes_over_all_but_the_heads() -> None:
+    _, _, first = tiny_model("fusion")
+    variant = find_variant("fusion")
+    torch.manual_seed(1)
+    second = variant.build(variant.params.model_validate(TINY["fusion"]), {"label": 7})
+    second.load_backbone(first.backbone_state())
+    taken = {name for name, value in second.state_dict().items() if name in first.state_dict()
+             and value.shape == first.state_dict()[name].shape and torch.equal(value, first.state_dict()[name])}  # fmt: skip
+    assert {name for name in second.state_dict() if not name.startswith("heads.")} <= taken
+    assert not any(name.startswith("heads.label.weight") for name in taken)
+
+
+def test_unknown_variant_names_the_near_match() -> None:
+    with pytest.raises(SettingsError, match=r"'fusoin'.*did you mean 'fusion'"):
+        find_variant("fusoin")
+
+
+@pytest.mark.parametrize("auxiliary", [{}, {"masterCategory": 0.5}, {"masterCategory": 1.0, "subCategory": 0.1}])
+def test_multitask_takes_any_number_of_auxiliary_columns(auxiliary: dict[str, float]) -> None:
+    _, _, model = tiny_model("multitask", auxiliary=auxiliary)
+    assert set(model(one_batch(model))) == {"label", *auxiliary}
