@@ -139,9 +139,12 @@ def compare_command(
 @app.command(name="study")
 def study_command(
     data: DataOption,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the runs and the report.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for the runs and the report.", show_default=False)
+    ],
     configs: Annotated[
-        str, typer.Option("--configs", help="Folder of settings files, or a set that comes along: cpu, sample.")
+        str,
+        typer.Option("--configs", help="Folder of settings files, or a set that comes along: cpu, sample."),
     ] = "cpu",
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds a trained variant is run with.")] = 1,
     overrides: Overrides = None,
@@ -211,7 +214,9 @@ def sample_command(
 @data_app.command(name="download")
 def download_command(
     dest: Annotated[Path, typer.Argument(help="Folder to make.", show_default=False)],
-    version: Annotated[str, typer.Option("--version", help="small (60×80 pictures) or full (1080×1440).")] = "small",
+    version: Annotated[
+        str, typer.Option("--version", help="small (60×80 pictures) or full (1080×1440).")
+    ] = "small",
 ) -> None:
     """Download the Kaggle Fashion Product Images through kagglehub (extra `download`).
 

@@ -31,7 +31,9 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     except OSError as error:
-        raise RunError(f"{path}: cannot be written ({error.strerror}); choose another output folder") from error
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror}); choose another output folder"
+        ) from error
     os.close(handle)
     aside = Path(name)
     try:
@@ -43,7 +45,9 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(aside, path)
     except OSError as error:
         aside.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot be written ({error.strerror}); free space or choose another folder") from error
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror}); free space or choose another folder"
+        ) from error
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
@@ -108,7 +112,16 @@ def is_finished(folder: Path) -> bool:
 def environment(**figures: Any) -> dict[str, Any]:
     """What environment.json holds: versions, machine, command line, peak memory, and the given figures."""
     versions = {"python": platform.python_version()}
-    for name in ("fusionclf", "torch", "torchvision", "transformers", "accelerate", "scikit-learn", "pandas", "timm"):
+    for name in (
+        "fusionclf",
+        "torch",
+        "torchvision",
+        "transformers",
+        "accelerate",
+        "scikit-learn",
+        "pandas",
+        "timm",
+    ):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

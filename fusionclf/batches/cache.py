@@ -112,7 +112,9 @@ def _build(folder: Path, paths: list[Path | None], cover: tuple[int, int], progr
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".building-"))
     except OSError as error:
-        raise PictureError(f"{folder.parent}: cannot be written ({error.strerror}); set FUSIONCLF_CACHE") from error
+        raise PictureError(
+            f"{folder.parent}: cannot be written ({error.strerror}); set FUSIONCLF_CACHE"
+        ) from error
     try:
         sizes = np.zeros((len(paths), 2), np.int32)
         with (aside / "pixels.bin").open("wb") as file:

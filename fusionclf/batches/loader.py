@@ -76,7 +76,7 @@ def shuffled(rows: np.ndarray, seed: int, epoch: int) -> np.ndarray:
 
 def in_batches(rows: np.ndarray, size: int, smallest: int = 1) -> Iterator[np.ndarray]:
     """Slices of `size` rows; a last one of fewer than `smallest` rows joins the one before it."""
-    ends = list(range(size, len(rows), size)) + [len(rows)]
+    ends = [*range(size, len(rows), size), len(rows)]
     if len(ends) > 1 and ends[-1] - ends[-2] < smallest:
         del ends[-2]
     start = 0

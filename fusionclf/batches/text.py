@@ -50,7 +50,12 @@ class HashedNGrams:
     """
 
     def __init__(self, buckets: int = 2**18, smallest: int = 2, largest: int = 5, words: int = 2) -> None:
-        shared: dict[str, Any] = {"n_features": buckets, "alternate_sign": False, "norm": None, "dtype": np.float32}
+        shared: dict[str, Any] = {
+            "n_features": buckets,
+            "alternate_sign": False,
+            "norm": None,
+            "dtype": np.float32,
+        }
         self.characters = HashingVectorizer(analyzer="char_wb", ngram_range=(smallest, largest), **shared)
         self.words = HashingVectorizer(analyzer=_WordGrams(words), **shared) if words else None
 
@@ -70,7 +75,9 @@ class _WordGrams:
     def __call__(self, title: str) -> list[str]:
         words = re.findall(r"\w+", title.lower())
         return [
-            "\x00" + " ".join(words[i : i + n]) for n in range(1, self.largest + 1) for i in range(len(words) - n + 1)
+            "\x00" + " ".join(words[i : i + n])
+            for n in range(1, self.largest + 1)
+            for i in range(len(words) - n + 1)
         ]
 
 

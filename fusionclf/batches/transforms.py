@@ -35,7 +35,10 @@ def uniforms(seed: int, epoch: int, rows: np.ndarray, draws: int) -> np.ndarray:
     """
     with np.errstate(over="ignore"):
         stream = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(epoch)
-        state = _mix(stream + _mix(rows.astype(np.uint64)[:, None] * np.uint64(1024) + np.arange(draws, dtype=np.uint64)))
+        state = _mix(
+            stream
+            + _mix(rows.astype(np.uint64)[:, None] * np.uint64(1024) + np.arange(draws, dtype=np.uint64))
+        )
     return (state >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
@@ -69,7 +72,9 @@ def random_boxes(draws: np.ndarray, sizes: np.ndarray, smallest: float, aspect: 
     first = fits.argmax(axis=1)
     pick = (np.arange(len(sizes)), first)
     h, w = h[pick], w[pick]
-    boxes = np.stack([(top[pick] * (sizes[:, 0] - h + 1)) // 1, (left[pick] * (sizes[:, 1] - w + 1)) // 1, h, w], 1)
+    boxes = np.stack(
+        [(top[pick] * (sizes[:, 0] - h + 1)) // 1, (left[pick] * (sizes[:, 1] - w + 1)) // 1, h, w], 1
+    )
     return np.where(fits.any(axis=1)[:, None], boxes, _central_box(sizes, aspect))
 
 

@@ -31,8 +31,12 @@ class ImageEncoderParams(Section):
 
     library: Literal["torchvision", "timm"] = "torchvision"
     backbone: str = Field("resnet50", description="the library's name of the network")
-    weights: str = Field("imagenet", description="imagenet (downloaded), offline (extra), none, or a .safetensors file")
-    frozen_stages: int = Field(0, ge=0, description="parts of the network, from the stem on, that are not trained")
+    weights: str = Field(
+        "imagenet", description="imagenet (downloaded), offline (extra), none, or a .safetensors file"
+    )
+    frozen_stages: int = Field(
+        0, ge=0, description="parts of the network, from the stem on, that are not trained"
+    )
 
 
 class TextEncoderParams(Section):
@@ -52,7 +56,10 @@ class TextEncoderParams(Section):
 
 
 def build_image_encoder(
-    library: str = "torchvision", backbone: str = "resnet50", weights: str = "imagenet", frozen_stages: int = 0
+    library: str = "torchvision",
+    backbone: str = "resnet50",
+    weights: str = "imagenet",
+    frozen_stages: int = 0,
 ) -> ImageEncoder:
     """A picture encoder, (B, 3, H, W) → (B, dim).
 
@@ -69,7 +76,9 @@ def build_image_encoder(
     dim = _strip_last_linear(network)
     stages = _stages(network)
     if frozen_stages > len(stages):
-        raise SettingsError(f"frozen_stages={frozen_stages}: {backbone} has {len(stages)} stages; give at most that")
+        raise SettingsError(
+            f"frozen_stages={frozen_stages}: {backbone} has {len(stages)} stages; give at most that"
+        )
     return ImageEncoder(network, dim, stages, frozen_stages)
 
 
@@ -132,7 +141,9 @@ def _load_weights_file(network: nn.Module, file: Path) -> None:
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{file}: cannot be read as safetensors ({error})") from error
     except RuntimeError as error:
-        raise WeightsError(f"{file}: not this network's weights ({str(error).splitlines()[-1].strip()})") from error
+        raise WeightsError(
+            f"{file}: not this network's weights ({str(error).splitlines()[-1].strip()})"
+        ) from error
 
 
 def _strip_last_linear(network: nn.Module) -> int:
@@ -154,7 +165,9 @@ def _stages(network: nn.Module) -> list[nn.Module]:
     if "layer1" in children:  # ResNets of both libraries
         stem = nn.ModuleList([children["conv1"], children["bn1"]])
         return [stem, *(children[f"layer{n}"] for n in range(1, 5))]
-    if isinstance(children.get("features"), nn.Sequential):  # torchvision's EfficientNets, MobileNets, ConvNeXts
+    if isinstance(
+        children.get("features"), nn.Sequential
+    ):  # torchvision's EfficientNets, MobileNets, ConvNeXts
         return list(children["features"])
     return []
 

@@ -24,8 +24,14 @@ class _DepthwiseConv(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         x, weight = ctx.saved_tensors
         grad = grads[0].contiguous(memory_format=torch.channels_last)
-        grad_x = _input_gradient(grad, weight, x.shape, ctx.stride, ctx.padding) if ctx.needs_input_grad[0] else None
-        grad_weight = _weight_gradient(grad, x, weight, ctx.stride, ctx.padding) if ctx.needs_input_grad[1] else None
+        grad_x = (
+            _input_gradient(grad, weight, x.shape, ctx.stride, ctx.padding)
+            if ctx.needs_input_grad[0]
+            else None
+        )
+        grad_weight = (
+            _weight_gradient(grad, x, weight, ctx.stride, ctx.padding) if ctx.needs_input_grad[1] else None
+        )
         return grad_x, grad_weight, None, None
 
 

@@ -22,7 +22,9 @@ class ImageEncoder(nn.Module):
         frozen_stages: how many of `stages` keep their weights and batch statistics.
     """
 
-    def __init__(self, network: nn.Module, dim: int, stages: Sequence[nn.Module] = (), frozen_stages: int = 0) -> None:
+    def __init__(
+        self, network: nn.Module, dim: int, stages: Sequence[nn.Module] = (), frozen_stages: int = 0
+    ) -> None:
         super().__init__()
         speed_up_depthwise(network)
         self.network = network
@@ -67,7 +69,9 @@ class HashedNGramEncoder(TextEncoder):
 
     inverse_frequency: Tensor
 
-    def __init__(self, buckets: int = 2**18, dim: int = 256, smallest: int = 2, largest: int = 5, words: int = 2) -> None:
+    def __init__(
+        self, buckets: int = 2**18, dim: int = 256, smallest: int = 2, largest: int = 5, words: int = 2
+    ) -> None:
         super().__init__()
         self.dim = dim
         self.prepare = HashedNGrams(buckets, smallest, largest, words)
@@ -159,5 +163,6 @@ class _JoinedTitles:
         self.tables = tables
 
     def batch(self, rows: np.ndarray) -> TextBatch:
-        return {f"{n}.{name}": t for n, table in enumerate(self.tables) for name, t in table.batch(rows).items()}
-
+        return {
+            f"{n}.{name}": t for n, table in enumerate(self.tables) for name, t in table.batch(rows).items()
+        }

@@ -25,7 +25,9 @@ class ConcatFuser(nn.Module):
         self.dim = image_dim + text_dim + hidden
 
     def forward(self, image: Tensor, text: Tensor) -> Tensor:
-        both = torch.cat([self.image_gain * self.image_norm(image), self.text_norm(text)], dim=-1)  # (B, Di+Dt)
+        both = torch.cat(
+            [self.image_gain * self.image_norm(image), self.text_norm(text)], dim=-1
+        )  # (B, Di+Dt)
         return torch.cat([both, self.joint(both)], dim=-1)  # (B, Di+Dt+hidden)
 
 
@@ -50,7 +52,9 @@ class GatedFuser(nn.Module):
 
     def forward(self, image: Tensor, text: Tensor) -> Tensor:
         gate = self.gate(torch.cat([image, text], dim=-1))  # (B, hidden)
-        return self.dropout(gate * self.image_gain * self.image(image) + (1 - gate) * self.text(text))  # (B, hidden)
+        return self.dropout(
+            gate * self.image_gain * self.image(image) + (1 - gate) * self.text(text)
+        )  # (B, hidden)
 
 
 FUSERS = {"concat": ConcatFuser, "gated": GatedFuser}

@@ -43,6 +43,8 @@ def build(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
     wide = None
     if params.wide:
         if params.text.kind == "transformer":
-            raise SettingsError("model.wide=true reads n-grams: set model.text.kind=hashed or both, or model.wide=false")
+            raise SettingsError(
+                "model.wide=true reads n-grams: set model.text.kind=hashed or both, or model.wide=false"
+            )
         wide = WideTitles(params.text.buckets, classes["label"], params.text.words)
     return ProductClassifier(image, text, fuser, heads, weights, params.dropout, wide)

@@ -47,7 +47,9 @@ class ProductClassifier(nn.Module):
         self.heads = nn.ModuleDict(dict(heads))
         self.task_weights = dict(task_weights)
         self.wide = wide
-        self.register_buffer("blend", torch.tensor([1.0, 0.0]))  # factors of the network's and the expert's scores
+        self.register_buffer(
+            "blend", torch.tensor([1.0, 0.0])
+        )  # factors of the network's and the expert's scores
 
     def features(self, batch: Batch) -> Tensor:
         """(B, D) fused features."""

@@ -57,7 +57,9 @@ def load_model(folder: Path, part: str, variant: Variant, params: Any) -> Produc
     try:
         model.load_state_dict(load_file(file))
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise RunError(f"{file}: cannot be used ({str(error).splitlines()[0]}); train again with --overwrite") from error
+        raise RunError(
+            f"{file}: cannot be used ({str(error).splitlines()[0]}); train again with --overwrite"
+        ) from error
     return model.eval()
 
 

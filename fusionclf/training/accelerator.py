@@ -1,8 +1,8 @@
 """The Accelerator of a run: device, processes and precision."""
 
+import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-import torch
 
 
 def make_accelerator(precision: str = "auto", cpu: bool = False) -> Accelerator:
@@ -29,5 +29,9 @@ def has_fast_bf16(cpu: bool = False) -> bool:
 def device_name(accelerator: Accelerator) -> str:
     """What a person calls the device, with the number of processes and the precision."""
     device = accelerator.device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    name = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"CPU, {torch.get_num_threads()} threads"
+    )
     return f"{accelerator.num_processes} x {name}, {accelerator.mixed_precision.replace('no', 'fp32')}"

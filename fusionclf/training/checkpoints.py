@@ -64,7 +64,9 @@ def load_checkpoint(folder: Path, warn: Any = None) -> Checkpoint | None:
         try:
             optimiser = load_file(place / "optimiser.safetensors")
             figures = json.loads((place / "figures.json").read_text())
-            return Checkpoint(load_file(place / "model.safetensors"), optimiser, optimiser.pop("random"), figures)
+            return Checkpoint(
+                load_file(place / "model.safetensors"), optimiser, optimiser.pop("random"), figures
+            )
         except DAMAGED as error:
             if warn is not None:
                 warn(f"{place}: damaged ({error}); falling back to the one before")
@@ -92,7 +94,9 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise RunError(f"{path}: cannot be read as safetensors ({error}); train again with --overwrite") from error
+        raise RunError(
+            f"{path}: cannot be read as safetensors ({error}); train again with --overwrite"
+        ) from error
 
 
 def contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

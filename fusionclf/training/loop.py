@@ -23,7 +23,13 @@ from fusionclf.batches import Batch, ProductSource, count_batches, in_batches, s
 from fusionclf.config import TrainConfig
 from fusionclf.errors import TrainingError
 from fusionclf.models import ProductClassifier
-from fusionclf.training.checkpoints import load_checkpoint, load_weights, restore_optimiser, save_checkpoint, save_weights
+from fusionclf.training.checkpoints import (
+    load_checkpoint,
+    load_weights,
+    restore_optimiser,
+    save_checkpoint,
+    save_weights,
+)
 from fusionclf.training.losses import WeightedCrossEntropy, inverse_frequency_weights
 from fusionclf.training.optimisers import build_optimiser, build_schedule
 
@@ -117,7 +123,10 @@ class _Stage:
         }
         optimiser = build_optimiser(model, **settings.optimiser.model_dump())
         schedule = build_schedule(
-            optimiser, steps=self.steps * settings.epochs, steps_per_epoch=self.steps, **settings.schedule.model_dump()
+            optimiser,
+            steps=self.steps * settings.epochs,
+            steps_per_epoch=self.steps,
+            **settings.schedule.model_dump(),
         )
         torch.manual_seed(seed)
         self.state = StageState()
@@ -147,7 +156,9 @@ class _Stage:
         """The steps of an epoch that are still to do."""
         state, rank, world = self.state, self.accelerator.process_index, self.accelerator.num_processes
         self.model.train()
-        batches = list(in_batches(shuffled(self.rows, self.seed, state.epoch), self.settings.batch_size, self.smallest))
+        batches = list(
+            in_batches(shuffled(self.rows, self.seed, state.epoch), self.settings.batch_size, self.smallest)
+        )
         started = saved = time.perf_counter()
         already = state.epoch_seconds
         loss_sum = torch.zeros((), device=self.accelerator.device)
@@ -165,7 +176,9 @@ class _Stage:
                 saved = now
                 self.save()
             if stopped.is_set():
-                raise TrainingError("stopped; all work so far is saved: go on with the same command and --resume")
+                raise TrainingError(
+                    "stopped; all work so far is saved: go on with the same command and --resume"
+                )
 
     def _step(self, batch: Batch, rows: np.ndarray) -> Tensor:
         logits = self.model(batch)
@@ -250,7 +263,9 @@ def predict_logits(
     padded = local.new_zeros(longest, local.shape[1])
     padded[: len(local)] = local
     gathered: Any = accelerator.gather(padded)
-    dealt = gathered.view(world, longest, -1).transpose(0, 1).reshape(world * longest, -1)  # back in row order
+    dealt = (
+        gathered.view(world, longest, -1).transpose(0, 1).reshape(world * longest, -1)
+    )  # back in row order
     return dealt[: len(rows)].cpu()
 
 

@@ -24,7 +24,12 @@ class WeightedCrossEntropy(nn.Module):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Sum over the batch; targets of -1 do not count."""
         return F.cross_entropy(
-            logits.float(), targets, self.weights, ignore_index=-1, reduction="sum", label_smoothing=self.label_smoothing
+            logits.float(),
+            targets,
+            self.weights,
+            ignore_index=-1,
+            reduction="sum",
+            label_smoothing=self.label_smoothing,
         )
 
     def total(self, targets: np.ndarray) -> float:

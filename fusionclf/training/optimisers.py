@@ -21,7 +21,12 @@ def build_optimiser(
     Biases, normalisation weights and embedding tables get no weight decay.
     """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    tables = {id(p) for m in model.modules() if isinstance(m, nn.EmbeddingBag | nn.Embedding) for p in m.parameters()}
+    tables = {
+        id(p)
+        for m in model.modules()
+        if isinstance(m, nn.EmbeddingBag | nn.Embedding)
+        for p in m.parameters()
+    }
     for parameter_name, parameter in model.named_parameters():
         if parameter.requires_grad:
             encoder = ".network." in f".{parameter_name}"

@@ -37,7 +37,9 @@ def begin_run(folder: Path, settings: BaseModel, split: Split) -> None:
     if file.is_file():
         differing = _first_difference(read_yaml(file), settings.model_dump(mode="json"))
         if differing:
-            raise RunError(f"{folder}: begun with other settings ({differing}); use the same ones, or --overwrite")
+            raise RunError(
+                f"{folder}: begun with other settings ({differing}); use the same ones, or --overwrite"
+            )
     write_text(file, dump_yaml(settings))
     split.save(folder / "split.json")
 

@@ -88,7 +88,9 @@ def study(
         compare(finished, out / "report")
         console.say(f"wrote {out / 'report' / 'report.html'}, report.md and report.json")
     if failed:
-        console.say(f"failed: {', '.join(failed)}; mend the cause, then give the same command again to run these alone")
+        console.say(
+            f"failed: {', '.join(failed)}; mend the cause, then give the same command again to run these alone"
+        )
     return 1 if failed else 0
 
 
@@ -110,17 +112,25 @@ def demo(out: Path, *, products: int = 600, seed: int = 0, console: Console | No
 
 def _entries(configs: str, seeds: int) -> list[Entry]:
     folder = Path(configs)
-    files = sorted(folder.glob("*.yaml")) if folder.is_dir() else sorted(config_folder().glob(f"*-{configs}.yaml"))
+    files = (
+        sorted(folder.glob("*.yaml"))
+        if folder.is_dir()
+        else sorted(config_folder().glob(f"*-{configs}.yaml"))
+    )
     if not files:
         sets = {file.stem.rpartition("-")[2] for file in config_folder().glob("*-*.yaml")}
-        raise SettingsError(f"no settings files for --configs {configs!r}: give a folder; {did_you_mean(configs, sets)}")
+        raise SettingsError(
+            f"no settings files for --configs {configs!r}: give a folder; {did_you_mean(configs, sets)}"
+        )
     entries = []
     for file in files:
         name = file.stem if folder.is_dir() else file.stem.removesuffix(f"-{configs}")
         variant = _variant(file)
         for seed in range(seeds):
             overrides = () if seed == 0 else (f"seed={seed}",)
-            entries.append(Entry(name if seed == 0 else f"{name}-seed{seed}", ("train", variant), file, overrides))
+            entries.append(
+                Entry(name if seed == 0 else f"{name}-seed{seed}", ("train", variant), file, overrides)
+            )
     return entries
 
 
@@ -130,7 +140,17 @@ def _variant(file: Path) -> str:
 
 
 def _command(entry: Entry, data: Path, folder: Path, cpu: bool) -> list[str]:
-    words = [sys.executable, "-m", "fusionclf", *entry.command, "--data", str(data), "--out", str(folder), "--resume"]
+    words = [
+        sys.executable,
+        "-m",
+        "fusionclf",
+        *entry.command,
+        "--data",
+        str(data),
+        "--out",
+        str(folder),
+        "--resume",
+    ]
     if entry.config is not None:
         words += ["--config", str(entry.config)]
     if cpu and entry.command[0] == "train":

@@ -15,7 +15,14 @@ from fusionclf.catalog import Catalog, Split, make_split, read_catalog
 from fusionclf.config import RunConfig, TrainConfig, load_settings
 from fusionclf.console import Console
 from fusionclf.errors import CatalogError, did_you_mean
-from fusionclf.evaluation import finish_run, fit_blend, fit_temperature, make_predictions, product_context, softmax
+from fusionclf.evaluation import (
+    finish_run,
+    fit_blend,
+    fit_temperature,
+    make_predictions,
+    product_context,
+    softmax,
+)
 from fusionclf.models import ProductClassifier, Variant, count_parameters, find_variant
 from fusionclf.models.storage import save_model
 from fusionclf.runfolder import environment, is_finished, open_run, read_json, write_text
@@ -115,7 +122,10 @@ class _Run:
         if self.settings.scheme == "joint":
             return [Stage(JOINT, self.settings.train)]
         first, *others = self.split.classes
-        return [Stage(first, self.settings.train), *(Stage(part, self.settings.second_stage) for part in others)]
+        return [
+            Stage(first, self.settings.train),
+            *(Stage(part, self.settings.second_stage) for part in others),
+        ]
 
     def train_and_predict(self, stage: Stage) -> Any:
         """Train one stage, save its model, and predict the part's test rows."""
@@ -146,7 +156,11 @@ class _Run:
         return self._predict(stage.part, part, model, source, classes, validation_rows)
 
     def _blend(
-        self, model: ProductClassifier, source: ProductSource, train_rows: np.ndarray, validation_rows: np.ndarray
+        self,
+        model: ProductClassifier,
+        source: ProductSource,
+        train_rows: np.ndarray,
+        validation_rows: np.ndarray,
     ) -> None:
         """Fit the linear expert on train rows, its weight on validation rows, then the expert on both."""
         assert model.wide is not None

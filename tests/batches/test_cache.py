@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.small import write_catalog
 
 from fusionclf.batches import open_cache
 from fusionclf.catalog import Catalog, open_picture, read_catalog
 from fusionclf.errors import PictureError
+from tests.small import write_catalog
 
 ROWS = [f"{n},Men,Apparel,Topwear,Shirts,Blue,Fall,201{n % 3},Casual,Shirt {n}" for n in range(6)]
 
@@ -64,7 +64,9 @@ def test_unreadable_pictures_stop_or_are_marked(catalog: Catalog, damage: bytes 
     assert cache.readable(np.arange(6)).tolist() == [True, True, True, True, False, True]
 
 
-def test_an_unwritable_cache_folder_is_one_clear_line(catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_cache_folder_is_one_clear_line(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "file"))
     with pytest.raises(PictureError, match="set FUSIONCLF_CACHE"):

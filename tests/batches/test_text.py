@@ -23,7 +23,9 @@ def test_encoder_weighs_like_sublinear_tfidf() -> None:
     encoder = HashedNGramEncoder(buckets=2**14, dim=8)
     encoder.fit(TITLES)
     counts = encoder.prepare(TITLES).counts  # pyright: ignore[reportAttributeAccessIssue]
-    expected = TfidfTransformer(sublinear_tf=True).fit_transform(counts) @ encoder.table.weight.detach().numpy()
+    expected = (
+        TfidfTransformer(sublinear_tf=True).fit_transform(counts) @ encoder.table.weight.detach().numpy()
+    )
     found = encoder(encoder.prepare(TITLES).batch(np.arange(5)))
     assert torch.allclose(found, torch.from_numpy(np.asarray(expected)).float(), atol=1e-4)
 

@@ -28,7 +28,9 @@ def test_evaluation_equals_torchvision_resize_and_centre_crop() -> None:
     cache = cache_of([(80, 60), (64, 64)])
     found = PictureTransform(cache, PicturesConfig(height=64, width=64)).evaluation(np.array([0, 1]))
     for row in (0, 1):
-        resized = TF.resize(as_tensor(cache, row), [int(1.15 * 64)], InterpolationMode.BILINEAR, antialias=True)
+        resized = TF.resize(
+            as_tensor(cache, row), [int(1.15 * 64)], InterpolationMode.BILINEAR, antialias=True
+        )
         expected = (TF.center_crop(resized, [64, 64]) - MEAN[0]) / STD[0]
         assert torch.allclose(found[row], expected, atol=2e-2)
         assert (found[row] - expected).abs().mean() < 1e-3
@@ -36,7 +38,9 @@ def test_evaluation_equals_torchvision_resize_and_centre_crop() -> None:
 
 def test_stretch_shows_the_whole_picture() -> None:
     cache = cache_of([(80, 60)])
-    found = PictureTransform(cache, PicturesConfig(height=40, width=30, fit="stretch")).evaluation(np.array([0]))
+    found = PictureTransform(cache, PicturesConfig(height=40, width=30, fit="stretch")).evaluation(
+        np.array([0])
+    )
     expected = (TF.resize(as_tensor(cache, 0), [40, 30], antialias=True) - MEAN[0]) / STD[0]
     assert torch.allclose(found[0], expected, atol=1e-4)
 
@@ -59,7 +63,9 @@ def test_crops_keep_area_aspect_and_bounds() -> None:
     boxes = random_boxes(uniforms(0, 1, np.arange(4000), 4 * CROP_TRIES), sizes, 0.5)
     top, left, height, width = boxes.T
     share = height * width / 4800
-    assert (top >= 0).all() and (left >= 0).all() and (top + height <= 80).all() and (left + width <= 60).all()
+    assert (
+        (top >= 0).all() and (left >= 0).all() and (top + height <= 80).all() and (left + width <= 60).all()
+    )
     assert 0.48 < share.min() and share.max() <= 1.0
     ratio = width / height
     assert 0.70 < ratio.min() and ratio.max() < 1.40
@@ -67,7 +73,9 @@ def test_crops_keep_area_aspect_and_bounds() -> None:
 
 def test_flips_mirror_about_half_of_the_pictures() -> None:
     cache = cache_of([(16, 16)] * 400)
-    plain = PictureTransform(cache, PicturesConfig(height=16, width=16, flip=False)).training(np.arange(400), 1)
+    plain = PictureTransform(cache, PicturesConfig(height=16, width=16, flip=False)).training(
+        np.arange(400), 1
+    )
     flipped = PictureTransform(cache, PicturesConfig(height=16, width=16)).training(np.arange(400), 1)
     mirrored = [torch.allclose(flipped[n], plain[n].flip(-1), atol=1e-4) for n in range(400)]
     same = [torch.allclose(flipped[n], plain[n], atol=1e-4) for n in range(400)]

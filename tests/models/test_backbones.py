@@ -48,7 +48,9 @@ def test_a_failed_download_says_what_to_set_instead(monkeypatch: pytest.MonkeyPa
         raise OSError("no route to host")
 
     monkeypatch.setattr("torchvision.models.get_model", fail)
-    with pytest.raises(WeightsError, match=r"resnet50 cannot be downloaded \(no route to host\).*weights=none"):
+    with pytest.raises(
+        WeightsError, match=r"resnet50 cannot be downloaded \(no route to host\).*weights=none"
+    ):
         build_image_encoder("torchvision", "resnet50", "imagenet")
 
 
@@ -64,7 +66,9 @@ def test_frozen_stages_keep_weights_and_batch_statistics() -> None:
     encoder(PICTURES).square().mean().backward()
     optimiser.step()
     changed = {name for name, value in encoder.state_dict().items() if not torch.equal(value, before[name])}
-    assert changed and not any(name.startswith(("network.conv1", "network.bn1", "network.layer1")) for name in changed)
+    assert changed and not any(
+        name.startswith(("network.conv1", "network.bn1", "network.layer1")) for name in changed
+    )
     assert any(name.startswith("network.layer2") for name in changed)
     with pytest.raises(SettingsError, match="resnet18 has 5 stages"):
         build_image_encoder("torchvision", "resnet18", "none", frozen_stages=9)
@@ -93,7 +97,11 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=len(words), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32
+        vocab_size=len(words),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
     )
     BertModel(config).save_pretrained(folder)
     return folder
@@ -120,5 +128,5 @@ def test_both_lays_hashed_and_transformer_side_by_side(tiny_bert: Path) -> None:
 
 
 def test_missing_transformer_says_what_to_set_instead(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="model.text.kind=hashed"):
+    with pytest.raises(WeightsError, match=r"model\.text\.kind=hashed"):
         build_text_encoder("transformer", model=str(tmp_path))

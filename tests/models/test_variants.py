@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.small import CLASSES, TINY, one_batch, tiny_model
 from torch.nn import functional as F
 
 from fusionclf.errors import SettingsError
 from fusionclf.models import find_variant, variant_names
+from fusionclf.models.product import OF_CLASSES
 from fusionclf.models.storage import load_model, save_model
+from tests.small import CLASSES, TINY, one_batch, tiny_model
 
 VARIANTS = variant_names()
 
@@ -33,7 +34,9 @@ def test_every_trainable_parameter_gets_a_gradient(name: str) -> None:
     _, _, model = tiny_model(name)
     batch = one_batch(model)
     sum(values.float().square().mean() for values in model(batch).values()).backward()  # pyright: ignore
-    without = [n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    without = [
+        n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())
+    ]
     assert not without
 
 
@@ -85,10 +88,14 @@ def test_stage_two_takes_over_all_but_the_heads() -> None:
     torch.manual_seed(1)
     second = variant.build(variant.params.model_validate(TINY["fusion"]), {"label": 7})
     second.load_backbone(first.backbone_state())
-    taken = {name for name, value in second.state_dict().items() if name in first.state_dict()
-             and value.shape == first.state_dict()[name].shape and torch.equal(value, first.state_dict()[name])}  # fmt: skip
-    assert {name for name in second.state_dict() if not name.startswith("heads.")} <= taken
-    assert not any(name.startswith("heads.label.weight") for name in taken)
+    before, after = first.state_dict(), second.state_dict()
+    taken = {
+        name
+        for name, value in after.items()
+        if name in before and value.shape == before[name].shape and torch.equal(value, before[name])
+    }
+    assert {name for name in after if not name.startswith(OF_CLASSES)} <= taken
+    assert "heads.label.weight" not in taken
 
 
 def test_unknown_variant_names_the_near_match() -> None:
@@ -96,7 +103,9 @@ def test_unknown_variant_names_the_near_match() -> None:
         find_variant("fusoin")
 
 
-@pytest.mark.parametrize("auxiliary", [{}, {"masterCategory": 0.5}, {"masterCategory": 1.0, "subCategory": 0.1}])
+@pytest.mark.parametrize(
+    "auxiliary", [{}, {"masterCategory": 0.5}, {"masterCategory": 1.0, "subCategory": 0.1}]
+)
 def test_multitask_takes_any_number_of_auxiliary_columns(auxiliary: dict[str, float]) -> None:
     _, _, model = tiny_model("multitask", auxiliary=auxiliary)
     assert set(model(one_batch(model))) == {"label", *auxiliary}

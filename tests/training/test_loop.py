@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.small import CLASSES, tiny_model
 
 from fusionclf.batches import ProductSource
 from fusionclf.config import TrainConfig
@@ -13,6 +12,7 @@ from fusionclf.errors import TrainingError
 from fusionclf.models import ProductClassifier
 from fusionclf.training import Progress, make_accelerator, predict_logits, train_stage
 from fusionclf.training.checkpoints import load_checkpoint
+from tests.small import CLASSES, tiny_model
 
 TITLES = [f"{('red shirt', 'blue shoe', 'gold watch', 'black bag')[n % 4]} {n}" for n in range(80)]
 SETTINGS = TrainConfig.model_validate(
@@ -49,7 +49,9 @@ def run(folder: Path, settings: TrainConfig = SETTINGS, stop_at: int | None = No
 
     accelerator = make_accelerator("fp32", cpu=True)
     rows = np.arange(64), np.arange(64, 80)
-    train_stage(model, source, *rows, settings, accelerator, folder, stage="all", progress=Progress(step=step))
+    train_stage(
+        model, source, *rows, settings, accelerator, folder, stage="all", progress=Progress(step=step)
+    )
     return model
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from tests.small import tiny_model
 from torch import nn
 
 from fusionclf.training.optimisers import build_optimiser, build_schedule
+from tests.small import tiny_model
 
 
 def rates(name: str, steps: int = 40, per_epoch: int = 10, **options: float) -> list[float]:
@@ -26,7 +26,11 @@ def test_step_drops_by_gamma_every_step_epochs() -> None:
 
 def test_one_cycle_rises_to_its_peak_and_ends_near_zero() -> None:
     found = rates("one_cycle")
-    assert found[0] == pytest.approx(1 / 25) and max(found) == pytest.approx(1.0) and found.index(max(found)) == 12
+    assert (
+        found[0] == pytest.approx(1 / 25)
+        and max(found) == pytest.approx(1.0)
+        and found.index(max(found)) == 12
+    )
     assert found[-1] < 0.01
 
 
