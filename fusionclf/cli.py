@@ -5,14 +5,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from fusionclf.errors import FusionclfError
 
 if TYPE_CHECKING:
     from fusionclf.console import Console
 
+
+class OneLineErrors(TyperGroup):
+    """Prints a FusionclfError as one line and exits with code 2."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        try:
+            return super().invoke(ctx)
+        except FusionclfError as error:
+            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            raise SystemExit(2) from None
+        except KeyboardInterrupt:
+            print("interrupted; give the same command with --resume to go on", file=sys.stderr)
+            raise SystemExit(130) from None
+
+
 app = typer.Typer(
     name="fusionclf",
+    cls=OneLineErrors,
     help="Classify catalog products from their picture and their title, and compare models fairly.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -33,21 +50,6 @@ ConfigOption = Annotated[
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the run that the folder holds.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run that the folder holds.")]
 CpuOption = Annotated[bool, typer.Option("--cpu", help="Stay on the CPU even where there is a GPU.")]
-
-
-def main() -> None:
-    """Run the command line; a FusionclfError becomes one line and exit code 2."""
-    try:
-        app()
-    except FusionclfError as error:
-        fail(error)
-
-
-def fail(error: Exception) -> None:
-    """Print one line and exit with code 2."""
-    line = " ".join(str(error).split())
-    print(f"error: {line}", file=sys.stderr)
-    raise SystemExit(2)
 
 
 def _version(value: bool) -> None:
@@ -243,3 +245,8 @@ def _show_scores(console: "Console", out: Path, metrics: dict[str, Any]) -> None
     if metrics["joint"].get("top1") is not None:
         console.say(f"joint: top-1 {metrics['joint']['top1']:.2f} %")
     console.say(f"wrote {out}; next: fusionclf compare {out} OTHER_RUN --out report")
+
+
+def main() -> None:
+    """The console script."""
+    app()

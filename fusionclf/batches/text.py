@@ -57,7 +57,9 @@ class HashedNGrams:
             "dtype": np.float32,
         }
         self.characters = HashingVectorizer(analyzer="char_wb", ngram_range=(smallest, largest), **shared)
-        self.words = HashingVectorizer(analyzer=_WordGrams(words), **shared) if words else None
+        # scikit-learn takes a function here; its stubs know names alone.
+        analyzer: Any = _WordGrams(words)
+        self.words = HashingVectorizer(analyzer=analyzer, **shared) if words else None
 
     def __call__(self, titles: list[str]) -> HashedTitles:
         counts = self.characters.transform(titles)

@@ -30,7 +30,7 @@ class ImageEncoderParams(Section):
     """The picture encoder."""
 
     library: Literal["torchvision", "timm"] = "torchvision"
-    backbone: str = Field("resnet50", description="the library's name of the network")
+    backbone: str = Field(default="resnet50", description="the library's name of the network")
     weights: str = Field(
         "imagenet", description="imagenet (downloaded), offline (extra), none, or a .safetensors file"
     )
@@ -43,16 +43,18 @@ class TextEncoderParams(Section):
     """The title encoder."""
 
     kind: Literal["hashed", "transformer", "both"] = "hashed"
-    buckets: int = Field(2**18, ge=2**8, le=2**26, description="hashed: rows of the embedding table")
-    dim: int = Field(256, ge=1, description="hashed: width of the embedding")
-    words: int = Field(2, ge=0, le=4, description="hashed: longest word n-gram")
+    buckets: int = Field(default=2**18, ge=2**8, le=2**26, description="hashed: rows of the embedding table")
+    dim: int = Field(default=256, ge=1, description="hashed: width of the embedding")
+    words: int = Field(default=2, ge=0, le=4, description="hashed: longest word n-gram")
     model: str = Field(
-        "sentence-transformers/all-MiniLM-L6-v2",
+        default="sentence-transformers/all-MiniLM-L6-v2",
         description="transformer: a hub name, a folder, or offline (extra); its weights and tokenizer",
     )
-    pretrained: bool = Field(True, description="transformer: false builds it from its configuration alone")
-    frozen: bool = Field(False, description="transformer: keep its weights")
-    longest: int = Field(64, ge=4, description="transformer: tokens kept of a title")
+    pretrained: bool = Field(
+        default=True, description="transformer: false builds it from its configuration alone"
+    )
+    frozen: bool = Field(default=False, description="transformer: keep its weights")
+    longest: int = Field(default=64, ge=4, description="transformer: tokens kept of a title")
 
 
 def build_image_encoder(

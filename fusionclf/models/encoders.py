@@ -74,14 +74,15 @@ class HashedNGramEncoder(TextEncoder):
     ) -> None:
         super().__init__()
         self.dim = dim
-        self.prepare = HashedNGrams(buckets, smallest, largest, words)
+        self.hashed = HashedNGrams(buckets, smallest, largest, words)
+        self.prepare = self.hashed
         self.table = nn.EmbeddingBag(buckets, dim, mode="sum")
         nn.init.normal_(self.table.weight, std=dim**-0.5)
         self.register_buffer("inverse_frequency", torch.ones(buckets))
 
     def fit(self, titles: list[str]) -> None:
         """Inverse document frequencies, smoothed as scikit-learn's TfidfTransformer does; unseen n-grams get 0."""
-        counts = self.prepare(titles).counts
+        counts = self.hashed(titles).counts
         seen = np.bincount(counts.indices, minlength=counts.shape[1])
         frequency = np.log((1 + len(titles)) / (1 + seen)) + 1
         self.inverse_frequency.copy_(torch.from_numpy(np.where(seen > 0, frequency, 0.0)))

@@ -24,12 +24,16 @@ class FusionParams(Section):
     image: ImageEncoderParams = ImageEncoderParams()
     text: TextEncoderParams = TextEncoderParams()
     fuser: Literal["concat", "gated"] = "concat"
-    hidden: int = Field(512, ge=1, description="width of the layer that sees both sides")
-    image_gain: float = Field(0.2, gt=0, description="factor of the picture's normalised features")
-    dropout: float = Field(0.2, ge=0, lt=1)
-    wide: bool = Field(True, description="blend in a linear SVM on the title's n-grams (kind hashed or both)")
-    label_weight: float = Field(1.0, gt=0, description="factor of the label's loss")
-    auxiliary: dict[str, float] = Field({}, description="further columns to predict: factor of their loss")
+    hidden: int = Field(default=512, ge=1, description="width of the layer that sees both sides")
+    image_gain: float = Field(default=0.2, gt=0, description="factor of the picture's normalised features")
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    wide: bool = Field(
+        default=True, description="blend in a linear SVM on the title's n-grams (kind hashed or both)"
+    )
+    label_weight: float = Field(default=1.0, gt=0, description="factor of the label's loss")
+    auxiliary: dict[str, float] = Field(
+        default={}, description="further columns to predict: factor of their loss"
+    )
 
 
 @register("fusion", FusionParams, "picture + title → article type, in one network")

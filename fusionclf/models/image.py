@@ -12,7 +12,7 @@ class ImageParams(Section):
     """Settings of the picture classifier."""
 
     image: ImageEncoderParams = ImageEncoderParams()
-    dropout: float = Field(0.0, ge=0, lt=1, description="on the features before the head")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="on the features before the head")
 
 
 @register("image", ImageParams, "picture → article type, one convolutional network")

@@ -12,10 +12,10 @@ class MultitaskParams(Section):
     """Settings of the multitask picture classifier; the weights are the reference's."""
 
     image: ImageEncoderParams = ImageEncoderParams()
-    dropout: float = Field(0.0, ge=0, lt=1, description="on the features before the heads")
-    label_weight: float = Field(2.0, gt=0, description="factor of the label's loss")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="on the features before the heads")
+    label_weight: float = Field(default=2.0, gt=0, description="factor of the label's loss")
     auxiliary: dict[str, float] = Field(
-        {"masterCategory": 0.5, "subCategory": 0.5},
+        default={"masterCategory": 0.5, "subCategory": 0.5},
         description="further columns to predict: factor of their loss",
     )
 

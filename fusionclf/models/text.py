@@ -12,7 +12,7 @@ class TextParams(Section):
     """Settings of the title classifier."""
 
     text: TextEncoderParams = TextEncoderParams()
-    dropout: float = Field(0.2, ge=0, lt=1, description="on the features before the head")
+    dropout: float = Field(default=0.2, ge=0, lt=1, description="on the features before the head")
 
 
 @register("text", TextParams, "title → article type; the ablation of fusion")

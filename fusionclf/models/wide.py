@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
-from fusionclf.batches import HashedNGrams, TextBatch
+from fusionclf.batches import TextBatch
 from fusionclf.models.encoders import HashedNGramEncoder
 
 UNSEEN_SCORE = -2.0  # of a class without a training row: below the SVM's usual -1 for "not this one"
@@ -45,9 +45,7 @@ class WideTitles(nn.Module):
             seed: of the solver.
         """
         self.scores.fit(titles)
-        prepare = self.scores.prepare
-        assert isinstance(prepare, HashedNGrams)
-        counts = prepare(titles).counts
+        counts = self.scores.hashed(titles).counts
         weighted = TfidfTransformer(sublinear_tf=True).fit_transform(sparse.csr_matrix(counts))
         svm = LinearSVC(random_state=seed).fit(weighted, targets)
         weights, bias = svm.coef_, svm.intercept_

@@ -22,7 +22,7 @@ def test_a_batch_is_the_rows_of_the_table() -> None:
 def test_encoder_weighs_like_sublinear_tfidf() -> None:
     encoder = HashedNGramEncoder(buckets=2**14, dim=8)
     encoder.fit(TITLES)
-    counts = encoder.prepare(TITLES).counts  # pyright: ignore[reportAttributeAccessIssue]
+    counts = encoder.hashed(TITLES).counts
     expected = (
         TfidfTransformer(sublinear_tf=True).fit_transform(counts) @ encoder.table.weight.detach().numpy()
     )

@@ -58,6 +58,7 @@ def test_overfits_sixteen_rows(name: str) -> None:
     _, _, model = tiny_model(name, dropout=0.0)
     batch = one_batch(model)
     optimiser = torch.optim.AdamW(model.parameters(), 3e-3)
+    loss = torch.tensor(torch.inf)
     for _ in range(60):
         loss = F.cross_entropy(model(batch)["label"], batch.targets["label"])
         optimiser.zero_grad()

@@ -1,0 +1,216 @@
+"""The command line: speed, help, and one clear line with exit code 2 for what cannot work."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.small import HEADER, write_catalog
+from typer.testing import CliRunner, Result
+
+from fusionclf.cli import app
+
+ROWS = [
+    f"{n},Men,Apparel,Topwear,{('Shirts', 'Tops')[n % 2]},Blue,Fall,{2011 + n // 2 % 2},Casual,{('Shirt', 'Top')[n % 2]} {n}"
+    for n in range(12)
+]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "cache"))
+
+
+def call(*words: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def refused(*words: str | Path) -> str:
+    """The one line of an error."""
+    result = call(*words)
+    assert result.exit_code == 2, result.output
+    lines = [line for line in result.stderr.splitlines() if line]
+    assert len(lines) == 1 and lines[0].startswith("error: "), result.output
+    return lines[0]
+
+
+def test_help_needs_no_torch_and_little_time() -> None:
+    code = "import sys, fusionclf.cli; print([m for m in ('torch', 'pandas', 'sklearn') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "fusionclf", "--help"], capture_output=True, check=True)
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 2  # 0.3 s on an idle machine
+
+
+def test_version_and_help_of_every_command() -> None:
+    assert call("--version").output.startswith("fusionclf 0.")
+    for words in (
+        ["train"],
+        ["baseline"],
+        ["compare"],
+        ["study"],
+        ["demo"],
+        ["data", "check"],
+        ["data", "sample"],
+    ):
+        assert "Example: fusionclf" in " ".join(call(*words, "--help").output.split())
+
+
+def test_baseline_and_compare_write_what_they_say(tmp_path: Path) -> None:
+    data = write_catalog(tmp_path / "catalog", ROWS)
+    for name in ("nb", "majority"):
+        result = call("baseline", name, "--data", data, "--out", tmp_path / name, "split.top_k=2")
+        assert result.exit_code == 0, result.output
+    result = call("compare", tmp_path / "nb", tmp_path / "majority", "--out", tmp_path / "report")
+    assert result.exit_code == 0, result.output
+    assert {p.name for p in (tmp_path / "report").iterdir()} == {"report.html", "report.md", "report.json"}
+    metrics = json.loads((tmp_path / "nb" / "metrics.json").read_text())
+    assert metrics["parts"]["top2"]["top1"] == 100.0
+
+
+def test_train_writes_a_whole_run_folder(tmp_path: Path) -> None:
+    data = write_catalog(tmp_path / "catalog", ROWS)
+    words = (
+        "split.top_k=2",
+        "model.text.buckets=1024",
+        "model.text.dim=8",
+        "train.epochs=2",
+        "train.batch_size=4",
+    )
+    result = call("train", "text", "--data", data, "--out", tmp_path / "run", "--cpu", *words)
+    assert result.exit_code == 0, result.output
+    names = {str(p.relative_to(tmp_path / "run")) for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    assert {
+        "config.yaml", "split.json", "metrics.json", "environment.json", "log.jsonl", "predictions/top2.parquet",
+        "model/top2.safetensors", "model/labels.json", "checkpoints/top2/last/figures.json",
+    } <= names  # fmt: skip
+    assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 2
+    assert "holds a run already" in refused(
+        "train", "text", "--data", data, "--out", tmp_path / "run", *words
+    )
+    again = call("train", "text", "--data", data, "--out", tmp_path / "run", "--resume", *words)
+    assert again.exit_code == 0 and "finished already" in again.stderr
+
+
+def test_resume_with_other_settings_is_refused(tmp_path: Path) -> None:
+    data = write_catalog(tmp_path / "catalog", ROWS)
+    call("baseline", "nb", "--data", data, "--out", tmp_path / "run", "split.top_k=2")
+    (tmp_path / "run" / "metrics.json").unlink()
+    line = refused("baseline", "nb", "--data", data, "--out", tmp_path / "run", "--resume", "split.top_k=1")
+    assert "split.top_k: 2 there, 1 now" in line
+
+
+def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
+    data = write_catalog(tmp_path / "catalog", ROWS)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    for flag in ([], ["--overwrite"], ["--resume"]):
+        assert "holds other files" in refused(
+            "baseline", "nb", "--data", data, "--out", tmp_path / "mine", *flag
+        )
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["train", "imge"], "unknown variant 'imge': did you mean 'image'"),
+        (["baseline", "nbb"], "unknown baseline 'nbb': did you mean 'nb'"),
+        (["baseline", "nb", "protocl=reference"], "did you mean 'protocol'"),
+        (["baseline", "nb", "protocol=referenc"], "did you mean 'reference'"),
+        (["train", "image", "train.epochs=none"], "setting train.epochs='none'"),
+        (["train", "image", "train.epoch=1"], "did you mean 'epochs'"),
+        (["train", "image", "nonsense"], "written key.path=value"),
+        (["train", "image", "--config", "image-cpuu"], "did you mean 'image-cpu'"),
+        (
+            [
+                "train",
+                "multitask",
+                "model.auxiliary={colour: 1}",
+                "model.image.weights=none",
+                "split.top_k=2",
+            ],
+            "'colour'",
+        ),
+        (
+            ["train", "image", "model.image.weights=offline", "split.top_k=2"],
+            "there are none for torchvision resnet50",
+        ),
+        (
+            ["train", "fusion", "model.text.kind=transformer", "model.image.weights=none", "split.top_k=2"],
+            "model.text",
+        ),
+    ],
+)
+def test_wrong_settings_name_path_value_and_near_match(
+    tmp_path: Path, words: list[str], expected: str
+) -> None:
+    data = write_catalog(tmp_path / "catalog", ROWS)
+    command, rest = words[:2], words[2:]
+    assert expected in refused(*command, "--data", data, "--out", tmp_path / "run", *rest)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (["../x,Men,A,B,Shirts,Blue,Fall,2012,Casual,t"], "'../x'"),
+        ([ROWS[0], ROWS[0]], "more than once"),
+        ([], "no usable row"),
+    ],
+)
+def test_bad_catalogs_leave_no_run_folder(tmp_path: Path, rows: list[str], expected: str) -> None:
+    data = write_catalog(tmp_path / "catalog", rows, pictures=False)
+    line = refused("baseline", "nb", "--data", data, "--out", tmp_path / "run")
+    assert expected in line and "styles.csv" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_folder_file_and_column_are_named(tmp_path: Path) -> None:
+    assert "no such folder" in refused("data", "check", tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    assert "no such file" in refused("data", "check", tmp_path / "empty")
+    data = write_catalog(tmp_path / "catalog", ["1,a"], header="id,articleTyp", pictures=False)
+    assert "found" in (line := refused("data", "check", data)) or "articleTyp" in line
+    (tmp_path / "empty" / "styles.csv").write_text("")
+    assert "empty" in refused("data", "check", tmp_path / "empty")
+
+
+def test_training_stops_at_an_unreadable_picture_unless_told_to_drop_it(tmp_path: Path) -> None:
+    data = write_catalog(tmp_path / "catalog", ROWS)
+    (data / "images" / "3.jpg").write_bytes(b"not a picture")
+    words = ("--data", data, "--cpu", "split.top_k=2", "model.image.backbone=resnet18", "model.image.weights=none",
+             "pictures.height=32", "pictures.width=32", "train.epochs=1", "train.batch_size=4")  # fmt: skip
+    line = refused("train", "image", "--out", tmp_path / "a", *words)
+    assert "ids 3;" in line and "pictures.unreadable=drop" in line
+    result = call("train", "image", "--out", tmp_path / "b", *words, "pictures.unreadable=drop")
+    assert result.exit_code == 0, result.output
+
+
+def test_compare_refuses_runs_of_different_splits_by_name(tmp_path: Path) -> None:
+    data = write_catalog(tmp_path / "catalog", ROWS)
+    call("baseline", "nb", "--data", data, "--out", tmp_path / "one", "split.top_k=2")
+    call("baseline", "nb", "--data", data, "--out", tmp_path / "two", "split.top_k=2", "split.swap=true")
+    line = refused("compare", tmp_path / "one", tmp_path / "two", "--out", tmp_path / "report")
+    assert "two" in line and "split" in line and not (tmp_path / "report").exists()
+
+
+def test_an_unwritable_output_is_one_line(tmp_path: Path) -> None:
+    data = write_catalog(tmp_path / "catalog", ROWS)
+    (tmp_path / "file").write_text("")
+    assert "file" in refused(
+        "baseline", "nb", "--data", data, "--out", tmp_path / "file" / "run", "split.top_k=2"
+    )
+
+
+def test_header_of_the_kaggle_layout_is_what_the_defaults_read() -> None:
+    from fusionclf.config import CatalogConfig
+
+    columns = CatalogConfig()
+    named = {columns.id, columns.title, columns.label, columns.year, *columns.categories, *columns.metadata}
+    assert named == set(HEADER.split(","))

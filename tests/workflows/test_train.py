@@ -1,0 +1,119 @@
+"""Whole runs on the sample catalog: golden figures, both schemes, two processes against one, shipped settings."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from fusionclf.config import RunConfig, load_settings
+from fusionclf.models import find_variant
+from fusionclf.workflows.baseline import run_baseline
+from fusionclf.workflows.settings import config_folder
+from fusionclf.workflows.train import train
+
+CONFIGS = sorted(config_folder().glob("*.yaml"))
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "sample.json").read_text())
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "cache"))
+
+
+def test_there_are_settings_for_every_variant_and_size() -> None:
+    names = {file.stem for file in CONFIGS}
+    for variant in ("image", "multitask", "text", "fusion"):
+        assert {variant, f"{variant}-cpu", f"{variant}-sample"} <= names
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
+def test_shipped_settings_are_valid_and_open_with_their_command(file: Path) -> None:
+    name = file.stem.partition("-")[0]
+    load_settings(RunConfig[find_variant(name).params], file, variant=name, data="catalog")
+    opening = "".join(
+        line for line in file.read_text().splitlines(keepends=True)[:12] if line.startswith("#")
+    )
+    assert f"fusionclf train {name} --config {file.stem} --data" in opening
+
+
+@pytest.mark.parametrize("name", ["image", "multitask"])
+def test_the_reference_files_are_the_defaults(name: str) -> None:
+    schema = RunConfig[find_variant(name).params]
+    written = load_settings(schema, config_folder() / f"{name}.yaml", variant=name, data="catalog")
+    assert written == load_settings(schema, None, variant=name, data="catalog")
+
+
+@pytest.mark.parametrize("name", ["nb", "linear", "majority"])
+def test_baselines_give_the_golden_figures(name: str, sample_dir: Path, tmp_path: Path) -> None:
+    metrics = run_baseline(name, sample_dir, tmp_path / "run")
+    for part, expected in GOLDEN[name].items():
+        found = metrics["joint"] if part == "joint" else metrics["parts"][part]
+        assert found["top1"] == pytest.approx(expected, abs=0.5), part
+
+
+def test_fusion_in_two_stages_gives_the_golden_figures(sample_dir: Path, tmp_path: Path) -> None:
+    file = config_folder() / "fusion-sample.yaml"
+    metrics = train(
+        "fusion", sample_dir, tmp_path / "run", config=file, overrides=("train.epochs=4",), cpu=True
+    )
+    for part, expected in GOLDEN["fusion"].items():
+        assert metrics["parts"][part]["top1"] == pytest.approx(expected, abs=GOLDEN["tolerance"]), part
+    assert metrics["joint"] == {"top1": None}
+    frame = pd.read_parquet(tmp_path / "run" / "predictions" / "top20.parquet")
+    assert set(frame["picture_status"]) == {"used"}
+    assert frame["id"].is_unique and len(frame) == metrics["parts"]["top20"]["n"]
+
+
+def test_a_joint_model_scores_parts_with_their_own_candidates(sample_dir: Path, tmp_path: Path) -> None:
+    words = ("scheme=joint", "model.text.buckets=4096", "model.text.dim=16", "train.epochs=3")
+    metrics = train("text", sample_dir, tmp_path / "run", overrides=words, cpu=True)
+    assert metrics["joint"]["top1"] is not None
+    frames = {
+        p: pd.read_parquet(tmp_path / "run" / "predictions" / f"{p}.parquet")
+        for p in ("top20", "rest", "joint")
+    }
+    assert len(frames["joint"]) == len(frames["top20"]) + len(frames["rest"])
+    split = json.loads((tmp_path / "run" / "split.json").read_text())
+    for part in ("top20", "rest"):
+        assert set(frames[part]["label_1"]) <= set(split["classes"][part])
+        # With fewer candidates no answer can get worse.
+        assert metrics["parts"][part]["n"] == len(frames[part])
+    weighted = sum(s["top1"] * s["n"] for s in metrics["parts"].values()) / len(frames["joint"])
+    assert weighted >= metrics["joint"]["top1"]
+
+
+def test_two_processes_do_what_one_does(sample_dir: Path, tmp_path: Path) -> None:
+    words = ["model.text.buckets=4096", "model.text.dim=16", "train.epochs=2", "train.batch_size=16",
+             "model.dropout=0.0", "train.precision=fp32", "split.top_k=20"]  # fmt: skip
+    shared = ["train", "text", "--data", str(sample_dir), "--cpu", *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "FUSIONCLF_CACHE": str(tmp_path / "cache")}
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
+              "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "fusionclf"]  # fmt: skip
+    outs: dict[str, Path] = {}
+    for name, start in (("one", ["-m", "fusionclf"]), ("two", launch)):
+        outs[name] = tmp_path / name
+        done = subprocess.run(
+            [sys.executable, *start, *shared, "--out", str(outs[name])],
+            env=environment, capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:]
+    logs = {name: _log(out) for name, out in outs.items()}
+    assert "2 x CPU" in json.loads((outs["two"] / "environment.json").read_text())["device"]
+    assert len(logs["one"]) == len(logs["two"]) == 4
+    for first, second in zip(logs["one"], logs["two"], strict=True):
+        assert second["train_loss"] == pytest.approx(first["train_loss"], rel=1e-3)
+        assert second["val_loss"] == pytest.approx(first["val_loss"], rel=1e-3)
+    for part in ("top20", "rest"):
+        first, second = (pd.read_parquet(out / "predictions" / f"{part}.parquet") for out in outs.values())
+        assert first["id"].tolist() == second["id"].tolist()
+        assert (first["label_1"] == second["label_1"]).mean() > 0.99
+        assert (first["prob_1"] - second["prob_1"]).abs().max() < 0.01
+
+
+def _log(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
