@@ -166,6 +166,11 @@ class RunConfig(Section, Generic[ModelParams]):
         """The settings of stage two: `train` with `stage2` laid over it."""
         return TrainConfig.model_validate(merge(self.train.model_dump(), self.stage2))
 
+    @model_validator(mode="before")
+    @classmethod
+    def _model_has_defaults(cls, values: Any) -> Any:
+        return {"model": {}, **values} if isinstance(values, dict) else values
+
     @model_validator(mode="after")
     def _stage2_fits(self) -> "RunConfig[ModelParams]":
         build_settings(TrainConfig, merge(self.train.model_dump(), self.stage2), prefix="stage2.")

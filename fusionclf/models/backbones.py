@@ -1,6 +1,7 @@
 """Builds encoders by name, with weights from a hub, a file or an installed package."""
 
 import importlib.util
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -203,6 +204,8 @@ def _transformer(model: str, pretrained: bool) -> tuple[Any, Any]:
             raise WeightsError(f"model.text.model=offline: not installed; {INSTALL_OFFLINE}")
         source = str(Path(package.submodule_search_locations[0]) / "model")
     local = model == "offline" or Path(model).is_dir()
+    # The hub's client logs each retry; the error below says it once.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         if pretrained:
             network = AutoModel.from_pretrained(source, use_safetensors=True, local_files_only=local)

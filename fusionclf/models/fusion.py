@@ -39,16 +39,14 @@ class FusionParams(Section):
 @register("fusion", FusionParams, "picture + title → article type, in one network")
 def build(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
     """Args: params: settings; classes: number of classes per task, auxiliary columns included."""
+    if params.wide and params.text.kind == "transformer":
+        raise SettingsError(
+            "model.wide=true reads n-grams: set model.text.kind=hashed or both, or model.wide=false"
+        )
     image = build_image_encoder(**params.image.model_dump())
     text = build_text_encoder(**params.text.model_dump())
     fuser = FUSERS[params.fuser](image.dim, text.dim, params.hidden, params.dropout, params.image_gain)
     weights = {"label": params.label_weight, **params.auxiliary}
     heads = linear_heads(fuser.dim, {task: classes[task] for task in weights})
-    wide = None
-    if params.wide:
-        if params.text.kind == "transformer":
-            raise SettingsError(
-                "model.wide=true reads n-grams: set model.text.kind=hashed or both, or model.wide=false"
-            )
-        wide = WideTitles(params.text.buckets, classes["label"], params.text.words)
+    wide = WideTitles(params.text.buckets, classes["label"], params.text.words) if params.wide else None
     return ProductClassifier(image, text, fuser, heads, weights, params.dropout, wide)

@@ -7,13 +7,14 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.small import HEADER, write_catalog
 from typer.testing import CliRunner, Result
 
 from fusionclf.cli import app
+from tests.small import HEADER, write_catalog
 
+NAMES = (("Shirts", "Shirt"), ("Tops", "Top"))
 ROWS = [
-    f"{n},Men,Apparel,Topwear,{('Shirts', 'Tops')[n % 2]},Blue,Fall,{2011 + n // 2 % 2},Casual,{('Shirt', 'Top')[n % 2]} {n}"
+    f"{n},Men,Apparel,Topwear,{NAMES[n % 2][0]},Blue,Fall,{2011 + n // 2 % 2},Casual,{NAMES[n % 2][1]} {n}"
     for n in range(12)
 ]
 
@@ -160,7 +161,7 @@ def test_wrong_settings_name_path_value_and_near_match(
     ("rows", "expected"),
     [
         (["../x,Men,A,B,Shirts,Blue,Fall,2012,Casual,t"], "'../x'"),
-        ([ROWS[0], ROWS[0]], "more than once"),
+        ([ROWS[0], ROWS[0]], "have the id of an earlier row"),
         ([], "no usable row"),
     ],
 )
