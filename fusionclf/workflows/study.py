@@ -152,7 +152,8 @@ def _command(entry: Entry, data: Path, folder: Path, cpu: bool) -> list[str]:
         "--resume",
     ]
     if entry.config is not None:
-        words += ["--config", str(entry.config)]
+        shipped = entry.config.parent == config_folder()
+        words += ["--config", entry.config.stem if shipped else str(entry.config)]
     if cpu and entry.command[0] == "train":
         words.append("--cpu")
     return [*words, *entry.overrides]
