@@ -64,6 +64,8 @@ def test_overfits_sixteen_rows(name: str) -> None:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        if loss.item() < 0.05:
+            break
     assert loss.item() < 0.1
     assert (model(batch)["label"].argmax(1) == batch.targets["label"]).all()
 
