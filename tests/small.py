@@ -41,9 +41,9 @@ def one_batch(model: ProductClassifier, size: int = 16) -> Batch:
     words = ["red shirt", "blue shoe", "gold watch", "black bag"]
     titles = [f"{words[int(n)]} {i}" for i, n in enumerate(labels)]
     prepared = None
-    if model.text is not None:
-        model.text.fit(titles)
-        prepared = model.text.prepare(titles).batch(np.arange(size))
+    if model.title_encoder is not None:
+        model.title_encoder.fit(titles)
+        prepared = model.title_encoder.prepare(titles).batch(np.arange(size))
     targets = {"label": labels, "masterCategory": labels % 3, "subCategory": labels % 3}
     return Batch(np.arange(size), pictures if model.image is not None else None, prepared, targets)
 

@@ -188,10 +188,21 @@ def build_text_encoder(
     """A title encoder: hashed n-grams, a transformer, or both side by side."""
     if kind == "hashed":
         return HashedNGramEncoder(buckets, dim, words=words)
-    transformer = TransformerEncoder(*_transformer(model, pretrained), longest=longest, frozen=frozen)
+    transformer = build_transformer(model, pretrained, frozen, longest)
     if kind == "transformer":
         return transformer
     return JoinedTextEncoder([HashedNGramEncoder(buckets, dim, words=words), transformer])
+
+
+def build_transformer(
+    model: str, pretrained: bool = True, frozen: bool = False, longest: int = 64
+) -> TransformerEncoder:
+    """A transformers encoder with mean pooling; a hub name, a folder, or `offline`.
+
+    Raises:
+        WeightsError: it cannot be loaded.
+    """
+    return TransformerEncoder(*_transformer(model, pretrained), longest=longest, frozen=frozen)
 
 
 def _transformer(model: str, pretrained: bool) -> tuple[Any, Any]:

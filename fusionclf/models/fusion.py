@@ -11,6 +11,7 @@ from fusionclf.models.backbones import (
     TextEncoderParams,
     build_image_encoder,
     build_text_encoder,
+    build_transformer,
 )
 from fusionclf.models.fusers import FUSERS
 from fusionclf.models.product import ProductClassifier, linear_heads
@@ -23,7 +24,10 @@ class FusionParams(Section):
 
     image: ImageEncoderParams = ImageEncoderParams()
     text: TextEncoderParams = TextEncoderParams()
-    fuser: Literal["concat", "gated"] = "concat"
+    fuser: Literal["concat", "gated", "late"] = Field(
+        default="concat",
+        description="concat, gated: one network of both; late: a picture network and the linear expert, blended",
+    )
     hidden: int = Field(default=512, ge=1, description="width of the layer that sees both sides")
     image_gain: float = Field(default=0.2, gt=0, description="factor of the picture's normalised features")
     dropout: float = Field(default=0.2, ge=0, lt=1)
@@ -43,10 +47,19 @@ def build(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
         raise SettingsError(
             "model.wide=true reads n-grams: set model.text.kind=hashed or both, or model.wide=false"
         )
+    if params.fuser == "late" and not params.wide:
+        raise SettingsError("model.fuser=late: the title is read by the linear expert; set model.wide=true")
     image = build_image_encoder(**params.image.model_dump())
+    weights = {"label": params.label_weight, **params.auxiliary}
+    if params.fuser == "late":
+        sentence = None
+        if params.text.kind == "both":
+            sentence = build_transformer(params.text.model, params.text.pretrained, True, params.text.longest)
+        wide = WideTitles(params.text.buckets, classes["label"], params.text.words, sentence)
+        heads = linear_heads(image.dim, {task: classes[task] for task in weights})
+        return ProductClassifier(image, None, None, heads, weights, params.dropout, wide)
+    wide = WideTitles(params.text.buckets, classes["label"], params.text.words) if params.wide else None
     text = build_text_encoder(**params.text.model_dump())
     fuser = FUSERS[params.fuser](image.dim, text.dim, params.hidden, params.dropout, params.image_gain)
-    weights = {"label": params.label_weight, **params.auxiliary}
     heads = linear_heads(fuser.dim, {task: classes[task] for task in weights})
-    wide = WideTitles(params.text.buckets, classes["label"], params.text.words) if params.wide else None
     return ProductClassifier(image, text, fuser, heads, weights, params.dropout, wide)

@@ -47,9 +47,13 @@ class ProductClassifier(nn.Module):
         self.heads = nn.ModuleDict(dict(heads))
         self.task_weights = dict(task_weights)
         self.wide = wide
-        self.register_buffer(
-            "blend", torch.tensor([1.0, 0.0])
-        )  # factors of the network's and the expert's scores
+        if wide is not None:  # factors of the network's and the expert's scores
+            self.register_buffer("blend", torch.tensor([1.0, 0.0]))
+
+    @property
+    def title_encoder(self) -> TextEncoder | None:
+        """Whose `prepare` turns titles into what this model reads; None for a model that reads none."""
+        return self.text if self.text is not None else self.wide and self.wide.reader
 
     def features(self, batch: Batch) -> Tensor:
         """(B, D) fused features."""

@@ -1,8 +1,8 @@
-"""A linear expert on title n-grams beside a network, as in wide and deep models.
+"""A linear expert on the title beside a network, as in wide and deep models.
 
-On titles of other years than it was trained on, a max-margin linear model of sparse n-grams holds up better than an
-embedding trained by gradient steps; the network is what knows the picture. `blend` weighs the two by two numbers
-that are fitted on validation rows.
+On titles of other years than it was trained on, a max-margin linear model of sparse n-grams, and of a pretrained
+sentence embedding, holds up better than an embedding trained by gradient steps; the network is what knows the
+picture. `blend` of a model weighs the two by two numbers that are fitted on validation rows.
 
 Source: Cheng et al., Wide & Deep Learning for Recommender Systems (2016), section 3.
 """
@@ -15,47 +15,87 @@ from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
 from fusionclf.batches import TextBatch
-from fusionclf.models.encoders import HashedNGramEncoder
+from fusionclf.models.encoders import HashedNGramEncoder, JoinedTextEncoder, TextEncoder, TransformerEncoder
 
 UNSEEN_SCORE = -2.0  # of a class without a training row: below the SVM's usual -1 for "not this one"
+EMBEDDING_BATCH = 256
 
 
 class WideTitles(nn.Module):
-    """Scores of K classes from a title's TF-IDF-weighted hashed n-grams, (B, K).
+    """Scores of K classes from a title's TF-IDF-weighted hashed n-grams and its sentence embedding, (B, K).
 
     Args:
-        buckets: size of the hash, that of the encoder whose prepared titles it shares.
+        buckets: size of the hash; that of the encoder whose prepared titles are shared, where there is one.
         classes: K.
-        words: longest word n-gram, as in the encoder.
+        words: longest word n-gram, as in that encoder.
+        encoder: pretrained sentence encoder, kept as it is; None for n-grams alone.
     """
 
-    def __init__(self, buckets: int, classes: int, words: int = 2) -> None:
+    def __init__(
+        self, buckets: int, classes: int, words: int = 2, encoder: TransformerEncoder | None = None
+    ) -> None:
         super().__init__()
         self.scores = HashedNGramEncoder(buckets, classes, words=words)
-        self.bias = nn.Parameter(torch.zeros(classes))
         nn.init.zeros_(self.scores.table.weight)
+        self.bias = nn.Parameter(torch.zeros(classes))
+        self.encoder = encoder
+        self.dense = nn.Linear(encoder.dim, classes, bias=False) if encoder is not None else None
         self.requires_grad_(False)
 
-    def fit(self, titles: list[str], targets: np.ndarray, seed: int = 0) -> None:
+    @property
+    def reader(self) -> TextEncoder:
+        """The encoder whose `prepare` makes what `forward` takes."""
+        return self.scores if self.encoder is None else JoinedTextEncoder([self.scores, self.encoder])
+
+    def embed(self, titles: list[str]) -> np.ndarray:
+        """(n, D) sentence embeddings; D is 0 without an encoder."""
+        if self.encoder is None:
+            return np.zeros((len(titles), 0), np.float32)
+        table = self.encoder.prepare(titles)
+        device = self.bias.device
+        order = np.argsort([len(title) for title in titles], kind="stable")  # like lengths waste no padding
+        found = np.zeros((len(titles), self.encoder.dim), np.float32)
+        for start in range(0, len(order), EMBEDDING_BATCH):
+            rows = order[start : start + EMBEDDING_BATCH]
+            batch = {name: tensor.to(device) for name, tensor in table.batch(rows).items()}
+            with torch.no_grad():
+                found[rows] = self.encoder(batch).float().cpu().numpy()
+        return found
+
+    @torch.no_grad()
+    def fit(self, titles: list[str], targets: np.ndarray, embeddings: np.ndarray, seed: int = 0) -> None:
         """Learn all weights at once by a linear SVM, one class against the others.
 
         Args:
             titles: n training titles.
             targets: (n,) class numbers.
+            embeddings: (n, D), `embed` of the titles.
             seed: of the solver.
         """
         self.scores.fit(titles)
-        counts = self.scores.hashed(titles).counts
-        weighted = TfidfTransformer(sublinear_tf=True).fit_transform(sparse.csr_matrix(counts))
-        svm = LinearSVC(random_state=seed).fit(weighted, targets)
+        weighted = TfidfTransformer(sublinear_tf=True).fit_transform(self.scores.hashed(titles).counts)
+        features = sparse.csr_matrix(sparse.hstack([weighted, sparse.csr_matrix(embeddings)]))
+        svm = LinearSVC(random_state=seed).fit(features, targets)
         weights, bias = svm.coef_, svm.intercept_
         if len(svm.classes_) == 2:  # scikit-learn keeps one row for two classes
             weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
+        known = torch.from_numpy(svm.classes_)
+        buckets = weighted.shape[1]
         self.bias.fill_(UNSEEN_SCORE)
+        self.bias[known] = torch.from_numpy(bias).to(self.bias)
         self.scores.table.weight.zero_()
-        self.bias[torch.from_numpy(svm.classes_)] = torch.from_numpy(bias).float()
-        self.scores.table.weight[:, torch.from_numpy(svm.classes_)] = torch.from_numpy(weights.T).float()
+        self.scores.table.weight[:, known] = torch.from_numpy(weights[:, :buckets].T).to(self.bias)
+        if self.dense is not None:
+            self.dense.weight.zero_()
+            self.dense.weight[known] = torch.from_numpy(weights[:, buckets:]).to(self.bias)
 
     def forward(self, titles: TextBatch) -> Tensor:
-        own = titles if "ids" in titles else {name.removeprefix("0."): t for name, t in titles.items()}
-        return self.scores(own) + self.bias  # (B, K)
+        hashed = titles if "ids" in titles else _part(titles, "0.")
+        scores = self.scores(hashed) + self.bias  # (B, K)
+        if self.encoder is not None and self.dense is not None:
+            scores = scores + self.dense(self.encoder(_part(titles, "1.")))
+        return scores
+
+
+def _part(titles: TextBatch, prefix: str) -> TextBatch:
+    return {name.removeprefix(prefix): tensor for name, tensor in titles.items() if name.startswith(prefix)}

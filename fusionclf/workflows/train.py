@@ -167,17 +167,22 @@ class _Run:
         titles = self.catalog.table["title"].to_numpy(object)
         targets = source.targets["label"]
 
-        def fit(rows: np.ndarray) -> None:
+        both = np.concatenate([train_rows, validation_rows])
+        with self.accelerator.autocast():
+            embeddings = model.wide.embed(titles[both].tolist())
+
+        def fit(count: int) -> None:
             assert model.wide is not None
-            model.wide.fit(titles[rows].tolist(), targets[rows], self.settings.seed)
+            rows = both[:count]
+            model.wide.fit(titles[rows].tolist(), targets[rows], embeddings[:count], self.settings.seed)
 
         def scores(first: float, second: float) -> np.ndarray:
             model.blend.copy_(torch.tensor([first, second]))
             return predict_logits(model, source, validation_rows, self.accelerator).numpy()
 
-        fit(train_rows)
+        fit(len(train_rows))
         first, second = fit_blend(scores(1.0, 0.0), scores(0.0, 1.0), targets[validation_rows])
-        fit(np.concatenate([train_rows, validation_rows]))
+        fit(len(both))
         model.blend.copy_(torch.tensor([first, second]))
         self.console.say(f"blend: {first:.2f} x network + {second:.2f} x linear expert")
 
@@ -249,14 +254,14 @@ class _Run:
         pictures = None
         if model.image is not None:
             pictures = PictureTransform(self._open_cache(), self.settings.pictures, self.settings.seed)
-        if model.text is not None:
+        if model.title_encoder is not None:
             titles = self.catalog.table["title"].tolist()
             fit_rows = self.split.rows(self.catalog, None, "train")
-            model.text.fit([titles[row] for row in fit_rows])
+            model.title_encoder.fit([titles[row] for row in fit_rows])
             if self.titles is None:
-                self.titles = model.text.prepare(titles)
+                self.titles = model.title_encoder.prepare(titles)
         targets = {task: _numbers(self._column(task), names) for task, names in classes.items()}
-        return ProductSource(pictures, self.titles if model.text is not None else None, targets)
+        return ProductSource(pictures, self.titles if model.title_encoder is not None else None, targets)
 
     def _column(self, task: str) -> list[str]:
         return self.catalog.table["label" if task == "label" else task].tolist()
@@ -282,7 +287,7 @@ class _Run:
         if model.image is not None and self.cache is not None:
             unread = np.where(table["picture"].isna(), "missing", "unreadable")
             picture = np.where(self.cache.readable(rows), "used", unread)
-        if model.text is not None:
+        if model.title_encoder is not None:
             title = np.where(table["title"] == "", "missing", "used")
         return pd.DataFrame({"picture_status": picture, "title_status": title})
 

@@ -85,6 +85,14 @@ def test_fusion_depends_on_picture_and_on_title(fuser: str) -> None:
         assert not torch.allclose(model(other_title)["label"], before)
 
 
+def test_late_fusion_needs_the_expert_and_blends_a_picture_network_with_it() -> None:
+    _, _, model = tiny_model("fusion", fuser="late")
+    assert model.text is None and model.wide is not None
+    assert model(one_batch(model))["label"].shape == (16, 4)
+    with pytest.raises(SettingsError, match=r"set model\.wide=true"):
+        tiny_model("fusion", fuser="late", wide=False)
+
+
 def test_stage_two_takes_over_all_but_the_heads() -> None:
     _, _, first = tiny_model("fusion")
     variant = find_variant("fusion")
