@@ -1,0 +1,54 @@
+"""Catalog text that looks like markup stays text in every file of the report."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fusionclf.report import compare
+from fusionclf.workflows.baseline import run_baseline
+from tests.small import write_catalog
+
+LABELS = ["<script>alert(1)</script>", "a|b `c` **d**", '"><img src=x onerror=alert(1)>']
+QUOTED = ['"' + label.replace('"', '""') + '"' for label in LABELS]
+ROWS = [
+    f"{n},Men,Apparel,Topwear,{QUOTED[n % 3]},Blue,Fall,{2011 + n // 3 % 2},Casual,thing {n % 3}"
+    for n in range(18)
+]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hostile")
+    data = write_catalog(folder / "catalog", ROWS)
+    for name in ("nb", "majority"):
+        run_baseline(name, data, folder / name, overrides=("split.top_k=3",))
+    compare([folder / "nb", folder / "majority"], folder / "report")
+    return folder / "report"
+
+
+def test_html_shows_labels_as_text(report: Path) -> None:
+    html = (report / "report.html").read_text()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "<script>alert" not in html and "<img src=x" not in html
+
+
+def test_html_needs_no_network(report: Path) -> None:
+    html = (report / "report.html").read_text()
+    assert 'src="http' not in html and "<link" not in html and "@import" not in html
+
+
+def test_markdown_cells_are_not_broken(report: Path) -> None:
+    lines = (report / "report.md").read_text().splitlines()
+    row = next(line for line in lines if "onerror" in line)
+    assert "<img" not in row
+    pipes = next(line for line in lines if line.startswith("| a"))
+    assert r"a\|b" in pipes and "**d**" not in pipes
+
+
+def test_json_keeps_the_figures_unrounded_and_names_no_folder(report: Path) -> None:
+    text = (report / "report.json").read_text()
+    value = json.loads(text)
+    assert value["parts"] == ["top3", "joint"]
+    assert str(report.parent) not in text
+    assert str(report.parent) not in (report / "report.md").read_text() + (report / "report.html").read_text()
