@@ -207,6 +207,7 @@ def build_transformer(
 
 def _transformer(model: str, pretrained: bool) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoModel, AutoTokenizer
+    from transformers.utils import logging as transformers_logging
 
     source = model
     if model == "offline":
@@ -215,8 +216,9 @@ def _transformer(model: str, pretrained: bool) -> tuple[Any, Any]:
             raise WeightsError(f"model.text.model=offline: not installed; {INSTALL_OFFLINE}")
         source = str(Path(package.submodule_search_locations[0]) / "model")
     local = model == "offline" or Path(model).is_dir()
-    # The hub's client logs each retry; the error below says it once.
+    # The hub's client logs each retry, and the loader draws a bar of its own; one line below says what failed.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    transformers_logging.disable_progress_bar()
     try:
         if pretrained:
             network = AutoModel.from_pretrained(source, use_safetensors=True, local_files_only=local)
