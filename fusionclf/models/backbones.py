@@ -33,7 +33,7 @@ class ImageEncoderParams(Section):
     library: Literal["torchvision", "timm"] = "torchvision"
     backbone: str = Field(default="resnet50", description="the library's name of the network")
     weights: str = Field(
-        "imagenet", description="imagenet (downloaded), offline (extra), none, or a .safetensors file"
+        default="imagenet", description="imagenet (downloaded), offline (extra), none, or a .safetensors file"
     )
     frozen_stages: int = Field(
         0, ge=0, description="parts of the network, from the stem on, that are not trained"

@@ -83,7 +83,7 @@ class HashedNGramEncoder(TextEncoder):
     def fit(self, titles: list[str]) -> None:
         """Inverse document frequencies, smoothed as scikit-learn's TfidfTransformer does; unseen n-grams get 0."""
         counts = self.hashed(titles).counts
-        seen = np.bincount(counts.indices, minlength=counts.shape[1])
+        seen = np.bincount(counts.indices, minlength=len(self.inverse_frequency))
         frequency = np.log((1 + len(titles)) / (1 + seen)) + 1
         self.inverse_frequency.copy_(torch.from_numpy(np.where(seen > 0, frequency, 0.0)))
 
