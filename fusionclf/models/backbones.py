@@ -36,7 +36,7 @@ class ImageEncoderParams(Section):
         default="imagenet", description="imagenet (downloaded), offline (extra), none, or a .safetensors file"
     )
     frozen_stages: int = Field(
-        0, ge=0, description="parts of the network, from the stem on, that are not trained"
+        default=0, ge=0, description="parts of the network, from the stem on, that are not trained"
     )
 
 
