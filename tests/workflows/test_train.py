@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -93,8 +94,13 @@ def test_two_processes_do_what_one_does(sample_dir: Path, tmp_path: Path) -> Non
              "model.dropout=0.0", "train.precision=fp32", "split.top_k=20"]  # fmt: skip
     shared = ["train", "text", "--data", str(sample_dir), "--cpu", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "FUSIONCLF_CACHE": str(tmp_path / "cache")}
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-              "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "fusionclf"]  # fmt: skip
+    # `accelerate launch --cpu` starts several processes through MPI alone; torchrun needs none, and Accelerate
+    # joins the processes that it finds.
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    launch = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_addr", "127.0.0.1",
+              "--master_port", port, "-m", "fusionclf"]  # fmt: skip
     outs: dict[str, Path] = {}
     for name, start in (("one", ["-m", "fusionclf"]), ("two", launch)):
         outs[name] = tmp_path / name
