@@ -37,7 +37,7 @@ def download_catalog(dest: Path, version: str = "small") -> Path:
 def _fetch(dataset: str) -> Path:
     """Kagglehub's own folder of a data set; it keeps what it has once fetched."""
     try:
-        import kagglehub
+        import kagglehub  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise CatalogError('kagglehub is not installed; run: pip install "fusionclf[download]"') from error
     try:
