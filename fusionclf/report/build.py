@@ -35,7 +35,8 @@ def compare(runs: Sequence[Path], out: Path) -> dict[str, Any]:
         RunError: the runs cannot be compared, or `out` cannot be written.
     """
     value = report_value(read_runs(runs))
-    page, text = render("report.html.j2", value), render("report.md.j2", value)
+    page = render("report.html.j2", value)
+    text = re.sub(r"\n{3,}", "\n\n", render("report.md.j2", value))  # jinja leaves empty lines behind
     write_text(out / "report.html", page)
     write_text(out / "report.md", text)
     write_json(out / "report.json", value)

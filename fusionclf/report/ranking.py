@@ -99,7 +99,8 @@ def _holds(rivals: Sequence[dict[str, Any]]) -> str:
     if not close:
         return f"; {'the lead over every model' if len(rivals) > 1 else 'this lead'} holds"
     models = " and ".join([", ".join(close[:-1]), close[-1]] if len(close) > 1 else close)
-    return f"; the lead over {models} does not hold"
+    rest = ", that over every other model does" if len(close) < len(rivals) else ""
+    return f"; the lead over {models} does not hold{rest}"
 
 
 def _against_published(top1: float, part: str, published: Sequence[dict[str, Any]]) -> str:

@@ -1,0 +1,96 @@
+"""Who is best, by how much, and what the headline says of it."""
+
+from pathlib import Path
+
+import pytest
+
+from fusionclf.report import read_runs
+from fusionclf.report.collect import Run
+from fusionclf.report.ranking import against_best, best_values, headline, ranked
+
+PUBLISHED = [
+    {"name": "ResNet50", "pictures": "small pictures", "top2": {"top1": 60.0, "top5": None}},
+    {"name": "multitask", "pictures": "small pictures", "top2": {"top1": 80.5, "top5": None}},
+]
+
+
+@pytest.fixture
+def runs(two_runs: list[Path]) -> list[Run]:
+    return read_runs(two_runs)
+
+
+def test_against_best_by_hand(runs: list[Run]) -> None:
+    """On top2 `good` has all 20 products right, `poor` 15: 5 of 20 differ, p = 2 / 2⁵."""
+    (row,) = against_best(runs, "top2")
+    assert (row["best"], row["other"], row["products"]) == ("good", "poor", 20)
+    assert row["difference"] == pytest.approx(25.0)
+    assert (row["only_best_right"], row["only_other_right"]) == (5, 0)
+    assert row["p"] == row["p_holm"] == pytest.approx(2 / 32)
+    assert row["interval"][0] < 25 < row["interval"][1]
+
+
+def test_p_values_are_corrected_for_the_number_of_runs(make_run) -> None:
+    runs = read_runs([make_run(f"run{wrong}", wrong=wrong, seed=wrong) for wrong in (0, 6, 8)])
+    rows = against_best(runs, "top2")
+    assert [row["p"] for row in rows] == pytest.approx([2 / 64, 2 / 256])
+    assert [row["p_holm"] for row in rows] == pytest.approx([2 / 64, 4 / 256])
+
+
+def test_a_run_that_scored_fewer_products_is_not_best(make_run) -> None:
+    runs = read_runs([make_run("part", keep=3), make_run("whole", wrong=5)])
+    assert [run.name for run in ranked(runs, "top2")] == ["whole", "part"]
+    assert all("part" not in names for names in best_values(runs, "top2").values())
+    (row,) = against_best(runs, "top2")
+    assert row["products"] == 3
+    assert row["difference"] == pytest.approx(-100.0)
+
+
+def test_best_values_name_all_who_share_them_and_nobody_where_all_do(make_run) -> None:
+    runs = read_runs([make_run("a"), make_run("b", seed=1), make_run("c", wrong=5)])
+    best = best_values(runs, "rest")
+    assert best["top1"] == ["a", "b"]
+    assert best["unseen"] == []  # 0 for every run
+
+
+def test_lower_calibration_error_is_better(make_run) -> None:
+    runs = read_runs([make_run("sure"), make_run("meant", wrong=6)])  # both say 0.7; 14 of 20 are right
+    assert best_values(runs, "top2")["ece"] == ["meant"]
+
+
+def test_headline_in_words(runs: list[Run]) -> None:
+    text = headline(runs, "top2", against_best(runs, "top2"), PUBLISHED)
+    assert text.startswith(
+        "On top2, good is best: 100.00 % of 20 test products right, 25.00 points ahead of poor"
+    )
+    assert "the lead over poor does not hold." in text  # p = 0.0625
+    assert text.endswith("That is 19.50 points above the reference's best published figure, 80.50 "
+                         "(multitask, small pictures).")  # fmt: skip
+
+
+def test_headline_says_when_the_lead_holds(make_run) -> None:
+    runs = read_runs(
+        [make_run("good", variant="fusion"), make_run("poor", wrong=9), make_run("worse", wrong=12)]
+    )
+    text = headline(runs, "top2", against_best(runs, "top2"), [])
+    assert text.endswith("the lead over every model holds.")
+
+
+def test_headline_names_only_leads_that_do_not_hold(make_run) -> None:
+    runs = read_runs(
+        [make_run("good", variant="fusion"), make_run("near", wrong=2), make_run("far", wrong=15)]
+    )
+    text = headline(runs, "top2", against_best(runs, "top2"), [])
+    assert text.endswith("the lead over near does not hold, that over every other model does.")
+
+
+def test_a_run_of_another_seed_is_no_rival(make_run) -> None:
+    runs = read_runs(
+        [make_run("a"), make_run("a-seed1", wrong=1, seed=1), make_run("b", variant="b", wrong=9)]
+    )
+    text = headline(runs, "top2", against_best(runs, "top2"), [])
+    assert "ahead of b " in text and "a-seed1" not in text
+
+
+def test_headline_of_one_run_and_of_joint(runs: list[Run]) -> None:
+    text = headline(runs, "joint", against_best(runs, "joint"), PUBLISHED)
+    assert text == "With all classes as candidates, good is best: 85.71 % of 28 test products right."
