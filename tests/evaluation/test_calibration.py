@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from fusionclf.evaluation import expected_calibration_error, fit_temperature, reliability, softmax
+from fusionclf.evaluation import (
+    expected_calibration_error,
+    fit_blend,
+    fit_temperature,
+    reliability,
+    softmax,
+)
 
 
 def test_ece_by_hand() -> None:
@@ -54,3 +60,16 @@ def test_temperature_leaves_unknown_classes_out() -> None:
 
 def test_temperature_without_held_out_rows_changes_nothing() -> None:
     assert fit_temperature(np.ones((2, 3)), np.array([-1, -1])) == 1.0
+
+
+def test_blend_finds_both_factors_again() -> None:
+    generator = np.random.default_rng(0)
+    first, second = generator.normal(size=(2, 20_000, 4))
+    draws = generator.random(20_000)[:, None]
+    targets = (softmax(2.0 * first + 0.5 * second).cumsum(axis=1) < draws).sum(axis=1)
+    targets[:100] = -1  # unknown classes are left out
+    assert fit_blend(first, second, targets) == pytest.approx((2.0, 0.5), rel=0.1)
+
+
+def test_blend_without_held_out_rows_is_the_sum() -> None:
+    assert fit_blend(np.ones((2, 3)), np.ones((2, 3)), np.array([-1, -1])) == (1.0, 1.0)
