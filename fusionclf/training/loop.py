@@ -202,7 +202,7 @@ class _Stage:
         if not np.isfinite(value):
             raise TrainingError(
                 f"the loss is not finite in epoch {self.state.epoch}, step {self.state.step} (catalog rows "
-                f"{rows[:4].tolist()} …); lower train.optimiser.learning_rate or set train.clip_norm, then --resume"
+                f"{rows[:4].tolist()} …); lower train.optimiser.learning_rate or set train.clip_norm, then --overwrite"
             )
         return value
 

@@ -70,10 +70,11 @@ def train(
         return read_json(out / "metrics.json")
     catalog = read_catalog(data, settings.catalog)
     split = make_split(catalog, settings.split)
+    run = _Run(variant, settings, catalog, split, accelerator, out, console)
+    run.check()  # before a run that `out` may hold is touched
     if accelerator.is_main_process:
         begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
     accelerator.wait_for_everyone()
-    run = _Run(variant, settings, catalog, split, accelerator, out, console)
     frames = {stage.part: run.train_and_predict(stage) for stage in run.stages()}
     if JOINT in frames:
         frames |= run.parts_of_joint()
@@ -126,6 +127,14 @@ class _Run:
             Stage(first, self.settings.train),
             *(Stage(part, self.settings.second_stage) for part in others),
         ]
+
+    def check(self) -> None:
+        """Build the first model and open the pictures once: what cannot work shows before anything is written."""
+        first = self.stages()[0].part
+        classes = self._classes(None if first == JOINT else first)
+        model = self.variant.build(self.settings.model, {task: len(names) for task, names in classes.items()})
+        if model.image is not None:
+            self._open_cache()
 
     def train_and_predict(self, stage: Stage) -> Any:
         """Train one stage, save its model, and predict the part's test rows."""

@@ -189,6 +189,7 @@ def test_training_stops_at_an_unreadable_picture_unless_told_to_drop_it(tmp_path
              "pictures.height=32", "pictures.width=32", "train.epochs=1", "train.batch_size=4")  # fmt: skip
     line = refused("train", "image", "--out", tmp_path / "a", *words)
     assert "ids 3;" in line and "pictures.unreadable=drop" in line
+    assert not (tmp_path / "a").exists()
     result = call("train", "image", "--out", tmp_path / "b", *words, "pictures.unreadable=drop")
     assert result.exit_code == 0, result.output
 
