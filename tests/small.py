@@ -43,7 +43,7 @@ def one_batch(model: ProductClassifier, size: int = 16) -> Batch:
     prepared = None
     if model.title_encoder is not None:
         model.title_encoder.fit(titles)
-        prepared = model.title_encoder.prepare(titles).batch(np.arange(size))
+        prepared = model.prepare_titles(titles).batch(np.arange(size))
     targets = {"label": labels, "masterCategory": labels % 3, "subCategory": labels % 3}
     return Batch(np.arange(size), pictures if model.image is not None else None, prepared, targets)
 

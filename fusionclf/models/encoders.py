@@ -114,7 +114,7 @@ class TransformerEncoder(TextEncoder):
         self.prepare = Tokeniser(tokenizer, longest)
         self.frozen = frozen
         if frozen:
-            network.requires_grad_(False)
+            network.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> "TransformerEncoder":
         super().train(mode)

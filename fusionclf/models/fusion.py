@@ -16,6 +16,7 @@ from fusionclf.models.backbones import (
 from fusionclf.models.fusers import FUSERS
 from fusionclf.models.product import ProductClassifier, linear_heads
 from fusionclf.models.registry import register
+from fusionclf.models.vocabulary import OpenVocabulary
 from fusionclf.models.wide import WideTitles
 
 
@@ -34,6 +35,10 @@ class FusionParams(Section):
     wide: bool = Field(
         default=True, description="blend in a linear SVM on the title's n-grams (kind hashed or both)"
     )
+    vocabulary: Literal["closed", "open"] = Field(
+        default="closed",
+        description="open: classes without a training row are scored by their names (fuser=late, text.kind=both)",
+    )
     label_weight: float = Field(default=1.0, gt=0, description="factor of the label's loss")
     auxiliary: dict[str, float] = Field(
         default={}, description="further columns to predict: factor of their loss"
@@ -49,6 +54,11 @@ def build(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
         )
     if params.fuser == "late" and not params.wide:
         raise SettingsError("model.fuser=late: the title is read by the linear expert; set model.wide=true")
+    if params.vocabulary == "open" and (params.fuser, params.text.kind) != ("late", "both"):
+        raise SettingsError(
+            "model.vocabulary=open compares titles with class names by a sentence encoder: "
+            "set model.fuser=late model.text.kind=both"
+        )
     image = build_image_encoder(**params.image.model_dump())
     weights = {"label": params.label_weight, **params.auxiliary}
     if params.fuser == "late":
@@ -57,7 +67,8 @@ def build(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
             sentence = build_transformer(params.text.model, params.text.pretrained, True, params.text.longest)
         wide = WideTitles(params.text.buckets, classes["label"], params.text.words, sentence)
         heads = linear_heads(image.dim, {task: classes[task] for task in weights})
-        return ProductClassifier(image, None, None, heads, weights, params.dropout, wide)
+        vocabulary = OpenVocabulary(classes["label"]) if params.vocabulary == "open" else None
+        return ProductClassifier(image, None, None, heads, weights, params.dropout, wide, vocabulary)
     wide = WideTitles(params.text.buckets, classes["label"], params.text.words) if params.wide else None
     text = build_text_encoder(**params.text.model_dump())
     fuser = FUSERS[params.fuser](image.dim, text.dim, params.hidden, params.dropout, params.image_gain)

@@ -1,15 +1,18 @@
 """The one shape that all variants have: encoders, a fuser, and a head for each task."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fusionclf.batches import Batch
+from fusionclf.batches import Batch, TextBatch, TitleTable
 from fusionclf.models.encoders import ImageEncoder, TextEncoder
+from fusionclf.models.names import ClassNames
+from fusionclf.models.vocabulary import OpenVocabulary
 from fusionclf.models.wide import WideTitles
 
-OF_CLASSES = ("heads.", "wide.", "blend")  # what belongs to one part's classes
+OF_CLASSES = ("heads.", "wide.", "blend", "open.")  # what belongs to one part's classes
 
 
 class ProductClassifier(nn.Module):
@@ -23,6 +26,7 @@ class ProductClassifier(nn.Module):
         task_weights: factor of each task's loss.
         dropout: on the features before the heads.
         wide: a linear expert on the title, blended in when the model answers; it is no part of training.
+        open: scores classes by their names too, in place of the blend; needs `wide` with a sentence encoder.
     """
 
     blend: Tensor
@@ -36,6 +40,7 @@ class ProductClassifier(nn.Module):
         task_weights: Mapping[str, float],
         dropout: float = 0.0,
         wide: WideTitles | None = None,
+        open: OpenVocabulary | None = None,
     ) -> None:
         super().__init__()
         if (image is not None and text is not None) != (fuser is not None):
@@ -47,6 +52,8 @@ class ProductClassifier(nn.Module):
         self.heads = nn.ModuleDict(dict(heads))
         self.task_weights = dict(task_weights)
         self.wide = wide
+        self.open = open
+        self.names: ClassNames | None = None
         if wide is not None:  # factors of the network's and the expert's scores
             self.register_buffer("blend", torch.tensor([1.0, 0.0]))
 
@@ -54,6 +61,20 @@ class ProductClassifier(nn.Module):
     def title_encoder(self) -> TextEncoder | None:
         """Whose `prepare` turns titles into what this model reads; None for a model that reads none."""
         return self.text if self.text is not None else self.wide and self.wide.reader
+
+    def name_classes(self, names: Sequence[str], paths: Sequence[str]) -> None:
+        """Tell an open vocabulary what its classes are called, and where they stand in the category graph."""
+        assert self.wide is not None, "an open vocabulary reads titles"
+        self.names = ClassNames(names, paths, self.wide.embed)
+
+    def prepare_titles(self, titles: list[str]) -> TitleTable:
+        """Titles as this model reads them."""
+        assert self.title_encoder is not None, "this model reads no titles"
+        table = self.title_encoder.prepare(titles)
+        if self.open is None:
+            return table
+        assert self.names is not None, "name the classes before titles are prepared"
+        return _JoinedTables((table, self.names.compare(titles)))
 
     def features(self, batch: Batch) -> Tensor:
         """(B, D) fused features."""
@@ -72,7 +93,11 @@ class ProductClassifier(nn.Module):
         logits = {task: head(features) for task, head in self.heads.items()}
         if self.wide is not None and not self.training:
             assert batch.titles is not None, "this model reads titles"
-            logits["label"] = self.blend[0] * logits["label"] + self.blend[1] * self.wide(batch.titles)
+            expert = self.wide(batch.titles)
+            if self.open is None:
+                logits["label"] = self.blend[0] * logits["label"] + self.blend[1] * expert
+            else:
+                logits["label"] = self.open(logits["label"], expert, batch.titles["pairs"])
         return logits
 
     def backbone_state(self) -> dict[str, Tensor]:
@@ -85,6 +110,25 @@ class ProductClassifier(nn.Module):
         wrong = [name for name in missing if not name.startswith(OF_CLASSES)] + unexpected
         if wrong:
             raise ValueError(f"backbone of another model: {wrong[:3]}")
+
+
+class _JoinedTables:
+    def __init__(self, tables: Sequence[TitleTable]) -> None:
+        self.tables = tables
+
+    def batch(self, rows: np.ndarray) -> TextBatch:
+        return {name: tensor for table in self.tables for name, tensor in table.batch(rows).items()}
+
+
+class NetworkAlone(nn.Module):
+    """The label's logits of a model's network, without expert and open vocabulary."""
+
+    def __init__(self, model: ProductClassifier) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        return {"label": self.model.heads["label"](self.model.features(batch))}
 
 
 def linear_heads(dim: int, classes: Mapping[str, int]) -> dict[str, nn.Module]:

@@ -29,6 +29,8 @@ def save_model(
         save_file({name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}, aside)
     labels = read_json(folder / "labels.json") if (folder / "labels.json").is_file() else {}
     labels[part] = {"classes": classes, "temperature": temperature}
+    if model.names is not None:
+        labels[part]["paths"] = model.names.paths
     write_json(folder / "labels.json", labels)
     for module in model.modules():
         if isinstance(module, TransformerEncoder):
@@ -60,7 +62,10 @@ def load_model(folder: Path, part: str, variant: Variant, params: Any) -> Produc
         raise RunError(
             f"{file}: cannot be used ({str(error).splitlines()[0]}); train again with --overwrite"
         ) from error
-    return model.eval()
+    model.eval()
+    if model.open is not None:
+        model.name_classes(labels[part]["classes"]["label"], labels[part]["paths"])
+    return model
 
 
 def _without_downloads(params: Any, text_folder: Path) -> Any:

@@ -89,6 +89,15 @@ class WideTitles(nn.Module):
             self.dense.weight.zero_()
             self.dense.weight[known] = torch.from_numpy(weights[:, buckets:]).to(self.bias)
 
+    @torch.no_grad()
+    def score(self, titles: list[str], embeddings: np.ndarray) -> Tensor:
+        """(n, K) scores where the embeddings are at hand."""
+        table = self.scores.hashed(titles).batch(np.arange(len(titles)))
+        scores = self.scores({name: t.to(self.bias.device) for name, t in table.items()}) + self.bias
+        if self.dense is not None:
+            scores = scores + self.dense(torch.from_numpy(embeddings).to(self.bias))
+        return scores
+
     def forward(self, titles: TextBatch) -> Tensor:
         hashed = titles if "ids" in titles else _part(titles, "0.")
         scores = self.scores(hashed) + self.bias  # (B, K)

@@ -10,14 +10,20 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from fusionclf.batches import PictureCache, PictureTransform, ProductSource, cover_size, open_cache
+from fusionclf.batches import (
+    PictureCache,
+    PictureTransform,
+    ProductSource,
+    TitleTable,
+    cover_size,
+    open_cache,
+)
 from fusionclf.catalog import Catalog, Split, make_split, read_catalog
 from fusionclf.config import RunConfig, TrainConfig, load_settings
 from fusionclf.console import Console
 from fusionclf.errors import CatalogError, did_you_mean
 from fusionclf.evaluation import (
     finish_run,
-    fit_blend,
     fit_temperature,
     make_predictions,
     product_context,
@@ -27,6 +33,7 @@ from fusionclf.models import ProductClassifier, Variant, count_parameters, find_
 from fusionclf.models.storage import save_model
 from fusionclf.runfolder import environment, is_finished, open_run, read_json, write_text
 from fusionclf.training import StageState, device_name, make_accelerator, predict_logits, train_stage
+from fusionclf.workflows.experts import class_paths, fit_experts
 from fusionclf.workflows.settings import begin_run
 
 JOINT = "joint"
@@ -155,7 +162,11 @@ class _Run:
                 self.out / "checkpoints" / stage.part, stage=stage.part, seed=self.settings.seed, progress=progress,
             )  # fmt: skip
         if model.wide is not None:
-            self._blend(model, source, train_rows, validation_rows)
+            said = fit_experts(
+                model, source, self.catalog, train_rows, validation_rows, self._groups(classes["label"]),
+                self.accelerator, self.settings.seed,
+            )  # fmt: skip
+            self.console.say(said)
         self.states.append((state, len(train_rows)))
         if self.accelerator.is_main_process:
             rows = [json.dumps(row) for done, _ in self.states for row in done.log]
@@ -163,37 +174,6 @@ class _Run:
         self.parameters = max(self.parameters, count_parameters(model))
         self.backbone = {name: value.cpu() for name, value in model.backbone_state().items()}
         return self._predict(stage.part, part, model, source, classes, validation_rows)
-
-    def _blend(
-        self,
-        model: ProductClassifier,
-        source: ProductSource,
-        train_rows: np.ndarray,
-        validation_rows: np.ndarray,
-    ) -> None:
-        """Fit the linear expert on train rows, its weight on validation rows, then the expert on both."""
-        assert model.wide is not None
-        titles = self.catalog.table["title"].to_numpy(object)
-        targets = source.targets["label"]
-
-        both = np.concatenate([train_rows, validation_rows])
-        with self.accelerator.autocast():
-            embeddings = model.wide.embed(titles[both].tolist())
-
-        def fit(count: int) -> None:
-            assert model.wide is not None
-            rows = both[:count]
-            model.wide.fit(titles[rows].tolist(), targets[rows], embeddings[:count], self.settings.seed)
-
-        def scores(first: float, second: float) -> np.ndarray:
-            model.blend.copy_(torch.tensor([first, second]))
-            return predict_logits(model, source, validation_rows, self.accelerator).numpy()
-
-        fit(len(train_rows))
-        first, second = fit_blend(scores(1.0, 0.0), scores(0.0, 1.0), targets[validation_rows])
-        fit(len(both))
-        model.blend.copy_(torch.tensor([first, second]))
-        self.console.say(f"blend: {first:.2f} x network + {second:.2f} x linear expert")
 
     def _predict(
         self,
@@ -267,10 +247,22 @@ class _Run:
             titles = self.catalog.table["title"].tolist()
             fit_rows = self.split.rows(self.catalog, None, "train")
             model.title_encoder.fit([titles[row] for row in fit_rows])
-            if self.titles is None:
-                self.titles = model.title_encoder.prepare(titles)
+            if model.open is not None:
+                model.name_classes(classes["label"], class_paths(self.catalog, classes["label"]))
+            if self.titles is None or model.open is not None:
+                self.titles = self._prepared(model, titles)
         targets = {task: _numbers(self._column(task), names) for task, names in classes.items()}
         return ProductSource(pictures, self.titles if model.title_encoder is not None else None, targets)
+
+    def _prepared(self, model: ProductClassifier, titles: list[str]) -> TitleTable:
+        model.to(self.accelerator.device)
+        with self.accelerator.autocast():
+            return model.prepare_titles(titles)
+
+    def _groups(self, names: tuple[str, ...]) -> list[np.ndarray]:
+        """The parts of the split as masks over a model's classes, where it has those of several."""
+        parts = [set(part) for part in self.split.classes.values() if set(part) < set(names)]
+        return [np.array([name in part for name in names]) for part in parts]
 
     def _column(self, task: str) -> list[str]:
         return self.catalog.table["label" if task == "label" else task].tolist()

@@ -89,6 +89,24 @@ def test_a_joint_model_scores_parts_with_their_own_candidates(sample_dir: Path, 
     assert weighted >= metrics["joint"]["top1"]
 
 
+def test_an_open_vocabulary_names_classes_without_a_training_row(
+    sample_dir: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    words = ("scheme=joint", "model.fuser=late", "model.vocabulary=open", "model.text.kind=both", "train.epochs=1",
+             f"model.text.model={tiny_bert}", "model.text.buckets=4096", "pictures.height=32", "pictures.width=32",
+             "model.image.backbone=resnet18", "model.image.weights=none")  # fmt: skip
+    metrics = train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
+    joint = pd.read_parquet(tmp_path / "run" / "predictions" / "joint.parquet")
+    new = joint[joint["label_train_count"] == 0]
+    assert len(new) and (new["label_1"] == new["label"]).mean() > 0.5
+    assert metrics["joint"]["top1"] > 50
+    labels = json.loads((tmp_path / "run" / "model" / "labels.json").read_text())["joint"]
+    assert len(labels["paths"]) == len(labels["classes"]["label"])
+    assert all(
+        path.startswith(name) for path, name in zip(labels["paths"], labels["classes"]["label"], strict=True)
+    )
+
+
 def test_two_processes_do_what_one_does(sample_dir: Path, tmp_path: Path) -> None:
     words = ["model.text.buckets=4096", "model.text.dim=16", "train.epochs=2", "train.batch_size=16",
              "model.dropout=0.0", "train.precision=fp32", "split.top_k=20"]  # fmt: skip
