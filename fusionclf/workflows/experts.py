@@ -76,8 +76,9 @@ def fit_experts(
         asked = ~known
         seen = torch.zeros(network.shape[1], dtype=torch.bool)
         seen[np.unique(targets[known])] = True
+        picked = torch.from_numpy(np.flatnonzero(asked))
         of_asked = torch.from_numpy(targets[asked])
-        episodes.append(Episode(network[asked], expert(asked), pairs[asked], of_asked, seen))
+        episodes.append(Episode(network[picked], expert(asked), pairs[picked], of_asked, seen))
     model.open.cpu().fit(episodes, groups, seed)
     fit(np.ones(len(rows), bool))
     model.open.seen.zero_()
@@ -100,5 +101,8 @@ def _families(catalog: Catalog, rows: np.ndarray, targets: np.ndarray) -> tuple[
     classes = np.unique(targets)
     if not catalog.columns.categories:
         return classes, classes
-    category = catalog.table[catalog.columns.categories[-1]].to_numpy(object)[rows]
-    return classes, np.array([Counter(category[targets == n]).most_common(1)[0][0] for n in classes])
+    categories = catalog.table[catalog.columns.categories[-1]].tolist()
+    found: dict[int, Counter[str]] = {int(number): Counter() for number in classes}
+    for row, target in zip(rows.tolist(), targets.tolist(), strict=True):
+        found[target][categories[row]] += 1
+    return classes, np.array([found[int(number)].most_common(1)[0][0] for number in classes])

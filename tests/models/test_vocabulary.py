@@ -100,7 +100,7 @@ def test_an_open_model_is_saved_with_its_names(tiny_bert: Path, tmp_path: Path) 
     assert loaded.names is not None and loaded.names.paths == tuple(paths)
     titles = ["red shirt", "blue shoe"]
     pairs = [m.prepare_titles(titles).batch(np.arange(2))["pairs"] for m in (model, loaded)]
-    assert torch.allclose(*pairs, atol=1e-3)
+    assert torch.allclose(pairs[0], pairs[1], atol=1e-3)
     with torch.no_grad():
         assert model(batch)["label"].shape == (16, CLASSES["label"])
         assert torch.equal(loaded(batch)["label"], model(batch)["label"])
