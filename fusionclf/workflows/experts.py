@@ -58,7 +58,10 @@ def fit_experts(
         return model.wide.score(titles[mask].tolist(), embeddings[mask]).cpu()
 
     wanted = rows if model.open is not None else validation_rows
-    network = predict_logits(NetworkAlone(model), replace(source, titles=None), wanted, accelerator)
+    read = (
+        source if model.text is not None else replace(source, titles=None)
+    )  # a picture network needs no titles
+    network = predict_logits(NetworkAlone(model), read, wanted, accelerator)
     if model.open is None:
         fit(is_train)
         first, second = fit_blend(network.numpy(), expert(~is_train).numpy(), targets[~is_train])

@@ -28,3 +28,10 @@ def test_halves_of_a_batch_add_up_to_the_batch() -> None:
     targets = torch.from_numpy(TARGETS)
     halves = loss(logits[::2], targets[::2]) + loss(logits[1::2], targets[1::2])
     assert torch.allclose(halves, loss(logits, targets))
+
+
+def test_label_smoothing_is_torchs() -> None:
+    logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    loss = WeightedCrossEntropy(torch.ones(4), label_smoothing=0.2)
+    expected = F.cross_entropy(logits, torch.from_numpy(TARGETS), ignore_index=-1, label_smoothing=0.2)
+    assert torch.allclose(loss(logits, torch.from_numpy(TARGETS)) / loss.total(TARGETS), expected)
