@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from fusionclf.batches import Batch, ProductSource, count_batches, in_batches, s
 from fusionclf.config import TrainConfig
 from fusionclf.errors import TrainingError
 from fusionclf.models import ProductClassifier
+from fusionclf.models.product import NetworkAlone
 from fusionclf.training.checkpoints import (
     load_checkpoint,
     load_weights,
@@ -136,6 +137,10 @@ class _Stage:
             schedule.step()
         self.schedule = schedule
         self.model, self.optimiser = accelerator.prepare(model, optimiser)
+        # What is fitted after training has no say in which epoch is best.
+        self.scored = self.model if model.wide is None else NetworkAlone(model)
+        # A network without a title encoder needs no titles; those for the expert take time to batch.
+        self.read = source if model.text is not None else replace(source, titles=None)
 
     def _loss(self, task: str, classes: int) -> WeightedCrossEntropy:
         weights = torch.ones(classes)
@@ -163,7 +168,7 @@ class _Stage:
         already = state.epoch_seconds
         loss_sum = torch.zeros((), device=self.accelerator.device)
         for step in range(state.step, len(batches)):
-            batch = self.source.training(batches[step][rank::world], state.epoch).to(self.accelerator.device)
+            batch = self.read.training(batches[step][rank::world], state.epoch).to(self.accelerator.device)
             loss_sum += self._step(batch, batches[step]).detach()
             now = time.perf_counter()
             if step % 20 == 19 or step + 1 == len(batches) or stopped.is_set() or now - saved > SAVE_EVERY_S:
@@ -209,7 +214,7 @@ class _Stage:
     def end_epoch(self, stage: str, validation_rows: np.ndarray) -> None:
         """Validate, keep the best weights, log, and save."""
         state = self.state
-        score, loss = validate(self.model, self.source, validation_rows, self.accelerator)
+        score, loss = validate(self.scored, self.read, validation_rows, self.accelerator)
         if self.settings.select_by == "last" or score > state.best_score:
             state.best_score, state.best_epoch = score, state.epoch
             if self.accelerator.is_main_process:

@@ -93,10 +93,14 @@ def test_a_joint_model_scores_parts_with_their_own_candidates(sample_dir: Path, 
 def test_an_open_vocabulary_names_classes_without_a_training_row(
     sample_dir: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
-    words = ("scheme=joint", "model.fuser=late", "model.vocabulary=open", "model.text.kind=both", "train.epochs=1",
+    words = ("scheme=joint", "model.fuser=late", "model.vocabulary=open", "model.text.kind=both", "train.epochs=2",
              f"model.text.model={tiny_bert}", "model.text.buckets=4096", "pictures.height=32", "pictures.width=32",
              "model.image.backbone=resnet18", "model.image.weights=none")  # fmt: skip
     metrics = train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
+    train("fusion", sample_dir, tmp_path / "closed", overrides=(*words, "model.vocabulary=closed"), cpu=True)
+    figures = ("epoch", "train_loss", "val_loss", "val_top1")
+    logs = [[[row[name] for name in figures] for row in _log(tmp_path / run)] for run in ("run", "closed")]
+    assert logs[0] == logs[1]  # the open vocabulary takes no part in training, nor in choosing the epoch
     joint = pd.read_parquet(tmp_path / "run" / "predictions" / "joint.parquet")
     new = (joint["label_train_count"] == 0).to_numpy()
     assert new.any()
