@@ -41,53 +41,68 @@ def fit_experts(
     Returns:
         A line for the reader.
     """
-    assert model.wide is not None
     rows = np.concatenate([train_rows, validation_rows])
     is_train = np.arange(len(rows)) < len(train_rows)
-    titles = catalog.table["title"].to_numpy(object)[rows]
-    targets = source.targets["label"][rows]
-    with accelerator.autocast():
-        embeddings = model.wide.embed(titles.tolist())
-
-    def fit(mask: np.ndarray) -> None:
-        assert model.wide is not None
-        model.wide.fit(titles[mask].tolist(), targets[mask], embeddings[mask], seed)
-
-    def expert(mask: np.ndarray) -> torch.Tensor:
-        assert model.wide is not None
-        return model.wide.score(titles[mask].tolist(), embeddings[mask]).cpu()
-
-    wanted = rows if model.open is not None else validation_rows
-    read = (
-        source if model.text is not None else replace(source, titles=None)
-    )  # a picture network needs no titles
+    expert = _Expert(model, source, catalog, rows, accelerator, seed)
+    # A picture network needs no titles.
+    read = source if model.text is not None else replace(source, titles=None)
+    wanted = validation_rows if model.open is None else rows
     network = predict_logits(NetworkAlone(model), read, wanted, accelerator)
     if model.open is None:
-        fit(is_train)
-        first, second = fit_blend(network.numpy(), expert(~is_train).numpy(), targets[~is_train])
-        fit(np.ones(len(rows), bool))
+        expert.fit(is_train)
+        first, second = fit_blend(network.numpy(), expert.score(~is_train).numpy(), expert.targets[~is_train])
         model.blend.copy_(torch.tensor([first, second]))
-        return f"blend: {first:.2f} x network + {second:.2f} x linear expert"
-    assert source.titles is not None
-    pairs = source.titles.batch(rows)["pairs"].half()
-    folds = held_out_folds(*_families(catalog, rows[is_train], targets[is_train]), seed=seed)
-    episodes = []
-    for fold in folds:
-        away = np.isin(targets, fold)
-        known = is_train & ~away
-        fit(known)
-        asked = ~known
+        said = f"blend: {first:.2f} x network + {second:.2f} x linear expert"
+    else:
+        assert source.titles is not None
+        folds = held_out_folds(*_families(catalog, rows[is_train], expert.targets[is_train]), seed=seed)
+        pairs = source.titles.batch(rows)["pairs"].half()
+        model.open.cpu().fit([expert.episode(network, pairs, is_train, f) for f in folds], groups, seed)
+        model.open.seen.zero_()
+        model.open.seen[np.unique(expert.targets)] = True
+        model.open.to(accelerator.device)
+        seen, classes = int(model.open.seen.sum()), len(model.open.seen)
+        said = f"open vocabulary: {seen} of {classes} classes seen; {len(folds)} folds"
+    expert.fit(np.ones(len(rows), bool))
+    return said
+
+
+class _Expert:
+    """A model's linear expert and the products that it is fitted on and asked about, picked by (n,) masks."""
+
+    def __init__(
+        self,
+        model: ProductClassifier,
+        source: ProductSource,
+        catalog: Catalog,
+        rows: np.ndarray,
+        accelerator: Accelerator,
+        seed: int,
+    ) -> None:
+        assert model.wide is not None
+        self.wide, self.seed = model.wide, seed
+        self.titles = catalog.table["title"].to_numpy(object)[rows]
+        self.targets = source.targets["label"][rows]
+        with accelerator.autocast():
+            self.embeddings = model.wide.embed(self.titles.tolist())
+
+    def fit(self, mask: np.ndarray) -> None:
+        self.wide.fit(self.titles[mask].tolist(), self.targets[mask], self.embeddings[mask], self.seed)
+
+    def score(self, mask: np.ndarray) -> torch.Tensor:
+        return self.wide.score(self.titles[mask].tolist(), self.embeddings[mask]).cpu()
+
+    def episode(
+        self, network: torch.Tensor, pairs: torch.Tensor, is_train: np.ndarray, away: np.ndarray
+    ) -> Episode:
+        """Fit without the classes `away`, and ask about their products and those that are not for training."""
+        known = is_train & ~np.isin(self.targets, away)
+        self.fit(known)
         seen = torch.zeros(network.shape[1], dtype=torch.bool)
-        seen[np.unique(targets[known])] = True
-        picked = torch.from_numpy(np.flatnonzero(asked))
-        of_asked = torch.from_numpy(targets[asked])
-        episodes.append(Episode(network[picked], expert(asked), pairs[picked], of_asked, seen))
-    model.open.cpu().fit(episodes, groups, seed)
-    fit(np.ones(len(rows), bool))
-    model.open.seen.zero_()
-    model.open.seen[np.unique(targets)] = True
-    model.open.to(accelerator.device)
-    return f"open vocabulary: {int(model.open.seen.sum())} of {len(model.open.seen)} classes seen; {len(folds)} folds"
+        seen[np.unique(self.targets[known])] = True
+        asked = torch.from_numpy(np.flatnonzero(~known))
+        targets = torch.from_numpy(self.targets[~known])
+        return Episode(network[asked], self.score(~known), pairs[asked], targets, seen)
 
 
 def class_paths(catalog: Catalog, names: Sequence[str]) -> list[str]:
