@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class OneLineErrors(TyperGroup):
-    """Prints a FusionclfError as one line and exits with code 2."""
+    """Prints a FusionclfError as one line and exits with its code: 2, or the shell's for a signal."""
 
     def invoke(self, ctx: typer.Context) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         try:
             return super().invoke(ctx)
         except FusionclfError as error:
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-            raise SystemExit(2) from None
+            raise SystemExit(error.exit_code) from None
         except KeyboardInterrupt:
             print("interrupted; give the same command with --resume to go on", file=sys.stderr)
             raise SystemExit(130) from None
@@ -82,6 +82,9 @@ def train_command(
     overwrite: OverwriteOption = False,
     resume: ResumeOption = False,
     cpu: CpuOption = False,
+    track: Annotated[
+        str | None, typer.Option("--track", help="Tell a tracker of every epoch: tensorboard, wandb, …")
+    ] = None,
 ) -> None:
     """Train a variant and score it on the test rows.
 
@@ -93,7 +96,7 @@ def train_command(
     console = _console()
     metrics = train(
         variant, data, out, config=find_config(config), overrides=tuple(overrides or ()),
-        overwrite=overwrite, resume=resume, cpu=cpu, console=console,
+        overwrite=overwrite, resume=resume, cpu=cpu, track=track, console=console,
     )  # fmt: skip
     _show_scores(console, out, metrics)
 

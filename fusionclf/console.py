@@ -70,24 +70,65 @@ class Console:
         self.say(f"{name}: {train_rows} train rows, {validation_rows} validation rows, {epochs} epochs")
 
     @contextmanager
-    def training(self, name: str, epochs: int) -> Iterator[Any]:
-        """The functions that a training stage calls: `step`, `epoch` and `warn`."""
-        with self.bar(name) as bar:
-            yield _TrainingLines(self, bar, name, epochs)
+    def training(
+        self, name: str, epochs: int, track: Callable[..., None] = lambda values, step: None
+    ) -> Iterator[Any]:
+        """The functions that a training stage calls: `step`, `epoch` and `warn`.
+
+        Args:
+            name: of the stage.
+            epochs: how many it has.
+            track: told of every epoch's figures, as (values, step).
+        """
+        if self.quiet or not self.rich.is_terminal:
+            yield TrainingLines(self, name, epochs, track)
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with RichProgress(*columns, console=self.rich, transient=True) as progress:
+            yield TrainingLines(self, name, epochs, track, progress)
 
 
-class _TrainingLines:
-    def __init__(self, console: Console, bar: Callable[[int, int], None], name: str, epochs: int) -> None:
-        self.console, self.bar, self.name, self.epochs = console, bar, name, epochs
-        self.warn = console.warn
+class TrainingLines:
+    """A bar on a terminal, elsewhere a line every half minute; one line an epoch on both."""
 
-    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        self.bar((epoch - 1) * steps + step, self.epochs * steps)
+    def __init__(
+        self,
+        console: Console,
+        name: str,
+        epochs: int,
+        track: Callable[..., None],
+        progress: RichProgress | None = None,
+    ) -> None:
+        self.console, self.name, self.epochs, self.track = console, name, epochs, track
+        self.progress, self.warn = progress, console.warn
+        self.task = progress.add_task(escape(name), total=None, figures="") if progress else None
+        self.said = time.monotonic()
+        self.score = ""
+
+    def step(self, epoch: int, step: int, steps: int, loss: float, rate: float) -> None:
+        """Show how far the stage is."""
+        done, total = (epoch - 1) * steps + step, self.epochs * steps
+        figures = f"epoch {epoch}/{self.epochs}, loss {loss:.4f}{self.score}, {rate:.0f} products/s"
+        if self.progress is not None and self.task is not None:
+            self.progress.update(self.task, completed=done, total=total, figures=figures)
+        elif time.monotonic() - self.said > PLAIN_EVERY_S:
+            self.said = time.monotonic()
+            self.console.say(f"{self.name} step {step}/{steps}, {figures}")
 
     def epoch(self, row: dict[str, Any]) -> None:
+        """Say how an epoch went."""
         left = row["seconds"] * (self.epochs - row["epoch"]) / 60
+        self.score = f", top-1 {row['val_top1']:.2f} %"
         self.console.say(
             f"{self.name} epoch {row['epoch']}/{self.epochs}: loss {row['train_loss']:.4f}, "
             f"validation loss {row['val_loss']:.4f}, top-1 {row['val_top1']:.2f} %, "
             f"{row['pictures_per_second']:.0f} products/s, about {left:.1f} min left"
         )
+        values = {f"{self.name}/{key}": value for key, value in row.items() if key not in ("stage", "epoch")}
+        self.track(values, step=row["epoch"])

@@ -7,6 +7,8 @@ from difflib import get_close_matches
 class FusionclfError(Exception):
     """A mistake that a person can mend. The message names the thing, the value and the remedy."""
 
+    exit_code = 2
+
 
 class CatalogError(FusionclfError):
     """The catalog's files cannot be used as they are."""
@@ -30,6 +32,14 @@ class RunError(FusionclfError):
 
 class TrainingError(FusionclfError):
     """Training cannot go on."""
+
+
+class Stopped(TrainingError):
+    """A signal asked to stop, and all work is saved. `exit_code` is the shell's for that signal."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
 
 
 def did_you_mean(value: str, allowed: Iterable[str]) -> str:

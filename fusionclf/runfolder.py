@@ -98,7 +98,7 @@ def clear_run(folder: Path) -> None:
     """Remove what a run leaves, and nothing else."""
     for name in ("config.yaml", "split.json", "environment.json", "log.jsonl", "README.md", FINISHED):
         (folder / name).unlink(missing_ok=True)
-    for name in ("predictions", "checkpoints", "model"):
+    for name in ("predictions", "checkpoints", "model", "tensorboard"):
         for path in sorted((folder / name).rglob("*"), reverse=True):
             path.unlink() if not path.is_dir() else path.rmdir()
         if (folder / name).is_dir():

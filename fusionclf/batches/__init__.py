@@ -1,9 +1,19 @@
 """Tables → tensors: decoded-picture cache, transforms, text, batches."""
 
-from fusionclf.batches.cache import PictureCache, cache_folder, open_cache
-from fusionclf.batches.loader import Batch, ProductSource, count_batches, in_batches, shuffled
+from fusionclf.batches.cache import PictureCache, open_cache
+from fusionclf.batches.disk import cache_folder
+from fusionclf.batches.features import cached_features, fingerprint, text_fingerprint
+from fusionclf.batches.loader import (
+    Batch,
+    ProductSource,
+    ahead,
+    by_length,
+    count_batches,
+    epoch_order,
+    in_batches,
+)
 from fusionclf.batches.text import HashedNGrams, TextBatch, TextPreparer, TitleTable, Tokeniser
-from fusionclf.batches.transforms import PictureTransform, cover_size, uniforms
+from fusionclf.batches.transforms import PictureTransform, View, cover_size, uniforms
 
 __all__ = [
     "Batch",
@@ -15,11 +25,17 @@ __all__ = [
     "TextPreparer",
     "TitleTable",
     "Tokeniser",
+    "View",
+    "ahead",
+    "by_length",
     "cache_folder",
+    "cached_features",
     "count_batches",
     "cover_size",
+    "epoch_order",
+    "fingerprint",
     "in_batches",
     "open_cache",
-    "shuffled",
+    "text_fingerprint",
     "uniforms",
 ]

@@ -2,29 +2,31 @@
 
 A picture is kept at its own size, or, where it is larger than training needs, scaled down so that it just
 covers the asked size. The folder's name is a hash of the products, their files' sizes and times, and that size: a
-changed picture gives a new cache. It is built aside and renamed, so two processes may build it at once.
+changed picture gives a new cache.
 """
 
 import hashlib
 import os
-import shutil
-import tempfile
+import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
-from platformdirs import user_cache_path
 
+from fusionclf.batches.disk import building, cache_folder, check_space, load_array, size_text
 from fusionclf.catalog import Catalog, open_picture
 from fusionclf.errors import PictureError
 
 LAYOUT = 1  # raise when the files' layout changes
+CHUNK = 16  # pictures that a thread decodes at a time
+HEADERS = 64  # pictures from which the size of a cache is estimated
 Progress = Callable[[int, int], None]
-UNREADABLE = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,13 @@ class PictureCache:
         pixels: uint8, all pictures' RGB bytes one after the other.
         offsets: (N,) where each picture starts in `pixels`.
         sizes: (N, 2) height and width; (0, 0) where a picture is missing or unreadable.
+        key: names the pictures and their size: another key, other pixels.
     """
 
     pixels: np.ndarray
     offsets: np.ndarray
     sizes: np.ndarray
+    key: str = ""
 
     def picture(self, row: int) -> np.ndarray:
         """One picture, (H, W, 3) uint8."""
@@ -52,130 +56,181 @@ class PictureCache:
         return self.sizes[rows].min(axis=1) > 0
 
 
-def cache_folder() -> Path:
-    """Where caches are kept: $FUSIONCLF_CACHE, or the user's cache folder."""
-    return Path(os.environ.get("FUSIONCLF_CACHE") or user_cache_path("fusionclf"))
-
-
 def open_cache(
-    catalog: Catalog, cover: tuple[int, int], *, unreadable: str = "error", progress: Progress | None = None
+    catalog: Catalog,
+    cover: tuple[int, int],
+    *,
+    unreadable: str = "error",
+    progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> PictureCache:
-    """The cache of a catalog's pictures, built where there is none yet.
+    """The cache of a catalog's pictures, built where there is none yet, or where it is damaged.
 
     Args:
         catalog: the products; row i of the cache is row i of its table.
         cover: height and width in pixels that a picture must cover after scaling down.
         unreadable: "error" stops at the first picture that cannot be decoded, "drop" marks it.
         progress: called with the pictures done and to do.
+        say: told, before a cache is built, how large it will be and where.
 
     Raises:
-        PictureError: a picture cannot be decoded and `unreadable` is "error", or the disk is full.
+        PictureError: a picture cannot be decoded and `unreadable` is "error", or the disk has no room.
     """
-    paths = [catalog.root / p if isinstance(p, str) and p else None for p in catalog.table["picture"]]
-    folder = cache_folder() / "pictures" / _key(catalog, paths, cover)
-    if not (folder / "sizes.npy").is_file():
-        _build(folder, paths, cover, progress)
-    sizes = np.load(folder / "sizes.npy", allow_pickle=False)
-    areas = sizes.prod(axis=1, dtype=np.int64) * 3
-    offsets = np.concatenate([[0], areas.cumsum()])[:-1]
-    cache = PictureCache(np.memmap(folder / "pixels.bin", np.uint8, mode="r"), offsets, sizes)
+    folder = cache_folder() / "pictures" / _key(catalog, cover)
+    cache = _read(folder)
+    if cache is None:
+        _announce(folder.parent, catalog, cover, say)
+        _build(folder, catalog, cover, progress)
+        cache = _read(folder)
+    if cache is None:
+        raise PictureError(f"{folder}: another process removed or damaged this picture cache; start again")
     if unreadable == "error":
-        _refuse_unreadable(catalog, paths, cache)
+        _refuse_unreadable(catalog, cache)
     return cache
 
 
-def _key(catalog: Catalog, paths: list[Path | None], cover: tuple[int, int]) -> str:
+def _paths(catalog: Catalog) -> Iterator[str | None]:
+    """Each product's file, one by one: a list of a million paths would take half a gigabyte."""
+    root = str(catalog.root)
+    for name in catalog.table["picture"]:
+        yield os.path.join(root, name) if isinstance(name, str) and name else None
+
+
+def _key(catalog: Catalog, cover: tuple[int, int]) -> str:
     digest = hashlib.sha256(f"{LAYOUT} {cover} {Image.__version__}".encode())
-    stats = _file_stats(paths)
-    for product, path in zip(catalog.table["id"], paths, strict=True):
-        digest.update(f"\n{product} {stats.get(path)}".encode())
+    for product, path in zip(catalog.table["id"], _paths(catalog), strict=True):
+        digest.update(f"\n{product} {_file_stat(path)}".encode())
     return digest.hexdigest()[:24]
 
 
-def _file_stats(paths: list[Path | None]) -> dict[Path | None, tuple[int, int]]:
-    """Size in bytes and time of change of each file, by one scan a folder."""
-    wanted = set(paths)
-    found: dict[Path | None, tuple[int, int]] = {}
-    for folder in {path.parent for path in paths if path is not None}:
-        if not folder.is_dir():
-            continue
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if (path := folder / entry.name) in wanted:
-                    stat = entry.stat()
-                    found[path] = (stat.st_size, stat.st_mtime_ns)
-    return found
+def _file_stat(path: str | None) -> tuple[int, int] | None:
+    """Size in bytes and time of change of a file; None where there is none."""
+    try:
+        stat = os.stat(path) if path is not None else None
+    except OSError:
+        return None
+    return stat and (stat.st_size, stat.st_mtime_ns)
 
 
-def _build(folder: Path, paths: list[Path | None], cover: tuple[int, int], progress: Progress | None) -> None:
+def _read(folder: Path) -> PictureCache | None:
+    """The cache in a folder; None where there is none or its files are damaged."""
+    sizes = load_array(folder / "sizes.npy")
+    if sizes is None or sizes.ndim != 2:
+        return None
+    areas = sizes.prod(axis=1, dtype=np.int64) * 3
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".building-"))
-    except OSError as error:
-        raise PictureError(
-            f"{folder.parent}: cannot be written ({error.strerror}); set FUSIONCLF_CACHE"
-        ) from error
+        pixels = np.memmap(folder / "pixels.bin", np.uint8, mode="r")
+    except (OSError, ValueError):
+        return None
+    if len(pixels) != max(1, areas.sum()):
+        return None
+    # A plain view: slices of it take half the time that slices of a memmap take.
+    return PictureCache(pixels.view(np.ndarray), areas.cumsum() - areas, sizes, folder.name)
+
+
+def _announce(
+    parent: Path, catalog: Catalog, cover: tuple[int, int], say: Callable[[str], None] | None
+) -> None:
+    """Say what a cache will take, and refuse to begin where the disk has no room for it."""
+    count, wanted = _expected(catalog, cover)
+    if say is not None:
+        say(f"picture cache: {count:,} pictures, about {size_text(wanted)}, in {parent}")
+    check_space(parent, wanted, "the picture cache")
+
+
+def _expected(catalog: Catalog, cover: tuple[int, int]) -> tuple[int, int]:
+    """Number of pictures, and about how many bytes they take, from the headers of some of them."""
+    rows = np.flatnonzero(_has_picture(catalog))
+    if not len(rows):
+        return 0, 1
+    chosen = rows[np.linspace(0, len(rows) - 1, min(HEADERS, len(rows))).astype(np.int64)]
+    names = catalog.table["picture"].iloc[chosen]
+    taken = [_expected_bytes(os.path.join(catalog.root, name), cover) for name in names]
+    return len(rows), round(sum(taken) / len(taken) * len(rows))
+
+
+def _expected_bytes(path: str, cover: tuple[int, int]) -> int:
     try:
-        sizes = np.zeros((len(paths), 2), np.int32)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as picture:
+                width, height = _kept_size(picture.size, cover)
+    except Exception:  # whatever Pillow raises: the build itself tells of unreadable pictures
+        return 0
+    return width * height * 3
+
+
+def _kept_size(size: tuple[int, int], cover: tuple[int, int]) -> tuple[int, int]:
+    """Width and height that are kept of a picture of this width and height."""
+    width, height = size
+    scale = max(cover[0] / height, cover[1] / width)
+    return size if scale >= 1 else (max(1, round(width * scale)), max(1, round(height * scale)))
+
+
+def _build(folder: Path, catalog: Catalog, cover: tuple[int, int], progress: Progress | None) -> None:
+    with building(folder, "the picture cache", lambda made: _read(made) is not None) as aside:
+        sizes = np.zeros((len(catalog), 2), np.int32)
+        done = 0
         with (aside / "pixels.bin").open("wb") as file:
-            for row, picture in enumerate(_decoded(paths, cover)):
-                if picture is not None:
-                    sizes[row] = picture.shape[:2]
-                    file.write(picture.tobytes())
-                if progress and (row % 64 == 0 or row + 1 == len(paths)):
-                    progress(row + 1, len(paths))
+            for pictures in _decoded(_paths(catalog), cover):
+                for row, picture in enumerate(pictures, done):
+                    sizes[row] = picture.height, picture.width
+                    file.write(picture.pixels)
+                done += len(pictures)
+                if progress:
+                    progress(done, len(catalog))
             if file.tell() == 0:
                 file.write(b"\0")  # an empty file cannot be memory-mapped
         np.save(aside / "sizes.npy", sizes)
-        try:
-            aside.rename(folder)
-        except OSError:
-            if not (folder / "sizes.npy").is_file():  # no other process was faster
-                raise
-    except OSError as error:
-        raise PictureError(
-            f"{folder.parent}: the picture cache cannot be written ({error.strerror}); "
-            "free space or set FUSIONCLF_CACHE to another folder"
-        ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
-def _decoded(paths: list[Path | None], cover: tuple[int, int]) -> Iterator[np.ndarray | None]:
-    """Decoded pictures in order, a bounded number ahead."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        todo = iter(paths)
-        ahead = [pool.submit(_decode, path, cover) for path in islice(todo, 256)]
+class _Decoded(NamedTuple):
+    height: int
+    width: int
+    pixels: bytes
+
+
+NO_PICTURE = _Decoded(0, 0, b"")
+
+
+def _decoded(paths: Iterator[str | None], cover: tuple[int, int]) -> Iterator[list[_Decoded]]:
+    """Decoded pictures in order, a chunk at a time and a bounded number of chunks ahead."""
+    threads = os.cpu_count() or 1
+    ahead: deque[Future[list[_Decoded]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        while chunk := list(islice(paths, CHUNK)):
+            ahead.append(pool.submit(lambda some: [_decode(path, cover) for path in some], chunk))
+            if len(ahead) > threads + 1:
+                yield ahead.popleft().result()
         while ahead:
-            done, ahead = ahead, [pool.submit(_decode, path, cover) for path in islice(todo, 256)]
-            for future in done:
-                yield future.result()
+            yield ahead.popleft().result()
 
 
-def _decode(path: Path | None, cover: tuple[int, int]) -> np.ndarray | None:
+def _decode(path: str | None, cover: tuple[int, int]) -> _Decoded:
     if path is None:
-        return None
+        return NO_PICTURE
     try:
-        picture = open_picture(path)
+        picture = open_picture(Path(path))
     except PictureError:
-        return None
-    width, height = picture.size
-    scale = max(cover[0] / height, cover[1] / width)
-    if scale < 1:
-        size = max(1, round(width * scale)), max(1, round(height * scale))
+        return NO_PICTURE
+    size = _kept_size(picture.size, cover)
+    if size != picture.size:
         picture = picture.resize(size, Image.Resampling.BILINEAR)
-    return np.asarray(picture, np.uint8)
+    return _Decoded(picture.height, picture.width, picture.tobytes())
 
 
-def _refuse_unreadable(catalog: Catalog, paths: list[Path | None], cache: PictureCache) -> None:
-    bad = [int(row) for row in np.flatnonzero(cache.sizes.min(axis=1) == 0) if paths[row] is not None]
-    if not bad:
+def _has_picture(catalog: Catalog) -> np.ndarray:
+    """(N,) whether each product names a picture."""
+    return (catalog.table["picture"].fillna("") != "").to_numpy(bool)
+
+
+def _refuse_unreadable(catalog: Catalog, cache: PictureCache) -> None:
+    bad = np.flatnonzero((cache.sizes.min(axis=1) == 0) & _has_picture(catalog))
+    if not len(bad):
         return
-    path = paths[bad[0]]
-    assert path is not None
     reason = "cannot be decoded"
     try:
-        open_picture(path)
+        open_picture(catalog.root / catalog.table["picture"].iloc[bad[0]])
     except PictureError as error:
         reason = str(error)
     ids = ", ".join(str(catalog.table["id"].iloc[row]) for row in bad[:5])

@@ -19,6 +19,10 @@ class TitleTable(Protocol):
 
     def batch(self, rows: np.ndarray) -> TextBatch: ...
 
+    def lengths(self) -> np.ndarray | None:
+        """(N,) what each title costs to read; None where batches need no padding."""
+        ...
+
 
 class TextPreparer(Protocol):
     """Turns titles into a table; belongs to a text encoder."""
@@ -40,6 +44,9 @@ class HashedTitles:
             "counts": torch.from_numpy(picked.data.astype(np.float32)),
             "offsets": torch.from_numpy(picked.indptr[:-1].astype(np.int64)),
         }
+
+    def lengths(self) -> None:
+        return None
 
 
 class HashedNGrams:
@@ -100,6 +107,9 @@ class TokenisedTitles:
             ids[place, : len(tokens)] = torch.tensor(tokens)
             mask[place, : len(tokens)] = 1
         return {"input_ids": ids, "attention_mask": mask}
+
+    def lengths(self) -> np.ndarray:
+        return np.array([len(tokens) for tokens in self.tokens], np.int64)
 
 
 class Tokeniser:

@@ -2,28 +2,35 @@
 
 Training: a random crop of the area, resized, and a flip, with torchvision's RandomResizedCrop's sampling.
 Evaluation: Resize to 1.15 × size, then CenterCrop (`crop`), or the whole picture resized (`stretch`).
-All randomness is drawn from (seed, epoch, product), so neither batch order, nor the number of processes, nor a
-resumed run changes what a product looks like in an epoch.
+All randomness is drawn from (seed, epoch, product, showing), so neither batch order, nor the number of processes,
+nor a resumed run changes what a product looks like in an epoch.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fusionclf.batches.augmentation import AUGMENTATIONS, augmented
 from fusionclf.batches.cache import PictureCache
 from fusionclf.config import PicturesConfig
+from fusionclf.errors import SettingsError, did_you_mean
 
 # ImageNet's channel statistics (torchvision's reference training)
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
 RESIZE_FACTOR = 1.15
 CROP_TRIES = 10
+BOX_DRAWS = 4 * CROP_TRIES  # the draws after these: whether to flip, and the augmentation's seed
+
+Size = tuple[int, int]  # height and width in pixels
 
 
-def cover_size(settings: PicturesConfig) -> tuple[int, int]:
+def cover_size(settings: PicturesConfig) -> Size:
     """Height and width that a cached picture must cover for these settings."""
     return int(settings.height * RESIZE_FACTOR), int(settings.width * RESIZE_FACTOR)
 
@@ -85,6 +92,27 @@ def _central_box(sizes: np.ndarray, aspect: float) -> np.ndarray:
     return np.stack([(height - h) // 2, (width - w) // 2, h, w], 1)
 
 
+@dataclass(frozen=True)
+class View:
+    """How a training picture is shown, where that differs from epoch to epoch or stage to stage.
+
+    Attributes:
+        size: height and width in pixels; None for the pictures' own.
+        augment: "none", or after crop and flip "trivial" (TrivialAugment) or "rand" (RandAugment).
+
+    Raises:
+        SettingsError: `augment` is none of these.
+    """
+
+    size: Size | None = None
+    augment: str = "none"
+
+    def __post_init__(self) -> None:
+        if self.augment not in ("none", *AUGMENTATIONS):
+            allowed = did_you_mean(self.augment, ["none", *AUGMENTATIONS])
+            raise SettingsError(f"augment={self.augment!r}: no such augmentation; {allowed}")
+
+
 class PictureTransform:
     """Rows of a picture cache → (B, 3, H, W) normalised float32, channels last."""
 
@@ -93,45 +121,56 @@ class PictureTransform:
         self.settings = settings
         self.seed = seed
         self.size = (settings.height, settings.width)
-        self.aspect = settings.width / settings.height if settings.fit == "stretch" else 1.0
 
-    def training(self, rows: np.ndarray, epoch: int) -> Tensor:
-        """Randomly cropped and flipped pictures."""
-        draws = uniforms(self.seed, epoch, rows, 4 * CROP_TRIES + 1)
-        flips = torch.from_numpy((draws[:, -1] < 0.5) & self.settings.flip)
-        sizes = self.cache.sizes[rows]
-        boxes = random_boxes(draws[:, :-1], np.maximum(sizes, 1), self.settings.crop_scale, self.aspect)
-        return self._by_size(rows, lambda pictures, at: self._cropped(pictures, boxes[at], flips[at]))
+    def training(
+        self, rows: np.ndarray, epoch: int, showings: np.ndarray | None = None, view: View | None = None
+    ) -> Tensor:
+        """Randomly cropped and flipped pictures.
+
+        Args:
+            rows: (B,) catalog rows.
+            epoch: what the randomness depends on, besides seed and row.
+            showings: (B,) which showing of its row within the epoch each is; None: all are the first, 0.
+            view: another size, or an augmentation after crop and flip.
+        """
+        view = view or View()
+        size = view.size or self.size
+        draws = uniforms(self.seed, epoch, _keys(rows, showings), BOX_DRAWS + 2)
+        flips = torch.from_numpy((draws[:, BOX_DRAWS] < 0.5) & self.settings.flip)
+        seeds = (draws[:, BOX_DRAWS + 1] * 2.0**53).astype(np.int64)
+        aspect = size[1] / size[0] if self.settings.fit == "stretch" else 1.0
+        sizes = np.maximum(self.cache.sizes[rows], 1)
+        boxes = random_boxes(draws[:, :BOX_DRAWS], sizes, self.settings.crop_scale, aspect)
+
+        def shown(pictures: Tensor, at: np.ndarray) -> Tensor:
+            pictures = _cropped(pictures, boxes[at], flips[at], size)
+            return pictures if view.augment == "none" else augmented(pictures, view.augment, seeds[at])
+
+        return self._by_size(rows, size, shown)
 
     def evaluation(self, rows: np.ndarray) -> Tensor:
         """Centre crops or whole pictures."""
-        return self._by_size(rows, lambda pictures, _: self._whole(pictures))
+        return self._by_size(rows, self.size, lambda pictures, _: self._whole(pictures))
 
-    def _by_size(self, rows: np.ndarray, transform) -> Tensor:
+    def _by_size(
+        self, rows: np.ndarray, size: Size, transform: Callable[[Tensor, np.ndarray], Tensor]
+    ) -> Tensor:
         """Apply `transform` to each group of equally large pictures; unreadable ones become mean grey (0)."""
-        out = torch.zeros(len(rows), 3, *self.size).contiguous(memory_format=torch.channels_last)
-        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        groups: dict[Size, list[int]] = defaultdict(list)
         for place, (height, width) in enumerate(self.cache.sizes[rows].tolist()):
             if height and width:
                 groups[height, width].append(place)
+        out: Tensor | None = None
         for places in groups.values():
-            raw = np.stack([self.cache.picture(rows[place]) for place in places])
-            pictures = torch.from_numpy(raw).permute(0, 3, 1, 2).float() / 255  # (b, 3, h, w), channels last
-            at = np.asarray(places)
-            out[at] = (transform(pictures, at) - MEAN) / STD
-        return out
-
-    def _cropped(self, pictures: Tensor, boxes: np.ndarray, flips: Tensor) -> Tensor:
-        height, width = pictures.shape[2:]
-        top, left, h, w = torch.from_numpy(boxes).float().unbind(1)
-        mirror = torch.where(flips, -1.0, 1.0)
-        theta = torch.zeros(len(pictures), 2, 3)
-        theta[:, 0, 0] = w / width * mirror
-        theta[:, 1, 1] = h / height
-        theta[:, 0, 2] = (2 * left + w) / width - 1
-        theta[:, 1, 2] = (2 * top + h) / height - 1
-        grid = F.affine_grid(theta, [len(pictures), 3, *self.size], align_corners=False)
-        return F.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=False)
+            raw = np.stack([self.cache.picture(row) for row in rows[places].tolist()])  # (b, h, w, 3)
+            pictures = torch.from_numpy(raw).permute(0, 3, 1, 2).float().div_(255)  # channels last
+            shown = transform(pictures, np.asarray(places)).sub_(MEAN).div_(STD)  # (b, 3, H, W)
+            shown = shown.contiguous(memory_format=torch.channels_last)
+            if len(places) == len(rows):
+                return shown
+            out = _grey(len(rows), size) if out is None else out
+            out[places] = shown
+        return _grey(len(rows), size) if out is None else out
 
     def _whole(self, pictures: Tensor) -> Tensor:
         if self.settings.fit == "stretch":
@@ -143,7 +182,36 @@ class PictureTransform:
         return resized[:, :, top : top + self.size[0], left : left + self.size[1]]
 
 
-def _resize(pictures: Tensor, size: tuple[int, int]) -> Tensor:
+def _keys(rows: np.ndarray, showings: np.ndarray | None) -> np.ndarray:
+    """(B,) a number for each row and showing: the row itself at its first showing.
+
+    `uniforms` multiplies it by 1024; so no two are alike below 2^32 rows and 2^22 showings.
+    """
+    return rows if showings is None else rows + (showings.astype(np.int64) << 32)
+
+
+def _grey(count: int, size: Size) -> Tensor:
+    return torch.empty(count, 3, *size, memory_format=torch.channels_last).zero_()
+
+
+def _cropped(pictures: Tensor, boxes: np.ndarray, flips: Tensor, size: Size) -> Tensor:
+    """(b, 3, *size): each picture's box, resized, and mirrored where `flips` says so."""
+    height, width = pictures.shape[2:]
+    top, left, h, w = torch.from_numpy(boxes).float().unbind(1)
+    mirror = torch.where(flips, -1.0, 1.0)
+    theta = torch.zeros(len(pictures), 2, 3)
+    theta[:, 0, 0] = w / width * mirror
+    theta[:, 1, 1] = h / height
+    theta[:, 0, 2] = (2 * left + w) / width - 1
+    theta[:, 1, 2] = (2 * top + h) / height - 1
+    grid = F.affine_grid(theta, [len(pictures), 3, *size], align_corners=False)
+    return F.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _resize(pictures: Tensor, size: Size) -> Tensor:
     if tuple(pictures.shape[2:]) == size:
         return pictures
-    return F.interpolate(pictures, size, mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
+    pictures = (
+        pictures.contiguous()
+    )  # channel by channel the antialiased kernel is twice as fast, to the same bit
+    return F.interpolate(pictures, size, mode="bilinear", antialias=True, align_corners=False).clamp_(0, 1)

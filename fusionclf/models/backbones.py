@@ -35,6 +35,10 @@ class ImageEncoderParams(Section):
     weights: str = Field(
         default="imagenet", description="imagenet (downloaded), offline (extra), none, or a .safetensors file"
     )
+    frozen: bool = Field(
+        default=False,
+        description="train no part of the network: features are computed once, without augmentation",
+    )
     frozen_stages: int = Field(
         default=0, ge=0, description="parts of the network, from the stem on, that are not trained"
     )
@@ -62,6 +66,7 @@ def build_image_encoder(
     library: str = "torchvision",
     backbone: str = "resnet50",
     weights: str = "imagenet",
+    frozen: bool = False,
     frozen_stages: int = 0,
 ) -> ImageEncoder:
     """A picture encoder, (B, 3, H, W) → (B, dim).
@@ -82,7 +87,7 @@ def build_image_encoder(
         raise SettingsError(
             f"frozen_stages={frozen_stages}: {backbone} has {len(stages)} stages; give at most that"
         )
-    return ImageEncoder(network, dim, stages, frozen_stages)
+    return ImageEncoder(network, dim, stages, frozen, frozen_stages)
 
 
 def _torchvision_network(name: str, pretrained: bool) -> nn.Module:

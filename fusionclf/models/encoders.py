@@ -1,6 +1,9 @@
 """Picture and title encoders: what a picture or a title becomes before it is joined or classified."""
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,40 +11,94 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fusionclf.batches import HashedNGrams, TextBatch, TextPreparer, Tokeniser
+from fusionclf.batches import (
+    HashedNGrams,
+    TextBatch,
+    TextPreparer,
+    TitleTable,
+    Tokeniser,
+    cached_features,
+    fingerprint,
+    text_fingerprint,
+)
 from fusionclf.models.depthwise import speed_up_depthwise
 
+EMBEDDING_BATCH = 256
 
-class ImageEncoder(nn.Module):
+
+class PretrainedEncoder(nn.Module):
+    """An encoder around a network that may be frozen: for good, up to a layer, or for some epochs.
+
+    What is frozen keeps its weights and its batch statistics.
+
+    Args:
+        network: the network.
+        layers: its parts in the order in which data passes, for freezing and layer-wise learning rates.
+        frozen: keep the whole network as it is.
+        frozen_layers: how many of `layers` to keep as they are.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        layers: Sequence[nn.Module] = (),
+        frozen: bool = False,
+        frozen_layers: int = 0,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.frozen = frozen
+        self.layers = tuple(layers)  # a tuple, so that they are not registered twice
+        self._kept = [network] if frozen else list(layers[:frozen_layers])
+        for module in self._kept:
+            module.requires_grad_(False)
+        self._trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self._held = False
+
+    def hold(self, held: bool) -> None:
+        """Freeze the whole network for now, or let go what is not frozen for good."""
+        self._held = held
+        for parameter in self._trained:
+            parameter.requires_grad_(not held)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "PretrainedEncoder":
+        """What is frozen stays in evaluation mode."""
+        super().train(mode)
+        for module in [self.network] if self._held else self._kept:
+            module.eval()
+        return self
+
+
+def pretrained_encoders(model: nn.Module) -> list[PretrainedEncoder]:
+    """All of a model's encoders that hold a network."""
+    return [module for module in model.modules() if isinstance(module, PretrainedEncoder)]
+
+
+class ImageEncoder(PretrainedEncoder):
     """A convolutional network without its last layer: (B, 3, H, W) → (B, dim).
 
     Args:
         network: the network; gives (B, dim) features.
         dim: width of the features.
-        stages: the network's parts in the order in which data passes, for freezing from the front.
-        frozen_stages: how many of `stages` keep their weights and batch statistics.
+        layers, frozen, frozen_layers: see PretrainedEncoder.
     """
 
     def __init__(
-        self, network: nn.Module, dim: int, stages: Sequence[nn.Module] = (), frozen_stages: int = 0
+        self,
+        network: nn.Module,
+        dim: int,
+        layers: Sequence[nn.Module] = (),
+        frozen: bool = False,
+        frozen_layers: int = 0,
     ) -> None:
-        super().__init__()
         speed_up_depthwise(network)
-        self.network = network
+        super().__init__(network, layers, frozen, frozen_layers)
         self.dim = dim
-        self._frozen = list(stages[:frozen_stages])
-        for module in self._frozen:
-            module.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> "ImageEncoder":
-        """Frozen stages stay in evaluation mode: their batch statistics are frozen too."""
-        super().train(mode)
-        for module in self._frozen:
-            module.eval()
-        return self
 
     def forward(self, pictures: Tensor) -> Tensor:
-        return self.network(pictures)  # (B, dim)
+        """(B, dim) features; features that were computed before, (B, dim), pass as they are."""
+        return pictures if pictures.ndim == 2 else self.network(pictures)
 
 
 class TextEncoder(nn.Module):
@@ -97,35 +154,93 @@ class HashedNGramEncoder(TextEncoder):
         return self.table(ids, offsets, per_sample_weights=weights.to(self.table.weight.dtype))  # (B, dim)
 
 
-class TransformerEncoder(TextEncoder):
+class TransformerEncoder(PretrainedEncoder, TextEncoder):
     """A transformers encoder with mean pooling: (B, dim).
 
     Args:
         network: a model whose output has `last_hidden_state` (B, T, dim).
         tokenizer: its tokenizer.
         longest: tokens kept of a title.
-        frozen: keep the network's weights.
+        frozen: keep the network's weights; titles are then embedded when they are prepared, once for all epochs.
+
+    Attributes:
+        remember: keep a frozen network's embeddings on disk, for the next run with the same titles.
+        saved_seconds: what embedding would have taken more, had nothing been remembered.
     """
 
     def __init__(self, network: Any, tokenizer: Any, longest: int = 64, frozen: bool = False) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network, _transformer_layers(network), frozen)
         self.dim = int(network.config.hidden_size)
-        self.prepare = Tokeniser(tokenizer, longest)
-        self.frozen = frozen
-        if frozen:
-            network.requires_grad_(False).eval()
-
-    def train(self, mode: bool = True) -> "TransformerEncoder":
-        super().train(mode)
-        if self.frozen:
-            self.network.eval()
-        return self
+        self.tokeniser = Tokeniser(tokenizer, longest)
+        self.prepare = self._embedded if frozen else self.tokeniser
+        self.remember = False
+        self.saved_seconds = 0.0
 
     def forward(self, titles: TextBatch) -> Tensor:
+        if "embedding" in titles:
+            return titles["embedding"]
         hidden = self.network(**titles).last_hidden_state  # (B, T, dim)
         mask = titles["attention_mask"].unsqueeze(-1).to(hidden.dtype)  # (B, T, 1)
         return F.normalize((hidden * mask).sum(1) / mask.sum(1).clamp_min(1), dim=-1)  # (B, dim)
+
+    def embed(self, titles: list[str]) -> np.ndarray:
+        """(n, dim) embeddings of length 1."""
+        if not self.remember or not titles:
+            return self._embed(titles)
+        started = time.perf_counter()
+        kind = self.device.type
+        precision = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+        texts = text_fingerprint(titles)
+        key = fingerprint(self.network.state_dict(), self.tokeniser.longest, precision, texts)
+        found, made = cached_features("titles", key, lambda: self._embed(titles))
+        self.saved_seconds += max(made["seconds"] - (time.perf_counter() - started), 0.0)
+        return found
+
+    def save_configuration(self, folder: Path) -> None:
+        """Write what it takes to build the encoder again, but for its weights."""
+        network: Any = self.network
+        network.config.save_pretrained(folder)
+        self.tokeniser.save(folder)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    @torch.no_grad()
+    def _embed(self, titles: list[str]) -> np.ndarray:
+        table = self.tokeniser(titles)
+        found = np.zeros((len(titles), self.dim), np.float32)
+        order = np.argsort(table.lengths(), kind="stable")  # like lengths waste no padding
+        for start in range(0, len(order), EMBEDDING_BATCH):
+            rows = order[start : start + EMBEDDING_BATCH]
+            batch = {name: tensor.to(self.device) for name, tensor in table.batch(rows).items()}
+            found[rows] = self(batch).float().cpu().numpy()
+        return found
+
+    def _embedded(self, titles: list[str]) -> "EmbeddedTitles":
+        return EmbeddedTitles(self.embed(titles))
+
+
+def _transformer_layers(network: Any) -> list[nn.Module]:
+    """Embeddings, then the layers, of BERT and its kin; others have none that are known here."""
+    embeddings, stack = getattr(network, "embeddings", None), getattr(network, "encoder", None)
+    if embeddings is None or stack is None:
+        return []
+    return [embeddings, *getattr(stack, "layer", ())]
+
+
+@dataclass(frozen=True)
+class EmbeddedTitles:
+    """Titles as embeddings of a frozen encoder, (n, D)."""
+
+    embeddings: np.ndarray
+
+    def batch(self, rows: np.ndarray) -> TextBatch:
+        """embedding (B, D)."""
+        return {"embedding": torch.from_numpy(np.asarray(self.embeddings[rows]))}
+
+    def lengths(self) -> None:
+        return None
 
 
 class JoinedTextEncoder(TextEncoder):
@@ -160,8 +275,11 @@ class _JoinedPreparer:
 
 
 class _JoinedTitles:
-    def __init__(self, tables: Sequence[Any]) -> None:
+    def __init__(self, tables: Sequence[TitleTable]) -> None:
         self.tables = tables
+
+    def lengths(self) -> np.ndarray | None:
+        return next((lengths for t in self.tables if (lengths := t.lengths()) is not None), None)
 
     def batch(self, rows: np.ndarray) -> TextBatch:
         return {

@@ -119,6 +119,9 @@ class _JoinedTables:
     def batch(self, rows: np.ndarray) -> TextBatch:
         return {name: tensor for table in self.tables for name, tensor in table.batch(rows).items()}
 
+    def lengths(self) -> np.ndarray | None:
+        return next((lengths for t in self.tables if (lengths := t.lengths()) is not None), None)
+
 
 class NetworkAlone(nn.Module):
     """The label's logits of a model's network, without expert and open vocabulary."""

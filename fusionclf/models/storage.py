@@ -34,8 +34,7 @@ def save_model(
     write_json(folder / "labels.json", labels)
     for module in model.modules():
         if isinstance(module, TransformerEncoder):
-            module.network.config.save_pretrained(folder / "text")
-            module.prepare.tokenizer.save_pretrained(folder / "text")  # pyright: ignore[reportAttributeAccessIssue]
+            module.save_configuration(folder / "text")
 
 
 def load_model(folder: Path, part: str, variant: Variant, params: Any) -> ProductClassifier:

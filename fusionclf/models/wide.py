@@ -18,7 +18,6 @@ from fusionclf.batches import TextBatch
 from fusionclf.models.encoders import HashedNGramEncoder, JoinedTextEncoder, TextEncoder, TransformerEncoder
 
 UNSEEN_SCORE = -2.0  # of a class without a training row: below the SVM's usual -1 for "not this one"
-EMBEDDING_BATCH = 256
 
 
 class WideTitles(nn.Module):
@@ -51,16 +50,7 @@ class WideTitles(nn.Module):
         """(n, D) sentence embeddings; D is 0 without an encoder."""
         if self.encoder is None:
             return np.zeros((len(titles), 0), np.float32)
-        table = self.encoder.prepare(titles)
-        device = self.bias.device
-        order = np.argsort([len(title) for title in titles], kind="stable")  # like lengths waste no padding
-        found = np.zeros((len(titles), self.encoder.dim), np.float32)
-        for start in range(0, len(order), EMBEDDING_BATCH):
-            rows = order[start : start + EMBEDDING_BATCH]
-            batch = {name: tensor.to(device) for name, tensor in table.batch(rows).items()}
-            with torch.no_grad():
-                found[rows] = self.encoder(batch).float().cpu().numpy()
-        return found
+        return self.encoder.embed(titles)
 
     @torch.no_grad()
     def fit(self, titles: list[str], targets: np.ndarray, embeddings: np.ndarray, seed: int = 0) -> None:

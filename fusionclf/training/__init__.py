@@ -2,12 +2,23 @@
 
 from fusionclf.training.accelerator import device_name, make_accelerator
 from fusionclf.training.checkpoints import load_weights, save_weights
-from fusionclf.training.loop import Progress, StageState, predict_logits, train_stage, validate
+from fusionclf.training.loop import train_stage
+from fusionclf.training.prediction import (
+    collect,
+    iterate_features,
+    iterate_logits,
+    predict_logits,
+    validate,
+)
+from fusionclf.training.progress import Progress, StageState
 
 __all__ = [
     "Progress",
     "StageState",
+    "collect",
     "device_name",
+    "iterate_features",
+    "iterate_logits",
     "load_weights",
     "make_accelerator",
     "predict_logits",

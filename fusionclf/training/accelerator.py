@@ -1,22 +1,50 @@
 """The Accelerator of a run: device, processes and precision."""
 
+from pathlib import Path
+
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
+
+from fusionclf.errors import SettingsError, did_you_mean
 
 
-def make_accelerator(precision: str = "auto", cpu: bool = False) -> Accelerator:
+def make_accelerator(
+    precision: str = "auto", cpu: bool = False, *, track: str | None = None, folder: Path | None = None
+) -> Accelerator:
     """An Accelerator for this process.
 
     Args:
         precision: "fp32", "bf16", or "auto": bf16 where the hardware multiplies it fast.
         cpu: stay on the CPU even where there is a GPU.
+        track: name of a tracker that is told of every epoch.
+        folder: where the tracker's files go.
+
+    Raises:
+        SettingsError: there is no such tracker, or it is not installed.
     """
+    if track is not None:
+        _check_tracker(track)
     mixed = "bf16" if precision == "bf16" or (precision == "auto" and has_fast_bf16(cpu)) else "no"
     shared = AcceleratorState._shared_state
     if shared and shared.get("_mixed_precision") != mixed:
         AcceleratorState._reset_state()  # another run of this Python process had another precision
-    return Accelerator(mixed_precision=mixed, cpu=cpu, step_scheduler_with_optimizer=False)
+    return Accelerator(
+        mixed_precision=mixed,
+        cpu=cpu,
+        step_scheduler_with_optimizer=False,
+        log_with=track,
+        project_dir=folder,
+    )
+
+
+def _check_tracker(name: str) -> None:
+    allowed = sorted(LOGGER_TYPE_TO_CLASS)
+    if name not in allowed:
+        raise SettingsError(f"--track {name!r}: {did_you_mean(name, allowed)}")
+    if name not in [str(tracker) for tracker in get_available_trackers()]:
+        raise SettingsError(f"--track {name}: not installed; pip install {name}")
 
 
 def has_fast_bf16(cpu: bool = False) -> bool:

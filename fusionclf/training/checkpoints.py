@@ -1,37 +1,46 @@
 """Checkpoints: safetensors and JSON in a folder that is written aside and renamed.
 
-`last` is what a resumed run goes on from; `previous` is the one before, should `last` be damaged.
+`last` is what a resumed run goes on from; `previous` is the one before, should `last` be damaged. figures.json holds
+a digest of every other file and is written after them, so a file that is cut short, or that lost a bit, is noticed.
 """
 
+import hashlib
 import json
+import os
 import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor, as_tensor
 from torch.optim import Optimizer
 
 from fusionclf.errors import RunError, TrainingError
 from fusionclf.runfolder import replacing
 
+LAYOUT = 2  # raise when a checkpoint's files or figures change
 DAMAGED = (OSError, SafetensorError, ValueError, KeyError)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a run needs to go on: tensors of the model and the optimiser, and plain figures."""
+    """What a run needs to go on.
 
-    model: dict[str, Tensor]
-    optimiser: dict[str, Tensor]
-    random: Tensor
+    Attributes:
+        tensors: groups of named tensors, a file each: model, optimiser, random states, averaged weights.
+        figures: plain values.
+    """
+
+    tensors: dict[str, dict[str, Tensor]]
     figures: dict[str, Any]
 
 
-def save_checkpoint(folder: Path, model: nn.Module, optimiser: Optimizer, figures: dict[str, Any]) -> None:
+def save_checkpoint(
+    folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], figures: Mapping[str, Any]
+) -> None:
     """Write `folder`/last; what was there becomes `folder`/previous.
 
     Raises:
@@ -41,9 +50,14 @@ def save_checkpoint(folder: Path, model: nn.Module, optimiser: Optimizer, figure
     try:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
-        save_file(contiguous(model.state_dict()), aside / "model.safetensors")
-        save_file({**_flat(optimiser), "random": torch.get_rng_state()}, aside / "optimiser.safetensors")
-        (aside / "figures.json").write_text(json.dumps(figures))
+        digests = {}
+        for group, named in tensors.items():
+            file = aside / f"{group}.safetensors"
+            save_file(contiguous(named), file)
+            digests[file.name] = _digest(file)
+        text = json.dumps({"layout": LAYOUT, "digests": digests, "figures": figures})
+        (aside / "figures.json").write_text(text)
+        _to_disk(aside)
         if last.exists():
             shutil.rmtree(previous, ignore_errors=True)
             last.rename(previous)
@@ -55,25 +69,60 @@ def save_checkpoint(folder: Path, model: nn.Module, optimiser: Optimizer, figure
         ) from error
 
 
-def load_checkpoint(folder: Path, warn: Any = None) -> Checkpoint | None:
-    """The newest whole checkpoint; None where there is none. `warn` is told of a damaged one."""
-    for name in ("last", "previous"):
-        place = folder / name
-        if not place.is_dir():
-            continue
+def load_checkpoint(folder: Path, warn: Callable[[str], None] | None = None) -> Checkpoint | None:
+    """The newest whole checkpoint; None where there is none. `warn` is told of a damaged one.
+
+    Raises:
+        RunError: it was made by a version of fusionclf that kept checkpoints in another way.
+    """
+    places = [folder / name for name in ("last", "previous") if (folder / name).is_dir()]
+    for number, place in enumerate(places, start=1):
         try:
-            optimiser = load_file(place / "optimiser.safetensors")
-            figures = json.loads((place / "figures.json").read_text())
-            return Checkpoint(
-                load_file(place / "model.safetensors"), optimiser, optimiser.pop("random"), figures
-            )
+            return _load(place)
         except DAMAGED as error:
+            remedy = "falling back to the one before" if number < len(places) else "the stage begins anew"
             if warn is not None:
-                warn(f"{place}: damaged ({error}); falling back to the one before")
+                warn(f"{place}: damaged ({error}); {remedy}")
     return None
 
 
-def restore_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:
+def _load(place: Path) -> Checkpoint:
+    held = json.loads((place / "figures.json").read_text())
+    if held.get("layout") != LAYOUT:
+        raise RunError(f"{place}: made by another version of fusionclf; finish it there, or use --overwrite")
+    for name, digest in held["digests"].items():
+        if _digest(place / name) != digest:
+            raise ValueError(f"{name} is not what was written")
+    tensors = {name.removesuffix(".safetensors"): load_file(place / name) for name in held["digests"]}
+    return Checkpoint(tensors, held["figures"])
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _to_disk(folder: Path) -> None:
+    """Have the system write what it still holds in memory, so that a power cut finds whole files."""
+    for path in [*folder.iterdir(), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:
+    """An optimiser's state by parameter number and name, such as `3.exp_avg`."""
+    return {
+        f"{number}.{key}": as_tensor(value)
+        for number, state in optimiser.state_dict()["state"].items()
+        for key, value in state.items()
+        if value is not None
+    }
+
+
+def restore_optimiser(optimiser: Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Give an optimiser of the same parameters its saved state back."""
     state = optimiser.state_dict()
     state["state"] = {}
@@ -83,7 +132,7 @@ def restore_optimiser(optimiser: Optimizer, tensors: dict[str, Tensor]) -> None:
     optimiser.load_state_dict(state)
 
 
-def save_weights(path: Path, tensors: dict[str, Tensor]) -> None:
+def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """One safetensors file, written aside and renamed."""
     with replacing(path) as aside:
         save_file(contiguous(tensors), aside)
@@ -99,15 +148,6 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """CPU copies in row-major order, as safetensors wants them."""
     return {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
-
-
-def _flat(optimiser: Optimizer) -> dict[str, Tensor]:
-    tensors: dict[str, Tensor] = {}
-    for number, state in optimiser.state_dict()["state"].items():
-        for key, value in state.items():
-            if value is not None:
-                tensors[f"{number}.{key}"] = torch.as_tensor(value).detach().cpu().contiguous()
-    return tensors

@@ -12,29 +12,40 @@ class WeightedCrossEntropy(nn.Module):
     Args:
         weights: (K,) class weights.
         label_smoothing: share of the target spread over all classes.
+        focal_gamma: each product's loss is multiplied by (1 - p)^gamma, p the probability of its class.
+
+    Source: Lin et al., Focal Loss for Dense Object Detection (2017), equation 5.
     """
 
     weights: Tensor
 
-    def __init__(self, weights: Tensor, label_smoothing: float = 0.0) -> None:
+    def __init__(self, weights: Tensor, label_smoothing: float = 0.0, focal_gamma: float = 0.0) -> None:
         super().__init__()
         self.register_buffer("weights", weights.float())
+        # A copy that stays on the CPU: reading the device's own would wait for it at every step.
+        self._weights = weights.float().numpy().copy()
         self.label_smoothing = label_smoothing
+        self.focal_gamma = focal_gamma
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Sum over the batch; targets of -1 do not count."""
-        return F.cross_entropy(
-            logits.float(),
+        logits = logits.float()  # (B, K)
+        losses = F.cross_entropy(
+            logits,
             targets,
             self.weights,
             ignore_index=-1,
-            reduction="sum",
+            reduction="none" if self.focal_gamma else "sum",
             label_smoothing=self.label_smoothing,
         )
+        if not self.focal_gamma:
+            return losses
+        own = logits.softmax(dim=1).gather(1, targets.clamp_min(0)[:, None]).squeeze(1)  # (B,)
+        return ((1 - own) ** self.focal_gamma * losses).sum()
 
     def total(self, targets: np.ndarray) -> float:
         """Weight of all products of a batch: what the sum is divided by."""
-        return float(self.weights.cpu().numpy()[targets[targets >= 0]].sum())
+        return float(self._weights[targets[targets >= 0]].sum())
 
 
 def inverse_frequency_weights(targets: np.ndarray, classes: int) -> Tensor:

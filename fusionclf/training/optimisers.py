@@ -4,8 +4,10 @@ import math
 from collections.abc import Callable
 
 from torch import nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+
+from fusionclf.models import pretrained_encoders
 
 
 def build_optimiser(
@@ -15,34 +17,58 @@ def build_optimiser(
     momentum: float = 0.9,
     weight_decay: float = 0.0,
     encoder_factor: float = 1.0,
+    layer_decay: float = 1.0,
 ) -> Optimizer:
-    """An optimiser over the trained parameters; pretrained encoders' learning rate is `encoder_factor` as large.
+    """An optimiser over the trained parameters.
 
     Biases, normalisation weights and embedding tables get no weight decay.
+
+    Args:
+        model: its trained parameters are optimised; its pretrained encoders may learn slower.
+        name: "sgd", "adam" or "adamw".
+        learning_rate: of heads and fusers.
+        momentum: of SGD.
+        weight_decay: decoupled for AdamW, an L2 term for the others.
+        encoder_factor: of an encoder's learning rate.
+        layer_decay: further factor from each layer of an encoder to the one below it.
+
+    Source: layer-wise learning rates, Howard and Ruder, ULMFiT (2018).
     """
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    factors = _encoder_factors(model, encoder_factor, layer_decay)
     tables = {
         id(p)
         for m in model.modules()
         if isinstance(m, nn.EmbeddingBag | nn.Embedding)
         for p in m.parameters()
     }
-    for parameter_name, parameter in model.named_parameters():
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for parameter in model.parameters():
         if parameter.requires_grad:
-            encoder = ".network." in f".{parameter_name}"
             decays = parameter.ndim > 1 and id(parameter) not in tables
-            groups.setdefault((encoder, decays), []).append(parameter)
+            groups.setdefault((factors.get(id(parameter), 1.0), decays), []).append(parameter)
     options = [
         {
             "params": parameters,
-            "lr": learning_rate * (encoder_factor if encoder else 1.0),
+            "lr": learning_rate * factor,
             "weight_decay": weight_decay if decays else 0.0,
         }
-        for (encoder, decays), parameters in groups.items()
+        for (factor, decays), parameters in groups.items()
     ]
     if name == "sgd":
         return SGD(options, lr=learning_rate, momentum=momentum, fused=True)
-    return AdamW(options, lr=learning_rate, fused=True)
+    return (Adam if name == "adam" else AdamW)(options, lr=learning_rate, fused=True)
+
+
+def _encoder_factors(model: nn.Module, encoder_factor: float, layer_decay: float) -> dict[int, float]:
+    """By a parameter's identity, the factor of its learning rate; heads and fusers are not in it."""
+    factors: dict[int, float] = {}
+    for encoder in pretrained_encoders(model):
+        for parameter in encoder.parameters():  # what is in no layer stands above them all
+            factors[id(parameter)] = encoder_factor
+        for below, layer in enumerate(reversed(encoder.layers)):
+            for parameter in layer.parameters():
+                factors[id(parameter)] = encoder_factor * layer_decay**below
+    return factors
 
 
 def build_schedule(

@@ -1,5 +1,10 @@
 """The picture cache: what it keeps, when it is rebuilt, and what it refuses."""
 
+import os
+import shutil
+import time
+from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +12,9 @@ import pytest
 from PIL import Image
 
 from fusionclf.batches import open_cache
+from fusionclf.batches.cache import _expected
 from fusionclf.catalog import Catalog, open_picture, read_catalog
+from fusionclf.config import CatalogConfig
 from fusionclf.errors import PictureError
 from tests.small import write_catalog
 
@@ -71,3 +78,105 @@ def test_an_unwritable_cache_folder_is_one_clear_line(
     monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "file"))
     with pytest.raises(PictureError, match="set FUSIONCLF_CACHE"):
         open_cache(catalog, cover=(64, 64))
+
+
+def test_a_picture_that_vanished_after_the_catalog_was_read_is_named(catalog: Catalog) -> None:
+    (catalog.root / "images" / "4.jpg").unlink()
+    with pytest.raises(PictureError, match=r"1 unreadable picture\(s\), ids 4; .*4\.jpg: no such picture"):
+        open_cache(catalog, cover=(64, 64))
+    cache = open_cache(catalog, cover=(64, 64), unreadable="drop")
+    assert np.flatnonzero(~cache.readable(np.arange(6))).tolist() == [4]
+
+
+def test_a_product_without_a_picture_is_no_fault(tmp_path: Path) -> None:
+    folder = write_catalog(tmp_path / "some", ROWS)
+    (folder / "images" / "0.jpg").unlink()
+    catalog = read_catalog(folder, CatalogConfig(missing_picture="keep"))
+    cache = open_cache(catalog, cover=(64, 64))
+    assert np.flatnonzero(~cache.readable(np.arange(6))).tolist() == [0]
+    assert cache.picture(1).shape == (8, 6, 3)
+
+
+def test_a_catalog_without_any_picture_gives_an_empty_cache(tmp_path: Path) -> None:
+    folder = write_catalog(tmp_path / "none", ROWS, pictures=False)
+    catalog = read_catalog(folder, CatalogConfig(missing_picture="keep"))
+    assert not open_cache(catalog, cover=(64, 64)).readable(np.arange(6)).any()
+    assert not open_cache(catalog, cover=(64, 64)).readable(np.arange(6)).any()
+
+
+def test_says_what_a_cache_will_take_before_it_is_built(catalog: Catalog, tmp_path: Path) -> None:
+    Image.new("RGB", (6000, 4000)).save(catalog.root / "images" / "1.jpg")
+    (catalog.root / "images" / "2.jpg").write_bytes(b"not a picture")
+    said: list[str] = []
+    for _ in range(2):
+        open_cache(catalog, cover=(800, 600), unreadable="drop", say=said.append)
+    place = tmp_path / "cache" / "pictures"
+    assert said == [f"picture cache: 6 pictures, about 2.9 MB, in {place}"]  # 1200 x 800 and four of 6 x 8
+    kept = sum(file.stat().st_size for file in place.glob("*/pixels.bin"))
+    assert kept == 3 * (1200 * 800 + 4 * 48)
+
+
+def test_estimates_from_a_sample_of_many_pictures(tmp_path: Path) -> None:
+    rows = [f"{n},Men,Apparel,Topwear,Shirts,Blue,Fall,2011,Casual,Shirt {n}" for n in range(200)]
+    catalog = read_catalog(write_catalog(tmp_path / "many", rows))
+    assert _expected(catalog, (64, 64)) == (200, 200 * 8 * 6 * 3)
+    assert _expected(catalog, (4, 3)) == (200, 200 * 4 * 3 * 3)
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_written(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1000, 900, 100))
+    with pytest.raises(PictureError, match=r"takes about 0\.9 kB, and 0\.1 kB are free; free space or set"):
+        open_cache(catalog, cover=(64, 64))
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_disk_that_fills_up_is_one_clear_line_and_leaves_nothing(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(PictureError, match=r"No space left on device.*FUSIONCLF_CACHE"):
+        open_cache(catalog, cover=(64, 64))
+    assert list((tmp_path / "cache" / "pictures").iterdir()) == []
+
+
+def test_what_killed_processes_left_is_removed_after_a_day(catalog: Catalog, tmp_path: Path) -> None:
+    place = tmp_path / "cache" / "pictures"
+    old, busy, young = (place / f".building-{name}" for name in ("old", "busy", "young"))
+    long_ago = time.time() - 25 * 3600
+    for folder in (old, busy, young):
+        folder.mkdir(parents=True)
+        (folder / "pixels.bin").write_bytes(b"pixels")
+    for path in (old / "pixels.bin", old, busy):  # a process still writes to the file in `busy`
+        os.utime(path, (long_ago, long_ago))
+    open_cache(catalog, cover=(64, 64))
+    assert not old.exists() and busy.exists() and young.exists()
+
+
+@pytest.mark.parametrize("file", ["sizes.npy", "pixels.bin"])
+@pytest.mark.parametrize("keep", [0, 20])
+def test_a_damaged_cache_is_built_again(catalog: Catalog, tmp_path: Path, file: str, keep: int) -> None:
+    first = open_cache(catalog, cover=(64, 64))
+    pixels = [first.picture(row).copy() for row in range(6)]
+    damaged = tmp_path / "cache" / "pictures" / first.key / file
+    damaged.write_bytes(damaged.read_bytes()[:keep])
+    again = open_cache(catalog, cover=(64, 64))
+    assert again.key == first.key
+    assert all(np.array_equal(again.picture(row), pixels[row]) for row in range(6))
+
+
+def test_the_key_names_pictures_and_size(catalog: Catalog) -> None:
+    keys = [open_cache(catalog, cover=cover).key for cover in ((64, 64), (64, 64), (4, 4))]
+    assert len(keys[0]) == 24 and keys[0] == keys[1] != keys[2]
+
+
+def test_several_may_build_at_once(catalog: Catalog, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        caches = list(pool.map(lambda _: open_cache(catalog, cover=(64, 64)), range(4)))
+    assert all(np.array_equal(cache.picture(5), caches[0].picture(5)) for cache in caches)
+    assert [path.name for path in (tmp_path / "cache" / "pictures").iterdir()] == [caches[0].key]

@@ -1,16 +1,18 @@
 """Training as a whole: resumes as if it had not stopped, keeps the best epoch, stops at a loss that is not finite."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from fusionclf.batches import ProductSource
+from fusionclf.batches import ProductSource, epoch_order
 from fusionclf.config import TrainConfig
 from fusionclf.errors import TrainingError
 from fusionclf.models import ProductClassifier
-from fusionclf.training import Progress, make_accelerator, predict_logits, train_stage
+from fusionclf.training import Progress, iterate_logits, make_accelerator, predict_logits, train_stage
 from fusionclf.training.checkpoints import load_checkpoint
 from tests.small import CLASSES, tiny_model
 
@@ -74,7 +76,7 @@ def test_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
 def test_a_run_that_was_cut_off_ends_with_the_same_weights(tmp_path: Path) -> None:
     whole = run(tmp_path / "whole").state_dict()
     with pytest.raises(Stop):
-        run(tmp_path / "cut", stop_at=2)  # in epoch 2: epoch 1 is saved
+        run(tmp_path / "cut", stop_at=11)  # in epoch 2: epoch 1 is saved
     resumed = run(tmp_path / "cut").state_dict()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
@@ -82,22 +84,64 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights(tmp_path: Path) -> No
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> None:
     whole = run(tmp_path / "whole").state_dict()
     with pytest.raises(Stop):
-        run(tmp_path / "cut", stop_at=3)
+        run(tmp_path / "cut", stop_at=19)
     (tmp_path / "cut" / "last" / "model.safetensors").write_bytes(b"half")
     resumed = run(tmp_path / "cut").state_dict()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_remedy(tmp_path: Path) -> None:
-    settings = SETTINGS.model_copy(update={"epochs": 1})
+def test_a_loss_that_is_not_finite_stops_and_names_the_products(tmp_path: Path) -> None:
     model, source = make()
-    with torch.no_grad():
-        next(iter(model.heads["label"].parameters())).fill_(float("nan"))
-    with pytest.raises(TrainingError, match=r"not finite in epoch 1.*learning_rate"):
+    targets = source.targets["label"]
+    run(tmp_path / "before", SETTINGS.model_copy(update={"epochs": 1}))
+    source = replace(source, ids=[f"id-{n}" for n in range(80)])
+
+    class Broken(type(model.heads["label"])):
+        """Gives no number in the fourth batch of the second epoch."""
+
+        calls = 0
+
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            self.calls += self.training
+            return super().forward(input) * (float("nan") if self.calls == 12 else 1.0)
+
+    head = model.heads["label"]
+    model.heads["label"] = Broken(head.in_features, head.out_features)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(
+        TrainingError, match=r"not finite in epoch 2, step 4.*not-finite\.json.*learning_rate"
+    ):
         train_stage(
-            model, source, np.arange(64), np.arange(64, 80), settings, make_accelerator("fp32", cpu=True), tmp_path,
+            model, source, np.arange(64), np.arange(64, 80), SETTINGS, make_accelerator("fp32", cpu=True), tmp_path,
             stage="all",
         )  # fmt: skip
+    told = json.loads((tmp_path / "not-finite.json").read_text())
+    order = epoch_order(np.arange(64), targets, 0, 2)[24:32, 0]
+    assert told["ids"] == [f"id-{row}" for row in order]
+    checkpoint = load_checkpoint(tmp_path)
+    assert checkpoint is not None and checkpoint.figures["epoch"] == 2
+    assert all(torch.isfinite(tensor).all() for tensor in checkpoint.tensors["model"].values())
+
+
+def test_titles_of_like_length_are_read_together_and_come_back_in_order() -> None:
+    model, source = make()
+
+    class Lengths:
+        """The same titles, of differing cost."""
+
+        def batch(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
+            assert source.titles is not None
+            return source.titles.batch(rows)
+
+        def lengths(self) -> np.ndarray:
+            return np.arange(80)[::-1] % 7
+
+    accelerator = make_accelerator("fp32", cpu=True)
+    rows = np.arange(80)
+    read = replace(source, titles=Lengths())
+    places = np.concatenate([place for place, _ in iterate_logits(model, read, rows, accelerator)])
+    assert not np.array_equal(places, rows) and np.array_equal(np.sort(places), rows)
+    expected, found = (predict_logits(model, s, rows, accelerator) for s in (source, read))
+    assert torch.allclose(expected, found, atol=1e-6)
 
 
 def test_predicts_every_row_once_and_in_order() -> None:

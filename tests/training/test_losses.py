@@ -35,3 +35,14 @@ def test_label_smoothing_is_torchs() -> None:
     loss = WeightedCrossEntropy(torch.ones(4), label_smoothing=0.2)
     expected = F.cross_entropy(logits, torch.from_numpy(TARGETS), ignore_index=-1, label_smoothing=0.2)
     assert torch.allclose(loss(logits, torch.from_numpy(TARGETS)) / loss.total(TARGETS), expected)
+
+
+def test_focal_loss_by_hand() -> None:
+    logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    targets = torch.from_numpy(TARGETS)
+    found = WeightedCrossEntropy(torch.tensor([1.0, 2.0, 3.0, 4.0]), focal_gamma=2.0)(logits, targets)
+    p = logits.softmax(1)
+    expected = sum(
+        -(n + 1) * (1 - p[i, n]) ** 2 * torch.log(p[i, n]) for i, n in enumerate(TARGETS.tolist()) if n >= 0
+    )
+    assert torch.allclose(found, torch.as_tensor(expected))

@@ -1,11 +1,15 @@
 """Learning rates over a run, by hand."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
+from fusionclf.models.backbones import build_transformer
 from fusionclf.training.optimisers import build_optimiser, build_schedule
 from tests.small import tiny_model
+from tests.training.small_stage import picture_model
 
 
 def rates(name: str, steps: int = 40, per_epoch: int = 10, **options: float) -> list[float]:
@@ -53,3 +57,24 @@ def test_encoders_learn_slower_and_biases_do_not_decay() -> None:
             assert group["weight_decay"] == (0.1 if parameter.ndim > 1 and "table" not in name else 0.0), name
     assert seen == {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert isinstance(optimiser, torch.optim.AdamW)
+
+
+def test_each_layer_below_learns_slower_by_layer_decay() -> None:
+    model = picture_model()
+    optimiser = build_optimiser(model, "adam", 1.0, encoder_factor=0.5, layer_decay=0.1)
+    assert isinstance(optimiser, torch.optim.Adam) and not isinstance(optimiser, torch.optim.AdamW)
+    rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
+    found = {name: rates[id(parameter)] for name, parameter in model.named_parameters()}
+    assert found["heads.label.weight"] == 1.0
+    assert found["image.network.1.0.weight"] == pytest.approx(0.5)  # the upper layer
+    assert found["image.network.0.0.weight"] == pytest.approx(0.05)
+
+
+def test_a_transformers_layers_are_its_embeddings_and_blocks(tiny_bert: Path) -> None:
+    encoder = build_transformer(str(tiny_bert))
+    optimiser = build_optimiser(encoder, "adamw", 1.0, layer_decay=0.5)
+    rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
+    found = {name: rates[id(parameter)] for name, parameter in encoder.named_parameters()}
+    assert {rate for name, rate in found.items() if ".embeddings." in name} == {0.25}
+    assert {rate for name, rate in found.items() if ".layer.0." in name} == {0.5}
+    assert {rate for name, rate in found.items() if ".layer.1." in name} == {1.0}

@@ -1,16 +1,10 @@
-"""The settings of a run: frozen pydantic sections, read from YAML and from key.path=value overrides.
+"""The settings of a run: frozen pydantic sections."""
 
-An unknown key or a bad value is an error that names the path, the value and what is allowed.
-"""
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-
-from fusionclf.errors import SettingsError, did_you_mean
+from fusionclf.config.reading import build_settings, merge
 
 
 class Section(BaseModel):
@@ -103,12 +97,18 @@ class PicturesConfig(Section):
 
 
 class OptimiserConfig(Section):
-    name: Literal["sgd", "adamw"] = "sgd"
+    name: Literal["sgd", "adam", "adamw"] = "sgd"
     learning_rate: float = Field(default=1e-3, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1, description="sgd only")
     weight_decay: float = Field(default=0.0, ge=0)
     encoder_factor: float = Field(
         default=1.0, ge=0, description="learning rate of pretrained encoders, as a factor"
+    )
+    layer_decay: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="factor of an encoder's learning rate from each layer to the one below",
     )
 
 
@@ -119,6 +119,14 @@ class ScheduleConfig(Section):
     warmup_epochs: float = Field(
         default=0, ge=0, description="linear warm-up; one_cycle: 0 means 30 % of the run"
     )
+
+
+class ProgressiveSize(Section):
+    """Epochs that see smaller pictures, before those that see them at their full size."""
+
+    epochs: int = Field(ge=1)
+    height: int = Field(ge=16, le=4096)
+    width: int = Field(ge=16, le=4096)
 
 
 class TrainConfig(Section):
@@ -132,13 +140,58 @@ class TrainConfig(Section):
         default="inverse", description="inverse: n / (k (count + 1))"
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    focal_gamma: float = Field(
+        default=0.0, ge=0, description="focal loss: exponent that quiets products already right; 0: off"
+    )
+    sampler: Literal["shuffled", "balanced", "in_order"] = Field(
+        default="shuffled", description="balanced: every class equally often, drawn with replacement"
+    )
+    copies_up_to: int = Field(
+        default=0,
+        ge=0,
+        description="repeat small classes, each copy augmented its own way, up to so many rows",
+    )
+    augment: Literal["none", "trivial", "rand"] = Field(
+        default="none", description="after crop and flip: TrivialAugment or RandAugment"
+    )
+    mixup: float = Field(default=0.0, ge=0, description="alpha of the Beta distribution; 0: off")
+    cutmix: float = Field(default=0.0, ge=0, description="alpha of the Beta distribution; 0: off")
+    progressive: tuple[ProgressiveSize, ...] = Field(
+        default=(),
+        description="epochs at smaller pictures first, such as [{epochs: 2, height: 64, width: 48}]",
+    )
+    freeze_epochs: int = Field(default=0, ge=0, description="first epochs that train no encoder")
+    accumulate: int = Field(default=1, ge=1, description="pieces a batch is computed in, to save memory")
     clip_norm: float | None = Field(default=None, gt=0)
+    ema: float | None = Field(
+        default=None, gt=0, lt=1, description="decay of an average of the weights, which is scored and kept"
+    )
+    patience: int | None = Field(
+        default=None, ge=1, description="stop after so many epochs without a better score"
+    )
+    compile: bool = Field(default=False, description="torch.compile the encoders")
+    cache_features: bool = Field(
+        default=True, description="compute a frozen encoder's features once and keep them on disk"
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto", description="auto: bf16 where the hardware has it"
     )
     select_by: Literal["val_top1", "last"] = Field(
         default="val_top1", description="which epoch's weights are kept"
     )
+
+    @model_validator(mode="after")
+    def _epochs_add_up(self) -> "TrainConfig":
+        smaller = sum(size.epochs for size in self.progressive)
+        if smaller >= self.epochs:
+            raise ValueError(
+                f"progressive takes {smaller} of {self.epochs} epochs; leave one at the pictures' full size"
+            )
+        if self.freeze_epochs >= self.epochs:
+            raise ValueError(f"freeze_epochs={self.freeze_epochs}: must be fewer than epochs={self.epochs}")
+        if self.patience is not None and self.select_by == "last":
+            raise ValueError("patience needs select_by=val_top1: with select_by=last the last epoch counts")
+        return self
 
 
 ModelParams = TypeVar("ModelParams", bound=Section)
@@ -160,11 +213,26 @@ class RunConfig(Section, Generic[ModelParams]):
     model: ModelParams
     train: TrainConfig = TrainConfig()
     stage2: dict[str, Any] = Field(default_factory=dict, description="what differs from `train` in stage two")
+    stage3_classes: int = Field(
+        default=0,
+        ge=0,
+        description="train the last model once more, on so many of its smallest classes; 0: do not",
+    )
+    stage3: dict[str, Any] = Field(
+        default_factory=dict,
+        description="what differs from the stage before in stage three; augment=trivial if unsaid",
+    )
 
     @property
     def second_stage(self) -> TrainConfig:
         """The settings of stage two: `train` with `stage2` laid over it."""
         return TrainConfig.model_validate(merge(self.train.model_dump(), self.stage2))
+
+    @property
+    def third_stage(self) -> TrainConfig:
+        """The settings of stage three: those of the stage before with `stage3` laid over them."""
+        before = self.train if self.scheme == "joint" else self.second_stage
+        return TrainConfig.model_validate(merge(before.model_dump(), {"augment": "trivial", **self.stage3}))
 
     @model_validator(mode="before")
     @classmethod
@@ -174,6 +242,8 @@ class RunConfig(Section, Generic[ModelParams]):
     @model_validator(mode="after")
     def _stage2_fits(self) -> "RunConfig[ModelParams]":
         build_settings(TrainConfig, merge(self.train.model_dump(), self.stage2), prefix="stage2.")
+        before = self.train if self.scheme == "joint" else self.second_stage
+        build_settings(TrainConfig, merge(before.model_dump(), self.stage3), prefix="stage3.")
         return self
 
 
@@ -185,129 +255,3 @@ class BaselineConfig(Section):
     seed: int = Field(default=0, ge=0)
     catalog: CatalogConfig = CatalogConfig()
     split: SplitConfig = SplitConfig()
-
-
-SettingsType = TypeVar("SettingsType", bound=BaseModel)
-
-
-def load_settings(
-    schema: type[SettingsType], file: Path | None, overrides: Sequence[str] = (), **fixed: Any
-) -> SettingsType:
-    """Read settings from a YAML file, lay `key.path=value` overrides over it, and validate.
-
-    Args:
-        schema: the settings class to validate with.
-        file: YAML file, or None for the defaults.
-        overrides: texts such as `train.epochs=3`; values are YAML.
-        fixed: top-level values that neither file nor overrides may change (variant, data).
-
-    Raises:
-        SettingsError: unknown key, bad value or unreadable file.
-    """
-    values = read_yaml(file) if file else {}
-    for text in overrides:
-        values = merge(values, parse_override(text))
-    for key in fixed:
-        if key in values and values[key] != fixed[key]:
-            raise SettingsError(
-                f"{key}={values[key]!r}: set by the command line, not by a setting; remove it"
-            )
-    return build_settings(schema, {**values, **fixed})
-
-
-def read_yaml(file: Path) -> dict[str, Any]:
-    """A YAML file that holds a mapping; SettingsError where it is missing or is none."""
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file}: cannot be read ({error}); give an existing settings file") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise SettingsError(f"{file}: holds {type(values).__name__}; settings are a mapping of key: value")
-    return values
-
-
-def parse_override(text: str) -> dict[str, Any]:
-    """`a.b=1` as {"a": {"b": 1}}."""
-    path, separator, value = text.partition("=")
-    if not separator or not path or not all(path.split(".")):
-        raise SettingsError(f"{text!r}: a setting is written key.path=value, such as train.epochs=3")
-    try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{text!r}: the value is not valid YAML") from error
-    for key in reversed(path.split(".")):
-        parsed = {key: parsed}
-    return parsed
-
-
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid over `base`; mappings are merged key by key, all else is replaced."""
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
-def build_settings(schema: type[SettingsType], values: Mapping[str, Any], prefix: str = "") -> SettingsType:
-    """Validate `values`; the first fault becomes one line with path, value and what is allowed."""
-    try:
-        return schema.model_validate(dict(values))
-    except ValidationError as error:
-        raise SettingsError(_first_fault(schema, error, prefix)) from error
-
-
-def _first_fault(schema: type[BaseModel], error: ValidationError, prefix: str) -> str:
-    faults = error.errors(include_url=False)
-    # An unknown key says more than the missing one that it was meant to be.
-    fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
-    path = [str(key) for key in fault["loc"]]
-    name = prefix + ".".join(path)
-    if fault["type"] == "extra_forbidden":
-        allowed = _keys_at(schema, path[:-1])
-        return f"unknown setting {name!r}: {did_you_mean(path[-1], allowed)}"
-    if fault["type"] == "missing":
-        return f"setting {name!r} is missing: give {name}=VALUE"
-    message = fault["msg"].removeprefix("Value error, ")
-    if not path:
-        return message
-    hint = ""
-    if fault["type"] == "literal_error" and isinstance(fault["input"], str):
-        allowed = _literals(schema, path)
-        hint = f"; {did_you_mean(fault['input'], allowed)}" if allowed else ""
-        message = "not one of the allowed values" if allowed else message
-    return f"setting {name}={fault['input']!r}: {message}{hint}"
-
-
-def _field_type(schema: Any, path: Sequence[str]) -> Any:
-    for key in path:
-        schema = next((s for s in _unions(schema) if isinstance(s, type) and issubclass(s, BaseModel)), None)
-        if schema is None or key not in schema.model_fields:
-            return None
-        schema = schema.model_fields[key].annotation
-    return schema
-
-
-def _unions(annotation: Any) -> tuple[Any, ...]:
-    args = get_args(annotation)
-    return args if args and not isinstance(annotation, type) else (annotation,)
-
-
-def _keys_at(schema: type[BaseModel], path: Sequence[str]) -> list[str]:
-    found = next((s for s in _unions(_field_type(schema, path)) if hasattr(s, "model_fields")), None)
-    return sorted(found.model_fields) if found else []
-
-
-def _literals(schema: type[BaseModel], path: Sequence[str]) -> list[str]:
-    annotation = _field_type(schema, [key for key in path if not key.isdigit()])
-    found: list[str] = []
-    for option in (annotation, *get_args(annotation)):
-        found += [str(value) for value in get_args(option) if isinstance(value, str)]
-    return list(dict.fromkeys(found))
-
-
-def dump_yaml(settings: BaseModel) -> str:
-    """The resolved settings as YAML, in the order in which they are declared."""
-    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,120 @@
+"""What is kept on disk between runs.
+
+A folder is filled beside its place and renamed: it is there whole or not at all, and two processes may make it at
+once.
+"""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from platformdirs import user_cache_path
+
+from fusionclf.errors import PictureError
+
+ASIDE = ".building-"
+STALE_AFTER_S = 24 * 3600.0  # what was not touched for so long belongs to a process that was killed
+
+
+def cache_folder() -> Path:
+    """Where caches are kept: $FUSIONCLF_CACHE, or the user's cache folder."""
+    return Path(os.environ.get("FUSIONCLF_CACHE") or user_cache_path("fusionclf"))
+
+
+@contextmanager
+def building(folder: Path, what: str, is_whole: Callable[[Path], bool]) -> Iterator[Path]:
+    """A folder beside `folder` to fill; it becomes `folder` when the block ends well.
+
+    Args:
+        folder: what is made. One that is not whole is replaced.
+        what: its name in messages.
+        is_whole: whether a folder can be used; where another process made one meanwhile, that one stays.
+
+    Raises:
+        PictureError: the disk is full, or the place cannot be written.
+    """
+    prepare_folder(folder.parent)
+    aside = None
+    try:
+        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=ASIDE))
+        yield aside
+        try:
+            aside.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+            if not is_whole(folder):
+                shutil.rmtree(folder)
+                aside.rename(folder)
+    except OSError as error:
+        raise PictureError(
+            f"{folder.parent}: {what} cannot be written ({error.strerror or error}); "
+            "free space or set FUSIONCLF_CACHE to another folder"
+        ) from error
+    finally:
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def prepare_folder(parent: Path) -> None:
+    """Make a folder of caches, try to write to it, and clear it of what killed processes left.
+
+    Raises:
+        PictureError: it cannot be made or written.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        Path(tempfile.mkdtemp(dir=parent, prefix=ASIDE)).rmdir()
+    except OSError as error:
+        raise PictureError(
+            f"{parent}: cannot be written ({error.strerror}); set FUSIONCLF_CACHE to another folder"
+        ) from error
+    for left in parent.glob(f"{ASIDE}*"):
+        if time.time() - _last_change(left) > STALE_AFTER_S:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _last_change(folder: Path) -> float:
+    """When a folder or one of its files was last written; now, for one that just vanished."""
+    try:
+        return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+    except OSError:
+        return time.time()
+
+
+def check_space(folder: Path, wanted: int, what: str) -> None:
+    """Whether `wanted` bytes fit on the disk of a folder that may not be there yet.
+
+    Raises:
+        PictureError: they do not.
+    """
+    try:
+        free = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
+    except OSError:
+        return  # a folder that cannot be read is refused when it is written
+    if free < wanted:
+        raise PictureError(
+            f"{folder}: {what} takes about {size_text(wanted)}, and {size_text(free)} are free; "
+            "free space or set FUSIONCLF_CACHE to another folder"
+        )
+
+
+def load_array(path: Path, *, mapped: bool = False) -> np.ndarray | None:
+    """The array of an .npy file, read at once or through a memory map; None where it is missing or damaged."""
+    try:
+        return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except Exception:  # on a damaged header numpy's parser raises whatever comes up
+        return None
+
+
+def size_text(count: float) -> str:
+    """Bytes as a person reads them."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if count >= unit / 10:
+            return f"{count / unit:.1f} {name}"
+    return f"{count / 1e3:.1f} kB"

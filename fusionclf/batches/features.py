@@ -1,0 +1,99 @@
+"""Features of frozen encoders, computed once and kept on disk.
+
+Their key is a hash of all that they depend on: the encoder's weights, and the pictures or texts that it reads.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fusionclf.batches.disk import building, cache_folder, check_space, load_array, prepare_folder
+from fusionclf.errors import PictureError
+
+Kept = tuple[np.ndarray, dict[str, float]]
+
+
+def cached_features(kind: str, key: str, compute: Callable[[], np.ndarray]) -> Kept:
+    """Features from the disk; computed and put there where there are none yet, or damaged ones.
+
+    Args:
+        kind: name of the folder, such as "pictures".
+        key: hash of all that the features depend on.
+        compute: gives them, (N, D).
+
+    Returns:
+        The features, float32, read through a memory map; and `seconds`, which computing them took, and `rows`.
+
+    Raises:
+        PictureError: the disk is full, or the cache's folder cannot be written.
+    """
+    folder = cache_folder() / "features" / kind / key
+    kept = _read(folder)
+    if kept is None:
+        prepare_folder(folder.parent)  # before hours of work, not after
+        started = time.perf_counter()
+        features = np.ascontiguousarray(compute(), np.float32)
+        _write(folder, features, time.perf_counter() - started)
+        kept = _read(folder)
+    if kept is None:
+        raise PictureError(f"{folder}: another process removed or damaged these features; start again")
+    return kept
+
+
+def _write(folder: Path, features: np.ndarray, seconds: float) -> None:
+    what = "the cache of features"
+    check_space(folder.parent, features.nbytes, what)
+    with building(folder, what, lambda made: _read(made) is not None) as aside:
+        np.save(aside / "features.npy", features, allow_pickle=False)
+        meta = {"seconds": seconds, "rows": len(features)}
+        (aside / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+
+
+def _read(folder: Path) -> Kept | None:
+    """What is kept in a folder; None where there is nothing, or its files are damaged."""
+    features = load_array(folder / "features.npy", mapped=True)
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        meta = {"seconds": float(meta["seconds"]), "rows": float(meta["rows"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if features is None or features.dtype != np.float32 or features.shape[:1] != (meta["rows"],):
+        return None
+    return features, meta
+
+
+def fingerprint(tensors: Mapping[str, Tensor], *parts: object) -> str:
+    """A hash of tensors' names, shapes, dtypes and values, and of the text of further parts.
+
+    Args:
+        tensors: such as a state dict; their order does not count.
+        parts: what else the features depend on, such as a picture cache's key; each by its `str`.
+    """
+    digest = hashlib.sha256()
+    _add_texts(digest, [str(part) for part in parts])
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        _add_texts(digest, [name, str(tensor.dtype), str(tuple(tensor.shape))])
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:24]
+
+
+def text_fingerprint(texts: Sequence[str]) -> str:
+    """A hash of texts in their order."""
+    digest = hashlib.sha256()
+    _add_texts(digest, texts)
+    return digest.hexdigest()[:24]
+
+
+def _add_texts(digest: "hashlib._Hash", texts: Sequence[str]) -> None:
+    """Each text after its length, and before all of them their number: so no two lists look alike."""
+    digest.update(f"{len(texts)};".encode())
+    for text in texts:
+        encoded = text.encode("utf-8", "surrogatepass")
+        digest.update(f"{len(encoded)}:".encode() + encoded)

@@ -1,0 +1,102 @@
+"""What a model says of products: batch by batch in constant memory, or all at once; over processes too."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from fusionclf.batches import ProductSource, ahead, in_batches
+
+EVALUATION_BATCH = 128
+
+
+def iterate_logits(
+    model: torch.nn.Module, source: ProductSource, rows: np.ndarray, accelerator: Accelerator
+) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """Logits of this process's share of `rows`, in constant memory.
+
+    Products whose titles are about as long are read together, which saves padding.
+
+    Yields:
+        Places in `rows` (b,), and the task `label`'s logits (b, K), float32 on the model's device.
+    """
+    return _iterate(lambda batch: model(batch)["label"], model, source, rows, accelerator)
+
+
+def iterate_features(
+    encoder: torch.nn.Module, source: ProductSource, rows: np.ndarray, accelerator: Accelerator
+) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """As `iterate_logits`, but a picture encoder's features, (b, D)."""
+    return _iterate(lambda batch: encoder(batch.pictures), encoder, source, rows, accelerator)
+
+
+def _iterate(
+    run: Callable[[Any], Tensor],
+    model: torch.nn.Module,
+    source: ProductSource,
+    rows: np.ndarray,
+    accelerator: Accelerator,
+) -> Iterator[tuple[np.ndarray, Tensor]]:
+    model.eval()
+    device = accelerator.device
+    own = np.arange(len(rows))[accelerator.process_index :: accelerator.num_processes]
+    lengths = source.lengths()
+    if lengths is not None:
+        own = own[np.argsort(lengths[rows[own]], kind="stable")]
+    batches = ((places, source.evaluation(rows[places])) for places in in_batches(own, EVALUATION_BATCH))
+    for places, batch in ahead(batches, device):
+        with torch.inference_mode(), accelerator.autocast():
+            yield places, run(batch.to(device)).float()
+
+
+def predict_logits(
+    model: torch.nn.Module,
+    source: ProductSource,
+    rows: np.ndarray,
+    accelerator: Accelerator,
+    progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """(n, K) float32 logits of the task `label`, on the CPU, every row exactly once, on every process."""
+    return collect(iterate_logits(model, source, rows, accelerator), len(rows), accelerator, progress)
+
+
+def collect(
+    parts: Iterator[tuple[np.ndarray, Tensor]],
+    count: int,
+    accelerator: Accelerator,
+    progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Put every process's (places, values) into one (count, K) tensor on the CPU, on every process."""
+    world = accelerator.num_processes
+    local: Tensor | None = None
+    done = 0
+    for places, values in parts:
+        if local is None:
+            # One row more than needed where this process's share is the shorter one: gathering wants equal shapes.
+            local = values.new_zeros(-(-count // world), values.shape[1])
+        local[torch.from_numpy(places // world)] = values
+        done += len(places)
+        if progress is not None:
+            progress(min(done * world, count), count)
+    if local is None:
+        local = torch.zeros(0, 1)
+    if world == 1:
+        return local.cpu()
+    gathered: Any = accelerator.gather(local)
+    dealt = gathered.view(world, len(local), -1).transpose(
+        0, 1
+    )  # place p is row p // world of process p % world
+    return dealt.reshape(world * len(local), -1)[:count].cpu()
+
+
+def validate(
+    model: torch.nn.Module, source: ProductSource, rows: np.ndarray, accelerator: Accelerator
+) -> tuple[float, float]:
+    """Top-1 in percent and mean cross-entropy of the label over `rows`."""
+    logits = predict_logits(model, source, rows, accelerator)
+    targets = torch.from_numpy(source.targets["label"][rows])
+    score = (logits.argmax(dim=1) == targets).double().mean().item() * 100
+    return score, torch.nn.functional.cross_entropy(logits, targets).item()

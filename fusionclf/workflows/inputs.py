@@ -1,0 +1,175 @@
+"""Catalog → what the models of a run read: class numbers, pictures, features of frozen encoders, titles."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from accelerate import Accelerator
+
+from fusionclf.batches import (
+    PictureCache,
+    PictureTransform,
+    ProductSource,
+    TitleTable,
+    cached_features,
+    cover_size,
+    fingerprint,
+    open_cache,
+)
+from fusionclf.catalog import Catalog, Split
+from fusionclf.config import RunConfig
+from fusionclf.console import Console
+from fusionclf.errors import CatalogError, SettingsError, did_you_mean
+from fusionclf.models import ProductClassifier
+from fusionclf.models.encoders import TransformerEncoder
+from fusionclf.training import collect, iterate_features
+from fusionclf.workflows.experts import class_paths
+
+
+class Inputs:
+    """Opens what is needed once, and shares it between the stages of a run.
+
+    Attributes:
+        seconds_per_product: of features and titles that are ready before a model answers; had they been remembered
+            from another run, what they took there.
+    """
+
+    def __init__(
+        self,
+        settings: RunConfig[Any],
+        catalog: Catalog,
+        split: Split,
+        accelerator: Accelerator,
+        console: Console,
+    ) -> None:
+        self.settings, self.catalog, self.split = settings, catalog, split
+        self.accelerator, self.console = accelerator, console
+        self.cache: PictureCache | None = None
+        self.titles: TitleTable | None = None
+        self.seconds_per_product = 0.0
+        self._seconds = {"pictures": 0.0, "titles": 0.0}
+
+    def classes(self, part: str | None) -> dict[str, tuple[str, ...]]:
+        """Class names of each task; those of auxiliary columns come from the whole catalog."""
+        classes = {"label": self.split.class_names(part)}
+        known = (*self.catalog.columns.categories, *self.catalog.columns.metadata)
+        for column in getattr(self.settings.model, "auxiliary", {}):
+            if column not in known:
+                raise CatalogError(f"model.auxiliary: no column {column!r}; {did_you_mean(column, known)}")
+            classes[column] = tuple(sorted(set(self.catalog.table[column]) - {""}))
+        return classes
+
+    def check(self, model: ProductClassifier) -> None:
+        """Open the pictures, and refuse settings that this model cannot follow.
+
+        Raises:
+            SettingsError: pictures are to be mixed or augmented that are not read as pictures.
+        """
+        train = self.settings.train
+        mixes = [name for name in ("mixup", "cutmix") if getattr(train, name)]
+        asked = mixes + [name for name in ("augment",) if train.augment != "none"]
+        asked += ["progressive"] if train.progressive else []
+        if asked and model.image is None:
+            raise SettingsError(f"train.{asked[0]}: this model reads no pictures; remove it")
+        if asked and model.image is not None and model.image.frozen:
+            raise SettingsError(
+                f"train.{asked[0]}: a frozen encoder sees each picture once, as it is; remove it, or set "
+                "model.image.frozen=false"
+            )
+        if mixes and model.text is not None:
+            raise SettingsError(
+                f"train.{mixes[0]}: titles cannot be mixed; remove it, or use a model whose network reads "
+                "pictures alone (image, multitask, fusion with model.fuser=late)"
+            )
+        if model.image is not None:
+            self.open_cache()
+
+    def source(self, model: ProductClassifier, classes: Mapping[str, tuple[str, ...]]) -> ProductSource:
+        """All products as `model` reads them; the model is on its device."""
+        pictures, features, frozen = None, None, False
+        if model.image is not None:
+            pictures = PictureTransform(self.open_cache(), self.settings.pictures, self.settings.seed)
+            frozen = model.image.frozen
+            if frozen and self.settings.train.cache_features:
+                features = self._features(model, pictures)
+        titles = self._read_titles(model, classes) if model.title_encoder is not None else None
+        targets = {task: _numbers(self._column(task), names) for task, names in classes.items()}
+        self.seconds_per_product = sum(self._seconds.values())
+        ids = self.catalog.table["id"].tolist()
+        return ProductSource(pictures, titles, targets, features, augmented=not frozen, ids=ids)
+
+    def trainable(self, rows: np.ndarray) -> np.ndarray:
+        """Those of `rows` whose picture can be read, where pictures are read."""
+        return rows if self.cache is None else rows[self.cache.readable(rows)]
+
+    def health(self, model: ProductClassifier, rows: np.ndarray) -> pd.DataFrame:
+        """What became of each product's picture and title: picture_status and title_status."""
+        table = self.catalog.table.iloc[rows]
+        picture, title = np.full(len(rows), "ignored", object), np.full(len(rows), "ignored", object)
+        if model.image is not None and self.cache is not None:
+            unread = np.where(table["picture"].isna(), "missing", "unreadable")
+            picture = np.where(self.cache.readable(rows), "used", unread)
+        if model.title_encoder is not None:
+            title = np.where(table["title"] == "", "missing", "used")
+        return pd.DataFrame({"picture_status": picture, "title_status": title})
+
+    def open_cache(self) -> PictureCache:
+        """The picture cache, built where there is none yet."""
+        if self.cache is None:
+            pictures = self.settings.pictures
+            # The main process builds the cache, the others then find it.
+            with self.accelerator.main_process_first(), self.console.bar("decode pictures") as step:
+                self.cache = open_cache(
+                    self.catalog, cover_size(pictures), unreadable=pictures.unreadable,
+                    progress=step, say=self.console.say,
+                )  # fmt: skip
+        return self.cache
+
+    def _features(self, model: ProductClassifier, pictures: PictureTransform) -> np.ndarray:
+        """(N, D) features of every product's picture, computed over all processes or remembered."""
+        assert model.image is not None
+        image, shown, rows = model.image, self.settings.pictures, np.arange(len(self.catalog))
+        size = (shown.height, shown.width, shown.fit)
+        precision = self.accelerator.mixed_precision
+        key = fingerprint(image.state_dict(), pictures.cache.key, size, precision)
+
+        def compute() -> np.ndarray:
+            self.console.say(f"picture features: {len(rows)} pictures, once for all runs with this encoder")
+            source = ProductSource(pictures, None, {})
+            with self.console.bar("picture features", len(rows)) as step:
+                parts = iterate_features(image, source, rows, self.accelerator)
+                return collect(parts, len(rows), self.accelerator, step).numpy()
+
+        features, made = cached_features("pictures", key, compute)
+        self.accelerator.wait_for_everyone()
+        self._seconds["pictures"] = made["seconds"] / max(len(rows), 1)
+        return features
+
+    def _read_titles(self, model: ProductClassifier, classes: Mapping[str, tuple[str, ...]]) -> TitleTable:
+        assert model.title_encoder is not None
+        titles = self.catalog.table["title"].tolist()
+        model.title_encoder.fit([titles[row] for row in self.split.rows(self.catalog, None, "train")])
+        encoders = [module for module in model.modules() if isinstance(module, TransformerEncoder)]
+        for encoder in encoders:
+            encoder.remember = self.settings.train.cache_features
+        if model.open is not None:
+            with self.accelerator.autocast():
+                model.name_classes(classes["label"], class_paths(self.catalog, classes["label"]))
+        if self.titles is None or model.open is not None:
+            started = time.perf_counter()
+            with self.accelerator.autocast():
+                self.titles = model.prepare_titles(titles)
+            seconds = time.perf_counter() - started + sum(encoder.saved_seconds for encoder in encoders)
+            self._seconds["titles"] = seconds / max(len(titles), 1)
+        return self.titles
+
+    def _column(self, task: str) -> list[str]:
+        return self.catalog.table["label" if task == "label" else task].tolist()
+
+
+def _numbers(values: list[str], names: tuple[str, ...]) -> np.ndarray:
+    """Class number of each value; -1 for values that are no class."""
+    number = {name: n for n, name in enumerate(names)}
+    return np.array([number.get(value, -1) for value in values], np.int64)

@@ -1,0 +1,240 @@
+"""The stages of a training run: each trains a network, fits what stands beside it, and answers its test rows.
+
+What a stage has finished is kept in the run folder, and a resumed run does not do it again.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from accelerate import Accelerator
+
+from fusionclf.batches import ProductSource
+from fusionclf.catalog import Catalog, Split
+from fusionclf.config import RunConfig, TrainConfig
+from fusionclf.console import Console
+from fusionclf.evaluation import fit_temperature, make_predictions, product_context, softmax
+from fusionclf.models import ProductClassifier, Variant, count_parameters
+from fusionclf.models.storage import save_model
+from fusionclf.runfolder import read_json, write_text
+from fusionclf.training import (
+    StageState,
+    device_name,
+    load_weights,
+    predict_logits,
+    save_weights,
+    train_stage,
+)
+from fusionclf.workflows.experts import fit_experts
+from fusionclf.workflows.inputs import Inputs
+
+JOINT = "joint"
+Classes = dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One network to train.
+
+    Attributes:
+        part: of the split, or `joint` for all classes.
+        settings: how it is trained.
+        last: whether a third stage on its smallest classes follows.
+    """
+
+    part: str
+    settings: TrainConfig
+    last: bool
+
+
+def list_stages(settings: RunConfig[Any], split: Split) -> list[Stage]:
+    """Stage one on the head classes, stage two on the rest; or one for all."""
+    if settings.scheme == "joint":
+        return [Stage(JOINT, settings.train, last=True)]
+    parts = list(split.classes)
+    of_part = [settings.train, *[settings.second_stage] * (len(parts) - 1)]
+    return [Stage(part, train, last=part == parts[-1]) for part, train in zip(parts, of_part, strict=True)]
+
+
+class StageRunner:
+    """What the stages of a run share."""
+
+    def __init__(
+        self,
+        variant: Variant,
+        settings: RunConfig[Any],
+        catalog: Catalog,
+        split: Split,
+        accelerator: Accelerator,
+        out: Path,
+        console: Console,
+    ) -> None:
+        self.variant, self.settings, self.catalog, self.split = variant, settings, catalog, split
+        self.accelerator, self.out, self.console = accelerator, out, console
+        self.inputs = Inputs(settings, catalog, split, accelerator, console)
+        self.backbone: dict[str, torch.Tensor] | None = None
+        self.states: list[tuple[StageState, int]] = []
+        self.parameters = 0
+        self.predicted, self.predict_seconds = 0, 0.0
+        self.joint: tuple[np.ndarray, np.ndarray, ProductClassifier] | None = None
+
+    def check(self, stage: Stage) -> None:
+        """Build a stage's model and open the pictures: what cannot work shows before anything is written."""
+        self.inputs.check(self._build(self.inputs.classes(self._part(stage))))
+
+    def run(self, stage: Stage) -> pd.DataFrame:
+        """Train one stage, save its model, and predict the part's test rows."""
+        part = self._part(stage)
+        classes = self.inputs.classes(part)
+        torch.manual_seed(self.settings.seed)
+        model = self._build(classes)
+        if self.backbone is not None:
+            model.load_backbone(self.backbone)
+        model.to(self.accelerator.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        source = self.inputs.source(model, classes)
+        train_rows, validation_rows = (
+            self.inputs.trainable(self.split.rows(self.catalog, part, name))
+            for name in ("train", "validation")
+        )
+        self._train(stage.part, stage.settings, model, source, train_rows, validation_rows)
+        if stage.last and self.settings.stage3_classes:
+            few = _smallest_classes(source.targets["label"][train_rows], self.settings.stage3_classes)
+            train_rows_of_few = train_rows[np.isin(source.targets["label"][train_rows], few)]
+            self._train(
+                f"{stage.part}-smallest", self.settings.third_stage, model, source, train_rows_of_few,
+                validation_rows, score_first=True,
+            )  # fmt: skip
+        self._write_log()
+        temperature = self._finish_model(stage.part, model, source, classes, train_rows, validation_rows)
+        self.parameters = max(self.parameters, count_parameters(model))
+        self.backbone = {name: value.cpu() for name, value in model.backbone_state().items()}
+        rows = self.split.rows(self.catalog, part, "test")
+        probabilities = self._answer(stage.part, model, source, rows, temperature)
+        if stage.part == JOINT:
+            self.joint = probabilities, rows, model
+        context = product_context(self.catalog, self.split, part)
+        return make_predictions(context, classes["label"], probabilities, self.inputs.health(model, rows))
+
+    def parts_of_joint(self) -> dict[str, pd.DataFrame]:
+        """Predictions of each part from the joint model, with the part's own classes as candidates."""
+        assert self.joint is not None
+        probabilities, joint_rows, model = self.joint
+        everything = self.split.class_names(None)
+        frames = {}
+        for part, names in self.split.classes.items():
+            rows = self.split.rows(self.catalog, part, "test")
+            columns = [everything.index(name) for name in names]
+            picked = probabilities[np.searchsorted(joint_rows, rows)][:, columns]
+            picked = picked / picked.sum(axis=1, keepdims=True).clip(1e-12)
+            context = product_context(self.catalog, self.split, part)
+            frames[part] = make_predictions(context, names, picked, self.inputs.health(model, rows))
+        return frames
+
+    def figures(self) -> dict[str, Any]:
+        """What environment.json says of cost."""
+        train_seconds = sum(state.seconds for state, _ in self.states)
+        seen = sum(rows * (state.epoch - 1) for state, rows in self.states)
+        answering = self.predict_seconds + self.predicted * self.inputs.seconds_per_product
+        return {
+            "device": device_name(self.accelerator),
+            "train_seconds": train_seconds,
+            "predict_seconds": answering,
+            "products_per_second": self.predicted / max(answering, 1e-9),
+            "pictures_per_second": seen / max(train_seconds, 1e-9) if self.inputs.cache is not None else None,
+            "parameters": self.parameters,
+        }
+
+    def _part(self, stage: Stage) -> str | None:
+        return None if stage.part == JOINT else stage.part
+
+    def _build(self, classes: Classes) -> ProductClassifier:
+        return self.variant.build(self.settings.model, {task: len(names) for task, names in classes.items()})
+
+    def _train(
+        self,
+        name: str,
+        settings: TrainConfig,
+        model: ProductClassifier,
+        source: ProductSource,
+        train_rows: np.ndarray,
+        validation_rows: np.ndarray,
+        score_first: bool = False,
+    ) -> None:
+        self.console.stage(name, len(train_rows), len(validation_rows), settings.epochs)
+        with self.console.training(name, settings.epochs, self.accelerator.log) as progress:
+            state = train_stage(
+                model, source, train_rows, validation_rows, settings, self.accelerator,
+                self.out / "checkpoints" / name, stage=name, seed=self.settings.seed, progress=progress,
+                score_first=score_first,
+            )  # fmt: skip
+        self.states.append((state, len(train_rows)))
+
+    def _write_log(self) -> None:
+        if self.accelerator.is_main_process:
+            rows = [json.dumps(row) for done, _ in self.states for row in done.log]
+            write_text(self.out / "log.jsonl", "\n".join(rows) + "\n")
+
+    def _finish_model(
+        self,
+        name: str,
+        model: ProductClassifier,
+        source: ProductSource,
+        classes: Classes,
+        train_rows: np.ndarray,
+        validation_rows: np.ndarray,
+    ) -> float:
+        """Fit experts or temperature and save the model, or load what was saved; the temperature."""
+        folder = self.out / "model"
+        labels = read_json(folder / "labels.json") if (folder / "labels.json").is_file() else {}
+        if name in labels:
+            model.load_state_dict(load_weights(folder / f"{name}.safetensors"))
+            return labels[name]["temperature"]
+        temperature = 1.0  # a blend is calibrated by its two factors, and has seen the validation rows by now
+        if model.wide is not None:
+            said = fit_experts(
+                model, source, self.catalog, train_rows, validation_rows, self._groups(classes["label"]),
+                self.accelerator, self.settings.seed,
+            )  # fmt: skip
+            self.console.say(said)
+        else:
+            logits = predict_logits(model, source, validation_rows, self.accelerator).numpy()
+            temperature = fit_temperature(logits, source.targets["label"][validation_rows])
+        if self.accelerator.is_main_process:
+            save_model(folder, name, model, classes, temperature)
+        self.accelerator.wait_for_everyone()
+        return temperature
+
+    def _answer(
+        self, name: str, model: ProductClassifier, source: ProductSource, rows: np.ndarray, temperature: float
+    ) -> np.ndarray:
+        """(n, K) probabilities of the test rows, computed or kept from before."""
+        kept = self.out / "checkpoints" / name / "answers.safetensors"
+        self.predicted += len(rows)
+        if kept.is_file():
+            answers = load_weights(kept)
+            self.predict_seconds += float(answers["seconds"])
+            return softmax(answers["logits"].numpy() / temperature)
+        started = time.perf_counter()
+        with self.console.bar(f"predict {name}", len(rows)) as step:
+            logits = predict_logits(model, source, rows, self.accelerator, step)
+        seconds = time.perf_counter() - started
+        self.predict_seconds += seconds
+        if self.accelerator.is_main_process:
+            save_weights(kept, {"logits": logits, "seconds": torch.tensor(seconds)})
+        return softmax(logits.numpy() / temperature)
+
+    def _groups(self, names: tuple[str, ...]) -> list[np.ndarray]:
+        """The parts of the split as masks over a model's classes, where it has those of several."""
+        parts = [set(part) for part in self.split.classes.values() if set(part) < set(names)]
+        return [np.array([name in part for name in names]) for part in parts]
+
+
+def _smallest_classes(targets: np.ndarray, count: int) -> np.ndarray:
+    """The class numbers with the fewest rows, at least one each."""
+    numbers, counts = np.unique(targets, return_counts=True)
+    return numbers[np.argsort(counts, kind="stable")[:count]]

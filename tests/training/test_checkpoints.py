@@ -1,0 +1,130 @@
+"""What is on disk stays whole: damage is noticed, a full disk and a signal lose nothing."""
+
+import json
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fusionclf.errors import RunError, Stopped, TrainingError
+from fusionclf.training import Progress
+from fusionclf.training.checkpoints import load_checkpoint, save_checkpoint
+from tests.training.small_stage import equal_weights, train_pictures
+
+TENSORS = {"model": {"weight": torch.arange(6.0).view(2, 3)}, "random": {"cpu.0": torch.get_rng_state()}}
+
+
+def save(folder: Path, epoch: int) -> None:
+    save_checkpoint(folder, TENSORS, {"epoch": epoch})
+
+
+def test_comes_back_as_it_was_and_keeps_the_last_two(tmp_path: Path) -> None:
+    for epoch in (1, 2, 3):
+        save(tmp_path, epoch)
+    checkpoint = load_checkpoint(tmp_path)
+    assert checkpoint is not None and checkpoint.figures == {"epoch": 3}
+    for group, named in TENSORS.items():
+        for name, tensor in named.items():
+            assert torch.equal(checkpoint.tensors[group][name], tensor)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last", "previous"]
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "gone", "json"])
+def test_any_damage_is_noticed_and_falls_back(damage: str, tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    save(tmp_path, 2)
+    file = tmp_path / "last" / ("figures.json" if damage == "json" else "model.safetensors")
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1  # one bit of one weight, or the closing bracket
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(content[:-9] if damage == "cut" else content)
+    said: list[str] = []
+    checkpoint = load_checkpoint(tmp_path, said.append)
+    assert checkpoint is not None and checkpoint.figures == {"epoch": 1}
+    assert len(said) == 1 and "falling back to the one before" in said[0]
+
+
+def test_says_so_where_nothing_is_whole(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    (tmp_path / "last" / "figures.json").write_text("{")
+    said: list[str] = []
+    assert load_checkpoint(tmp_path, said.append) is None
+    assert "the stage begins anew" in said[0]
+
+
+def test_another_versions_checkpoint_is_refused(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    file = tmp_path / "last" / "figures.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "layout": 1}))
+    with pytest.raises(RunError, match="another version"):
+        load_checkpoint(tmp_path)
+
+
+@contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """What a full disk does to a write: it fails half-way."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+
+
+def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays_whole(tmp_path: Path) -> None:
+    def fill(epoch: int, step: int, *_: Any) -> None:
+        if (epoch, step) == (2, 5):
+            limit.__enter__()
+
+    limit = no_file_larger_than(512)
+    try:
+        with pytest.raises(TrainingError, match=r"cannot be written.*free space, then go on with --resume"):
+            train_pictures(tmp_path / "cut", progress=Progress(step=fill), save_every_s=0.0)
+    finally:
+        limit.__exit__(None, None, None)
+    checkpoint = load_checkpoint(tmp_path / "cut")
+    assert checkpoint is not None
+    assert (checkpoint.figures["epoch"], checkpoint.figures["step"]) == (2, 4)
+    assert not (tmp_path / "cut" / ".writing").exists()
+    resumed, _ = train_pictures(tmp_path / "cut")
+    whole, _ = train_pictures(tmp_path / "whole")
+    assert equal_weights(resumed, whole)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises((TrainingError, RunError), match=r"file.*cannot be written"):
+        train_pictures(tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["step", "validation"])
+def test_a_signal_saves_and_says_how_to_go_on(number: signal.Signals, moment: str, tmp_path: Path) -> None:
+    def step(epoch: int, step: int, *_: Any) -> None:
+        if moment == "step" and (epoch, step) == (2, 3):
+            os.kill(os.getpid(), number)
+
+    def epoch(row: dict[str, Any]) -> None:
+        if moment == "validation" and row["epoch"] == 2:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(Stopped, match=r"all work so far is saved.*--resume") as caught:
+        train_pictures(tmp_path / "cut", progress=Progress(step=step, epoch=epoch))
+    assert caught.value.exit_code == 128 + number
+    checkpoint = load_checkpoint(tmp_path / "cut")
+    assert checkpoint is not None
+    where = (checkpoint.figures["epoch"], checkpoint.figures["step"])
+    assert where == ((2, 4) if moment == "step" else (3, 0))
+    resumed, _ = train_pictures(tmp_path / "cut")
+    whole, _ = train_pictures(tmp_path / "whole")
+    assert equal_weights(resumed, whole)

@@ -1,0 +1,101 @@
+"""A run that is killed at twenty moments, checkpoint writes included, ends with the weights of an uncut one."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fusionclf.training import load_weights, make_accelerator, train_stage
+from fusionclf.training.checkpoints import load_checkpoint
+from tests.training.small_stage import TRAIN, VALIDATION, fusion, settings
+
+KILLS = 20
+CHANGES: dict[str, Any] = {"epochs": 4, "ema": 0.9, "sampler": "balanced", "patience": 4, "freeze_epochs": 1}
+
+
+def work(folder: Path) -> None:
+    """Train the stage from wherever `folder` stands; a checkpoint after every step."""
+    torch.set_num_threads(1)
+    model, source = fusion()
+    train_stage(
+        model, source, TRAIN, VALIDATION, settings(**CHANGES), make_accelerator("fp32", cpu=True), folder,
+        stage="all", save_every_s=0.0,
+    )  # fmt: skip
+
+
+def start(folder: Path) -> Any:
+    # A fork server loads torch once; each child then starts in milliseconds.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.training.small_stage"])
+    process = context.Process(target=work, args=(folder,))
+    process.start()
+    return process
+
+
+def kill_while_writing(process: Any, folder: Path, patience_s: float = 20.0) -> bool:
+    """Kill as soon as a checkpoint is half written."""
+    end = time.monotonic() + patience_s
+    while process.is_alive() and time.monotonic() < end:
+        if (folder / ".writing").exists():
+            os.kill(process.pid, signal.SIGKILL)
+            return True
+    return False
+
+
+def progress_of(folder: Path) -> tuple[int, int]:
+    checkpoint = load_checkpoint(folder)
+    return (0, 0) if checkpoint is None else (checkpoint.figures["epoch"], checkpoint.figures["step"])
+
+
+def assert_same_end(whole: Path, cut: Path) -> None:
+    """Weights, optimiser, averages and random states are equal bit for bit."""
+    expected, found = (load_weights(folder / "best.safetensors") for folder in (whole, cut))
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    first, second = (load_checkpoint(folder) for folder in (whole, cut))
+    assert first is not None and second is not None
+    assert set(first.tensors) == set(second.tensors) == {"model", "optimiser", "average", "random"}
+    for group, tensors in first.tensors.items():
+        assert all(torch.equal(tensor, second.tensors[group][name]) for name, tensor in tensors.items()), (
+            group
+        )
+
+
+def test_twenty_kills_and_resumes_end_with_the_weights_of_an_uncut_run(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut-0"
+    process = start(whole)
+    began = time.monotonic()
+    process.join()
+    seconds = time.monotonic() - began
+    assert process.exitcode == 0
+    chance = random.Random(0)
+    killed, in_writing, moved, before = 0, 0, 0, (0, 0)
+    while killed < KILLS:
+        process = start(cut)
+        if killed % 2:
+            in_writing += kill_while_writing(process, cut)
+        else:
+            process.join(chance.uniform(0.0, seconds / 4))
+            process.kill()
+        process.join()
+        if (
+            process.exitcode == 0
+        ):  # it was done before the moment came: begin anew for the moments that are left
+            assert_same_end(whole, cut)
+            cut, before = tmp_path / f"cut-{killed}", (0, 0)
+            continue
+        assert process.exitcode == -signal.SIGKILL
+        killed += 1
+        now = progress_of(cut)
+        moved += now > before
+        before = now
+    process = start(cut)
+    process.join()
+    assert process.exitcode == 0
+    assert_same_end(whole, cut)
+    assert in_writing >= KILLS // 4 and moved >= KILLS // 4
+    print(f"killed {killed} times, {in_writing} of them while a checkpoint was written")

@@ -1,0 +1,163 @@
+"""What a whole run promises: features once, finished work never again, stage three, a tracker, launch files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from fusionclf.errors import SettingsError
+from fusionclf.workflows import inputs, stages
+from fusionclf.workflows.settings import config_folder
+from fusionclf.workflows.train import train
+
+PICTURES = ("model.image.backbone=resnet18", "model.image.weights=none", "pictures.height=32", "pictures.width=32",
+            "train.epochs=2", "train.batch_size=32", "train.precision=fp32")  # fmt: skip
+FROZEN = (*PICTURES, "model.image.frozen=true", "train.optimiser.learning_rate=0.01")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "cache"))
+
+
+def predictions(folder: Path, part: str) -> pd.DataFrame:
+    return pd.read_parquet(folder / "predictions" / f"{part}.parquet")
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_frozen_encoder_predicts_the_same_with_and_without_kept_features(
+    sample_dir: Path, tmp_path: Path
+) -> None:
+    kept, fresh = tmp_path / "kept", tmp_path / "fresh"
+    train("image", sample_dir, kept, overrides=FROZEN, cpu=True)
+    train("image", sample_dir, fresh, overrides=(*FROZEN, "train.cache_features=false"), cpu=True)
+    assert files(kept) == files(fresh)
+    assert list((tmp_path / "cache" / "features" / "pictures").iterdir())
+    for part in ("top20", "rest"):
+        ours, theirs = predictions(kept, part), predictions(fresh, part)
+        assert ours["label_1"].tolist() == theirs["label_1"].tolist()
+        assert np.allclose(ours["prob_1"].to_numpy(), theirs["prob_1"].to_numpy(), atol=1e-4)
+    assert len(set(predictions(kept, "top20")["label_1"])) > 1
+
+
+def test_features_are_computed_once_for_all_runs(
+    sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train("image", sample_dir, tmp_path / "first", overrides=FROZEN, cpu=True)
+    monkeypatch.setattr(inputs, "iterate_features", lambda *_: pytest.fail("computed again"))
+    auxiliary = "model.auxiliary={masterCategory: 0.5}"
+    train("multitask", sample_dir, tmp_path / "second", overrides=(*FROZEN, auxiliary), cpu=True)
+    cost = [json.loads((tmp_path / run / "environment.json").read_text()) for run in ("first", "second")]
+    # What the features took counts as a part of predicting, whoever computed them.
+    assert cost[1]["predict_seconds"] > 0.5 * cost[0]["predict_seconds"]
+
+
+@pytest.mark.parametrize(
+    ("variant", "words", "message"),
+    [
+        ("image", ("model.image.frozen=true", "train.augment=trivial"), r"train\.augment: a frozen encoder"),
+        ("image", ("model.image.frozen=true", "train.mixup=0.2"), r"train\.mixup: a frozen encoder"),
+        ("fusion", ("train.cutmix=1.0",), r"train\.cutmix: titles cannot be mixed.*model\.fuser=late"),
+        ("text", ("train.mixup=0.2",), r"train\.mixup: this model reads no pictures"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_written(
+    variant: str, words: tuple[str, ...], message: str, sample_dir: Path, tmp_path: Path
+) -> None:
+    pictures = () if variant == "text" else PICTURES
+    with pytest.raises(SettingsError, match=message):
+        train(variant, sample_dir, tmp_path / "run", overrides=(*pictures, *words), cpu=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_stage_three_trains_on_the_smallest_classes_alone(
+    sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: dict[str, np.ndarray] = {}
+    original = stages.train_stage
+
+    def look(model: Any, source: Any, rows: np.ndarray, *others: Any, stage: str, **options: Any) -> Any:
+        trained[stage] = source.targets["label"][rows]
+        if stage == "rest-smallest":
+            assert others[1].augment == "trivial" and others[1].epochs == 1
+        return original(model, source, rows, *others, stage=stage, **options)
+
+    monkeypatch.setattr(stages, "train_stage", look)
+    words = (*PICTURES, "stage3_classes=3", "stage3.epochs=1")
+    train("image", sample_dir, tmp_path / "run", overrides=words, cpu=True)
+    assert list(trained) == ["top20", "rest", "rest-smallest"]
+    counts = np.sort(np.unique(trained["rest"], return_counts=True)[1])
+    assert len(np.unique(trained["rest-smallest"])) == 3
+    assert len(trained["rest-smallest"]) == counts[:3].sum()
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert {row["stage"] for row in log} == set(trained)
+
+
+def test_a_resumed_run_repeats_nothing_that_was_finished(
+    sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("model.text.buckets=4096", "model.text.dim=16", "train.epochs=2")
+    whole = train("text", sample_dir, tmp_path / "whole", overrides=words, cpu=True)
+    run, answer = tmp_path / "run", stages.StageRunner._answer
+
+    def cut(self: Any, name: str, *others: Any) -> Any:
+        if name == "rest":
+            raise KeyboardInterrupt
+        return answer(self, name, *others)
+
+    monkeypatch.setattr(stages.StageRunner, "_answer", cut)
+    with pytest.raises(KeyboardInterrupt):
+        train("text", sample_dir, run, overrides=words, cpu=True)
+    monkeypatch.setattr(stages.StageRunner, "_answer", answer)
+    predict, asked = stages.predict_logits, []
+
+    def count(model: Any, source: Any, rows: np.ndarray, *others: Any) -> Any:
+        asked.append(len(rows))
+        return predict(model, source, rows, *others)
+
+    monkeypatch.setattr(stages, "predict_logits", count)
+    monkeypatch.setattr(stages, "fit_temperature", lambda *_: pytest.fail("fitted again"))
+    resumed = train("text", sample_dir, run, overrides=words, resume=True, cpu=True)
+    assert asked == [whole["parts"]["rest"]["n"]]
+    assert resumed["parts"] == whole["parts"]
+    for part in ("top20", "rest"):
+        pd.testing.assert_frame_equal(predictions(run, part), predictions(tmp_path / "whole", part))
+
+
+def test_a_tracker_is_told_of_every_epoch(sample_dir: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    words = ("model.text.buckets=4096", "model.text.dim=16", "train.epochs=3")
+    train("text", sample_dir, tmp_path / "run", overrides=words, cpu=True, track="tensorboard")
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    told = [event.value for event in events.Scalars("top20/train_loss")]
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert told == pytest.approx([row["train_loss"] for row in log if row["stage"] == "top20"])
+
+
+def test_an_unknown_tracker_is_refused_with_the_near_match(sample_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"--track 'tensorbord'.*did you mean 'tensorboard'"):
+        train("text", sample_dir, tmp_path / "run", cpu=True, track="tensorbord")
+
+
+@pytest.mark.parametrize(
+    ("name", "processes", "machines"), [("one-gpu", 1, 1), ("eight-gpus", 8, 1), ("two-machines", 16, 2)]
+)
+def test_launch_files_are_what_accelerate_reads(name: str, processes: int, machines: int) -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    file = config_folder() / "accelerate" / f"{name}.yaml"
+    read: Any = load_config_from_file(str(file))
+    assert (read.num_processes, getattr(read, "num_machines", 1)) == (processes, machines)
+    assert not set(yaml.safe_load(file.read_text())) - set(vars(read))
+    assert f"--config_file configs/accelerate/{name}.yaml -m fusionclf train" in file.read_text().replace(
+        " \\\n#       ", " "
+    ).replace("--machine_rank 0 --main_process_ip ADDRESS ", "")
