@@ -5,8 +5,9 @@ Usage: python benchmarks/scale.py CATALOG [--counts 10000,44000,200000,1000000] 
 CATALOG is in the Kaggle layout. For each count, in a process of its own, its rows are repeated under new ids with
 a column that names one of its pictures; the file is read and split, the pictures are decoded into a cache at
 40 x 30 pixels, and an untrained network of two small layers predicts every product over the path that real
-predictions take. So the pipeline is measured and not a network. Importing torch is in no time, but in the memory
-from the stage `cache` on. A million products take about 5 GB below the temporary folder (TMPDIR moves it).
+predictions take. So the pipeline is measured and not a network; nor is a disk, for the repeated files soon come
+from memory. Importing torch is in no time, but in the memory from the stage `cache` on. A million products take
+about 5 GB below the temporary folder (TMPDIR moves it).
 """
 
 import argparse

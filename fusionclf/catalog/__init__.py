@@ -2,12 +2,13 @@
 
 from fusionclf.catalog.audit import Audit, audit_catalog
 from fusionclf.catalog.download import download_catalog
-from fusionclf.catalog.pictures import near_hash, open_picture, picture_hash
+from fusionclf.catalog.pictures import MEGAPIXELS, near_hash, open_picture, picture_hash
 from fusionclf.catalog.records import Catalog, Reading, read_catalog
 from fusionclf.catalog.splits import Split, make_split
 from fusionclf.catalog.synthetic import generate_sample
 
 __all__ = [
+    "MEGAPIXELS",
     "Audit",
     "Catalog",
     "Reading",

@@ -1,5 +1,7 @@
 """The Accelerator of a run: device, processes and precision."""
 
+import ctypes
+import platform
 from pathlib import Path
 
 import torch
@@ -8,6 +10,8 @@ from accelerate.state import AcceleratorState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 
 from fusionclf.errors import SettingsError, did_you_mean
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # numbers of malloc.h
 
 
 def make_accelerator(
@@ -27,6 +31,8 @@ def make_accelerator(
     if track is not None:
         _check_tracker(track)
     mixed = "bf16" if precision == "bf16" or (precision == "auto" and has_fast_bf16(cpu)) else "no"
+    if cpu or not torch.cuda.is_available():
+        keep_freed_memory()
     shared = AcceleratorState._shared_state
     if shared and shared.get("_mixed_precision") != mixed:
         AcceleratorState._reset_state()  # another run of this Python process had another precision
@@ -45,6 +51,21 @@ def _check_tracker(name: str) -> None:
         raise SettingsError(f"--track {name!r}: {did_you_mean(name, allowed)}")
     if name not in [str(tracker) for tracker in get_available_trackers()]:
         raise SettingsError(f"--track {name}: not installed; pip install {name}")
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep what is freed for the next step, where it is glibc.
+
+    By default it gives large blocks back to the system at once and asks for them again in the next step, and the
+    system clears every page of them: a quarter of a training step on a CPU (benchmarks/train_throughput.py).
+
+    Source: mallopt(3), parameters M_MMAP_MAX and M_TRIM_THRESHOLD.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    library = ctypes.CDLL(None)
+    library.mallopt(M_MMAP_MAX, 0)
+    library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def has_fast_bf16(cpu: bool = False) -> bool:

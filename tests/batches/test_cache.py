@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from fusionclf.batches import open_cache
+from fusionclf.batches.cache import _plain_jpeg
 from fusionclf.batches.cache import _expected
 from fusionclf.catalog import Catalog, open_picture, read_catalog
 from fusionclf.config import CatalogConfig
@@ -180,3 +181,24 @@ def test_several_may_build_at_once(catalog: Catalog, tmp_path: Path) -> None:
         caches = list(pool.map(lambda _: open_cache(catalog, cover=(64, 64)), range(4)))
     assert all(np.array_equal(cache.picture(5), caches[0].picture(5)) for cache in caches)
     assert [path.name for path in (tmp_path / "cache" / "pictures").iterdir()] == [caches[0].key]
+
+
+def test_a_jpeg_is_decoded_as_pillow_decodes_it(sample_dir: Path) -> None:
+    catalog = read_catalog(sample_dir)
+    cache = open_cache(catalog, cover=(400, 400))
+    files = [path for path in catalog.picture_paths() if path is not None]
+    assert len(files) > 500 and sum(_plain_jpeg(str(path)) is not None for path in files) == len(files)
+    for row, path in enumerate(catalog.picture_paths()):
+        if path is not None:
+            assert np.array_equal(cache.picture(row), np.asarray(open_picture(path))), path
+
+
+def test_what_is_no_ordinary_jpeg_is_left_to_pillow(tmp_path: Path) -> None:
+    picture = Image.effect_noise((40, 30), 50)
+    picture.convert("CMYK").save(tmp_path / "inks.jpg")
+    picture.save(tmp_path / "other.png")
+    picture.save(tmp_path / "whole.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:300])
+    assert _plain_jpeg(str(tmp_path / "whole.jpg")) is not None
+    for name in ("inks.jpg", "other.png", "cut.jpg", "gone.jpg"):
+        assert _plain_jpeg(str(tmp_path / name)) is None, name
