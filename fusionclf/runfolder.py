@@ -18,6 +18,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from fusionclf.errors import RunError
 
 FINISHED = "metrics.json"
@@ -43,10 +45,11 @@ def replacing(path: Path) -> Iterator[Path]:
         os.umask(umask)
         aside.chmod(0o666 & ~umask)
         os.replace(aside, path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         aside.unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or error
         raise RunError(
-            f"{path}: cannot be written ({error.strerror}); free space or choose another folder"
+            f"{path}: cannot be written ({reason}); free space or choose another folder"
         ) from error
     except BaseException:
         aside.unlink(missing_ok=True)

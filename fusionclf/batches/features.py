@@ -19,13 +19,20 @@ from fusionclf.errors import PictureError
 Kept = tuple[np.ndarray, dict[str, float]]
 
 
-def cached_features(kind: str, key: str, compute: Callable[[], np.ndarray]) -> Kept:
+def cached_features(
+    kind: str,
+    key: str,
+    compute: Callable[[], np.ndarray],
+    agree: Callable[[bool], bool] = lambda there: there,
+) -> Kept:
     """Features from the disk; computed and put there where there are none yet, or damaged ones.
 
     Args:
         kind: name of the folder, such as "pictures".
         key: hash of all that the features depend on.
         compute: gives them, (N, D).
+        agree: whether all that compute together have them, given whether this process has; where one has not, all
+            compute.
 
     Returns:
         The features, float32, read through a memory map; and `seconds`, which computing them took, and `rows`.
@@ -35,7 +42,7 @@ def cached_features(kind: str, key: str, compute: Callable[[], np.ndarray]) -> K
     """
     folder = cache_folder() / "features" / kind / key
     kept = _read(folder)
-    if kept is None:
+    if not agree(kept is not None):
         prepare_folder(folder.parent)  # before hours of work, not after
         started = time.perf_counter()
         features = np.ascontiguousarray(compute(), np.float32)

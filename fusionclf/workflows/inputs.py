@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from accelerate import Accelerator
 
 from fusionclf.batches import (
@@ -142,7 +143,11 @@ class Inputs:
                 parts = iterate_features(image, source, rows, self.accelerator)
                 return collect(parts, len(rows), self.accelerator, step).numpy()
 
-        features, made = cached_features("pictures", key, compute)
+        def agree(there: bool) -> bool:
+            told = torch.tensor(float(there), device=self.accelerator.device)
+            return float(self.accelerator.reduce(told, "mean")) == 1.0  # pyright: ignore[reportArgumentType]
+
+        features, made = cached_features("pictures", key, compute, agree)
         self.accelerator.wait_for_everyone()
         self._seconds["pictures"] = made["seconds"] / max(len(rows), 1)
         return features

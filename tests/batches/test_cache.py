@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 
 from fusionclf.batches import open_cache
-from fusionclf.batches.cache import _plain_jpeg
-from fusionclf.batches.cache import _expected
+from fusionclf.batches.cache import _expected, _plain_jpeg
 from fusionclf.catalog import Catalog, open_picture, read_catalog
 from fusionclf.config import CatalogConfig
 from fusionclf.errors import PictureError

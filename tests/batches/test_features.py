@@ -179,3 +179,12 @@ def test_text_fingerprint_is_unambiguous() -> None:
     assert len({text_fingerprint(texts) for texts in lists}) == len(lists)
     assert text_fingerprint(["ab", "c"]) == text_fingerprint(("ab", "c"))
     assert len(text_fingerprint(["\ud800"])) == 24  # a lone surrogate, as a damaged file may hold
+
+
+def test_all_compute_where_one_of_them_lacks_the_features() -> None:
+    compute, calls = _counted()
+    first, _ = cached_features("pictures", "a", compute)
+    again, _ = cached_features("pictures", "a", compute, agree=lambda there: False)
+    assert len(calls) == 2 and np.array_equal(first, again)
+    cached_features("pictures", "a", compute, agree=lambda there: there)
+    assert len(calls) == 2

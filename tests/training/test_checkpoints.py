@@ -14,7 +14,7 @@ import torch
 
 from fusionclf.errors import RunError, Stopped, TrainingError
 from fusionclf.training import Progress
-from fusionclf.training.checkpoints import load_checkpoint, save_checkpoint
+from fusionclf.training.checkpoints import load_checkpoint, save_checkpoint, save_weights
 from tests.training.small_stage import equal_weights, train_pictures
 
 TENSORS = {"model": {"weight": torch.arange(6.0).view(2, 3)}, "random": {"cpu.0": torch.get_rng_state()}}
@@ -128,3 +128,15 @@ def test_a_signal_saves_and_says_how_to_go_on(number: signal.Signals, moment: st
     resumed, _ = train_pictures(tmp_path / "cut")
     whole, _ = train_pictures(tmp_path / "whole")
     assert equal_weights(resumed, whole)
+
+
+def test_a_full_disk_when_the_best_weights_are_written_is_one_line(tmp_path: Path) -> None:
+    train_pictures(tmp_path, {"epochs": 1})
+    before = (tmp_path / "best.safetensors").read_bytes()
+    with (
+        no_file_larger_than(512),
+        pytest.raises(RunError, match=r"best\.safetensors.*cannot be written.*free space"),
+    ):
+        save_weights(tmp_path / "best.safetensors", {"weight": torch.zeros(1000)})
+    assert (tmp_path / "best.safetensors").read_bytes() == before
+    assert not list(tmp_path.glob(".best*"))
