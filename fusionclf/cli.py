@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fusionclf.errors import FusionclfError
+from fusionclf.errors import FusionclfError, Stopped
 
 if TYPE_CHECKING:
     from fusionclf.console import Console
@@ -20,7 +20,8 @@ class OneLineErrors(TyperGroup):
         try:
             return super().invoke(ctx)
         except FusionclfError as error:
-            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            label = "" if isinstance(error, Stopped) else "error: "
+            print(f"{label}{' '.join(str(error).split())}", file=sys.stderr)
             raise SystemExit(error.exit_code) from None
         except KeyboardInterrupt:
             print("interrupted; give the same command with --resume to go on", file=sys.stderr)

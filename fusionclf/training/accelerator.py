@@ -1,6 +1,7 @@
 """The Accelerator of a run: device, processes and precision."""
 
 import ctypes
+import os
 import platform
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def make_accelerator(
     mixed = "bf16" if precision == "bf16" or (precision == "auto" and has_fast_bf16(cpu)) else "no"
     if cpu or not torch.cuda.is_available():
         keep_freed_memory()
+        share_cores()
     shared = AcceleratorState._shared_state
     if shared and shared.get("_mixed_precision") != mixed:
         AcceleratorState._reset_state()  # another run of this Python process had another precision
@@ -66,6 +68,13 @@ def keep_freed_memory() -> None:
     library = ctypes.CDLL(None)
     library.mallopt(M_MMAP_MAX, 0)
     library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def share_cores() -> None:
+    """Give each of torchrun's processes on this machine its share of the cores; torchrun itself gives them one each."""
+    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("OMP_NUM_THREADS") == "1":
+        processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // processes))
 
 
 def has_fast_bf16(cpu: bool = False) -> bool:

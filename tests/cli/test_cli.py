@@ -1,15 +1,18 @@
 """The command line: speed, help, and one clear line with exit code 2 for what cannot work."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from fusionclf.cli import app
+from fusionclf.errors import Stopped
 from tests.small import HEADER, write_catalog
 
 NAMES = (("Shirts", "Shirt"), ("Tops", "Top"))
@@ -218,3 +221,16 @@ def test_header_of_the_kaggle_layout_is_what_the_defaults_read() -> None:
     columns = CatalogConfig()
     named = {columns.id, columns.title, columns.label, columns.year, *columns.categories, *columns.metadata}
     assert named == set(HEADER.split(","))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_by_a_signal_exits_with_the_shells_code(
+    number: int, code: int, sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise Stopped("stopped; all work so far is saved: go on with the same command and --resume", number)
+
+    monkeypatch.setattr("fusionclf.workflows.train.train", stop)
+    result = call("train", "text", "--data", sample_dir, "--out", tmp_path / "run")
+    assert result.exit_code == code
+    assert result.stderr.startswith("stopped; all work so far is saved")

