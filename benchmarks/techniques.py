@@ -56,7 +56,7 @@ HEAD = (
     Technique("Balanced sampler", ("train.sampler=balanced",), "every class drawn equally often", THREE),
     Technique("Focal loss", ("train.focal_gamma=2.0",), "quiets products that are right already", THREE),
     Technique("Label smoothing", ("train.label_smoothing=0.1",), "a tenth of the target over all classes", THREE),
-    Technique("EMA of weights", ("train.ema=0.99",), "scores and keeps an average of the weights", THREE),
+    Technique("EMA of weights", ("train.ema_decay=0.99",), "scores and keeps an average of the weights", THREE),
     Technique("No shuffling", ("train.sampler=in_order",), "the catalog's order in every epoch"),
     Technique("No dropout", ("model.dropout=0.0",), "all features in every step"),
     Technique("More dropout", ("model.dropout=0.5",), "half of the features in a step"),
@@ -67,8 +67,8 @@ HEAD = (
     Technique("Early stopping", ("train.patience=2", "train.epochs=30", "stage2.epochs=40"),
               "up to 30 + 40 epochs, stops after two without a better score"),
     Technique("Gradient clipping", ("train.clip_norm=1.0",), "gradients no longer than 1"),
-    Technique("Accumulation", ("train.accumulate=4",), "a batch in four pieces: the same sums, less memory"),
-    Technique("Small classes repeated", ("train.copies_up_to=100",), "classes filled up to 100 rows"),
+    Technique("Accumulation", ("train.gradient_accumulation_steps=4",), "four micro-batches a step, the same sums"),
+    Technique("Small classes repeated", ("train.oversample_up_to=100",), "classes filled up to 100 rows"),
 )  # fmt: skip
 SMALL = (
     Technique("Default", (), "crops and flips, AdamW, one cycle, label smoothing 0.1", THREE),
@@ -81,7 +81,7 @@ SMALL = (
     Technique("Freezing first", ("train.freeze_epochs=1",), "the first epoch trains the head alone"),
     Technique("Layer-wise rates", ("train.optimiser.layer_decay=0.7",), "each layer learns 0.7 as fast as that above"),
     Technique("Slower encoder", ("train.optimiser.encoder_factor=0.3",), "the encoder learns 0.3 as fast as the head"),
-    Technique("Augmented copies", ("train.copies_up_to=60",), "classes filled up to 60 rows by augmented copies"),
+    Technique("Augmented copies", ("train.oversample_up_to=60",), "classes filled up to 60 rows by augmented copies"),
     Technique("Third stage", ("stage3_classes=60", "stage3.epochs=2"), "two more epochs on the 60 smallest classes"),
     Technique("Metadata tasks", ("model.auxiliary={gender: 0.3, season: 0.3, usage: 0.3}",),
               "multitask: also predicts gender, season, usage"),

@@ -1,13 +1,15 @@
 """The command line. Every command is thin: what it does stands in `workflows`, imported when it runs."""
 
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from fusionclf.errors import FusionclfError, Stopped
+from fusionclf.errors import FusionclfError, Stopped, Terminated
 
 if TYPE_CHECKING:
     from fusionclf.console import Console
@@ -17,15 +19,27 @@ class OneLineErrors(TyperGroup):
     """Prints a FusionclfError as one line and exits with its code: 2, or the shell's for a signal."""
 
     def invoke(self, ctx: typer.Context) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        before = signal.signal(signal.SIGTERM, _terminate) if _in_main_thread() else None
         try:
             return super().invoke(ctx)
         except FusionclfError as error:
             label = "" if isinstance(error, Stopped) else "error: "
             print(f"{label}{' '.join(str(error).split())}", file=sys.stderr)
             raise SystemExit(error.exit_code) from None
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as asked:
             print("interrupted; give the same command with --resume to go on", file=sys.stderr)
-            raise SystemExit(130) from None
+            raise SystemExit(143 if isinstance(asked, Terminated) else 130) from None
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGTERM, before)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _terminate(*_: Any) -> None:
+    raise Terminated
 
 
 app = typer.Typer(

@@ -27,6 +27,8 @@ class Console:
 
     def warn(self, text: str) -> None:
         """One line that begins with `warning`."""
+        if self.quiet:
+            return
         self.rich.print(f"[yellow]warning[/]: {escape(text)}", soft_wrap=True)
 
     @contextmanager

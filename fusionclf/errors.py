@@ -42,6 +42,10 @@ class Stopped(TrainingError):
         self.exit_code = 128 + signal_number
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as an exception: what cleans up after Ctrl-C does so here too."""
+
+
 def did_you_mean(value: str, allowed: Iterable[str]) -> str:
     """The end of an error message: the near match of `value`, then all that is allowed."""
     names = list(allowed)

@@ -230,7 +230,7 @@ def _plain_jpeg(path: str) -> Image.Image | None:
         if not simplejpeg.is_jpeg(content):
             return None
         height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
-        if colours not in ("YCbCr", "Gray") or height * width > MEGAPIXELS * 10**6:
+        if colours not in ("YCbCr", "Gray") or int(height) * int(width) > MEGAPIXELS * 10**6:
             return None
         return Image.fromarray(simplejpeg.decode_jpeg(content, "RGB"))
     except (OSError, ValueError):

@@ -16,6 +16,7 @@ from torch import Tensor
 from fusionclf.batches.disk import building, cache_folder, check_space, load_array, prepare_folder
 from fusionclf.errors import PictureError
 
+LAYOUT = 1  # raise when pictures are shown, or titles pooled, in another way
 Kept = tuple[np.ndarray, dict[str, float]]
 
 
@@ -83,7 +84,7 @@ def fingerprint(tensors: Mapping[str, Tensor], *parts: object) -> str:
         parts: what else the features depend on, such as a picture cache's key; each by its `str`.
     """
     digest = hashlib.sha256()
-    _add_texts(digest, [str(part) for part in parts])
+    _add_texts(digest, [str(part) for part in (LAYOUT, *parts)])
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         _add_texts(digest, [name, str(tensor.dtype), str(tuple(tensor.shape))])

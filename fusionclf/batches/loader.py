@@ -106,7 +106,7 @@ def epoch_order(
     epoch: int,
     *,
     sampler: str = "shuffled",
-    copies_up_to: int = 0,
+    oversample_up_to: int = 0,
 ) -> np.ndarray:
     """The order of an epoch, (n, 2): catalog row, and which showing of it this is.
 
@@ -115,11 +115,11 @@ def epoch_order(
         classes: (N,) class number of every catalog row.
         seed, epoch: what the order depends on.
         sampler: "shuffled", "in_order", or "balanced": as many draws as there are rows, every class as likely.
-        copies_up_to: rows of classes with fewer are repeated in turn until there are so many.
+        oversample_up_to: rows of classes with fewer are repeated in turn until there are so many.
 
     Source: the balanced sampler draws with the weights that PyTorch's WeightedRandomSampler is given for it.
     """
-    rows = _with_copies(rows, classes[rows], copies_up_to)
+    rows = _with_copies(rows, classes[rows], oversample_up_to)
     generator = np.random.default_rng([seed, epoch])
     if sampler == "shuffled":
         rows = generator.permutation(rows)

@@ -97,7 +97,7 @@ def _first_fault(schema: type[BaseModel], error: ValidationError, prefix: str) -
         return f"setting {name!r} is missing: give {name}=VALUE"
     message = fault["msg"].removeprefix("Value error, ")
     if not path:
-        return message
+        return prefix + message
     hint = ""
     if fault["type"] == "literal_error" and isinstance(fault["input"], str):
         allowed = _literals(schema, path)

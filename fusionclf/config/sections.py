@@ -146,7 +146,7 @@ class TrainConfig(Section):
     sampler: Literal["shuffled", "balanced", "in_order"] = Field(
         default="shuffled", description="balanced: every class equally often, drawn with replacement"
     )
-    copies_up_to: int = Field(
+    oversample_up_to: int = Field(
         default=0,
         ge=0,
         description="repeat small classes, each copy augmented its own way, up to so many rows",
@@ -161,9 +161,11 @@ class TrainConfig(Section):
         description="epochs at smaller pictures first, such as [{epochs: 2, height: 64, width: 48}]",
     )
     freeze_epochs: int = Field(default=0, ge=0, description="first epochs that train no encoder")
-    accumulate: int = Field(default=1, ge=1, description="pieces a batch is computed in, to save memory")
+    gradient_accumulation_steps: int = Field(
+        default=1, ge=1, description="micro-batches that a batch is computed in"
+    )
     clip_norm: float | None = Field(default=None, gt=0)
-    ema: float | None = Field(
+    ema_decay: float | None = Field(
         default=None, gt=0, lt=1, description="decay of an average of the weights, which is scored and kept"
     )
     patience: int | None = Field(
@@ -195,6 +197,9 @@ class TrainConfig(Section):
 
 
 ModelParams = TypeVar("ModelParams", bound=Section)
+FOR_ALL_STAGES = ("precision", "cache_features")
+# What stage three does not take over from the stage before: its start must be able to win, and it is short.
+THIRD_STAGE = {"augment": "trivial", "select_by": "val_top1", "freeze_epochs": 0, "progressive": ()}
 
 
 class RunConfig(Section, Generic[ModelParams]):
@@ -232,7 +237,7 @@ class RunConfig(Section, Generic[ModelParams]):
     def third_stage(self) -> TrainConfig:
         """The settings of stage three: those of the stage before with `stage3` laid over them."""
         before = self.train if self.scheme == "joint" else self.second_stage
-        return TrainConfig.model_validate(merge(before.model_dump(), {"augment": "trivial", **self.stage3}))
+        return TrainConfig.model_validate(merge(before.model_dump(), {**THIRD_STAGE, **self.stage3}))
 
     @model_validator(mode="before")
     @classmethod
@@ -243,7 +248,13 @@ class RunConfig(Section, Generic[ModelParams]):
     def _stage2_fits(self) -> "RunConfig[ModelParams]":
         build_settings(TrainConfig, merge(self.train.model_dump(), self.stage2), prefix="stage2.")
         before = self.train if self.scheme == "joint" else self.second_stage
-        build_settings(TrainConfig, merge(before.model_dump(), self.stage3), prefix="stage3.")
+        build_settings(
+            TrainConfig, merge(before.model_dump(), {**THIRD_STAGE, **self.stage3}), prefix="stage3."
+        )
+        for section, changes in (("stage2", self.stage2), ("stage3", self.stage3)):
+            for name in FOR_ALL_STAGES:
+                if name in changes:
+                    raise ValueError(f"{section}.{name}: is one for all stages; set train.{name}")
         return self
 
 

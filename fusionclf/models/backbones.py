@@ -39,6 +39,10 @@ class ImageEncoderParams(Section):
         default=False,
         description="train no part of the network: features are computed once, without augmentation",
     )
+    normalise: bool = Field(
+        default=False,
+        description="layer normalisation of the features; a frozen encoder's head learns better on it",
+    )
     frozen_stages: int = Field(
         default=0, ge=0, description="parts of the network, from the stem on, that are not trained"
     )
@@ -67,6 +71,7 @@ def build_image_encoder(
     backbone: str = "resnet50",
     weights: str = "imagenet",
     frozen: bool = False,
+    normalise: bool = False,
     frozen_stages: int = 0,
 ) -> ImageEncoder:
     """A picture encoder, (B, 3, H, W) → (B, dim).
@@ -87,7 +92,7 @@ def build_image_encoder(
         raise SettingsError(
             f"frozen_stages={frozen_stages}: {backbone} has {len(stages)} stages; give at most that"
         )
-    return ImageEncoder(network, dim, stages, frozen, frozen_stages)
+    return ImageEncoder(network, dim, stages, frozen, frozen_stages, normalise)
 
 
 def _torchvision_network(name: str, pretrained: bool) -> nn.Module:
@@ -229,6 +234,10 @@ def _transformer(model: str, pretrained: bool) -> tuple[Any, Any]:
             network = AutoModel.from_pretrained(source, use_safetensors=True, local_files_only=local)
         else:
             network = AutoModel.from_config(AutoConfig.from_pretrained(source, local_files_only=local))
+        if (pooler := getattr(network, "pooler", None)) is not None:
+            pooler.requires_grad_(
+                False
+            )  # titles are pooled by their mean: what gets no gradient would stop DDP
         return network, AutoTokenizer.from_pretrained(source, local_files_only=local)
     except (OSError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

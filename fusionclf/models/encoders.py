@@ -1,7 +1,6 @@
 """Picture and title encoders: what a picture or a title becomes before it is joined or classified."""
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,6 @@ from fusionclf.batches import (
     TextPreparer,
     TitleTable,
     Tokeniser,
-    cached_features,
-    fingerprint,
-    text_fingerprint,
 )
 from fusionclf.models.depthwise import speed_up_depthwise
 
@@ -53,19 +49,19 @@ class PretrainedEncoder(nn.Module):
         for module in self._kept:
             module.requires_grad_(False)
         self._trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self._held = False
+        self._frozen_now = False
 
-    def hold(self, held: bool) -> None:
-        """Freeze the whole network for now, or let go what is not frozen for good."""
-        self._held = held
+    def freeze(self, frozen: bool) -> None:
+        """Freeze the whole network for now, or thaw what is not frozen for good."""
+        self._frozen_now = frozen
         for parameter in self._trained:
-            parameter.requires_grad_(not held)
+            parameter.requires_grad_(not frozen)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "PretrainedEncoder":
         """What is frozen stays in evaluation mode."""
         super().train(mode)
-        for module in [self.network] if self._held else self._kept:
+        for module in [self.network] if self._frozen_now else self._kept:
             module.eval()
         return self
 
@@ -82,6 +78,7 @@ class ImageEncoder(PretrainedEncoder):
         network: the network; gives (B, dim) features.
         dim: width of the features.
         layers, frozen, frozen_layers: see PretrainedEncoder.
+        normalise: give features mean 0 and variance 1 over their own values, as layer normalisation without weights.
     """
 
     def __init__(
@@ -91,14 +88,17 @@ class ImageEncoder(PretrainedEncoder):
         layers: Sequence[nn.Module] = (),
         frozen: bool = False,
         frozen_layers: int = 0,
+        normalise: bool = False,
     ) -> None:
         speed_up_depthwise(network)
         super().__init__(network, layers, frozen, frozen_layers)
         self.dim = dim
+        self.normalise = normalise
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """(B, dim) features; features that were computed before, (B, dim), pass as they are."""
-        return pictures if pictures.ndim == 2 else self.network(pictures)
+        """(B, dim) features of pictures, or of what the network gave for them before, (B, dim)."""
+        features = pictures if pictures.ndim == 2 else self.network(pictures)
+        return F.layer_norm(features, (self.dim,)) if self.normalise else features
 
 
 class TextEncoder(nn.Module):
@@ -147,8 +147,11 @@ class HashedNGramEncoder(TextEncoder):
     def forward(self, titles: TextBatch) -> Tensor:
         ids, offsets = titles["ids"], titles["offsets"]
         weights = (1 + titles["counts"].log()) * self.inverse_frequency[ids]  # (nnz,)
-        ends = torch.cat([offsets[1:], offsets.new_tensor([len(ids)])])
-        title = torch.repeat_interleave(torch.arange(len(offsets), device=ids.device), ends - offsets)
+        counts = F.pad(offsets[1:], (0, 1), value=len(ids)) - offsets  # (B,)
+        places = torch.arange(len(offsets), device=ids.device)
+        title = torch.repeat_interleave(
+            places, counts, output_size=len(ids)
+        )  # without its size a GPU is waited for
         norms = torch.zeros(len(offsets), device=ids.device).index_add_(0, title, weights.square()).sqrt()
         weights = weights / norms.clamp_min(1e-6)[title]
         return self.table(ids, offsets, per_sample_weights=weights.to(self.table.weight.dtype))  # (B, dim)
@@ -164,8 +167,7 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
         frozen: keep the network's weights; titles are then embedded when they are prepared, once for all epochs.
 
     Attributes:
-        remember: keep a frozen network's embeddings on disk, for the next run with the same titles.
-        saved_seconds: what embedding would have taken more, had nothing been remembered.
+        embedder: takes the place of `compute`, to remember embeddings or to share the work with other processes.
     """
 
     def __init__(self, network: Any, tokenizer: Any, longest: int = 64, frozen: bool = False) -> None:
@@ -173,8 +175,7 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
         self.dim = int(network.config.hidden_size)
         self.tokeniser = Tokeniser(tokenizer, longest)
         self.prepare = self._embedded if frozen else self.tokeniser
-        self.remember = False
-        self.saved_seconds = 0.0
+        self.embedder: Callable[[list[str]], np.ndarray] | None = None
 
     def forward(self, titles: TextBatch) -> Tensor:
         if "embedding" in titles:
@@ -184,17 +185,8 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
         return F.normalize((hidden * mask).sum(1) / mask.sum(1).clamp_min(1), dim=-1)  # (B, dim)
 
     def embed(self, titles: list[str]) -> np.ndarray:
-        """(n, dim) embeddings of length 1."""
-        if not self.remember or not titles:
-            return self._embed(titles)
-        started = time.perf_counter()
-        kind = self.device.type
-        precision = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
-        texts = text_fingerprint(titles)
-        key = fingerprint(self.network.state_dict(), self.tokeniser.longest, precision, texts)
-        found, made = cached_features("titles", key, lambda: self._embed(titles))
-        self.saved_seconds += max(made["seconds"] - (time.perf_counter() - started), 0.0)
-        return found
+        """(n, dim) embeddings of length 1, by `embedder` where there is one."""
+        return self.compute(titles) if self.embedder is None else self.embedder(titles)
 
     def save_configuration(self, folder: Path) -> None:
         """Write what it takes to build the encoder again, but for its weights."""
@@ -207,7 +199,8 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
         return next(self.network.parameters()).device
 
     @torch.no_grad()
-    def _embed(self, titles: list[str]) -> np.ndarray:
+    def compute(self, titles: list[str]) -> np.ndarray:
+        """(n, dim) embeddings, computed here and now."""
         table = self.tokeniser(titles)
         found = np.zeros((len(titles), self.dim), np.float32)
         order = np.argsort(table.lengths(), kind="stable")  # like lengths waste no padding

@@ -12,7 +12,8 @@ from fusionclf.models.names import ClassNames
 from fusionclf.models.vocabulary import OpenVocabulary
 from fusionclf.models.wide import WideTitles
 
-OF_CLASSES = ("heads.", "wide.", "blend", "open.")  # what belongs to one part's classes
+OF_EXPERT = ("wide.", "blend", "open.")  # what is fitted after training
+OF_CLASSES = ("heads.", *OF_EXPERT)  # what belongs to one part's classes
 
 
 class ProductClassifier(nn.Module):

@@ -12,7 +12,7 @@ from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 
 from fusionclf.errors import SettingsError, did_you_mean
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # numbers of malloc.h
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # names of malloc.h
 
 
 def make_accelerator(
@@ -67,14 +67,17 @@ def keep_freed_memory() -> None:
         return
     library = ctypes.CDLL(None)
     library.mallopt(M_MMAP_MAX, 0)
-    library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    library.mallopt(M_TRIM_THRESHOLD, -1)  # never
 
 
 def share_cores() -> None:
-    """Give each of torchrun's processes on this machine its share of the cores; torchrun itself gives them one each."""
+    """Give each of torchrun's processes on this machine its share of the cores.
+
+    torchrun gives them one core each, by an OMP_NUM_THREADS of 1; any other value is a person's and is kept.
+    """
     if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("OMP_NUM_THREADS") == "1":
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // processes))
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
 
 
 def has_fast_bf16(cpu: bool = False) -> bool:

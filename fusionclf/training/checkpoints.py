@@ -22,7 +22,7 @@ from fusionclf.errors import RunError, TrainingError
 from fusionclf.runfolder import replacing
 
 LAYOUT = 2  # raise when a checkpoint's files or figures change
-DAMAGED = (OSError, SafetensorError, ValueError, KeyError)
+DAMAGED = (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ def save_checkpoint(
             file = aside / f"{group}.safetensors"
             save_file(contiguous(named), file)
             digests[file.name] = _digest(file)
-        text = json.dumps({"layout": LAYOUT, "digests": digests, "figures": figures})
+        content = json.dumps({"layout": LAYOUT, "digests": digests, "figures": figures})
+        text = json.dumps({"digest": _text_digest(content), "content": content})
         (aside / "figures.json").write_text(text)
         _to_disk(aside)
         if last.exists():
@@ -75,26 +76,38 @@ def load_checkpoint(folder: Path, warn: Callable[[str], None] | None = None) -> 
     Raises:
         RunError: it was made by a version of fusionclf that kept checkpoints in another way.
     """
+    damaged: list[Path] = []
     places = [folder / name for name in ("last", "previous") if (folder / name).is_dir()]
     for number, place in enumerate(places, start=1):
         try:
-            return _load(place)
+            checkpoint = _load(place)
+            for bad in damaged:  # or the next checkpoint would push the whole one out for it
+                shutil.rmtree(bad, ignore_errors=True)
+            return checkpoint
         except DAMAGED as error:
             remedy = "falling back to the one before" if number < len(places) else "the stage begins anew"
             if warn is not None:
                 warn(f"{place}: damaged ({error}); {remedy}")
+            damaged.append(place)
     return None
 
 
 def _load(place: Path) -> Checkpoint:
-    held = json.loads((place / "figures.json").read_text())
-    if held.get("layout") != LAYOUT:
+    written = json.loads((place / "figures.json").read_text())
+    if _text_digest(written["content"]) != written["digest"]:
+        raise ValueError("figures.json is not what was written")
+    held = json.loads(written["content"])
+    if held["layout"] != LAYOUT:
         raise RunError(f"{place}: made by another version of fusionclf; finish it there, or use --overwrite")
     for name, digest in held["digests"].items():
         if _digest(place / name) != digest:
             raise ValueError(f"{name} is not what was written")
     tensors = {name.removesuffix(".safetensors"): load_file(place / name) for name in held["digests"]}
     return Checkpoint(tensors, held["figures"])
+
+
+def _text_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _digest(file: Path) -> str:

@@ -41,7 +41,8 @@ class WeightedCrossEntropy(nn.Module):
         if not self.focal_gamma:
             return losses
         own = logits.softmax(dim=1).gather(1, targets.clamp_min(0)[:, None]).squeeze(1)  # (B,)
-        return ((1 - own) ** self.focal_gamma * losses).sum()
+        # At a certainty of 1 a power below 1 has no finite gradient.
+        return ((1 - own).clamp_min(1e-6) ** self.focal_gamma * losses).sum()
 
     def total(self, targets: np.ndarray) -> float:
         """Weight of all products of a batch: what the sum is divided by."""

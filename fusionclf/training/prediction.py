@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from fusionclf.batches import ProductSource, ahead, in_batches
+from fusionclf.models.encoders import ImageEncoder
 
 EVALUATION_BATCH = 128
 
@@ -27,10 +28,10 @@ def iterate_logits(
 
 
 def iterate_features(
-    encoder: torch.nn.Module, source: ProductSource, rows: np.ndarray, accelerator: Accelerator
+    encoder: ImageEncoder, source: ProductSource, rows: np.ndarray, accelerator: Accelerator
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
-    """As `iterate_logits`, but a picture encoder's features, (b, D)."""
-    return _iterate(lambda batch: encoder(batch.pictures), encoder, source, rows, accelerator)
+    """As `iterate_logits`, but what a picture encoder's network gives, (b, D)."""
+    return _iterate(lambda batch: encoder.network(batch.pictures), encoder, source, rows, accelerator)
 
 
 def _iterate(
@@ -49,7 +50,8 @@ def _iterate(
     batches = ((places, source.evaluation(rows[places])) for places in in_batches(own, EVALUATION_BATCH))
     for places, batch in ahead(batches, device):
         with torch.inference_mode(), accelerator.autocast():
-            yield places, run(batch.to(device)).float()
+            values = run(batch.to(device)).float()
+        yield places, values
 
 
 def predict_logits(

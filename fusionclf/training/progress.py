@@ -43,6 +43,11 @@ class StageState:
     best_epoch: int = 0
     log: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def begun(self) -> bool:
+        """Whether a step was taken, or the start was scored."""
+        return self.epoch > 1 or self.step > 0 or self.best_score >= 0
+
 
 def refuse_not_finite(
     losses: Sequence[float],

@@ -1,5 +1,6 @@
 """When a stage is saved, and what: all that another process needs to go on as this one would have."""
 
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,11 +19,14 @@ from fusionclf.training.checkpoints import (
     save_checkpoint,
 )
 from fusionclf.training.progress import StageState
-from fusionclf.training.stopping import StopWish
+from fusionclf.training.stopping import StopRequest
+
+LOOK_EVERY_S = 2.0  # between two looks at the loss, where a look waits for a GPU or for other processes
+LOOK_EVERY_STEPS = 20
 
 
 class Saver:
-    """Saves and restores one stage.
+    """Saves and restores one stage, and looks after it while it trains.
 
     Args:
         folder: the stage's checkpoints.
@@ -43,37 +47,49 @@ class Saver:
     ) -> None:
         self.folder, self.model, self.optimiser, self.average = folder, model, optimiser, average
         self.accelerator, self.every_s = accelerator, every_s
-        self.saved = time.perf_counter()
+        self.look_every = 1
 
-    def begin(self) -> None:
-        """An epoch begins: what came before it is saved."""
-        self.saved = time.perf_counter()
+    def begin(self, state: StageState) -> None:
+        """An epoch begins, or goes on: what came before it is saved."""
+        self.saved = self.looked = time.perf_counter()
+        self.epoch_began = self.saved - state.epoch_seconds
 
-    def agree(self, losses: list[Tensor], wish: bool, epoch_ends: bool) -> tuple[list[float], bool, bool]:
+    def epoch_seconds(self) -> float:
+        """Time spent in this epoch, by this process and by those that it goes on from."""
+        return time.perf_counter() - self.epoch_began
+
+    def is_time_to_look(self, steps: int) -> bool:
+        """Whether so many steps since the last look are enough; the same on all processes."""
+        return steps >= self.look_every
+
+    def agree(self, losses: list[Tensor], request: bool, epoch_ends: bool) -> tuple[list[float], bool, bool]:
         """What all processes do next, which none may decide by its own clock.
 
         Args:
             losses: of the steps since the last look, on this process.
-            wish: whether this process was asked to stop.
+            request: whether this process was asked to stop.
             epoch_ends: validation comes next; what is worth a checkpoint is saved before it.
 
         Returns:
             The steps' losses over all processes, whether to stop, and whether to save.
         """
-        waited = time.perf_counter() - self.saved
-        due = waited > (self.every_s / 10 if epoch_ends else self.every_s)
-        told = torch.stack([*losses, losses[0].new_tensor(wish), losses[0].new_tensor(due)])
-        *values, stop, save = self.accelerator.reduce(told, "mean").tolist()  # pyright: ignore
+        now = time.perf_counter()
+        due = now - self.saved > (self.every_s / 10 if epoch_ends else self.every_s)
+        own = [float(request), float(due), (now - self.looked) / len(losses)]
+        self.looked = now
+        told = torch.cat([torch.stack(losses), losses[0].new_tensor(own)])
+        *values, stop, save, step_s = self.accelerator.reduce(told, "mean").tolist()  # pyright: ignore
+        waits = self.accelerator.device.type != "cpu" or self.accelerator.num_processes > 1
+        self.look_every = min(max(int(LOOK_EVERY_S / max(step_s, 1e-9)), 1), LOOK_EVERY_STEPS) if waits else 1
         return values, stop > 0, save > 0
 
-    def any(self, wish: StopWish) -> bool:
+    def any(self, request: StopRequest) -> bool:
         """Whether any process was asked to stop; every process must ask."""
-        told = torch.tensor(float(bool(wish)), device=self.accelerator.device)
+        told = torch.tensor(float(bool(request)), device=self.accelerator.device)
         return float(self.accelerator.reduce(told, "mean")) > 0  # pyright: ignore[reportArgumentType]
 
     def save(self, state: StageState) -> None:
         """Write a checkpoint; returns when it is there, on every process."""
-        self.saved = time.perf_counter()
         random = self._random()
         if self.accelerator.is_main_process:
             tensors = {
@@ -85,18 +101,22 @@ class Saver:
                 tensors["average"] = self.average.model.state_dict()
             save_checkpoint(self.folder, tensors, vars(state))
         self.accelerator.wait_for_everyone()
+        self.saved = time.perf_counter()
 
-    def stop_if(self, stop: bool, wish: StopWish) -> None:
+    def stop_if(self, stop: bool, request: StopRequest) -> None:
         """Raises Stopped where `stop` is true; call it after `save`."""
         if stop:
             raise Stopped(
                 "stopped; all work so far is saved: go on with the same command and --resume",
-                wish.number or 15,  # another process of this run was asked
+                request.number or signal.SIGTERM,  # another process of this run was asked
             )
 
     def restore(self, warn: Callable[[str], None]) -> StageState | None:
         """Take over the newest whole checkpoint; None where there is none."""
-        checkpoint = load_checkpoint(self.folder, warn)
+        if self.accelerator.is_main_process:
+            for left in self.folder.glob(".best.*"):  # what a killed process had begun to write
+                left.unlink(missing_ok=True)
+        checkpoint = load_checkpoint(self.folder, warn if self.accelerator.is_main_process else None)
         if checkpoint is None:
             return None
         self.model.load_state_dict(checkpoint.tensors["model"])

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a wish to stop that is granted between two steps."""
+"""SIGINT and SIGTERM as a request to stop that is granted between two steps."""
 
 import signal
 import threading
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 
-class StopWish:
+class StopRequest:
     """Set by a signal; `number` is the signal's."""
 
     def __init__(self) -> None:
@@ -18,21 +18,21 @@ class StopWish:
 
 
 @contextmanager
-def stop_signals() -> Iterator[StopWish]:
-    """A wish that SIGINT and SIGTERM set; a second SIGINT interrupts at once."""
-    wish = StopWish()
+def stop_signals() -> Iterator[StopRequest]:
+    """A request that SIGINT and SIGTERM set; a second SIGINT interrupts at once."""
+    request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
-        yield wish
+        yield request
         return
 
     def stop(number: int, _: Any) -> None:
-        if wish and number == signal.SIGINT:
+        if request and number == signal.SIGINT:
             raise KeyboardInterrupt
-        wish.number = number
+        request.number = number
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield wish
+        yield request
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

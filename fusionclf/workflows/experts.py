@@ -83,8 +83,8 @@ class _Expert:
         self.wide, self.seed = model.wide, seed
         self.titles = catalog.table["title"].to_numpy(object)[rows]
         self.targets = source.targets["label"][rows]
-        with accelerator.autocast():
-            self.embeddings = model.wide.embed(self.titles.tolist())
+        # All titles were embedded before: asked for together, they need not be computed again.
+        self.embeddings = model.wide.embed(catalog.table["title"].tolist())[rows]
 
     def fit(self, mask: np.ndarray) -> None:
         self.wide.fit(self.titles[mask].tolist(), self.targets[mask], self.embeddings[mask], self.seed)

@@ -1,7 +1,8 @@
 """Catalog → what the models of a run read: class numbers, pictures, features of frozen encoders, titles."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from fusionclf.batches import (
     cover_size,
     fingerprint,
     open_cache,
+    text_fingerprint,
 )
 from fusionclf.catalog import Catalog, Split
-from fusionclf.config import RunConfig
+from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.console import Console
 from fusionclf.errors import CatalogError, SettingsError, did_you_mean
 from fusionclf.models import ProductClassifier
@@ -33,6 +35,7 @@ class Inputs:
     """Opens what is needed once, and shares it between the stages of a run.
 
     Attributes:
+        saved_seconds: what preparing titles would have taken more, had none been remembered.
         seconds_per_product: of features and titles that are ready before a model answers; had they been remembered
             from another run, what they took there.
     """
@@ -50,6 +53,7 @@ class Inputs:
         self.cache: PictureCache | None = None
         self.titles: TitleTable | None = None
         self.seconds_per_product = 0.0
+        self.saved_seconds = 0.0
         self._seconds = {"pictures": 0.0, "titles": 0.0}
 
     def classes(self, part: str | None) -> dict[str, tuple[str, ...]]:
@@ -68,24 +72,35 @@ class Inputs:
         Raises:
             SettingsError: pictures are to be mixed or augmented that are not read as pictures.
         """
-        train = self.settings.train
+        settings = self.settings
+        self._check_stage(model, "train", settings.train)
+        self._check_stage(model, "stage2", settings.second_stage)
+        if settings.stage3_classes and (model.image is None or model.image.frozen):
+            third = settings.third_stage.model_copy(
+                update={"augment": settings.stage3.get("augment", "none")}
+            )
+            self._check_stage(model, "stage3", third)
+        elif settings.stage3_classes:
+            self._check_stage(model, "stage3", settings.third_stage)
+        if model.image is not None:
+            self.open_cache()
+
+    def _check_stage(self, model: ProductClassifier, section: str, train: TrainConfig) -> None:
         mixes = [name for name in ("mixup", "cutmix") if getattr(train, name)]
-        asked = mixes + [name for name in ("augment",) if train.augment != "none"]
+        asked = mixes + (["augment"] if train.augment != "none" else [])
         asked += ["progressive"] if train.progressive else []
         if asked and model.image is None:
-            raise SettingsError(f"train.{asked[0]}: this model reads no pictures; remove it")
+            raise SettingsError(f"{section}.{asked[0]}: this model reads no pictures; remove it")
         if asked and model.image is not None and model.image.frozen:
             raise SettingsError(
-                f"train.{asked[0]}: a frozen encoder sees each picture once, as it is; remove it, or set "
+                f"{section}.{asked[0]}: a frozen encoder sees each picture once, as it is; remove it, or set "
                 "model.image.frozen=false"
             )
         if mixes and model.text is not None:
             raise SettingsError(
-                f"train.{mixes[0]}: titles cannot be mixed; remove it, or use a model whose network reads "
+                f"{section}.{mixes[0]}: titles cannot be mixed; remove it, or use a model whose network reads "
                 "pictures alone (image, multitask, fusion with model.fuser=late)"
             )
-        if model.image is not None:
-            self.open_cache()
 
     def source(self, model: ProductClassifier, classes: Mapping[str, tuple[str, ...]]) -> ProductSource:
         """All products as `model` reads them; the model is on its device."""
@@ -120,8 +135,8 @@ class Inputs:
         """The picture cache, built where there is none yet."""
         if self.cache is None:
             pictures = self.settings.pictures
-            # The main process builds the cache, the others then find it.
-            with self.accelerator.main_process_first(), self.console.bar("decode pictures") as step:
+            # On each machine one process builds the cache, the others then find it.
+            with self.accelerator.local_main_process_first(), self.console.bar("decode pictures") as step:
                 self.cache = open_cache(
                     self.catalog, cover_size(pictures), unreadable=pictures.unreadable,
                     progress=step, say=self.console.say,
@@ -133,8 +148,7 @@ class Inputs:
         assert model.image is not None
         image, shown, rows = model.image, self.settings.pictures, np.arange(len(self.catalog))
         size = (shown.height, shown.width, shown.fit)
-        precision = self.accelerator.mixed_precision
-        key = fingerprint(image.state_dict(), pictures.cache.key, size, precision)
+        key = fingerprint(image.state_dict(), pictures.cache.key, size, self.accelerator.mixed_precision)
 
         def compute() -> np.ndarray:
             self.console.say(f"picture features: {len(rows)} pictures, once for all runs with this encoder")
@@ -143,32 +157,57 @@ class Inputs:
                 parts = iterate_features(image, source, rows, self.accelerator)
                 return collect(parts, len(rows), self.accelerator, step).numpy()
 
-        def agree(there: bool) -> bool:
-            told = torch.tensor(float(there), device=self.accelerator.device)
-            return float(self.accelerator.reduce(told, "mean")) == 1.0  # pyright: ignore[reportArgumentType]
-
-        features, made = cached_features("pictures", key, compute, agree)
-        self.accelerator.wait_for_everyone()
+        features, made = cached_features("pictures", key, compute, self._all_have)
         self._seconds["pictures"] = made["seconds"] / max(len(rows), 1)
         return features
+
+    def _all_have(self, there: bool) -> bool:
+        told = torch.tensor(float(there), device=self.accelerator.device)
+        return float(self.accelerator.reduce(told, "mean")) == 1.0  # pyright: ignore[reportArgumentType]
 
     def _read_titles(self, model: ProductClassifier, classes: Mapping[str, tuple[str, ...]]) -> TitleTable:
         assert model.title_encoder is not None
         titles = self.catalog.table["title"].tolist()
         model.title_encoder.fit([titles[row] for row in self.split.rows(self.catalog, None, "train")])
-        encoders = [module for module in model.modules() if isinstance(module, TransformerEncoder)]
-        for encoder in encoders:
-            encoder.remember = self.settings.train.cache_features
+        for encoder in model.modules():
+            if isinstance(encoder, TransformerEncoder) and encoder.frozen:
+                encoder.embedder = self._embedder(encoder)
         if model.open is not None:
-            with self.accelerator.autocast():
-                model.name_classes(classes["label"], class_paths(self.catalog, classes["label"]))
+            model.name_classes(classes["label"], class_paths(self.catalog, classes["label"]))
         if self.titles is None or model.open is not None:
             started = time.perf_counter()
-            with self.accelerator.autocast():
-                self.titles = model.prepare_titles(titles)
-            seconds = time.perf_counter() - started + sum(encoder.saved_seconds for encoder in encoders)
+            self.saved_seconds = 0.0
+            self.titles = model.prepare_titles(titles)
+            seconds = time.perf_counter() - started + self.saved_seconds
             self._seconds["titles"] = seconds / max(len(titles), 1)
         return self.titles
+
+    def _embedder(self, encoder: TransformerEncoder) -> Callable[[list[str]], np.ndarray]:
+        """Embeds titles in shares over all processes, and remembers them where that is set."""
+        network = fingerprint(encoder.network.state_dict(), self.accelerator.mixed_precision)
+
+        def embed(titles: list[str]) -> np.ndarray:
+            if not self.settings.train.cache_features or not titles:
+                return self._embed_shares(encoder, titles)
+            started = time.perf_counter()
+            tokens = encoder.tokeniser(titles).tokens
+            key = fingerprint({}, network, text_fingerprint([str(ids) for ids in tokens]))
+            compute = partial(self._embed_shares, encoder, titles)
+            found, made = cached_features("titles", key, compute, self._all_have)
+            self.saved_seconds += max(made["seconds"] - (time.perf_counter() - started), 0.0)
+            return found
+
+        return embed
+
+    def _embed_shares(self, encoder: TransformerEncoder, titles: list[str]) -> np.ndarray:
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        with self.accelerator.autocast():
+            if len(titles) < world:
+                return encoder.compute(titles)
+            places = np.arange(len(titles))[rank::world]
+            own = torch.from_numpy(encoder.compute([titles[place] for place in places]))
+        parts = iter([(places, own.to(self.accelerator.device))])
+        return collect(parts, len(titles), self.accelerator).numpy()
 
     def _column(self, task: str) -> list[str]:
         return self.catalog.table["label" if task == "label" else task].tolist()

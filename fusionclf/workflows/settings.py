@@ -9,7 +9,7 @@ import fusionclf
 from fusionclf.catalog import Split
 from fusionclf.config import dump_yaml, read_yaml
 from fusionclf.errors import RunError, SettingsError, did_you_mean
-from fusionclf.runfolder import write_text
+from fusionclf.runfolder import read_json, write_text
 
 
 def config_folder() -> Path:
@@ -40,6 +40,12 @@ def begin_run(folder: Path, settings: BaseModel, split: Split) -> None:
             raise RunError(
                 f"{folder}: begun with other settings ({differing}); use the same ones, or --overwrite"
             )
+    begun = read_json(folder / "split.json") if (folder / "split.json").is_file() else None
+    if begun is not None and begun.get("sha256") != split.sha256:
+        raise RunError(
+            f"{folder}: begun with other products or another split (the catalog has changed); use --overwrite, or "
+            "another folder"
+        )
     write_text(file, dump_yaml(settings))
     split.save(folder / "split.json")
 

@@ -18,6 +18,7 @@ from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog, Split
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.console import Console
+from fusionclf.errors import RunError
 from fusionclf.evaluation import fit_temperature, make_predictions, product_context, softmax
 from fusionclf.models import ProductClassifier, Variant, count_parameters
 from fusionclf.models.storage import save_model
@@ -78,7 +79,7 @@ class StageRunner:
         self.accelerator, self.out, self.console = accelerator, out, console
         self.inputs = Inputs(settings, catalog, split, accelerator, console)
         self.backbone: dict[str, torch.Tensor] | None = None
-        self.states: list[tuple[StageState, int]] = []
+        self.states: list[StageState] = []
         self.parameters = 0
         self.predicted, self.predict_seconds = 0, 0.0
         self.joint: tuple[np.ndarray, np.ndarray, ProductClassifier] | None = None
@@ -137,8 +138,8 @@ class StageRunner:
 
     def figures(self) -> dict[str, Any]:
         """What environment.json says of cost."""
-        train_seconds = sum(state.seconds for state, _ in self.states)
-        seen = sum(rows * (state.epoch - 1) for state, rows in self.states)
+        train_seconds = sum(state.seconds for state in self.states)
+        seen = sum(row["pictures_per_second"] * row["seconds"] for state in self.states for row in state.log)
         answering = self.predict_seconds + self.predicted * self.inputs.seconds_per_product
         return {
             "device": device_name(self.accelerator),
@@ -172,11 +173,11 @@ class StageRunner:
                 self.out / "checkpoints" / name, stage=name, seed=self.settings.seed, progress=progress,
                 score_first=score_first,
             )  # fmt: skip
-        self.states.append((state, len(train_rows)))
+        self.states.append(state)
 
     def _write_log(self) -> None:
         if self.accelerator.is_main_process:
-            rows = [json.dumps(row) for done, _ in self.states for row in done.log]
+            rows = [json.dumps(row) for done in self.states for row in done.log]
             write_text(self.out / "log.jsonl", "\n".join(rows) + "\n")
 
     def _finish_model(
@@ -213,12 +214,11 @@ class StageRunner:
         self, name: str, model: ProductClassifier, source: ProductSource, rows: np.ndarray, temperature: float
     ) -> np.ndarray:
         """(n, K) probabilities of the test rows, computed or kept from before."""
-        kept = self.out / "checkpoints" / name / "answers.safetensors"
+        kept = self.out / "checkpoints" / name / "logits.safetensors"
         self.predicted += len(rows)
-        if kept.is_file():
-            answers = load_weights(kept)
-            self.predict_seconds += float(answers["seconds"])
-            return softmax(answers["logits"].numpy() / temperature)
+        if (known := _read_logits(kept)) is not None:
+            self.predict_seconds += float(known["seconds"])
+            return softmax(known["logits"].numpy() / temperature)
         started = time.perf_counter()
         with self.console.bar(f"predict {name}", len(rows)) as step:
             logits = predict_logits(model, source, rows, self.accelerator, step)
@@ -232,6 +232,14 @@ class StageRunner:
         """The parts of the split as masks over a model's classes, where it has those of several."""
         parts = [set(part) for part in self.split.classes.values() if set(part) < set(names)]
         return [np.array([name in part for name in names]) for part in parts]
+
+
+def _read_logits(file: Path) -> dict[str, torch.Tensor] | None:
+    """Kept logits; None where there are none or they are damaged: they can be computed again."""
+    try:
+        return load_weights(file) if file.is_file() else None
+    except RunError:
+        return None
 
 
 def _smallest_classes(targets: np.ndarray, count: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 Each run is a process of its own, so that its memory and its failures are its own too.
 """
 
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from fusionclf.catalog import generate_sample, make_split, read_catalog
 from fusionclf.config import BaselineConfig, load_settings, read_yaml
 from fusionclf.console import Console
-from fusionclf.errors import SettingsError, did_you_mean
+from fusionclf.errors import SettingsError, Stopped, Terminated, did_you_mean
 from fusionclf.report import compare
 from fusionclf.runfolder import is_finished
 from fusionclf.workflows.settings import config_folder
@@ -34,6 +35,7 @@ class Entry:
     overrides: tuple[str, ...] = ()
 
 
+STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes of a command that was asked to stop
 BASELINES = (
     Entry("majority", ("baseline", "majority")),
     Entry("nb-reference", ("baseline", "nb"), overrides=("protocol=reference",)),
@@ -68,6 +70,7 @@ def study(
 
     Raises:
         CatalogError, SettingsError: the catalog or a settings file cannot be used; nothing has run then.
+        Stopped: a signal asked to stop.
     """
     console = console or Console()
     entries = [*BASELINES, *_entries(configs, seeds)]
@@ -80,7 +83,7 @@ def study(
             console.say(f"[{number}/{len(entries)}] {entry.name}: finished already")
             continue
         console.say(f"[{number}/{len(entries)}] {entry.name}")
-        if subprocess.run([*_command(entry, data, folder, cpu), *overrides], check=False).returncode != 0:
+        if _run([*_command(entry, data, folder, cpu), *overrides]) != 0:
             failed.append(entry.name)
             console.warn(f"{entry.name} failed; going on with the next one")
     finished = [out / "runs" / entry.name for entry in entries if is_finished(out / "runs" / entry.name)]
@@ -92,6 +95,27 @@ def study(
             f"failed: {', '.join(failed)}; mend the cause, then give the same command again to run these alone"
         )
     return 1 if failed else 0
+
+
+def _run(command: list[str]) -> int:
+    """Run a command; when this process is asked to stop, pass that on and wait until the work is saved.
+
+    Raises:
+        Stopped: this process or the command was asked to stop.
+    """
+    # In a session of its own the child does not get the terminal's Ctrl-C a second time.
+    child = subprocess.Popen(command, start_new_session=True)
+    asked = 0
+    try:
+        code = child.wait()
+    except KeyboardInterrupt as request:
+        asked = signal.SIGTERM if isinstance(request, Terminated) else signal.SIGINT
+        child.send_signal(asked)
+        code = child.wait()
+    if asked or code in STOPPED:
+        number = asked or code - 128
+        raise Stopped("stopped; all work so far is saved: give the same command again to go on", number)
+    return code
 
 
 def demo(out: Path, *, products: int = 600, seed: int = 0, console: Console | None = None) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 from fusionclf.catalog import make_split, read_catalog
 from fusionclf.config import RunConfig, load_settings
 from fusionclf.console import Console
+from fusionclf.errors import RunError
 from fusionclf.evaluation import finish_run
 from fusionclf.models import find_variant
 from fusionclf.runfolder import environment, is_finished, open_run, read_json
@@ -61,8 +62,10 @@ def train(
     if accelerator.is_main_process:
         begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
     accelerator.wait_for_everyone()
+    if not (out / "config.yaml").is_file():
+        raise RunError(f"{out}: not there on this machine; give a run folder that all machines share")
     if track:
-        accelerator.init_trackers(track)
+        accelerator.init_trackers("tensorboard" if track == "tensorboard" else "fusionclf")
     frames = {stage.part: runner.run(stage) for stage in stages}
     if JOINT in frames:
         frames |= runner.parts_of_joint()

@@ -55,7 +55,7 @@ def test_balanced_draws_each_class_about_equally_often() -> None:
     assert set(np.concatenate(orders)[:, 0]) == set(ROWS)
 
 
-@pytest.mark.parametrize("settings", [{"sampler": "balanced"}, {"copies_up_to": 20}])
+@pytest.mark.parametrize("settings", [{"sampler": "balanced"}, {"oversample_up_to": 20}])
 def test_showings_count_how_often_a_row_came_before(settings: dict) -> None:
     order = epoch_order(ROWS, CLASSES, 0, 1, **settings)
     seen: dict[int, int] = {}
@@ -67,7 +67,7 @@ def test_showings_count_how_often_a_row_came_before(settings: dict) -> None:
 
 @pytest.mark.parametrize("sampler", ["shuffled", "in_order"])
 def test_copies_fill_small_classes_up_to_the_number_exactly(sampler: str) -> None:
-    order = epoch_order(ROWS, CLASSES, 0, 1, sampler=sampler, copies_up_to=20)
+    order = epoch_order(ROWS, CLASSES, 0, 1, sampler=sampler, oversample_up_to=20)
     assert np.bincount(CLASSES[order[:, 0]]).tolist() == [30, 20, 20]
     assert np.bincount(order[:, 0])[ROWS[CLASSES[ROWS] == 2]].tolist() == [4] * 5
     assert set(order[:, 0]) == set(ROWS)
@@ -80,7 +80,7 @@ def _padded(order: np.ndarray, lengths: np.ndarray, size: int) -> int:
 
 def test_by_length_keeps_every_line_and_saves_padding() -> None:
     lengths = np.random.default_rng(0).integers(3, 40, 1000)
-    order = epoch_order(np.arange(990), np.zeros(1000, int), 0, 1, copies_up_to=1500)
+    order = epoch_order(np.arange(990), np.zeros(1000, int), 0, 1, oversample_up_to=1500)
     arranged = by_length(order, lengths, 16)
     assert sorted(map(tuple, arranged)) == sorted(map(tuple, order))
     tokens = lengths[order[:, 0]].sum()

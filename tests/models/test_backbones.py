@@ -109,3 +109,14 @@ def test_both_lays_hashed_and_transformer_side_by_side(tiny_bert: Path) -> None:
 def test_missing_transformer_says_what_to_set_instead(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"model\.text\.kind=hashed"):
         build_text_encoder("transformer", model=str(tmp_path))
+
+
+def test_a_frozen_encoder_learns_nothing_and_takes_features_that_were_computed_before() -> None:
+    encoder = build_image_encoder("torchvision", "resnet18", "none", frozen=True, normalise=True).train()
+    assert not any(parameter.requires_grad for parameter in encoder.parameters())
+    assert not any(module.training for module in encoder.network.modules())
+    pictures = torch.randn(2, 3, 32, 32)
+    features = encoder.network(pictures)
+    assert torch.equal(encoder(pictures), encoder(features))
+    assert torch.allclose(encoder(pictures).mean(dim=1), torch.zeros(2), atol=1e-5)
+    assert torch.allclose(encoder(pictures).std(dim=1, correction=0), torch.ones(2), atol=1e-3)

@@ -1,6 +1,5 @@
 """What is on disk stays whole: damage is noticed, a full disk and a signal lose nothing."""
 
-import json
 import os
 import resource
 import signal
@@ -13,7 +12,7 @@ import pytest
 import torch
 
 from fusionclf.errors import RunError, Stopped, TrainingError
-from fusionclf.training import Progress
+from fusionclf.training import Progress, checkpoints
 from fusionclf.training.checkpoints import load_checkpoint, save_checkpoint, save_weights
 from tests.training.small_stage import equal_weights, train_pictures
 
@@ -35,15 +34,18 @@ def test_comes_back_as_it_was_and_keeps_the_last_two(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["last", "previous"]
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "gone", "json"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "gone", "json", "figure"])
 def test_any_damage_is_noticed_and_falls_back(damage: str, tmp_path: Path) -> None:
     save(tmp_path, 1)
     save(tmp_path, 2)
-    file = tmp_path / "last" / ("figures.json" if damage == "json" else "model.safetensors")
+    file = tmp_path / "last" / ("figures.json" if damage in ("json", "figure") else "model.safetensors")
     content = bytearray(file.read_bytes())
     content[-1] ^= 1  # one bit of one weight, or the closing bracket
     if damage == "gone":
         file.unlink()
+    elif damage == "figure":
+        file.write_text(file.read_text().replace('epoch\\": 2', 'epoch\\": 7'))
+        assert "7" in file.read_text()
     else:
         file.write_bytes(content[:-9] if damage == "cut" else content)
     said: list[str] = []
@@ -60,10 +62,23 @@ def test_says_so_where_nothing_is_whole(tmp_path: Path) -> None:
     assert "the stage begins anew" in said[0]
 
 
-def test_another_versions_checkpoint_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["null", "[]", '{"epoch": 1}', "{"])
+def test_figures_that_are_none_fall_back(content: str, tmp_path: Path) -> None:
     save(tmp_path, 1)
-    file = tmp_path / "last" / "figures.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "layout": 1}))
+    save(tmp_path, 2)
+    (tmp_path / "last" / "figures.json").write_text(content)
+    checkpoint = load_checkpoint(tmp_path)
+    assert checkpoint is not None and checkpoint.figures == {"epoch": 1}
+    save(tmp_path, 3)  # the whole one is not pushed out for the damaged one
+    (tmp_path / "last" / "figures.json").write_text(content)
+    checkpoint = load_checkpoint(tmp_path)
+    assert checkpoint is not None and checkpoint.figures == {"epoch": 1}
+
+
+def test_another_versions_checkpoint_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "LAYOUT", checkpoints.LAYOUT - 1)
+    save(tmp_path, 1)
+    monkeypatch.undo()
     with pytest.raises(RunError, match="another version"):
         load_checkpoint(tmp_path)
 

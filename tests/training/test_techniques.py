@@ -1,5 +1,6 @@
 """Each training technique does what its setting says."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ def test_a_batch_in_pieces_learns_as_the_whole_batch_does(tmp_path: Path) -> Non
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 0.0
         model.train = lambda mode=True, model=model: model  # pyright: ignore[reportAttributeAccessIssue]
-        train_pictures(tmp_path / name, {"accumulate": pieces, "epochs": 1}, model=model, source=source)
+        train_pictures(
+            tmp_path / name, {"gradient_accumulation_steps": pieces, "epochs": 1}, model=model, source=source
+        )
         models.append(model)
     first, second = (model.state_dict() for model in models)
     assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
@@ -65,20 +68,21 @@ def test_frozen_epochs_keep_the_encoder_and_its_statistics(tmp_path: Path) -> No
 
 
 def test_an_average_follows_by_its_decay() -> None:
-    model = nn.Linear(1, 1, bias=False)
-    nn.init.zeros_(model.weight)
+    model = picture_model()
     average = WeightAverage(model, 0.9)
-    followed = average.model.state_dict()
-    nn.init.ones_(model.weight)
+    weight, followed = (m.get_parameter("heads.label.weight") for m in (model, average.model))
+    start = followed.clone()
+    with torch.no_grad():
+        weight.copy_(start + 1)
     average.update(0)  # decay 1/10
-    assert followed["weight"].item() == pytest.approx(0.9)
+    assert torch.allclose(followed, start + 0.9)
     average.update(10_000)
-    assert followed["weight"].item() == pytest.approx(0.9 * 0.9 + 0.1)
+    assert torch.allclose(followed, start + 0.9 * 0.9 + 0.1)
 
 
 def test_the_averaged_weights_are_what_is_kept(tmp_path: Path) -> None:
     plain, _ = train_pictures(tmp_path / "plain", {"select_by": "last"})
-    kept, _ = train_pictures(tmp_path / "kept", {"select_by": "last", "ema": 0.9})
+    kept, _ = train_pictures(tmp_path / "kept", {"select_by": "last", "ema_decay": 0.9})
     assert not equal_weights(plain, kept)
     last = load_weights(tmp_path / "kept" / "last" / "average.safetensors")
     trained = load_weights(tmp_path / "kept" / "last" / "model.safetensors")
@@ -151,14 +155,15 @@ def test_the_mix_depends_on_seed_epoch_and_step_alone() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"mixup": 0.4}, {"cutmix": 1.0}, {"focal_gamma": 2.0}, {"label_smoothing": 0.2}, {"ema": 0.9},
-        {"sampler": "balanced"}, {"sampler": "in_order"}, {"copies_up_to": 30}, {"augment": "trivial"},
-        {"augment": "rand"}, {"clip_norm": 0.01}, {"freeze_epochs": 1}, {"accumulate": 2},
+        {"mixup": 0.4}, {"cutmix": 1.0}, {"focal_gamma": 2.0}, {"label_smoothing": 0.2}, {"ema_decay": 0.9},
+        {"sampler": "balanced"}, {"sampler": "in_order"}, {"oversample_up_to": 30}, {"augment": "trivial"},
+        {"augment": "rand"}, {"clip_norm": 0.01}, {"freeze_epochs": 1}, {"gradient_accumulation_steps": 2},
         {"class_weights": "inverse"},
         {"optimiser": {"name": "adam", "learning_rate": 0.01, "weight_decay": 0.1}},
         {"optimiser": {"name": "sgd", "learning_rate": 0.1}},
         {"optimiser": {"name": "adamw", "learning_rate": 0.01, "layer_decay": 0.5}},
         {"schedule": {"name": "cosine", "warmup_epochs": 1}}, {"schedule": {"name": "one_cycle"}},
+        {"progressive": [{"epochs": 1, "height": 24, "width": 24}]},
     ],
     ids=lambda changes: "-".join(map(str, changes)),
 )  # fmt: skip
@@ -200,6 +205,24 @@ def test_the_start_is_kept_where_no_epoch_is_better(tmp_path: Path) -> None:
     after, state = train_pictures(tmp_path / "second", harmful, model=model, score_first=True)
     assert state.best_epoch == 0 and len(state.log) == 2
     assert all(torch.equal(value, start[name]) for name, value in after.state_dict().items())
+
+
+def test_a_scored_start_survives_a_cut(tmp_path: Path) -> None:
+    trained, _ = train_pictures(tmp_path / "first")
+    harmful = {"optimiser": {"name": "sgd", "learning_rate": 10.0}, "epochs": 2}
+    models = [copy.deepcopy(trained) for _ in range(3)]
+    whole, state = train_pictures(tmp_path / "whole", harmful, model=models[0], score_first=True)
+
+    def step(epoch: int, step: int, *_: Any) -> None:
+        if (epoch, step) == (1, 4):
+            raise KeyboardInterrupt
+
+    options: dict[str, Any] = {"score_first": True, "save_every_s": 0.0}
+    with pytest.raises(KeyboardInterrupt):
+        train_pictures(tmp_path / "cut", harmful, model=models[1], progress=Progress(step=step), **options)
+    resumed, after = train_pictures(tmp_path / "cut", harmful, model=models[2], **options)
+    assert after.best_epoch == state.best_epoch == 0
+    assert equal_weights(whole, resumed)
 
 
 def test_near_match_inside_a_list_of_sizes() -> None:

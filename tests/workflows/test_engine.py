@@ -1,6 +1,9 @@
 """What a whole run promises: features once, finished work never again, stage three, a tracker, launch files."""
 
 import json
+import shutil
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +12,19 @@ import pandas as pd
 import pytest
 import yaml
 
-from fusionclf.errors import SettingsError
-from fusionclf.workflows import inputs, stages
+from fusionclf.errors import RunError, SettingsError, Stopped, Terminated
+from fusionclf.workflows import inputs, stages, study
 from fusionclf.workflows.settings import config_folder
 from fusionclf.workflows.train import train
 
 PICTURES = ("model.image.backbone=resnet18", "model.image.weights=none", "pictures.height=32", "pictures.width=32",
             "train.epochs=2", "train.batch_size=32", "train.precision=fp32")  # fmt: skip
-FROZEN = (*PICTURES, "model.image.frozen=true", "train.optimiser.learning_rate=0.01")
+FROZEN = (
+    *PICTURES,
+    "model.image.frozen=true",
+    "model.image.normalise=true",
+    "train.optimiser.learning_rate=0.01",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +74,18 @@ def test_features_are_computed_once_for_all_runs(
         ("image", ("model.image.frozen=true", "train.mixup=0.2"), r"train\.mixup: a frozen encoder"),
         ("fusion", ("train.cutmix=1.0",), r"train\.cutmix: titles cannot be mixed.*model\.fuser=late"),
         ("text", ("train.mixup=0.2",), r"train\.mixup: this model reads no pictures"),
+        ("fusion", ("stage2.mixup=0.2",), r"stage2\.mixup: titles cannot be mixed"),
+        (
+            "image",
+            ("model.image.frozen=true", "stage3_classes=3", "stage3.cutmix=1.0"),
+            r"stage3\.cutmix: a frozen",
+        ),
+        (
+            "image",
+            ("stage2.precision=bf16",),
+            r"stage2\.precision: is one for all stages; set train\.precision",
+        ),
+        ("image", ("stage3_classes=3", "stage3.freeze_epochs=9"), r"^stage3\.freeze_epochs=9: must be fewer"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_written(
@@ -129,6 +149,42 @@ def test_a_resumed_run_repeats_nothing_that_was_finished(
     assert resumed["parts"] == whole["parts"]
     for part in ("top20", "rest"):
         pd.testing.assert_frame_equal(predictions(run, part), predictions(tmp_path / "whole", part))
+
+
+def test_a_run_is_not_gone_on_with_on_another_catalog(sample_dir: Path, tmp_path: Path) -> None:
+    words = ("model.text.buckets=4096", "model.text.dim=16", "train.epochs=1")
+    data = tmp_path / "catalog"
+    shutil.copytree(sample_dir, data)
+    train("text", data, tmp_path / "run", overrides=words, cpu=True)
+    (tmp_path / "run" / "metrics.json").unlink()  # as if it had been cut off at the end
+    lines = (data / "styles.csv").read_text().splitlines()
+    (data / "styles.csv").write_text("\n".join(lines[:-5]) + "\n")
+    with pytest.raises(RunError, match=r"the catalog has changed.*--overwrite"):
+        train("text", data, tmp_path / "run", overrides=words, resume=True, cpu=True)
+
+
+def test_a_stopped_study_stops_its_run_and_waits_until_it_is_saved(tmp_path: Path) -> None:
+    code = (
+        "import signal, sys, time, pathlib\n"
+        "def stop(*_):\n time.sleep(0.6); pathlib.Path(sys.argv[1]).write_text('saved'); sys.exit(143)\n"
+        "signal.signal(signal.SIGTERM, stop)\nprint('ready', flush=True)\ntime.sleep(30)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "saved")]
+
+    def terminate(*_: Any) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGALRM, terminate)
+    signal.setitimer(signal.ITIMER_REAL, 1.0)
+    try:
+        with pytest.raises(Stopped, match="give the same command again") as caught:
+            study._run(command)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert caught.value.exit_code == 143 and (tmp_path / "saved").read_text() == "saved"
+    with pytest.raises(Stopped):  # a run that was stopped itself stops the study too
+        study._run([sys.executable, "-c", "raise SystemExit(130)"])
+    assert study._run([sys.executable, "-c", "raise SystemExit(2)"]) == 2
 
 
 def test_a_tracker_is_told_of_every_epoch(sample_dir: Path, tmp_path: Path) -> None:
