@@ -1,6 +1,7 @@
 """Whole runs on the sample catalog: golden figures, both schemes, two processes against one, shipped settings."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def test_shipped_settings_are_valid_and_open_with_their_command(file: Path) -> N
         line for line in file.read_text().splitlines(keepends=True)[:12] if line.startswith("#")
     )
     assert f"fusionclf train {name} --config {file.stem} --data" in opening
+    assert not re.search(r"# (Time|Score): [A-Z]+$", opening, re.MULTILINE), "measure it, and say so"
 
 
 @pytest.mark.parametrize("name", ["image", "multitask"])
