@@ -69,6 +69,8 @@ HEAD = (
               "up to 30 + 40 epochs, stops after two without a better score"),
     Technique("Gradient clipping", ("train.clip_norm=1.0",), "gradients no longer than 1"),
     Technique("Accumulation", ("train.gradient_accumulation_steps=4",), "four micro-batches a step, the same sums"),
+    Technique("Metadata tasks", ("model.auxiliary={gender: 0.3, season: 0.3, usage: 0.3}",),
+              "multitask: also predicts gender, season, usage"),
     Technique("Small classes repeated", ("train.oversample_up_to=100",), "classes filled up to 100 rows"),
 )  # fmt: skip
 SMALL = (
@@ -84,8 +86,6 @@ SMALL = (
     Technique("Slower encoder", ("train.optimiser.encoder_factor=0.3",), "the encoder learns 0.3 as fast as the head"),
     Technique("Augmented copies", ("train.oversample_up_to=60",), "classes filled up to 60 rows by augmented copies"),
     Technique("Third stage", ("stage3_classes=60", "stage3.epochs=2"), "two more epochs on the 60 smallest classes"),
-    Technique("Metadata tasks", ("model.auxiliary={gender: 0.3, season: 0.3, usage: 0.3}",),
-              "multitask: also predicts gender, season, usage"),
 )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ SETTINGS = TrainConfig.model_validate(
         "optimiser": {"name": "adamw", "learning_rate": 0.01},
         "class_weights": "none",
         "precision": "fp32",
+        "select_by": "last",  # an early best epoch would hide what comes after it
     }
 )
 

@@ -15,8 +15,10 @@ from fusionclf.models import pretrained_encoders
 from fusionclf.training import Progress, load_weights
 from fusionclf.training.averaging import WeightAverage
 from fusionclf.training.mixing import Mix, draw_mix, mix
+from fusionclf.training.objective import Objective
 from tests.training.small_stage import (
     CLASSES,
+    TRAIN,
     equal_weights,
     fusion,
     picture_encoder,
@@ -143,6 +145,17 @@ def test_cutmix_pastes_a_box_and_counts_its_area() -> None:
     assert share == pytest.approx(1 - (mixed.pictures[0, 0] == 7).float().mean().item())
 
 
+def test_a_mixed_loss_weighs_own_and_partners_target() -> None:
+    batch, logits = pictures(), torch.randn(8, CLASSES, generator=torch.Generator().manual_seed(0))
+    source = picture_source()
+    objective = Objective(picture_model(), source, TRAIN, settings(), torch.device("cpu"))
+    targets = batch.targets["label"]
+    own, partners = (torch.nn.functional.cross_entropy(logits, t) for t in (targets, targets.flip(0)))
+    found = objective({"label": logits}, batch, {"label": 8.0}, 0.8)
+    assert torch.allclose(found, 0.8 * own + 0.2 * partners)
+    assert not torch.allclose(own, partners)
+
+
 def test_the_mix_depends_on_seed_epoch_and_step_alone() -> None:
     assert draw_mix(0.2, 1.0, 0, 1, 2) == draw_mix(0.2, 1.0, 0, 1, 2) != draw_mix(0.2, 1.0, 0, 1, 3)
     assert draw_mix(0.0, 0.0, 0, 1, 2) is None
@@ -170,7 +183,8 @@ def test_the_mix_depends_on_seed_epoch_and_step_alone() -> None:
 def test_every_technique_changes_training_and_resumes_bit_for_bit(
     changes: dict[str, Any], tmp_path: Path
 ) -> None:
-    plain, _ = train_pictures(tmp_path / "plain")
+    changes = {**changes, "select_by": "last"}  # an early best epoch would hide what comes after it
+    plain, _ = train_pictures(tmp_path / "plain", {"select_by": "last"})
     whole, state = train_pictures(tmp_path / "whole", changes)
     assert all(np.isfinite(row["train_loss"]) for row in state.log)
     assert not equal_weights(plain, whole)
