@@ -132,7 +132,7 @@ def table(scale: str, techniques: tuple[Technique, ...], data: Path, out: Path, 
         found = [run(scale, technique, seed, data, out) for seed in technique.seeds]
         default = default or found
         settings = " ".join(f"`{word}`" for word in technique.settings) or "–"
-        cells = [_cell([getattr(s, name) for s in found], [getattr(s, name) for s in default[: len(found)]])
+        cells = [_cell([getattr(s, name) for s in found], [getattr(s, name) for s in default[: len(found)] if found is not default])
                  for name in ("validation", "top20", "rest")]  # fmt: skip
         seconds = mean(scores.seconds for scores in found)
         lines.append(
@@ -144,7 +144,7 @@ def table(scale: str, techniques: tuple[Technique, ...], data: Path, out: Path, 
 def _cell(found: list[float], default: list[float]) -> str:
     """The mean, its range over seeds, and the difference from the default with the same seeds."""
     spread = f" ({min(found):.1f}–{max(found):.1f})" if len(found) > 1 else ""
-    if found == default:
+    if not default:
         return f"{mean(found):.2f}{spread}"
     return f"{mean(found):.2f}{spread}, {mean(found) - mean(default):+.2f}"
 
