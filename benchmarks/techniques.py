@@ -132,8 +132,11 @@ def table(scale: str, techniques: tuple[Technique, ...], data: Path, out: Path, 
         found = [run(scale, technique, seed, data, out) for seed in technique.seeds]
         default = default or found
         settings = " ".join(f"`{word}`" for word in technique.settings) or "–"
-        cells = [_cell([getattr(s, name) for s in found], [getattr(s, name) for s in default[: len(found)] if found is not default])
-                 for name in ("validation", "top20", "rest")]  # fmt: skip
+        beside = default[: len(found)] if found is not default else []
+        cells = [
+            _cell([getattr(s, name) for s in found], [getattr(s, name) for s in beside])
+            for name in ("validation", "top20", "rest")
+        ]
         seconds = mean(scores.seconds for scores in found)
         lines.append(
             f"| {technique.name} | {settings} | {technique.does} | {len(found)} | {' | '.join(cells)} | {seconds:.0f} |"
