@@ -12,7 +12,14 @@ from fusionclf.batches.loader import (
     epoch_order,
     in_batches,
 )
-from fusionclf.batches.text import HashedNGrams, TextBatch, TextPreparer, TitleTable, Tokeniser
+from fusionclf.batches.text import (
+    HashedNGrams,
+    TextBatch,
+    TextPreparer,
+    TitleTable,
+    Tokeniser,
+    joined_lengths,
+)
 from fusionclf.batches.transforms import PictureTransform, View, cover_size, uniforms
 
 __all__ = [
@@ -35,6 +42,7 @@ __all__ = [
     "epoch_order",
     "fingerprint",
     "in_batches",
+    "joined_lengths",
     "open_cache",
     "text_fingerprint",
     "uniforms",

@@ -1,6 +1,7 @@
 """Titles → what a text encoder takes, prepared once for all products."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +23,11 @@ class TitleTable(Protocol):
     def lengths(self) -> np.ndarray | None:
         """(N,) what each title costs to read; None where batches need no padding."""
         ...
+
+
+def joined_lengths(tables: Iterable[TitleTable]) -> np.ndarray | None:
+    """(N,) what titles cost that are read by several encoders: as by the first whose cost differs between titles."""
+    return next((lengths for table in tables if (lengths := table.lengths()) is not None), None)
 
 
 class TextPreparer(Protocol):

@@ -211,7 +211,5 @@ def _cropped(pictures: Tensor, boxes: np.ndarray, flips: Tensor, size: Size) -> 
 def _resize(pictures: Tensor, size: Size) -> Tensor:
     if tuple(pictures.shape[2:]) == size:
         return pictures
-    pictures = (
-        pictures.contiguous()
-    )  # channel by channel the antialiased kernel is twice as fast, to the same bit
+    pictures = pictures.contiguous()  # channel by channel the antialiased kernel is faster, to the same bit
     return F.interpolate(pictures, size, mode="bilinear", antialias=True, align_corners=False).clamp_(0, 1)

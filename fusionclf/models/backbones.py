@@ -235,9 +235,8 @@ def _transformer(model: str, pretrained: bool) -> tuple[Any, Any]:
         else:
             network = AutoModel.from_config(AutoConfig.from_pretrained(source, local_files_only=local))
         if (pooler := getattr(network, "pooler", None)) is not None:
-            pooler.requires_grad_(
-                False
-            )  # titles are pooled by their mean: what gets no gradient would stop DDP
+            # Titles are pooled by their mean: parameters that get no gradient would stop DDP.
+            pooler.requires_grad_(False)
         return network, AutoTokenizer.from_pretrained(source, local_files_only=local)
     except (OSError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -16,6 +16,7 @@ from fusionclf.batches import (
     TextPreparer,
     TitleTable,
     Tokeniser,
+    joined_lengths,
 )
 from fusionclf.models.depthwise import speed_up_depthwise
 
@@ -149,9 +150,8 @@ class HashedNGramEncoder(TextEncoder):
         weights = (1 + titles["counts"].log()) * self.inverse_frequency[ids]  # (nnz,)
         counts = F.pad(offsets[1:], (0, 1), value=len(ids)) - offsets  # (B,)
         places = torch.arange(len(offsets), device=ids.device)
-        title = torch.repeat_interleave(
-            places, counts, output_size=len(ids)
-        )  # without its size a GPU is waited for
+        # Without output_size a GPU is waited for.
+        title = torch.repeat_interleave(places, counts, output_size=len(ids))
         norms = torch.zeros(len(offsets), device=ids.device).index_add_(0, title, weights.square()).sqrt()
         weights = weights / norms.clamp_min(1e-6)[title]
         return self.table(ids, offsets, per_sample_weights=weights.to(self.table.weight.dtype))  # (B, dim)
@@ -272,7 +272,7 @@ class _JoinedTitles:
         self.tables = tables
 
     def lengths(self) -> np.ndarray | None:
-        return next((lengths for t in self.tables if (lengths := t.lengths()) is not None), None)
+        return joined_lengths(self.tables)
 
     def batch(self, rows: np.ndarray) -> TextBatch:
         return {

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fusionclf.batches import Batch, TextBatch, TitleTable
+from fusionclf.batches import Batch, TextBatch, TitleTable, joined_lengths
 from fusionclf.models.encoders import ImageEncoder, TextEncoder
 from fusionclf.models.names import ClassNames
 from fusionclf.models.vocabulary import OpenVocabulary
@@ -121,7 +121,7 @@ class _JoinedTables:
         return {name: tensor for table in self.tables for name, tensor in table.batch(rows).items()}
 
     def lengths(self) -> np.ndarray | None:
-        return next((lengths for t in self.tables if (lengths := t.lengths()) is not None), None)
+        return joined_lengths(self.tables)
 
 
 class NetworkAlone(nn.Module):

@@ -13,7 +13,7 @@ from fusionclf.models import find_variant
 from fusionclf.runfolder import environment, is_finished, open_run, read_json
 from fusionclf.training import make_accelerator
 from fusionclf.workflows.settings import begin_run
-from fusionclf.workflows.stages import JOINT, StageRunner, list_stages
+from fusionclf.workflows.stages import JOINT, Stage, StageRunner, list_stages
 
 
 def train(
@@ -66,14 +66,22 @@ def train(
         raise RunError(f"{out}: not there on this machine; give a run folder that all machines share")
     if track:
         accelerator.init_trackers("tensorboard" if track == "tensorboard" else "fusionclf")
+    metrics = _run_stages(runner, stages, started)
+    accelerator.end_training()
+    return metrics
+
+
+def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dict[str, Any]:
+    """Train and predict stage by stage, then write what the run leaves; metrics.json's content on the main process."""
     frames = {stage.part: runner.run(stage) for stage in stages}
     if JOINT in frames:
         frames |= runner.parts_of_joint()
-    accelerator.wait_for_everyone()
+    runner.accelerator.wait_for_everyone()
     metrics: dict[str, Any] = {}
-    if accelerator.is_main_process:
+    if runner.accelerator.is_main_process:
         figures = environment(seconds=time.perf_counter() - started, **runner.figures())
-        metrics = finish_run(out, name, settings, catalog, split, frames, figures)
-    accelerator.wait_for_everyone()
-    accelerator.end_training()
+        metrics = finish_run(
+            runner.out, runner.variant.name, runner.settings, runner.catalog, runner.split, frames, figures
+        )
+    runner.accelerator.wait_for_everyone()
     return metrics
