@@ -49,6 +49,8 @@ class Terminated(KeyboardInterrupt):
 def did_you_mean(value: str, allowed: Iterable[str]) -> str:
     """The end of an error message: the near match of `value`, then all that is allowed."""
     names = list(allowed)
-    near = get_close_matches(value, names, n=1)
+    near = get_close_matches(value, names, n=1) or [
+        name for name in names if value and name.startswith(value)
+    ]
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{hint}allowed: {', '.join(names)}"

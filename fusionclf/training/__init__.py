@@ -2,6 +2,7 @@
 
 from fusionclf.training.accelerator import device_name, make_accelerator
 from fusionclf.training.checkpoints import load_weights, save_weights
+from fusionclf.training.feeding import check_batch_size
 from fusionclf.training.loop import train_stage
 from fusionclf.training.prediction import (
     collect,
@@ -15,6 +16,7 @@ from fusionclf.training.progress import Progress, StageState
 __all__ = [
     "Progress",
     "StageState",
+    "check_batch_size",
     "collect",
     "device_name",
     "iterate_features",

@@ -10,6 +10,19 @@ from fusionclf.config import TrainConfig
 from fusionclf.errors import SettingsError
 
 
+def check_batch_size(batch_size: int, rows: int, processes: int) -> None:
+    """Refuse what leaves a process fewer than the two products that batch normalisation needs.
+
+    Raises:
+        SettingsError: a batch cannot be shared by all processes.
+    """
+    if min(batch_size, rows) < 2 * processes:
+        raise SettingsError(
+            f"train.batch_size={batch_size} and {rows} train rows: {processes} process(es) need {2 * processes} "
+            "products a batch; use a larger batch, more rows or fewer processes"
+        )
+
+
 class Feeder:
     """Global batches of a stage, and this process's micro-batches of them.
 
@@ -39,11 +52,7 @@ class Feeder:
         self.source, self.rows, self.settings, self.seed = source, rows, settings, seed
         self.accelerator = accelerator
         self.smallest = 2 * accelerator.num_processes  # batch normalisation needs two products a process
-        if min(settings.batch_size, len(rows)) < self.smallest:
-            raise SettingsError(
-                f"train.batch_size={settings.batch_size} and {len(rows)} train rows: {accelerator.num_processes} "
-                f"process(es) need {self.smallest} products a batch; use a larger batch, more rows or fewer processes"
-            )
+        check_batch_size(settings.batch_size, len(rows), accelerator.num_processes)
         first = self.batches(1)
         self.steps, self.shown = len(first), sum(map(len, first))
 

@@ -5,6 +5,7 @@ What a stage has finished is kept in the run folder, and a resumed run does not 
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from fusionclf.models.storage import save_model
 from fusionclf.runfolder import read_json, write_text
 from fusionclf.training import (
     StageState,
+    check_batch_size,
     device_name,
     load_weights,
     predict_logits,
@@ -84,9 +86,12 @@ class StageRunner:
         self.predicted, self.predict_seconds = 0, 0.0
         self.joint: tuple[np.ndarray, np.ndarray, ProductClassifier] | None = None
 
-    def check(self, stage: Stage) -> None:
-        """Build a stage's model and open the pictures: what cannot work shows before anything is written."""
-        self.inputs.check(self._build(self.inputs.classes(self._part(stage))))
+    def check(self, stages: Sequence[Stage]) -> None:
+        """Build the first model and open the pictures: what cannot work shows before anything is written."""
+        self.inputs.check(self._build(self.inputs.classes(self._part(stages[0]))))
+        for stage in stages:
+            rows = self.inputs.trainable(self.split.rows(self.catalog, self._part(stage), "train"))
+            check_batch_size(stage.settings.batch_size, len(rows), self.accelerator.num_processes)
 
     def run(self, stage: Stage) -> pd.DataFrame:
         """Train one stage, save its model, and predict the part's test rows."""

@@ -58,7 +58,7 @@ def train(
     split = make_split(catalog, settings.split)
     stages = list_stages(settings, split)
     runner = StageRunner(variant, settings, catalog, split, accelerator, out, console)
-    runner.check(stages[0])  # before a run that `out` may hold is touched
+    runner.check(stages)  # before a run that `out` may hold is touched
     if accelerator.is_main_process:
         begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
     accelerator.wait_for_everyone()

@@ -74,6 +74,8 @@ def test_features_are_computed_once_for_all_runs(
         ("image", ("model.image.frozen=true", "train.mixup=0.2"), r"train\.mixup: a frozen encoder"),
         ("fusion", ("train.cutmix=1.0",), r"train\.cutmix: titles cannot be mixed.*model\.fuser=late"),
         ("text", ("train.mixup=0.2",), r"train\.mixup: this model reads no pictures"),
+        ("text", ("train.batch_size=1",), r"train\.batch_size=1 and .* need 2 products a batch"),
+        ("text", ("train.ema=0.9",), r"'train\.ema': did you mean 'ema_decay'"),
         ("fusion", ("stage2.mixup=0.2",), r"stage2\.mixup: titles cannot be mixed"),
         (
             "image",
