@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fusionclf.errors import FusionclfError, Stopped, Terminated
+from fusionclf.errors import FusionclfError, RunError, Stopped, Terminated
 
 if TYPE_CHECKING:
     from fusionclf.console import Console
@@ -144,16 +144,34 @@ def baseline_command(
 @app.command(name="compare")
 def compare_command(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the report.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the report.", show_default=False)
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="The runs' catalog, if it was moved: for titles and pictures.", show_default=False
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print report.json's content.")] = False,
 ) -> None:
     """Compare finished runs of one split: report.html, report.md and report.json.
 
     Example: fusionclf compare runs/* --out report
     """
+    import json
+
     from fusionclf.report import compare
 
-    compare(runs, out)
-    _console().say(f"wrote {out / 'report.html'}, report.md and report.json")
+    if out is None and not as_json:
+        raise RunError("nowhere to write the report: give --out DIR, or --json to print its figures")
+    value = compare(runs, out, data)
+    if out is not None:
+        _console().say(f"wrote {out / 'report.html'}, report.md and report.json")
+    if value["catalog_note"]:
+        _console().warn(f"{value['catalog_note']}: no titles and pictures; --data DIR gives them")
+    if as_json:  # escaped to ASCII: text of a catalog must not steer a terminal
+        print(json.dumps(value, indent=2, allow_nan=False))
 
 
 @app.command(name="study")

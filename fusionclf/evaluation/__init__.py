@@ -1,6 +1,7 @@
 """Predictions file, metrics, significance and calibration; no torch."""
 
 from fusionclf.evaluation.calibration import (
+    coverage_accuracy,
     expected_calibration_error,
     fit_blend,
     fit_temperature,
@@ -9,6 +10,13 @@ from fusionclf.evaluation.calibration import (
 )
 from fusionclf.evaluation.finish import finish_run
 from fusionclf.evaluation.metrics import among_top5, correct, run_metrics, score
+from fusionclf.evaluation.mistakes import (
+    answers,
+    by_training_rows,
+    confident_errors,
+    confused_pairs,
+    disagreements,
+)
 from fusionclf.evaluation.predictions import (
     make_predictions,
     product_context,
@@ -19,8 +27,14 @@ from fusionclf.evaluation.significance import bootstrap_interval, holm, mcnemar_
 
 __all__ = [
     "among_top5",
+    "answers",
     "bootstrap_interval",
+    "by_training_rows",
+    "confident_errors",
+    "confused_pairs",
     "correct",
+    "coverage_accuracy",
+    "disagreements",
     "expected_calibration_error",
     "finish_run",
     "fit_blend",

@@ -29,6 +29,29 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: 
     return sum(n * abs(sure - share) for n, sure, share in rows) / max(len(confidence), 1)
 
 
+def coverage_accuracy(confidence: np.ndarray, right: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Accuracy among the products that a model is surest of, in [0, 1].
+
+    Args:
+        confidence: (N,) probability of the first answer.
+        right: (N,) whether it was right.
+        shares: (S,) shares of the products to answer, in (0, 1]; at least one product is answered.
+
+    Returns:
+        (S,) accuracies. Of products with equal confidence a part is answered in the mean of all orders.
+
+    Source: Geifman and El-Yaniv, Selective Classification for Deep Neural Networks (2017), section 2.
+    """
+    if not len(confidence):
+        return np.full(len(shares), np.nan)
+    values, member = np.unique(-confidence, return_inverse=True)
+    sizes = np.bincount(member, minlength=len(values))
+    hits = np.bincount(member, right.astype(float), minlength=len(values))
+    answered = np.maximum(shares * len(confidence), 1.0)
+    edges, gained = np.append(0, sizes.cumsum()), np.append(0, hits.cumsum())
+    return np.interp(answered, edges, gained) / answered
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     """(N, K) probabilities, in float64."""
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)

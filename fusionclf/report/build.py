@@ -1,15 +1,21 @@
 """`fusionclf compare`: run folders → report.html, report.md and report.json."""
 
+import base64
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
+from fusionclf.catalog.pictures import map_paths
 from fusionclf.evaluation.metrics import JOINT, METRICS
-from fusionclf.report import figures
+from fusionclf.report import charts, figures, text
+from fusionclf.report.catalog import find_catalog, thumbnail
 from fusionclf.report.collect import read_runs
+from fusionclf.report.examples import picture_files
 from fusionclf.report.value import report_value
 from fusionclf.runfolder import write_json, write_text
 
@@ -17,33 +23,48 @@ TITLES = {
     "top1": "top-1", "top5": "top-5", "seen": "seen", "unseen": "unseen", "harmonic": "harmonic",
     "macro_f1": "macro F1", "balanced_accuracy": "balanced", "ece": "ECE",
 }  # fmt: skip
-NONE = "\N{EN DASH}"  # in place of a figure that does not exist
-FEWEST_IN_BIN = 10  # products that a point of the reliability chart stands for
+SHOWN_SHARES = (25, 50, 75, 90, 100)  # percent answered, in the tables of coverage
+# What accuracy is drawn against: figure of a run's cost, its least value (the axis is logarithmic), its name.
+COSTS = (
+    ("train_seconds", 0.01, "training, seconds"),
+    ("products_per_second", 0.01, "prediction, products/s"),
+    ("parameters", 1, "parameters"),
+)
 
 
-def compare(runs: Sequence[Path], out: Path) -> dict[str, Any]:
+def compare(runs: Sequence[Path], out: Path | None, data: Path | None = None) -> dict[str, Any]:
     """Compare finished runs of one split.
 
     Args:
         runs: run folders.
-        out: folder for the three files.
+        out: folder for the three files; None: none is written.
+        data: the runs' catalog, for titles and pictures; default: where their settings say it was.
 
     Returns:
         report.json's content.
 
     Raises:
-        RunError: the runs cannot be compared, or `out` cannot be written.
+        RunError: the runs cannot be compared, `data` is another catalog, or `out` cannot be written.
+        CatalogError: `data` is given and cannot be read.
     """
-    value = report_value(read_runs(runs))
-    page = render("report.html.j2", value)
-    text = re.sub(r"\n{3,}", "\n\n", render("report.md.j2", value))  # jinja leaves empty lines behind
+    found = read_runs(runs)
+    catalog, note = find_catalog(found, data)
+    value = report_value(found, catalog, note)
+    if out is None:
+        return value
+    pictures: dict[str, str | None] = {}
+    if catalog is not None:
+        files = picture_files(value, catalog)
+        pictures = dict(zip(files, map_paths(list(files.values()), thumbnail), strict=True))
+    page = render("report.html.j2", value, pictures)
+    markdown = re.sub(r"\n{3,}", "\n\n", render("report.md.j2", value))  # jinja leaves empty lines behind
     write_text(out / "report.html", page)
-    write_text(out / "report.md", text)
+    write_text(out / "report.md", markdown)
     write_json(out / "report.json", value)
     return value
 
 
-def render(template: str, value: dict[str, Any]) -> str:
+def render(template: str, value: dict[str, Any], pictures: dict[str, str | None] | None = None) -> str:
     """Fill one of the templates; HTML is escaped by jinja2, Markdown by the filter `md`."""
     environment = Environment(
         loader=PackageLoader("fusionclf.report"),
@@ -53,54 +74,22 @@ def render(template: str, value: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "pct": percent, "signed": signed, "count": count, "duration": duration, "p": p_value,
-        "md": markdown, "code": code,
+        "pct": text.percent, "signed": text.signed, "count": text.count, "duration": text.duration,
+        "p": text.p_value, "md": text.markdown, "code": text.code,
     }  # fmt: skip
+    source = (
+        environment.loader.get_source(environment, "report.js")[0] if environment.loader else ""
+    ).strip()
     return environment.get_template(template).render(
-        **value, figures=figures, metric_names=METRICS, titles=TITLES, joint=JOINT,
-        overview=_overview(value), charts=_charts(value),
+        **value, charts=charts, figures=figures, rows_range=text.rows_range, metric_names=METRICS,
+        titles=TITLES, joint=JOINT, overview=_overview(value), stages=_stages(value), costs=_costs(value),
+        pictures=pictures or {}, shares=SHOWN_SHARES, script=Markup(source), script_hash=_script_hash(source),
     )  # fmt: skip
 
 
-def percent(value: float | None, digits: int = 2) -> str:
-    """A percentage for tables; a dash where there is none."""
-    return NONE if value is None else f"{value:.{digits}f}"
-
-
-def signed(value: float | None) -> str:
-    """A difference in points."""
-    return NONE if value is None else f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
-
-
-def p_value(value: float) -> str:
-    """A probability as papers print it."""
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as a person says them."""
-    if seconds is None:
-        return NONE
-    if seconds < 90:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def count(value: float | None) -> str:
-    """A number with thousands separators."""
-    return NONE if value is None else f"{value:,.0f}"
-
-
-def markdown(value: Any) -> str:
-    """Foreign text in Markdown: markup characters are escaped, line breaks and the like become spaces."""
-    text = re.sub(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(value)).strip()
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", text)
-
-
-def code(value: Any) -> str:
-    """Foreign text in a fenced Markdown block: one line, without the fence's own character."""
-    return re.sub(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(value)).strip().replace("`", "'")
+def _script_hash(source: str) -> str:
+    """What the page's policy names its one script by, so that no other one runs."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
 
 
 def _overview(value: dict[str, Any]) -> list[dict[str, Any]]:
@@ -116,31 +105,30 @@ def _overview(value: dict[str, Any]) -> list[dict[str, Any]]:
         if known:
             marks["reference"] = max(known)
         tops = [run["scores"][part]["top1"] for run in rows]
-        limits = figures.zoom(tops, [*edges, *marks.values()])
+        limits = charts.zoom(tops, [*edges, *marks.values()])
         found.append({"part": part, "runs": rows, "marks": marks, "limits": limits, "facts": facts})
     return found
 
 
-def _charts(value: dict[str, Any]) -> dict[str, Any]:
-    """Points and lines of the charts, by part or stage."""
+def _stages(value: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Learning curves by the name of their stage."""
     stages: dict[str, list[dict[str, Any]]] = {}
     for curve in value["curves"]:
         stages.setdefault(curve["stage"], []).append(curve)
-    cost: dict[str, list[figures.Point]] = {}
+    return stages
+
+
+def _costs(value: dict[str, Any]) -> list[tuple[str, str, Markup]]:
+    """(part, cost, chart) of accuracy against each cost, for the runs of which it is known."""
+    found = []
     for part in value["parts"]:
-        for run in value["runs"]:
-            scores, seconds = run["scores"][part], run["cost"]["train_seconds"]
-            if scores and seconds is not None:
-                point = figures.Point(run["name"], run["colour"], max(float(seconds), 0.01), scores["top1"])
-                cost.setdefault(part, []).append(point)
-    calibration = {
-        part: [
-            figures.Line(
-                row["colour"],
-                [(b["confidence"], b["accuracy"]) for b in row["bins"] if b["n"] >= FEWEST_IN_BIN],
-            )
-            for row in rows
-        ]
-        for part, rows in value["calibration"].items()
-    }
-    return {"stages": stages, "cost": cost, "calibration": calibration}
+        for figure, least, label in COSTS:
+            points = [
+                charts.Point(run["name"], run["colour"], max(float(cost), least), run["scores"][part]["top1"])
+                for run in value["runs"]
+                if run["scores"][part] and (cost := run["cost"][figure]) is not None
+            ]
+            if points:
+                title = f"{part}: top-1 against {label}"
+                found.append((part, label, charts.against_cost(points, f"{label} (log scale)", title)))
+    return found

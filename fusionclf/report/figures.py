@@ -1,59 +1,98 @@
-"""Charts as inline SVG. They take their colours from the page, so they follow light and dark."""
+"""What charts are drawn from: axes, lines, marks. Inline SVG that takes its colours from the page."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup, escape
 
-WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP = 420, 240, 44, 12, 36, 10
 COLOURS = 8
-LETTER = 6.3  # mean width of a letter at the charts' font size
-CLEARANCE = 14  # between two labels' base lines
-SHOWN_LETTERS = 20
+FEW = 6  # lines that one chart shows; where there are more, each run gets a small chart of its own
+# A mark for each colour, so that no line is told by its colour alone: (dx, dy) in radii, None for a circle.
+SHAPES: tuple[Sequence[tuple[float, float]] | None, ...] = (
+    None,
+    ((-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)),
+    ((0, -1.15), (1.1, 0.9), (-1.1, 0.9)),
+    ((0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)),
+    ((0, 1.15), (1.1, -0.9), (-1.1, -0.9)),
+    ((-1.3, -0.5), (1.3, -0.5), (1.3, 0.5), (-1.3, 0.5)),
+    ((-0.5, -1.3), (0.5, -1.3), (0.5, 1.3), (-0.5, 1.3)),
+    ((-1.15, 0), (0.9, -1.1), (0.9, 1.1)),
+)
+
+
+@dataclass(frozen=True)
+class Size:
+    """A chart's extent and the room around its data, in pixels; the style sheet knows it by its name."""
+
+    name: str
+    width: int
+    height: int
+    left: int = 40
+    right: int = 14
+    top: int = 10
+    bottom: int = 36
+
+
+LARGE = Size("large", 520, 260)
+MEDIUM = Size("medium", 370, 230, right=22)
+SMALL = Size("small", 240, 150, left=34, right=10, top=8, bottom=32)
 
 
 class Axes:
     """Maps data to a chart's pixels, and draws the frame."""
 
-    def __init__(self, x: tuple[float, float], y: tuple[float, float], log_x: bool = False) -> None:
-        self.log_x = log_x
+    def __init__(
+        self, x: tuple[float, float], y: tuple[float, float], *, log_x: bool = False, size: Size = LARGE
+    ) -> None:
+        self.log_x, self.size = log_x, size
         self.x = (math.log10(x[0]), math.log10(x[1])) if log_x else x
         self.y = y
 
     def px(self, x: float) -> float:
         """Pixels from the left edge."""
         low, high = self.x
-        return LEFT + ((math.log10(x) if self.log_x else x) - low) / (high - low) * (WIDTH - LEFT - RIGHT)
+        room = self.size.width - self.size.left - self.size.right
+        return self.size.left + ((math.log10(x) if self.log_x else x) - low) / (high - low) * room
 
     def py(self, y: float) -> float:
         """Pixels from the top edge."""
         low, high = self.y
-        return HEIGHT - BOTTOM - (y - low) / (high - low) * (HEIGHT - BOTTOM - TOP)
+        room = self.size.height - self.size.bottom - self.size.top
+        return self.size.height - self.size.bottom - (y - low) / (high - low) * room
 
-    def frame(self, x_label: str, x_ticks: Sequence[float], y_ticks: Sequence[float]) -> str:
-        """Grid lines, numbers and the name of the x axis."""
+    def frame(
+        self,
+        x_label: str,
+        x_ticks: Sequence[float],
+        y_ticks: Sequence[float],
+        x_names: Sequence[str] | None = None,
+    ) -> str:
+        """Grid lines, numbers (or `x_names`) and the name of the x axis."""
+        size = self.size
         lines = []
         for tick in y_ticks:
             y = self.py(tick)
-            lines.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-            lines.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_short(tick)}</text>')
-        for tick in x_ticks:
-            place = f'x="{self.px(tick):.1f}" y="{HEIGHT - BOTTOM + 16}"'
-            lines.append(f'<text {place} text-anchor="middle">{_short(tick)}</text>')
-        middle = (LEFT + WIDTH - RIGHT) / 2
-        lines.append(f'<text x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{escape(x_label)}</text>')
+            ends = f'x1="{size.left}" x2="{size.width - size.right}" y1="{y:.1f}" y2="{y:.1f}"'
+            lines.append(f'<line class="grid" {ends}/>')
+            lines.append(f'<text x="{size.left - 6}" y="{y + 4:.1f}" text-anchor="end">{short(tick)}</text>')
+        for tick, name in zip(x_ticks, x_names or [short(tick) for tick in x_ticks], strict=True):
+            place = f'x="{self.px(tick):.1f}" y="{size.height - size.bottom + 15}"'
+            lines.append(f'<text {place} text-anchor="middle">{escape(name)}</text>')
+        middle = (size.left + size.width - size.right) / 2
+        place = f'x="{middle}" y="{size.height - 3}" text-anchor="middle"'
+        lines.append(f"<text {place}>{escape(x_label)}</text>")
         return "".join(lines)
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """A number on an axis."""
     if value >= 1_000_000:
         return f"{value / 1e6:g}M"
     return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
 
 
-def _ticks(low: float, high: float, count: int = 5) -> list[float]:
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Round numbers from `low` to `high`, at most `count` + 1 of them."""
     step = 10 ** math.floor(math.log10(max(high - low, 1e-9) / count))
     step = next(step * m for m in (1, 2, 5, 10) if (high - low) / (step * m) <= count)
@@ -61,148 +100,105 @@ def _ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [round(n * step, 10) for n in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _svg(body: str, title: str) -> Markup:
-    # Every text that reaches `body` is escaped where it is put in.
-    name = escape(title)
-    head = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{name}"><title>{name}</title>'
-    return Markup(f"{head}{body}</svg>")
+def svg(body: str, name: str, size: Size = LARGE) -> Markup:
+    """The element around `body`, every text of which must be escaped already; `name` is read out for it."""
+    label = escape(name)
+    box = f'class="{size.name}" viewBox="0 0 {size.width} {size.height}"'
+    return Markup(f'<svg {box} role="img" aria-label="{label}">{body}</svg>')
+
+
+def mark(colour: int, x: float, y: float, radius: float, tip: str = "", style: str = "dot") -> str:
+    """A run's mark, its shape by the number of its colour; `tip` shows under the pointer."""
+    inner = f"<title>{escape(tip)}</title>" if tip else ""
+    shape = SHAPES[(colour + colour // COLOURS) % COLOURS]  # colours that come again have another shape
+    if shape is None:
+        return f'<circle class="{style}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}">{inner}</circle>'
+    corners = " ".join(f"{x + radius * dx:.1f},{y + radius * dy:.1f}" for dx, dy in shape)
+    return f'<polygon class="{style}" points="{corners}">{inner}</polygon>'
+
+
+def key_mark(colour: int) -> Markup:
+    """The mark of a run, for a key."""
+    return Markup(f'<svg class="mark" viewBox="0 0 12 12" aria-hidden="true">{mark(colour, 6, 6, 4.2)}</svg>')
 
 
 @dataclass(frozen=True)
 class Line:
-    """One run's line in a chart: (x, y) points, and the number of the run's colour."""
+    """One run's line in a chart.
 
-    colour: int
-    points: Sequence[tuple[float, float]]
-    dashed: bool = False
-
-
-def _polylines(axes: Axes, lines: Sequence[Line], dots: bool = True) -> str:
-    body = ""
-    for line in lines:
-        places = [(axes.px(x), axes.py(y)) for x, y in line.points]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-        style = f"s{line.colour % COLOURS}" + (" dashed" if line.dashed else "")
-        body += f'<g class="{style}"><polyline points="{path}"/>'
-        body += "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.2"/>' for x, y in places) if dots else ""
-        body += "</g>"
-    return body
-
-
-def curves(lines: Sequence[Line], title: str) -> Markup:
-    """A figure of each epoch (y) over epochs (x), one line a run."""
-    lines = [line for line in lines if line.points]
-    if not lines:
-        return Markup("")
-    values = [y for line in lines for _, y in line.points]
-    longest = max(2.0, *(x for line in lines for x, _ in line.points))
-    low, high = min(values), max(values)
-    room = max(high - low, 1e-3) * 0.06
-    axes = Axes((1, longest), (low - room, high + room))
-    x_ticks = [tick for tick in _ticks(1, longest) if tick == int(tick)]
-    return _svg(axes.frame("epoch", x_ticks, _ticks(*axes.y)) + _polylines(axes, lines), title)
-
-
-def reliability(lines: Sequence[Line], title: str) -> Markup:
-    """Accuracy against confidence, one line a run; a calibrated model lies on the diagonal."""
-    axes = Axes((0, 100), (0, 100))
-    body = axes.frame("confidence of the first answer, %", _ticks(0, 100), _ticks(0, 100))
-    corners = f'x1="{axes.px(0)}" y1="{axes.py(0)}" x2="{axes.px(100)}" y2="{axes.py(100)}"'
-    return _svg(f'{body}<line class="mark" {corners}/>' + _polylines(axes, lines), title)
-
-
-@dataclass(frozen=True)
-class Point:
-    """One run in the cost chart: what it cost, and its accuracy in percent."""
+    Attributes:
+        name: of the run.
+        colour: number of the run's colour.
+        points: (x, y).
+        tips: what the pointer shows at each point; none: its figures.
+        dashed: a second figure of the same run.
+    """
 
     name: str
     colour: int
-    cost: float
-    accuracy: float
+    points: Sequence[tuple[float, float]]
+    tips: Sequence[str] = ()
+    dashed: bool = False
 
 
-def against_cost(points: Sequence[Point], x_label: str, title: str) -> Markup:
-    """Accuracy (y) against cost (x, log scale); runs far below the best lie as rings on the lower edge."""
-    low_x = 10 ** math.floor(math.log10(min(point.cost for point in points)))
-    high_x = 10 ** math.ceil(math.log10(max(point.cost for point in points) * 1.01))
-    low, high = zoom([point.accuracy for point in points])
-    axes = Axes((low_x, high_x), (low, high), log_x=True)
-    decades = [10.0**n for n in range(round(math.log10(low_x)), round(math.log10(high_x)) + 1)]
-    body = axes.frame(x_label, decades, _ticks(low, high))
-    taken = [(axes.px(p.cost) - 5, axes.py(max(p.accuracy, low)) + 5, 10.0) for p in points]
-    for point in sorted(points, key=lambda point: -point.accuracy):
-        x, y, below = axes.px(point.cost), axes.py(max(point.accuracy, low)), point.accuracy < low
-        ring = ' class="ring"' if below else ""
-        tip = f"<title>{escape(point.name)}: {point.accuracy:.2f} %</title>"
-        dot = f'<circle{ring} cx="{x:.1f}" cy="{y:.1f}" r="4.5">{tip}</circle>'
-        body += f'<g class="s{point.colour % COLOURS}">{dot}</g>'
-        text = point.name if len(point.name) <= SHOWN_LETTERS else f"{point.name[: SHOWN_LETTERS - 1]}…"
-        body += _label(f"{text} {point.accuracy:.1f}" if below else text, x, y, taken)
-    return _svg(body, title)
+def drawn(axes: Axes, line: Line) -> str:
+    """A line with its marks."""
+    places = [(axes.px(x), axes.py(y)) for x, y in line.points]
+    style = f"s{line.colour % COLOURS}" + (" dashed" if line.dashed else "")
+    tips = line.tips or [f"{line.name}: {x:g}, {y:.2f}" for x, y in line.points]
+    radius = 2.4 if axes.size is LARGE else 2
+    marks = "".join(mark(line.colour, x, y, radius, tip) for (x, y), tip in zip(places, tips, strict=True))
+    return f'<g class="{style}"><polyline points="{_path(places)}"/>{marks}</g>'
 
 
-def _label(text: str, x: float, y: float, taken: list[tuple[float, float, float]]) -> str:
-    """The text beside a dot, where it covers no other; nothing where there is no room (the key names it)."""
-    width = LETTER * len(text)
-    offers = [(x + 8, y + 4), (x - 8 - width, y + 4), (x - width / 2, y - 9), (x - width / 2, y + 17)]
-    offers += [(left, base + up) for up in (-13, 13, -26, 26) for left, base in offers[:2]]
-    for left, base in offers:
-        inside = left >= LEFT and left + width <= WIDTH and TOP < base < HEIGHT - BOTTOM + 5
-        free = all(
-            left > other + wide or other > left + width or abs(base - line) >= CLEARANCE
-            for other, line, wide in taken
-            if (other, line) != (x - 5, y + 5)
-        )
-        if inside and free:
-            taken.append((left, base, width))
-            return f'<text x="{left:.1f}" y="{base:.1f}">{escape(text)}</text>'
-    return ""
+def behind(axes: Axes, line: Line) -> str:
+    """A line of another run, in grey and without marks."""
+    return f'<polyline class="behind" points="{_path([(axes.px(x), axes.py(y)) for x, y in line.points])}"/>'
 
 
-def zoom(values: Sequence[float], marks: Sequence[float] = ()) -> tuple[float, float]:
-    """A range of percentages that shows the good runs apart: those of half the best value and more."""
-    best = max(values)
-    shown = [value for value in values if value >= best / 2] + [mark for mark in marks if mark >= best / 2]
-    room = max((max(shown) - min(shown)) * 0.08, 0.5)
-    return max(0.0, min(shown) - room), min(100.0, max(shown) + room) if best > 0 else 1.0
+def _path(places: Sequence[tuple[float, float]]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
 
 
-def interval_row(
-    value: float,
-    interval: Sequence[float] | None,
-    limits: tuple[float, float],
-    marks: Sequence[float],
-    colour: int,
-) -> Markup:
-    """One row of the overview: interval and value on a line from limits[0] to limits[1], with marks."""
+@dataclass(frozen=True)
+class Panel:
+    """A chart; where it stands for one run alone, with that run's name and colour."""
 
-    def place(number: float) -> float:
-        share = 100 * (number - limits[0]) / (limits[1] - limits[0])
-        return min(max(share, 0.0), 100.0)
-
-    low, high = interval or (value, value)
-    body = '<line class="rail" x1="0" x2="100" y1="8" y2="8"/>'
-    for mark in marks:
-        if limits[0] <= mark <= limits[1]:
-            body += f'<line class="mark" x1="{place(mark):.2f}" x2="{place(mark):.2f}" y1="0" y2="16"/>'
-    if value >= limits[0]:
-        width = max(place(high) - place(low), 0.3)
-        body += f'<rect class="range" x="{place(low):.2f}" y="5" width="{width:.2f}" height="6"/>'
-        body += f'<line class="value" x1="{place(value):.2f}" x2="{place(value):.2f}" y1="2" y2="14"/>'
-    else:
-        body += '<polyline class="value" points="2,3 0.4,8 2,13"/>'
-    style = f"row s{colour % COLOURS}"
-    box = 'viewBox="0 0 100 16" preserveAspectRatio="none" aria-hidden="true"'
-    return Markup(f'<svg class="{style}" {box}>{body}</svg>')
+    chart: Markup
+    run: str = ""
+    colour: int = 0
 
 
-def lines_of(curves: Sequence[dict[str, Any]], figure: str, dashed: bool = False) -> list[Line]:
-    """One line a curve: `figure` by epoch; epochs without that figure are left out."""
-    return [
-        Line(
-            curve["colour"],
-            [(row["epoch"], row[figure]) for row in curve["rows"] if None not in (row["epoch"], row[figure])],
-            dashed,
-        )
-        for curve in curves
-    ]
+def panels(
+    lines: Sequence[Line], title: str, axes: Callable[[Size], Axes], frame: Callable[[Axes], str]
+) -> list[Panel]:
+    """One chart of a few runs' lines, or a small one for each of many runs, the others behind it in grey.
+
+    Args:
+        lines: of all runs, lines without a point included.
+        title: what the chart shows.
+        axes: makes the axes for a chart of a size.
+        frame: draws what lies below the lines.
+    """
+    lines = [line for line in lines if line.points]
+    runs = list(dict.fromkeys(line.name for line in lines))
+    if not runs:
+        return []
+    if len(runs) <= FEW:
+        large = axes(LARGE)
+        body = frame(large) + "".join(drawn(large, line) for line in lines)
+        return [Panel(svg(body, f"{title}. {_told(lines)}"))]
+    small, found = axes(SMALL), []
+    grid = frame(small)
+    for run in runs:
+        own = [line for line in lines if line.name == run]
+        others = "".join(behind(small, line) for line in lines if line.name != run and not line.dashed)
+        body = grid + others + "".join(drawn(small, line) for line in own)
+        found.append(Panel(svg(body, f"{title}. {_told(own)}", SMALL), run, own[0].colour))
+    return found
+
+
+def _told(lines: Sequence[Line]) -> str:
+    """The lines in words, for those who cannot see them."""
+    ends = [f"{line.name}: {line.points[0][1]:.2f} to {line.points[-1][1]:.2f}" for line in lines]
+    return "; ".join(ends)

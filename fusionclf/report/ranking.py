@@ -94,11 +94,40 @@ def headline(
     return f"{text}.{_against_published(scores['top1'], part, published)}"
 
 
+def verdict(runs: Sequence[Run], part: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The headline of a part as data: the best run, the next one, the lead, and whether it holds."""
+    best = ranked(runs, part)[0]
+    rivals = [row for row in rows if not row["same_but_seed"] and row["products"]]
+    lead = {"next": None, "difference": None, "interval": None, "p_holm": None, "holds": None}
+    if rivals:
+        row = rivals[0]
+        lead = {"next": row["other"], **{key: row[key] for key in ("difference", "interval", "p_holm")}}
+        lead["holds"] = row["p_holm"] < LEVEL
+    return {"best": best.name, "top1": best.top1(part), **lead}
+
+
+def summary(parts: Sequence[str], runs: Sequence[Run]) -> str:
+    """Which run is best where, in one line."""
+    if len(runs) == 1:
+        return f"{runs[0].name}: the figures of one run"
+    contested = [part for part in parts if sum(part in run.frames for run in runs) > 1] or list(parts)
+    places: dict[str, list[str]] = {}
+    for part in contested:
+        places.setdefault(ranked(runs, part)[0].name, []).append(part)
+    if len(places) == 1:
+        return f"{next(iter(places))} is best on {_listed(contested)}"
+    return "; ".join(f"{name} is best on {_listed(own)}" for name, own in places.items())
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
 def _holds(rivals: Sequence[dict[str, Any]]) -> str:
     close = [row["other"] for row in rivals if row["p_holm"] >= LEVEL]
     if not close:
         return f"; {'the lead over every model' if len(rivals) > 1 else 'this lead'} holds"
-    models = " and ".join([", ".join(close[:-1]), close[-1]] if len(close) > 1 else close)
+    models = _listed(close)
     rest = ", that over every other model does" if len(close) < len(rivals) else ""
     return f"; the lead over {models} does not hold{rest}"
 

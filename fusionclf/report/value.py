@@ -1,15 +1,25 @@
 """Records → the report as plain data: what report.json holds and what the templates show."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from fusionclf.evaluation import correct, reliability
+from fusionclf.catalog import Catalog
+from fusionclf.evaluation import (
+    by_training_rows,
+    confused_pairs,
+    correct,
+    coverage_accuracy,
+    reliability,
+)
 from fusionclf.evaluation.metrics import JOINT
+from fusionclf.report.catalog import catalog_facts
 from fusionclf.report.collect import Run
+from fusionclf.report.examples import examples
 from fusionclf.report.making import making
-from fusionclf.report.ranking import against_best, best_values, headline, ranked, scored
+from fusionclf.report.ranking import against_best, best_values, headline, ranked, scored, summary, verdict
 
 COST = (
     "train_seconds",
@@ -29,10 +39,18 @@ PUBLISHED = (
     ("Naive Bayes", "titles", (85.23, None), (42.55, None)),
 )
 REFERENCE_TEST_ROWS = {"top20": 15_149, "rest": 5_505}
+PAIRS_OF_BEST, PAIRS_OF_OTHERS, MOST_PAIRS = 12, 4, 30  # confused pairs that a run brings in, and all
+COVERAGE_SHARES = (2, *range(5, 101, 5))  # percent of the products, answered surest first
 
 
-def report_value(runs: Sequence[Run]) -> dict[str, Any]:
-    """Everything the report says, from the runs alone; they are listed best first, by the first part."""
+def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str = "") -> dict[str, Any]:
+    """Everything the report says but for pictures; runs are listed best first, by the first part.
+
+    Args:
+        runs: what to compare.
+        catalog: theirs, where it is at hand: for titles, pictures and the audit.
+        note: why it is not.
+    """
     parts = list(runs[0].split["classes"])
     if any(JOINT in run.frames for run in runs):
         parts.append(JOINT)
@@ -42,7 +60,9 @@ def report_value(runs: Sequence[Run]) -> dict[str, Any]:
     found = {part: against_best(runs, part) for part in parts}
     return {
         "parts": parts,
+        "title": summary(parts, runs),
         "headline": [headline(runs, part, found[part], reference) for part in parts],
+        "verdicts": {part: verdict(runs, part, found[part]) for part in parts},
         "notes": _notes(runs, parts),
         "runs": [_run(run, number, parts) for number, run in enumerate(runs)],
         "best": {part: best_values(runs, part) for part in parts},
@@ -50,13 +70,19 @@ def report_value(runs: Sequence[Run]) -> dict[str, Any]:
         "split": split_facts(runs, parts),
         "published": reference,
         "slices": {part: _slices(runs, part) for part in parts},
+        "training_rows": {part: _by_run(runs, part, _training_rows) for part in parts},
         "per_class": {part: _per_class(runs, part) for part in parts if part != JOINT},
+        "confused": {part: _confused(runs, part) for part in parts},
+        "examples": {part: examples(runs, part, catalog) for part in parts},
         "curves": [
             {"run": run.name, "colour": number, "stage": stage, "rows": rows}
             for number, run in enumerate(runs)
             for stage, rows in _stages(run)
         ],
-        "calibration": {part: _calibration(runs, part) for part in parts},
+        "calibration": {part: _by_run(runs, part, _calibration) for part in parts},
+        "coverage": {part: _by_run(runs, part, _coverage) for part in parts},
+        "catalog": catalog_facts(catalog, runs[0]) if catalog is not None else None,
+        "catalog_note": note,
         "making": making(runs),
     }
 
@@ -202,12 +228,40 @@ def _stages(run: Run) -> list[tuple[str, list[dict[str, Any]]]]:
     return [(name, [row for row in run.log if row["stage"] == name]) for name in names]
 
 
-def _calibration(runs: Sequence[Run], part: str) -> list[dict[str, Any]]:
-    rows = []
-    for number, run in enumerate(runs):
-        frame = run.frames.get(part)
-        if frame is not None:
-            bins = reliability(np.asarray(frame["prob_1"], float), correct(frame))
-            found = [{"n": n, "confidence": 100 * sure, "accuracy": 100 * share} for n, sure, share in bins]
-            rows.append({"run": run.name, "colour": number, "bins": found})
-    return rows
+def _by_run(
+    runs: Sequence[Run], part: str, figures: Callable[[pd.DataFrame], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """What `figures` makes of the predictions of each run that scored the part."""
+    scoring = [(number, run) for number, run in enumerate(runs) if len(run.frames.get(part, ()))]
+    return [{"run": run.name, "colour": number, **figures(run.frames[part])} for number, run in scoring]
+
+
+def _training_rows(frame: pd.DataFrame) -> dict[str, Any]:
+    return {"bins": by_training_rows(frame)}
+
+
+def _calibration(frame: pd.DataFrame) -> dict[str, Any]:
+    bins = reliability(frame["prob_1"].to_numpy(float), correct(frame))
+    return {"bins": [{"n": n, "confidence": 100 * sure, "accuracy": 100 * share} for n, sure, share in bins]}
+
+
+def _coverage(frame: pd.DataFrame) -> dict[str, Any]:
+    shares = np.array(COVERAGE_SHARES) / 100
+    accuracy = 100 * coverage_accuracy(frame["prob_1"].to_numpy(float), correct(frame), shares)
+    return {"shares": list(COVERAGE_SHARES), "accuracy": accuracy.tolist()}
+
+
+def _confused(runs: Sequence[Run], part: str) -> list[dict[str, Any]]:
+    """Pairs of label and wrong answer: those that a run makes most, by the best run's count of them."""
+    counts = {run.name: confused_pairs(run.frames[part]) for run in ranked(runs, part)}
+    best, *others = [list(each) for each in counts.values()]
+    pairs = best[:PAIRS_OF_BEST] + [pair for each in others for pair in each[:PAIRS_OF_OTHERS]]
+    rows = [
+        {
+            "label": label,
+            "answer": answer,
+            "runs": {name: each.get((label, answer), 0) for name, each in counts.items()},
+        }
+        for label, answer in dict.fromkeys(pairs)
+    ]
+    return sorted(rows, key=lambda row: [-n for n in row["runs"].values()])[:MOST_PAIRS]

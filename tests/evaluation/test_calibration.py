@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from fusionclf.evaluation import (
+    coverage_accuracy,
     expected_calibration_error,
     fit_blend,
     fit_temperature,
@@ -73,3 +74,22 @@ def test_blend_finds_both_factors_again() -> None:
 
 def test_blend_without_held_out_rows_is_the_sum() -> None:
     assert fit_blend(np.ones((2, 3)), np.ones((2, 3)), np.array([-1, -1])) == (1.0, 1.0)
+
+
+def test_coverage_accuracy_by_hand() -> None:
+    confidence, right = np.array([0.2, 0.9, 0.5, 0.7]), np.array([False, True, False, True])
+    found = coverage_accuracy(confidence, right, np.array([0.25, 0.5, 0.75, 1.0]))
+    assert_allclose(found, [1, 1, 2 / 3, 1 / 2])
+
+
+def test_coverage_accuracy_does_not_depend_on_the_order_of_equal_confidences() -> None:
+    # The three of 0.5 hold one right answer: a half of all is the surest and a third of that one.
+    confidence = np.array([0.9, 0.5, 0.5, 0.5])
+    for place in (1, 2, 3):
+        right = np.arange(4) == place
+        assert_allclose(coverage_accuracy(confidence, right, np.array([0.5, 1.0])), [1 / 6, 1 / 4])
+
+
+def test_coverage_answers_at_least_one_product() -> None:
+    assert coverage_accuracy(np.array([0.4, 0.6]), np.array([False, True]), np.array([0.01])) == [1.0]
+    assert np.isnan(coverage_accuracy(np.zeros(0), np.zeros(0, bool), np.array([0.5]))).all()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fusionclf.report.build import code, count, duration, markdown, p_value, percent, signed
+from fusionclf.report.text import code, count, duration, markdown, p_value, percent, rows_range, signed
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,10 @@ def test_figures() -> None:
 )
 def test_durations(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "shown"), [(0, 0, "0"), (5, 19, "5\N{EN DASH}19"), (1000, None, "1000+")]
+)
+def test_ranges_of_training_rows(first: int, last: int | None, shown: str) -> None:
+    assert rows_range(first, last) == shown

@@ -10,7 +10,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   };
   const order = (a, b) => typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
   heads.forEach((head, column) => head.querySelector("button")?.addEventListener("click", () => {
-    const first = head.classList.contains("text") || column === 0 ? "ascending" : "descending";
+    const first = head.classList.contains("text") ? "ascending" : "descending";
     const other = first === "ascending" ? "descending" : "ascending";
     const now = head.getAttribute("aria-sort") === first ? other : first;
     heads.forEach(each => each.removeAttribute("aria-sort"));
@@ -21,9 +21,20 @@ for (const table of document.querySelectorAll("table.sortable")) {
     body.append(...rows.map(([, row]) => row));
   }));
 }
-document.getElementById("search")?.addEventListener("input", event => {
-  const wanted = event.target.value.trim().toLowerCase();
+const search = document.getElementById("search");
+search?.addEventListener("input", () => {
+  const wanted = search.value.trim().toLowerCase();
+  let shown = 0;
   for (const row of document.querySelectorAll("table.searchable tbody tr")) {
-    row.hidden = !row.cells[0].textContent.toLowerCase().includes(wanted);
+    const names = [...row.querySelectorAll(".name")].map(cell => cell.textContent.toLowerCase());
+    row.hidden = !names.some(name => name.includes(wanted));
+    shown += !row.hidden;
   }
+  document.getElementById("found").textContent = wanted ? `${shown} rows` : "";
 });
+for (const choice of document.querySelectorAll("select.lists")) {
+  const lists = [...document.querySelectorAll(`[data-lists="${choice.id}"]`)];
+  const show = () => lists.forEach((list, number) => { list.hidden = number !== choice.selectedIndex; });
+  choice.addEventListener("change", show);
+  show();
+}

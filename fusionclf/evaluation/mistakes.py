@@ -1,0 +1,83 @@
+"""Which classes a model mixes up, how it fares on rare ones, and on which products two models differ."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from fusionclf.evaluation.metrics import correct
+
+# Training rows of a class, first and last of each bin; 20 and 200 divide tail, middle and head classes, too.
+TRAIN_ROW_BINS = ((0, 0), (1, 4), (5, 19), (20, 49), (50, 199), (200, 999), (1000, None))
+PER_CLASS = 2  # products of one class in a list of examples
+
+
+def by_training_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Top-1 by how many training rows the class has, over TRAIN_ROW_BINS.
+
+    Returns:
+        A row for each bin that holds a product: first and last number of training rows (None: no limit),
+        classes, n (products), top1 in percent.
+    """
+    counts, right = frame["label_train_count"].to_numpy(), correct(frame)
+    rows = []
+    for first, last in TRAIN_ROW_BINS:
+        members = (counts >= first) & (counts <= (np.inf if last is None else last))
+        if members.any():
+            classes = int(frame["label"][members].nunique())
+            top1 = 100 * float(right[members].mean())
+            rows.append(
+                {"first": first, "last": last, "classes": classes, "n": int(members.sum()), "top1": top1}
+            )
+    return rows
+
+
+def confused_pairs(frame: pd.DataFrame) -> dict[tuple[str, str], int]:
+    """(label, wrong answer) → products, most frequent first."""
+    wrong = frame.loc[~correct(frame), ["label", "label_1"]].astype("str")
+    counts = wrong.value_counts(sort=False)
+    pairs = [((str(label), str(answer)), int(n)) for (label, answer), n in counts.items()]  # pyright: ignore[reportGeneralTypeIssues]
+    return dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))
+
+
+def disagreements(first: pd.DataFrame, second: pd.DataFrame, most: int) -> tuple[int, list[str]]:
+    """Products that the first model gets right and the second one wrong, among those that both scored.
+
+    Args:
+        first, second: predictions of two models on one part.
+        most: how many products to name.
+
+    Returns:
+        How many there are, and the ids of some: those of which the second model was surest.
+    """
+    rivals = second[["id", "label_1", "prob_1"]]
+    both = first[["id", "label", "title_group", "label_1"]].merge(rivals, on="id", suffixes=("", "_other"))
+    right = (both["label_1"] == both["label"]).to_numpy(bool)
+    right_other = (both["label_1_other"] == both["label"]).to_numpy(bool)
+    found = both[right & ~right_other]
+    return len(found), _varied(found, most)
+
+
+def confident_errors(frame: pd.DataFrame, most: int) -> tuple[int, list[str]]:
+    """How many products a model gets wrong, and the ids of some: those of which it was surest."""
+    wrong = frame[~correct(frame)]
+    return len(wrong), _varied(wrong, most)
+
+
+def _varied(frame: pd.DataFrame, most: int) -> list[str]:
+    """Ids by falling `prob_1`; one product a title and at most PER_CLASS a class, so that a list tells more."""
+    order = frame.sort_values(["prob_1", "id"], ascending=[False, True]).drop_duplicates("title_group")
+    place = order.groupby("label").cumcount()
+    return [str(product) for product in cast(pd.Series, order["id"])[place < PER_CLASS].head(most)]
+
+
+def answers(frame: pd.DataFrame, ids: Sequence[str], ranks: int = 3) -> dict[str, list[tuple[str, float]]]:
+    """id → its first answers, each with its probability; ids that the frame lacks are left out."""
+    columns = [f"{kind}_{rank}" for rank in range(1, ranks + 1) for kind in ("label", "prob")]
+    rows = frame[frame["id"].isin(ids)]
+    found: dict[str, list[tuple[str, float]]] = {}
+    for product, *cells in rows[["id", *columns]].itertuples(index=False, name=None):
+        pairs = zip(cells[::2], cells[1::2], strict=True)
+        found[str(product)] = [(str(label), float(prob)) for label, prob in pairs if not pd.isna(label)]
+    return found

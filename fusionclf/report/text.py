@@ -1,0 +1,54 @@
+"""How figures and foreign text are written."""
+
+import re
+from typing import Any
+
+NONE = "\N{EN DASH}"  # in place of a figure that does not exist
+
+
+def percent(value: float | None, digits: int = 2) -> str:
+    """A percentage for tables; a dash where there is none."""
+    return NONE if value is None else f"{value:.{digits}f}"
+
+
+def signed(value: float | None) -> str:
+    """A difference in points."""
+    return NONE if value is None else f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def p_value(value: float) -> str:
+    """A probability as papers print it."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as a person says them."""
+    if seconds is None:
+        return NONE
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def count(value: float | None) -> str:
+    """A number with thousands separators."""
+    return NONE if value is None else f"{value:,.0f}"
+
+
+def markdown(value: Any) -> str:
+    """Foreign text in Markdown: markup characters are escaped, line breaks and the like become spaces."""
+    text = re.sub(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(value)).strip()
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", text)
+
+
+def code(value: Any) -> str:
+    """Foreign text in a fenced Markdown block: one line, without the fence's own character."""
+    return re.sub(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(value)).strip().replace("`", "'")
+
+
+def rows_range(first: int, last: int | None) -> str:
+    """A bin of training rows: 0, 1–4, 1000+."""
+    if first == last:
+        return str(first)
+    return f"{first}+" if last is None else f"{first}{NONE}{last}"
