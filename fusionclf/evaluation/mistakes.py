@@ -1,7 +1,7 @@
 """Which classes a model mixes up, how it fares on rare ones, and on which products two models differ."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,11 +21,12 @@ def by_training_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
         classes, n (products), top1 in percent.
     """
     counts, right = frame["label_train_count"].to_numpy(), correct(frame)
+    labels = frame["label"].to_numpy(object)
     rows = []
     for first, last in TRAIN_ROW_BINS:
         members = (counts >= first) & (counts <= (np.inf if last is None else last))
         if members.any():
-            classes = int(frame["label"][members].nunique())
+            classes = len(set(labels[members]))
             top1 = 100 * float(right[members].mean())
             rows.append(
                 {"first": first, "last": last, "classes": classes, "n": int(members.sum()), "top1": top1}
@@ -55,13 +56,13 @@ def disagreements(first: pd.DataFrame, second: pd.DataFrame, most: int) -> tuple
     both = first[["id", "label", "title_group", "label_1"]].merge(rivals, on="id", suffixes=("", "_other"))
     right = (both["label_1"] == both["label"]).to_numpy(bool)
     right_other = (both["label_1_other"] == both["label"]).to_numpy(bool)
-    found = both[right & ~right_other]
+    found = both.loc[right & ~right_other]
     return len(found), _varied(found, most)
 
 
 def confident_errors(frame: pd.DataFrame, most: int) -> tuple[int, list[str]]:
     """How many products a model gets wrong, and the ids of some: those of which it was surest."""
-    wrong = frame[~correct(frame)]
+    wrong = frame.loc[~correct(frame)]
     return len(wrong), _varied(wrong, most)
 
 
@@ -69,15 +70,15 @@ def _varied(frame: pd.DataFrame, most: int) -> list[str]:
     """Ids by falling `prob_1`; one product a title and at most PER_CLASS a class, so that a list tells more."""
     order = frame.sort_values(["prob_1", "id"], ascending=[False, True]).drop_duplicates("title_group")
     place = order.groupby("label").cumcount()
-    return [str(product) for product in cast(pd.Series, order["id"])[place < PER_CLASS].head(most)]
+    return order.loc[place < PER_CLASS, "id"].astype("str").tolist()[:most]
 
 
 def answers(frame: pd.DataFrame, ids: Sequence[str], ranks: int = 3) -> dict[str, list[tuple[str, float]]]:
     """id → its first answers, each with its probability; ids that the frame lacks are left out."""
     columns = [f"{kind}_{rank}" for rank in range(1, ranks + 1) for kind in ("label", "prob")]
-    rows = frame[frame["id"].isin(ids)]
+    rows = frame.loc[frame["id"].isin(ids), ["id", *columns]]
     found: dict[str, list[tuple[str, float]]] = {}
-    for product, *cells in rows[["id", *columns]].itertuples(index=False, name=None):
+    for product, *cells in rows.itertuples(index=False, name=None):
         pairs = zip(cells[::2], cells[1::2], strict=True)
         found[str(product)] = [(str(label), float(prob)) for label, prob in pairs if not pd.isna(label)]
     return found

@@ -162,11 +162,10 @@ def _path(places: Sequence[tuple[float, float]]) -> str:
 
 @dataclass(frozen=True)
 class Panel:
-    """A chart; where it stands for one run alone, with that run's name and colour."""
+    """A chart, and the runs that it shows in colour: name → number of the colour."""
 
     chart: Markup
-    run: str = ""
-    colour: int = 0
+    runs: dict[str, int]
 
 
 def panels(
@@ -181,20 +180,20 @@ def panels(
         frame: draws what lies below the lines.
     """
     lines = [line for line in lines if line.points]
-    runs = list(dict.fromkeys(line.name for line in lines))
+    runs = {line.name: line.colour for line in lines}
     if not runs:
         return []
     if len(runs) <= FEW:
         large = axes(LARGE)
         body = frame(large) + "".join(drawn(large, line) for line in lines)
-        return [Panel(svg(body, f"{title}. {_told(lines)}"))]
+        return [Panel(svg(body, f"{title}. {_told(lines)}"), runs)]
     small, found = axes(SMALL), []
     grid = frame(small)
-    for run in runs:
+    for run, colour in runs.items():
         own = [line for line in lines if line.name == run]
         others = "".join(behind(small, line) for line in lines if line.name != run and not line.dashed)
         body = grid + others + "".join(drawn(small, line) for line in own)
-        found.append(Panel(svg(body, f"{title}. {_told(own)}", SMALL), run, own[0].colour))
+        found.append(Panel(svg(body, f"{title}. {_told(own)}", SMALL), {run: colour}))
     return found
 
 

@@ -1,6 +1,6 @@
 """Which run is best on each part, by how much, and whether the difference holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fusionclf.evaluation import bootstrap_interval, correct, holm, mcnemar_exact
@@ -95,28 +95,34 @@ def headline(
 
 
 def verdict(runs: Sequence[Run], part: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The headline of a part as data: the best run, the next one, the lead, and whether it holds."""
+    """The headline of a part as data: the best run, its lead over the next one, and whether all leads hold."""
     best = ranked(runs, part)[0]
     rivals = [row for row in rows if not row["same_but_seed"] and row["products"]]
-    lead = {"next": None, "difference": None, "interval": None, "p_holm": None, "holds": None}
+    lead = {"next": None, "difference": None, "interval": None, "holds": None}
     if rivals:
-        row = rivals[0]
-        lead = {"next": row["other"], **{key: row[key] for key in ("difference", "interval", "p_holm")}}
-        lead["holds"] = row["p_holm"] < LEVEL
+        lead = {"next": rivals[0]["other"], **{key: rivals[0][key] for key in ("difference", "interval")}}
+        lead["holds"] = all(row["p_holm"] < LEVEL for row in rivals)
     return {"best": best.name, "top1": best.top1(part), **lead}
 
 
-def summary(parts: Sequence[str], runs: Sequence[Run]) -> str:
-    """Which run is best where, in one line."""
-    if len(runs) == 1:
-        return f"{runs[0].name}: the figures of one run"
-    contested = [part for part in parts if sum(part in run.frames for run in runs) > 1] or list(parts)
-    places: dict[str, list[str]] = {}
-    for part in contested:
-        places.setdefault(ranked(runs, part)[0].name, []).append(part)
-    if len(places) == 1:
-        return f"{next(iter(places))} is best on {_listed(contested)}"
-    return "; ".join(f"{name} is best on {_listed(own)}" for name, own in places.items())
+def summary(verdicts: Mapping[str, dict[str, Any]]) -> str:
+    """Which run is best on which parts, or only ahead, where a lead does not hold; in one line.
+
+    Args:
+        verdicts: part → `verdict`; parts that one run alone scored say nothing.
+    """
+    contested = {part: found for part, found in verdicts.items() if found["next"] is not None}
+    if not contested:
+        return f"{next(iter(verdicts.values()))['best']}: the figures of one model"
+    places: dict[str, dict[str, list[str]]] = {}
+    for part, found in contested.items():
+        kinds = places.setdefault(found["best"], {})
+        kinds.setdefault("best" if found["holds"] else "ahead", []).append(part)
+    sentences = []
+    for name, kinds in places.items():
+        claims = [f"{kind} on {_listed(kinds[kind])}" for kind in ("best", "ahead") if kind in kinds]
+        sentences.append(f"{name} is {', '.join(claims)}")
+    return "; ".join(sentences)
 
 
 def _listed(names: Sequence[str]) -> str:

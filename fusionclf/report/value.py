@@ -58,11 +58,12 @@ def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str 
     runs = sorted(runs, key=lambda run: tuple(-run.top1(part) for part in parts))
     reference = published(runs[0])
     found = {part: against_best(runs, part) for part in parts}
+    verdicts = {part: verdict(runs, part, found[part]) for part in parts}
     return {
         "parts": parts,
-        "title": summary(parts, runs),
+        "title": summary(verdicts),
         "headline": [headline(runs, part, found[part], reference) for part in parts],
-        "verdicts": {part: verdict(runs, part, found[part]) for part in parts},
+        "verdicts": verdicts,
         "notes": _notes(runs, parts),
         "runs": [_run(run, number, parts) for number, run in enumerate(runs)],
         "best": {part: best_values(runs, part) for part in parts},

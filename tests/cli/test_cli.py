@@ -80,6 +80,32 @@ def test_baseline_and_compare_write_what_they_say(tmp_path: Path) -> None:
     assert metrics["parts"]["top2"]["top1"] == 100.0
 
 
+def test_compare_prints_json_alone_and_needs_somewhere_to_write(tmp_path: Path) -> None:
+    data = write_catalog(tmp_path / "catalog", [row.replace("Shirts", "Shirts\x9b31m") for row in ROWS])
+    call("baseline", "nb", "--data", data, "--out", tmp_path / "nb", "split.top_k=2")
+    result = call("compare", tmp_path / "nb", "--json")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.isascii()  # a class name must not steer the terminal
+    assert json.loads(result.stdout)["per_class"]["top2"][0]["label"] == "Shirts\x9b31m"
+    both = call("compare", tmp_path / "nb", "--json", "--out", tmp_path / "report")
+    assert json.loads(both.stdout) == json.loads((tmp_path / "report" / "report.json").read_text())
+    assert "give --out DIR, or --json" in refused("compare", tmp_path / "nb")
+
+
+def test_compare_says_that_the_catalog_is_gone_and_takes_it_from_elsewhere(tmp_path: Path) -> None:
+    data = write_catalog(tmp_path / "catalog", ROWS)
+    other = write_catalog(tmp_path / "other", ROWS[2:])
+    call("baseline", "majority", "--data", data, "--out", tmp_path / "run", "split.top_k=2")
+    moved = data.rename(tmp_path / "moved")
+    words = ("compare", tmp_path / "run", "--out", tmp_path / "report")
+    result = call(*words)
+    assert result.exit_code == 0 and "warning: The catalog (catalog) was not found" in result.stderr
+    assert "is another catalog than run's" in refused(*words, "--data", other)
+    result = call(*words, "--data", moved)
+    assert result.exit_code == 0 and "warning" not in result.stderr
+    assert "<img src=" in (tmp_path / "report" / "report.html").read_text()
+
+
 def test_train_writes_a_whole_run_folder(tmp_path: Path) -> None:
     data = write_catalog(tmp_path / "catalog", ROWS)
     words = (

@@ -75,13 +75,15 @@ def test_a_chart_shows_its_figures_and_reads_them_out() -> None:
 
 def test_many_runs_get_a_small_chart_each_with_the_others_in_grey() -> None:
     few = curves([curve(f"run {n}", n, 50.0, 60.0) for n in range(FEW)], TOP1, "t")
-    assert [panel.run for panel in few] == [""] and few[0].chart.count("<polyline") == FEW
+    assert [list(panel.runs) for panel in few] == [[f"run {n}" for n in range(FEW)]] and few[0].chart.count(
+        "<polyline"
+    ) == FEW
     many = curves([curve(f"run {n}", n, 50.0, 60.0) for n in range(FEW + 1)], TOP1, "t")
-    assert [panel.run for panel in many] == [f"run {n}" for n in range(FEW + 1)]
+    assert [panel.runs for panel in many] == [{f"run {n}": n} for n in range(FEW + 1)]
     for panel in many:
         assert panel.chart.count('class="behind"') == FEW
         assert f'viewBox="0 0 {SMALL.width} {SMALL.height}"' in panel.chart
-        assert "run 3: " not in panel.chart or panel.run == "run 3"
+        assert "run 3: " not in panel.chart or "run 3" in panel.runs
 
 
 def test_missing_figures_are_left_out_of_curves() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from fusionclf.report import read_runs
 from fusionclf.report.collect import Run
-from fusionclf.report.ranking import against_best, best_values, headline, ranked
+from fusionclf.report.ranking import against_best, best_values, headline, ranked, summary, verdict
 
 PUBLISHED = [
     {"name": "ResNet50", "pictures": "small pictures", "top2": {"top1": 60.0, "top5": None}},
@@ -94,3 +94,31 @@ def test_a_run_of_another_seed_is_no_rival(make_run) -> None:
 def test_headline_of_one_run_and_of_joint(runs: list[Run]) -> None:
     text = headline(runs, "joint", against_best(runs, "joint"), PUBLISHED)
     assert text == "With all classes as candidates, good is best: 85.71 % of 28 test products right."
+
+
+def test_verdict_is_the_headline_as_data(make_run) -> None:
+    runs = read_runs([make_run("good", variant="fusion"), make_run("poor", wrong=9, variant="nb")])
+    found = verdict(runs, "top2", against_best(runs, "top2"))
+    assert (found["best"], found["top1"], found["next"], found["holds"]) == ("good", 100.0, "poor", True)
+    assert found["difference"] == pytest.approx(45.0)
+    assert found["interval"][0] < 45 < found["interval"][1]
+
+
+def test_a_verdict_holds_only_where_every_lead_does(make_run) -> None:
+    runs = read_runs([make_run("a", variant="a"), make_run("b", wrong=2), make_run("c", wrong=15)])
+    assert verdict(runs, "top2", against_best(runs, "top2"))["holds"] is False
+
+
+@pytest.mark.parametrize(
+    ("leads", "text"),
+    [
+        ([("a", True), ("a", True), ("a", True)], "a is best on x, y and z"),
+        ([("a", True), ("b", False), ("a", True)], "a is best on x and z; b is ahead on y"),
+        ([("a", False), ("a", True), ("b", None)], "a is best on y, ahead on x"),
+        ([("a", None), ("a", None), ("a", None)], "a: the figures of one model"),
+    ],
+)
+def test_summary_claims_no_more_than_holds(leads: list, text: str) -> None:
+    parts = zip("xyz", leads, strict=True)
+    verdicts = {p: {"best": n, "next": None if h is None else "r", "holds": h} for p, (n, h) in parts}
+    assert summary(verdicts) == text
