@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,14 +30,15 @@ def find_catalog(runs: Sequence[Run], data: Path | None = None) -> tuple[Catalog
         RunError, CatalogError: `data` is given, and is no catalog or another one.
     """
     folders = [data] if data else list(dict.fromkeys(Path(str(run.config.get("data"))) for run in runs))
-    there = [folder for folder in folders if folder.is_dir()]
+    there = [folder for folder in folders if os.path.isdir(folder)]  # False for any odd name, too
     if data is None and not there:
         return None, f"The catalog ({folders[0].name}) was not found where the runs read it"
     folder = there[0] if there else folders[0]
     try:
-        columns = build_settings(CatalogConfig, runs[0].config.get("catalog") or {}, "catalog.")
+        section = runs[0].config.get("catalog")
+        columns = build_settings(CatalogConfig, section if isinstance(section, dict) else {}, "catalog.")
         catalog = read_catalog(folder, columns)
-    except (CatalogError, SettingsError) as error:
+    except (CatalogError, SettingsError, OSError) as error:
         if data:
             raise
         return None, f"The catalog ({folder.name}) cannot be read ({type(error).__name__})"

@@ -81,8 +81,9 @@ def headline(
     best = ranked(runs, part)[0]
     scores = best.scores(part) or {}
     where = "With all classes as candidates" if part == JOINT else f"On {part}"
-    text = f"{where}, {best.name} is best: {scores['top1']:.2f} % of {scores['n']:,} test products right"
-    rivals = [row for row in rows if not row["same_but_seed"] and row["products"]]
+    rivals = _rivals(rows)
+    claim = "best" if _all_hold(rivals) else "ahead"
+    text = f"{where}, {best.name} is {claim}: {scores['top1']:.2f} % of {scores['n']:,} test products right"
     if rivals:
         next_best = rivals[0]
         low, high = next_best["interval"]
@@ -94,14 +95,23 @@ def headline(
     return f"{text}.{_against_published(scores['top1'], part, published)}"
 
 
+def _rivals(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The runs that a lead can be over: not the best run's own other seeds."""
+    return [row for row in rows if not row["same_but_seed"] and row["products"]]
+
+
+def _all_hold(rivals: Sequence[dict[str, Any]]) -> bool:
+    return all(row["p_holm"] < LEVEL for row in rivals)
+
+
 def verdict(runs: Sequence[Run], part: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The headline of a part as data: the best run, its lead over the next one, and whether all leads hold."""
     best = ranked(runs, part)[0]
-    rivals = [row for row in rows if not row["same_but_seed"] and row["products"]]
+    rivals = _rivals(rows)
     lead = {"next": None, "difference": None, "interval": None, "holds": None}
     if rivals:
         lead = {"next": rivals[0]["other"], **{key: rivals[0][key] for key in ("difference", "interval")}}
-        lead["holds"] = all(row["p_holm"] < LEVEL for row in rivals)
+        lead["holds"] = _all_hold(rivals)
     return {"best": best.name, "top1": best.top1(part), **lead}
 
 

@@ -60,7 +60,7 @@ def test_lower_calibration_error_is_better(make_run) -> None:
 def test_headline_in_words(runs: list[Run]) -> None:
     text = headline(runs, "top2", against_best(runs, "top2"), PUBLISHED)
     assert text.startswith(
-        "On top2, good is best: 100.00 % of 20 test products right, 25.00 points ahead of poor"
+        "On top2, good is ahead: 100.00 % of 20 test products right, 25.00 points ahead of poor"
     )
     assert "the lead over poor does not hold." in text  # p = 0.0625
     assert text.endswith("That is 19.50 points above the reference's best published figure, 80.50 "
