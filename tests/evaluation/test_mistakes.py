@@ -51,10 +51,13 @@ def test_disagreements_go_one_way_and_put_the_surest_error_first() -> None:
         ("3", "Tops", "Bags", 0.99, 3, 4),
         ("2", "Caps", "Caps", 0.5, 2, 0),
         ("5", "Bags", "Bags", 0.5, 5, 1000),
+        ("1", "Caps", "Caps", 0.99, 1, 0),  # both right
+        ("6", "Caps", "Tops", 0.99, 6, 0),  # both wrong
     )
     assert disagreements(FIRST, second, 10) == (2, ["3", "4"])
     assert disagreements(FIRST, second, 1) == (2, ["3"])
-    assert disagreements(second, FIRST, 10) == (2, ["2", "5"])  # 1 and 6 were scored by one alone
+    assert disagreements(second, FIRST, 10) == (2, ["2", "5"])
+    assert disagreements(FIRST, second.iloc[1:], 10) == (1, ["3"])  # 4 was scored by one alone
 
 
 def test_examples_show_a_title_once_and_a_class_twice() -> None:

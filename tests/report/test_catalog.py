@@ -128,6 +128,8 @@ def test_titles_are_those_of_the_products(sample_runs: list[Path]) -> None:
     assert catalog is not None
     titles = dict(zip(catalog.table["id"], catalog.table["title"], strict=True))
     lists = examples(runs, "top20", catalog)
+    pairs = [(each["right"], each["wrong"]) for each in lists]
+    assert pairs == [("linear", "nb"), ("nb", "linear"), (None, "linear"), (None, "nb")]
     assert max(len(each["products"]) for each in lists) == MOST_PRODUCTS
     for each in lists:
         for product in each["products"]:
