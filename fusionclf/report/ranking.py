@@ -82,8 +82,7 @@ def headline(
     scores = best.scores(part) or {}
     where = "With all classes as candidates" if part == JOINT else f"On {part}"
     rivals = _rivals(rows)
-    claim = "best" if _all_hold(rivals) else "ahead"
-    text = f"{where}, {best.name} is {claim}: {scores['top1']:.2f} % of {scores['n']:,} test products right"
+    text = f"{where}, {best.name} is {_claim(rivals)}: {scores['top1']:.2f} % of {scores['n']:,} test products right"
     if rivals:
         next_best = rivals[0]
         low, high = next_best["interval"]
@@ -100,8 +99,16 @@ def _rivals(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for row in rows if not row["same_but_seed"] and row["products"]]
 
 
-def _all_hold(rivals: Sequence[dict[str, Any]]) -> bool:
-    return all(row["p_holm"] < LEVEL for row in rivals)
+def _lead_holds(row: dict[str, Any]) -> bool:
+    # A run that scored fewer products is never ranked first, and may yet be ahead on those.
+    return row["p_holm"] < LEVEL and row["difference"] > 0
+
+
+def _claim(rivals: Sequence[dict[str, Any]]) -> str:
+    """What may be said of the run with the best top-1."""
+    if all(_lead_holds(row) for row in rivals):
+        return "best"
+    return f"level with {rivals[0]['other']}" if rivals[0]["difference"] == 0 else "ahead"
 
 
 def verdict(runs: Sequence[Run], part: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -111,12 +118,12 @@ def verdict(runs: Sequence[Run], part: str, rows: Sequence[dict[str, Any]]) -> d
     lead = {"next": None, "difference": None, "interval": None, "holds": None}
     if rivals:
         lead = {"next": rivals[0]["other"], **{key: rivals[0][key] for key in ("difference", "interval")}}
-        lead["holds"] = _all_hold(rivals)
-    return {"best": best.name, "top1": best.top1(part), **lead}
+        lead["holds"] = all(_lead_holds(row) for row in rivals)
+    return {"best": best.name, "top1": (best.scores(part) or {})["top1"], "claim": _claim(rivals), **lead}
 
 
 def summary(verdicts: Mapping[str, dict[str, Any]]) -> str:
-    """Which run is best on which parts, or only ahead, where a lead does not hold; in one line.
+    """Which run is best on which parts, or only ahead or level, where a lead does not hold; in one line.
 
     Args:
         verdicts: part → `verdict`; parts that one run alone scored say nothing.
@@ -127,12 +134,16 @@ def summary(verdicts: Mapping[str, dict[str, Any]]) -> str:
     places: dict[str, dict[str, list[str]]] = {}
     for part, found in contested.items():
         kinds = places.setdefault(found["best"], {})
-        kinds.setdefault("best" if found["holds"] else "ahead", []).append(part)
+        kinds.setdefault(found["claim"], []).append(part)
     sentences = []
     for name, kinds in places.items():
-        claims = [f"{kind} on {_listed(kinds[kind])}" for kind in ("best", "ahead") if kind in kinds]
+        claims = [f"{claim} on {_listed(own)}" for claim, own in sorted(kinds.items(), key=_best_first)]
         sentences.append(f"{name} is {', '.join(claims)}")
     return "; ".join(sentences)
+
+
+def _best_first(claim: tuple[str, list[str]]) -> bool:
+    return claim[0] != "best"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -140,7 +151,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _holds(rivals: Sequence[dict[str, Any]]) -> str:
-    close = [row["other"] for row in rivals if row["p_holm"] >= LEVEL]
+    close = [row["other"] for row in rivals if not _lead_holds(row)]
     if not close:
         return f"; {'the lead over every model' if len(rivals) > 1 else 'this lead'} holds"
     models = _listed(close)

@@ -112,13 +112,30 @@ def test_a_verdict_holds_only_where_every_lead_does(make_run) -> None:
 @pytest.mark.parametrize(
     ("leads", "text"),
     [
-        ([("a", True), ("a", True), ("a", True)], "a is best on x, y and z"),
-        ([("a", True), ("b", False), ("a", True)], "a is best on x and z; b is ahead on y"),
-        ([("a", False), ("a", True), ("b", None)], "a is best on y, ahead on x"),
+        ([("a", "best"), ("a", "best"), ("a", "best")], "a is best on x, y and z"),
+        ([("a", "best"), ("b", "ahead"), ("a", "best")], "a is best on x and z; b is ahead on y"),
+        ([("a", "ahead"), ("a", "best"), ("b", None)], "a is best on y, ahead on x"),
+        ([("a", "level with b"), ("a", "level with b")], "a is level with b on x and y"),
         ([("a", None), ("a", None), ("a", None)], "a: the figures of one model"),
     ],
 )
 def test_summary_claims_no_more_than_holds(leads: list, text: str) -> None:
-    parts = zip("xyz", leads, strict=True)
-    verdicts = {p: {"best": n, "next": None if h is None else "r", "holds": h} for p, (n, h) in parts}
+    parts = zip("xyz"[: len(leads)], leads, strict=True)
+    verdicts = {p: {"best": n, "next": claim and "r", "claim": claim} for p, (n, claim) in parts}
     assert summary(verdicts) == text
+
+
+def test_equal_runs_are_level(make_run) -> None:
+    runs = read_runs([make_run("a", variant="a"), make_run("b", variant="b")])
+    rows = against_best(runs, "top2")
+    assert verdict(runs, "top2", rows)["claim"] == "level with b"
+    assert headline(runs, "top2", rows, []).startswith("On top2, a is level with b: 100.00 %")
+
+
+def test_no_lead_holds_over_a_run_that_is_ahead_on_fewer_products(make_run) -> None:
+    """On its nine products `part` has all right and `whole`, which scored all, none: p is 0.004."""
+    runs = read_runs([make_run("part", keep=9, variant="a"), make_run("whole", wrong=9)])
+    (row,) = rows = against_best(runs, "top2")
+    assert row["p_holm"] < 0.05 and row["difference"] == -100
+    assert verdict(runs, "top2", rows)["holds"] is False
+    assert headline(runs, "top2", rows, []).endswith("the lead over part does not hold.")
