@@ -89,6 +89,19 @@ def test_it_loads_without_a_fault_and_asks_for_nothing(
     reader.page.close()
 
 
+def test_long_names_do_not_widen_the_page(browser: Any, report: Path, tmp_path: Path) -> None:
+    runs = report.parents[1]
+    shutil.copytree(runs / "linear", tmp_path / ("W" * 100))
+    shutil.copytree(runs / "nb", tmp_path / "a-name-of-many-words-with-every-setting-in-it-seed1-final2")
+    compare([*tmp_path.iterdir(), runs / "majority"], tmp_path / "report")
+    for width in (360, 1280):
+        reader = Reader(
+            browser, tmp_path / "report" / "report.html", viewport={"width": width, "height": 800}
+        )
+        assert reader.page.evaluate("document.documentElement.scrollWidth") <= width
+        reader.page.close()
+
+
 def test_it_opens_with_the_headline(reader: Reader) -> None:
     assert reader.page.locator("h1").inner_text() == "linear is best on top20, rest and joint"
     first = reader.page.locator(".words li").first
