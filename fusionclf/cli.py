@@ -182,7 +182,10 @@ def study_command(
     ],
     configs: Annotated[
         str,
-        typer.Option("--configs", help="Folder of settings files, or a set that comes along: cpu, sample."),
+        typer.Option(
+            "--configs",
+            help="Folder of settings files, a file that lists runs, or a set: cpu, frozen, sample, ablation.",
+        ),
     ] = "cpu",
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds a trained variant is run with.")] = 1,
     overrides: Overrides = None,

@@ -20,6 +20,7 @@ TINY: dict[str, dict[str, Any]] = {
         "image": {"backbone": "resnet18", "weights": "none"},
         "text": {"buckets": 4096, "dim": 16},
         "hidden": 16,
+        "modality_dropout": 0.5,
     },
 }
 CLASSES = {"label": 4, "masterCategory": 3, "subCategory": 3}

@@ -14,6 +14,7 @@ from fusionclf.batches.loader import (
 )
 from fusionclf.batches.text import (
     HashedNGrams,
+    HashedTitles,
     TextBatch,
     TextPreparer,
     TitleTable,
@@ -25,6 +26,7 @@ from fusionclf.batches.transforms import PictureTransform, View, cover_size, uni
 __all__ = [
     "Batch",
     "HashedNGrams",
+    "HashedTitles",
     "PictureCache",
     "PictureTransform",
     "ProductSource",

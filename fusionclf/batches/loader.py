@@ -30,12 +30,15 @@ class Batch:
             reads none.
         titles: tensors of the text encoder's own shape, or None.
         targets: per task (B,) class numbers, -1 where a product has none.
+        has_picture, has_title: (B,) whether a product has one; None: all have.
     """
 
     rows: np.ndarray
     pictures: Tensor | None
     titles: TextBatch | None
     targets: dict[str, Tensor]
+    has_picture: Tensor | None = None
+    has_title: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
@@ -52,6 +55,8 @@ class Batch:
             pictures=None if self.pictures is None else sent(self.pictures),
             titles=None if self.titles is None else moved(self.titles),
             targets=moved(self.targets),
+            has_picture=None if self.has_picture is None else sent(self.has_picture),
+            has_title=None if self.has_title is None else sent(self.has_title),
         )
 
 
@@ -67,6 +72,7 @@ class ProductSource:
         augmented: whether training pictures are cropped and flipped; not for a frozen encoder, whose features are
             the same whether they were computed before or are computed now.
         ids: (N,) product ids, for messages.
+        has_picture, has_title: (N,) whether a product has one; None: all have.
     """
 
     pictures: PictureTransform | None
@@ -75,6 +81,8 @@ class ProductSource:
     features: np.ndarray | None = None
     augmented: bool = True
     ids: Sequence[str] | None = None
+    has_picture: np.ndarray | None = None
+    has_title: np.ndarray | None = None
 
     def training(self, order: np.ndarray, epoch: int, view: View | None = None) -> Batch:
         """An augmented batch of some lines of an epoch's order, (B, 2)."""
@@ -96,7 +104,14 @@ class ProductSource:
     def _batch(self, rows: np.ndarray, pictures: Tensor | None) -> Batch:
         titles = None if self.titles is None else self.titles.batch(rows)
         targets = {task: torch.from_numpy(numbers[rows]) for task, numbers in self.targets.items()}
-        return Batch(rows, pictures, titles, targets)
+        return Batch(
+            rows, pictures, titles, targets, _picked(self.has_picture, rows), _picked(self.has_title, rows)
+        )
+
+
+def _picked(mask: np.ndarray | None, rows: np.ndarray) -> Tensor | None:
+    """Some rows of a mask; None where it holds for all of them."""
+    return None if mask is None or mask[rows].all() else torch.from_numpy(mask[rows])
 
 
 def epoch_order(

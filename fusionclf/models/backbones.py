@@ -43,6 +43,12 @@ class ImageEncoderParams(Section):
         default=False,
         description="layer normalisation of the features; a frozen encoder's head learns better on it",
     )
+    regions: int = Field(
+        default=1,
+        ge=1,
+        le=7,
+        description="side of the grid of regions that features are averaged over; 1: the whole",
+    )
     frozen_stages: int = Field(
         default=0, ge=0, description="parts of the network, from the stem on, that are not trained"
     )
@@ -72,6 +78,7 @@ def build_image_encoder(
     weights: str = "imagenet",
     frozen: bool = False,
     normalise: bool = False,
+    regions: int = 1,
     frozen_stages: int = 0,
 ) -> ImageEncoder:
     """A picture encoder, (B, 3, H, W) → (B, dim).
@@ -87,6 +94,8 @@ def build_image_encoder(
     elif weights not in ("imagenet", "none"):
         _load_weights_file(network, Path(weights))
     dim = _strip_last_linear(network)
+    if regions > 1:
+        dim *= _pool_regions(network, regions)
     stages = _stages(network)
     if frozen_stages > len(stages):
         raise SettingsError(
@@ -168,6 +177,18 @@ def _strip_last_linear(network: nn.Module) -> int:
     parent, _, attribute = name.rpartition(".")
     setattr(network.get_submodule(parent), attribute, nn.Identity())
     return last.in_features
+
+
+def _pool_regions(network: nn.Module, side: int) -> int:
+    """Average over the cells of a grid in place of the whole map, channel by channel; the number of cells."""
+    name = next((name for name in ("global_pool", "avgpool") if hasattr(network, name)), None)
+    if name is None:
+        raise SettingsError(
+            f"model.image.regions={side}: {type(network).__name__} has no pooling that is known here; choose another "
+            "backbone, or regions=1"
+        )
+    setattr(network, name, nn.Sequential(nn.AdaptiveAvgPool2d(side), nn.Flatten(1)))
+    return side**2
 
 
 def _stages(network: nn.Module) -> list[nn.Module]:

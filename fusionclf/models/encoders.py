@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -140,9 +141,13 @@ class HashedNGramEncoder(TextEncoder):
 
     def fit(self, titles: list[str]) -> None:
         """Inverse document frequencies, smoothed as scikit-learn's TfidfTransformer does; unseen n-grams get 0."""
-        counts = self.hashed(titles).counts
+        self.fit_counts(self.hashed(titles).counts)
+
+    def fit_counts(self, counts: sparse.csr_matrix) -> None:
+        """As `fit`, where the titles' n-grams, (n, buckets), are counted already."""
         seen = np.bincount(counts.indices, minlength=len(self.inverse_frequency))
-        frequency = np.log((1 + len(titles)) / (1 + seen)) + 1
+        (rows, _) = counts.shape  # pyright: ignore[reportGeneralTypeIssues]
+        frequency = np.log((1 + rows) / (1 + seen)) + 1
         self.inverse_frequency.copy_(torch.from_numpy(np.where(seen > 0, frequency, 0.0)))
 
     def forward(self, titles: TextBatch) -> Tensor:

@@ -13,7 +13,8 @@ from fusionclf.models.backbones import (
     build_text_encoder,
     build_transformer,
 )
-from fusionclf.models.fusers import FUSERS
+from fusionclf.models.encoders import JoinedTextEncoder, TransformerEncoder
+from fusionclf.models.fusers import FUSERS, MissingModality
 from fusionclf.models.product import ProductClassifier, linear_heads
 from fusionclf.models.registry import register
 from fusionclf.models.vocabulary import OpenVocabulary
@@ -25,19 +26,29 @@ class FusionParams(Section):
 
     image: ImageEncoderParams = ImageEncoderParams()
     text: TextEncoderParams = TextEncoderParams()
-    fuser: Literal["concat", "gated", "late"] = Field(
+    fuser: Literal["concat", "gated", "attention", "late"] = Field(
         default="concat",
-        description="concat, gated: one network of both; late: a picture network and the linear expert, blended",
+        description="concat, gated, attention: one network of both, and the linear expert beside it; late: a picture "
+        "network and the linear expert",
     )
     hidden: int = Field(default=512, ge=1, description="width of the layer that sees both sides")
     image_gain: float = Field(default=0.2, gt=0, description="factor of the picture's normalised features")
     dropout: float = Field(default=0.2, ge=0, lt=1)
+    modality_dropout: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="share of training products that picture or title is hidden of, so that either alone will do",
+    )
     wide: bool = Field(
         default=True, description="blend in a linear SVM on the title's n-grams (kind hashed or both)"
     )
     vocabulary: Literal["closed", "open"] = Field(
         default="closed",
-        description="open: classes without a training row are scored by their names (fuser=late, text.kind=both)",
+        description="open: classes without a training row are scored by their names (needs text.kind=both)",
+    )
+    paths: bool = Field(
+        default=True, description="open: a class's text names its place in the category graph, too"
     )
     label_weight: float = Field(default=1.0, gt=0, description="factor of the label's loss")
     auxiliary: dict[str, float] = Field(
@@ -54,23 +65,58 @@ def build(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
         )
     if params.fuser == "late" and not params.wide:
         raise SettingsError("model.fuser=late: the title is read by the linear expert; set model.wide=true")
-    if params.vocabulary == "open" and (params.fuser, params.text.kind) != ("late", "both"):
+    if params.vocabulary == "open" and (params.text.kind != "both" or not params.wide):
         raise SettingsError(
             "model.vocabulary=open compares titles with class names by a sentence encoder: "
-            "set model.fuser=late model.text.kind=both"
+            "set model.text.kind=both model.wide=true"
         )
+    regions = params.image.regions
+    if (params.fuser == "attention") != (regions > 1):
+        raise SettingsError(
+            f"model.image.regions={regions}, model.fuser={params.fuser}: attention needs a grid of 2 or more regions "
+            "a side, the other fusers 1"
+        )
+    return _late(params, classes) if params.fuser == "late" else _joint(params, classes)
+
+
+def _late(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
+    """A picture network; the title is the linear expert's alone."""
     image = build_image_encoder(**params.image.model_dump())
     weights = {"label": params.label_weight, **params.auxiliary}
-    if params.fuser == "late":
-        sentence = None
-        if params.text.kind == "both":
-            sentence = build_transformer(params.text.model, params.text.pretrained, True, params.text.longest)
-        wide = WideTitles(params.text.buckets, classes["label"], params.text.words, sentence)
-        heads = linear_heads(image.dim, {task: classes[task] for task in weights})
-        vocabulary = OpenVocabulary(classes["label"]) if params.vocabulary == "open" else None
-        return ProductClassifier(image, None, None, heads, weights, params.dropout, wide, vocabulary)
-    wide = WideTitles(params.text.buckets, classes["label"], params.text.words) if params.wide else None
-    text = build_text_encoder(**params.text.model_dump())
-    fuser = FUSERS[params.fuser](image.dim, text.dim, params.hidden, params.dropout, params.image_gain)
+    sentences = None
+    if params.text.kind == "both":
+        sentences = build_transformer(params.text.model, params.text.pretrained, True, params.text.longest)
+    wide = WideTitles(params.text.buckets, classes["label"], params.text.words, sentences)
+    heads = linear_heads(image.dim, {task: classes[task] for task in weights})
+    vocabulary = _vocabulary(params, classes["label"], image.dim, sentences)
+    return ProductClassifier(image, None, None, heads, weights, params.dropout, wide, vocabulary)
+
+
+def _joint(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
+    """One network of both, and the linear expert beside it."""
+    image = build_image_encoder(**params.image.model_dump())
+    weights = {"label": params.label_weight, **params.auxiliary}
+    is_open = params.vocabulary == "open"
+    text = build_text_encoder(**{**params.text.model_dump(), "frozen": params.text.frozen or is_open})
+    sentences = text.encoders[1] if is_open and isinstance(text, JoinedTextEncoder) else None
+    assert sentences is None or isinstance(sentences, TransformerEncoder)
+    wide = None
+    if params.wide:
+        wide = WideTitles(params.text.buckets, classes["label"], params.text.words, sentences, shared=True)
+    more = {"regions": params.image.regions} if params.fuser == "attention" else {}
+    fuser = FUSERS[params.fuser](
+        image.dim, text.dim, params.hidden, params.dropout, params.image_gain, **more
+    )
     heads = linear_heads(fuser.dim, {task: classes[task] for task in weights})
-    return ProductClassifier(image, text, fuser, heads, weights, params.dropout, wide)
+    vocabulary = _vocabulary(params, classes["label"], fuser.dim, sentences)
+    missing = MissingModality(image.dim, text.dim, params.modality_dropout)
+    return ProductClassifier(image, text, fuser, heads, weights, params.dropout, wide, vocabulary, missing)
+
+
+def _vocabulary(
+    params: FusionParams, classes: int, dim: int, sentences: TransformerEncoder | None
+) -> OpenVocabulary | None:
+    if params.vocabulary == "closed":
+        return None
+    assert sentences is not None
+    return OpenVocabulary(classes, dim, sentences.dim, params.paths)

@@ -69,24 +69,32 @@ class ClassNames:
         names: C class names.
         paths: C texts of name and place in the category graph, such as "Lipstick, Lips, Personal Care".
         embed: texts → (n, D) sentence embeddings of length 1.
+        counted: how many of the names, from the first on, tell how much a word that several share says; default: all.
     """
 
-    def __init__(self, names: Sequence[str], paths: Sequence[str], embed: Embed) -> None:
+    def __init__(
+        self, names: Sequence[str], paths: Sequence[str], embed: Embed, counted: int | None = None
+    ) -> None:
         self.names, self.paths = tuple(names), tuple(paths)
         self.embed = embed
+        self.counted = len(names) if counted is None else counted
         self.name_embeddings = embed(list(names))  # (C, D)
         self.path_embeddings = embed(list(paths))  # (C, D)
         words = [name_words(name) for name in names]
-        classes_of = Counter(word for own in words for word in set(own))
-        self.words = sorted(classes_of)
+        classes_of = Counter(word for own in words[: self.counted] for word in set(own))
+        self.words = sorted({word for own in words for word in own})
         place = {word: n for n, word in enumerate(self.words)}
         weights = np.zeros((len(self.words), len(names)))
         for column, own in enumerate(words):
             for word in own:  # a word that many names share says less
-                weights[place[word], column] = np.log(1 + len(names) / classes_of[word])
+                weights[place[word], column] = np.log(1 + self.counted / max(classes_of[word], 1))
         self.weights = weights / weights.sum(axis=0).clip(1e-9)  # (W, C)
         self.belongs = weights > 0  # (W, C)
         self._likeness: dict[str, np.ndarray] = {}
+
+    def with_more(self, names: Sequence[str], paths: Sequence[str]) -> "ClassNames":
+        """These and further classes; the figures of these stay what they were."""
+        return ClassNames((*self.names, *names), (*self.paths, *paths), self.embed, self.counted)
 
     def compare(self, titles: list[str]) -> "NameTable":
         """Everything about the titles that needs no class: their words, runs of words, and embeddings."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fusionclf.batches import Batch, TextBatch, TitleTable, joined_lengths
 from fusionclf.models.encoders import ImageEncoder, TextEncoder
+from fusionclf.models.fusers import MissingModality
 from fusionclf.models.names import ClassNames
 from fusionclf.models.vocabulary import OpenVocabulary
 from fusionclf.models.wide import WideTitles
@@ -28,6 +29,7 @@ class ProductClassifier(nn.Module):
         dropout: on the features before the heads.
         wide: a linear expert on the title, blended in when the model answers; it is no part of training.
         open: scores classes by their names too, in place of the blend; needs `wide` with a sentence encoder.
+        missing: stands in for the features of a picture or a title that is not there; for a model with a fuser.
     """
 
     blend: Tensor
@@ -42,6 +44,7 @@ class ProductClassifier(nn.Module):
         dropout: float = 0.0,
         wide: WideTitles | None = None,
         open: OpenVocabulary | None = None,
+        missing: MissingModality | None = None,
     ) -> None:
         super().__init__()
         if (image is not None and text is not None) != (fuser is not None):
@@ -49,6 +52,7 @@ class ProductClassifier(nn.Module):
         self.image = image
         self.text = text
         self.fuser = fuser
+        self.missing = missing
         self.dropout = nn.Dropout(dropout)
         self.heads = nn.ModuleDict(dict(heads))
         self.task_weights = dict(task_weights)
@@ -86,7 +90,11 @@ class ProductClassifier(nn.Module):
         if self.text is not None:
             assert batch.titles is not None, "this model reads titles"
             parts.append(self.text(batch.titles))  # (B, Dt)
-        return self.fuser(*parts) if self.fuser is not None else parts[0]
+        if self.fuser is None:
+            return parts[0]
+        if self.missing is not None:
+            parts = self.missing(*parts, batch.has_picture, batch.has_title)
+        return self.fuser(*parts)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Task → (B, K) logits."""
@@ -96,10 +104,22 @@ class ProductClassifier(nn.Module):
             assert batch.titles is not None, "this model reads titles"
             expert = self.wide(batch.titles)
             if self.open is None:
-                logits["label"] = self.blend[0] * logits["label"] + self.blend[1] * expert
+                logits["label"] = self._blend(logits["label"], expert, batch)
             else:
-                logits["label"] = self.open(logits["label"], expert, batch.titles["pairs"])
+                logits["label"] = self.open(
+                    features, expert, batch.titles["pairs"], self.wide.embedding(batch.titles),
+                    batch.has_picture, batch.has_title, reads_titles=self.text is not None,
+                )  # fmt: skip
         return logits
+
+    def _blend(self, network: Tensor, expert: Tensor, batch: Batch) -> Tensor:
+        """Both weighed; of a product without title the network alone, without picture the expert alone."""
+        network, expert = self.blend[0] * network, self.blend[1] * expert
+        if batch.has_title is not None:
+            expert = expert * batch.has_title[:, None]
+        if batch.has_picture is not None and self.text is None:
+            network = network * batch.has_picture[:, None]
+        return network + expert
 
     def backbone_state(self) -> dict[str, Tensor]:
         """Weights that do not depend on the classes: all but the heads, the expert and its blend."""
@@ -133,6 +153,17 @@ class NetworkAlone(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         return {"label": self.model.heads["label"](self.model.features(batch))}
+
+
+class FeaturesAlone(nn.Module):
+    """What a model's heads are given, in the place of logits."""
+
+    def __init__(self, model: ProductClassifier) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        return {"label": self.model.features(batch)}
 
 
 def linear_heads(dim: int, classes: Mapping[str, int]) -> dict[str, nn.Module]:

@@ -1,48 +1,158 @@
 """An open vocabulary: one score for every class, whether it has a training row or none.
 
-A seen class is scored from the picture network, the linear expert and the figures of its name; an unseen one from
-its name alone. One small network, the same for all classes, turns them into a logit. It is trained on episodes in
-which training classes are taken away on purpose, so that it meets unseen classes whose answer is known; the balance
-between seen and unseen comes from there, and no test row takes part.
+A seen class is scored from a probe of the network's features, the linear expert on the title, and the figures of its
+name; a new one from its name, and from example products where there are any. Small networks that all classes share
+turn these into a logit, one network for what is at hand: picture and title, or either alone. They are trained on
+episodes in which training classes are taken away on purpose, so that they meet new classes whose answer is known; the
+balance between seen and new comes from there, and no test row takes part.
 
 Source: generalised zero-shot learning, Chao et al. (2016), where the balance is one constant (calibrated stacking);
-episodes over held-out classes follow Vinyals et al., Matching Networks (2016).
+episodes over held-out classes follow Vinyals et al., Matching Networks (2016); means of examples Snell et al.,
+Prototypical Networks (2017).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fusionclf.models.names import FIGURES
+from fusionclf.models.probe import LinearProbe
 
-HIDDEN = 16
+AT_HAND = ("both", "title", "picture")  # what is at hand of a product
+HIDDEN = 32
 LEAST_LOG_PROBABILITY = -12.0
 BATCH = 512
+STEPS = {"both": 1800, "title": 900, "picture": 900}
 LEARNING_RATE = 5e-3
+WEIGHT_DECAY = 1e-2
 OUT_OF_QUESTION = -1e4
+OWN, SIMILAR = 2, 2  # what probe and expert say; likeness to examples by title and by features
+WIDTH = OWN + 2 * len(FIGURES) + 1 + SIMILAR + 1
 
 
 @dataclass(frozen=True)
 class Episode:
-    """Products, and what a model says of them that never saw some of the classes.
+    """Products, and what a model says of them that saw neither them nor some of the classes.
 
     Attributes:
-        network: (n, C) logits of the picture network.
+        network: what is at hand → (n, C) logits of the probe; without "title" where the network reads no titles.
         expert: (n, C) scores of the linear expert.
         pairs: (n, C, 10) figures of the names.
+        similar: (n, C, 2) likeness to the examples of classes that have some.
         targets: (n,) class numbers.
+        weights: (n,) how many products each stands for.
         seen: (C,) whether the model knew the class.
+        examples: (C,) whether there are examples of a class that it did not know.
     """
 
-    network: Tensor
+    network: Mapping[str, Tensor]
     expert: Tensor
     pairs: Tensor
+    similar: Tensor
     targets: Tensor
+    weights: Tensor
     seen: Tensor
+    examples: Tensor
+
+    def inputs(self, at_hand: str, rows: Tensor | slice = slice(None)) -> Tensor:
+        """(b, C, 26) what the scorer takes, of some rows."""
+        network = self.network.get(at_hand)
+        return scorer_inputs(
+            at_hand, None if network is None else network[rows], self.expert[rows], self.pairs[rows],
+            self.similar[rows], self.seen, self.examples,
+        )  # fmt: skip
+
+
+def scorer_inputs(
+    at_hand: str,
+    network: Tensor | None,
+    expert: Tensor,
+    pairs: Tensor,
+    similar: Tensor,
+    seen: Tensor,
+    examples: Tensor,
+) -> Tensor:
+    """(B, C, 26): what is said of a seen class, or of a new one; zeros elsewhere, and for what is not at hand."""
+    known = seen[None, :, None]  # (1, C, 1)
+    pairs, similar = pairs.float(), similar.float()
+    said = torch.zeros_like(expert, dtype=torch.float32)
+    if network is not None:
+        said = network.float().masked_fill(~seen, -torch.inf).log_softmax(dim=1)
+    own = torch.stack([expert.float(), said.clamp_min(LEAST_LOG_PROBABILITY)], dim=-1)  # (B, C, 2)
+    if at_hand == "picture":
+        own, pairs, similar = (
+            own * own.new_tensor([0, 1]),
+            torch.zeros_like(pairs),
+            similar * similar.new_tensor([0, 1]),
+        )
+    elif at_hand == "title":
+        similar = similar * similar.new_tensor([1, 0])
+    new, shown = (~known).float(), (examples[None, :, None] & ~known).float()
+    one = torch.ones_like(pairs[:, :, :1])
+    return torch.cat(
+        [own.masked_fill(~known, 0.0), pairs * known, pairs * new, one * new, similar * shown, one * shown],
+        dim=-1,
+    )
+
+
+class Scorer(nn.Module):
+    """A logit for each (product, class) pair: a linear layer plus a few hidden units, (B, C, 26) → (B, C)."""
+
+    scale: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.ones(WIDTH))
+        self.linear = nn.Linear(WIDTH, 1, bias=False)
+        self.bent = nn.Sequential(nn.Linear(WIDTH, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
+        nn.init.zeros_(self.linear.weight)
+        self.requires_grad_(False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        scaled = inputs / self.scale
+        return (self.linear(scaled) + self.bent(scaled)).squeeze(-1)
+
+    def fit(self, episodes: Sequence[Episode], groups: Sequence[Tensor], at_hand: str) -> None:
+        """Train on episodes, a fixed number of batches, each episode as often as the others."""
+        self.requires_grad_(True)
+        some = torch.cat([e.inputs(at_hand, slice(None, None, 7)).flatten(0, 1) for e in episodes])
+        self.scale.copy_(some.std(dim=0).clamp_min(1e-3))
+        del some
+        optimiser = torch.optim.AdamW(self.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=STEPS[at_hand])
+        for episode, rows in _batches(episodes, STEPS[at_hand]):
+            logits = self(episode.inputs(at_hand, rows))
+            optimiser.zero_grad()
+            _loss(logits, episode.targets[rows], episode.weights[rows], groups).backward()
+            optimiser.step()
+            schedule.step()
+        self.requires_grad_(False)
+
+
+def _batches(episodes: Sequence[Episode], steps: int) -> Iterator[tuple[Episode, Tensor]]:
+    while True:
+        batches = [(e, rows) for e in episodes for rows in torch.randperm(len(e.targets)).split(BATCH)]
+        for number in torch.randperm(len(batches)).tolist():
+            if steps == 0:
+                return
+            steps -= 1
+            yield batches[number]
+
+
+def _loss(logits: Tensor, targets: Tensor, weights: Tensor, groups: Sequence[Tensor]) -> Tensor:
+    """Weighted cross-entropy among all classes, and among those of the group that the product is in."""
+    losses = F.cross_entropy(logits, targets, reduction="none")
+    for group in groups:
+        asked = group[targets]
+        if asked.any():
+            among = logits[asked].masked_fill(~group, OUT_OF_QUESTION)
+            places = asked.nonzero().squeeze(1)
+            own = F.cross_entropy(among, targets[asked], reduction="none")
+            losses = losses.index_add(0, places, own)
+    return (losses * weights).sum() / weights.sum()
 
 
 class OpenVocabulary(nn.Module):
@@ -50,39 +160,98 @@ class OpenVocabulary(nn.Module):
 
     Args:
         classes: C.
+        dim: width of the network's features.
+        text_dim: width of the sentence embeddings.
+        paths: whether figures of a class's place in the category graph count.
     """
 
     seen: Tensor
-    scale: Tensor
+    examples: Tensor
+    title_prototypes: Tensor
+    feature_prototypes: Tensor
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, dim: int, text_dim: int, paths: bool = True) -> None:
         super().__init__()
-        width = 2 + 2 * len(FIGURES) + 1
+        self.paths = paths
         self.register_buffer("seen", torch.ones(classes, dtype=torch.bool))
-        self.register_buffer("scale", torch.ones(width))
-        self.linear = nn.Linear(width, 1, bias=False)
-        self.bent = nn.Sequential(nn.Linear(width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
-        nn.init.zeros_(self.linear.weight)
-        self.requires_grad_(False)  # fitted by `fit`, after the network was trained
+        self.register_buffer("examples", torch.zeros(classes, dtype=torch.bool))
+        self.register_buffer("title_prototypes", torch.zeros(classes, text_dim))
+        self.register_buffer("feature_prototypes", torch.zeros(classes, dim))
+        self.probe = LinearProbe(dim, classes)
+        self.scorers = nn.ModuleDict({at_hand: Scorer() for at_hand in AT_HAND})
 
-    def inputs(self, network: Tensor, expert: Tensor, pairs: Tensor, seen: Tensor) -> Tensor:
-        """(B, C, 23): network, expert and name of a seen class, or name and a one of an unseen class; else zeros."""
-        known = seen.to(pairs.dtype)[None, :, None]  # (1, C, 1)
-        sure = network.float().masked_fill(~seen, -torch.inf).log_softmax(dim=1)
-        own = torch.stack([expert.float(), sure.clamp_min(LEAST_LOG_PROBABILITY)], dim=-1)  # (B, C, 2)
-        own = own.masked_fill(~seen[None, :, None], 0.0)
-        one = torch.ones_like(pairs[:, :, :1])
-        return torch.cat([own, pairs * known, pairs * (1 - known), one * (1 - known)], dim=-1)
+    def forward(
+        self,
+        features: Tensor,
+        expert: Tensor,
+        pairs: Tensor,
+        embedding: Tensor,
+        has_picture: Tensor | None = None,
+        has_title: Tensor | None = None,
+        reads_titles: bool = False,
+    ) -> Tensor:
+        """Logits of B products.
 
-    def _logits(self, inputs: Tensor) -> Tensor:
-        scaled = inputs / self.scale
-        return (self.linear(scaled) + self.bent(scaled)).squeeze(-1)  # (B, C)
+        Args:
+            features: (B, D) of the network.
+            expert: (B, C) scores of the linear expert.
+            pairs: (B, C, 10) figures of the names.
+            embedding: (B, Dt) sentence embeddings of the titles.
+            has_picture, has_title: (B,) whether it is at hand; None: of every product.
+            reads_titles: whether the network's features come from the title, too.
+        """
+        with torch.autocast(
+            expert.device.type, enabled=False
+        ):  # these weights were fitted in single precision
+            pairs = self.figures(pairs)
+            network, similar = self.probe(features), self.similar(features, embedding)
+            return self._scored(network, expert, pairs, similar, has_picture, has_title, reads_titles)
 
-    def forward(self, network: Tensor, expert: Tensor, pairs: Tensor) -> Tensor:
-        return self._logits(self.inputs(network, expert, pairs, self.seen))
+    def _scored(
+        self,
+        network: Tensor,
+        expert: Tensor,
+        pairs: Tensor,
+        similar: Tensor,
+        has_picture: Tensor | None,
+        has_title: Tensor | None,
+        reads_titles: bool,
+    ) -> Tensor:
+        logits = torch.zeros_like(expert, dtype=torch.float32)
+        for at_hand, chosen in _by_what_is_at_hand(len(expert), has_picture, has_title, expert.device):
+            said = None if at_hand == "title" and not reads_titles else network[chosen]
+            inputs = scorer_inputs(
+                at_hand, said, expert[chosen], pairs[chosen], similar[chosen], self.seen, self.examples
+            )
+            logits[chosen] = self.scorers[at_hand](inputs)
+        return logits
 
-    def fit(self, episodes: Sequence[Episode], groups: Sequence[np.ndarray], seed: int = 0) -> None:
-        """Train on episodes, once through all of them.
+    def figures(self, pairs: Tensor) -> Tensor:
+        """(B, C, 10) the figures that count: without that of the paths where those are left out."""
+        return pairs if self.paths else pairs * pairs.new_tensor([name != "path" for name in FIGURES])
+
+    def similar(self, features: Tensor, embedding: Tensor) -> Tensor:
+        """(B, C, 2) cosines with the mean of a class's examples: of the titles, and of the features."""
+        own = F.normalize(self.probe.normalised(features), dim=-1)
+        return torch.stack(
+            [embedding.float() @ self.title_prototypes.T, own @ self.feature_prototypes.T], dim=-1
+        )
+
+    def show(self, number: int, features: Tensor, embedding: Tensor) -> None:
+        """Give a class examples: (n, D) features and (n, Dt) sentence embeddings; either may have no rows."""
+        self.examples[number] = True
+        if len(features):
+            self.feature_prototypes[number] = prototype(self.probe.normalised(features))
+        if len(embedding):
+            self.title_prototypes[number] = prototype(embedding)
+
+    def forget_examples(self) -> None:
+        """As if no class had been given examples."""
+        for buffer in (self.examples, self.title_prototypes, self.feature_prototypes):
+            buffer.zero_()
+
+    def fit(self, episodes: Sequence[Episode], groups: Sequence[Tensor], seed: int = 0) -> None:
+        """Train the scorers on episodes.
 
         Args:
             episodes: each with other classes taken away.
@@ -91,62 +260,24 @@ class OpenVocabulary(nn.Module):
         """
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.manual_seed(seed)
-            self.requires_grad_(True)
-            for layer in (self.bent[0], self.bent[2]):
-                layer.reset_parameters()  # pyright: ignore[reportCallIssue]
-            nn.init.zeros_(self.linear.weight)
-            some = [
-                self.inputs(e.network[::7], e.expert[::7], e.pairs[::7].float(), e.seen) for e in episodes
-            ]
-            self.scale.copy_(torch.cat([s.flatten(0, 1) for s in some]).std(dim=0).clamp_min(1e-3))
-            del some
-            self._train(episodes, [torch.from_numpy(group) for group in groups])
-            self.requires_grad_(False)
-
-    def _train(self, episodes: Sequence[Episode], groups: Sequence[Tensor]) -> None:
-        batches = [
-            (episode, rows)
-            for episode in episodes
-            for rows in torch.randperm(len(episode.targets)).split(BATCH)
-        ]
-        optimiser = torch.optim.AdamW(self.parameters(), LEARNING_RATE, weight_decay=1e-3)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=len(batches))
-        for number in torch.randperm(len(batches)).tolist():
-            episode, rows = batches[number]
-            targets = episode.targets[rows]
-            pairs = episode.pairs[rows].float()
-            logits = self._logits(
-                self.inputs(episode.network[rows], episode.expert[rows], pairs, episode.seen)
-            )
-            loss = F.cross_entropy(logits, targets)
-            for group in groups:
-                asked = group[targets]
-                if asked.any():
-                    among = logits[asked].masked_fill(~group, OUT_OF_QUESTION)
-                    loss = loss + F.cross_entropy(among, targets[asked], reduction="sum") / len(targets)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
+            self.scorers = nn.ModuleDict({at_hand: Scorer() for at_hand in AT_HAND})
+            for at_hand, scorer in self.scorers.items():
+                assert isinstance(scorer, Scorer)
+                scorer.fit(episodes, groups, at_hand)
 
 
-def held_out_folds(
-    classes: np.ndarray, families: np.ndarray, folds: int = 5, seed: int = 0
-) -> list[np.ndarray]:
-    """Classes to take away, in folds: first single classes at random, then whole families.
+def _by_what_is_at_hand(
+    count: int, has_picture: Tensor | None, has_title: Tensor | None, device: torch.device
+) -> Iterator[tuple[str, Tensor]]:
+    """Places of the products of each kind; one with nothing at hand is asked like one with a title."""
+    everything = torch.ones(count, dtype=torch.bool, device=device)
+    picture = everything if has_picture is None else has_picture
+    title = everything if has_title is None else has_title
+    for at_hand, mask in (("both", picture & title), ("title", ~picture), ("picture", picture & ~title)):
+        if mask.any():
+            yield at_hand, mask.nonzero().squeeze(1)
 
-    Args:
-        classes: (k,) class numbers that have training rows.
-        families: (k,) family of each, such as its subcategory; a class that is new often comes with its siblings.
-        folds: of each kind.
-        seed: of the division.
 
-    Returns:
-        Up to 2 · folds arrays of class numbers; none is empty and none holds all classes.
-    """
-    generator = np.random.default_rng(seed)
-    order = generator.permutation(classes)
-    chosen = [order[n::folds] for n in range(folds)]
-    names = generator.permutation(np.unique(families))
-    chosen += [classes[np.isin(families, names[n::folds])] for n in range(folds)]
-    return [fold for fold in chosen if 0 < len(fold) < len(classes)]
+def prototype(vectors: Tensor) -> Tensor:
+    """(D,) the mean of (n, D) vectors of length 1, itself of length 1."""
+    return F.normalize(F.normalize(vectors.float(), dim=-1).mean(0), dim=0)

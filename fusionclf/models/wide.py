@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
-from fusionclf.batches import TextBatch
+from fusionclf.batches import HashedTitles, TextBatch
 from fusionclf.models.encoders import HashedNGramEncoder, JoinedTextEncoder, TextEncoder, TransformerEncoder
 
 UNSEEN_SCORE = -2.0  # of a class without a training row: below the SVM's usual -1 for "not this one"
@@ -28,42 +28,60 @@ class WideTitles(nn.Module):
         classes: K.
         words: longest word n-gram, as in that encoder.
         encoder: pretrained sentence encoder, kept as it is; None for n-grams alone.
+        shared: the encoder is part of the model elsewhere, so its weights are not kept here too.
     """
 
     def __init__(
-        self, buckets: int, classes: int, words: int = 2, encoder: TransformerEncoder | None = None
+        self,
+        buckets: int,
+        classes: int,
+        words: int = 2,
+        encoder: TransformerEncoder | None = None,
+        shared: bool = False,
     ) -> None:
         super().__init__()
         self.scores = HashedNGramEncoder(buckets, classes, words=words)
         nn.init.zeros_(self.scores.table.weight)
         self.bias = nn.Parameter(torch.zeros(classes))
-        self.encoder = encoder
+        self._sentences = (encoder,)  # a tuple, so that a shared one is not registered twice
+        self.encoder = None if shared else encoder
         self.dense = nn.Linear(encoder.dim, classes, bias=False) if encoder is not None else None
         self.requires_grad_(False)
 
     @property
+    def sentences(self) -> TransformerEncoder | None:
+        """The sentence encoder, own or shared."""
+        return self._sentences[0]
+
+    @property
     def reader(self) -> TextEncoder:
         """The encoder whose `prepare` makes what `forward` takes."""
-        return self.scores if self.encoder is None else JoinedTextEncoder([self.scores, self.encoder])
+        return self.scores if self.sentences is None else JoinedTextEncoder([self.scores, self.sentences])
 
     def embed(self, titles: list[str]) -> np.ndarray:
         """(n, D) sentence embeddings; D is 0 without an encoder."""
-        if self.encoder is None:
+        if self.sentences is None:
             return np.zeros((len(titles), 0), np.float32)
-        return self.encoder.embed(titles)
+        return self.sentences.embed(titles)
+
+    def count(self, titles: list[str]) -> sparse.csr_matrix:
+        """(n, buckets) n-gram counts, for `fit` and `score`."""
+        return self.scores.hashed(titles).counts
 
     @torch.no_grad()
-    def fit(self, titles: list[str], targets: np.ndarray, embeddings: np.ndarray, seed: int = 0) -> None:
+    def fit(
+        self, counts: sparse.csr_matrix, targets: np.ndarray, embeddings: np.ndarray, seed: int = 0
+    ) -> None:
         """Learn all weights at once by a linear SVM, one class against the others.
 
         Args:
-            titles: n training titles.
+            counts: (n, buckets), `count` of the training titles.
             targets: (n,) class numbers.
             embeddings: (n, D), `embed` of the titles.
             seed: of the solver.
         """
-        self.scores.fit(titles)
-        weighted = TfidfTransformer(sublinear_tf=True).fit_transform(self.scores.hashed(titles).counts)
+        self.scores.fit_counts(counts)
+        weighted = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
         features = sparse.csr_matrix(sparse.hstack([weighted, sparse.csr_matrix(embeddings)]))
         svm = LinearSVC(random_state=seed).fit(features, targets)
         weights, bias = svm.coef_, svm.intercept_
@@ -80,9 +98,9 @@ class WideTitles(nn.Module):
             self.dense.weight[known] = torch.from_numpy(weights[:, buckets:]).to(self.bias)
 
     @torch.no_grad()
-    def score(self, titles: list[str], embeddings: np.ndarray) -> Tensor:
-        """(n, K) scores where the embeddings are at hand."""
-        table = self.scores.hashed(titles).batch(np.arange(len(titles)))
+    def score(self, counts: sparse.csr_matrix, embeddings: np.ndarray) -> Tensor:
+        """(n, K) scores where counts and embeddings are at hand."""
+        table = HashedTitles(counts).batch(np.arange(len(embeddings)))
         scores = self.scores({name: t.to(self.bias.device) for name, t in table.items()}) + self.bias
         if self.dense is not None:
             scores = scores + self.dense(torch.from_numpy(embeddings).to(self.bias))
@@ -91,9 +109,14 @@ class WideTitles(nn.Module):
     def forward(self, titles: TextBatch) -> Tensor:
         hashed = titles if "ids" in titles else _part(titles, "0.")
         scores = self.scores(hashed) + self.bias  # (B, K)
-        if self.encoder is not None and self.dense is not None:
-            scores = scores + self.dense(self.encoder(_part(titles, "1.")))
+        if self.dense is not None:
+            scores = scores + self.dense(self.embedding(titles))
         return scores
+
+    def embedding(self, titles: TextBatch) -> Tensor:
+        """(B, D) sentence embeddings of prepared titles."""
+        assert self.sentences is not None, "this expert reads n-grams alone"
+        return self.sentences(_part(titles, "1."))
 
 
 def _part(titles: TextBatch, prefix: str) -> TextBatch:

@@ -28,7 +28,7 @@ from fusionclf.errors import CatalogError, SettingsError, did_you_mean
 from fusionclf.models import ProductClassifier
 from fusionclf.models.encoders import TransformerEncoder
 from fusionclf.training import collect, iterate_features
-from fusionclf.workflows.experts import class_paths
+from fusionclf.workflows.episodes import class_paths
 
 
 class Inputs:
@@ -114,7 +114,13 @@ class Inputs:
         targets = {task: _numbers(self._column(task), names) for task, names in classes.items()}
         self.seconds_per_product = sum(self._seconds.values())
         ids = self.catalog.table["id"].tolist()
-        return ProductSource(pictures, titles, targets, features, augmented=not frozen, ids=ids)
+        everything = np.arange(len(self.catalog))
+        has_picture = None if pictures is None else pictures.cache.readable(everything)
+        has_title = None if titles is None else (self.catalog.table["title"] != "").to_numpy(bool)
+        return ProductSource(
+            pictures, titles, targets, features, augmented=not frozen, ids=ids, has_picture=has_picture,
+            has_title=has_title,
+        )  # fmt: skip
 
     def trainable(self, rows: np.ndarray) -> np.ndarray:
         """Those of `rows` whose picture can be read, where pictures are read."""

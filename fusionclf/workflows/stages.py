@@ -33,10 +33,12 @@ from fusionclf.training import (
     save_weights,
     train_stage,
 )
-from fusionclf.workflows.experts import fit_experts
+from fusionclf.workflows.episodes import HeldOut
+from fusionclf.workflows.experts import fit_blended, fit_open
 from fusionclf.workflows.inputs import Inputs
 
 JOINT = "joint"
+HELD_OUT = "held_out.safetensors"
 Classes = dict[str, tuple[str, ...]]
 
 
@@ -200,20 +202,40 @@ class StageRunner:
         if name in labels:
             model.load_state_dict(load_weights(folder / f"{name}.safetensors"))
             return labels[name]["temperature"]
-        temperature = 1.0  # a blend is calibrated by its two factors, and has seen the validation rows by now
-        if model.wide is not None:
-            said = fit_experts(
-                model, source, self.catalog, train_rows, validation_rows, self._groups(classes["label"]),
-                self.accelerator, self.settings.seed,
-            )  # fmt: skip
-            self.console.say(said)
-        else:
-            logits = predict_logits(model, source, validation_rows, self.accelerator).numpy()
-            temperature = fit_temperature(logits, source.targets["label"][validation_rows])
+        temperature, held_out = self._fit_beside(model, source, classes, train_rows, validation_rows)
         if self.accelerator.is_main_process:
+            save_weights(self.out / "checkpoints" / name / HELD_OUT, _tensors(held_out))
             save_model(folder, name, model, classes, temperature)
         self.accelerator.wait_for_everyone()
         return temperature
+
+    def _fit_beside(
+        self,
+        model: ProductClassifier,
+        source: ProductSource,
+        classes: Classes,
+        train_rows: np.ndarray,
+        validation_rows: np.ndarray,
+    ) -> tuple[float, HeldOut]:
+        """Fit what stands beside the network, or the temperature; that, and what held-out products were answered."""
+        if model.wide is None:
+            logits = predict_logits(model, source, validation_rows, self.accelerator).numpy()
+            temperature = fit_temperature(logits, source.targets["label"][validation_rows])
+            known = np.bincount(source.targets["label"][train_rows], minlength=logits.shape[1]) > 0
+            return temperature, HeldOut(validation_rows, logits, np.broadcast_to(known, logits.shape))
+        # Blend and open vocabulary are calibrated by the way they are fitted.
+        if model.open is None:
+            said, held_out = fit_blended(
+                model, source, self.catalog, train_rows, validation_rows, self.accelerator, self.settings.seed
+            )
+        else:
+            names = classes["label"]
+            said, held_out = fit_open(
+                model, source, self.catalog, np.concatenate([train_rows, validation_rows]), names,
+                self._groups(names), self.accelerator, self.settings.seed,
+            )  # fmt: skip
+        self.console.say(said)
+        return 1.0, held_out
 
     def _answer(
         self, name: str, model: ProductClassifier, source: ProductSource, rows: np.ndarray, temperature: float
@@ -237,6 +259,11 @@ class StageRunner:
         """The parts of the split as masks over a model's classes, where it has those of several."""
         parts = [set(part) for part in self.split.classes.values() if set(part) < set(names)]
         return [np.array([name in part for name in names]) for part in parts]
+
+
+def _tensors(held_out: HeldOut) -> dict[str, torch.Tensor]:
+    values = {"rows": held_out.rows, "logits": held_out.logits, "seen": held_out.seen}
+    return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in values.items()}
 
 
 def _read_logits(file: Path) -> dict[str, torch.Tensor] | None:

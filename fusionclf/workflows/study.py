@@ -3,10 +3,11 @@
 Each run is a process of its own, so that its memory and its failures are its own too.
 """
 
+import re
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fusionclf.catalog import generate_sample, make_split, read_catalog
@@ -15,7 +16,7 @@ from fusionclf.console import Console
 from fusionclf.errors import SettingsError, Stopped, Terminated, did_you_mean
 from fusionclf.report import compare
 from fusionclf.runfolder import is_finished
-from fusionclf.workflows.settings import config_folder
+from fusionclf.workflows.settings import config_folder, find_config
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Entry:
 
 
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes of a command that was asked to stop
+STUDIES = "studies"  # folder, beside the settings files, of files that list runs
 BASELINES = (
     Entry("majority", ("baseline", "majority")),
     Entry("nb-reference", ("baseline", "nb"), overrides=("protocol=reference",)),
@@ -59,7 +61,8 @@ def study(
     Args:
         data: the catalog's folder.
         out: runs go to `out`/runs, the report to `out`/report; finished runs are kept.
-        configs: a folder of settings files, or `NAME` for the files NAME.yaml of configs/ (`cpu`: *-cpu.yaml).
+        configs: a folder of settings files, `NAME` for the files *-NAME.yaml of configs/ (`cpu`), or a file that lists
+            runs, such as `ablation` (configs/studies/ablation.yaml).
         seeds: how many seeds each trained variant is run with.
         overrides: catalog.* and split.* settings for every run.
         cpu: stay on the CPU.
@@ -135,27 +138,53 @@ def demo(out: Path, *, products: int = 600, seed: int = 0, console: Console | No
 
 
 def _entries(configs: str, seeds: int) -> list[Entry]:
-    folder = Path(configs)
-    files = (
-        sorted(folder.glob("*.yaml"))
-        if folder.is_dir()
-        else sorted(config_folder().glob(f"*-{configs}.yaml"))
-    )
-    if not files:
+    """The trained runs of a study: of a file that lists them, or one for each settings file of a folder or a set."""
+    listing = _listing(configs)
+    if listing is not None:
+        runs = _listed(listing)
+    else:
+        folder = Path(configs)
+        shipped = sorted(config_folder().glob(f"*-{configs}.yaml"))
+        files = sorted(folder.glob("*.yaml")) if folder.is_dir() else shipped
+        cut = "" if folder.is_dir() else f"-{configs}"
+        runs = [Entry(f.stem.removesuffix(cut), ("train", _variant(f)), f) for f in files]
+    if not runs:
         sets = {file.stem.rpartition("-")[2] for file in config_folder().glob("*-*.yaml")}
+        sets |= {file.stem for file in (config_folder() / STUDIES).glob("*.yaml")}
         raise SettingsError(
-            f"no settings files for --configs {configs!r}: give a folder; {did_you_mean(configs, sets)}"
+            f"no settings files for --configs {configs!r}: give a folder or a file; {did_you_mean(configs, sets)}"
         )
-    entries = []
-    for file in files:
-        name = file.stem if folder.is_dir() else file.stem.removesuffix(f"-{configs}")
-        variant = _variant(file)
-        for seed in range(seeds):
-            overrides = () if seed == 0 else (f"seed={seed}",)
-            entries.append(
-                Entry(name if seed == 0 else f"{name}-seed{seed}", ("train", variant), file, overrides)
+    return [_seeded(run, seed) for run in runs for seed in range(seeds)]
+
+
+def _seeded(run: Entry, seed: int) -> Entry:
+    if seed == 0:
+        return run
+    return replace(run, name=f"{run.name}-seed{seed}", overrides=(*run.overrides, f"seed={seed}"))
+
+
+def _listing(configs: str) -> Path | None:
+    """A file that lists runs: by path, or by the name of one that comes with fusionclf (`ablation`)."""
+    path, shipped = Path(configs), config_folder() / STUDIES / f"{configs}.yaml"
+    if path.is_file():
+        return path
+    return shipped if path.name == configs and shipped.is_file() else None
+
+
+def _listed(file: Path) -> list[Entry]:
+    """The runs of a file: name → settings file (`config`) and what is set otherwise (`set`)."""
+    runs = []
+    for name, entry in read_yaml(file).items():
+        if not isinstance(entry, dict) or not set(entry) <= {"config", "set"} or "config" not in entry:
+            raise SettingsError(
+                f"{file}: {name}: give config and, if you like, set: {{config: …, set: [key=value]}}"
             )
-    return entries
+        if not re.fullmatch(r"[\w][\w.-]*", name):
+            raise SettingsError(f"{file}: {name!r} cannot name a folder; use letters, digits, '-' and '.'")
+        config = find_config(str(entry["config"]))
+        assert config is not None
+        runs.append(Entry(name, ("train", _variant(config)), config, tuple(map(str, entry.get("set") or ()))))
+    return runs
 
 
 def _variant(file: Path) -> str:

@@ -6,16 +6,26 @@ import numpy as np
 import pytest
 import torch
 
-from fusionclf.errors import SettingsError
+from fusionclf.errors import RunError, SettingsError
+from fusionclf.models import vocabulary
+from fusionclf.models.classes import AddedClass, add_classes, read_added, write_added
 from fusionclf.models.names import FIGURES
+from fusionclf.models.probe import LinearProbe
+from fusionclf.models.product import ProductClassifier
 from fusionclf.models.storage import load_model, save_model
-from fusionclf.models.vocabulary import Episode, OpenVocabulary, held_out_folds
+from fusionclf.models.vocabulary import Episode, OpenVocabulary
 from tests.small import CLASSES, one_batch, tiny_model
 
 CLASS_COUNT = 12
+SHIRTS = tuple(f"{colour} shirt" for colour in ("red", "blue", "gold", "black"))
 
 
-def episode(unseen: list[int], rows: int = 600, seed: int = 0) -> Episode:
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocabulary, "STEPS", {"both": 150, "title": 60, "picture": 60})
+
+
+def episode(unseen: list[int], rows: int = 600, seed: int = 0, examples: tuple[int, ...] = ()) -> Episode:
     """Products whose names fit their class; network and expert know the seen classes."""
     generator = torch.Generator().manual_seed(seed)
     targets = torch.randint(CLASS_COUNT, (rows,), generator=generator)
@@ -25,79 +35,118 @@ def episode(unseen: list[int], rows: int = 600, seed: int = 0) -> Episode:
     noise = torch.randn(rows, CLASS_COUNT, generator=generator)
     seen = torch.ones(CLASS_COUNT, dtype=torch.bool)
     seen[unseen] = False
-    return Episode(3 * right + noise, 2 * right - 1 + 0.3 * noise, pairs, targets, seen)
+    shown = torch.zeros(CLASS_COUNT, dtype=torch.bool)
+    shown[list(examples)] = True
+    similar = torch.stack([0.7 * right + 0.1 * noise] * 2, dim=-1)
+    network = {"both": 3 * right + noise, "picture": 3 * right + noise}
+    return Episode(
+        network, 2 * right - 1 + 0.3 * noise, pairs, similar, targets, torch.ones(rows), seen, shown
+    )
 
 
-def accuracy(model: OpenVocabulary, asked: Episode) -> tuple[float, float]:
-    model.seen.copy_(asked.seen)
-    right = model(asked.network, asked.expert, asked.pairs).argmax(1) == asked.targets
+def answers(model: OpenVocabulary, asked: Episode, at_hand: str = "both") -> tuple[float, float]:
+    """Share of right answers on seen and on new classes."""
+    right = model.scorers[at_hand](asked.inputs(at_hand)).argmax(1) == asked.targets
     of_seen = asked.seen[asked.targets]
     return right[of_seen].double().mean().item(), right[~of_seen].double().mean().item()
 
 
+def fitted(episodes: list[Episode], **words: int) -> OpenVocabulary:
+    model = OpenVocabulary(CLASS_COUNT, dim=8, text_dim=6)
+    model.fit(episodes, groups=[], **words)
+    return model
+
+
 def test_names_classes_that_no_episode_took_away() -> None:
-    model = OpenVocabulary(CLASS_COUNT)
-    model.fit([episode([n, n + 4], seed=n) for n in range(4)] * 8, groups=[])
-    seen, unseen = accuracy(model, episode([8, 9, 10, 11], seed=9))
-    assert seen > 0.95 and unseen > 0.9
+    model = fitted([episode([n, n + 4], seed=n) for n in range(4)])
+    seen, new = answers(model, episode([8, 9, 10, 11], seed=9))
+    assert seen > 0.95 and new > 0.9
+
+
+def test_a_title_alone_names_new_classes_and_a_picture_alone_seen_ones() -> None:
+    model = fitted([episode([n, n + 4], seed=n) for n in range(4)])
+    asked = episode([8, 9, 10, 11], seed=9)
+    assert min(answers(model, asked, "title")) > 0.85
+    assert answers(model, asked, "picture")[0] > 0.8
+
+
+def test_examples_tell_a_new_class_where_its_name_is_not_at_hand() -> None:
+    model = fitted([episode([n, n + 4], seed=n, examples=(n,)) for n in range(4)])
+    with_examples = answers(model, episode([9, 10], seed=9, examples=(9, 10)), "picture")[1]
+    without = answers(model, episode([9, 10], seed=9), "picture")[1]
+    assert with_examples > 0.7 > without
 
 
 def test_what_an_expert_says_of_an_unseen_class_does_not_count() -> None:
-    model = OpenVocabulary(CLASS_COUNT)
-    model.fit([episode([0, 1])], groups=[])
+    model = fitted([episode([0, 1])])
     asked = episode([0, 1])
-    model.seen.copy_(asked.seen)
-    before = model(asked.network, asked.expert, asked.pairs)
-    network, expert = asked.network.clone(), asked.expert.clone()
-    network[:, :2], expert[:, :2] = 50.0, 50.0
-    assert torch.equal(model(network, expert, asked.pairs), before)
+    before = model.scorers["both"](asked.inputs("both"))
+    asked.network["both"][:, :2] = 50.0
+    asked.expert[:, :2] = 50.0
+    assert torch.equal(model.scorers["both"](asked.inputs("both")), before)
 
 
-def test_another_unseen_class_moves_no_other_score() -> None:
-    model = OpenVocabulary(CLASS_COUNT)
-    model.fit([episode([0, 1])], groups=[])
-    asked = episode([0, 1])
-    model.seen.copy_(asked.seen)
-    more = OpenVocabulary(CLASS_COUNT + 1)
-    state = {**model.state_dict(), "seen": torch.cat([model.seen, torch.tensor([False])])}
-    more.load_state_dict(state)
-    wider = [torch.cat([part, part[:, :1]], dim=1) for part in (asked.network, asked.expert, asked.pairs)]
-    before = model(asked.network, asked.expert, asked.pairs)
-    assert torch.allclose(more(*wider)[:, :CLASS_COUNT], before, atol=1e-5)
+def test_what_is_not_at_hand_does_not_count() -> None:
+    model = OpenVocabulary(CLASS_COUNT, dim=8, text_dim=6)
+    generator = torch.Generator().manual_seed(0)
+    features, embedding = (torch.randn(3, width, generator=generator) for width in (8, 6))
+    expert, pairs = torch.randn(3, CLASS_COUNT), torch.rand(3, CLASS_COUNT, len(FIGURES))
+    picture, title = torch.tensor([True, False, True]), torch.tensor([True, True, False])
+    before = model(features, expert, pairs, embedding, picture, title)
+    other = model(-features, expert, pairs, embedding, picture, title)
+    assert torch.equal(before[1], other[1]) and not torch.allclose(before[[0, 2]], other[[0, 2]])
+    other = model(features, -expert, 1 - pairs, -embedding, picture, title)
+    assert torch.equal(before[2], other[2]) and not torch.allclose(before[[0, 1]], other[[0, 1]])
+
+
+def test_weights_move_the_balance_between_seen_and_new() -> None:
+    """Where names tell less, products that stand for many pull answers to their side."""
+
+    def blurred(seed: int, of_seen: float) -> Episode:
+        made = episode([0, 1, 2, 3], seed=seed)
+        made.weights[made.seen[made.targets]] = of_seen
+        generator = torch.Generator().manual_seed(seed)
+        expert = made.expert + torch.randn(made.expert.shape, generator=generator)
+        pairs = made.pairs + torch.rand(made.pairs.shape, generator=generator)
+        return Episode({}, expert, pairs, made.similar, made.targets, made.weights, made.seen, made.examples)
+
+    light, heavy = (fitted([blurred(n, weight) for n in range(3)]) for weight in (0.2, 20.0))
+    asked = blurred(9, 1.0)
+    assert answers(heavy, asked)[0] > answers(light, asked)[0] + 0.05
+    assert answers(heavy, asked)[1] < answers(light, asked)[1] - 0.05
 
 
 def test_same_seed_same_weights() -> None:
-    first, second = OpenVocabulary(CLASS_COUNT), OpenVocabulary(CLASS_COUNT)
-    for model in (first, second):
-        model.fit([episode([0, 1])], groups=[np.arange(CLASS_COUNT) < 6], seed=3)
-    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    first, second = (fitted([episode([0, 1])], seed=3) for _ in range(2))
+    pairs = zip(first.scorers.parameters(), second.scorers.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_folds_take_every_class_away_once_alone_and_once_with_its_family() -> None:
-    classes = np.arange(20)
-    folds = held_out_folds(classes, classes // 4, folds=3, seed=1)
-    assert len(folds) == 6
-    assert sorted(np.concatenate(folds[:3])) == sorted(np.concatenate(folds[3:])) == classes.tolist()
-    for fold in folds[3:]:
-        assert all((np.isin(classes, fold)[classes // 4 == n // 4]).all() for n in fold)
+def test_a_probe_learns_from_features_of_any_scale() -> None:
+    targets = torch.arange(400) % 4
+    features = 1e3 * (torch.nn.functional.one_hot(targets, 8).float() + 0.1 * torch.randn(400, 8))
+    probe = LinearProbe(8, 4)
+    probe.fit(features, targets)
+    assert (probe(features).argmax(1) == targets).double().mean() > 0.95
+    assert not probe.linear.weight.requires_grad
 
 
-def test_no_fold_takes_all_classes_away() -> None:
-    assert held_out_folds(np.arange(2), np.zeros(2), folds=5) != []
-    assert all(len(fold) == 1 for fold in held_out_folds(np.arange(2), np.zeros(2), folds=5))
-
-
-def test_an_open_model_is_saved_with_its_names(tiny_bert: Path, tmp_path: Path) -> None:
+def open_model(tiny_bert: Path, fuser: str = "late") -> tuple[object, object, ProductClassifier]:
     text = {"kind": "both", "buckets": 4096, "dim": 16, "model": str(tiny_bert)}
-    variant, params, model = tiny_model("fusion", fuser="late", vocabulary="open", text=text)
-    names = tuple(f"{colour} shirt" for colour in ("red", "blue", "gold", "black"))
-    paths = [f"{name}, Topwear" for name in names]
+    image = {"backbone": "resnet18", "weights": "none", "regions": 2 if fuser == "attention" else 1}
+    variant, params, model = tiny_model("fusion", fuser=fuser, vocabulary="open", text=text, image=image)
     model.eval()
-    model.name_classes(names, paths)
+    model.name_classes(SHIRTS, [f"{name}, Topwear" for name in SHIRTS])
+    return variant, params, model
+
+
+@pytest.mark.parametrize("fuser", ["late", "concat", "attention"])
+def test_an_open_model_is_saved_with_its_names(tiny_bert: Path, tmp_path: Path, fuser: str) -> None:
+    variant, params, model = open_model(tiny_bert, fuser)
     batch = one_batch(model)
-    save_model(tmp_path, "joint", model, {"label": names}, temperature=1.0)
-    loaded = load_model(tmp_path, "joint", variant, params)
-    assert loaded.names is not None and loaded.names.paths == tuple(paths)
+    save_model(tmp_path, "joint", model, {"label": SHIRTS}, temperature=1.0)
+    loaded = load_model(tmp_path, "joint", variant, params)  # pyright: ignore[reportArgumentType]
+    assert loaded.names is not None and loaded.names.paths == tuple(f"{name}, Topwear" for name in SHIRTS)
     titles = ["red shirt", "blue shoe"]
     pairs = [m.prepare_titles(titles).batch(np.arange(2))["pairs"] for m in (model, loaded)]
     assert torch.allclose(pairs[0], pairs[1], atol=1e-3)
@@ -106,6 +155,41 @@ def test_an_open_model_is_saved_with_its_names(tiny_bert: Path, tmp_path: Path) 
         assert torch.equal(loaded(batch)["label"], model(batch)["label"])
 
 
+@pytest.mark.parametrize("fuser", ["late", "concat"])
+def test_an_added_class_moves_no_other_logit(tiny_bert: Path, fuser: str) -> None:
+    _, _, model = open_model(tiny_bert, fuser)
+    with torch.no_grad():
+        before = model(one_batch(model))["label"]
+        add_classes(model, [AddedClass("red shoe", ("Footwear",)), AddedClass("shirt")])
+        after = model(one_batch(model))["label"]
+    assert after.shape == (16, CLASSES["label"] + 2)
+    assert torch.allclose(after[:, : CLASSES["label"]], before, atol=1e-5)
+    assert model.names is not None and model.names.paths[-2:] == ("red shoe, Footwear", "shirt")
+
+
+def test_added_classes_are_kept_with_their_examples(tmp_path: Path) -> None:
+    added = [AddedClass("Kite", ("Toys", "Outdoor"), torch.ones(6), None, 3), AddedClass("Yo-yo")]
+    write_added(tmp_path, "joint", added)
+    write_added(tmp_path, "rest", [AddedClass("Drone")])
+    back = read_added(tmp_path, "joint")
+    assert [(new.name, new.place, new.count) for new in back] == [
+        ("Kite", ("Toys", "Outdoor"), 3),
+        ("Yo-yo", (), 0),
+    ]
+    assert back[0].title_prototype is not None and torch.equal(back[0].title_prototype, torch.ones(6))
+    assert back[0].feature_prototype is None and [new.name for new in read_added(tmp_path, "rest")] == [
+        "Drone"
+    ]
+    (tmp_path / "added.safetensors").write_bytes(b"no")
+    with pytest.raises(RunError, match="added classes cannot be read"):
+        read_added(tmp_path, "joint")
+
+
+def test_a_closed_model_takes_no_new_class() -> None:
+    with pytest.raises(RunError, match=r"model\.vocabulary=open"):
+        add_classes(tiny_model("fusion")[2], [AddedClass("Kite")])
+
+
 def test_an_open_vocabulary_needs_the_sentence_encoder() -> None:
-    with pytest.raises(SettingsError, match=r"set model\.fuser=late model\.text\.kind=both"):
+    with pytest.raises(SettingsError, match=r"set model\.text\.kind=both model\.wide=true"):
         tiny_model("fusion", fuser="late", vocabulary="open")

@@ -14,7 +14,7 @@ TARGETS = np.array([0, 0, 2, 2, 3, 3])
 
 def test_scores_are_those_of_a_linear_svm() -> None:
     wide = WideTitles(buckets=2**14, classes=5)
-    wide.fit(TITLES, TARGETS, wide.embed(TITLES))
+    wide.fit(wide.count(TITLES), TARGETS, wide.embed(TITLES))
     counts = wide.scores.hashed(TITLES).counts
     weighted = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
     expected = LinearSVC(random_state=0).fit(weighted, TARGETS).decision_function(weighted)
@@ -25,7 +25,7 @@ def test_scores_are_those_of_a_linear_svm() -> None:
 
 def test_two_classes_get_opposite_scores() -> None:
     wide = WideTitles(buckets=2**14, classes=2)
-    wide.fit(TITLES[:4], np.array([0, 0, 1, 1]), wide.embed(TITLES[:4]))
+    wide.fit(wide.count(TITLES[:4]), np.array([0, 0, 1, 1]), wide.embed(TITLES[:4]))
     found = wide(wide.scores.prepare(TITLES[:4]).batch(np.arange(4)))
     assert found.argmax(1).tolist() == [0, 0, 1, 1]
     assert torch.allclose(found[:, 0], -found[:, 1], atol=1e-5)
@@ -35,7 +35,7 @@ def test_a_model_blends_the_expert_in_when_it_answers() -> None:
     _, _, model = tiny_model("fusion")
     assert model.wide is not None
     titles = [f"{('red shirt', 'blue shoe', 'gold watch', 'black bag')[n % 4]} {n}" for n in range(16)]
-    model.wide.fit(titles, np.arange(16) % 4, model.wide.embed(titles))
+    model.wide.fit(model.wide.count(titles), np.arange(16) % 4, model.wide.embed(titles))
     model.eval()
     batch = one_batch(model)
     assert batch.titles is not None

@@ -1,0 +1,137 @@
+"""Classes that are added to a trained open-vocabulary model: by name, and by examples where there are any.
+
+No weight that other classes use is changed, so their logits stay what they were.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from fusionclf.errors import RunError
+from fusionclf.models.product import ProductClassifier
+from fusionclf.models.wide import UNSEEN_SCORE
+from fusionclf.runfolder import read_json, replacing, write_json
+
+
+@dataclass(frozen=True)
+class AddedClass:
+    """A class that no training row had.
+
+    Attributes:
+        name: what it is called.
+        place: its categories, coarsest first; may be empty.
+        title_prototype: (Dt,) mean of its examples' titles, or None.
+        feature_prototype: (D,) mean of its examples' features, or None.
+        count: how many examples there were.
+    """
+
+    name: str
+    place: tuple[str, ...] = ()
+    title_prototype: Tensor | None = None
+    feature_prototype: Tensor | None = None
+    count: int = 0
+
+    @property
+    def text(self) -> str:
+        """Name and place as the model reads them, nearest category first."""
+        return ", ".join((self.name, *reversed(self.place)))
+
+
+def add_classes(model: ProductClassifier, added: Sequence[AddedClass]) -> None:
+    """Widen an open-vocabulary model by classes, after those that it has.
+
+    Raises:
+        RunError: the model's vocabulary is closed.
+    """
+    if model.open is None or model.wide is None or model.names is None:
+        raise RunError("this model cannot name new classes; train fusion with model.vocabulary=open")
+    if not added:
+        return
+    more = len(added)
+    head = model.heads["label"]
+    assert isinstance(head, nn.Linear)
+    model.heads["label"] = _wider(head, more)
+    wide, vocabulary = model.wide, model.open
+    wide.scores.table.weight = _frozen(_padded(wide.scores.table.weight, more, dim=1))
+    wide.scores.table.embedding_dim += more
+    wide.bias = _frozen(_padded(wide.bias, more, fill=UNSEEN_SCORE))
+    if wide.dense is not None:
+        wide.dense = _wider(wide.dense, more)
+    vocabulary.probe.linear = _wider(vocabulary.probe.linear, more)
+    first = len(vocabulary.seen)
+    for buffer in ("seen", "examples", "title_prototypes", "feature_prototypes"):
+        setattr(vocabulary, buffer, _padded(getattr(vocabulary, buffer), more))
+    for number, new in enumerate(added, start=first):
+        vocabulary.examples[number] = new.count > 0
+        if new.title_prototype is not None:
+            vocabulary.title_prototypes[number] = new.title_prototype
+        if new.feature_prototype is not None:
+            vocabulary.feature_prototypes[number] = new.feature_prototype
+    model.names = model.names.with_more([new.name for new in added], [new.text for new in added])
+
+
+def _padded(values: Tensor, more: int, dim: int = 0, fill: float = 0.0) -> Tensor:
+    shape = [*values.shape]
+    shape[dim] = more
+    return torch.cat([values.detach(), values.new_full(shape, fill)], dim=dim)
+
+
+def _frozen(values: Tensor) -> nn.Parameter:
+    return nn.Parameter(values, requires_grad=False)
+
+
+def _wider(layer: nn.Linear, more: int) -> nn.Linear:
+    wider = nn.Linear(layer.in_features, layer.out_features + more, layer.bias is not None)
+    wider.weight = _frozen(_padded(layer.weight, more))
+    if layer.bias is not None:
+        wider.bias = _frozen(_padded(layer.bias, more))
+    return wider
+
+
+def read_added(folder: Path, part: str) -> list[AddedClass]:
+    """The classes that were added to a part's model, in order.
+
+    Raises:
+        RunError: a file is damaged.
+    """
+    listing, vectors = folder / "added.json", folder / "added.safetensors"
+    if not listing.is_file():
+        return []
+    try:
+        tensors = load_file(vectors)
+        return [
+            AddedClass(
+                str(entry["name"]), tuple(map(str, entry["place"])), tensors.get(f"{part}.{n}.title"),
+                tensors.get(f"{part}.{n}.features"), int(entry["count"]),
+            )
+            for n, entry in enumerate(read_json(listing).get(part, []))
+        ]  # fmt: skip
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"{listing}: added classes cannot be read ({error}); remove it and {vectors.name} and add them again"
+        ) from error
+
+
+def write_added(folder: Path, part: str, added: Sequence[AddedClass]) -> None:
+    """Keep the added classes of a part beside its model; those of other parts stay."""
+    listing = folder / "added.json"
+    parts = read_json(listing) if listing.is_file() else {}
+    kept = {name: read_added(folder, name) for name in parts if name != part} | {part: list(added)}
+    tensors = {}
+    for name, classes in kept.items():
+        for n, new in enumerate(classes):
+            for kind, vector in (("title", new.title_prototype), ("features", new.feature_prototype)):
+                if vector is not None:
+                    tensors[f"{name}.{n}.{kind}"] = vector.cpu().contiguous()
+    with replacing(folder / "added.safetensors") as aside:
+        save_file(tensors, aside)
+    entries = {
+        name: [{"name": new.name, "place": list(new.place), "count": new.count} for new in classes]
+        for name, classes in kept.items()
+    }
+    write_json(listing, entries)

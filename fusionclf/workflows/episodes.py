@@ -1,0 +1,226 @@
+"""Episodes that teach an open vocabulary: rows and classes are held out, and asked about."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fusionclf.batches import ProductSource
+from fusionclf.catalog import Catalog
+from fusionclf.models import ProductClassifier
+from fusionclf.models.vocabulary import Episode, OpenVocabulary
+
+CLASS_FOLDS = 3  # of single classes, and again of whole families
+MOST_ROWS = 60_000  # that episodes are made of; more teach a few weights nothing
+MOST_EXAMPLES = 5
+ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Answers about products that were held out, each once.
+
+    Attributes:
+        rows: (n,) catalog rows.
+        logits: (n, C).
+        seen: (n, C) whether the model that answered knew the class.
+    """
+
+    rows: np.ndarray
+    logits: np.ndarray
+    seen: np.ndarray
+
+
+class EpisodeMaker:
+    """Fits a model's expert and probe without some rows and classes, and asks about those rows.
+
+    Args:
+        model: a trained model with an open vocabulary; expert, probe and examples are overwritten.
+        features: what is at hand → (n, D) features of the network.
+        rows: (n,) catalog rows.
+        source: prepared titles and class numbers of all products.
+        catalog: titles.
+        embeddings: (n, Dt) sentence embeddings of the titles.
+        seed: of the solver and of examples.
+    """
+
+    def __init__(
+        self,
+        model: ProductClassifier,
+        features: dict[str, Tensor],
+        rows: np.ndarray,
+        source: ProductSource,
+        catalog: Catalog,
+        embeddings: np.ndarray,
+        seed: int,
+    ) -> None:
+        assert model.wide is not None and model.open is not None and source.titles is not None
+        self.wide, self.open = model.wide, model.open
+        self.features, self.rows, self.embeddings, self.seed = features, rows, embeddings, seed
+        self.titles = catalog.table["title"].to_numpy(object)[rows]
+        self.counts = self.wide.count(self.titles.tolist())  # (n, buckets)
+        self.targets = source.targets["label"][rows]
+        chunks = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
+        pairs = [source.titles.batch(chunk)["pairs"].half() for chunk in chunks]
+        self.pairs = self.open.figures(torch.cat(pairs))  # (n, C, 10)
+
+    def fit(self, known: np.ndarray) -> None:
+        """Expert and probe on the rows of an (n,) mask."""
+        self.wide.fit(self.counts[known], self.targets[known], self.embeddings[known], self.seed)
+        places = torch.from_numpy(np.flatnonzero(known))
+        self.open.probe.fit(self.features["both"][places], torch.from_numpy(self.targets)[places], self.seed)
+        self.open.seen.zero_()
+        self.open.seen[np.unique(self.targets[known])] = True
+        self.open.forget_examples()
+
+    def episode(self, out: np.ndarray, away: np.ndarray, number: int) -> tuple[Episode, np.ndarray]:
+        """What a model says that was fitted without some rows and classes.
+
+        Args:
+            out: (n,) mask of the rows that are held out.
+            away: class numbers that are held out with all their rows. Half of them show a few examples.
+            number: of the episode; examples depend on it.
+
+        Returns:
+            The episode, and its places in `rows`.
+        """
+        new = np.isin(self.targets, away)
+        self.fit(~out & ~new)
+        shown = self._show_examples(away, number)
+        asked = np.flatnonzero((out | new) & ~shown)
+        places = torch.from_numpy(asked)
+        network = {at_hand: self.open.probe(values[places]) for at_hand, values in self.features.items()}
+        embeddings = torch.from_numpy(self.embeddings[asked])
+        every = out.mean()  # a known class's rows are asked about where they are held out, a new class's all
+        weights = torch.from_numpy(np.where(new[asked], 1.0, 1 / max(every, 1e-9))).float()
+        return Episode(
+            network, self.wide.score(self.counts[asked], self.embeddings[asked]).cpu(),
+            self.pairs[places], self.open.similar(self.features["both"][places], embeddings).half(),
+            torch.from_numpy(self.targets[asked]), weights, self.open.seen.clone(), self.open.examples.clone(),
+        ), asked  # fmt: skip
+
+    def _show_examples(self, away: np.ndarray, number: int) -> np.ndarray:
+        """Give half of the classes that were taken away examples; (n,) mask of the rows that were shown."""
+        generator = np.random.default_rng([self.seed, number])
+        shown = np.zeros(len(self.rows), bool)
+        for chosen in generator.permutation(away)[: len(away) // 2]:
+            own = np.flatnonzero(self.targets == chosen)
+            count = min(int(generator.integers(1, MOST_EXAMPLES + 1)), len(own) - 1)
+            if count < 1:
+                continue
+            picked = generator.choice(own, count, replace=False)
+            shown[picked] = True
+            places = torch.from_numpy(picked)
+            self.open.show(
+                int(chosen), self.features["both"][places], torch.from_numpy(self.embeddings[picked])
+            )
+        return shown
+
+
+def fit_on_episodes(
+    maker: EpisodeMaker, families: np.ndarray, groups: Sequence[np.ndarray], seed: int
+) -> tuple[HeldOut, int]:
+    """Train a model's open vocabulary on episodes; its expert and probe are left as the last episode had them.
+
+    Rows are held out twice: in random folds, and in folds of brands (titles' first words), as next year's products
+    are of other brands. Each time classes are taken away one by one, and as whole families.
+
+    Args:
+        maker: makes the episodes.
+        families: (C,) of every class, such as its subcategory; a class that is new often comes with its siblings.
+        groups: (C,) masks of classes that are also asked for among themselves.
+        seed: of folds, order and first weights.
+
+    Returns:
+        What the folds of brands were answered, each product once; and the number of episodes.
+    """
+    classes = np.unique(maker.targets)
+    folds = held_out_folds(classes, families[classes], CLASS_FOLDS, seed)
+    if not folds:
+        folds = [np.array([], np.int64)]
+    kinds = (row_folds(maker.titles, len(folds), seed), row_folds(_brands(maker.titles), len(folds), seed))
+    made = [
+        (maker.episode(out == number, away, number), out == number)
+        for out in kinds
+        for number, away in enumerate(folds)
+    ]
+    episodes = [episode for (episode, _), _ in made]
+    maker.open.fit(episodes, [torch.from_numpy(group) for group in groups], seed)
+    return _held_out(maker.open, maker.rows, made[len(folds) :]), len(episodes)
+
+
+@torch.no_grad()
+def _held_out(
+    model: OpenVocabulary, rows: np.ndarray, made: Sequence[tuple[tuple[Episode, np.ndarray], np.ndarray]]
+) -> HeldOut:
+    asked_rows, logits, seen = [], [], []
+    for (episode, asked), out in made:
+        wanted = np.flatnonzero(out[asked])
+        for chunk in torch.from_numpy(wanted).split(ROWS_AT_ONCE):
+            logits.append(model.scorers["both"](episode.inputs("both", chunk)).numpy())
+        asked_rows.append(rows[asked[wanted]])
+        seen.append(np.broadcast_to(episode.seen.numpy(), (len(wanted), len(episode.seen))))
+    return HeldOut(np.concatenate(asked_rows), np.concatenate(logits), np.concatenate(seen))
+
+
+def held_out_folds(
+    classes: np.ndarray, families: np.ndarray, folds: int = 3, seed: int = 0
+) -> list[np.ndarray]:
+    """Classes to take away, in folds: first single classes at random, then whole families.
+
+    Args:
+        classes: (k,) class numbers that have training rows.
+        families: (k,) family of each.
+        folds: of each kind.
+        seed: of the division.
+
+    Returns:
+        Up to 2 · folds arrays of class numbers; none is empty and none holds all classes.
+    """
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(classes)
+    chosen = [order[n::folds] for n in range(folds)]
+    names = generator.permutation(np.unique(families))
+    chosen += [classes[np.isin(families, names[n::folds])] for n in range(folds)]
+    return [fold for fold in chosen if 0 < len(fold) < len(classes)]
+
+
+def row_folds(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """(n,) number of each row's fold; rows of one group (n,) are in one fold, and no fold has all rows."""
+    _, member = np.unique(groups.astype(str), return_inverse=True)
+    return np.random.default_rng(seed).permutation(int(member.max()) + 1)[member] % max(folds, 2)
+
+
+def _brands(titles: np.ndarray) -> np.ndarray:
+    """The first word of each title, in lower case."""
+    return np.array([(re.findall(r"\w+", title.lower()) or [""])[0] for title in titles], object)
+
+
+def class_paths(catalog: Catalog, names: Sequence[str]) -> list[str]:
+    """A text of each class's name and most frequent place in the category graph, nearest category first."""
+    return [", ".join(filter(None, (name, *reversed(place)))) for name, place in _places(catalog, names)]
+
+
+def class_families(catalog: Catalog, names: Sequence[str]) -> np.ndarray:
+    """The lowest category of each class; a number of its own where the catalog has no categories."""
+    if not catalog.columns.categories:
+        return np.arange(len(names)).astype(str)
+    return np.array([place[-1] for _, place in _places(catalog, names)], object).astype(str)
+
+
+def _places(catalog: Catalog, names: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
+    places: dict[str, Counter[tuple[str, ...]]] = {}
+    columns = (catalog.table[column] for column in catalog.columns.categories)
+    for label, *place in zip(catalog.table["label"], *columns, strict=True):
+        places.setdefault(label, Counter())[tuple(place)] += 1
+    return [(name, places[name].most_common(1)[0][0]) for name in names]
+
+
+def without(source: ProductSource, modality: str) -> ProductSource:
+    """The same products, each without its title or its picture."""
+    nothing = np.zeros(len(source.targets["label"]), bool)
+    return replace(source, **{f"has_{modality}": nothing})

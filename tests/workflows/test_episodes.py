@@ -1,0 +1,27 @@
+"""Which rows and classes are held out to teach an open vocabulary."""
+
+import numpy as np
+
+from fusionclf.workflows.episodes import held_out_folds, row_folds
+
+
+def test_folds_take_every_class_away_once_alone_and_once_with_its_family() -> None:
+    classes = np.arange(20)
+    folds = held_out_folds(classes, classes // 4, folds=3, seed=1)
+    assert len(folds) == 6
+    assert sorted(np.concatenate(folds[:3])) == sorted(np.concatenate(folds[3:])) == classes.tolist()
+    for fold in folds[3:]:
+        assert all((np.isin(classes, fold)[classes // 4 == n // 4]).all() for n in fold)
+
+
+def test_no_fold_takes_all_classes_away() -> None:
+    assert held_out_folds(np.arange(2), np.zeros(2), folds=5) != []
+    assert all(len(fold) == 1 for fold in held_out_folds(np.arange(2), np.zeros(2), folds=5))
+
+
+def test_rows_of_one_group_are_held_out_together() -> None:
+    groups = np.array([f"brand {n % 17}" for n in range(200)], object)
+    fold = row_folds(groups, 6, seed=0)
+    assert set(fold) == set(range(6))
+    assert all(len(set(fold[groups == name])) == 1 for name in groups)
+    assert (row_folds(groups, 6, seed=1) != fold).any()
