@@ -11,6 +11,7 @@ from fusionclf.batches.loader import (
     count_batches,
     epoch_order,
     in_batches,
+    in_thread,
 )
 from fusionclf.batches.text import (
     HashedNGrams,
@@ -43,6 +44,7 @@ __all__ = [
     "epoch_order",
     "fingerprint",
     "in_batches",
+    "in_thread",
     "joined_lengths",
     "open_cache",
     "text_fingerprint",

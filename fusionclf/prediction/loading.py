@@ -46,8 +46,8 @@ def _choose_part(folder: Path, part: str | None) -> str:
         raise RunError(f"{folder}: no model of part {part!r}; {did_you_mean(part, parts)}")
     if part is None and JOINT not in parts and len(parts) > 1:
         raise RunError(
-            f"{folder}: has no model over all classes but one for each of {', '.join(parts)}; choose one by "
-            f"part={parts[0]}"
+            f"{folder}: has no model over all classes but one for each of {', '.join(parts)}; choose one: "
+            f"part={parts[0]!r}, or --part {parts[0]}"
         )
     return part or (JOINT if JOINT in parts else parts[0])
 

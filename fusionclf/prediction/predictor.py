@@ -183,9 +183,7 @@ def _refuse_faulty(products: Products, images: Sequence[Picture | None], start: 
         unread = images[place] is not None and products.picture_status[place] in ("missing", "unreadable")
         if unread or not fine:
             reason = products.reasons[place] or _fault(images[place])
-            raise PredictionError(
-                f"product {start + place}: {reason}; mend or leave it out, or set errors='collect'"
-            )
+            raise PredictionError(f"product {start + place}: {reason}; mend it or leave it out")
 
 
 def _is_picture(image: Picture | None) -> bool:

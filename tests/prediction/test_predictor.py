@@ -51,7 +51,7 @@ def test_a_runs_own_test_products_get_its_own_answers(
 
 
 def test_one_part_of_several_has_to_be_chosen(runs: Runs) -> None:
-    with pytest.raises(RunError, match="one for each of top20, rest; choose one by part=top20"):
+    with pytest.raises(RunError, match="one for each of top20, rest; choose one: part='top20'"):
         fusionclf.load(runs("image"))
     with pytest.raises(RunError, match="no model of part 'resst'; did you mean 'rest'"):
         fusionclf.load(runs("image"), part="resst")

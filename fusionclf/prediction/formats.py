@@ -1,0 +1,111 @@
+"""Answers as CSV, JSON lines or Parquet: some at a time, then parts put together in constant memory."""
+
+import csv
+import json
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fusionclf.prediction.answers import NONE, Answers
+
+DIGITS = 6  # of probabilities in text files
+# What a spreadsheet would compute when it opens the file, but for plain numbers.
+FORMULA = re.compile(r"^(?:[=@\t\r]|[+-](?!\d+(?:[.,]\d+)*$))")
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to write answers.
+
+    Attributes:
+        write: (file, ids, answers); products without an answer are left out.
+        join: (file, parts in order) → the file.
+    """
+
+    write: Callable[[Path, Sequence[str], Answers], None]
+    join: Callable[[Path, Sequence[Path]], None]
+
+
+def guarded(cell: Any) -> Any:
+    """A cell of a CSV file that a spreadsheet takes as text: an apostrophe goes before what begins like a formula."""
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
+
+
+def _columns(ids: Sequence[str], answers: Answers) -> dict[str, list[Any]]:
+    frame = answers.to_frame().drop(columns="reason")
+    frame.insert(0, "id", list(ids))
+    frame = frame[np.array(answers.decisions, object) != NONE]
+    return {str(name): frame[name].tolist() for name in frame}
+
+
+def _write_csv(path: Path, ids: Sequence[str], answers: Answers) -> None:
+    columns = _columns(ids, answers)
+    for name, values in columns.items():
+        of_text = not name.startswith("prob_")
+        columns[name] = [guarded(v) if of_text else round(v, DIGITS) for v in values]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+
+
+def _join_csv(path: Path, parts: Sequence[Path]) -> None:
+    with path.open("wb") as file:
+        for number, part in enumerate(parts):
+            with part.open("rb") as source:
+                header = source.readline()
+                if number == 0:
+                    file.write(header)
+                shutil.copyfileobj(source, file)
+
+
+def _write_jsonl(path: Path, ids: Sequence[str], answers: Answers) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for place, product in enumerate(ids):
+            if answers.decisions[place] != NONE:
+                file.write(json.dumps({"id": product, **as_json(answers, place)}, ensure_ascii=False) + "\n")
+
+
+def as_json(answers: Answers, place: int) -> dict[str, Any]:
+    """One product's answer as JSON values."""
+    return {
+        "labels": answers.labels[place],
+        "probabilities": [round(p, DIGITS) for p in answers.probabilities[place].tolist()],
+        "path": list(answers.paths[place]),
+        "decision": answers.decisions[place],
+        "picture_status": answers.picture_status[place],
+        "title_status": answers.title_status[place],
+    }
+
+
+def _join_bytes(path: Path, parts: Sequence[Path]) -> None:
+    with path.open("wb") as file:
+        for part in parts:
+            with part.open("rb") as source:
+                shutil.copyfileobj(source, file)
+
+
+def _write_parquet(path: Path, ids: Sequence[str], answers: Answers) -> None:
+    columns = _columns(ids, answers)
+    types = {name: pa.float64() if name.startswith("prob_") else pa.string() for name in columns}
+    pq.write_table(pa.table({name: pa.array(v, types[name]) for name, v in columns.items()}), path)
+
+
+def _join_parquet(path: Path, parts: Sequence[Path]) -> None:
+    with pq.ParquetWriter(path, pq.read_schema(parts[0])) as writer:
+        for part in parts:
+            writer.write_table(pq.read_table(part))
+
+
+FORMATS = {
+    "csv": Format(_write_csv, _join_csv),
+    "jsonl": Format(_write_jsonl, _join_bytes),
+    "parquet": Format(_write_parquet, _join_parquet),
+}
