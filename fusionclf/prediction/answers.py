@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,7 +62,13 @@ class Answers:
 
     def to_frame(self) -> pd.DataFrame:
         """A row a product: label_1, prob_1, …, path, decision, picture_status, title_status, reason."""
-        columns: dict[str, list[str] | list[str | None] | np.ndarray] = {}
+        columns = self.columns() | {"reason": self.reasons}
+        texts = {name: "str" for name in columns if not name.startswith("prob_")}
+        return pd.DataFrame(columns).astype(texts)
+
+    def columns(self) -> dict[str, list[Any] | np.ndarray]:
+        """As `to_frame`, without the reasons: column name → n values."""
+        columns: dict[str, list[Any] | np.ndarray] = {}
         for rank in range(self.probabilities.shape[1]):
             columns[f"label_{rank + 1}"] = [names[rank] if names else None for names in self.labels]
             columns[f"prob_{rank + 1}"] = self.probabilities[:, rank]
@@ -69,9 +76,7 @@ class Answers:
         columns["decision"] = self.decisions
         columns["picture_status"] = self.picture_status
         columns["title_status"] = self.title_status
-        columns["reason"] = self.reasons
-        texts = {name: "str" for name in columns if not name.startswith("prob_")}
-        return pd.DataFrame(columns).astype(texts)
+        return columns
 
 
 def decide(

@@ -4,7 +4,7 @@ import csv
 import json
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from fusionclf.prediction.answers import NONE, Answers
 
 DIGITS = 6  # of probabilities in text files
+FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
 # What a spreadsheet would compute when it opens the file, but for plain numbers.
 FORMULA = re.compile(r"^(?:[=@\t\r]|[+-](?!\d+(?:[.,]\d+)*$))")
 
@@ -33,23 +34,34 @@ class Format:
     join: Callable[[Path, Sequence[Path]], None]
 
 
-def guarded(cell: Any) -> Any:
+def guarded(cell: str) -> str:
     """A cell of a CSV file that a spreadsheet takes as text: an apostrophe goes before what begins like a formula."""
-    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
+    return f"'{cell}" if cell[:1] in FORMULA_BEGINS and FORMULA.match(cell) else cell
 
 
-def _columns(ids: Sequence[str], answers: Answers) -> dict[str, list[Any]]:
-    frame = answers.to_frame().drop(columns="reason")
-    frame.insert(0, "id", list(ids))
-    frame = frame[np.array(answers.decisions, object) != NONE]
-    return {str(name): frame[name].tolist() for name in frame}
+def _columns(ids: Sequence[str], answers: Answers) -> dict[str, list[Any] | np.ndarray]:
+    """Output column → values, of the products that have an answer."""
+    columns = {"id": list(ids), **answers.columns()}
+    if NONE not in answers.decisions:
+        return columns
+    there = np.array(answers.decisions, object) != NONE
+    return {name: np.asarray(v, None if _is_number(name) else object)[there] for name, v in columns.items()}
+
+
+def _is_number(column: str) -> bool:
+    return column.startswith("prob_")
 
 
 def _write_csv(path: Path, ids: Sequence[str], answers: Answers) -> None:
-    columns = _columns(ids, answers)
-    for name, values in columns.items():
-        of_text = not name.startswith("prob_")
-        columns[name] = [guarded(v) if of_text else round(v, DIGITS) for v in values]
+    columns: dict[str, Iterable[Any]] = {}
+    for name, values in _columns(ids, answers).items():
+        if _is_number(name):
+            columns[name] = np.round(values, DIGITS).tolist()
+        elif name == "id":
+            columns[name] = map(guarded, values)
+        else:  # a few texts, over and over
+            safe = {text: guarded(text) for text in set(values)}
+            columns[name] = [safe[text] for text in values]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
@@ -94,7 +106,7 @@ def _join_bytes(path: Path, parts: Sequence[Path]) -> None:
 
 def _write_parquet(path: Path, ids: Sequence[str], answers: Answers) -> None:
     columns = _columns(ids, answers)
-    types = {name: pa.float64() if name.startswith("prob_") else pa.string() for name in columns}
+    types = {name: pa.float64() if _is_number(name) else pa.string() for name in columns}
     pq.write_table(pa.table({name: pa.array(v, types[name]) for name, v in columns.items()}), path)
 
 

@@ -27,12 +27,14 @@ class Totals:
         abstained: those of them whose decision is "abstain".
         faults: rows in the side file.
         new: products that were answered by this command, not by one that was cut off before.
+        seconds: what reading, answering and writing these took, without loading the model.
     """
 
     answered: int
     abstained: int
     faults: int
     new: int
+    seconds: float = 0.0
 
 
 class Parts:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,8 @@ def predict(
     if not accelerator.is_main_process:
         return None
     totals = parts.finish(count)
-    _say_totals(console, request, parts, totals, time.perf_counter() - started)
+    totals = replace(totals, seconds=time.perf_counter() - started)
+    _say_totals(console, request, parts, totals)
     return totals
 
 
@@ -213,9 +214,9 @@ def _answer_share(
     return count
 
 
-def _say_totals(console: Console, request: Request, parts: Parts, totals: Totals, seconds: float) -> None:
+def _say_totals(console: Console, request: Request, parts: Parts, totals: Totals) -> None:
     abstained = f", {totals.abstained:,} of them abstained" if totals.abstained else ""
-    rate = f"; {totals.new / max(seconds, 1e-9):,.0f} products/s" if totals.new else ""
+    rate = f"; {totals.new / max(totals.seconds, 1e-9):,.0f} products/s" if totals.new else ""
     console.say(f"wrote {parts.out}: {totals.answered:,} products{abstained}{rate}")
     if totals.faults:
         console.warn(f"{totals.faults:,} rows have no answer; {parts.faults_file} says why")
