@@ -41,8 +41,8 @@ from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.predict import Request, predict
 
 PACKAGES = ("fusionclf", "torch", "scikit-learn", "pyarrow")
-ROUNDS = 3
-SIZES = {(224, 224): 512, (80, 60): 4096}  # pictures a round
+ROUNDS = 5
+SIZES = {(224, 224): 512, (80, 60): 2048}  # pictures a round
 TITLES = 40_000  # titles a round
 
 
@@ -149,7 +149,7 @@ def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("catalog", type=Path)
-    parser.add_argument("--counts", default="10000,100000,1000000", help="products of the memory table")
+    parser.add_argument("--counts", default="10000,100000,1000000", help="products of the memory table; empty: none")
     parser.add_argument("--markdown", type=Path, help="also write the tables to this file")
     asked = parser.parse_args()
     catalog = read_catalog(asked.catalog)
@@ -157,7 +157,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="fusionclf-predict-") as name:
         work = Path(name)
         run_baseline("linear", asked.catalog, work / "linear")
-        for count in (int(text) for text in asked.counts.split(",")):
+        for count in (int(text) for text in asked.counts.split(",") if text):
             seconds, peak = memory(work / "linear", write_titles(catalog, work / f"{count}.csv", count))
             lines.append(f"| {count:,} | {seconds:.1f} | {peak:,.0f} |")
         lines += ["", "| | whole command (b), products/s | model alone (c), products/s | b / c |",

@@ -1,6 +1,5 @@
 """A trained network of a run, asked for products in the way in which the run asked it for its test rows."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from fusionclf.evaluation import softmax
 from fusionclf.models import find_variant
 from fusionclf.models.storage import load_model
 from fusionclf.runfolder import read_json
-from fusionclf.training import collect, iterate_features, one_process, predict_logits
+from fusionclf.training import one_process, predict_logits
 
 
 class NetworkModel:
@@ -68,10 +67,5 @@ class NetworkModel:
             with self.process.autocast(), torch.inference_mode():
                 prepared = self.model.prepare_titles(titles)
         source = ProductSource(shown, prepared, {})
-        image = self.model.image
-        if image is not None and image.frozen and self.settings.train.cache_features:
-            # The run's test rows went through kept features, which are in single precision.
-            parts = iterate_features(image, source, rows, self.process)
-            source = replace(source, features=collect(parts, len(rows), self.process).numpy())
         logits = predict_logits(self.model, source, rows, self.process).numpy()
         return softmax(logits / self.temperature)

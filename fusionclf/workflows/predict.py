@@ -176,7 +176,6 @@ def _begin(parts: Parts, accelerator: Accelerator, overwrite: bool, resume: bool
         parts.begin(overwrite=overwrite, resume=resume)
     accelerator.wait_for_everyone()
     if parts.is_begun():
-        parts.check()
         return True
     if not parts.out.is_file():
         raise RunError(

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,13 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
+import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.cli import app
-from fusionclf.prediction import Predictor, parts
+from fusionclf.config import CatalogConfig
+from fusionclf.console import Console
+from fusionclf.prediction import Predictor, Rule, parts
+from fusionclf.prediction.tables import ProductTable
 from fusionclf.workflows import predict as workflow
 from tests.launch import launch_two, run_fusionclf
 from tests.prediction.conftest import RUNS, Runs
@@ -44,6 +49,13 @@ def refused(*words: object) -> str:
 def faults(file: Path) -> list[dict[str, str]]:
     with file.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+def ids(file: Path) -> list[str]:
+    """The ids of a file of answers, in its order."""
+    readers = {".csv": lambda: pd.read_csv(file, dtype=str), ".parquet": lambda: pd.read_parquet(file)}
+    read = readers.get(file.suffix, lambda: pd.read_json(file, lines=True, dtype={"id": "str"}))
+    return read()["id"].tolist()
 
 
 @pytest.fixture
@@ -247,6 +259,7 @@ def test_a_cut_off_command_goes_on_after_its_last_part(
         assert "40 products" in done(*words, "--out", out, "--resume")
     assert rest.answered == 3
     assert out.read_bytes() == (tmp_path / f"whole.{kind}").read_bytes()
+    assert ids(out) == pd.read_csv(titles, dtype=str)["sku"].tolist()[:40]
     for name in ("cut", "whole"):
         assert [fault["place"] for fault in faults(tmp_path / f"{name}.errors.csv")] == ["line 42"]
     assert "finished already" in done(*words, "--out", out, "--resume")
@@ -328,3 +341,18 @@ def test_two_processes_write_what_one_does(launcher: str, runs: Runs, titles: Pa
         run_fusionclf(start, [str(word) for word in (*words, tmp_path / f"{name}.csv")], tmp_path)
     assert (tmp_path / "two.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
     assert len((tmp_path / "one.csv").read_text().splitlines()) == 20_001
+
+
+def test_each_process_answers_lots_of_its_own(
+    runs: Runs, titles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workflow, "TITLE_LOT", 7)  # 40 products: 6 lots
+    predictor = fusionclf.load(runs("linear"))
+    table = ProductTable(titles, CatalogConfig(id="sku", title="name"), reads_pictures=False)
+    found = []
+    for rank in (0, 1):
+        own = parts.Parts(tmp_path / f"{rank}.csv", {})
+        second: Any = SimpleNamespace(process_index=rank, num_processes=2)
+        assert workflow._answer_share(table, predictor, Rule(), own, second, Console(quiet=True)) == 6
+        found.append([number for number in range(6) if own.has(number)])
+    assert found == [[0, 2, 4], [1, 3, 5]]

@@ -2,6 +2,7 @@
 
 import doctest
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -109,6 +110,10 @@ def test_missing_and_unreadable_pictures(runs: Runs, sample: Catalog, tmp_path: 
     good = sample.root / sample.table["picture"].iloc[0]
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(good.read_bytes()[:300])
+    os.mkfifo(tmp_path / "pipe.jpg")  # opening it would wait for ever
+    for given in (tmp_path / "pipe.jpg", tmp_path):
+        with pytest.raises(PredictionError, match="no such picture"):
+            fusion.predict([given], ["Red Shirt"])
     images, titles = [good, bad, None, None], ["Red Shirt", "Red Shirt", "Red Shirt", ""]
     found = fusion.predict(images, titles, errors="collect")
     assert found.picture_status == ["used", "unreadable", "missing", "missing"]
@@ -155,6 +160,8 @@ def test_top_k_and_abstaining(runs: Runs, sample: Catalog) -> None:
     first = found.probabilities[:, 0]
     assert found.decisions == ["accept" if p >= 0.5 else "abstain" for p in first]
     assert (first[:, None] >= found.probabilities).all()
+    edge = loaded.predict(titles=titles, min_probability=float(first[7]))
+    assert edge.decisions[7] == "accept"  # at least so likely
     everything = loaded.predict(titles=titles, top_k=10_000)
     assert everything.probabilities.shape == (50, len(loaded.classes))
     assert everything.probabilities.sum(axis=1) == pytest.approx(1)
