@@ -149,7 +149,9 @@ def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("catalog", type=Path)
-    parser.add_argument("--counts", default="10000,100000,1000000", help="products of the memory table; empty: none")
+    parser.add_argument(
+        "--counts", default="10000,100000,1000000", help="products of the memory table; empty: none"
+    )
     parser.add_argument("--markdown", type=Path, help="also write the tables to this file")
     asked = parser.parse_args()
     catalog = read_catalog(asked.catalog)

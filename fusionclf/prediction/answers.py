@@ -10,6 +10,7 @@ import pandas as pd
 from fusionclf.errors import SettingsError
 
 ACCEPT, ABSTAIN, NONE = "accept", "abstain", "none"
+NO_NUMBERS = "the model's probabilities are no numbers; its weights are damaged"
 PATH_SEPARATOR = " > "
 
 
@@ -110,7 +111,7 @@ def decide(
         np.where(answered, np.where(sure, ACCEPT, ABSTAIN), NONE).tolist(),
         list(picture_status),
         list(title_status),
-        list(reasons),
+        [why if there or why else NO_NUMBERS for why, there in zip(reasons, answered, strict=True)],
     )
 
 

@@ -17,7 +17,7 @@ from fusionclf.batches import in_thread
 from fusionclf.catalog.audit import printable
 from fusionclf.config import CatalogConfig, Section, build_settings, merge, parse_override, read_yaml
 from fusionclf.console import Console
-from fusionclf.errors import RunError
+from fusionclf.errors import PredictionError, RunError
 from fusionclf.prediction import Answers, Predictor, Products, Rule, load
 from fusionclf.prediction.answers import PATH_SEPARATOR
 from fusionclf.prediction.formats import as_json
@@ -90,6 +90,8 @@ def predict(
     )  # fmt: skip
     table.check()
     out = request.out or _beside(request.source, table.kind)
+    if out.exists() and out.samefile(request.source):
+        raise PredictionError(f"{out}: is the input; give another --out")
     parts = Parts(out, _job(request, settings, predictor, table))
     if not _begin(parts, accelerator, overwrite, resume):
         console.say(f"{out}: finished already, nothing to do")
@@ -97,6 +99,7 @@ def predict(
     started = time.perf_counter()
     count = _answer_share(table, predictor, request.rule, parts, accelerator, console)
     accelerator.wait_for_everyone()
+    accelerator.end_training()
     if not accelerator.is_main_process:
         return None
     totals = parts.finish(count)

@@ -310,6 +310,7 @@ def test_wrong_words_are_refused_before_anything_is_written(runs: Runs, titles: 
     assert "no run folder" in refused("--run", tmp_path, "--input", titles)
     assert "either --input" in refused("--run", runs("linear"))
     assert "either --input" in refused(*words, "--title", "Red Shirt")
+    assert "is the input" in refused(*words, *COLUMNS, "--out", titles, "--overwrite")
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"PAR1 and no more")
     assert "cannot be read as Parquet" in refused("--run", runs("linear"), "--input", broken, *COLUMNS)

@@ -187,3 +187,12 @@ def test_the_examples_in_docstrings_hold(
     monkeypatch.chdir(runs("linear").parents[1])
     assert doctest.testmod(module).attempted > 0
     assert doctest.testmod(module).failed == 0
+
+
+def test_a_model_that_gives_no_numbers_gives_no_answer(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = fusionclf.load(runs("linear"))
+    nothing = np.full((1, len(loaded.classes)), np.nan)
+    monkeypatch.setattr(loaded.model, "probabilities", lambda *_: nothing)
+    found = loaded.predict(titles=["Red Shirt"])
+    assert found.labels == [[]] and found.decisions == ["none"]
+    assert "weights are damaged" in found.reasons[0]
