@@ -82,7 +82,7 @@ def predict(
     console = console or Console()
     settings = _settings(request)
     accelerator = make_accelerator(cpu=cpu)
-    console.quiet = not accelerator.is_main_process
+    console.quiet = console.quiet or not accelerator.is_main_process
     predictor = load(request.run, part=request.part, device=str(accelerator.device))
     table = ProductTable(
         request.source, settings.catalog, pictures=request.pictures,
