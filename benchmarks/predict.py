@@ -7,8 +7,8 @@ with a number behind it, in a process of its own whose peak memory is asked of t
 
 Speed: (b) the whole command, from the file to the answers' file, loading the model left out; (c) the model alone: for
 the baseline on titles that are in memory, for ResNet50 (random weights) on one batch of 128 that is already a tensor.
-They take turns, and the best round of each counts, so that a busy machine disturbs both alike; the ratio is also given in
-processor time of all threads, which other work on the machine disturbs less.
+They take turns, and the best round of each counts, so that a busy machine disturbs both alike; the ratio is also given
+in processor time of all threads, which other work on the machine disturbs less.
 """
 
 import argparse
@@ -183,7 +183,7 @@ def main() -> None:
         for count in (int(text) for text in asked.counts.split(",") if text):
             seconds, peak = memory(work / "linear", write_titles(catalog, work / f"{count}.csv", count))
             lines.append(f"| {count:,} | {seconds:.1f} | {peak:,.0f} |")
-        lines += ["", "| | whole command (b), products/s | model alone (c), products/s | b / c | b / c, processor time |",
+        lines += ["", "| | whole command (b), products/s | model (c), products/s | b / c | b / c, processor time |",
                   "| --- | ---: | ---: | ---: | ---: |"]  # fmt: skip
         for what, ours, bare in speeds(catalog, work / "linear", work):
             ratios = " | ".join(f"{mine / best:.2f}" for mine, best in zip(ours, bare, strict=True))
