@@ -153,7 +153,7 @@ def _predict_part(
     titles = catalog.table["title"].iloc[rows].tolist()
     classes = split.class_names(part)
     started = time.perf_counter()
-    probabilities = _over(classes, model.classes_, model.predict(titles))
+    probabilities = over_candidates(classes, model.classes_, model.predict(titles))
     tally.predict_seconds += time.perf_counter() - started
     tally.predicted += len(rows)
     context = product_context(catalog, split, part).iloc[np.flatnonzero(np.isin(everything, rows))]
@@ -162,7 +162,7 @@ def _predict_part(
     return make_predictions(context, classes, probabilities, health)
 
 
-def _over(classes: Sequence[str], known: Sequence[str], probabilities: np.ndarray) -> np.ndarray:
+def over_candidates(classes: Sequence[str], known: Sequence[str], probabilities: np.ndarray) -> np.ndarray:
     """The known classes' probabilities laid out over all candidates; one without a training row gets 0."""
     spread = np.zeros((len(probabilities), len(classes)))
     place = {name: n for n, name in enumerate(classes)}

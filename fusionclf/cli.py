@@ -141,6 +141,62 @@ def baseline_command(
     _show_scores(console, out, metrics)
 
 
+@app.command(name="predict")
+def predict_command(
+    run: Annotated[Path, typer.Option("--run", "--run-folder", help="A finished run.", show_default=False)],
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--input", help="CSV, Parquet or JSON lines, or a folder of pictures.", show_default=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="CSV, Parquet or JSON lines; default: INPUT.predictions beside the input."
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="Columns, such as catalog.title=name.", show_default=False
+        ),
+    ] = None,
+    pictures: Annotated[
+        Path | None, typer.Option("--pictures", help="Folder of the pictures; default: the input's.")
+    ] = None,
+    part: Annotated[
+        str | None, typer.Option("--part", help="Which of the run's models; default: joint, or the only one.")
+    ] = None,
+    top_k: Annotated[int, typer.Option("--top-k", min=1, help="Classes named for each product.")] = 5,
+    min_probability: Annotated[
+        float, typer.Option("--min-probability", min=0, max=1, help="Abstain below it.")
+    ] = 0.0,
+    image: Annotated[Path | None, typer.Option("--image", help="One product's picture.")] = None,
+    title: Annotated[str | None, typer.Option("--title", help="One product's title.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One product's answer as JSON.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an output that was cut off.")] = False,
+    cpu: CpuOption = False,
+) -> None:
+    """Answer every product of a file by a finished run, or one product by --image and --title.
+
+    Example: fusionclf predict --run runs/fusion --input products.csv catalog.title=name catalog.id=sku
+    """
+    from fusionclf.errors import PredictionError
+    from fusionclf.prediction import Rule
+    from fusionclf.workflows.predict import Request, predict, predict_one
+
+    rule = Rule(top_k, min_probability)
+    if (source is None) == (image is None and title is None):
+        raise PredictionError("give either --input FILE_OR_FOLDER, or --image and --title of one product")
+    if source is None:
+        predict_one(run, image=image, title=title, part=part, rule=rule, cpu=cpu, as_json_text=as_json)
+        return
+    request = Request(run, source, out, part, rule, pictures, tuple(overrides or ()))
+    predict(request, overwrite=overwrite, resume=resume, cpu=cpu, console=_console())
+
+
 @app.command(name="compare")
 def compare_command(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.", show_default=False)],

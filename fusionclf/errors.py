@@ -34,6 +34,10 @@ class TrainingError(FusionclfError):
     """Training cannot go on."""
 
 
+class PredictionError(FusionclfError):
+    """Products cannot be answered as they were given."""
+
+
 class Stopped(TrainingError):
     """A signal asked to stop, and all work is saved. `exit_code` is the shell's for that signal."""
 

@@ -137,3 +137,14 @@ def environment(**figures: Any) -> dict[str, Any]:
         "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         **figures,
     }
+
+
+def first_difference(old: Any, new: Any, path: str = "") -> str:
+    """The first setting in which two trees differ, with both values; "" where none does."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in {**old, **new}:
+            found = first_difference(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))
+            if found:
+                return found
+        return ""
+    return "" if old == new else f"{path}: {old!r} there, {new!r} now"

@@ -1,6 +1,6 @@
 """Tables → tensors: decoded-picture cache, transforms, text, batches."""
 
-from fusionclf.batches.cache import PictureCache, open_cache
+from fusionclf.batches.cache import PictureCache, decode_pictures, open_cache
 from fusionclf.batches.disk import cache_folder
 from fusionclf.batches.features import cached_features, fingerprint, text_fingerprint
 from fusionclf.batches.loader import (
@@ -11,6 +11,7 @@ from fusionclf.batches.loader import (
     count_batches,
     epoch_order,
     in_batches,
+    in_thread,
 )
 from fusionclf.batches.text import (
     HashedNGrams,
@@ -41,9 +42,11 @@ __all__ = [
     "cached_features",
     "count_batches",
     "cover_size",
+    "decode_pictures",
     "epoch_order",
     "fingerprint",
     "in_batches",
+    "in_thread",
     "joined_lengths",
     "open_cache",
     "text_fingerprint",

@@ -9,7 +9,7 @@ import hashlib
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -28,6 +28,7 @@ LAYOUT = 1  # raise when the files' layout changes
 CHUNK = 16  # pictures that a thread decodes at a time
 HEADERS = 64  # pictures from which the size of a cache is estimated
 Progress = Callable[[int, int], None]
+Picture = str | Path | Image.Image | None
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,23 @@ def open_cache(
     if unreadable == "error":
         _refuse_unreadable(catalog, cache)
     return cache
+
+
+def decode_pictures(pictures: Iterable[Picture], cover: tuple[int, int]) -> PictureCache:
+    """As `open_cache`, but in memory: row i is picture i, and what cannot be decoded has the size (0, 0).
+
+    Args:
+        pictures: files, opened pictures, or None where there is none.
+        cover: height and width in pixels that a picture must cover after scaling down.
+    """
+    pixels, sizes = bytearray(), []
+    for chunk in _decoded(iter(pictures), cover):
+        for picture in chunk:
+            pixels += picture.pixels
+            sizes.append((picture.height, picture.width))
+    found = np.array(sizes, np.int32).reshape(-1, 2)
+    areas = found.prod(axis=1, dtype=np.int64) * 3
+    return PictureCache(np.frombuffer(pixels, np.uint8), areas.cumsum() - areas, found)
 
 
 def _paths(catalog: Catalog) -> Iterator[str | None]:
@@ -194,26 +212,26 @@ class _Decoded(NamedTuple):
 NO_PICTURE = _Decoded(0, 0, b"")
 
 
-def _decoded(paths: Iterator[str | None], cover: tuple[int, int]) -> Iterator[list[_Decoded]]:
+def _decoded(pictures: Iterator[Picture], cover: tuple[int, int]) -> Iterator[list[_Decoded]]:
     """Decoded pictures in order, a chunk at a time and a bounded number of chunks ahead."""
     threads = os.cpu_count() or 1
     ahead: deque[Future[list[_Decoded]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        while chunk := list(islice(paths, CHUNK)):
-            ahead.append(pool.submit(lambda some: [_decode(path, cover) for path in some], chunk))
+        while chunk := list(islice(pictures, CHUNK)):
+            ahead.append(pool.submit(lambda some: [_decode(one, cover) for one in some], chunk))
             if len(ahead) > threads + 1:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
 
 
-def _decode(path: str | None, cover: tuple[int, int]) -> _Decoded:
-    if path is None:
+def _decode(source: Picture, cover: tuple[int, int]) -> _Decoded:
+    if source is None:
         return NO_PICTURE
-    picture = _plain_jpeg(path)
+    picture = None if isinstance(source, Image.Image) else _plain_jpeg(source)
     if picture is None:
         try:
-            picture = open_picture(Path(path))
+            picture = open_picture(source)
         except PictureError:
             return NO_PICTURE
     size = _kept_size(picture.size, cover)
@@ -222,7 +240,7 @@ def _decode(path: str | None, cover: tuple[int, int]) -> _Decoded:
     return _Decoded(picture.height, picture.width, picture.tobytes())
 
 
-def _plain_jpeg(path: str) -> Image.Image | None:
+def _plain_jpeg(path: str | Path) -> Image.Image | None:
     """An ordinary JPEG as open_picture reads it, three times as fast; None for all else, whole or damaged."""
     try:
         with open(path, "rb") as file:

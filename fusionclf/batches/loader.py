@@ -190,14 +190,16 @@ def ahead(batches: Iterator[T], device: torch.device) -> Iterator[T]:
 
     A CPU that trains has no idle core that could make the next batch: a thread would only compete with the step.
     """
-    if device.type == "cpu":
-        yield from batches
-        return
+    yield from batches if device.type == "cpu" else in_thread(batches, 2)
+
+
+def in_thread(items: Iterator[T], depth: int) -> Iterator[T]:
+    """The same items, made in a thread, `depth` ahead."""
     end = object()
     with ThreadPoolExecutor(1) as pool:
-        coming = deque(pool.submit(next, batches, end) for _ in range(2))
+        coming = deque(pool.submit(next, items, end) for _ in range(depth))
         while (item := coming.popleft().result()) is not end:
-            coming.append(pool.submit(next, batches, end))
+            coming.append(pool.submit(next, items, end))
             yield cast(T, item)
 
 

@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,8 +23,8 @@ Value = TypeVar("Value")
 _OPENING = threading.Lock()
 
 
-def open_picture(path: Path) -> Image.Image:
-    """A picture, decoded to RGB; what is transparent becomes white.
+def open_picture(path: str | Path | Image.Image) -> Image.Image:
+    """A picture's file, or one that Pillow has opened, decoded to RGB; what is transparent becomes white.
 
     Raises:
         PictureError: it is missing, truncated, no picture, or larger than 100 megapixels.
@@ -31,34 +32,37 @@ def open_picture(path: Path) -> Image.Image:
     return open_with_mode(path)[0]
 
 
-def open_with_mode(path: Path) -> tuple[Image.Image, str]:
+def open_with_mode(path: str | Path | Image.Image) -> tuple[Image.Image, str]:
     """A picture, decoded to RGB, and the mode in which the file keeps it, such as L (grayscale).
 
     Raises:
         PictureError: it is missing, truncated, no picture, or larger than 100 megapixels.
     """
+    name = path if not isinstance(path, Image.Image) else getattr(path, "filename", "") or "picture"
     try:
         with _open(path) as picture:
             width, height = picture.size
             if width * height > MEGAPIXELS * 10**6:
                 raise PictureError(
-                    f"{path}: {width} x {height} pixels; at most {MEGAPIXELS} megapixels are read"
+                    f"{name}: {width} x {height} pixels; at most {MEGAPIXELS} megapixels are read"
                 )
             return _to_rgb(picture), picture.mode
     except PictureError:
         raise
     except FileNotFoundError as error:
-        raise PictureError(f"{path}: no such picture") from error
+        raise PictureError(f"{name}: no such picture") from error
     except Image.DecompressionBombError as error:
-        raise PictureError(f"{path}: more than {MEGAPIXELS} megapixels") from error
+        raise PictureError(f"{name}: more than {MEGAPIXELS} megapixels") from error
     except UnidentifiedImageError as error:
-        raise PictureError(f"{path}: not a picture") from error
+        raise PictureError(f"{name}: not a picture") from error
     except Exception as error:  # on damaged files Pillow's decoders raise whatever comes up
-        raise PictureError(f"{path}: damaged picture ({' '.join(str(error).split())[:100]})") from error
+        raise PictureError(f"{name}: damaged picture ({' '.join(str(error).split())[:100]})") from error
 
 
-def _open(path: Path) -> Image.Image:
+def _open(path: str | Path | Image.Image) -> AbstractContextManager[Image.Image]:
     """Read the header, without Pillow's own warnings of size and of odd metadata."""
+    if isinstance(path, Image.Image):
+        return nullcontext(path)  # the caller's, not ours to close
     with _OPENING, warnings.catch_warnings():  # the warning filters are one for all threads
         warnings.simplefilter("ignore")
         return Image.open(path)

@@ -91,7 +91,7 @@ def read_catalog(root: Path, columns: CatalogConfig | None = None) -> Catalog:
     columns = columns or CatalogConfig()
     root = Path(root)
     file = root / columns.file
-    if _leads_out(columns.file):
+    if leads_out(columns.file):
         raise CatalogError(
             f"catalog.file={columns.file!r} leads out of the catalog's folder; give a name below it"
         )
@@ -121,10 +121,12 @@ def _column(table: pd.DataFrame, name: str) -> pd.Series:
 
 def _wanted(columns: CatalogConfig) -> list[str]:
     named = [columns.id, columns.title, columns.label, *columns.categories, *columns.metadata]
-    return list(dict.fromkeys([*named, *([columns.year] if columns.year else []), *_fields(columns.picture)]))
+    return list(
+        dict.fromkeys([*named, *([columns.year] if columns.year else []), *pattern_fields(columns.picture)])
+    )
 
 
-def _fields(pattern: str) -> list[str]:
+def pattern_fields(pattern: str) -> list[str]:
     """The columns that a pattern such as images/{id}.jpg names."""
     remedy = "write a path such as images/{id}.jpg"
     try:
@@ -218,7 +220,7 @@ def _with_pictures(
         paths = paths + text
         if name:
             paths = paths + rows.table.loc[table.index, name]
-    outside = np.array([place for place, path in paths.items() if _leads_out(path)], np.int64)
+    outside = np.array([place for place, path in paths.items() if leads_out(path)], np.int64)
     if len(outside):
         shown = _shown(rows, paths.reindex(rows.table.index), outside)
         raise CatalogError(
@@ -231,7 +233,8 @@ def _with_pictures(
     return table.assign(picture=paths.where(there))
 
 
-def _leads_out(path: str) -> bool:
+def leads_out(path: str) -> bool:
+    """Whether a path below a folder leads out of it, by its words."""
     if path.startswith(("/", "\\")):
         return True
     return ".." in path and ".." in re.split(r"[/\\]", path)

@@ -62,10 +62,39 @@ def read_rows(file: Path, wanted: list[str], last: str) -> Rows:
         raise CatalogError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
 
 
+def iterate_rows(file: Path, wanted: list[str], last: str, size: int) -> Iterator[Rows]:
+    """As `read_rows`, in constant memory: `size` rows of the file at a time, those left out among them.
+
+    A row that holds a NUL character or bytes that are not UTF-8 is left out, where `read_rows` refuses the file.
+
+    Raises:
+        CatalogError: the file is empty, lacks a wanted column, or holds a quote that nothing closes, or a cell of
+            more than 131,072 characters.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
+            reader = _Reader(file, stream, wanted, last, lenient=True)
+            while not reader.ended:
+                yield reader.read_some(size)
+    except OSError as error:
+        raise CatalogError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written as UTF-8: it holds no lone surrogate, such as a byte of another encoding."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class _Reader:
-    def __init__(self, file: Path, stream: TextIO, wanted: list[str], last: str) -> None:
-        self.file = file
-        self.reader = csv.reader(self._without_nul(stream), strict=True)
+    def __init__(
+        self, file: Path, stream: TextIO, wanted: list[str], last: str, lenient: bool = False
+    ) -> None:
+        self.file, self.lenient, self.ended = file, lenient, False
+        self.reader = csv.reader(stream if lenient else self._without_nul(stream), strict=True)
         self.line = 1  # where the row begins that is being read
         self.header = self._header(wanted)
         self.wanted = [(name, self.header.index(name)) for name in wanted]
@@ -74,11 +103,23 @@ class _Reader:
         self.rows = Rows(pd.DataFrame(), np.zeros(0, np.int64))
 
     def read(self) -> Rows:
-        chunks: list[pa.RecordBatch] = []
-        while chunk := self._chunk():
-            columns = list(zip(*chunk, strict=True))
-            cells = {name: pa.array(columns[place], pa.large_string()) for name, place in self.wanted}
-            chunks.append(pa.RecordBatch.from_pydict(cells))
+        """All rows."""
+        chunks = []
+        while not self.ended:
+            chunks.append(self._batch(self._chunk(CHUNK_ROWS)))
+        return self._with_table(chunks)
+
+    def read_some(self, size: int) -> Rows:
+        """The next `size` rows, with what was noted of these alone."""
+        self.lines, self.rows = [], Rows(pd.DataFrame(), np.zeros(0, np.int64))
+        return self._with_table([self._batch(self._chunk(size))])
+
+    def _batch(self, chunk: list[list[str]]) -> pa.RecordBatch:
+        columns = list(zip(*chunk, strict=True)) or [()] * len(self.header)
+        cells = {name: pa.array(columns[place], pa.large_string()) for name, place in self.wanted}
+        return pa.RecordBatch.from_pydict(cells)
+
+    def _with_table(self, chunks: list[pa.RecordBatch]) -> Rows:
         schema = pa.schema([(name, pa.large_string()) for name, _ in self.wanted])
         self.rows.table = pa.Table.from_batches(chunks, schema).to_pandas()
         self.rows.lines = np.array(self.lines, np.int64)
@@ -122,17 +163,31 @@ class _Reader:
         shown = f": {text[:SHOWN]}" if text else ""
         self.rows.dropped.setdefault(reason, []).append(f"line {self.line}{shown}")
 
-    def _chunk(self) -> list[list[str]]:
-        """The next rows that can be used; none at the end of the file."""
+    def _chunk(self, size: int) -> list[list[str]]:
+        """Those of the next `size` rows that can be used."""
         chunk: list[list[str]] = []
-        while len(chunk) < CHUNK_ROWS and (cells := self._next()) is not None:
-            if not cells or not (cells := self._mended(cells)):
+        for _ in range(size):
+            if (cells := self._next()) is None:
+                self.ended = True
+                break
+            if not cells or not (cells := self._mended(cells)) or not self._is_text(cells):
                 continue
             if self.reader.line_num > self.line:
                 self.rows.multiline.append(len(self.lines))
             self.lines.append(self.line)
             chunk.append(cells)
         return chunk
+
+    def _is_text(self, cells: list[str]) -> bool:
+        if not self.lenient:  # the whole file was found to be
+            return True
+        joined = "".join(cells[place] for _, place in self.wanted)
+        reason = (
+            "a NUL character" if "\0" in joined else "" if is_utf8(joined) else "bytes that are not UTF-8"
+        )
+        if reason:
+            self._leave_out(reason, [] if "UTF-8" in reason else cells)
+        return not reason
 
     def _mended(self, cells: list[str]) -> list[str]:
         """The row with as many fields as the header; [] where it has to be left out."""

@@ -20,6 +20,13 @@ def _split_commas(value: Any) -> Any:
     return value
 
 
+def _one_column(value: Any) -> Any:
+    """`{file}` alone, which YAML reads as a mapping, is the text {file}."""
+    if isinstance(value, dict) and len(value) == 1 and list(value.values()) == [None]:
+        return f"{{{next(iter(value))}}}"
+    return value
+
+
 NameList = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
 Grouping = Literal["title", "picture", "near_picture"]
 
@@ -29,7 +36,7 @@ class CatalogConfig(Section):
 
     file: str = Field(default="styles.csv", description="CSV below the catalog's folder")
     id: str = Field(default="id", description="column of the product id, a bare file name")
-    picture: str = Field(
+    picture: Annotated[str, BeforeValidator(_one_column)] = Field(
         default="images/{id}.jpg", description="path below the folder; {column} stands for a cell"
     )
     title: str = Field(default="productDisplayName", description="column of the title")

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
-from fusionclf.catalog import Catalog, Split
+from fusionclf.catalog import Catalog, Split, category_paths
 from fusionclf.config import dump_yaml
 from fusionclf.evaluation.metrics import run_metrics
 from fusionclf.evaluation.predictions import write_predictions
@@ -40,6 +40,7 @@ def finish_run(
     split.save(folder / "split.json")
     for part, frame in frames.items():
         write_predictions(folder / "predictions" / f"{part}.parquet", frame)
+    write_json(folder / "model" / "categories.json", category_paths(catalog, split))
     reading = catalog.reading
     dropped = {reason: len(ids) for reason, ids in reading.dropped.items()}
     read = {"rows_read": reading.rows_read, "repaired": len(reading.repaired), "dropped": dropped}

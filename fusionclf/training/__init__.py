@@ -1,6 +1,6 @@
 """The one training loop, with losses, optimisers, schedules and checkpoints."""
 
-from fusionclf.training.accelerator import device_name, make_accelerator
+from fusionclf.training.accelerator import OneProcess, device_name, make_accelerator, one_process
 from fusionclf.training.checkpoints import load_weights, save_weights
 from fusionclf.training.feeding import check_batch_size
 from fusionclf.training.loop import train_stage
@@ -14,6 +14,7 @@ from fusionclf.training.prediction import (
 from fusionclf.training.progress import Progress, StageState
 
 __all__ = [
+    "OneProcess",
     "Progress",
     "StageState",
     "check_batch_size",
@@ -23,6 +24,7 @@ __all__ = [
     "iterate_logits",
     "load_weights",
     "make_accelerator",
+    "one_process",
     "predict_logits",
     "save_weights",
     "train_stage",

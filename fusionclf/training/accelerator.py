@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -78,6 +79,39 @@ def share_cores() -> None:
     if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("OMP_NUM_THREADS") == "1":
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+
+
+@dataclass(frozen=True)
+class OneProcess:
+    """What prediction asks of an Accelerator, for a process that answers by itself.
+
+    Accelerate keeps one state for a whole Python process; of these there may be several, each with its precision.
+
+    Attributes:
+        device: where the model is.
+        mixed_precision: "bf16" or "no".
+    """
+
+    device: torch.device
+    mixed_precision: str
+    process_index: int = 0
+    num_processes: int = 1
+
+    def autocast(self) -> torch.autocast:
+        """The context in which a model runs."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision == "bf16")
+
+
+def one_process(precision: str = "auto", device: torch.device | str | None = None) -> OneProcess:
+    """Device and precision as `make_accelerator` chooses them, without its state.
+
+    Args:
+        precision: "fp32", "bf16", or "auto": bf16 where the hardware multiplies it fast.
+        device: None for a GPU where there is one.
+    """
+    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    fast = precision == "auto" and has_fast_bf16(cpu=chosen.type == "cpu")
+    return OneProcess(chosen, "bf16" if precision == "bf16" or fast else "no")
 
 
 def has_fast_bf16(cpu: bool = False) -> bool:

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from fusionclf.batches import ProductSource, ahead, in_batches
 from fusionclf.models.encoders import ImageEncoder
+from fusionclf.training.accelerator import OneProcess
 
 EVALUATION_BATCH = 128
 
 
 def iterate_logits(
-    model: torch.nn.Module, source: ProductSource, rows: np.ndarray, accelerator: Accelerator
+    model: torch.nn.Module, source: ProductSource, rows: np.ndarray, accelerator: Accelerator | OneProcess
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
     """Logits of this process's share of `rows`, in constant memory.
 
@@ -28,7 +29,7 @@ def iterate_logits(
 
 
 def iterate_features(
-    encoder: ImageEncoder, source: ProductSource, rows: np.ndarray, accelerator: Accelerator
+    encoder: ImageEncoder, source: ProductSource, rows: np.ndarray, accelerator: Accelerator | OneProcess
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
     """As `iterate_logits`, but what a picture encoder's network gives, (b, D)."""
     return _iterate(lambda batch: encoder.network(batch.pictures), encoder, source, rows, accelerator)
@@ -39,7 +40,7 @@ def _iterate(
     model: torch.nn.Module,
     source: ProductSource,
     rows: np.ndarray,
-    accelerator: Accelerator,
+    accelerator: Accelerator | OneProcess,
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
     model.eval()
     device = accelerator.device
@@ -58,7 +59,7 @@ def predict_logits(
     model: torch.nn.Module,
     source: ProductSource,
     rows: np.ndarray,
-    accelerator: Accelerator,
+    accelerator: Accelerator | OneProcess,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """(n, K) float32 logits of the task `label`, on the CPU, every row exactly once, on every process."""
@@ -68,7 +69,7 @@ def predict_logits(
 def collect(
     parts: Iterator[tuple[np.ndarray, Tensor]],
     count: int,
-    accelerator: Accelerator,
+    accelerator: Accelerator | OneProcess,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Put every process's (places, values) into one (count, K) tensor on the CPU, on every process."""
@@ -85,7 +86,7 @@ def collect(
             progress(min(done * world, count), count)
     if local is None:
         local = torch.zeros(0, 1)
-    if world == 1:
+    if isinstance(accelerator, OneProcess) or world == 1:
         return local.cpu()
     gathered: Any = accelerator.gather(local)
     dealt = gathered.view(world, len(local), -1).transpose(
@@ -95,7 +96,7 @@ def collect(
 
 
 def validate(
-    model: torch.nn.Module, source: ProductSource, rows: np.ndarray, accelerator: Accelerator
+    model: torch.nn.Module, source: ProductSource, rows: np.ndarray, accelerator: Accelerator | OneProcess
 ) -> tuple[float, float]:
     """Top-1 in percent and mean cross-entropy of the label over `rows`."""
     logits = predict_logits(model, source, rows, accelerator)

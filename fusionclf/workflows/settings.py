@@ -1,7 +1,6 @@
 """Settings files by name, and the first files of a run folder."""
 
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -9,7 +8,7 @@ import fusionclf
 from fusionclf.catalog import Split
 from fusionclf.config import dump_yaml, read_yaml
 from fusionclf.errors import RunError, SettingsError, did_you_mean
-from fusionclf.runfolder import read_json, write_text
+from fusionclf.runfolder import first_difference, read_json, write_text
 
 
 def config_folder() -> Path:
@@ -35,7 +34,7 @@ def begin_run(folder: Path, settings: BaseModel, split: Split) -> None:
     """Write config.yaml and split.json; a folder that is gone on with must hold the same settings."""
     file = folder / "config.yaml"
     if file.is_file():
-        differing = _first_difference(read_yaml(file), settings.model_dump(mode="json"))
+        differing = first_difference(read_yaml(file), settings.model_dump(mode="json"))
         if differing:
             raise RunError(
                 f"{folder}: begun with other settings ({differing}); use the same ones, or --overwrite"
@@ -48,13 +47,3 @@ def begin_run(folder: Path, settings: BaseModel, split: Split) -> None:
         )
     write_text(file, dump_yaml(settings))
     split.save(folder / "split.json")
-
-
-def _first_difference(old: Any, new: Any, path: str = "") -> str:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in {**old, **new}:
-            found = _first_difference(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))
-            if found:
-                return found
-        return ""
-    return "" if old == new else f"{path}: {old!r} there, {new!r} now"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusionclf.catalog import rows as rows_module
-from fusionclf.catalog.rows import Rows, read_rows
+from fusionclf.catalog.rows import Rows, iterate_rows, read_rows
 from fusionclf.errors import CatalogError
 
 
@@ -148,3 +148,33 @@ def test_what_a_csv_writer_wrote_is_read_back(
     rows = read_rows(file, ["id", "colour", "title"], "title")
     assert cells(rows) == table
     assert not rows.dropped and not rows.repaired
+
+
+def test_rows_in_lots_are_those_of_the_whole_file(tmp_path: Path) -> None:
+    content = 'id,title\n1,One\n2,Two, too\n3\n4,"a\nb"\n\n5,"x"y\n6,Six\n7,Seven\n'
+    whole = read(tmp_path, content)
+    for size in (1, 2, 3, 100):
+        lots = list(iterate_rows(tmp_path / "table.csv", ["id", "title"], "title", size))
+        assert all(len(lot.table) <= size for lot in lots)
+        assert [cell for lot in lots for cell in cells(lot)] == cells(whole)
+        assert [line for lot in lots for line in lot.lines.tolist()] == whole.lines.tolist()
+        for noted in ("repaired", "multiline"):  # positions are those within a lot
+            ids = [lot.table["id"].iloc[place] for lot in lots for place in getattr(lot, noted)]
+            assert ids == whole.table["id"].iloc[getattr(whole, noted)].tolist() != []
+        assert [lot.dropped[why] for why in whole.dropped for lot in lots if why in lot.dropped] == [
+            *whole.dropped.values()
+        ]
+
+
+def test_rows_in_lots_leave_out_what_is_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_bytes(b"id,colour,title\n1,red,One\n2,red,caf\xe9\n3,r\xe9d,Three\n4,red,Fo\0ur\n5,red,Five\n")
+    (lot,) = iterate_rows(file, ["id", "title"], "title", 100)
+    assert cells(lot) == [("1", "One"), ("3", "Three"), ("5", "Five")]  # nobody reads the colour
+    assert {why: [text.partition(":")[0] for text in texts] for why, texts in lot.dropped.items()} == {
+        "bytes that are not UTF-8": ["line 3"],
+        "a NUL character": ["line 5"],
+    }
+    with pytest.raises(CatalogError, match="has no end"):
+        file.write_text('id,title\n1,"open\n2,Two\n')
+        list(iterate_rows(file, ["id", "title"], "title", 100))

@@ -59,6 +59,7 @@ def test_version_and_help_of_every_command() -> None:
     for words in (
         ["train"],
         ["baseline"],
+        ["predict"],
         ["compare"],
         ["study"],
         ["demo"],

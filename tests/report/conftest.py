@@ -28,7 +28,7 @@ def make_catalog(root: Path, names: Sequence[str] = tuple(ROWS)) -> Catalog:
             rows.append((f"{len(rows):03}", f"thing {number % 25} of {name}", name, year))
     table = pd.DataFrame(rows, columns=["id", "title", "label", "year"]).astype({"year": "Int64"})
     reading = Reading(83, repaired=["001"], dropped={"missing picture": ["999"]})
-    return Catalog(root, CatalogConfig(), table.assign(picture="p.jpg"), reading, "c" * 64)
+    return Catalog(root, CatalogConfig(categories=()), table.assign(picture="p.jpg"), reading, "c" * 64)
 
 
 def predictions(catalog: Catalog, split: Split, part: str | None, wrong: set[int]) -> pd.DataFrame:

@@ -1,0 +1,68 @@
+"""Run folder → Predictor."""
+
+from pathlib import Path
+from typing import Any
+
+from baselines import baseline_names
+from fusionclf.config import RunConfig, build_settings, read_yaml
+from fusionclf.errors import RunError, did_you_mean
+from fusionclf.models import find_variant
+from fusionclf.prediction.baseline import BaselineModel
+from fusionclf.prediction.network import NetworkModel
+from fusionclf.prediction.predictor import Predictor
+from fusionclf.runfolder import is_finished, read_json
+
+JOINT = "joint"
+
+
+def load(run: str | Path, *, part: str | None = None, device: str | None = None) -> Predictor:
+    """The model of a finished run, ready to be asked.
+
+    Args:
+        run: the run folder, of a network or of a baseline.
+        part: which of its models; default: the one over all classes (`joint`), or the only one.
+        device: such as "cpu" or "cuda:1"; default: a GPU where there is one.
+
+    Raises:
+        RunError: the folder is no finished run, has several models and `part` names none of them, or is damaged.
+
+    >>> import fusionclf
+    >>> fusionclf.load("runs/linear").part
+    'joint'
+    """
+    folder = Path(run)
+    if not folder.is_dir():
+        raise RunError(f"{folder}: no such folder; give the run folder that `fusionclf train … --out` made")
+    if not is_finished(folder):
+        raise RunError(f"{folder}: not a finished run (no metrics.json); finish it with --resume")
+    settings = read_yaml(folder / "config.yaml")
+    chosen = _choose_part(folder, part)
+    return Predictor(_open_model(folder / "model", chosen, settings, device), chosen, _paths(folder))
+
+
+def _choose_part(folder: Path, part: str | None) -> str:
+    parts = list(read_json(folder / "model" / "labels.json"))
+    if part is not None and part not in parts:
+        raise RunError(f"{folder}: no model of part {part!r}; {did_you_mean(part, parts)}")
+    if part is None and JOINT not in parts and len(parts) > 1:
+        raise RunError(
+            f"{folder}: has no model over all classes but one for each of {', '.join(parts)}; choose one: "
+            f"part={parts[0]!r}, or --part {parts[0]}"
+        )
+    return part or (JOINT if JOINT in parts else parts[0])
+
+
+def _open_model(
+    folder: Path, part: str, values: dict[str, Any], device: str | None
+) -> BaselineModel | NetworkModel:
+    name = str(values.get("variant"))
+    if name in baseline_names():
+        return BaselineModel(folder, part)
+    settings = build_settings(RunConfig[find_variant(name).params], values)
+    return NetworkModel(folder, part, settings, device)
+
+
+def _paths(folder: Path) -> dict[str, list[str]]:
+    """Category path of each class; none in a run of a version that kept none."""
+    file = folder / "model" / "categories.json"
+    return read_json(file) if file.is_file() else {}

@@ -1,0 +1,146 @@
+"""Answers on their way to a file: one part a lot in a folder beside it, put together at the end.
+
+Nothing half-written ever stands under the final name, and a command that was cut off goes on after its last part.
+"""
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fusionclf.errors import RunError
+from fusionclf.prediction.answers import ABSTAIN, NONE, Answers
+from fusionclf.prediction.formats import FORMATS, guarded
+from fusionclf.prediction.tables import Fault, Lot, format_of
+from fusionclf.runfolder import first_difference, read_json, replacing, write_json
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a finished file holds.
+
+    Attributes:
+        answered: products in it.
+        abstained: those of them whose decision is "abstain".
+        faults: rows in the side file.
+        new: products that were answered by this command, not by one that was cut off before.
+        seconds: what reading, answering and writing these took, without loading the model.
+    """
+
+    answered: int
+    abstained: int
+    faults: int
+    new: int
+    seconds: float = 0.0
+
+
+class Parts:
+    """The parts of one output file.
+
+    Args:
+        out: the file to make.
+        job: what the answers depend on: JSON values. A job that is gone on with must be the same one.
+    """
+
+    def __init__(self, out: Path, job: dict[str, Any]) -> None:
+        self.out, self.job = out, json.loads(json.dumps(job))
+        self.format = FORMATS[format_of(out)]
+        self.folder = out.parent / f".{out.name}.parts"
+        self.faults_file = out.with_name(f"{out.stem}.errors.csv")
+        self.before: set[int] = set()
+
+    def begin(self, *, overwrite: bool, resume: bool) -> None:
+        """Make the folder ready, unless the output is there and `resume` says that this is well.
+
+        Raises:
+            RunError: the output or its parts are there and neither `overwrite` nor `resume` is given, or they are of
+                another job.
+        """
+        there = any(self.folder.glob("*.part"))
+        if overwrite or not there:  # without a part there is nothing to go on with
+            shutil.rmtree(self.folder, ignore_errors=True)
+        elif not resume:
+            raise RunError(
+                f"{self.out}: a command that was cut off has left parts; --resume goes on with them, --overwrite "
+                "begins anew"
+            )
+        else:
+            self.check()
+        if self.out.exists() and not (overwrite or there):
+            if resume:
+                return
+            raise RunError(f"{self.out}: is there already; --overwrite replaces it")
+        if not self.is_begun():
+            write_json(self.folder / "job.json", self.job)
+        self.before = {int(file.stem) for file in self.folder.glob("[0-9]*.part")}
+
+    def check(self) -> None:
+        """Raises RunError where the folder is not there or its parts are of another job."""
+        if not self.is_begun():
+            raise RunError(f"{self.folder}: parts of an unknown job; --overwrite begins anew")
+        differing = first_difference(read_json(self.folder / "job.json"), self.job)
+        if differing:
+            raise RunError(
+                f"{self.out}: begun with other settings or input ({differing}); use the same ones, or --overwrite"
+            )
+
+    def is_begun(self) -> bool:
+        """Whether the folder is ready for parts."""
+        return (self.folder / "job.json").is_file()
+
+    def has(self, number: int) -> bool:
+        """Whether a lot is answered."""
+        return self._part(number).is_file()
+
+    def keep(self, lot: Lot, answers: Answers) -> None:
+        """Write the answers of a lot; those of it that have none join its faults."""
+        failed = [place for place, decision in enumerate(answers.decisions) if decision == NONE]
+        faults = lot.faults + [Fault(lot.places[n], lot.ids[n], answers.reasons[n]) for n in failed]
+        summary = {
+            "answered": len(lot.ids) - len(failed),
+            "abstained": answers.decisions.count(ABSTAIN),
+            "faults": [asdict(fault) for fault in sorted(faults, key=_order)],
+        }
+        write_json(self._part(lot.number).with_suffix(".json"), summary)
+        with replacing(self._part(lot.number)) as aside:
+            self.format.write(aside, lot.ids, answers)
+
+    def finish(self, count: int) -> Totals:
+        """Put the parts 0 … `count` - 1 together, then remove them."""
+        answered, abstained, faults, new = 0, 0, 0, 0
+        for number, summary in enumerate(self._summaries(count)):
+            answered += summary["answered"]
+            abstained += summary["abstained"]
+            faults += len(summary["faults"])
+            new += summary["answered"] if number not in self.before else 0
+        if faults:
+            self._write_faults(count)
+        else:
+            self.faults_file.unlink(missing_ok=True)
+        with replacing(self.out) as aside:
+            self.format.join(aside, [self._part(number) for number in range(count)])
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return Totals(answered, abstained, faults, new)
+
+    def _write_faults(self, count: int) -> None:
+        with replacing(self.faults_file) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["place", "id", "reason"])
+            for summary in self._summaries(count):
+                writer.writerows([guarded(cell) for cell in fault.values()] for fault in summary["faults"])
+
+    def _summaries(self, count: int) -> Iterator[dict[str, Any]]:
+        for number in range(count):
+            yield read_json(self._part(number).with_suffix(".json"))
+
+    def _part(self, number: int) -> Path:
+        return self.folder / f"{number:06}.part"
+
+
+def _order(fault: Fault) -> tuple[int, str]:
+    """By the number of the line or row."""
+    number = fault.place.rpartition(" ")[2]
+    return int(number) if number.isdecimal() else 0, fault.place

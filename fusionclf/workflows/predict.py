@@ -1,0 +1,240 @@
+"""`fusionclf predict`: a finished run and a file of products → a file of answers."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from rich.console import Console as RichConsole
+from rich.markup import escape
+from rich.table import Table
+
+from fusionclf.batches import in_thread
+from fusionclf.catalog.audit import printable
+from fusionclf.config import CatalogConfig, Section, build_settings, merge, parse_override, read_yaml
+from fusionclf.console import Console
+from fusionclf.errors import PredictionError, RunError
+from fusionclf.prediction import Answers, Predictor, Products, Rule, load
+from fusionclf.prediction.answers import PATH_SEPARATOR
+from fusionclf.prediction.formats import as_json
+from fusionclf.prediction.parts import Parts, Totals
+from fusionclf.prediction.tables import Lot, ProductTable
+from fusionclf.training import make_accelerator
+
+PICTURE_LOT, TITLE_LOT = 1024, 8192  # products that are answered, and kept, together
+SUFFIX = ".predictions"
+
+
+class PredictConfig(Section):
+    """What can be set after the command."""
+
+    catalog: CatalogConfig = CatalogConfig()
+
+
+@dataclass(frozen=True)
+class Request:
+    """A file to answer.
+
+    Attributes:
+        run: the run folder.
+        source: CSV, Parquet, JSON lines, or a folder of pictures.
+        out: the file to make; None for one beside `source`.
+        part: which of the run's models.
+        rule: what is said of each product.
+        pictures: folder below which the pictures are; None for that of `source`.
+        overrides: catalog.* settings laid over the run's own.
+    """
+
+    run: Path
+    source: Path
+    out: Path | None = None
+    part: str | None = None
+    rule: Rule = field(default_factory=Rule)
+    pictures: Path | None = None
+    overrides: tuple[str, ...] = ()
+
+
+def predict(
+    request: Request,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    cpu: bool = False,
+    console: Console | None = None,
+) -> Totals | None:
+    """Answer every product of a file, lot by lot, in constant memory.
+
+    Under `accelerate launch` each process takes its share of the lots, and the main process puts them together.
+
+    Args:
+        request: what to answer, and how.
+        overwrite, resume: what to do where the output or parts of it are there.
+        cpu: stay on the CPU.
+        console: where progress goes.
+
+    Returns:
+        What was written; None where it was there already, and on all but the main process.
+    """
+    console = console or Console()
+    settings = _settings(request)
+    accelerator = make_accelerator(cpu=cpu)
+    console.quiet = console.quiet or not accelerator.is_main_process
+    predictor = load(request.run, part=request.part, device=str(accelerator.device))
+    table = ProductTable(
+        request.source, settings.catalog, pictures=request.pictures,
+        reads_pictures=predictor.reads_pictures, reads_titles=predictor.reads_titles,
+    )  # fmt: skip
+    table.check()
+    out = request.out or _beside(request.source, table.kind)
+    if out.exists() and out.samefile(request.source):
+        raise PredictionError(f"{out}: is the input; give another --out")
+    parts = Parts(out, _job(request, settings, predictor, table))
+    if not _begin(parts, accelerator, overwrite, resume):
+        console.say(f"{out}: finished already, nothing to do")
+        return None
+    started = time.perf_counter()
+    count = _answer_share(table, predictor, request.rule, parts, accelerator, console)
+    accelerator.wait_for_everyone()
+    accelerator.end_training()
+    if not accelerator.is_main_process:
+        return None
+    totals = parts.finish(count)
+    totals = replace(totals, seconds=time.perf_counter() - started)
+    _say_totals(console, request, parts, totals)
+    return totals
+
+
+def predict_one(
+    run: Path,
+    *,
+    image: Path | None = None,
+    title: str | None = None,
+    rule: Rule,
+    part: str | None = None,
+    cpu: bool = False,
+    as_json_text: bool = False,
+) -> Answers:
+    """Answer one product and print a small table, or JSON."""
+    predictor = load(run, part=part, device="cpu" if cpu else None)
+    answers = predictor.predict([image], [title], top_k=rule.top_k, min_probability=rule.min_probability)
+    if as_json_text:
+        print(json.dumps(as_json(answers, 0), ensure_ascii=False, indent=2))
+    else:
+        _print_table(answers, RichConsole(highlight=False))
+    return answers
+
+
+def _settings(request: Request) -> PredictConfig:
+    """The run's own column map with the overrides laid over it."""
+    file = request.run / "config.yaml"
+    if not file.is_file():
+        raise RunError(f"{request.run}: no run folder (no config.yaml); give one by --run")
+    values: dict[str, Any] = {"catalog": read_yaml(file).get("catalog", {})}
+    for text in request.overrides:
+        values = merge(values, parse_override(text))
+    return build_settings(PredictConfig, values)
+
+
+def _beside(source: Path, kind: str) -> Path:
+    """products.csv → products.predictions.csv."""
+    if kind == "folder":
+        whole = source.absolute()
+        return whole.with_name(f"{whole.name}{SUFFIX}.csv")
+    return source.with_name(f"{source.stem}{SUFFIX}{source.suffix}")
+
+
+def _job(
+    request: Request, settings: PredictConfig, predictor: Predictor, table: ProductTable
+) -> dict[str, Any]:
+    """All that the answers, and their division into lots, depend on."""
+    stat = request.source.stat()
+    models = sorted((request.run / "model").rglob("*"))
+    return {
+        "run": str(request.run.resolve()),
+        "model": [
+            [file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in models if file.is_file()
+        ],
+        "part": predictor.part,
+        "input": [str(request.source.resolve()), stat.st_size, stat.st_mtime_ns],
+        "pictures": table.root,
+        "columns": settings.catalog.model_dump(mode="json"),
+        "top_k": request.rule.top_k,
+        "min_probability": request.rule.min_probability,
+        "lot": _lot_size(predictor),
+        "fusionclf": version("fusionclf"),
+    }
+
+
+def _lot_size(predictor: Predictor) -> int:
+    return PICTURE_LOT if predictor.reads_pictures else TITLE_LOT
+
+
+def _begin(parts: Parts, accelerator: Accelerator, overwrite: bool, resume: bool) -> bool:
+    """Whether there is something to do; the main process decides."""
+    if accelerator.is_main_process:
+        parts.begin(overwrite=overwrite, resume=resume)
+    accelerator.wait_for_everyone()
+    if parts.is_begun():
+        return True
+    if not parts.out.is_file():
+        raise RunError(
+            f"{parts.out}: not there on this machine; give an output folder that all machines share"
+        )
+    return False
+
+
+def _answer_share(
+    table: ProductTable,
+    predictor: Predictor,
+    rule: Rule,
+    parts: Parts,
+    accelerator: Accelerator,
+    console: Console,
+) -> int:
+    """Answer this process's lots that are not answered yet; how many lots the file has."""
+    rank, world = accelerator.process_index, accelerator.num_processes
+    count, done = 0, 0
+
+    def read() -> Iterator[tuple[Lot, Products | None]]:
+        for lot in table.lots(_lot_size(predictor)):
+            own = lot.number % world == rank and not parts.has(lot.number)
+            yield lot, predictor.read(lot.pictures, lot.titles) if own else None
+
+    total = table.count()
+    with console.bar("predict", total) as step:
+        # The next lot is read and decoded while the model answers this one.
+        for lot, products in in_thread(read(), 1):
+            if products is not None:
+                parts.keep(lot, predictor.answer(products, rule))
+            count = lot.number + 1
+            done += len(lot.ids) + len(lot.faults)
+            step(done, max(total, done))
+    return count
+
+
+def _say_totals(console: Console, request: Request, parts: Parts, totals: Totals) -> None:
+    abstained = f", {totals.abstained:,} of them abstained" if totals.abstained else ""
+    rate = f"; {totals.new / max(totals.seconds, 1e-9):,.0f} products/s" if totals.new else ""
+    console.say(f"wrote {parts.out}: {totals.answered:,} products{abstained}{rate}")
+    if totals.faults:
+        console.warn(f"{totals.faults:,} rows have no answer; {parts.faults_file} says why")
+        console.say("next: mend these rows and give the same command with --overwrite")
+    else:
+        console.say(f"next: fusionclf predict --run {request.run} --input MORE_PRODUCTS")
+
+
+def _print_table(answers: Answers, out: RichConsole) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("class")
+    table.add_column("probability", justify="right")
+    for label, probability in zip(answers.labels[0], answers.probabilities[0].tolist(), strict=True):
+        table.add_row(escape(printable(label)), f"{100 * probability:.2f} %")
+    out.print(table)
+    if answers.paths[0]:
+        out.print(f"path: {escape(printable(PATH_SEPARATOR.join(answers.paths[0])))}")
+    out.print(f"decision: {answers.decisions[0]}")
+    out.print(f"picture: {answers.picture_status[0]}, title: {answers.title_status[0]}")

@@ -1,0 +1,198 @@
+"""`fusionclf.load(run).predict(…)`: the run's own answers, what is missing, what is refused."""
+
+import doctest
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import fusionclf
+from fusionclf.catalog import Catalog
+from fusionclf.errors import PredictionError, RunError, SettingsError
+from fusionclf.prediction import loading, predictor
+from tests.prediction.conftest import RUNS, Runs
+
+PARTS = [(name, "rest" if name == "image" else "joint") for name in RUNS]
+
+
+def test_importing_fusionclf_needs_no_torch() -> None:
+    code = "import sys, fusionclf; fusionclf.load; print('torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(("name", "part"), PARTS)
+def test_a_runs_own_test_products_get_its_own_answers(
+    name: str, part: str, runs: Runs, sample: Catalog
+) -> None:
+    expected = runs.predictions(name, part)
+    products = sample.table.set_index("id").loc[expected["id"]]
+    images: list = [sample.root / picture for picture in products["picture"]]
+    loaded = fusionclf.load(runs(name), part=part, device="cpu")
+    with Image.open(images[0]) as opened:
+        found = loaded.predict([opened, *images[1:]], products["title"].tolist())
+    frame = found.to_frame()
+    assert frame["label_1"].tolist() == expected["label_1"].tolist()
+    ranks = range(1, 6)
+    probabilities = frame[[f"prob_{rank}" for rank in ranks]].to_numpy()
+    assert np.allclose(probabilities, expected[[f"prob_{rank}" for rank in ranks]].to_numpy(), atol=1e-3)
+    for column in ("picture_status", "title_status"):
+        assert frame[column].tolist() == expected[column].tolist()
+    paths = sample.table.groupby("label")[["masterCategory", "subCategory"]].first()
+    assert found.paths[0] in {tuple(row) for row in paths.itertuples(index=False)}
+    assert frame["path"].str.contains(" > ").all() and set(frame["decision"]) == {"accept"}
+
+
+def test_one_part_of_several_has_to_be_chosen(runs: Runs) -> None:
+    with pytest.raises(RunError, match="one for each of top20, rest; choose one: part='top20'"):
+        fusionclf.load(runs("image"))
+    with pytest.raises(RunError, match="no model of part 'resst'; did you mean 'rest'"):
+        fusionclf.load(runs("image"), part="resst")
+    assert fusionclf.load(runs("linear")).part == "joint"
+
+
+def test_an_unfinished_or_damaged_run_is_refused(runs: Runs, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no such folder"):
+        fusionclf.load(tmp_path / "nothing")
+    broken = tmp_path / "broken"
+    shutil.copytree(runs("linear"), broken)
+    (broken / "model" / "joint.skops").write_bytes(b"no zip file")
+    with pytest.raises(RunError, match=r"joint\.skops: cannot be used"):
+        fusionclf.load(broken)
+    (broken / "metrics.json").unlink()
+    with pytest.raises(RunError, match="not a finished run"):
+        fusionclf.load(broken)
+
+
+def test_a_baseline_file_with_foreign_types_is_not_loaded(runs: Runs, tmp_path: Path) -> None:
+    import skops.io
+
+    broken = tmp_path / "broken"
+    shutil.copytree(runs("linear"), broken)
+    skops.io.dump(subprocess.Popen.wait, broken / "model" / "joint.skops")
+    with pytest.raises(RunError, match="holds types that no baseline has"):
+        fusionclf.load(broken)
+
+
+def test_a_run_without_category_paths_gives_none(runs: Runs, tmp_path: Path) -> None:
+    older = tmp_path / "older"
+    shutil.copytree(runs("linear"), older)
+    (older / "model" / "categories.json").unlink()
+    found = fusionclf.load(older).predict(titles=["Red Shirt"])
+    assert found.paths == [()] and found.to_frame()["path"].tolist() == [""]
+
+
+def test_paths_are_the_most_frequent_of_each_class(runs: Runs, sample: Catalog) -> None:
+    kept = json.loads((runs("linear") / "model" / "categories.json").read_text())
+    assert set(kept) == set(sample.classes)
+    split = json.loads((runs("linear") / "split.json").read_text())
+    known = {i for part in split["ids"].values() for subset in ("train", "validation") for i in part[subset]}
+    counts: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+    columns = ("id", "label", "masterCategory", "subCategory")
+    for product, label, *path in zip(*(sample.table[name] for name in columns), strict=True):
+        if product in known:
+            counts[label][path[0], path[1]] += 1
+    assert len(counts) < len(kept)  # the others are classes without a train row
+    for label, own in counts.items():
+        assert own[kept[label][0], kept[label][1]] == max(own.values()), label
+
+
+def test_missing_and_unreadable_pictures(runs: Runs, sample: Catalog, tmp_path: Path) -> None:
+    fusion, image = fusionclf.load(runs("fusion")), fusionclf.load(runs("image"), part="top20")
+    good = sample.root / sample.table["picture"].iloc[0]
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(good.read_bytes()[:300])
+    os.mkfifo(tmp_path / "pipe.jpg")  # opening it would wait for ever
+    for given in (tmp_path / "pipe.jpg", tmp_path):
+        with pytest.raises(PredictionError, match="no such picture"):
+            fusion.predict([given], ["Red Shirt"])
+    images, titles = [good, bad, None, None], ["Red Shirt", "Red Shirt", "Red Shirt", ""]
+    found = fusion.predict(images, titles, errors="collect")
+    assert found.picture_status == ["used", "unreadable", "missing", "missing"]
+    assert found.title_status == ["used", "used", "used", "missing"]
+    assert found.decisions == ["accept", "accept", "accept", "none"]
+    assert found.reasons == ["", "", "", "no picture; no title"]
+    assert found.labels[3] == [] and np.isnan(found.probabilities[3]).all()
+    # What cannot be seen must not matter.
+    assert found.probabilities[1] == pytest.approx(found.probabilities[2])
+    alone = image.predict(images, titles, errors="collect")
+    assert alone.decisions == ["accept", "none", "none", "none"]
+    assert alone.reasons[1].startswith(f"{bad}: ") and alone.reasons[2] == "no picture"
+
+
+@pytest.mark.parametrize(
+    ("images", "titles", "said"),
+    [
+        (None, None, "neither images nor titles"),
+        (["a.jpg"], ["a", "b"], "1 images and 2 titles; give both for every product"),
+        (None, "Red Shirt", "titles: one str; give a list"),
+        (None, [3], "product 0: title 3 is no text"),
+        ([b"a"], ["x"], "product 0: image is a bytes; give a path"),
+        (["nothing.jpg"], ["Red Shirt"], "product 0: nothing.jpg: no such picture"),
+        ([None, None], ["Red Shirt", " "], "product 1: no picture; no title"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(runs: Runs, images: list, titles: list, said: str) -> None:
+    with pytest.raises(PredictionError, match=said):
+        fusionclf.load(runs("fusion")).predict(images, titles)
+
+
+def test_no_products_have_no_answers(runs: Runs) -> None:
+    for name in ("fusion", "linear", "open"):
+        found = fusionclf.load(runs(name)).predict(images=[], titles=[])
+        assert len(found) == 0
+        assert list(found.to_frame().columns)[:4] == ["label_1", "prob_1", "label_2", "prob_2"]
+
+
+def test_top_k_and_abstaining(runs: Runs, sample: Catalog) -> None:
+    loaded = fusionclf.load(runs("linear"))
+    titles = sample.table["title"].tolist()[:50]
+    found = loaded.predict(titles=titles, top_k=2, min_probability=0.5)
+    assert found.probabilities.shape == (50, 2)
+    first = found.probabilities[:, 0]
+    assert found.decisions == ["accept" if p >= 0.5 else "abstain" for p in first]
+    assert (first[:, None] >= found.probabilities).all()
+    edge = loaded.predict(titles=titles, min_probability=float(first[7]))
+    assert edge.decisions[7] == "accept"  # at least so likely
+    everything = loaded.predict(titles=titles, top_k=10_000)
+    assert everything.probabilities.shape == (50, len(loaded.classes))
+    assert everything.probabilities.sum(axis=1) == pytest.approx(1)
+    with pytest.raises(SettingsError, match="top_k=0"):
+        loaded.predict(titles=titles, top_k=0)
+    with pytest.raises(SettingsError, match=r"min_probability=1\.5"):
+        loaded.predict(titles=titles, min_probability=1.5)
+
+
+def test_lots_do_not_change_answers(runs: Runs, sample: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded, titles = fusionclf.load(runs("text")), sample.table["title"].tolist()[:50]
+    whole = loaded.predict(titles=titles)
+    monkeypatch.setattr("fusionclf.prediction.predictor.LOT", 7)
+    parts = loaded.predict(titles=titles)
+    assert parts.labels == whole.labels
+    assert np.allclose(parts.probabilities, whole.probabilities, atol=1e-3)
+
+
+@pytest.mark.parametrize("module", [fusionclf, predictor, loading])
+def test_the_examples_in_docstrings_hold(
+    module: ModuleType, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(runs("linear").parents[1])
+    assert doctest.testmod(module).attempted > 0
+    assert doctest.testmod(module).failed == 0
+
+
+def test_a_model_that_gives_no_numbers_gives_no_answer(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = fusionclf.load(runs("linear"))
+    nothing = np.full((1, len(loaded.classes)), np.nan)
+    monkeypatch.setattr(loaded.model, "probabilities", lambda *_: nothing)
+    found = loaded.predict(titles=["Red Shirt"])
+    assert found.labels == [[]] and found.decisions == ["none"]
+    assert "weights are damaged" in found.reasons[0]
