@@ -66,6 +66,9 @@ class NetworkModel:
         if self.reads_titles:
             with self.process.autocast(), torch.inference_mode():
                 prepared = self.model.prepare_titles(titles)
-        source = ProductSource(shown, prepared, {})
+        source = ProductSource(
+            shown, prepared, {}, has_picture=None if pictures is None else pictures.readable(rows),
+            has_title=np.array([title.strip() != "" for title in titles]),
+        )  # fmt: skip
         logits = predict_logits(self.model, source, rows, self.process).numpy()
         return softmax(logits / self.temperature)

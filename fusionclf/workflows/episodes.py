@@ -12,6 +12,8 @@ from torch import Tensor
 from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog
 from fusionclf.models import ProductClassifier
+from fusionclf.models.names import rarity
+from fusionclf.models.product import NamedTitles
 from fusionclf.models.vocabulary import Episode, OpenVocabulary
 
 CLASS_FOLDS = 3  # of single classes, and again of whole families
@@ -58,15 +60,18 @@ class EpisodeMaker:
         embeddings: np.ndarray,
         seed: int,
     ) -> None:
-        assert model.wide is not None and model.open is not None and source.titles is not None
-        self.wide, self.open = model.wide, model.open
+        assert model.wide is not None and model.open is not None and isinstance(source.titles, NamedTitles)
+        self.wide, self.open, self.names = model.wide, model.open, source.titles.names.names
         self.features, self.rows, self.embeddings, self.seed = features, rows, embeddings, seed
         self.titles = catalog.table["title"].to_numpy(object)[rows]
         self.counts = self.wide.count(self.titles.tolist())  # (n, buckets)
         self.targets = source.targets["label"][rows]
         chunks = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
-        pairs = [source.titles.batch(chunk)["pairs"].half() for chunk in chunks]
-        self.pairs = self.open.figures(torch.cat(pairs))  # (n, C, 10)
+        table = source.titles.names
+        self.plain = torch.cat(
+            [torch.from_numpy(table.plain(chunk)).half() for chunk in chunks]
+        )  # (n, C, 10)
+        self.there = np.concatenate([table.there(chunk) for chunk in chunks])  # (n, W)
 
     def fit(self, known: np.ndarray) -> None:
         """Expert and probe on the rows of an (n,) mask."""
@@ -76,6 +81,13 @@ class EpisodeMaker:
         self.open.seen.zero_()
         self.open.seen[np.unique(self.targets[known])] = True
         self.open.forget_examples()
+        self.rarity = rarity(self.there[known].sum(axis=0), int(known.sum()))
+
+    def figures(self, asked: np.ndarray) -> Tensor:
+        """(b, C, 13) figures of the names, words weighed by the titles that expert and probe were fitted on."""
+        rare = self.names.rarity_figures(self.there[asked], self.rarity)
+        both = torch.cat([self.plain[torch.from_numpy(asked)], torch.from_numpy(rare).half()], dim=-1)
+        return self.open.figures(both)
 
     def episode(self, out: np.ndarray, away: np.ndarray, number: int) -> tuple[Episode, np.ndarray]:
         """What a model says that was fitted without some rows and classes.
@@ -99,7 +111,7 @@ class EpisodeMaker:
         weights = torch.from_numpy(np.where(new[asked], 1.0, 1 / max(every, 1e-9))).float()
         return Episode(
             network, self.wide.score(self.counts[asked], self.embeddings[asked]).cpu(),
-            self.pairs[places], self.open.similar(self.features["both"][places], embeddings).half(),
+            self.figures(asked), self.open.similar(self.features["both"][places], embeddings).half(),
             torch.from_numpy(self.targets[asked]), weights, self.open.seen.clone(), self.open.examples.clone(),
         ), asked  # fmt: skip
 

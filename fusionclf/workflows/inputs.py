@@ -116,7 +116,7 @@ class Inputs:
         ids = self.catalog.table["id"].tolist()
         everything = np.arange(len(self.catalog))
         has_picture = None if pictures is None else pictures.cache.readable(everything)
-        has_title = None if titles is None else (self.catalog.table["title"] != "").to_numpy(bool)
+        has_title = None if titles is None else (self.catalog.table["title"].str.strip() != "").to_numpy(bool)
         return ProductSource(
             pictures, titles, targets, features, augmented=not frozen, ids=ids, has_picture=has_picture,
             has_title=has_title,
