@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from fusionclf.cli_classes import classes_app
 from fusionclf.errors import FusionclfError, RunError, Stopped, Terminated
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Check, generate or download a catalog.")
 app.add_typer(data_app, name="data")
+app.add_typer(classes_app, name="classes")
 
 DataOption = Annotated[Path, typer.Option("--data", help="Folder of the catalog.", show_default=False)]
 RunOption = Annotated[Path, typer.Option("--out", help="Run folder to make.", show_default=False)]
@@ -175,6 +177,11 @@ def predict_command(
     image: Annotated[Path | None, typer.Option("--image", help="One product's picture.")] = None,
     title: Annotated[str | None, typer.Option("--title", help="One product's title.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One product's answer as JSON.")] = False,
+    classes: Annotated[
+        Path | None,
+        typer.Option("--classes", help="Text file of further classes, one a line: Name, or Category > Name."),
+    ] = None,
+    only: Annotated[bool, typer.Option("--only", help="Answer with the classes of --classes alone.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an output that was cut off.")] = False,
     cpu: CpuOption = False,
@@ -191,9 +198,12 @@ def predict_command(
     if (source is None) == (image is None and title is None):
         raise PredictionError("give either --input FILE_OR_FOLDER, or --image and --title of one product")
     if source is None:
-        predict_one(run, image=image, title=title, part=part, rule=rule, cpu=cpu, as_json_text=as_json)
+        predict_one(
+            run, image=image, title=title, part=part, rule=rule, classes=classes, only=only, cpu=cpu,
+            as_json_text=as_json,
+        )  # fmt: skip
         return
-    request = Request(run, source, out, part, rule, pictures, tuple(overrides or ()))
+    request = Request(run, source, out, part, rule, pictures, tuple(overrides or ()), classes, only)
     predict(request, overwrite=overwrite, resume=resume, cpu=cpu, console=_console())
 
 

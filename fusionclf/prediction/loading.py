@@ -7,6 +7,7 @@ from baselines import baseline_names
 from fusionclf.config import RunConfig, build_settings, read_yaml
 from fusionclf.errors import RunError, did_you_mean
 from fusionclf.models import find_variant
+from fusionclf.models.classes import read_added
 from fusionclf.prediction.baseline import BaselineModel
 from fusionclf.prediction.network import NetworkModel
 from fusionclf.prediction.predictor import Predictor
@@ -37,7 +38,8 @@ def load(run: str | Path, *, part: str | None = None, device: str | None = None)
         raise RunError(f"{folder}: not a finished run (no metrics.json); finish it with --resume")
     settings = read_yaml(folder / "config.yaml")
     chosen = _choose_part(folder, part)
-    return Predictor(_open_model(folder / "model", chosen, settings, device), chosen, _paths(folder))
+    paths = _paths(folder) | {new.name: list(new.place) for new in read_added(folder / "model", chosen)}
+    return Predictor(_open_model(folder / "model", chosen, settings, device), chosen, paths)
 
 
 def _choose_part(folder: Path, part: str | None) -> str:

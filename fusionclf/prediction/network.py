@@ -1,5 +1,7 @@
 """A trained network of a run, asked for products in the way in which the run asked it for its test rows."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,27 @@ from fusionclf.batches import PictureCache, PictureTransform, ProductSource, cov
 from fusionclf.config import RunConfig
 from fusionclf.evaluation import softmax
 from fusionclf.models import find_variant
+from fusionclf.models.classes import AddedClass, add_classes, read_added
+from fusionclf.models.product import FeaturesAlone
 from fusionclf.models.storage import load_model
 from fusionclf.runfolder import read_json
 from fusionclf.training import one_process, predict_logits
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """What an open-vocabulary model compares examples by.
+
+    Attributes:
+        features: (n, D) normalised features of the network.
+        embeddings: (n, Dt) sentence embeddings of the titles.
+        has_picture, has_title: (n,) whether they say something.
+    """
+
+    features: torch.Tensor
+    embeddings: torch.Tensor
+    has_picture: torch.Tensor
+    has_title: torch.Tensor
 
 
 class NetworkModel:
@@ -43,13 +63,38 @@ class NetworkModel:
         labels = read_json(folder / "labels.json")[part]
         self.classes: tuple[str, ...] = tuple(labels["classes"]["label"])
         self.temperature = float(labels["temperature"])
+        self.asked: np.ndarray | None = None  # columns that `keep_only` left
         self.settings = settings
         self.process = one_process(settings.train.precision, device)
         with self.process.autocast():  # class names are embedded as they were in training
             self.model = load_model(folder, part, find_variant(settings.variant), settings.model)
+            self.add(read_added(folder, part))
         self.model.to(self.process.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.cover = cover_size(settings.pictures) if self.model.image is not None else None
         self.reads_titles = self.model.title_encoder is not None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can name classes that it never saw."""
+        return self.model.open is not None
+
+    def add(self, added: Sequence[AddedClass]) -> None:
+        """Take in classes after those that it has.
+
+        Raises:
+            RunError: its vocabulary is closed.
+        """
+        if not added:
+            return
+        add_classes(self.model, added)
+        self.model.to(self.process.device)
+        self.classes = (*self.classes, *(new.name for new in added))
+
+    def keep_only(self, names: Sequence[str]) -> None:
+        """Answer with these of its classes alone."""
+        place = {name: n for n, name in enumerate(self.classes)}
+        self.asked = np.array([place[name] for name in names])
+        self.classes = tuple(names)
 
     def probabilities(self, pictures: PictureCache | None, titles: list[str]) -> np.ndarray:
         """(n, K) probabilities of n products.
@@ -58,17 +103,36 @@ class NetworkModel:
             pictures: row i is product i's; None for a model that reads none.
             titles: n titles, whether they are read or not.
         """
-        rows = np.arange(len(titles))
-        if not len(rows):
+        if not titles:
             return np.zeros((0, len(self.classes)))
+        logits = predict_logits(
+            self.model, self._source(pictures, titles), np.arange(len(titles)), self.process
+        )
+        values = logits.numpy() / self.temperature
+        return softmax(values if self.asked is None else values[:, self.asked])
+
+    def vectors(self, pictures: PictureCache | None, titles: list[str]) -> Vectors:
+        """What examples of a class are compared by."""
+        assert self.model.open is not None and self.model.wide is not None
+        source, rows = self._source(pictures, titles), np.arange(len(titles))
+        features = predict_logits(FeaturesAlone(self.model), source, rows, self.process)
+        with self.process.autocast(), torch.inference_mode():
+            embeddings = torch.from_numpy(self.model.wide.embed(titles))
+        there = source.has_picture if source.has_picture is not None else np.zeros(len(rows), bool)
+        assert source.has_title is not None
+        return Vectors(
+            self.model.open.probe.normalised(features), embeddings,
+            torch.from_numpy(there), torch.from_numpy(source.has_title),
+        )  # fmt: skip
+
+    def _source(self, pictures: PictureCache | None, titles: list[str]) -> ProductSource:
         shown = PictureTransform(pictures, self.settings.pictures) if pictures is not None else None
         prepared = None
         if self.reads_titles:
             with self.process.autocast(), torch.inference_mode():
                 prepared = self.model.prepare_titles(titles)
-        source = ProductSource(
+        rows = np.arange(len(titles))
+        return ProductSource(
             shown, prepared, {}, has_picture=None if pictures is None else pictures.readable(rows),
             has_title=np.array([title.strip() != "" for title in titles]),
         )  # fmt: skip
-        logits = predict_logits(self.model, source, rows, self.process).numpy()
-        return softmax(logits / self.temperature)

@@ -11,8 +11,11 @@ from PIL import Image
 
 from fusionclf.batches import PictureCache, decode_pictures
 from fusionclf.catalog import open_picture
-from fusionclf.errors import PictureError, PredictionError
+from fusionclf.errors import PictureError, PredictionError, RunError
+from fusionclf.models.classes import AddedClass
 from fusionclf.prediction.answers import Answers, Rule, decide, join_answers
+from fusionclf.prediction.network import NetworkModel
+from fusionclf.prediction.newclasses import parse_class
 
 Picture = str | Path | Image.Image
 LOT = 1024  # products that are decoded and answered together
@@ -105,6 +108,46 @@ class Predictor:
                 _refuse_faulty(products, images[lot], lot.start)
             answers.append(self.answer(products, rule))
         return join_answers(answers)
+
+    def add_classes(self, names: Sequence[str], *, only: bool = False) -> None:
+        """Take in classes that the model never saw, by their names; not kept in the run.
+
+        Args:
+            names: such as "Kite", or with its place in the category graph, "Toys > Outdoor > Kite". A class that the
+                model has already stays what it is.
+            only: answer with the named classes alone.
+
+        Raises:
+            RunError: the model's vocabulary is closed.
+            PredictionError: a name is none.
+
+        >>> import fusionclf
+        >>> model = fusionclf.load("runs/open")
+        >>> model.add_classes(["Toys > Kite"], only=False)
+        >>> model.classes[-1]
+        'Kite'
+        """
+        self.take_in([parse_class(name) for name in names], only=only)
+
+    def take_in(self, wanted: Sequence[AddedClass], *, only: bool = False) -> None:
+        """As `add_classes`, with examples where there are any."""
+        network = self.open_network()
+        known = set(self.classes)
+        network.add([new for new in wanted if new.name not in known])
+        self.paths |= {new.name: new.place for new in wanted if new.name not in known}
+        if only:
+            network.keep_only([new.name for new in wanted])
+        self.classes = network.classes
+
+    def open_network(self) -> NetworkModel:
+        """The model, if it can name new classes.
+
+        Raises:
+            RunError: it cannot.
+        """
+        if not isinstance(self.model, NetworkModel) or not self.model.is_open:
+            raise RunError("this run cannot name new classes; train fusion with model.vocabulary=open")
+        return self.model
 
     def read(self, images: Sequence[Picture | None], titles: Sequence[str]) -> Products:
         """Decode pictures and see what is missing; may run on another thread than `answer`.

@@ -21,6 +21,7 @@ from fusionclf.errors import PredictionError, RunError
 from fusionclf.prediction import Answers, Predictor, Products, Rule, load
 from fusionclf.prediction.answers import PATH_SEPARATOR
 from fusionclf.prediction.formats import as_json
+from fusionclf.prediction.newclasses import read_classes
 from fusionclf.prediction.parts import Parts, Totals
 from fusionclf.prediction.tables import Lot, ProductTable
 from fusionclf.training import make_accelerator
@@ -47,6 +48,8 @@ class Request:
         rule: what is said of each product.
         pictures: folder below which the pictures are; None for that of `source`.
         overrides: catalog.* settings laid over the run's own.
+        classes: a text file of classes that the run may never have seen, one a line.
+        only: answer with these classes alone.
     """
 
     run: Path
@@ -56,6 +59,8 @@ class Request:
     rule: Rule = field(default_factory=Rule)
     pictures: Path | None = None
     overrides: tuple[str, ...] = ()
+    classes: Path | None = None
+    only: bool = False
 
 
 def predict(
@@ -84,6 +89,7 @@ def predict(
     accelerator = make_accelerator(cpu=cpu)
     console.quiet = console.quiet or not accelerator.is_main_process
     predictor = load(request.run, part=request.part, device=str(accelerator.device))
+    _take_in(predictor, request.classes, request.only)
     table = ProductTable(
         request.source, settings.catalog, pictures=request.pictures,
         reads_pictures=predictor.reads_pictures, reads_titles=predictor.reads_titles,
@@ -115,17 +121,28 @@ def predict_one(
     title: str | None = None,
     rule: Rule,
     part: str | None = None,
+    classes: Path | None = None,
+    only: bool = False,
     cpu: bool = False,
     as_json_text: bool = False,
 ) -> Answers:
     """Answer one product and print a small table, or JSON."""
     predictor = load(run, part=part, device="cpu" if cpu else None)
+    _take_in(predictor, classes, only)
     answers = predictor.predict([image], [title], top_k=rule.top_k, min_probability=rule.min_probability)
     if as_json_text:
         print(json.dumps(as_json(answers, 0), ensure_ascii=False, indent=2))
     else:
         _print_table(answers, RichConsole(highlight=False))
     return answers
+
+
+def _take_in(predictor: Predictor, classes: Path | None, only: bool) -> None:
+    """The classes of a file."""
+    if classes is not None:
+        predictor.take_in(read_classes(classes), only=only)
+    elif only:
+        raise PredictionError("--only: which classes? give --classes FILE")
 
 
 def _settings(request: Request) -> PredictConfig:
@@ -161,6 +178,7 @@ def _job(
         "part": predictor.part,
         "input": [str(request.source.resolve()), stat.st_size, stat.st_mtime_ns],
         "pictures": table.root,
+        "classes": list(predictor.classes),
         "columns": settings.catalog.model_dump(mode="json"),
         "top_k": request.rule.top_k,
         "min_probability": request.rule.min_probability,

@@ -184,6 +184,7 @@ def test_lots_do_not_change_answers(runs: Runs, sample: Catalog, monkeypatch: py
 def test_the_examples_in_docstrings_hold(
     module: ModuleType, runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    runs("open")
     monkeypatch.chdir(runs("linear").parents[1])
     assert doctest.testmod(module).attempted > 0
     assert doctest.testmod(module).failed == 0

@@ -1,0 +1,71 @@
+"""`fusionclf classes`: list, add and remove the classes of a trained run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+classes_app = typer.Typer(
+    no_args_is_help=True, help="List the classes of a run, and add new ones without training."
+)
+
+RunFolder = Annotated[Path, typer.Option("--run", "--run-folder", help="Run folder.", show_default=False)]
+PartOption = Annotated[
+    str | None, typer.Option("--part", help="Which of the run's models; default: joint, or the only one.")
+]
+NameOption = Annotated[str, typer.Option("--name", help="Name, or Category > Name.", show_default=False)]
+
+
+@classes_app.command(name="add")
+def add_command(
+    run: RunFolder,
+    name: NameOption,
+    examples: Annotated[
+        Path | None,
+        typer.Option(
+            "--examples", help="Products of the class: CSV, Parquet, JSON lines, or a folder of pictures."
+        ),
+    ] = None,
+    pictures: Annotated[
+        Path | None, typer.Option("--pictures", help="Folder of the examples' pictures; default: the file's.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="Columns, such as catalog.title=name.", show_default=False
+        ),
+    ] = None,
+    part: PartOption = None,
+    cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU even where there is a GPU.")] = False,
+) -> None:
+    """Add a class that the run never saw, by its name and by a few examples. Nothing is trained again.
+
+    Example: fusionclf classes add --run runs/fusion --name "Accessories > Belts > Cummerbund" --examples few.csv
+    """
+    from fusionclf.workflows.classes import add_class
+
+    add_class(
+        run, name, examples=examples, pictures=pictures, part=part, overrides=tuple(overrides or ()), cpu=cpu
+    )
+
+
+@classes_app.command(name="remove")
+def remove_command(run: RunFolder, name: NameOption, part: PartOption = None) -> None:
+    """Forget a class that was added.
+
+    Example: fusionclf classes remove --run runs/fusion --name Cummerbund
+    """
+    from fusionclf.workflows.classes import remove_class
+
+    remove_class(run, name, part=part)
+
+
+@classes_app.command(name="list")
+def list_command(run: RunFolder, part: PartOption = None) -> None:
+    """Show the classes of a run: by training rows, by examples, or by their name alone.
+
+    Example: fusionclf classes list --run runs/fusion
+    """
+    from fusionclf.workflows.classes import list_classes
+
+    list_classes(run, part=part)

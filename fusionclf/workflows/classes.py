@@ -1,0 +1,153 @@
+"""`fusionclf classes`: the classes of a trained run, and new ones without training it again."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from rich.console import Console as RichConsole
+from rich.markup import escape
+from rich.table import Table
+
+from fusionclf.catalog.audit import printable
+from fusionclf.config import CatalogConfig, Section, build_settings, merge, parse_override, read_yaml
+from fusionclf.console import Console
+from fusionclf.errors import PredictionError, did_you_mean
+from fusionclf.models.classes import AddedClass, read_added, write_added
+from fusionclf.models.vocabulary import prototype
+from fusionclf.prediction import Predictor, Products, load
+from fusionclf.prediction.answers import PATH_SEPARATOR
+from fusionclf.prediction.newclasses import parse_class
+from fusionclf.prediction.tables import ProductTable
+
+LOT = 512  # examples that are read together
+
+
+class ExamplesConfig(Section):
+    """What can be set after the command."""
+
+    catalog: CatalogConfig = CatalogConfig()
+
+
+def add_class(
+    run: Path,
+    name: str,
+    *,
+    examples: Path | None = None,
+    pictures: Path | None = None,
+    part: str | None = None,
+    overrides: tuple[str, ...] = (),
+    cpu: bool = False,
+    console: Console | None = None,
+) -> AddedClass:
+    """Teach a trained open-vocabulary run a class, by its name and by examples where there are any.
+
+    Args:
+        run: the run folder.
+        name: "Name" or "Category > Name".
+        examples: a file of products of the class, or a folder of their pictures.
+        pictures: folder below which a file's pictures are; default: the file's own.
+        part: which of the run's models.
+        overrides: catalog.* settings for the examples, laid over the run's own.
+        cpu: stay on the CPU.
+        console: where progress goes.
+
+    Raises:
+        PredictionError: the name is none or known already, or no example can be used.
+        RunError: the run cannot name new classes.
+    """
+    console = console or Console()
+    new = parse_class(name)
+    predictor = load(run, part=part, device="cpu" if cpu else None)
+    network = predictor.open_network()
+    if new.name in predictor.classes:
+        raise PredictionError(f"{run}: has a class {new.name!r} already; fusionclf classes list --run {run}")
+    if examples is not None:
+        values = {"catalog": read_yaml(run / "config.yaml").get("catalog", {})}
+        for text in overrides:
+            values = merge(values, parse_override(text))
+        columns = build_settings(ExamplesConfig, values).catalog
+        table = ProductTable(examples, columns, pictures=pictures)
+        table.check()
+        new = _with_examples(predictor, new, _products(predictor, table, console))
+    network.add([new])  # what cannot be taken in is not kept
+    folder = run / "model"
+    write_added(folder, predictor.part, [*read_added(folder, predictor.part), new])
+    told = f"{new.count} examples" if new.count else "its name alone"
+    console.say(f"{run}: knows {new.name!r} by {told}; {len(network.classes)} classes")
+    console.say(f"next: fusionclf predict --run {run} --title TITLE")
+    return new
+
+
+def remove_class(run: Path, name: str, *, part: str | None = None, console: Console | None = None) -> None:
+    """Forget a class that was added.
+
+    Raises:
+        PredictionError: no such class was added.
+    """
+    folder, part = run / "model", load(run, part=part, device="cpu").part
+    added = read_added(folder, part)
+    names = [new.name for new in added]
+    if name not in names:
+        raise PredictionError(f"{run}: no class {name!r} was added; {did_you_mean(name, names or ['none'])}")
+    write_added(folder, part, [new for new in added if new.name != name])
+    (console or Console()).say(f"{run}: forgot {name!r}")
+
+
+def list_classes(run: Path, *, part: str | None = None) -> None:
+    """Print the classes of a run, and how it knows each."""
+    predictor = load(run, part=part, device="cpu")
+    added = {new.name: new for new in read_added(run / "model", predictor.part)}
+    seen = _seen(predictor)
+    table = Table(box=None, pad_edge=False)
+    for column in ("class", "path", "known by"):
+        table.add_column(column)
+    for name in predictor.classes:
+        place = PATH_SEPARATOR.join(predictor.paths.get(name, ()))
+        if name in added:
+            known = f"{added[name].count} examples" if added[name].count else "its name (added)"
+        else:
+            known = "training rows" if name in seen else "its name"
+        table.add_row(escape(printable(name)), escape(printable(place)), known)
+    RichConsole(highlight=False).print(table)
+
+
+def _seen(predictor: Predictor) -> set[str]:
+    """The classes that the model had training rows of; all, where it does not tell."""
+    vocabulary = getattr(getattr(predictor.model, "model", None), "open", None)
+    if vocabulary is None:
+        return set(predictor.classes)
+    return {name for name, known in zip(predictor.classes, vocabulary.seen.tolist(), strict=True) if known}
+
+
+def _products(predictor: Predictor, table: ProductTable, console: Console) -> Iterator[Products]:
+    for lot in table.lots(LOT):
+        for fault in lot.faults:
+            console.warn(f"{table.source} {fault.place}: {fault.reason}; left out")
+        products = predictor.read(lot.pictures, lot.titles)
+        for place, reason in zip(lot.places, products.reasons, strict=True):
+            if reason:
+                console.warn(f"{table.source} {place}: {reason}; left out")
+        yield products
+
+
+def _with_examples(predictor: Predictor, new: AddedClass, lots: Iterator[Products]) -> AddedClass:
+    """The class with the means of its example products.
+
+    Raises:
+        PredictionError: no example can be used.
+    """
+    titles, features, count = [], [], 0
+    for products in lots:
+        count += int(products.answerable.sum())
+        if products.titles:
+            seen = predictor.open_network().vectors(products.pictures, products.titles)
+            features.append(seen.features[seen.has_picture])
+            titles.append(seen.embeddings[seen.has_title])
+    if not count:
+        raise PredictionError(f"{new.name!r}: no example has a picture or a title that can be read")
+    return AddedClass(new.name, new.place, _mean(titles), _mean(features), count)
+
+
+def _mean(parts: Sequence[torch.Tensor]) -> torch.Tensor | None:
+    vectors = torch.cat(list(parts))
+    return prototype(vectors) if len(vectors) else None

@@ -1,0 +1,118 @@
+"""Classes that a trained run never saw: for one prediction, or kept with the run."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fusionclf
+from fusionclf.errors import PredictionError, RunError
+from fusionclf.prediction import Rule
+from fusionclf.prediction.newclasses import parse_class, read_classes
+from fusionclf.workflows.classes import add_class, list_classes, remove_class
+from fusionclf.workflows.predict import Request, predict, predict_one
+from tests.prediction.conftest import Runs
+
+TITLES = ["Acme Red Zeppelin Kite", "Acme Blue Tshirts", "Acme Silver Watches"]
+
+
+@pytest.fixture
+def run(runs: Runs, tmp_path: Path) -> Path:
+    """A copy of the open run, to change."""
+    return Path(shutil.copytree(runs("open"), tmp_path / "run"))
+
+
+def test_a_class_is_known_by_its_name(run: Path) -> None:
+    model = fusionclf.load(run, device="cpu")
+    before = model.predict(titles=TITLES, top_k=100)
+    model.add_classes(["Toys > Zeppelin Kite"])
+    after = model.predict(titles=TITLES, top_k=100)
+    assert after.labels[0][0] == "Zeppelin Kite" and after.paths[0] == ("Toys",)
+    # Of the others none gains on another: their odds stay.
+    old, new = (dict(zip(a.labels[1], a.probabilities[1], strict=True)) for a in (before, after))
+    first, second = before.labels[1][:2]
+    assert new[first] / new[second] == pytest.approx(old[first] / old[second], rel=1e-3)
+
+
+def test_only_the_named_classes_are_answered(run: Path) -> None:
+    model = fusionclf.load(run, device="cpu")
+    model.add_classes(["Zeppelin Kite", "Watches"], only=True)
+    answers = model.predict(titles=TITLES)
+    assert [set(names) for names in answers.labels] == [{"Zeppelin Kite", "Watches"}] * 3
+    assert answers.labels[2][0] == "Watches"
+    assert np.allclose(answers.probabilities.sum(axis=1), 1)
+
+
+def test_an_added_class_stays_with_the_run_until_it_is_removed(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_class(run, "Toys > Zeppelin Kite", cpu=True)
+    assert fusionclf.load(run, device="cpu").predict(titles=TITLES[:1]).labels[0][0] == "Zeppelin Kite"
+    list_classes(run)
+    assert "Zeppelin Kite" in capsys.readouterr().out
+    with pytest.raises(PredictionError, match="'Zeppelin Kite' already"):
+        add_class(run, "Zeppelin Kite", cpu=True)
+    with pytest.raises(PredictionError, match=r"'Zepelin Kite' was added.*did you mean 'Zeppelin Kite'"):
+        remove_class(run, "Zepelin Kite")
+    remove_class(run, "Zeppelin Kite")
+    assert "Zeppelin Kite" not in fusionclf.load(run, device="cpu").classes
+
+
+def test_examples_become_prototypes(run: Path, sample_dir: Path, tmp_path: Path) -> None:
+    with (sample_dir / "styles.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.reader(file) if len(row) == 10][:5]
+    few = tmp_path / "few.csv"
+    with few.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([*rows, ["nothing", *[""] * 9]])
+    new = add_class(run, "Zeppelin Kite", examples=few, pictures=sample_dir, cpu=True)
+    assert new.count == 4  # the header is none, nor is the row that has neither picture nor title
+    vocabulary = fusionclf.load(run, device="cpu").open_network().model.open
+    assert vocabulary is not None and vocabulary.examples.sum() == 1
+    assert vocabulary.title_prototypes[-1].norm() == pytest.approx(1, abs=1e-4)
+    assert vocabulary.feature_prototypes[-1].norm() == pytest.approx(1, abs=1e-4)
+
+
+def test_a_file_of_classes_for_one_prediction(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listing = tmp_path / "classes.txt"
+    listing.write_text("# new this season\nToys > Zeppelin Kite\n\nYo-yo\n")
+    predict_one(run, title=TITLES[0], rule=Rule(2), classes=listing, cpu=True)
+    assert "Zeppelin Kite" in capsys.readouterr().out.splitlines()[1]
+    products = tmp_path / "products.csv"
+    products.write_text("id,productDisplayName\n1,Acme Red Zeppelin Kite\n")
+    out = tmp_path / "out.csv"
+    predict(Request(run, products, out, classes=listing), cpu=True)
+    assert "Zeppelin Kite" in out.read_text()
+    with pytest.raises(PredictionError, match="--classes FILE"):
+        predict(Request(run, products, tmp_path / "other.csv", only=True), cpu=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "0 classes"),
+        ("Kite\nKite\n", r"line 2: 'Kite' stands there twice"),
+        ("Toys > \n", "line 1: .*an empty name"),
+        ("Ki\x07te\n", "no class name"),
+        ("K" * 201, "at most 200 characters"),
+    ],
+)
+def test_a_bad_list_of_classes_is_one_line(text: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text(text)
+    with pytest.raises(PredictionError, match=problem):
+        read_classes(tmp_path / "classes.txt")
+
+
+def test_a_path_ends_in_the_name() -> None:
+    new = parse_class("Toys > Outdoor > Kite")
+    assert (new.name, new.place, new.text) == ("Kite", ("Toys", "Outdoor"), "Kite, Outdoor, Toys")
+
+
+def test_a_closed_run_takes_no_new_class(runs: Runs) -> None:
+    with pytest.raises(RunError, match=r"model\.vocabulary=open"):
+        add_class(runs("fusion"), "Kite", cpu=True)
+    with pytest.raises(RunError, match=r"model\.vocabulary=open"):
+        fusionclf.load(runs("linear")).add_classes(["Kite"])
