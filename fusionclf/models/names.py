@@ -1,10 +1,9 @@
 """How well a title fits a class by the class's name alone: what a class without a training row is known by.
 
-Each (title, class) pair gets thirteen figures. Five compare words: the share of the name's words that stand in the
-title, whether all do, how near the end the last one stands (titles end in their noun), and the same share when words
-may be cut short or extended. Five compare sentence embeddings: of the title, and of its best run of one, two or three
-words, with that of the name, and of the title with the name and its place in the category graph. Three weigh words by
-how rare they are in training titles: a new class brings new words, while a word such as "set" tells little.
+Each (title, class) pair gets ten figures. Five compare words: the share of the name's words that stand in the title,
+whether all do, how near the end the last one stands (titles end in their noun), and the same share when words may be
+cut short or extended. Five compare sentence embeddings: of the title, and of its best run of one, two or three
+words, with that of the name, and of the title with the name and its place in the category graph.
 
 Source: label embeddings, Akata et al. (2015); the best run of words follows late interaction, Khattab and Zaharia,
 ColBERT (2020).
@@ -12,7 +11,7 @@ ColBERT (2020).
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,15 +19,12 @@ import torch
 
 from fusionclf.batches import TextBatch
 
-PLAIN = ("share", "all", "from_end", "like", "name", "path", "run_1", "run_2", "run_3", "last")
-RARITY = ("rare", "rarest", "missed")
-FIGURES = (*PLAIN, *RARITY)
-MOST_WORDS = 50_000  # whose frequency is kept
-MOST_LIKENESSES = 20_000  # words of titles whose likeness to names is remembered
+FIGURES = ("share", "all", "from_end", "like", "name", "path", "run_1", "run_2", "run_3", "last")
 LONGEST_RUN = 3
 FILLERS = frozenset({"a", "and", "for", "in", "of", "the", "with"})
 CUT_SHORT = 0.8  # likeness of a word and its beginning: "deo", "deodorant"
 LEAST_LIKE = 0.5
+MOST_LIKENESSES = 20_000  # words of titles whose likeness to names is remembered
 Embed = Callable[[list[str]], np.ndarray]
 
 
@@ -88,7 +84,7 @@ class ClassNames:
         words = [name_words(name) for name in names]
         classes_of = Counter(word for own in words[: self.counted] for word in set(own))
         self.words = sorted({word for own in words for word in own})
-        self.number = place = {word: n for n, word in enumerate(self.words)}
+        place = {word: n for n, word in enumerate(self.words)}
         weights = np.zeros((len(self.words), len(names)))
         for column, own in enumerate(words):
             for word in own:  # a word that many names share says less
@@ -96,42 +92,10 @@ class ClassNames:
         self.weights = weights / weights.sum(axis=0).clip(1e-9)  # (W, C)
         self.belongs = weights > 0  # (W, C)
         self._likeness: dict[str, np.ndarray] = {}
-        self._places = [[place[word] for word in dict.fromkeys(own)] for own in words]
-        self.tell({}, 0)
-
-    def tell(self, counts: Mapping[str, int], titles: int) -> None:
-        """How often words stand in training titles.
-
-        Args:
-            counts: word → in how many titles it stands.
-            titles: how many there are.
-        """
-        self.counts, self.titles = dict(counts), titles
-        found = np.array([counts.get(word, 0) for word in self.words], np.float64)
-        self.rarity = rarity(found, titles)  # (W,)
-
-    def rarity_figures(self, there: np.ndarray, rarity: np.ndarray) -> np.ndarray:
-        """(n, C, 3): share of the name's words that stand in the title, weighed by rarity; rarity of the rarest that
-        does, and of the rarest that does not.
-
-        Args:
-            there: (n, W) whether a word of the names stands in the title.
-            rarity: (W,) of the words.
-        """
-        weights = self.belongs * rarity[:, None]
-        found = np.zeros((len(there), len(self.names), len(RARITY)), np.float32)
-        found[:, :, 0] = there @ (weights / weights.sum(axis=0).clip(1e-9))
-        for column, own in enumerate(self._places):
-            if own:
-                found[:, column, 1] = (there[:, own] * rarity[own]).max(axis=1)
-                found[:, column, 2] = (~there[:, own] * rarity[own]).max(axis=1)
-        return found
 
     def with_more(self, names: Sequence[str], paths: Sequence[str]) -> "ClassNames":
         """These and further classes; the figures of these stay what they were."""
-        more = ClassNames((*self.names, *names), (*self.paths, *paths), self.embed, self.counted)
-        more.tell(self.counts, self.titles)
-        return more
+        return ClassNames((*self.names, *names), (*self.paths, *paths), self.embed, self.counted)
 
     def compare(self, titles: list[str]) -> "NameTable":
         """Everything about the titles that needs no class: their words, runs of words, and embeddings."""
@@ -177,30 +141,15 @@ class NameTable:
     of_paths: np.ndarray
 
     def batch(self, rows: np.ndarray) -> TextBatch:
-        """pairs (B, C, 13): the figures in the order of FIGURES."""
-        plain, there = self.plain(rows), self.there(rows)
-        rare = self.names.rarity_figures(there, self.names.rarity)
-        return {"pairs": torch.from_numpy(np.concatenate([plain, rare], axis=-1))}
-
-    def plain(self, rows: np.ndarray) -> np.ndarray:
-        """(B, C, 10) figures in the order of PLAIN."""
-        return np.stack([self._figures(int(row)) for row in rows])
-
-    def there(self, rows: np.ndarray) -> np.ndarray:
-        """(B, W) whether a word of the names stands in the title."""
-        found = np.zeros((len(rows), len(self.names.words)), bool)
-        for place, row in enumerate(rows):
-            found[
-                place, [n for word in self.words[row] if (n := self.names.number.get(word)) is not None]
-            ] = True
-        return found
+        """pairs (B, C, 10): the figures in the order of FIGURES."""
+        return {"pairs": torch.from_numpy(np.stack([self._figures(int(row)) for row in rows]))}
 
     def lengths(self) -> None:
         return None
 
     def _figures(self, row: int) -> np.ndarray:
         names = self.names
-        found = np.zeros((len(names.names), len(PLAIN)), np.float32)  # (C, 10)
+        found = np.zeros((len(names.names), len(FIGURES)), np.float32)  # (C, 10)
         if words := self.words[row]:
             like = np.stack([names.likeness_of(word) for word in words])  # (L, W)
             same = like == 1
@@ -219,17 +168,6 @@ class NameTable:
             elif column > 6:  # a title of two words has no run of three
                 found[:, column] = found[:, column - 1]
         return found
-
-
-def count_words(titles: Sequence[str]) -> dict[str, int]:
-    """In how many titles each word stands, of the most frequent words."""
-    counts = Counter(word for title in titles for word in set(name_words(title)))
-    return dict(counts.most_common(MOST_WORDS))
-
-
-def rarity(counts: np.ndarray, titles: int) -> np.ndarray:
-    """(W,) smoothed inverse frequencies of words that stand in so many of the titles, in natural logarithms."""
-    return np.log((1 + titles) / (1 + counts))
 
 
 def _runs(title: str, length: int) -> list[str]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from fusionclf.batches import Batch, TextBatch, TitleTable, joined_lengths
 from fusionclf.models.encoders import ImageEncoder, TextEncoder
 from fusionclf.models.fusers import MissingModality
-from fusionclf.models.names import ClassNames, NameTable
+from fusionclf.models.names import ClassNames
 from fusionclf.models.vocabulary import OpenVocabulary
 from fusionclf.models.wide import WideTitles
 
@@ -79,7 +79,7 @@ class ProductClassifier(nn.Module):
         if self.open is None:
             return table
         assert self.names is not None, "name the classes before titles are prepared"
-        return NamedTitles((table, self.names.compare(titles)))
+        return _JoinedTables((table, self.names.compare(titles)))
 
     def features(self, batch: Batch) -> Tensor:
         """(B, D) fused features."""
@@ -133,20 +133,9 @@ class ProductClassifier(nn.Module):
             raise ValueError(f"backbone of another model: {wrong[:3]}")
 
 
-class NamedTitles:
-    """Prepared titles, and their comparison with class names.
-
-    Args:
-        tables: both.
-    """
-
-    def __init__(self, tables: tuple[TitleTable, NameTable]) -> None:
-        self.tables: tuple[TitleTable, NameTable] = tables
-
-    @property
-    def names(self) -> NameTable:
-        """The comparison with class names."""
-        return self.tables[1]
+class _JoinedTables:
+    def __init__(self, tables: Sequence[TitleTable]) -> None:
+        self.tables = tables
 
     def batch(self, rows: np.ndarray) -> TextBatch:
         return {name: tensor for table in self.tables for name, tensor in table.batch(rows).items()}

@@ -31,9 +31,6 @@ def save_model(
     labels[part] = {"classes": classes, "temperature": temperature}
     if model.names is not None:
         labels[part]["paths"] = model.names.paths
-        write_json(
-            folder / f"{part}-words.json", {"titles": model.names.titles, "counts": model.names.counts}
-        )
     write_json(folder / "labels.json", labels)
     for module in model.modules():
         if isinstance(module, TransformerEncoder):
@@ -67,9 +64,6 @@ def load_model(folder: Path, part: str, variant: Variant, params: Any) -> Produc
     model.eval()
     if model.open is not None:
         model.name_classes(labels[part]["classes"]["label"], labels[part]["paths"])
-        assert model.names is not None
-        words = read_json(folder / f"{part}-words.json")
-        model.names.tell(words["counts"], words["titles"])
     return model
 
 

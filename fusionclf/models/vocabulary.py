@@ -25,7 +25,7 @@ AT_HAND = ("both", "title", "picture")  # what is at hand of a product
 HIDDEN = 32
 LEAST_LOG_PROBABILITY = -12.0
 BATCH = 512
-STEPS = {"both": 1800, "title": 900, "picture": 900}
+STEPS = {"both": 1800, "title": 600, "picture": 600}
 LEARNING_RATE = 5e-3
 WEIGHT_DECAY = 1e-2
 OUT_OF_QUESTION = -1e4
@@ -40,7 +40,7 @@ class Episode:
     Attributes:
         network: what is at hand → (n, C) logits of the probe; without "title" where the network reads no titles.
         expert: (n, C) scores of the linear expert.
-        pairs: (n, C, 13) figures of the names.
+        pairs: (n, C, 10) figures of the names.
         similar: (n, C, 2) likeness to the examples of classes that have some.
         targets: (n,) class numbers.
         weights: (n,) how many products each stands for.
@@ -58,7 +58,7 @@ class Episode:
     examples: Tensor
 
     def inputs(self, at_hand: str, rows: Tensor | slice = slice(None)) -> Tensor:
-        """(b, C, 32) what the scorer takes, of some rows."""
+        """(b, C, 26) what the scorer takes, of some rows."""
         network = self.network.get(at_hand)
         return scorer_inputs(
             at_hand, None if network is None else network[rows], self.expert[rows], self.pairs[rows],
@@ -75,7 +75,7 @@ def scorer_inputs(
     seen: Tensor,
     examples: Tensor,
 ) -> Tensor:
-    """(B, C, 32): what is said of a seen class, or of a new one; zeros elsewhere, and for what is not at hand."""
+    """(B, C, 26): what is said of a seen class, or of a new one; zeros elsewhere, and for what is not at hand."""
     known = seen[None, :, None]  # (1, C, 1)
     pairs, similar = pairs.float(), similar.float()
     said = torch.zeros_like(expert, dtype=torch.float32)
@@ -99,7 +99,7 @@ def scorer_inputs(
 
 
 class Scorer(nn.Module):
-    """A logit for each (product, class) pair: a linear layer plus a few hidden units, (B, C, 32) → (B, C)."""
+    """A logit for each (product, class) pair: a linear layer plus a few hidden units, (B, C, 26) → (B, C)."""
 
     scale: Tensor
 
@@ -195,7 +195,7 @@ class OpenVocabulary(nn.Module):
         Args:
             features: (B, D) of the network.
             expert: (B, C) scores of the linear expert.
-            pairs: (B, C, 13) figures of the names.
+            pairs: (B, C, 10) figures of the names.
             embedding: (B, Dt) sentence embeddings of the titles.
             has_picture, has_title: (B,) whether it is at hand; None: of every product.
             reads_titles: whether the network's features come from the title, too.
@@ -227,7 +227,7 @@ class OpenVocabulary(nn.Module):
         return logits
 
     def figures(self, pairs: Tensor) -> Tensor:
-        """(B, C, 13) the figures that count: without that of the paths where those are left out."""
+        """(B, C, 10) the figures that count: without that of the paths where those are left out."""
         return pairs if self.paths else pairs * pairs.new_tensor([name != "path" for name in FIGURES])
 
     def similar(self, features: Tensor, embedding: Tensor) -> Tensor:

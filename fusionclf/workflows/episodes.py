@@ -12,8 +12,6 @@ from torch import Tensor
 from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog
 from fusionclf.models import ProductClassifier
-from fusionclf.models.names import rarity
-from fusionclf.models.product import NamedTitles
 from fusionclf.models.vocabulary import Episode, OpenVocabulary
 
 CLASS_FOLDS = 3  # of single classes, and again of whole families
@@ -60,18 +58,15 @@ class EpisodeMaker:
         embeddings: np.ndarray,
         seed: int,
     ) -> None:
-        assert model.wide is not None and model.open is not None and isinstance(source.titles, NamedTitles)
-        self.wide, self.open, self.names = model.wide, model.open, source.titles.names.names
+        assert model.wide is not None and model.open is not None and source.titles is not None
+        self.wide, self.open = model.wide, model.open
         self.features, self.rows, self.embeddings, self.seed = features, rows, embeddings, seed
         self.titles = catalog.table["title"].to_numpy(object)[rows]
         self.counts = self.wide.count(self.titles.tolist())  # (n, buckets)
         self.targets = source.targets["label"][rows]
         chunks = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
-        table = source.titles.names
-        self.plain = torch.cat(
-            [torch.from_numpy(table.plain(chunk)).half() for chunk in chunks]
-        )  # (n, C, 10)
-        self.there = np.concatenate([table.there(chunk) for chunk in chunks])  # (n, W)
+        pairs = [source.titles.batch(chunk)["pairs"].half() for chunk in chunks]
+        self.pairs = self.open.figures(torch.cat(pairs))  # (n, C, 10)
 
     def fit(self, known: np.ndarray) -> None:
         """Expert and probe on the rows of an (n,) mask."""
@@ -81,13 +76,6 @@ class EpisodeMaker:
         self.open.seen.zero_()
         self.open.seen[np.unique(self.targets[known])] = True
         self.open.forget_examples()
-        self.rarity = rarity(self.there[known].sum(axis=0), int(known.sum()))
-
-    def figures(self, asked: np.ndarray) -> Tensor:
-        """(b, C, 13) figures of the names, words weighed by the titles that expert and probe were fitted on."""
-        rare = self.names.rarity_figures(self.there[asked], self.rarity)
-        both = torch.cat([self.plain[torch.from_numpy(asked)], torch.from_numpy(rare).half()], dim=-1)
-        return self.open.figures(both)
 
     def episode(self, out: np.ndarray, away: np.ndarray, number: int) -> tuple[Episode, np.ndarray]:
         """What a model says that was fitted without some rows and classes.
@@ -107,11 +95,10 @@ class EpisodeMaker:
         places = torch.from_numpy(asked)
         network = {at_hand: self.open.probe(values[places]) for at_hand, values in self.features.items()}
         embeddings = torch.from_numpy(self.embeddings[asked])
-        every = out.mean()  # a known class's rows are asked about where they are held out, a new class's all
-        weights = torch.from_numpy(np.where(new[asked], 1.0, 1 / max(every, 1e-9))).float()
+        weights = torch.from_numpy(_weighed_alike(new[asked])).float()
         return Episode(
             network, self.wide.score(self.counts[asked], self.embeddings[asked]).cpu(),
-            self.figures(asked), self.open.similar(self.features["both"][places], embeddings).half(),
+            self.pairs[places], self.open.similar(self.features["both"][places], embeddings).half(),
             torch.from_numpy(self.targets[asked]), weights, self.open.seen.clone(), self.open.examples.clone(),
         ), asked  # fmt: skip
 
@@ -163,6 +150,12 @@ def fit_on_episodes(
     episodes = [episode for (episode, _), _ in made]
     maker.open.fit(episodes, [torch.from_numpy(group) for group in groups], seed)
     return _held_out(maker.open, maker.rows, made[len(folds) :]), len(episodes)
+
+
+def _weighed_alike(new: np.ndarray) -> np.ndarray:
+    """(n,) weights by which the products of new classes count as much as the others, as in the harmonic mean."""
+    shares = np.where(new, new.mean(), 1 - new.mean())
+    return 0.5 / shares
 
 
 @torch.no_grad()

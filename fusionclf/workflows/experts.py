@@ -12,7 +12,6 @@ from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog
 from fusionclf.evaluation import fit_blend
 from fusionclf.models import ProductClassifier
-from fusionclf.models.names import count_words
 from fusionclf.models.product import FeaturesAlone, NetworkAlone
 from fusionclf.training import predict_logits
 from fusionclf.workflows.episodes import (
@@ -107,13 +106,11 @@ def fit_open(
     held_out, count = fit_on_episodes(maker, class_families(catalog, names), groups, seed)
     maker.fit(np.ones(len(some), bool))
     if len(rows) > len(some):
-        counts = model.wide.count(catalog.table["title"].to_numpy(object)[rows].tolist())
+        titles = catalog.table["title"].to_numpy(object)[rows].tolist()
+        counts = model.wide.count(titles)
         model.wide.fit(counts, source.targets["label"][rows], embeddings[rows], seed)
         model.open.seen[np.unique(source.targets["label"][rows])] = True
     model.open.to(device)
-    assert model.names is not None
-    titles = catalog.table["title"].to_numpy(object)[rows].tolist()
-    model.names.tell(count_words(titles), len(titles))
     seen = int(model.open.seen.sum())
     return f"open vocabulary: {seen} of {len(names)} classes seen; {count} episodes", held_out
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fusionclf.models.names import FIGURES, ClassNames, count_words, likeness, name_words
+from fusionclf.models.names import FIGURES, ClassNames, likeness, name_words
 
 NAMES = ["Nail Polish", "Deodorant", "Tshirts", "Lip Gloss", "Lip Care"]
 
@@ -64,27 +64,3 @@ def test_an_empty_title_says_nothing_and_does_not_fail() -> None:
     found = figures("")
     assert all(np.isfinite(values).all() for values in found.values())
     assert not any(found[name].any() for name in ("share", "all", "like", "run_1", "last"))
-
-
-def test_rare_words_of_training_titles_tell_more() -> None:
-    names = ClassNames(["Gift Set", "Kite"], ["Gift Set", "Kite"], embed)
-    names.tell({"set": 900, "gift": 9}, 999)
-    pairs = names.compare(["Pyjama Set", "Red Kite", "Gift Set"]).batch(np.arange(3))["pairs"].numpy()
-    found = dict(zip(FIGURES, np.moveaxis(pairs, -1, 0), strict=True))  # figure → (3, 2)
-    assert 0 < found["rare"][0, 0] < 0.05 and found["rare"][2, 0] == pytest.approx(1)
-    assert found["rarest"][0, 0] == pytest.approx(np.log(1000 / 901), abs=1e-3)
-    assert found["rarest"][1, 1] == pytest.approx(np.log(1000), abs=1e-3)  # a word that no training title had
-    assert found["missed"][0, 0] == pytest.approx(np.log(1000 / 10), abs=1e-3) and found["missed"][2, 0] == 0
-
-
-def test_further_classes_leave_the_figures_of_the_others() -> None:
-    few = ClassNames(NAMES, NAMES, embed)
-    few.tell({"polish": 3}, 10)
-    more = few.with_more(["Lip Liner", "Kite"], ["Lip Liner", "Kite"])
-    title = ["Red Lip Polish"]
-    before, after = (names.compare(title).batch(np.array([0]))["pairs"] for names in (few, more))
-    assert after.shape[1] == len(NAMES) + 2 and np.allclose(after[:, : len(NAMES)], before)
-
-
-def test_words_are_counted_once_a_title() -> None:
-    assert count_words(["Red red Shirts", "a red shoe"]) == {"red": 2, "shirt": 1, "shoe": 1}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fusionclf.workflows.episodes import held_out_folds, row_folds
+from fusionclf.workflows.episodes import _weighed_alike, held_out_folds, row_folds
 
 
 def test_folds_take_every_class_away_once_alone_and_once_with_its_family() -> None:
@@ -25,3 +25,10 @@ def test_rows_of_one_group_are_held_out_together() -> None:
     assert set(fold) == set(range(6))
     assert all(len(set(fold[groups == name])) == 1 for name in groups)
     assert (row_folds(groups, 6, seed=1) != fold).any()
+
+
+def test_new_and_known_classes_weigh_alike() -> None:
+    new = np.array([True] * 30 + [False] * 10)
+    weights = _weighed_alike(new)
+    assert np.allclose([weights[new].sum(), weights[~new].sum()], 20)
+    assert np.isfinite(_weighed_alike(np.zeros(5, bool))).all()
