@@ -12,7 +12,7 @@ import skops.io
 
 from fusionclf.catalog import Catalog, Split
 from fusionclf.errors import CatalogError
-from fusionclf.evaluation import make_predictions, product_context
+from fusionclf.evaluation import CategoryGraph, make_predictions, product_context
 from fusionclf.runfolder import replacing, write_json
 
 JOINT = "joint"
@@ -45,8 +45,9 @@ Keep = Callable[[np.ndarray], np.ndarray]
 
 @dataclass
 class _Tally:
-    """Cost and class names over all parts."""
+    """Cost and class names over all parts, and the catalog's category graph."""
 
+    graph: CategoryGraph
     train_seconds: float = 0.0
     predict_seconds: float = 0.0
     predicted: int = 0
@@ -91,7 +92,7 @@ def run_on_titles(
     Raises:
         CatalogError: a part has no row left to fit on or to score, or its titles hold nothing to learn from.
     """
-    tally = _Tally()
+    tally = _Tally(CategoryGraph.from_split(catalog, split))
     frames: dict[str, pd.DataFrame] = {}
     for part in [*split.classes, *([None] if joint else [])]:
         name = part or JOINT
@@ -159,7 +160,7 @@ def _predict_part(
     context = product_context(catalog, split, part).iloc[np.flatnonzero(np.isin(everything, rows))]
     status = ["used" if title else "missing" for title in titles] if reads_titles else "ignored"
     health = pd.DataFrame({"picture_status": "ignored", "title_status": status}, index=range(len(rows)))
-    return make_predictions(context, classes, probabilities, health)
+    return make_predictions(context, classes, probabilities, health, tally.graph)
 
 
 def _over(classes: Sequence[str], known: Sequence[str], probabilities: np.ndarray) -> np.ndarray:

@@ -9,6 +9,8 @@ from fusionclf.evaluation.calibration import (
     softmax,
 )
 from fusionclf.evaluation.finish import finish_run
+from fusionclf.evaluation.graph import CategoryGraph, PathAnswers
+from fusionclf.evaluation.hierarchy import hierarchy
 from fusionclf.evaluation.metrics import among_top5, correct, run_metrics, score
 from fusionclf.evaluation.mistakes import (
     answers,
@@ -26,6 +28,8 @@ from fusionclf.evaluation.predictions import (
 from fusionclf.evaluation.significance import bootstrap_interval, holm, mcnemar_exact
 
 __all__ = [
+    "CategoryGraph",
+    "PathAnswers",
     "among_top5",
     "answers",
     "bootstrap_interval",
@@ -39,6 +43,7 @@ __all__ = [
     "finish_run",
     "fit_blend",
     "fit_temperature",
+    "hierarchy",
     "holm",
     "make_predictions",
     "mcnemar_exact",

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from fusionclf.catalog import Catalog, Split
 from fusionclf.config import dump_yaml
+from fusionclf.evaluation.graph import CategoryGraph
 from fusionclf.evaluation.metrics import run_metrics
 from fusionclf.evaluation.predictions import write_predictions
 from fusionclf.runfolder import FINISHED, write_json, write_text
@@ -44,6 +45,8 @@ def finish_run(
     dropped = {reason: len(ids) for reason, ids in reading.dropped.items()}
     read = {"rows_read": reading.rows_read, "repaired": len(reading.repaired), "dropped": dropped}
     write_json(folder / "environment.json", {**environment, "catalog": {**read, "products": len(catalog)}})
-    metrics = run_metrics(variant, frames)
+    graph = CategoryGraph.from_split(catalog, split)
+    graph.save(folder / "model" / "graph.json")
+    metrics = run_metrics(variant, frames, graph)
     write_json(folder / FINISHED, metrics)
     return metrics

@@ -8,6 +8,8 @@ import pandas as pd
 from scipy import sparse
 
 from fusionclf.evaluation.calibration import expected_calibration_error
+from fusionclf.evaluation.graph import CategoryGraph
+from fusionclf.evaluation.hierarchy import has_paths, hierarchy
 from fusionclf.evaluation.significance import percentile_interval, resampled_sums
 
 JOINT = "joint"
@@ -41,12 +43,15 @@ def among_top5(frame: pd.DataFrame) -> np.ndarray:
     return np.logical_or.reduce(hits)
 
 
-def run_metrics(variant: str, frames: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+def run_metrics(
+    variant: str, frames: Mapping[str, pd.DataFrame], graph: CategoryGraph | None = None
+) -> dict[str, Any]:
     """What metrics.json holds.
 
     Args:
         variant: name of the model.
         frames: predictions by part; the key `joint` is the model over all classes.
+        graph: of the catalog, for the parts whose predictions hold the answered paths.
     """
     parts = {part: score(frame) for part, frame in frames.items() if part != JOINT}
     joint = score(frames[JOINT]) if JOINT in frames else {"top1": None}
@@ -57,6 +62,11 @@ def run_metrics(variant: str, frames: Mapping[str, pd.DataFrame]) -> dict[str, A
         "intervals": {part: intervals(frame) for part, frame in frames.items()},
         "slices": {part: slices(frame) for part, frame in frames.items()},
         "per_class": {part: per_class(frame) for part, frame in frames.items()},
+        "hierarchy": {
+            part: hierarchy(frame, graph)
+            for part, frame in frames.items()
+            if graph is not None and has_paths(frame, graph)
+        },
     }
 
 

@@ -31,7 +31,9 @@ ROWS = [
 @pytest.fixture
 def catalog(tmp_path: Path) -> Catalog:
     table = pd.DataFrame(ROWS, columns=["id", "title", "label", "year"]).astype({"year": "Int64"})
-    return Catalog(tmp_path, CatalogConfig(), table.assign(picture="p.jpg"), Reading(len(ROWS)), "c" * 64)
+    return Catalog(
+        tmp_path, CatalogConfig(categories=()), table.assign(picture="p.jpg"), Reading(len(ROWS)), "c" * 64
+    )
 
 
 @pytest.fixture

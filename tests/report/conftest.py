@@ -11,7 +11,7 @@ import pytest
 from fusionclf.catalog import Catalog, Split, make_split
 from fusionclf.catalog.records import Reading
 from fusionclf.config import BaselineConfig, CatalogConfig, SplitConfig
-from fusionclf.evaluation import finish_run, make_predictions, product_context
+from fusionclf.evaluation import CategoryGraph, finish_run, make_predictions, product_context
 
 VERSIONS = {"python": "3.11.7", "fusionclf": "0.1.0"}
 # label → rows of even (train) and odd (test) years
@@ -27,6 +27,12 @@ def make_catalog(root: Path, names: Sequence[str] = tuple(ROWS)) -> Catalog:
             year = 2010 if number < train else 2011
             rows.append((f"{len(rows):03}", f"thing {number % 25} of {name}", name, year))
     table = pd.DataFrame(rows, columns=["id", "title", "label", "year"]).astype({"year": "Int64"})
+    masters = dict(zip(names, ("Wear", "Wear", "Wear", "Care"), strict=True))
+    subs = dict(zip(names, ("Clothes", "Footwear", "Clothes", "Make-up"), strict=True))
+    table = table.assign(
+        masterCategory=[masters[name] for name in table["label"]],
+        subCategory=[subs[name] for name in table["label"]],
+    )
     reading = Reading(83, repaired=["001"], dropped={"missing picture": ["999"]})
     return Catalog(root, CatalogConfig(), table.assign(picture="p.jpg"), reading, "c" * 64)
 
@@ -41,7 +47,7 @@ def predictions(catalog: Catalog, split: Split, part: str | None, wrong: set[int
         if row in wrong or not count:
             place = (place + 1) % len(classes)
         table[row, place] = 0.7
-    return make_predictions(context, classes, table)
+    return make_predictions(context, classes, table, graph=CategoryGraph.from_split(catalog, split))
 
 
 @pytest.fixture
