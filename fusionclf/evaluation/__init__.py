@@ -26,10 +26,13 @@ from fusionclf.evaluation.predictions import (
     write_predictions,
 )
 from fusionclf.evaluation.significance import bootstrap_interval, holm, mcnemar_exact
+from fusionclf.evaluation.thresholds import Decisions, Thresholds, decide, fit_thresholds, thresholds_of_run
 
 __all__ = [
     "CategoryGraph",
+    "Decisions",
     "PathAnswers",
+    "Thresholds",
     "among_top5",
     "answers",
     "bootstrap_interval",
@@ -38,11 +41,13 @@ __all__ = [
     "confused_pairs",
     "correct",
     "coverage_accuracy",
+    "decide",
     "disagreements",
     "expected_calibration_error",
     "finish_run",
     "fit_blend",
     "fit_temperature",
+    "fit_thresholds",
     "hierarchy",
     "holm",
     "make_predictions",
@@ -53,5 +58,6 @@ __all__ = [
     "run_metrics",
     "score",
     "softmax",
+    "thresholds_of_run",
     "write_predictions",
 ]
