@@ -174,6 +174,31 @@ def compare_command(
         print(json.dumps(value, indent=2, allow_nan=False))
 
 
+@app.command(name="audit")
+def audit_command(
+    runs: Annotated[
+        list[Path], typer.Option("--run", help="A finished run; give several.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the page.", show_default=False)],
+    top: Annotated[int, typer.Option("--top", min=1, help="Entries to list.")] = 200,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="The runs' catalog, if it was moved.", show_default=False),
+    ] = None,
+) -> None:
+    """List products whose label the runs' models dispute, best first: audit.html, audit.csv and audit.json.
+
+    Example: fusionclf audit --run runs/fusion --run runs/linear --out audit
+    """
+    from fusionclf.report import audit
+
+    value = audit(runs, out, top=top, data=data)
+    _console().say(
+        f"{value['disputed']} of {value['products']} labels are disputed; wrote the first {len(value['entries'])} "
+        f"entries to {out / 'audit.html'}, audit.csv and audit.json"
+    )
+
+
 @app.command(name="study")
 def study_command(
     data: DataOption,

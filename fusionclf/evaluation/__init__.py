@@ -8,6 +8,7 @@ from fusionclf.evaluation.calibration import (
     reliability,
     softmax,
 )
+from fusionclf.evaluation.disputes import disputed_labels
 from fusionclf.evaluation.finish import finish_run
 from fusionclf.evaluation.graph import CategoryGraph, PathAnswers
 from fusionclf.evaluation.hierarchy import hierarchy
@@ -43,6 +44,7 @@ __all__ = [
     "coverage_accuracy",
     "decide",
     "disagreements",
+    "disputed_labels",
     "expected_calibration_error",
     "finish_run",
     "fit_blend",
