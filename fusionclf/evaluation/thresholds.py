@@ -134,10 +134,7 @@ def fit_thresholds(frame: pd.DataFrame, target: float) -> Thresholds:
         levels.insert(0, least)
         if least is not None:
             rest &= probs[:, level] < least
-    reject_below = curve.reaches(0.5)
-    return Thresholds(
-        target, len(frame), classes, others, tuple(levels), 1.0 if reject_below is None else reject_below
-    )
+    return Thresholds(target, len(frame), classes, others, tuple(levels), curve.reject_below())
 
 
 class _Curve:
@@ -153,11 +150,16 @@ class _Curve:
         return np.interp(values, self.values, self.shares)
 
     def reaches(self, share: float) -> float | None:
-        """The least probability from which the curve is at `share`; 0 where it always is, None where never."""
+        """The least probability from which the curve is at `share`; None where it never is."""
         fine = self.shares >= share - ROUNDING
-        if fine[0]:
-            return 0.0
         return float(self.values[fine.argmax()]) if fine.any() else None
+
+    def reject_below(self) -> float:
+        """Where the curve passes one half: 0 where it always lies above, 1 where it never does."""
+        if self.shares[0] >= 0.5:
+            return 0.0
+        passed = self.reaches(0.5)
+        return 1.0 if passed is None else passed
 
 
 def _least(
@@ -166,7 +168,7 @@ def _least(
     """The least probability from which these answers, and the pseudo-rows, are right in the share `target`."""
     alone = everyone.reaches(target)  # where pseudo-rows do without any answer
     more = [alone] if alone is not None and len(prob) < PSEUDO_ROWS else []
-    values = np.unique(np.append(prob, [floor, *more]))
+    values = np.unique([*prob, *more, *([floor] if floor else [])])
     values = values[values >= floor]
     order = np.argsort(prob, kind="stable")
     place = np.searchsorted(prob[order], values, side="left")

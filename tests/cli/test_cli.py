@@ -60,6 +60,7 @@ def test_version_and_help_of_every_command() -> None:
         ["train"],
         ["baseline"],
         ["compare"],
+        ["audit"],
         ["study"],
         ["demo"],
         ["data", "check"],

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -37,9 +38,15 @@ def make_catalog(root: Path, names: Sequence[str] = tuple(ROWS)) -> Catalog:
     return Catalog(root, CatalogConfig(), table.assign(picture="p.jpg"), reading, "c" * 64)
 
 
-def predictions(catalog: Catalog, split: Split, part: str | None, wrong: set[int]) -> pd.DataFrame:
+def predictions(
+    catalog: Catalog,
+    split: Split,
+    part: str | None,
+    wrong: set[int],
+    subset: Literal["test", "validation"] = "test",
+) -> pd.DataFrame:
     """Right answers with probability 0.7, but for `wrong` places and for classes without a training row."""
-    context = product_context(catalog, split, part)
+    context = product_context(catalog, split, part, subset)
     classes = split.class_names(part)
     table = np.full((len(context), len(classes)), 0.3 / (len(classes) - 1))
     for row, (label, count) in enumerate(zip(context["label"], context["label_train_count"], strict=True)):
@@ -66,6 +73,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         names: Sequence[str] = tuple(ROWS),
         spec: SplitConfig | None = None,
         command: str = "",
+        held_out: bool = False,
     ) -> Path:
         catalog = make_catalog(tmp_path, names)
         split = make_split(catalog, spec or SplitConfig(top_k=2))
@@ -90,7 +98,12 @@ def make_run(tmp_path: Path) -> MakeRun:
             "parameters": 1234,
             "device": "CPU",
         }
-        finish_run(folder, variant, settings, catalog, split, frames, environment)
+        held = {
+            key: predictions(catalog, split, part, set(), "validation")
+            for key, part in parts.items()
+            if held_out
+        }
+        finish_run(folder, variant, settings, catalog, split, frames, environment, held)
         if log:
             (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log))
         return folder
@@ -105,4 +118,7 @@ def two_runs(make_run: MakeRun) -> list[Path]:
         {"stage": "top2", "epoch": 1, "train_loss": 2.0, "val_loss": 1.5, "val_top1": 50.0},
         {"stage": "top2", "epoch": 2, "train_loss": 1.0, "val_loss": None, "val_top1": 75.0},
     ]
-    return [make_run("poor", wrong=5), make_run("good", variant="fusion", joint=True, log=epochs)]
+    return [
+        make_run("poor", wrong=5),
+        make_run("good", variant="fusion", joint=True, log=epochs, held_out=True),
+    ]
