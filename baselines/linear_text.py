@@ -17,7 +17,7 @@ from sklearn.svm import LinearSVC
 
 from baselines.majority import fit_prior
 from baselines.registry import Frames, register
-from baselines.titles import TitleModel, run_on_titles
+from baselines.titles import HeldOut, TitleModel, run_on_titles
 from fusionclf.catalog import Catalog, Split
 from fusionclf.config import BaselineConfig
 from fusionclf.evaluation import fit_temperature, softmax
@@ -40,10 +40,11 @@ class LinearTextConfig(BaselineConfig):
 @register("linear", LinearTextConfig)
 def run(
     settings: LinearTextConfig, catalog: Catalog, split: Split, folder: Path
-) -> tuple[Frames, dict[str, Any]]:
+) -> tuple[Frames, dict[str, Any], Frames]:
     """Fit on train rows to find the temperature on validation rows, then on both with that temperature.
 
-    The temperature never changes which class comes first. A class without a training row gets probability 0.
+    The first fit's answers to the validation rows are the held-out ones. The temperature never changes which
+    class comes first. A class without a training row gets probability 0.
     """
 
     def fit(
@@ -52,26 +53,31 @@ def run(
         everything = np.concatenate([labels, more_labels])
         if len(set(everything)) == 1:  # an SVM needs two classes
             return fit_prior(everything)
-        temperature = _temperature(settings, titles, labels, more_titles, more_labels)
+        temperature, held_out = _trial(settings, titles, labels, more_titles, more_labels)
         model = _pipeline(settings).fit([*titles, *more_titles], everything)
-        return TitleModel(model, lambda asked: softmax(_scores(model, asked) / temperature), temperature)
+        return TitleModel(
+            model, lambda asked: softmax(_scores(model, asked) / temperature), temperature, held_out
+        )
 
     return run_on_titles(catalog, split, folder, fit)
 
 
-def _temperature(
+def _trial(
     settings: LinearTextConfig,
     titles: list[str],
     labels: np.ndarray,
     more_titles: list[str],
     more_labels: np.ndarray,
-) -> float:
+) -> tuple[float, HeldOut | None]:
+    """The temperature, and what a model of the train rows answers to the validation rows."""
     if not more_titles or len(set(labels)) == 1:
-        return 1.0
+        return 1.0, None
     trial = _pipeline(settings).fit(titles, labels)
     number = {name: n for n, name in enumerate(trial.classes_)}
     targets = np.array([number.get(label, -1) for label in more_labels], np.int64)
-    return fit_temperature(_scores(trial, more_titles), targets)
+    scores = _scores(trial, more_titles)
+    temperature = fit_temperature(scores, targets)
+    return temperature, HeldOut(list(number), softmax(scores / temperature))
 
 
 def _pipeline(settings: LinearTextConfig) -> Pipeline:

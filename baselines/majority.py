@@ -15,7 +15,7 @@ from fusionclf.config import BaselineConfig
 @register("majority", BaselineConfig)
 def run(
     settings: BaselineConfig, catalog: Catalog, split: Split, folder: Path
-) -> tuple[Frames, dict[str, Any]]:
+) -> tuple[Frames, dict[str, Any], Frames]:
     """Fit scikit-learn's DummyClassifier(strategy="prior") on train and validation labels."""
     return run_on_titles(catalog, split, folder, _fit, reads_titles=False)
 

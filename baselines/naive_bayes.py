@@ -28,7 +28,7 @@ class NaiveBayesConfig(BaselineConfig):
 @register("nb", NaiveBayesConfig)
 def run(
     settings: NaiveBayesConfig, catalog: Catalog, split: Split, folder: Path
-) -> tuple[Frames, dict[str, Any]]:
+) -> tuple[Frames, dict[str, Any], Frames]:
     """Fit CountVectorizer and MultinomialNB with their defaults on train and validation titles.
 
     Source: the reference's text notebook (uditarora/fashion-product-classification); PROTOCOL in its words.

@@ -12,7 +12,7 @@ from fusionclf.config import BaselineConfig
 from fusionclf.errors import SettingsError, did_you_mean
 
 Frames = dict[str, pd.DataFrame]
-Run = Callable[[Any, Catalog, Split, Path], tuple[Frames, dict[str, Any]]]
+Run = Callable[[Any, Catalog, Split, Path], tuple[Frames, dict[str, Any], Frames]]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Baseline:
     Attributes:
         name: what `fusionclf baseline NAME` takes.
         settings: its settings class.
-        run: (settings, catalog, split, run folder) → predictions by part, and figures of cost.
+        run: (settings, catalog, split, run folder) → predictions by part, figures of cost, and predictions of
+            validation rows by part (none where no model was fitted without them).
     """
 
     name: str

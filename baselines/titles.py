@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,24 @@ import skops.io
 
 from fusionclf.catalog import Catalog, Split
 from fusionclf.errors import CatalogError
-from fusionclf.evaluation import make_predictions, product_context
+from fusionclf.evaluation import CategoryGraph, make_predictions, product_context
 from fusionclf.runfolder import replacing, write_json
 
 JOINT = "joint"
 LEARNED = ("coef_", "intercept_", "feature_log_prob_", "class_log_prior_", "class_prior_")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What a model that was fitted on train rows alone says of the validation rows.
+
+    Attributes:
+        classes: names of the classes that it knows.
+        probabilities: (validation rows, classes).
+    """
+
+    classes: list[str]
+    probabilities: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -27,11 +40,13 @@ class TitleModel:
         estimator: what is kept in the run folder; its `classes_` are the classes with a training row.
         predict: n titles → (n, classes_) probabilities.
         temperature: what scores are divided by before they become probabilities.
+        held_out: answers to the validation rows, where a trial fit gave some.
     """
 
     estimator: Any
     predict: Callable[[Sequence[str]], np.ndarray]
     temperature: float = 1.0
+    held_out: HeldOut | None = None
 
     @property
     def classes_(self) -> list[str]:
@@ -45,8 +60,9 @@ Keep = Callable[[np.ndarray], np.ndarray]
 
 @dataclass
 class _Tally:
-    """Cost and class names over all parts."""
+    """Cost and class names over all parts, and the catalog's category graph."""
 
+    graph: CategoryGraph
     train_seconds: float = 0.0
     predict_seconds: float = 0.0
     predicted: int = 0
@@ -74,7 +90,7 @@ def run_on_titles(
     keep: Keep = lambda rows: rows,
     joint: bool = True,
     reads_titles: bool = True,
-) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
+) -> tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, pd.DataFrame]]:
     """Fit and score one model a part, and one over all classes.
 
     Args:
@@ -86,19 +102,24 @@ def run_on_titles(
         reads_titles: whether the model looks at the titles at all.
 
     Returns:
-        Predictions by part, and the figures of cost.
+        Predictions by part, the figures of cost, and predictions of the validation rows by part.
 
     Raises:
         CatalogError: a part has no row left to fit on or to score, or its titles hold nothing to learn from.
     """
-    tally = _Tally()
+    tally = _Tally(CategoryGraph.from_split(catalog, split))
     frames: dict[str, pd.DataFrame] = {}
+    held_out: dict[str, pd.DataFrame] = {}
     for part in [*split.classes, *([None] if joint else [])]:
         name = part or JOINT
         model = _fit_part(catalog, split, part, fit, keep, tally)
         with replacing(folder / "model" / f"{name}.skops") as aside:
             skops.io.dump(model.estimator, aside)
         frames[name] = _predict_part(catalog, split, part, model, keep, tally, reads_titles)
+        if model.held_out is not None:
+            rows = keep(split.rows(catalog, part, "validation"))
+            known = over_candidates(split.class_names(part), model.held_out.classes, model.held_out.probabilities)
+            held_out[name] = _frame(catalog, split, part, "validation", rows, known, tally, reads_titles)
         tally.parameters = max(tally.parameters, _size(model.estimator))
         tally.labels[name] = {
             "candidates": list(split.class_names(part)),
@@ -106,7 +127,7 @@ def run_on_titles(
             "temperature": model.temperature,
         }
     write_json(folder / "model" / "labels.json", tally.labels)
-    return frames, tally.figures()
+    return frames, tally.figures(), held_out
 
 
 def _fit_part(
@@ -144,8 +165,7 @@ def _predict_part(
     tally: _Tally,
     reads_titles: bool,
 ) -> pd.DataFrame:
-    everything = split.rows(catalog, part, "test")
-    rows = keep(everything)
+    rows = keep(split.rows(catalog, part, "test"))
     if not len(rows):
         raise CatalogError(
             f"part {part or JOINT!r}: no test row without missing cells; set protocol=all_rows"
@@ -156,10 +176,26 @@ def _predict_part(
     probabilities = over_candidates(classes, model.classes_, model.predict(titles))
     tally.predict_seconds += time.perf_counter() - started
     tally.predicted += len(rows)
-    context = product_context(catalog, split, part).iloc[np.flatnonzero(np.isin(everything, rows))]
+    return _frame(catalog, split, part, "test", rows, probabilities, tally, reads_titles)
+
+
+def _frame(
+    catalog: Catalog,
+    split: Split,
+    part: str | None,
+    subset: Literal["test", "validation"],
+    rows: np.ndarray,
+    probabilities: np.ndarray,
+    tally: _Tally,
+    reads_titles: bool,
+) -> pd.DataFrame:
+    """Predictions of some rows of a subset."""
+    taken = np.isin(split.rows(catalog, part, subset), rows)
+    context = product_context(catalog, split, part, subset).iloc[np.flatnonzero(taken)]
+    titles = catalog.table["title"].iloc[rows].tolist()
     status = ["used" if title else "missing" for title in titles] if reads_titles else "ignored"
     health = pd.DataFrame({"picture_status": "ignored", "title_status": status}, index=range(len(rows)))
-    return make_predictions(context, classes, probabilities, health)
+    return make_predictions(context, split.class_names(part), probabilities, health, tally.graph)
 
 
 def over_candidates(classes: Sequence[str], known: Sequence[str], probabilities: np.ndarray) -> np.ndarray:

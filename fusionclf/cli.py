@@ -174,6 +174,15 @@ def predict_command(
     min_probability: Annotated[
         float, typer.Option("--min-probability", min=0, max=1, help="Abstain below it.")
     ] = 0.0,
+    target_precision: Annotated[
+        float | None,
+        typer.Option(
+            "--target-precision",
+            min=0,
+            max=1,
+            help="Accept only what is right in this share by held-out answers, such as 0.98; else review or reject.",
+        ),
+    ] = None,
     image: Annotated[Path | None, typer.Option("--image", help="One product's picture.")] = None,
     title: Annotated[str | None, typer.Option("--title", help="One product's title.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One product's answer as JSON.")] = False,
@@ -194,7 +203,7 @@ def predict_command(
     from fusionclf.prediction import Rule
     from fusionclf.workflows.predict import Request, predict, predict_one
 
-    rule = Rule(top_k, min_probability)
+    rule = Rule(top_k, min_probability, target_precision)
     if (source is None) == (image is None and title is None):
         raise PredictionError("give either --input FILE_OR_FOLDER, or --image and --title of one product")
     if source is None:
@@ -238,6 +247,31 @@ def compare_command(
         _console().warn(f"{value['catalog_note']}: no titles and pictures; --data DIR gives them")
     if as_json:  # escaped to ASCII: text of a catalog must not steer a terminal
         print(json.dumps(value, indent=2, allow_nan=False))
+
+
+@app.command(name="audit")
+def audit_command(
+    runs: Annotated[
+        list[Path], typer.Option("--run", help="A finished run; give several.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the page.", show_default=False)],
+    top: Annotated[int, typer.Option("--top", min=1, help="Entries to list.")] = 200,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="The runs' catalog, if it was moved.", show_default=False),
+    ] = None,
+) -> None:
+    """List products whose label the runs' models dispute, best first: audit.html, audit.csv and audit.json.
+
+    Example: fusionclf audit --run runs/fusion --run runs/linear --out audit
+    """
+    from fusionclf.report import audit
+
+    value = audit(runs, out, top=top, data=data)
+    _console().say(
+        f"{value['disputed']} of {value['products']} labels are disputed; wrote the first {len(value['entries'])} "
+        f"entries to {out / 'audit.html'}, audit.csv and audit.json"
+    )
 
 
 @app.command(name="study")

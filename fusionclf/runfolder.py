@@ -1,7 +1,7 @@
 """Files that a run leaves: written beside their place, then renamed, so that none is ever half there.
 
 Layout: config.yaml, split.json, metrics.json, environment.json, log.jsonl, predictions/PART.parquet,
-checkpoints/ and model/. `metrics.json` is written last: a folder that has it is a finished run.
+held_out/PART.parquet, checkpoints/ and model/. `metrics.json` is written last: a folder that has it is a finished run.
 """
 
 import json
@@ -101,7 +101,7 @@ def clear_run(folder: Path) -> None:
     """Remove what a run leaves, and nothing else."""
     for name in ("config.yaml", "split.json", "environment.json", "log.jsonl", "README.md", FINISHED):
         (folder / name).unlink(missing_ok=True)
-    for name in ("predictions", "checkpoints", "model", "tensorboard"):
+    for name in ("predictions", "held_out", "checkpoints", "model", "tensorboard"):
         for path in sorted((folder / name).rglob("*"), reverse=True):
             path.unlink() if not path.is_dir() else path.rmdir()
         if (folder / name).is_dir():

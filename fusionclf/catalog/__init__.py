@@ -2,7 +2,6 @@
 
 from fusionclf.catalog.audit import Audit, audit_catalog
 from fusionclf.catalog.download import download_catalog
-from fusionclf.catalog.paths import category_paths
 from fusionclf.catalog.pictures import MEGAPIXELS, near_hash, open_picture, picture_hash
 from fusionclf.catalog.records import Catalog, Reading, read_catalog
 from fusionclf.catalog.splits import Split, make_split
@@ -15,7 +14,6 @@ __all__ = [
     "Reading",
     "Split",
     "audit_catalog",
-    "category_paths",
     "download_catalog",
     "generate_sample",
     "make_split",

@@ -8,7 +8,10 @@ from fusionclf.evaluation.calibration import (
     reliability,
     softmax,
 )
+from fusionclf.evaluation.disputes import disputed_labels
 from fusionclf.evaluation.finish import finish_run
+from fusionclf.evaluation.graph import CategoryGraph, PathAnswers
+from fusionclf.evaluation.hierarchy import hierarchy
 from fusionclf.evaluation.metrics import among_top5, correct, run_metrics, score
 from fusionclf.evaluation.mistakes import (
     answers,
@@ -24,8 +27,13 @@ from fusionclf.evaluation.predictions import (
     write_predictions,
 )
 from fusionclf.evaluation.significance import bootstrap_interval, holm, mcnemar_exact
+from fusionclf.evaluation.thresholds import Decisions, Thresholds, decide, fit_thresholds, thresholds_of_run
 
 __all__ = [
+    "CategoryGraph",
+    "Decisions",
+    "PathAnswers",
+    "Thresholds",
     "among_top5",
     "answers",
     "bootstrap_interval",
@@ -34,11 +42,15 @@ __all__ = [
     "confused_pairs",
     "correct",
     "coverage_accuracy",
+    "decide",
     "disagreements",
+    "disputed_labels",
     "expected_calibration_error",
     "finish_run",
     "fit_blend",
     "fit_temperature",
+    "fit_thresholds",
+    "hierarchy",
     "holm",
     "make_predictions",
     "mcnemar_exact",
@@ -48,5 +60,6 @@ __all__ = [
     "run_metrics",
     "score",
     "softmax",
+    "thresholds_of_run",
     "write_predictions",
 ]

@@ -7,10 +7,12 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
-from fusionclf.catalog import Catalog, Split, category_paths
+from fusionclf.catalog import Catalog, Split
 from fusionclf.config import dump_yaml
+from fusionclf.evaluation.graph import CategoryGraph
 from fusionclf.evaluation.metrics import run_metrics
 from fusionclf.evaluation.predictions import write_predictions
+from fusionclf.evaluation.thresholds import HELD_OUT
 from fusionclf.runfolder import FINISHED, write_json, write_text
 
 
@@ -22,6 +24,7 @@ def finish_run(
     split: Split,
     frames: Mapping[str, pd.DataFrame],
     environment: Mapping[str, Any],
+    held_out: Mapping[str, pd.DataFrame] | None = None,
 ) -> dict[str, Any]:
     """Write all that a run leaves; metrics.json last, since it marks the run as finished.
 
@@ -32,6 +35,7 @@ def finish_run(
         catalog, split: what was scored.
         frames: predictions by part, `joint` for the model over all classes.
         environment: versions, device and cost.
+        held_out: predictions of validation products by part, by models that were not fitted on them.
 
     Returns:
         metrics.json's content.
@@ -40,11 +44,14 @@ def finish_run(
     split.save(folder / "split.json")
     for part, frame in frames.items():
         write_predictions(folder / "predictions" / f"{part}.parquet", frame)
-    write_json(folder / "model" / "categories.json", category_paths(catalog, split))
+    for part, frame in (held_out or {}).items():
+        write_predictions(folder / HELD_OUT / f"{part}.parquet", frame)
     reading = catalog.reading
     dropped = {reason: len(ids) for reason, ids in reading.dropped.items()}
     read = {"rows_read": reading.rows_read, "repaired": len(reading.repaired), "dropped": dropped}
     write_json(folder / "environment.json", {**environment, "catalog": {**read, "products": len(catalog)}})
-    metrics = run_metrics(variant, frames)
+    graph = CategoryGraph.from_split(catalog, split)
+    graph.save(folder / "model" / "graph.json")
+    metrics = run_metrics(variant, frames, graph, held_out)
     write_json(folder / FINISHED, metrics)
     return metrics

@@ -8,7 +8,10 @@ import pandas as pd
 from scipy import sparse
 
 from fusionclf.evaluation.calibration import expected_calibration_error
+from fusionclf.evaluation.graph import CategoryGraph
+from fusionclf.evaluation.hierarchy import has_paths, hierarchy
 from fusionclf.evaluation.significance import percentile_interval, resampled_sums
+from fusionclf.evaluation.thresholds import TARGETS, decision_figures, fit_thresholds
 
 JOINT = "joint"
 HEAD, MIDDLE = 200, 20  # training rows from which a class counts as head, or as middle
@@ -41,12 +44,19 @@ def among_top5(frame: pd.DataFrame) -> np.ndarray:
     return np.logical_or.reduce(hits)
 
 
-def run_metrics(variant: str, frames: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+def run_metrics(
+    variant: str,
+    frames: Mapping[str, pd.DataFrame],
+    graph: CategoryGraph | None = None,
+    held_out: Mapping[str, pd.DataFrame] | None = None,
+) -> dict[str, Any]:
     """What metrics.json holds.
 
     Args:
         variant: name of the model.
         frames: predictions by part; the key `joint` is the model over all classes.
+        graph: of the catalog, for the parts whose predictions hold the answered paths.
+        held_out: predictions of products that the model was not fitted on, by part, to fit thresholds on.
     """
     parts = {part: score(frame) for part, frame in frames.items() if part != JOINT}
     joint = score(frames[JOINT]) if JOINT in frames else {"top1": None}
@@ -57,6 +67,20 @@ def run_metrics(variant: str, frames: Mapping[str, pd.DataFrame]) -> dict[str, A
         "intervals": {part: intervals(frame) for part, frame in frames.items()},
         "slices": {part: slices(frame) for part, frame in frames.items()},
         "per_class": {part: per_class(frame) for part, frame in frames.items()},
+        "hierarchy": {
+            part: hierarchy(frame, graph)
+            for part, frame in frames.items()
+            if graph is not None and has_paths(frame, graph)
+        },
+        "decisions": {
+            part: [decision_figures(frame, fit_thresholds(held, target), graph) for target in TARGETS]
+            for part, frame in frames.items()
+            if graph is not None
+            and (held := (held_out or {}).get(part)) is not None
+            and len(held)
+            and has_paths(frame, graph)
+            and has_paths(held, graph)
+        },
     }
 
 

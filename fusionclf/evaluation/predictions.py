@@ -2,8 +2,10 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,12 +13,15 @@ import pyarrow as pa
 
 from fusionclf.catalog import Catalog, Split
 from fusionclf.errors import RunError
+from fusionclf.evaluation.graph import CategoryGraph
 from fusionclf.runfolder import replacing
 
 TOP = 5
 STATUSES = ("used", "missing", "unreadable", "cut", "ignored")
 SLACK = 1e-3  # what single precision may add to a sum of probabilities
 CONTEXT = ("id", "label", "label_train_count", "title_group", "title_names_label", "leaked_title")
+# Followed by the level's number, 1 for the coarsest.
+TRUE_CATEGORY, CATEGORY, CATEGORY_PROB = "true_category_", "category_", "category_prob_"
 COLUMNS = (
     *CONTEXT,
     *(f"{kind}_{rank}" for rank in range(1, TOP + 1) for kind in ("label", "prob")),
@@ -26,26 +31,39 @@ COLUMNS = (
 )
 
 
-def product_context(catalog: Catalog, split: Split, part: str | None) -> pd.DataFrame:
-    """What the metrics know of each test product, in the order of `split.rows(catalog, part, "test")`.
+def product_context(
+    catalog: Catalog,
+    split: Split,
+    part: str | None,
+    subset: Literal["test", "validation"] = "test",
+    rows: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """What the metrics know of each product, in the order of `split.rows(catalog, part, subset)`.
 
     Args:
         catalog: the products.
         split: their division.
         part: a part of the split; None for all parts.
+        subset: test, or validation for held-out answers; there, train rows alone are known.
+        rows: other catalog rows than those of the subset.
 
     Returns:
         Columns id, label, label_train_count (rows of that class in train and validation), title_group (equal
         titles, equal numbers), title_names_label (the class name stands in the title as whole words, singular
         or plural), leaked_title (a train or validation product of any part has that title; an empty title
-        never does).
+        never does), and true_category_1, … (the product's cells of the category columns, the coarsest first).
     """
-    rows = split.rows(catalog, part, "test")
+    rows = split.rows(catalog, part, subset) if rows is None else rows
     table = catalog.table.iloc[rows]
-    counts = split.train_counts(catalog, None)
-    known = set(catalog.table["title"].iloc[split.rows(catalog, None, "train", "validation")])
+    fitted = split.rows(catalog, None, *(("train", "validation") if subset == "test" else ("train",)))
+    counts = Counter(catalog.table["label"].iloc[fitted])
+    known = set(catalog.table["title"].iloc[fitted])
     ids, titles, labels = (table[column].tolist() for column in ("id", "title", "label"))
     named = _name_patterns(set(labels))
+    categories = {
+        f"{TRUE_CATEGORY}{level}": table[name].tolist()
+        for level, name in enumerate(catalog.columns.categories, start=1)
+    }
     return pd.DataFrame(
         {
             "id": ids,
@@ -59,8 +77,12 @@ def product_context(catalog: Catalog, split: Split, part: str | None) -> pd.Data
                 named[label].search(title) is not None for title, label in zip(titles, labels, strict=True)
             ],
             "leaked_title": [title != "" and title in known for title in titles],
+            **categories,
         }
-    ).astype({"id": "str", "label": "str", "title_names_label": bool, "leaked_title": bool})
+    ).astype(
+        {"id": "str", "label": "str", "title_names_label": bool, "leaked_title": bool}
+        | dict.fromkeys(categories, "str")
+    )
 
 
 def _number(text: str) -> int:
@@ -90,6 +112,7 @@ def make_predictions(
     classes: Sequence[str],
     probabilities: np.ndarray,
     health: pd.DataFrame | None = None,
+    graph: CategoryGraph | None = None,
 ) -> pd.DataFrame:
     """Join what a model says with what is known of the products.
 
@@ -99,15 +122,17 @@ def make_predictions(
         probabilities: (N, K), finite, not negative; a row adds up to 1, or to less where the rest belongs to
             classes that are no candidates.
         health: columns picture_status and title_status, N rows; default: both ignored.
+        graph: of the catalog; None leaves out the answered path.
 
     Returns:
         `context` with label_1 … label_5, prob_1 … prob_5 (missing where there are fewer candidates),
-        prob_label (0 where the label is no candidate), picture_status and title_status. Of equal
+        prob_label (0 where the label is no candidate), picture_status and title_status; with a graph also
+        the answered path: category_1, …, category_prob_1, … (the coarsest first) and path_prob. Of equal
         probabilities the class that comes first wins.
 
     Raises:
-        ValueError: the probabilities have another shape or are no probabilities, a class occurs twice, or
-            `health` says something else than STATUSES or is about other rows.
+        ValueError: the probabilities have another shape or are no probabilities, a class occurs twice or is
+            not in the graph, or `health` says something else than STATUSES or is about other rows.
     """
     if probabilities.shape != (len(context), len(classes)):
         raise ValueError(f"probabilities are {probabilities.shape}, expected {(len(context), len(classes))}")
@@ -122,7 +147,8 @@ def make_predictions(
     probabilities = probabilities.astype(np.float64)
     names = np.array(classes, object)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
-    frame = pd.DataFrame(context, columns=list(CONTEXT)).reset_index(drop=True)
+    known = [*CONTEXT, *level_columns(context, TRUE_CATEGORY)]
+    frame = pd.DataFrame(context, columns=known).reset_index(drop=True)
     everyone = np.arange(len(frame))
     for rank in range(TOP):
         there = rank < order.shape[1]
@@ -135,7 +161,28 @@ def make_predictions(
     frame["prob_label"] = np.where(places >= 0, probabilities[everyone, places], 0.0)
     for column in ("picture_status", "title_status"):
         frame[column] = "ignored" if health is None else health[column].to_numpy(object)
-    return frame.astype({"picture_status": "str", "title_status": "str"})
+    frame = frame.astype({"picture_status": "str", "title_status": "str"})
+    return (
+        frame if graph is None else pd.concat([frame, _answered_path(graph, probabilities, classes)], axis=1)
+    )
+
+
+def _answered_path(graph: CategoryGraph, probabilities: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+    found = graph.answer(probabilities, classes)
+    columns: dict[str, pd.Series | np.ndarray] = {}
+    for level in range(1, len(graph.levels)):
+        names = np.array([path[level - 1] for path in graph.paths], object)[found.paths]
+        columns[f"{CATEGORY}{level}"] = pd.Series(names, dtype="str")
+        columns[f"{CATEGORY_PROB}{level}"] = found.category_probs[:, level - 1]
+    return pd.DataFrame(columns | {"path_prob": found.path_prob})
+
+
+def level_columns(frame: pd.DataFrame, prefix: str) -> list[str]:
+    """The columns prefix1, prefix2, … that a frame has, the coarsest level first."""
+    found = []
+    while f"{prefix}{len(found) + 1}" in frame:
+        found.append(f"{prefix}{len(found) + 1}")
+    return found
 
 
 def _check_health(health: pd.DataFrame, rows: int) -> None:

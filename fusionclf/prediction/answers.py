@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fusionclf.errors import SettingsError
+from fusionclf.evaluation import Decisions
 
 ACCEPT, ABSTAIN, NONE = "accept", "abstain", "none"
 NO_NUMBERS = "the model's probabilities are no numbers; its weights are damaged"
@@ -21,6 +22,8 @@ class Rule:
     Attributes:
         top_k: how many classes are named.
         min_probability: of the first class; below it the answer is "abstain".
+        target_precision: share of the accepted answers that shall be right; each answer then is to accept, to review or
+            to reject, and backs off to a category where the class is not sure. None: nothing is reviewed.
 
     Raises:
         SettingsError: a value is out of its range.
@@ -28,12 +31,19 @@ class Rule:
 
     top_k: int = 5
     min_probability: float = 0.0
+    target_precision: float | None = None
 
     def __post_init__(self) -> None:
         if self.top_k < 1:
             raise SettingsError(f"top_k={self.top_k}: give a whole number from 1 on")
         if not 0 <= self.min_probability <= 1:
             raise SettingsError(f"min_probability={self.min_probability}: give a number from 0 to 1")
+        if self.target_precision is not None and not 0 < self.target_precision <= 1:
+            raise SettingsError(
+                f"target_precision={self.target_precision}: give a number above 0, up to 1, such as 0.98"
+            )
+        if self.target_precision is not None and self.min_probability > 0:
+            raise SettingsError("give either target_precision or min_probability, not both")
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,10 @@ class Answers:
             the number of classes where there are fewer.
         probabilities: (n, k) of those classes; NaN where there is no answer.
         paths: category path of the first class, top down; () where it is not known.
-        decisions: "accept", "abstain" (the first class is less likely than asked for) or "none" (no answer).
+        answered: what is sure at the target precision: the path with the class where it is accepted, its categories
+            where the answer backs off, () where nothing is. Without a target precision the whole path.
+        decisions: "accept", "review" or "reject" at a target precision; "abstain" where the first class is less likely
+            than asked for; "none" where there is no answer.
         picture_status, title_status: "used", "missing", "unreadable" or "ignored" (this model does not read it).
         reasons: why there is no answer; "" where there is one.
     """
@@ -53,6 +66,7 @@ class Answers:
     labels: list[list[str]]
     probabilities: np.ndarray
     paths: list[tuple[str, ...]]
+    answered: list[tuple[str, ...]]
     decisions: list[str]
     picture_status: list[str]
     title_status: list[str]
@@ -74,6 +88,7 @@ class Answers:
             columns[f"label_{rank + 1}"] = [names[rank] if names else None for names in self.labels]
             columns[f"prob_{rank + 1}"] = self.probabilities[:, rank]
         columns["path"] = [PATH_SEPARATOR.join(filter(None, path)) for path in self.paths]
+        columns["answer"] = [PATH_SEPARATOR.join(filter(None, path)) for path in self.answered]
         columns["decision"] = self.decisions
         columns["picture_status"] = self.picture_status
         columns["title_status"] = self.title_status
@@ -88,8 +103,9 @@ def decide(
     picture_status: Sequence[str],
     title_status: Sequence[str],
     reasons: Sequence[str],
+    graded: Decisions | None = None,
 ) -> Answers:
-    """Name the first classes, look up the path, accept or abstain. Of equal probabilities the first class wins.
+    """Name the first classes, look up the path, decide. Of equal probabilities the first class wins.
 
     Args:
         probabilities: (n, K); a row of NaN has no answer.
@@ -97,18 +113,26 @@ def decide(
         paths: class name → category path; a class may be missing.
         rule: how many classes to name, and when to abstain.
         picture_status, title_status, reasons: as in Answers.
+        graded: what thresholds say, where there is a target precision.
     """
     answered = ~np.isnan(probabilities[:, 0])  # (n,)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, : rule.top_k]  # (n, k)
     names = np.array(classes, object)[order]
     best = np.take_along_axis(probabilities, order, axis=1)
     labels = [row if there else [] for row, there in zip(names.tolist(), answered, strict=True)]
-    sure = best[:, 0] >= rule.min_probability
+    found = [tuple(paths.get(row[0], ())) if row else () for row in labels]
+    if graded is None:
+        decisions = np.where(best[:, 0] >= rule.min_probability, ACCEPT, ABSTAIN)
+        sure = [(*path, row[0]) if row else () for path, row in zip(found, labels, strict=True)]
+    else:
+        decisions = graded.decisions
+        sure = [path if row else () for path, row in zip(graded.paths, labels, strict=True)]
     return Answers(
         labels,
         best,
-        [tuple(paths.get(row[0], ())) if row else () for row in labels],
-        np.where(answered, np.where(sure, ACCEPT, ABSTAIN), NONE).tolist(),
+        found,
+        sure,
+        np.where(answered, decisions, NONE).tolist(),
         list(picture_status),
         list(title_status),
         [why if there or why else NO_NUMBERS for why, there in zip(reasons, answered, strict=True)],

@@ -91,6 +91,7 @@ def as_json(answers: Answers, place: int) -> dict[str, Any]:
         "labels": answers.labels[place],
         "probabilities": [round(p, DIGITS) for p in answers.probabilities[place].tolist()],
         "path": list(answers.paths[place]),
+        "answer": list(answers.answered[place]),
         "decision": answers.decisions[place],
         "picture_status": answers.picture_status[place],
         "title_status": answers.title_status[place],

@@ -6,6 +6,7 @@ from typing import Any
 from baselines import baseline_names
 from fusionclf.config import RunConfig, build_settings, read_yaml
 from fusionclf.errors import RunError, did_you_mean
+from fusionclf.evaluation import CategoryGraph
 from fusionclf.models import find_variant
 from fusionclf.models.classes import read_added
 from fusionclf.prediction.baseline import BaselineModel
@@ -39,7 +40,7 @@ def load(run: str | Path, *, part: str | None = None, device: str | None = None)
     settings = read_yaml(folder / "config.yaml")
     chosen = _choose_part(folder, part)
     paths = _paths(folder) | {new.name: list(new.place) for new in read_added(folder / "model", chosen)}
-    return Predictor(_open_model(folder / "model", chosen, settings, device), chosen, paths)
+    return Predictor(_open_model(folder / "model", chosen, settings, device), chosen, paths, folder)
 
 
 def _choose_part(folder: Path, part: str | None) -> str:
@@ -66,5 +67,8 @@ def _open_model(
 
 def _paths(folder: Path) -> dict[str, list[str]]:
     """Category path of each class; none in a run of a version that kept none."""
-    file = folder / "model" / "categories.json"
-    return read_json(file) if file.is_file() else {}
+    file = folder / "model" / "graph.json"
+    if not file.is_file():
+        return {}
+    graph = CategoryGraph.load(file)
+    return {name: list(graph.best_path(name)[:-1]) for name in graph.classes}

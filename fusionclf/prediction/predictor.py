@@ -12,6 +12,8 @@ from PIL import Image
 from fusionclf.batches import PictureCache, decode_pictures
 from fusionclf.catalog import open_picture
 from fusionclf.errors import PictureError, PredictionError, RunError
+from fusionclf.evaluation import CategoryGraph, Thresholds, thresholds_of_run
+from fusionclf.evaluation import decide as grade
 from fusionclf.models.classes import AddedClass
 from fusionclf.prediction.answers import Answers, Rule, decide, join_answers
 from fusionclf.prediction.network import NetworkModel
@@ -57,14 +59,19 @@ class Predictor:
         model: network or baseline.
         part: of the split that it was trained on, or `joint`.
         paths: class name → category path.
+        folder: the run folder; None where answers are not graded.
 
     Attributes:
         classes: all names that it can answer.
         reads_pictures, reads_titles: what it looks at. A product needs one of these.
     """
 
-    def __init__(self, model: Model, part: str, paths: Mapping[str, Sequence[str]]) -> None:
-        self.model, self.part, self.paths = model, part, dict(paths)
+    def __init__(
+        self, model: Model, part: str, paths: Mapping[str, Sequence[str]], folder: Path | None = None
+    ) -> None:
+        self.model, self.part, self.paths, self.folder = model, part, dict(paths), folder
+        self._thresholds: dict[float, Thresholds] = {}
+        self._graph: CategoryGraph | None = None
         self.classes = model.classes
         self.reads_pictures, self.reads_titles = model.cover is not None, model.reads_titles
 
@@ -75,6 +82,7 @@ class Predictor:
         *,
         top_k: int = 5,
         min_probability: float = 0.0,
+        target_precision: float | None = None,
         errors: Literal["raise", "collect"] = "raise",
     ) -> Answers:
         """The most likely classes of each product.
@@ -85,6 +93,8 @@ class Predictor:
             titles: None or "" for a product without one.
             top_k: how many classes to name.
             min_probability: below it, the decision is "abstain".
+            target_precision: accept only what is right in this share by the run's held-out answers, such as 0.98; else
+                review or reject, and back off to a category.
             errors: "raise" stops at the first product whose picture cannot be read or that has nothing that the
                 model reads; "collect" answers without an unreadable picture where there is a title to go by,
                 and leaves the other product without an answer, with its reason.
@@ -98,7 +108,7 @@ class Predictor:
         >>> answers.labels[0][0], answers.paths[0], answers.reasons[1]
         ('Dresses', ('Apparel', 'Dress'), 'no title')
         """
-        rule = Rule(top_k, min_probability)
+        rule = Rule(top_k, min_probability, target_precision)
         images, titles = _aligned(images, titles)
         lots = [slice(start, start + LOT) for start in range(0, max(len(titles), 1), LOT)]
         answers = []
@@ -189,10 +199,37 @@ class Predictor:
         """Ask the model about all products at once."""
         probabilities = np.full((len(products.answerable), len(self.classes)), np.nan)
         probabilities[products.answerable] = self.model.probabilities(products.pictures, products.titles)
+        graded = None
+        if rule.target_precision is not None:
+            graph = self._graph_of_all()
+            graded = grade(graph, self.thresholds(rule.target_precision), probabilities, self.classes)
         return decide(
             probabilities, self.classes, self.paths, rule,
-            products.picture_status, products.title_status, products.reasons,
+            products.picture_status, products.title_status, products.reasons, graded,
         )  # fmt: skip
+
+    def thresholds(self, target: float) -> Thresholds:
+        """From which probability a class is accepted, and a category answered, for a target precision.
+
+        Raises:
+            RunError: the run keeps no held-out answers.
+            SettingsError: the target is out of its range.
+        """
+        if self.folder is None:
+            raise RunError("no run folder, so no held-out answers to fit a threshold on; use fusionclf.load")
+        if target not in self._thresholds:
+            self._thresholds[target] = thresholds_of_run(self.folder, self.part, target)
+        return self._thresholds[target]
+
+    def _graph_of_all(self) -> CategoryGraph:
+        """The category graph with the classes that were added."""
+        assert self.folder is not None or self._graph is not None
+        if self._graph is None and self.folder is not None:
+            self._graph = CategoryGraph.load(self.folder / "model" / "graph.json")
+        assert self._graph is not None
+        if not set(self.classes) <= set(self._graph.classes):
+            self._graph = self._graph.with_classes({name: self.paths.get(name, ()) for name in self.classes})
+        return self._graph
 
 
 def _aligned(

@@ -1,6 +1,7 @@
-"""Run folders → one report in HTML, Markdown and JSON; no torch."""
+"""Run folders → one report in HTML, Markdown and JSON, and a page of disputed labels; no torch."""
 
+from fusionclf.report.audit import audit
 from fusionclf.report.build import compare
 from fusionclf.report.collect import read_runs
 
-__all__ = ["compare", "read_runs"]
+__all__ = ["audit", "compare", "read_runs"]

@@ -1,13 +1,10 @@
 """`fusionclf compare`: run folders → report.html, report.md and report.json."""
 
-import base64
-import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fusionclf.catalog.pictures import map_paths
@@ -16,6 +13,7 @@ from fusionclf.report import charts, figures, text
 from fusionclf.report.catalog import find_catalog, thumbnail
 from fusionclf.report.collect import read_runs
 from fusionclf.report.examples import picture_files
+from fusionclf.report.page import environment, script
 from fusionclf.report.value import report_value
 from fusionclf.runfolder import write_json, write_text
 
@@ -65,31 +63,13 @@ def compare(runs: Sequence[Path], out: Path | None, data: Path | None = None) ->
 
 
 def render(template: str, value: dict[str, Any], pictures: dict[str, str | None] | None = None) -> str:
-    """Fill one of the templates; HTML is escaped by jinja2, Markdown by the filter `md`."""
-    environment = Environment(
-        loader=PackageLoader("fusionclf.report"),
-        autoescape=template.endswith(".html.j2"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "pct": text.percent, "signed": text.signed, "count": text.count, "duration": text.duration,
-        "p": text.p_value, "md": text.markdown, "code": text.code,
-    }  # fmt: skip
-    source = (
-        environment.loader.get_source(environment, "report.js")[0] if environment.loader else ""
-    ).strip()
-    return environment.get_template(template).render(
+    """Fill one of the templates."""
+    made = environment(template)
+    return made.get_template(template).render(
         **value, charts=charts, figures=figures, rows_range=text.rows_range, metric_names=METRICS,
         titles=TITLES, joint=JOINT, overview=_overview(value), stages=_stages(value), costs=_costs(value),
-        pictures=pictures or {}, shares=SHOWN_SHARES, script=Markup(source), script_hash=_script_hash(source),
+        pictures=pictures or {}, shares=SHOWN_SHARES, **script(made),
     )  # fmt: skip
-
-
-def _script_hash(source: str) -> str:
-    """What the page's policy names its one script by, so that no other one runs."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
 
 
 def _overview(value: dict[str, Any]) -> list[dict[str, Any]]:

@@ -53,8 +53,8 @@ class Run:
         return -1.0 if scores is None or scores["top1"] is None else scores["top1"]
 
 
-def read_runs(folders: Sequence[Path]) -> list[Run]:
-    """Read finished runs of one split of one catalog.
+def read_runs(folders: Sequence[Path], *, one_split: bool = True) -> list[Run]:
+    """Read finished runs of one catalog and, unless told otherwise, of one split of it.
 
     Raises:
         RunError: a folder is no finished run, is damaged, is named twice, or is of another split or catalog.
@@ -73,7 +73,7 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
             f"{', '.join(unfinished)}: not finished (no metrics.json); finish with --resume, or leave out"
         )
     runs = [_read(folder, name) for folder, name in zip(folders, _names(places), strict=True)]
-    _refuse_mixed(runs)
+    _refuse_mixed(runs, one_split)
     return runs
 
 
@@ -142,8 +142,8 @@ def _finite(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _refuse_mixed(runs: Sequence[Run]) -> None:
-    for key, what in (("catalog_sha256", "catalog"), ("sha256", "split")):
+def _refuse_mixed(runs: Sequence[Run], one_split: bool) -> None:
+    for key, what in (("catalog_sha256", "catalog"), *([("sha256", "split")] if one_split else [])):
         odd = [run.name for run in runs if run.split[key] != runs[0].split[key]]
         if odd:
             raise RunError(

@@ -19,6 +19,7 @@ from fusionclf.report.catalog import catalog_facts
 from fusionclf.report.collect import Run
 from fusionclf.report.examples import examples
 from fusionclf.report.making import making
+from fusionclf.report.paths import decisions, hierarchy
 from fusionclf.report.ranking import against_best, best_values, headline, ranked, scored, summary, verdict
 
 COST = (
@@ -74,6 +75,8 @@ def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str 
         "training_rows": {part: _by_run(runs, part, _training_rows) for part in parts},
         "per_class": {part: _per_class(runs, part) for part in parts if part != JOINT},
         "confused": {part: _confused(runs, part) for part in parts},
+        "hierarchy": {part: hierarchy(runs, part) for part in parts},
+        "decisions": {part: decisions(runs, part) for part in parts},
         "examples": {part: examples(runs, part, catalog) for part in parts},
         "curves": [
             {"run": run.name, "colour": number, "stage": stage, "rows": rows}

@@ -49,6 +49,6 @@ def run_baseline(
     split = make_split(catalog, settings.split)
     begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
     console.say(f"{name}: fit on train and validation titles")
-    frames, figures = baseline.run(settings, catalog, split, out)
+    frames, figures, held_out = baseline.run(settings, catalog, split, out)
     cost = environment(seconds=time.perf_counter() - started, **figures)
-    return finish_run(out, name, settings, catalog, split, frames, cost)
+    return finish_run(out, name, settings, catalog, split, frames, cost, held_out)

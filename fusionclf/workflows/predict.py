@@ -90,6 +90,10 @@ def predict(
     console.quiet = console.quiet or not accelerator.is_main_process
     predictor = load(request.run, part=request.part, device=str(accelerator.device))
     _take_in(predictor, request.classes, request.only)
+    if request.rule.target_precision is not None:
+        predictor.thresholds(
+            request.rule.target_precision
+        )  # what cannot be graded shows before anything is read
     table = ProductTable(
         request.source, settings.catalog, pictures=request.pictures,
         reads_pictures=predictor.reads_pictures, reads_titles=predictor.reads_titles,
@@ -129,11 +133,14 @@ def predict_one(
     """Answer one product and print a small table, or JSON."""
     predictor = load(run, part=part, device="cpu" if cpu else None)
     _take_in(predictor, classes, only)
-    answers = predictor.predict([image], [title], top_k=rule.top_k, min_probability=rule.min_probability)
+    answers = predictor.predict(
+        [image], [title], top_k=rule.top_k, min_probability=rule.min_probability,
+        target_precision=rule.target_precision,
+    )  # fmt: skip
     if as_json_text:
         print(json.dumps(as_json(answers, 0), ensure_ascii=False, indent=2))
     else:
-        _print_table(answers, RichConsole(highlight=False))
+        _print_table(answers, rule, RichConsole(highlight=False))
     return answers
 
 
@@ -182,6 +189,7 @@ def _job(
         "columns": settings.catalog.model_dump(mode="json"),
         "top_k": request.rule.top_k,
         "min_probability": request.rule.min_probability,
+        "target_precision": request.rule.target_precision,
         "lot": _lot_size(predictor),
         "fusionclf": version("fusionclf"),
     }
@@ -245,7 +253,7 @@ def _say_totals(console: Console, request: Request, parts: Parts, totals: Totals
         console.say(f"next: fusionclf predict --run {request.run} --input MORE_PRODUCTS")
 
 
-def _print_table(answers: Answers, out: RichConsole) -> None:
+def _print_table(answers: Answers, rule: Rule, out: RichConsole) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("class")
     table.add_column("probability", justify="right")
@@ -254,5 +262,8 @@ def _print_table(answers: Answers, out: RichConsole) -> None:
     out.print(table)
     if answers.paths[0]:
         out.print(f"path: {escape(printable(PATH_SEPARATOR.join(answers.paths[0])))}")
+    if rule.target_precision is not None:
+        sure = PATH_SEPARATOR.join(filter(None, answers.answered[0])) or "nothing"
+        out.print(f"sure at {100 * rule.target_precision:g} %: {escape(printable(sure))}")
     out.print(f"decision: {answers.decisions[0]}")
     out.print(f"picture: {answers.picture_status[0]}, title: {answers.title_status[0]}")

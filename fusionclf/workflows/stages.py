@@ -20,7 +20,7 @@ from fusionclf.catalog import Catalog, Split
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.console import Console
 from fusionclf.errors import RunError
-from fusionclf.evaluation import fit_temperature, make_predictions, product_context, softmax
+from fusionclf.evaluation import CategoryGraph, fit_temperature, make_predictions, product_context, softmax
 from fusionclf.models import ProductClassifier, Variant, count_parameters
 from fusionclf.models.storage import save_model
 from fusionclf.runfolder import read_json, write_text
@@ -85,6 +85,8 @@ class StageRunner:
         self.backbone: dict[str, torch.Tensor] | None = None
         self.states: list[StageState] = []
         self.parameters = 0
+        self.graph = CategoryGraph.from_split(catalog, split)
+        self.held_out: dict[str, pd.DataFrame] = {}
         self.predicted, self.predict_seconds = 0, 0.0
         self.joint: tuple[np.ndarray, np.ndarray, ProductClassifier] | None = None
 
@@ -126,7 +128,10 @@ class StageRunner:
         if stage.part == JOINT:
             self.joint = probabilities, rows, model
         context = product_context(self.catalog, self.split, part)
-        return make_predictions(context, classes["label"], probabilities, self.inputs.health(model, rows))
+        self._keep_held_out(stage.part, part, classes["label"], temperature)
+        return make_predictions(
+            context, classes["label"], probabilities, self.inputs.health(model, rows), self.graph
+        )
 
     def parts_of_joint(self) -> dict[str, pd.DataFrame]:
         """Predictions of each part from the joint model, with the part's own classes as candidates."""
@@ -140,8 +145,30 @@ class StageRunner:
             picked = probabilities[np.searchsorted(joint_rows, rows)][:, columns]
             picked = picked / picked.sum(axis=1, keepdims=True).clip(1e-12)
             context = product_context(self.catalog, self.split, part)
-            frames[part] = make_predictions(context, names, picked, self.inputs.health(model, rows))
+            frames[part] = make_predictions(
+                context, names, picked, self.inputs.health(model, rows), self.graph
+            )
         return frames
+
+    def _keep_held_out(
+        self, name: str, part: str | None, classes: tuple[str, ...], temperature: float
+    ) -> None:
+        """Lay held-out answers out as predictions; of a joint model also those of each part among its own classes."""
+        kept = load_weights(self.out / "checkpoints" / name / HELD_OUT)
+        rows, logits, seen = (kept[key].numpy() for key in ("rows", "logits", "seen"))
+        names = self.catalog.table["label"].to_numpy(object)[rows]
+        asked = {name: (part, classes)}
+        if name == JOINT:
+            asked |= {own: (own, of_part) for own, of_part in self.split.classes.items()}
+        number = {label: place for place, label in enumerate(classes)}
+        for kept_as, (of_part, candidates) in asked.items():
+            mine = np.isin(names, candidates)
+            columns = [number[label] for label in candidates]
+            probabilities = softmax(logits[mine][:, columns] / temperature)
+            context = product_context(self.catalog, self.split, of_part, "validation", rows[mine])
+            known = seen[mine][np.arange(int(mine.sum())), [number[label] for label in names[mine]]]
+            context["label_train_count"] = np.where(known, context["label_train_count"], 0)
+            self.held_out[kept_as] = make_predictions(context, candidates, probabilities, graph=self.graph)
 
     def figures(self) -> dict[str, Any]:
         """What environment.json says of cost."""

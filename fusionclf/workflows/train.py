@@ -81,7 +81,8 @@ def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dic
     if runner.accelerator.is_main_process:
         figures = environment(seconds=time.perf_counter() - started, **runner.figures())
         metrics = finish_run(
-            runner.out, runner.variant.name, runner.settings, runner.catalog, runner.split, frames, figures
-        )
+            runner.out, runner.variant.name, runner.settings, runner.catalog, runner.split, frames, figures,
+            runner.held_out,
+        )  # fmt: skip
     runner.accelerator.wait_for_everyone()
     return metrics

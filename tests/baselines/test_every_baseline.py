@@ -35,7 +35,7 @@ def test_an_unknown_baseline_has_a_near_match() -> None:
 
 @every_baseline
 def test_every_part_and_joint_is_predicted(name: str, catalog: Catalog, split: Split, tmp_path: Path) -> None:
-    frames, figures = run(name, catalog, split, tmp_path / "run")
+    frames, figures, _ = run(name, catalog, split, tmp_path / "run")
     assert list(frames) == ["top3", "rest", "joint"]
     for part, frame in frames.items():
         rows = split.rows(catalog, None if part == "joint" else part, "test")
@@ -53,7 +53,7 @@ def test_every_part_and_joint_is_predicted(name: str, catalog: Catalog, split: S
 def test_the_saved_model_gives_the_same_answers(
     name: str, catalog: Catalog, split: Split, tmp_path: Path
 ) -> None:
-    frames, _ = run(name, catalog, split, tmp_path / "run")
+    frames, *_ = run(name, catalog, split, tmp_path / "run")
     labels = json.loads((tmp_path / "run" / "model" / "labels.json").read_text())
     assert list(labels) == ["top3", "rest", "joint"]
     for part, frame in frames.items():
@@ -67,8 +67,8 @@ def test_the_saved_model_gives_the_same_answers(
 
 @every_baseline
 def test_two_runs_are_equal(name: str, catalog: Catalog, split: Split, tmp_path: Path) -> None:
-    first, _ = run(name, catalog, split, tmp_path / "one")
-    second, _ = run(name, catalog, split, tmp_path / "two")
+    first, *_ = run(name, catalog, split, tmp_path / "one")
+    second, *_ = run(name, catalog, split, tmp_path / "two")
     for part, frame in first.items():
         pd.testing.assert_frame_equal(frame, second[part])
 
@@ -77,9 +77,9 @@ def test_two_runs_are_equal(name: str, catalog: Catalog, split: Split, tmp_path:
 def test_a_test_row_changes_no_other_prediction(
     name: str, catalog: Catalog, split: Split, tmp_path: Path
 ) -> None:
-    before, _ = run(name, catalog, split, tmp_path / "one")
+    before, *_ = run(name, catalog, split, tmp_path / "one")
     catalog.table.loc[catalog.table["id"] == "003", "title"] = "something else entirely"
-    after, _ = run(name, catalog, split, tmp_path / "two")
+    after, *_ = run(name, catalog, split, tmp_path / "two")
     for part, frame in before.items():
         others = frame["id"] != "003"
         columns = ["id", "label_1", "prob_1", "prob_label"]
@@ -88,14 +88,14 @@ def test_a_test_row_changes_no_other_prediction(
 
 @every_baseline
 def test_a_part_of_one_class(name: str, catalog: Catalog, tmp_path: Path) -> None:
-    frames, _ = run(name, catalog, make_split(catalog, SplitConfig(top_k=1)), tmp_path / "run")
+    frames, *_ = run(name, catalog, make_split(catalog, SplitConfig(top_k=1)), tmp_path / "run")
     assert set(frames["top1"]["label_1"]) == {"Shirts"}
     assert set(frames["top1"]["prob_1"]) == {1.0}
 
 
 @pytest.mark.parametrize("name", ["linear", "nb"])
 def test_titles_are_read(name: str, catalog: Catalog, split: Split, tmp_path: Path) -> None:
-    frames, _ = run(name, catalog, split, tmp_path / "run")
+    frames, *_ = run(name, catalog, split, tmp_path / "run")
     assert score(frames["rest"])["seen"] == 100.0
     assert frames["top3"].set_index("id")["title_status"].value_counts().to_dict() == {
         "used": 17,
@@ -112,7 +112,7 @@ def test_a_catalog_without_words_is_named(name: str, catalog: Catalog, split: Sp
 
 
 def test_majority_answers_with_the_train_frequencies(catalog: Catalog, split: Split, tmp_path: Path) -> None:
-    frames, _ = run("majority", catalog, split, tmp_path / "run")
+    frames, *_ = run("majority", catalog, split, tmp_path / "run")
     row = frames["top3"].iloc[0]
     assert row[["label_1", "label_2", "label_3"]].tolist() == ["Shirts", "Shoes", "Watches"]
     assert row[["prob_1", "prob_2", "prob_3"]].tolist() == pytest.approx([7 / 18, 6 / 18, 5 / 18])

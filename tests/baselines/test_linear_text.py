@@ -21,7 +21,7 @@ def run(catalog: Catalog, split: Split, folder: Path):
 
 
 def test_probabilities_are_tempered_scores(catalog: Catalog, split: Split, tmp_path: Path) -> None:
-    frames, _ = run(catalog, split, tmp_path)
+    frames, *_ = run(catalog, split, tmp_path)
     file = tmp_path / "model" / "joint.skops"
     model = skops.io.load(file, trusted=skops.io.get_untrusted_types(file=file))
     temperature = json.loads((tmp_path / "model" / "labels.json").read_text())["joint"]["temperature"]
@@ -30,6 +30,25 @@ def test_probabilities_are_tempered_scores(catalog: Catalog, split: Split, tmp_p
     assert temperature != 1.0
     assert frames["joint"]["prob_1"].to_numpy() == pytest.approx(softmax(scores / temperature).max(axis=1))
     assert frames["joint"]["label_1"].tolist() == model.classes_[scores.argmax(axis=1)].tolist()
+
+
+def test_validation_answers_are_those_of_a_fit_without_them(
+    catalog: Catalog, split: Split, tmp_path: Path
+) -> None:
+    _, _, held_out = run(catalog, split, tmp_path / "one")
+    assert set(held_out) == {*split.classes, "joint"}
+    validation = split.rows(catalog, None, "validation")
+    joint = held_out["joint"]
+    assert joint["id"].tolist() == catalog.table["id"].iloc[validation].tolist()
+    trained = catalog.table["label"].iloc[split.rows(catalog, None, "train")].value_counts()
+    assert joint["label_train_count"].tolist() == [trained.get(label, 0) for label in joint["label"]]
+    assert np.mean((joint["label_1"] == joint["label"]).to_numpy()) > 0.5
+    # Other titles of the validation rows change the final fit, not the fit that answers them.
+    row = int(validation[0])
+    catalog.table.loc[row, "title"] = "zzzz qqqq"
+    _, _, other = run(catalog, split, tmp_path / "two")
+    same = joint["id"] != catalog.table["id"].iloc[row]
+    assert joint[same]["label_1"].tolist() == other["joint"][same]["label_1"].tolist()
 
 
 def test_a_part_of_two_classes_has_two_probabilities(catalog: Catalog, tmp_path: Path) -> None:
@@ -49,7 +68,7 @@ def test_lengths_of_ngrams_must_fit() -> None:
 @pytest.mark.slow
 def test_figures_on_the_real_catalog(real_catalog_dir: Path, tmp_path: Path) -> None:
     catalog = read_catalog(real_catalog_dir)
-    frames, _ = run(catalog, make_split(catalog), tmp_path)
+    frames, *_ = run(catalog, make_split(catalog), tmp_path)
     assert score(frames["top20"])["top1"] >= 92.0
     assert score(frames["rest"])["top1"] >= 63.5
     assert score(frames["top20"])["ece"] < 3

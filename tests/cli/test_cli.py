@@ -61,6 +61,7 @@ def test_version_and_help_of_every_command() -> None:
         ["baseline"],
         ["predict"],
         ["compare"],
+        ["audit"],
         ["study"],
         ["demo"],
         ["data", "check"],

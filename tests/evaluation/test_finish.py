@@ -9,9 +9,15 @@ import yaml
 
 from fusionclf.catalog import Catalog, Split
 from fusionclf.config import BaselineConfig
+from fusionclf.evaluation import (
+    CategoryGraph,
+    finish_run,
+    make_predictions,
+    product_context,
+    read_predictions,
+)
 from fusionclf.evaluation import finish as finish_module
-from fusionclf.evaluation import finish_run, make_predictions, product_context, read_predictions
-from fusionclf.runfolder import is_finished
+from fusionclf.runfolder import clear_run, is_finished
 
 
 @pytest.fixture
@@ -42,6 +48,26 @@ def test_a_finished_run_holds_every_file(
     assert environment["catalog"] == {"rows_read": 14, "repaired": 0, "dropped": {}, "products": 14}
     for part, frame in frames.items():
         assert read_predictions(folder / "predictions" / f"{part}.parquet").equals(frame)
+
+
+def test_held_out_answers_are_kept_and_decided_by(
+    catalog: Catalog, split: Split, frames: dict, tmp_path: Path
+) -> None:
+    graph = CategoryGraph.from_split(catalog, split)
+    context = product_context(catalog, split, "top2", "validation")
+    names = split.classes["top2"]
+    right = (context["label"].to_numpy()[:, None] == np.array(names)).astype(float)
+    held = make_predictions(context, names, right, graph=graph)
+    test = product_context(catalog, split, "top2")
+    frames["top2"] = make_predictions(test, names, np.tile([0.1, 0.9], (len(test), 1)), graph=graph)
+    folder = tmp_path / "run"
+    metrics = finish_run(folder, "nb", SETTINGS, catalog, split, frames, {}, {"top2": held})
+    assert read_predictions(folder / "held_out" / "top2.parquet").equals(held)
+    assert CategoryGraph.load(folder / "model" / "graph.json") == graph
+    assert set(metrics["hierarchy"]) == set(metrics["decisions"]) == {"top2"}
+    assert [row["target"] for row in metrics["decisions"]["top2"]] == [98.0, 95.0]
+    clear_run(folder)
+    assert not any(folder.iterdir())
 
 
 def test_a_run_that_breaks_off_is_not_finished(

@@ -191,7 +191,16 @@ def test_per_class_by_hand(frame: pd.DataFrame) -> None:
 
 def test_run_metrics_holds_parts_and_joint(frame: pd.DataFrame) -> None:
     found = run_metrics("nb", {"top20": frame, "rest": frame.iloc[:3], "joint": frame})
-    assert list(found) == ["variant", "parts", "joint", "intervals", "slices", "per_class"]
+    assert list(found) == [
+        "variant",
+        "parts",
+        "joint",
+        "intervals",
+        "slices",
+        "per_class",
+        "hierarchy",
+        "decisions",
+    ]
     assert found["variant"] == "nb"
     assert list(found["parts"]) == ["top20", "rest"]
     assert found["joint"] == score(frame)

@@ -1,5 +1,6 @@
 """What is known of each test product, and the predictions file."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,17 @@ def test_title_group_is_the_same_in_every_part(catalog: Catalog, split: Split) -
 def test_context_has_the_order_of_the_splits_rows(catalog: Catalog, split: Split) -> None:
     context = product_context(catalog, split, "rest")
     assert context["id"].tolist() == catalog.table["id"].iloc[split.rows(catalog, "rest", "test")].tolist()
+
+
+def test_held_out_products_are_told_of_by_train_rows_alone(catalog: Catalog, split: Split) -> None:
+    context = product_context(catalog, split, None, "validation").set_index("id")
+    validation = split.rows(catalog, None, "validation")
+    assert context.index.tolist() == catalog.table["id"].iloc[validation].tolist()
+    train = catalog.table.iloc[split.rows(catalog, None, "train")]
+    counts, titles = Counter(train["label"]), set(train["title"])
+    assert context["label_train_count"].tolist() == [counts[label] for label in context["label"]]
+    own = catalog.table["title"].iloc[validation]
+    assert context["leaked_title"].tolist() == [title != "" and title in titles for title in own]
 
 
 @pytest.fixture

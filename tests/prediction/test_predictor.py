@@ -85,13 +85,13 @@ def test_a_baseline_file_with_foreign_types_is_not_loaded(runs: Runs, tmp_path: 
 def test_a_run_without_category_paths_gives_none(runs: Runs, tmp_path: Path) -> None:
     older = tmp_path / "older"
     shutil.copytree(runs("linear"), older)
-    (older / "model" / "categories.json").unlink()
+    (older / "model" / "graph.json").unlink()
     found = fusionclf.load(older).predict(titles=["Red Shirt"])
     assert found.paths == [()] and found.to_frame()["path"].tolist() == [""]
 
 
 def test_paths_are_the_most_frequent_of_each_class(runs: Runs, sample: Catalog) -> None:
-    kept = json.loads((runs("linear") / "model" / "categories.json").read_text())
+    kept = fusionclf.load(runs("linear")).paths
     assert set(kept) == set(sample.classes)
     split = json.loads((runs("linear") / "split.json").read_text())
     known = {i for part in split["ids"].values() for subset in ("train", "validation") for i in part[subset]}

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 from fusionclf.catalog import Catalog, Split, make_split
 from fusionclf.catalog.records import Reading
 from fusionclf.config import BaselineConfig, CatalogConfig, SplitConfig
-from fusionclf.evaluation import finish_run, make_predictions, product_context
+from fusionclf.evaluation import CategoryGraph, finish_run, make_predictions, product_context
 
 VERSIONS = {"python": "3.11.7", "fusionclf": "0.1.0"}
 # label → rows of even (train) and odd (test) years
@@ -27,13 +28,25 @@ def make_catalog(root: Path, names: Sequence[str] = tuple(ROWS)) -> Catalog:
             year = 2010 if number < train else 2011
             rows.append((f"{len(rows):03}", f"thing {number % 25} of {name}", name, year))
     table = pd.DataFrame(rows, columns=["id", "title", "label", "year"]).astype({"year": "Int64"})
+    masters = dict(zip(names, ("Wear", "Wear", "Wear", "Care"), strict=True))
+    subs = dict(zip(names, ("Clothes", "Footwear", "Clothes", "Make-up"), strict=True))
+    table = table.assign(
+        masterCategory=[masters[name] for name in table["label"]],
+        subCategory=[subs[name] for name in table["label"]],
+    )
     reading = Reading(83, repaired=["001"], dropped={"missing picture": ["999"]})
     return Catalog(root, CatalogConfig(categories=()), table.assign(picture="p.jpg"), reading, "c" * 64)
 
 
-def predictions(catalog: Catalog, split: Split, part: str | None, wrong: set[int]) -> pd.DataFrame:
+def predictions(
+    catalog: Catalog,
+    split: Split,
+    part: str | None,
+    wrong: set[int],
+    subset: Literal["test", "validation"] = "test",
+) -> pd.DataFrame:
     """Right answers with probability 0.7, but for `wrong` places and for classes without a training row."""
-    context = product_context(catalog, split, part)
+    context = product_context(catalog, split, part, subset)
     classes = split.class_names(part)
     table = np.full((len(context), len(classes)), 0.3 / (len(classes) - 1))
     for row, (label, count) in enumerate(zip(context["label"], context["label_train_count"], strict=True)):
@@ -41,7 +54,7 @@ def predictions(catalog: Catalog, split: Split, part: str | None, wrong: set[int
         if row in wrong or not count:
             place = (place + 1) % len(classes)
         table[row, place] = 0.7
-    return make_predictions(context, classes, table)
+    return make_predictions(context, classes, table, graph=CategoryGraph.from_split(catalog, split))
 
 
 @pytest.fixture
@@ -60,6 +73,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         names: Sequence[str] = tuple(ROWS),
         spec: SplitConfig | None = None,
         command: str = "",
+        held_out: bool = False,
     ) -> Path:
         catalog = make_catalog(tmp_path, names)
         split = make_split(catalog, spec or SplitConfig(top_k=2))
@@ -84,7 +98,12 @@ def make_run(tmp_path: Path) -> MakeRun:
             "parameters": 1234,
             "device": "CPU",
         }
-        finish_run(folder, variant, settings, catalog, split, frames, environment)
+        held = {
+            key: predictions(catalog, split, part, set(), "validation")
+            for key, part in parts.items()
+            if held_out
+        }
+        finish_run(folder, variant, settings, catalog, split, frames, environment, held)
         if log:
             (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log))
         return folder
@@ -99,4 +118,7 @@ def two_runs(make_run: MakeRun) -> list[Path]:
         {"stage": "top2", "epoch": 1, "train_loss": 2.0, "val_loss": 1.5, "val_top1": 50.0},
         {"stage": "top2", "epoch": 2, "train_loss": 1.0, "val_loss": None, "val_top1": 75.0},
     ]
-    return [make_run("poor", wrong=5), make_run("good", variant="fusion", joint=True, log=epochs)]
+    return [
+        make_run("poor", wrong=5),
+        make_run("good", variant="fusion", joint=True, log=epochs, held_out=True),
+    ]

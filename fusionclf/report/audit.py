@@ -1,0 +1,157 @@
+"""`fusionclf audit`: the products whose label the models dispute → audit.html, audit.csv and audit.json."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fusionclf.catalog import Catalog, Split, picture_hash
+from fusionclf.catalog.groups import map_pictures
+from fusionclf.catalog.pictures import map_paths
+from fusionclf.errors import RunError
+from fusionclf.evaluation import CategoryGraph, disputed_labels, read_predictions
+from fusionclf.evaluation.metrics import JOINT
+from fusionclf.evaluation.thresholds import HELD_OUT
+from fusionclf.report.catalog import find_catalog, thumbnail
+from fusionclf.report.collect import Run, read_runs
+from fusionclf.report.page import environment, script
+from fusionclf.report.text import csv_cell
+from fusionclf.runfolder import write_json, write_text
+
+PATH_SEPARATOR = " > "
+SHOWN_IDS = 20  # of an entry's products, in the page
+COLUMNS = (
+    "id", "copies", "title", "label", "suggestion", "prob_label", "prob_suggestion", "score", "agreeing", "scored",
+    "label_train_count", "label_path", "suggestion_path", "distance", "ids",
+)  # fmt: skip
+
+
+def audit(runs: Sequence[Path], out: Path, *, top: int = 200, data: Path | None = None) -> dict[str, Any]:
+    """List the products whose label the models of some runs dispute.
+
+    Args:
+        runs: run folders, of one catalog; of several splits, too, which together cover more products.
+        out: folder for the three files.
+        top: how many entries to list; products with one title, picture, label and suggestion are one.
+        data: the runs' catalog; default: where their settings say it was.
+
+    Returns:
+        audit.json's content: runs, products (that a run was asked about and not fitted on), disputed (of these),
+        entries with the keys COLUMNS, the highest score first, and catalog_sha256.
+
+    Raises:
+        RunError: a run is not finished, of another catalog, or the catalog is not at hand; `out` cannot be written.
+        CatalogError: `data` cannot be read.
+    """
+    found = read_runs(runs, one_split=False)
+    catalog, note = find_catalog(found, data)
+    if catalog is None:
+        raise RunError(f"{note}; give its folder by --data")
+    graph = CategoryGraph.from_split(catalog, Split.from_dict(found[0].split))
+    answers = [_out_of_sample(run, folder) for run, folder in zip(found, runs, strict=True)]
+    disputed = disputed_labels(answers)
+    entries = _entries(disputed, catalog, graph, top)
+    value = {
+        "runs": [run.name for run in found],
+        "products": len(set().union(*(frame["id"] for frame in answers))),
+        "disputed": len(disputed),
+        "entries": entries,
+        "catalog_sha256": catalog.sha256,
+    }
+    write_text(out / "audit.html", _page(value, _thumbnails(entries, catalog)))
+    write_text(out / "audit.csv", _table(entries))
+    write_json(out / "audit.json", value)
+    return value
+
+
+def _out_of_sample(run: Run, folder: Path) -> pd.DataFrame:
+    """A run's answers to products that it was not fitted on, by the model over all classes where there is one."""
+    files = {file.stem: file for file in sorted((folder / HELD_OUT).glob("*.parquet"))}
+    chosen = {JOINT: files[JOINT]} if JOINT in files else files
+    held_out = [read_predictions(file) for file in chosen.values()]
+    tested = [run.frames[JOINT]] if JOINT in run.frames else list(run.frames.values())
+    frame = pd.concat([*tested, *held_out], ignore_index=True)
+    if frame["id"].duplicated().any():
+        raise RunError(f"{folder}: answers a product twice; make the run again")
+    return frame
+
+
+def _entries(
+    disputed: pd.DataFrame, catalog: Catalog, graph: CategoryGraph, top: int
+) -> list[dict[str, Any]]:
+    """The first disputed products, those that are copies of an earlier one joined to it."""
+    places = pd.Series(range(len(catalog)), catalog.table["id"])
+    rows = places.reindex(disputed["id"])
+    if rows.isna().any():
+        raise RunError(f"{catalog.root}: lacks products of the runs; give the catalog they were made on")
+    table = catalog.table.iloc[rows.astype("int64").to_numpy()].reset_index(drop=True)
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for place, key in enumerate(_keys(disputed, table, catalog)):
+        groups.setdefault(key, []).append(place)
+    listed = list(groups.values())[:top]
+    first = disputed.iloc[[places[0] for places in listed]]
+    ways = graph.distances(first["label"].tolist(), first["suggestion"].tolist())
+    cells = table[[*catalog.columns.categories, "label"]].to_numpy(object)
+    titles = table["title"].tolist()
+    return [
+        {
+            **{name: _plain(row[name]) for name in COLUMNS if name in row},
+            "copies": len(places),
+            "title": titles[places[0]],
+            "label_path": [str(cell) for cell in cells[places[0]]],
+            "suggestion_path": list(graph.best_path(str(row["suggestion"]))),
+            "distance": int(way),
+            "ids": disputed["id"].iloc[places].tolist(),
+        }
+        for places, row, way in zip(listed, first.to_dict("records"), ways, strict=True)
+    ]
+
+
+def _keys(disputed: pd.DataFrame, table: pd.DataFrame, catalog: Catalog) -> list[tuple[Any, ...]]:
+    """What copies have in common; pictures are compared only where all else is equal."""
+    alike = pd.DataFrame({"title": table["title"], **disputed[["label", "suggestion"]]})
+    double = alike.duplicated(keep=False).to_numpy()
+    paths = [catalog.root / name if isinstance(name, str) else None for name in table["picture"]]
+    hashes = map_pictures([path for path, same in zip(paths, double, strict=True) if same], picture_hash)
+    remaining = iter(hashes)
+    keys: list[tuple[Any, ...]] = []
+    for place, (cells, same) in enumerate(zip(alike.itertuples(index=False, name=None), double, strict=True)):
+        picture = next(remaining) if same else None
+        keys.append((*cells, picture) if picture is not None else (*cells, place))
+    return keys
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def _thumbnails(entries: Sequence[dict[str, Any]], catalog: Catalog) -> dict[str, str | None]:
+    wanted = {entry["id"] for entry in entries}
+    places = [row for row, product in enumerate(catalog.table["id"]) if product in wanted]
+    paths = catalog.picture_paths(pd.Index(places, dtype="int64").to_numpy())
+    return dict(zip(catalog.table["id"].iloc[places], map_paths(paths, thumbnail), strict=True))
+
+
+def _page(value: dict[str, Any], pictures: dict[str, str | None]) -> str:
+    made = environment("audit.html.j2")
+    shown = {"pictures": pictures, "separator": PATH_SEPARATOR, "shown_ids": SHOWN_IDS}
+    return made.get_template("audit.html.j2").render(**value, **shown, **script(made))
+
+
+def _table(entries: Sequence[dict[str, Any]]) -> str:
+    """The entries as CSV; lists become one cell."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for entry in entries:
+        joined = {
+            **entry,
+            "label_path": PATH_SEPARATOR.join(filter(None, entry["label_path"])),
+            "suggestion_path": PATH_SEPARATOR.join(filter(None, entry["suggestion_path"])),
+            "ids": " ".join(entry["ids"]),
+        }
+        writer.writerow([csv_cell(joined[name]) for name in COLUMNS])
+    return stream.getvalue()
