@@ -95,7 +95,8 @@ class EpisodeMaker:
         places = torch.from_numpy(asked)
         network = {at_hand: self.open.probe(values[places]) for at_hand, values in self.features.items()}
         embeddings = torch.from_numpy(self.embeddings[asked])
-        weights = torch.from_numpy(_weighed_alike(new[asked])).float()
+        has_examples = self.open.examples.numpy()[self.targets]
+        weights = torch.from_numpy(_weighed_alike(new[asked], has_examples[asked])).float()
         return Episode(
             network, self.wide.score(self.counts[asked], self.embeddings[asked]).cpu(),
             self.pairs[places], self.open.similar(self.features["both"][places], embeddings).half(),
@@ -152,10 +153,14 @@ def fit_on_episodes(
     return _held_out(maker.open, maker.rows, made[len(folds) :]), len(episodes)
 
 
-def _weighed_alike(new: np.ndarray) -> np.ndarray:
-    """(n,) weights by which the products of new classes count as much as the others, as in the harmonic mean."""
-    shares = np.where(new, new.mean(), 1 - new.mean())
-    return 0.5 / shares
+def _weighed_alike(new: np.ndarray, has_examples: np.ndarray) -> np.ndarray:
+    """(n,) weights by which products of known classes, of new ones, and of new ones with examples count alike.
+
+    So the seen and the unseen count alike, as they do in the harmonic mean.
+    """
+    kind = np.where(new, 1 + has_examples, 0)
+    _, member, counts = np.unique(kind, return_inverse=True, return_counts=True)
+    return len(new) / (len(counts) * counts[member])
 
 
 @torch.no_grad()

@@ -27,8 +27,9 @@ def test_rows_of_one_group_are_held_out_together() -> None:
     assert (row_folds(groups, 6, seed=1) != fold).any()
 
 
-def test_new_and_known_classes_weigh_alike() -> None:
+def test_known_classes_new_ones_and_those_with_examples_weigh_alike() -> None:
     new = np.array([True] * 30 + [False] * 10)
-    weights = _weighed_alike(new)
-    assert np.allclose([weights[new].sum(), weights[~new].sum()], 20)
-    assert np.isfinite(_weighed_alike(np.zeros(5, bool))).all()
+    shown = np.arange(40) < 5
+    weights = _weighed_alike(new, shown)
+    assert np.allclose([weights[shown].sum(), weights[new & ~shown].sum(), weights[~new].sum()], 40 / 3)
+    assert np.array_equal(_weighed_alike(np.zeros(5, bool), np.zeros(5, bool)), np.ones(5))
