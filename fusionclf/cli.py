@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from fusionclf.errors import FusionclfError, RunError, Stopped, Terminated
+from fusionclf.serving.command import serve_command
 
 if TYPE_CHECKING:
     from fusionclf.console import Console
@@ -272,6 +273,9 @@ def demo_command(
     from fusionclf.workflows.study import demo
 
     raise typer.Exit(demo(out, products=products, seed=seed, console=_console()))
+
+
+app.command(name="serve")(serve_command)
 
 
 @data_app.command(name="check")
