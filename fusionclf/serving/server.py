@@ -39,6 +39,7 @@ def serve(
     """
     console = console or Console()
     try:
+        import python_multipart  # noqa: F401  # without it FastAPI reads no forms
         import uvicorn
 
         from fusionclf.serving.app import make_app
