@@ -74,7 +74,8 @@ def _counted(receive: Receive, most: int) -> Receive:
 
 
 def _too_large(most: int) -> str:
-    return f"the request is larger than {most / 2**20:g} MiB; send less"
+    size = f"{most // 2**20} MiB" if most >= 2**20 else f"{most // 2**10} KiB"
+    return f"the request is larger than {size}; send less"
 
 
 def _refusal(status: int, reason: str) -> JSONResponse:

@@ -1,5 +1,6 @@
 """The endpoint: answers as `predict` gives them, and one clear line for what it refuses."""
 
+import asyncio
 import io
 import json
 import threading
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
+from starlette.exceptions import HTTPException
 
 import fusionclf
 from fusionclf.catalog import Catalog
@@ -115,8 +117,10 @@ def test_bad_values_are_named(fusion: TestClient, data: dict[str, str], why: str
 
 def test_a_told_length_beyond_the_limit_is_refused_unread(fusion: TestClient) -> None:
     large = b"a" * (values.PICTURE_BYTES + 2**17)
-    assert "larger than 20" in refused(fusion.post("/predict", files={"picture": large}), 413)
-    assert "larger than" in refused(fusion.post("/health", content=b"a" * (guard.FORM_BYTES + 1)), 413)
+    assert "larger than 20 MiB;" in refused(fusion.post("/predict", files={"picture": large}), 413)
+    assert "larger than 64 KiB;" in refused(
+        fusion.post("/health", content=b"a" * (guard.FORM_BYTES + 1)), 413
+    )
 
 
 @pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
@@ -132,6 +136,32 @@ def test_a_body_without_a_length_is_counted(fusion: TestClient, path: str) -> No
 
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
     assert "larger than" in refused(fusion.post(path, content=endless(), headers=kind), 413)
+
+
+def test_bytes_are_counted_over_all_chunks_and_no_more_are_asked_for() -> None:
+    """The test client hands a body over whole, so the middleware is asked without it."""
+    asked, sent = 0, []
+
+    async def receive() -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        return {"type": "http.request", "body": b"a" * 40, "more_body": asked < 10}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def reads_all(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["more_body"]:
+            pass
+
+    guarded = guard.Guard(reads_all, None, {"/few": 100, "/many": 400})
+    scope = {"type": "http", "path": "/many", "headers": []}
+    asyncio.run(guarded(scope, receive, send))
+    assert asked == 10
+    asked = 0
+    with pytest.raises(HTTPException, match="larger than"):
+        asyncio.run(guarded({**scope, "path": "/few"}, receive, send))
+    assert asked == 3 and sent == []
 
 
 def test_a_batch_of_titles(fusion: TestClient, runs: Runs, sample: Catalog) -> None:
