@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from fusionclf.cli_classes import classes_app
 from fusionclf.errors import FusionclfError, RunError, Stopped, Terminated
+from fusionclf.serving.command import serve_command
 
 if TYPE_CHECKING:
     from fusionclf.console import Console
@@ -43,11 +44,16 @@ def _terminate(*_: Any) -> None:
     raise Terminated
 
 
+# Under the help that `fusionclf` alone shows: what to do first.
+NEXT = """Begin with [bold]fusionclf demo --out demo[/]: a generated catalog, all variants, the report.
+
+With a catalog of your own: [bold]fusionclf data check DIR[/]; docs/guide.md leads on from there."""
+
 app = typer.Typer(
     name="fusionclf",
     cls=OneLineErrors,
-    help="Classify catalog products from their picture and their title, and compare models fairly.",
     no_args_is_help=True,
+    epilog=NEXT,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
@@ -83,10 +89,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Classify catalog products from their picture and their title, and compare models fairly.
-
-    Begin with: fusionclf demo --out demo
-    """
+    """Classify catalog products from their picture and their title, and compare models fairly."""
 
 
 @app.command(name="train")
@@ -242,7 +245,7 @@ def compare_command(
         raise RunError("nowhere to write the report: give --out DIR, or --json to print its figures")
     value = compare(runs, out, data)
     if out is not None:
-        _console().say(f"wrote {out / 'report.html'}, report.md and report.json")
+        _console().say(f"wrote {out / 'report.html'}, report.md and report.json; next: open it")
     if value["catalog_note"]:
         _console().warn(f"{value['catalog_note']}: no titles and pictures; --data DIR gives them")
     if as_json:  # escaped to ASCII: text of a catalog must not steer a terminal
@@ -318,6 +321,9 @@ def demo_command(
     raise typer.Exit(demo(out, products=products, seed=seed, console=_console()))
 
 
+app.command(name="serve")(serve_command)
+
+
 @data_app.command(name="check")
 def check_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the catalog.", show_default=False)],
@@ -333,7 +339,11 @@ def check_command(
     """
     from fusionclf.workflows.data import check_catalog
 
-    raise typer.Exit(0 if check_catalog(folder, config, tuple(overrides or ()), as_json, _console()) else 2)
+    console = _console()
+    if not check_catalog(folder, config, tuple(overrides or ()), as_json, console):
+        raise typer.Exit(2)
+    words = " with the same settings" if overrides or config else ""
+    console.say(f"next: fusionclf baseline linear --data {folder} --out runs/linear{words}")
 
 
 @data_app.command(name="sample")

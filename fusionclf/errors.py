@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class FusionclfError(Exception):
@@ -58,3 +59,13 @@ def did_you_mean(value: str, allowed: Iterable[str]) -> str:
     ]
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{hint}allowed: {', '.join(names)}"
+
+
+def near_path(path: Path) -> str:
+    """The end of an error message on a path that is not there: what beside it has nearly its name, or ""."""
+    try:
+        there = [other.name for other in path.parent.iterdir()]
+    except OSError:
+        return ""
+    near = get_close_matches(path.name, there, n=1)
+    return f"; did you mean {str(path.with_name(near[0]))!r}?" if near else ""

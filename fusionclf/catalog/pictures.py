@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,14 +18,16 @@ from scipy.fft import dctn
 from fusionclf.errors import PictureError
 
 MEGAPIXELS = 100  # larger pictures are refused before they are decoded
+# Bytes may come from anywhere: formats that Pillow decodes itself, without another program.
+SENT_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 CHUNK = 128  # pictures that a thread takes at a time
 
 Value = TypeVar("Value")
 _OPENING = threading.Lock()
 
 
-def open_picture(path: str | Path | Image.Image) -> Image.Image:
-    """A picture's file, or one that Pillow has opened, decoded to RGB; what is transparent becomes white.
+def open_picture(path: str | Path | bytes | Image.Image) -> Image.Image:
+    """A picture's file, its bytes, or one that Pillow has opened, decoded to RGB; what is transparent becomes white.
 
     Raises:
         PictureError: it is missing, truncated, no picture, or larger than 100 megapixels.
@@ -32,13 +35,13 @@ def open_picture(path: str | Path | Image.Image) -> Image.Image:
     return open_with_mode(path)[0]
 
 
-def open_with_mode(path: str | Path | Image.Image) -> tuple[Image.Image, str]:
+def open_with_mode(path: str | Path | bytes | Image.Image) -> tuple[Image.Image, str]:
     """A picture, decoded to RGB, and the mode in which the file keeps it, such as L (grayscale).
 
     Raises:
         PictureError: it is missing, truncated, no picture, or larger than 100 megapixels.
     """
-    name = path if not isinstance(path, Image.Image) else getattr(path, "filename", "") or "picture"
+    name = path if isinstance(path, str | Path) else getattr(path, "filename", "") or "picture"
     try:
         with _open(path) as picture:
             width, height = picture.size
@@ -59,12 +62,14 @@ def open_with_mode(path: str | Path | Image.Image) -> tuple[Image.Image, str]:
         raise PictureError(f"{name}: damaged picture ({' '.join(str(error).split())[:100]})") from error
 
 
-def _open(path: str | Path | Image.Image) -> AbstractContextManager[Image.Image]:
+def _open(path: str | Path | bytes | Image.Image) -> AbstractContextManager[Image.Image]:
     """Read the header, without Pillow's own warnings of size and of odd metadata."""
     if isinstance(path, Image.Image):
         return nullcontext(path)  # the caller's, not ours to close
     with _OPENING, warnings.catch_warnings():  # the warning filters are one for all threads
         warnings.simplefilter("ignore")
+        if isinstance(path, bytes):
+            return Image.open(BytesIO(path), formats=SENT_FORMATS)
         return Image.open(path)
 
 

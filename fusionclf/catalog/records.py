@@ -14,7 +14,7 @@ import pandas as pd
 
 from fusionclf.catalog.rows import Rows, read_rows
 from fusionclf.config import CatalogConfig
-from fusionclf.errors import CatalogError
+from fusionclf.errors import CatalogError, near_path
 
 SHOWN = 3  # faulty rows that an error message names
 LONGEST_ID = 200  # characters; file systems allow names of 255 bytes
@@ -96,9 +96,13 @@ def read_catalog(root: Path, columns: CatalogConfig | None = None) -> Catalog:
             f"catalog.file={columns.file!r} leads out of the catalog's folder; give a name below it"
         )
     if not root.is_dir():
-        raise CatalogError(f"{root}: no such folder; give the folder that holds {columns.file}")
+        raise CatalogError(
+            f"{root}: no such folder; give the folder that holds {columns.file}{near_path(root)}"
+        )
     if not file.is_file():
-        raise CatalogError(f"{file}: no such file; give the catalog's folder, or set catalog.file")
+        raise CatalogError(
+            f"{file}: no such file; give the catalog's folder, or set catalog.file{_tables_in(root)}"
+        )
     rows = read_rows(file, _wanted(columns), last=columns.title)
     ids = _checked_ids(file, rows, columns)
     table = _clean(file, rows, columns)
@@ -117,6 +121,12 @@ def read_catalog(root: Path, columns: CatalogConfig | None = None) -> Catalog:
 
 def _column(table: pd.DataFrame, name: str) -> pd.Series:
     return cast(pd.Series, table[name])
+
+
+def _tables_in(root: Path) -> str:
+    """The CSV files that catalog.file could mean, as the end of an error message."""
+    names = sorted(path.name for path in root.glob("*.csv"))
+    return f"; there is {', '.join(names[:5])}" if names else ""
 
 
 def _wanted(columns: CatalogConfig) -> list[str]:

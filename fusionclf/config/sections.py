@@ -14,7 +14,9 @@ class Section(BaseModel):
 
 
 def _split_commas(value: Any) -> Any:
-    """`a,b` on the command line means the list [a, b]; an empty text means the empty list."""
+    """`a,b` on the command line means the list [a, b]; nothing, which YAML reads as null, means the empty list."""
+    if value is None:
+        return ()
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from fusionclf.catalog.records import leads_out, pattern_fields
 from fusionclf.catalog.rows import is_utf8, iterate_rows
 from fusionclf.config import CatalogConfig
-from fusionclf.errors import PredictionError, did_you_mean
+from fusionclf.errors import PredictionError, did_you_mean, near_path
 
 LONGEST_LINE = 2**20  # bytes of a line of JSON
 PICTURE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -95,7 +95,7 @@ class ProductTable:
         self.root = os.path.abspath(source if self.kind == "folder" else pictures or source.parent)
         self.reads_pictures, self.reads_titles = reads_pictures, reads_titles
         if pictures is not None and not pictures.is_dir():
-            raise PredictionError(f"--pictures {pictures}: no such folder")
+            raise PredictionError(f"--pictures {pictures}: no such folder{near_path(pictures)}")
         if self.kind == "folder" and not reads_pictures:
             raise PredictionError(
                 f"{source}: a folder of pictures, which this run does not read; give a file"
@@ -252,7 +252,9 @@ def kind_of(path: Path) -> Kind:
     if path.is_dir():
         return "folder"
     if not path.is_file():
-        raise PredictionError(f"{path}: no such file or folder; give products to predict by --input")
+        raise PredictionError(
+            f"{path}: no such file or folder; give products to predict by --input{near_path(path)}"
+        )
     return format_of(path)
 
 

@@ -5,10 +5,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from fusionclf.cli import app
@@ -42,6 +44,14 @@ def refused(*words: str | Path) -> str:
     return last
 
 
+def all_commands() -> Iterator[tuple[str, ...]]:
+    """The words of every command, those of groups too."""
+    root: Any = get_command(app)
+    for name, command in root.commands.items():
+        below = getattr(command, "commands", None)
+        yield from ((name, inner) for inner in below) if below else [(name,)]
+
+
 def test_help_needs_no_torch_and_little_time() -> None:
     code = "import sys, fusionclf.cli; print([m for m in ('torch', 'pandas', 'sklearn') if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -56,18 +66,41 @@ def test_help_needs_no_torch_and_little_time() -> None:
 
 def test_version_and_help_of_every_command() -> None:
     assert call("--version").output.startswith("fusionclf 0.")
-    for words in (
-        ["train"],
-        ["baseline"],
-        ["predict"],
-        ["compare"],
-        ["audit"],
-        ["study"],
-        ["demo"],
-        ["data", "check"],
-        ["data", "sample"],
-    ):
-        assert "Example: fusionclf" in " ".join(call(*words, "--help").output.split())
+    commands = list(all_commands())
+    assert ("serve",) in commands and ("data", "check") in commands and len(commands) > 8
+    for words in commands:
+        said = " ".join(call(*words, "--help").output.split())
+        assert f"Example: fusionclf {' '.join(words)} " in said, words
+
+
+def test_fusionclf_alone_says_what_to_do_first() -> None:
+    said = " ".join(call().output.split())
+    assert "Begin with fusionclf demo --out demo" in said and "fusionclf data check DIR" in said
+
+
+def test_a_check_ends_with_the_next_command_and_prints_json_alone(tmp_path: Path) -> None:
+    data = write_catalog(tmp_path / "catalog", ROWS)
+    result = call("data", "check", data, "--json", "split.top_k=2")
+    assert result.exit_code == 0 and json.loads(result.stdout)["products"] == len(ROWS)
+    assert result.stderr.splitlines()[-1] == (
+        f"next: fusionclf baseline linear --data {data} --out runs/linear with the same settings"
+    )
+
+
+def test_a_path_that_is_not_there_gets_the_near_match(tmp_path: Path) -> None:
+    data = write_catalog(tmp_path / "catalog", ROWS)
+    assert f"did you mean '{data}'?" in refused("data", "check", tmp_path / "catalgo")
+    assert "did you mean" not in refused("data", "check", tmp_path / "nothing" / "at" / "all")
+    (data / "styles.csv").rename(data / "products.csv")
+    assert "set catalog.file; there is products.csv" in refused("data", "check", data)
+
+
+def test_nothing_behind_a_list_is_the_empty_list(tmp_path: Path) -> None:
+    header = "id,articleType,productDisplayName,year"
+    rows = [f"{n},{NAMES[n % 2][0]},thing {n},{2011 + n // 2 % 2}" for n in range(12)]
+    data = write_catalog(tmp_path / "catalog", rows, header)
+    words = ("catalog.categories=", "catalog.metadata=", "split.top_k=2")
+    assert call("data", "check", data, *words).exit_code == 0
 
 
 def test_baseline_and_compare_write_what_they_say(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""A finished run behind a web page and an HTTP endpoint (extra `serve`)."""

@@ -1,0 +1,185 @@
+"""The page and the endpoint around one finished run."""
+
+import json
+from collections.abc import Collection
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, File, Form, HTTPException, Query, Request, UploadFile
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from fusionclf.errors import FusionclfError
+from fusionclf.prediction import Predictor
+from fusionclf.serving.asker import Asker, BusyError
+from fusionclf.serving.guard import Guard
+from fusionclf.serving.lines import read_titles
+from fusionclf.serving.values import (
+    LINES_BYTES,
+    MOST_CLASSES,
+    PICTURE_BYTES,
+    TITLE_LENGTH,
+    Answer,
+    Fault,
+    Health,
+    to_answer,
+)
+
+FIELDS_BYTES = 2**16  # what a form holds beside its picture
+NDJSON = "application/x-ndjson"
+PAGE = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    413: {"model": Fault, "description": "The request is too large."},
+    422: {"model": Fault, "description": "It cannot be answered as it was given."},
+    503: {"model": Fault, "description": "Too many requests are waiting."},
+}
+
+router = APIRouter()
+
+
+def make_app(predictor: Predictor, name: str, *, hosts: Collection[str] | None = None) -> FastAPI:
+    """The application.
+
+    Args:
+        predictor: the model that answers.
+        name: of the run, as the page shows it.
+        hosts: names under which it may be asked; None for any.
+    """
+    app = FastAPI(
+        title="fusionclf",
+        description="Classifies products by picture and title.",
+        version=version("fusionclf"),
+        docs_url=None,  # FastAPI's pages load scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.asker, app.state.run = Asker(predictor), name
+    most_bytes = {"/predict": PICTURE_BYTES + FIELDS_BYTES, "/predict/batch": LINES_BYTES}
+    app.add_middleware(Guard, hosts=hosts, most_bytes=most_bytes)
+    app.include_router(router)
+    for path, (file, kind) in PAGE.items():
+        app.add_api_route(path, _page_file(file, kind), include_in_schema=False)
+    app.add_exception_handler(RequestValidationError, _not_valid)
+    app.add_exception_handler(StarletteHTTPException, _refused)
+    app.add_exception_handler(FusionclfError, _cannot)
+    app.add_exception_handler(Exception, _failed)
+    return app
+
+
+def _asker(request: Request) -> Asker:
+    return request.app.state.asker
+
+
+AskerOf = Annotated[Asker, Depends(_asker)]
+
+
+@router.get("/health")
+async def health(request: Request, asker: AskerOf) -> Health:
+    """What is served, and how much a request may hold."""
+    predictor = asker.predictor
+    return Health(
+        run=request.app.state.run,
+        part=predictor.part,
+        classes=len(predictor.classes),
+        reads_pictures=predictor.reads_pictures,
+        reads_titles=predictor.reads_titles,
+        version=version("fusionclf"),
+    )
+
+
+@router.post("/predict", responses=REFUSALS)
+async def predict(
+    asker: AskerOf,
+    picture: Annotated[UploadFile | None, File(description="JPEG, PNG, WebP, GIF, BMP or TIFF")] = None,
+    title: Annotated[str | None, Form(max_length=TITLE_LENGTH)] = None,
+    top_k: Annotated[int, Form(ge=1, le=MOST_CLASSES, description="classes to name")] = 5,
+    min_probability: Annotated[float, Form(ge=0, le=1, description="abstain below it")] = 0.0,
+) -> Answer:
+    """Answer one product by its picture, its title, or both."""
+    content = await picture.read() if picture is not None else None
+    answers = await asker.one(content, title, top_k, min_probability)
+    answer = to_answer(answers, 0)
+    if answer.reason:
+        raise HTTPException(422, f"{answer.reason}: give {_wanted(asker.predictor)}")
+    return answer
+
+
+@router.post(
+    "/predict/batch",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "An Answer a line, in the order of the request.",
+            "content": {NDJSON: {"schema": {"type": "string"}}},
+        },
+        **REFUSALS,
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                NDJSON: {"schema": {"type": "string"}, "example": '{"title": "Blue Running Shoes"}\n'}
+            },
+        }
+    },
+)
+async def predict_batch(
+    request: Request,
+    asker: AskerOf,
+    top_k: Annotated[int, Query(ge=1, le=MOST_CLASSES)] = 5,
+    min_probability: Annotated[float, Query(ge=0, le=1)] = 0.0,
+) -> Response:
+    """Answer many products by their titles: JSON lines in, JSON lines out."""
+    if not asker.predictor.reads_titles:
+        raise HTTPException(422, "this run reads no titles; send pictures to /predict")
+    titles = read_titles(await request.body())
+    answers = await asker.many(titles, top_k, min_probability)
+    lines = (to_answer(answers, place).model_dump_json() for place in range(len(answers)))
+    return Response("".join(f"{line}\n" for line in lines), media_type=NDJSON)
+
+
+def _wanted(predictor: Predictor) -> str:
+    names = {"a picture": predictor.reads_pictures, "a title": predictor.reads_titles}
+    return " or ".join(name for name, read in names.items() if read)
+
+
+def _page_file(name: str, kind: str) -> Any:
+    content = files("fusionclf.serving").joinpath("page", name).read_bytes()
+
+    async def send() -> Response:
+        return Response(content, headers={"Content-Type": kind})
+
+    return send
+
+
+def _one_line(status: int, reason: str, headers: Any = None) -> JSONResponse:
+    return JSONResponse(Fault(error=" ".join(reason.split())).model_dump(), status, headers)
+
+
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, StarletteHTTPException)
+    return _one_line(error.status_code, str(error.detail), error.headers)
+
+
+async def _cannot(_: Request, error: Exception) -> JSONResponse:
+    busy = isinstance(error, BusyError)
+    return _one_line(503 if busy else 422, str(error), {"Retry-After": "1"} if busy else None)
+
+
+async def _not_valid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    fault = error.errors()[0]
+    where = ".".join(str(part) for part in fault["loc"][1:]) or str(fault["loc"][0])
+    value = fault.get("input")
+    shown = f"={json.dumps(value)[:100]}" if isinstance(value, str | int | float) else ""
+    return _one_line(422, f"{where}{shown}: {fault['msg']}")
+
+
+async def _failed(_: Request, error: Exception) -> JSONResponse:
+    return _one_line(500, "the model failed on this request; the server's console says why")

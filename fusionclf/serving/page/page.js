@@ -1,0 +1,129 @@
+"use strict";
+
+const at = (id) => document.getElementById(id);
+let limits = null;
+let chosen = null; // the picture to send
+let asked = 0; // an answer to an earlier question must not replace a later one's
+
+function say(text) {
+  at("fault").textContent = text;
+  at("fault").hidden = !text;
+  at("answer").hidden = true;
+  at("waiting").hidden = true;
+}
+
+function choose(file) {
+  if (at("preview").src) URL.revokeObjectURL(at("preview").src);
+  chosen = file || null;
+  if (!chosen) at("picture").value = "";
+  at("preview").hidden = at("remove").hidden = !chosen;
+  at("hint").hidden = Boolean(chosen);
+  if (chosen) {
+    at("preview").src = URL.createObjectURL(chosen);
+    at("preview").alt = `Picture: ${chosen.name}`;
+  } else {
+    at("preview").removeAttribute("src");
+  }
+}
+
+// A format that the browser cannot show may still be one that the model can read.
+at("preview").addEventListener("error", () => {
+  if (!chosen) return;
+  at("preview").hidden = true;
+  at("hint").hidden = false;
+  at("hint").textContent = chosen.name;
+});
+at("preview").addEventListener("load", () => { at("preview").hidden = false; });
+
+at("picture").addEventListener("change", () => choose(at("picture").files[0] || chosen));
+at("remove").addEventListener("click", () => {
+  choose(null);
+  at("hint").textContent = "Drop a picture here, or choose one";
+});
+
+// Anywhere on the page: a picture that misses the box must not replace the page.
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  at("drop").classList.add("over");
+});
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) at("drop").classList.remove("over");
+});
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  at("drop").classList.remove("over");
+  if (event.dataTransfer.files.length && !at("picture").disabled) choose(event.dataTransfer.files[0]);
+});
+
+function make(tag, name, text) {
+  const element = document.createElement(tag);
+  if (name) element.className = name;
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+function show(answer) {
+  at("fault").hidden = at("waiting").hidden = true;
+  at("first").textContent = answer.labels[0];
+  at("decision").textContent = answer.decision;
+  at("decision").className = `badge ${answer.decision}`;
+  at("path").textContent = answer.path.filter(Boolean).join(" \u203a ");
+  at("classes").replaceChildren(...answer.labels.map((label, place) => {
+    const row = make("li");
+    const percent = 100 * answer.probabilities[place];
+    const track = make("div", "track");
+    track.append(make("span"));
+    track.firstChild.style.width = `${percent}%`;
+    row.append(make("span", "class", label), make("span", "", `${percent.toFixed(1)} %`), track);
+    return row;
+  }));
+  at("health").textContent = `Picture: ${answer.picture_status}. Title: ${answer.title_status}.`;
+  at("answer").hidden = false;
+}
+
+at("product").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const title = at("title").value;
+  if (limits && chosen && chosen.size > limits.picture_bytes) {
+    say(`The picture is larger than ${Math.round(limits.picture_bytes / 2 ** 20)} MiB.`);
+    return;
+  }
+  const body = new FormData();
+  if (chosen && !at("picture").disabled) body.append("picture", chosen);
+  if (title && !at("title").disabled) body.append("title", title);
+  body.append("min_probability", String(Number(at("least").value) / 100));
+  const turn = ++asked;
+  at("ask").disabled = true;
+  try {
+    const response = await fetch("predict", { method: "POST", body });
+    const value = await response.json();
+    if (turn !== asked) return;
+    if (response.ok) show(value);
+    else say(value.error);
+  } catch {
+    if (turn === asked) say("The server gave no answer; is it still running?");
+  } finally {
+    if (turn === asked) at("ask").disabled = false;
+  }
+});
+
+(async () => {
+  try {
+    const served = await (await fetch("health")).json();
+    limits = served.limits;
+    at("run").textContent = `${served.run}: ${served.classes} classes`;
+    document.title = `${served.run} \u2013 fusionclf`;
+    at("title").maxLength = limits.title_length;
+    if (!served.reads_titles) {
+      at("title").disabled = true;
+      at("title").placeholder = "This model reads no titles";
+    }
+    if (!served.reads_pictures) {
+      at("picture").disabled = true;
+      at("drop").classList.add("off");
+      at("hint").textContent = "This model reads no pictures";
+    }
+  } catch {
+    say("The server gave no answer; is it still running?");
+  }
+})();
