@@ -118,7 +118,9 @@ def run_on_titles(
         frames[name] = _predict_part(catalog, split, part, model, keep, tally, reads_titles)
         if model.held_out is not None:
             rows = keep(split.rows(catalog, part, "validation"))
-            known = over_candidates(split.class_names(part), model.held_out.classes, model.held_out.probabilities)
+            known = over_candidates(
+                split.class_names(part), model.held_out.classes, model.held_out.probabilities
+            )
             held_out[name] = _frame(catalog, split, part, "validation", rows, known, tally, reads_titles)
         tally.parameters = max(tally.parameters, _size(model.estimator))
         tally.labels[name] = {

@@ -290,7 +290,7 @@ class StageRunner:
 
 def _tensors(held_out: HeldOut) -> dict[str, torch.Tensor]:
     values = {"rows": held_out.rows, "logits": held_out.logits, "seen": held_out.seen}
-    return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in values.items()}
+    return {name: torch.from_numpy(np.array(value)) for name, value in values.items()}
 
 
 def _read_logits(file: Path) -> dict[str, torch.Tensor] | None:

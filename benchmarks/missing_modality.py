@@ -1,0 +1,56 @@
+"""What a fusion run answers from a picture alone, and from a title alone, about its own test products.
+
+    python benchmarks/missing_modality.py runs/fusion
+
+Prints a Markdown table: top-1 of each part among the part's classes, and over all classes. A closed model has a title
+or a picture at hand as well; `image` and `text` runs are what to compare with.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import fusionclf
+from fusionclf.batches import open_cache
+from fusionclf.catalog import Split, read_catalog
+from fusionclf.config import CatalogConfig, build_settings, read_yaml
+from fusionclf.prediction.network import NetworkModel
+
+LOT = 2048
+NOTHING = {"both": (), "title alone": ("picture",), "picture alone": ("title",)}
+
+
+def main(run: Path) -> None:
+    values = read_yaml(run / "config.yaml")
+    catalog = read_catalog(Path(values["data"]), build_settings(CatalogConfig, values["catalog"]))
+    split = Split.load(run / "split.json")
+    network = fusionclf.load(run, device="cpu").model
+    assert isinstance(network, NetworkModel) and network.cover is not None
+    cache = open_cache(catalog, network.cover)
+    rows = split.rows(catalog, None, "test")
+    labels = catalog.table["label"].to_numpy(object)[rows]
+    titles = catalog.table["title"].to_numpy(object)[rows]
+    classes = np.array(network.classes, object)
+    print(f"| at hand | {' | '.join(split.classes)} | all classes |")
+    print("| --- |" + " ---: |" * (len(split.classes) + 1))
+    for name, hidden in NOTHING.items():
+        parts = []
+        for start in range(0, len(rows), LOT):
+            lot = slice(start, start + LOT)
+            pictures = type(cache)(cache.pixels, cache.offsets[rows[lot]], cache.sizes[rows[lot]])
+            if "picture" in hidden:
+                pictures = type(cache)(pictures.pixels, pictures.offsets, np.zeros_like(pictures.sizes))
+            told = [""] * len(rows[lot]) if "title" in hidden else titles[lot].tolist()
+            parts.append(network.probabilities(pictures, told))
+        probabilities = np.concatenate(parts)
+        figures = []
+        for candidates in (*split.classes.values(), tuple(classes)):
+            asked, own = np.isin(labels, candidates), np.isin(classes, candidates)
+            answers = classes[own][probabilities[asked][:, own].argmax(axis=1)]
+            figures.append(f"{100 * np.mean(answers == labels[asked]):.2f}")
+        print(f"| {name} | {' | '.join(figures)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
