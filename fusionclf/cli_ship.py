@@ -1,0 +1,49 @@
+"""Commands for what comes after a run: `explain`, `export`, `push`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ship_app = typer.Typer()
+
+RunOption = Annotated[Path, typer.Option("--run", help="A finished run.", show_default=False)]
+PartOption = Annotated[
+    str | None, typer.Option("--part", help="Which of the run's models; default: joint, or the only one.")
+]
+
+
+class Format(StrEnum):
+    """What `export` writes."""
+
+    onnx = "onnx"
+    torch = "torch"
+
+
+@ship_app.command(name="export")
+def export_command(
+    run: RunOption,
+    out: Annotated[Path, typer.Option("--out", help="Folder to make.", show_default=False)],
+    form: Annotated[
+        Format, typer.Option("--format", help="onnx, or torch for a program of torch.export.")
+    ] = Format.onnx,
+    part: PartOption = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="The run's catalog, if it was moved: for the check.", show_default=False),
+    ] = None,
+    products: Annotated[int, typer.Option("--products", min=1, help="Test products of the check.")] = 200,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
+) -> None:
+    """Write a network for other programs, in float32; refused where it answers otherwise than the run.
+
+    Example: fusionclf export --run runs/fusion --format onnx --out fusion-onnx
+    """
+    from fusionclf.console import Console
+    from fusionclf.workflows.export import export
+
+    export(
+        run, out, kind=form.value, part=part, data=data, products=products, overwrite=overwrite,
+        console=Console(),
+    )  # fmt: skip
