@@ -21,6 +21,35 @@ class Format(StrEnum):
     torch = "torch"
 
 
+@ship_app.command(name="explain")
+def explain_command(
+    run: RunOption,
+    image: Annotated[Path | None, typer.Option("--image", help="The product's picture.")] = None,
+    title: Annotated[str | None, typer.Option("--title", help="The product's title.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for explanation.png and explanation.json.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", help="Class to explain; default: the answer.")
+    ] = None,
+    cells: Annotated[
+        int, typer.Option("--cells", min=1, max=32, help="Cells along the picture's longer side.")
+    ] = 8,
+    part: PartOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print explanation.json's content.")] = False,
+    cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU even where there is a GPU.")] = False,
+) -> None:
+    """Show which part of the picture and which words carried an answer, and how much each side counted.
+
+    Example: fusionclf explain --run runs/fusion --image shoe.jpg --title "Blue Running Shoes" --out explanation
+    """
+    from fusionclf.workflows.explain import explain_one
+
+    explain_one(
+        run, image=image, title=title, out=out, label=label, cells=cells, part=part, as_json=as_json, cpu=cpu
+    )
+
+
 @ship_app.command(name="export")
 def export_command(
     run: RunOption,

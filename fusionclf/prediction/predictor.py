@@ -13,6 +13,7 @@ from fusionclf.batches import PictureCache, decode_pictures
 from fusionclf.catalog import open_picture
 from fusionclf.errors import PictureError, PredictionError
 from fusionclf.prediction.answers import Answers, Rule, decide, join_answers
+from fusionclf.prediction.explain import CELLS, Explanation, explain
 
 Picture = str | Path | Image.Image
 LOT = 1024  # products that are decoded and answered together
@@ -144,12 +145,43 @@ class Predictor:
 
     def answer(self, products: Products, rule: Rule) -> Answers:
         """Ask the model about all products at once."""
-        probabilities = np.full((len(products.answerable), len(self.classes)), np.nan)
-        probabilities[products.answerable] = self.model.probabilities(products.pictures, products.titles)
         return decide(
-            probabilities, self.classes, self.paths, rule,
+            self.probabilities(products), self.classes, self.paths, rule,
             products.picture_status, products.title_status, products.reasons,
         )  # fmt: skip
+
+    def probabilities(self, products: Products) -> np.ndarray:
+        """(n, K) of all classes; NaN for a product that cannot be answered."""
+        found = np.full((len(products.answerable), len(self.classes)), np.nan)
+        found[products.answerable] = self.model.probabilities(products.pictures, products.titles)
+        return found
+
+    def explain(
+        self,
+        image: Picture | None = None,
+        title: str | None = None,
+        *,
+        label: str | None = None,
+        cells: int = CELLS,
+    ) -> Explanation:
+        """What carried the answer about one product: cells of the picture, words, and picture and title as a whole.
+
+        Args:
+            image: a file or an opened picture.
+            title: of the product.
+            label: the class to explain; default: the most likely one.
+            cells: along the longer side of the picture.
+
+        Raises:
+            PredictionError: the product cannot be answered, or `label` is no class of this model.
+            SettingsError: `cells` is out of its range.
+
+        >>> import fusionclf
+        >>> explanation = fusionclf.load("runs/linear").explain(title="Women Red Dress")
+        >>> max(explanation.words, key=lambda word: word.counted).text
+        'Dress'
+        """
+        return explain(self, image, title, label=label, cells=cells)
 
 
 def _aligned(
