@@ -1,6 +1,6 @@
 """The last step of every run: predictions, cost and metrics into the run folder."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ def finish_run(
     split: Split,
     frames: Mapping[str, pd.DataFrame],
     environment: Mapping[str, Any],
+    card: Callable[[Path, dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Write all that a run leaves; metrics.json last, since it marks the run as finished.
 
@@ -32,6 +33,7 @@ def finish_run(
         catalog, split: what was scored.
         frames: predictions by part, `joint` for the model over all classes.
         environment: versions, device and cost.
+        card: writes the model card from the folder and metrics.json's content.
 
     Returns:
         metrics.json's content.
@@ -46,5 +48,7 @@ def finish_run(
     read = {"rows_read": reading.rows_read, "repaired": len(reading.repaired), "dropped": dropped}
     write_json(folder / "environment.json", {**environment, "catalog": {**read, "products": len(catalog)}})
     metrics = run_metrics(variant, frames)
+    if card is not None:
+        card(folder, metrics)
     write_json(folder / FINISHED, metrics)
     return metrics
