@@ -76,3 +76,22 @@ def export_command(
         run, out, kind=form.value, part=part, data=data, products=products, overwrite=overwrite,
         console=Console(),
     )  # fmt: skip
+
+
+@ship_app.command(name="push")
+def push_command(
+    run: RunOption,
+    repo: Annotated[
+        str, typer.Option("--repo", help="Model repository, such as me/fashion-fusion.", show_default=False)
+    ],
+    private: Annotated[bool, typer.Option("--private", help="Make the repository private.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be uploaded.")] = False,
+) -> None:
+    """Upload a run's model, settings, figures and card to the Hugging Face hub; no product ids, no titles.
+
+    Example: fusionclf push --run runs/fusion --repo me/fashion-fusion --private --dry-run
+    """
+    from fusionclf.console import Console
+    from fusionclf.workflows.push import push
+
+    push(run, repo, private=private, dry_run=dry_run, console=Console())
