@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from fusionclf.cli_classes import classes_app
+from fusionclf.cli_ship import ship_app
 from fusionclf.errors import FusionclfError, RunError, Stopped, Terminated
 from fusionclf.serving.command import serve_command
 
@@ -60,6 +61,7 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Check, generate or download a catalog.")
 app.add_typer(data_app, name="data")
 app.add_typer(classes_app, name="classes")
+app.add_typer(ship_app)
 
 DataOption = Annotated[Path, typer.Option("--data", help="Folder of the catalog.", show_default=False)]
 RunOption = Annotated[Path, typer.Option("--out", help="Run folder to make.", show_default=False)]

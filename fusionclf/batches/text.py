@@ -51,6 +51,15 @@ class HashedTitles:
             "offsets": torch.from_numpy(picked.indptr[:-1].astype(np.int64)),
         }
 
+    def padded(self, rows: np.ndarray) -> TextBatch:
+        """ids (B, L) and counts (B, L), with id 0 and count 0 behind a title's last n-gram; L is 1 or more."""
+        picked = self.counts[rows]
+        sizes = np.diff(picked.indptr)  # (B,)
+        there = np.arange(max(sizes.max(initial=0), 1)) < sizes[:, None]  # (B, L)
+        ids, counts = np.zeros(there.shape, np.int64), np.zeros(there.shape, np.float32)
+        ids[there], counts[there] = picked.indices, picked.data
+        return {"ids": torch.from_numpy(ids), "counts": torch.from_numpy(counts)}
+
     def lengths(self) -> None:
         return None
 

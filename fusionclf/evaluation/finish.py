@@ -1,6 +1,6 @@
 """The last step of every run: predictions, cost and metrics into the run folder."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ def finish_run(
     frames: Mapping[str, pd.DataFrame],
     environment: Mapping[str, Any],
     held_out: Mapping[str, pd.DataFrame] | None = None,
+    card: Callable[[Path, dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Write all that a run leaves; metrics.json last, since it marks the run as finished.
 
@@ -36,6 +37,7 @@ def finish_run(
         frames: predictions by part, `joint` for the model over all classes.
         environment: versions, device and cost.
         held_out: predictions of validation products by part, by models that were not fitted on them.
+        card: writes the model card from the folder and metrics.json's content.
 
     Returns:
         metrics.json's content.
@@ -53,5 +55,7 @@ def finish_run(
     graph = CategoryGraph.from_split(catalog, split)
     graph.save(folder / "model" / "graph.json")
     metrics = run_metrics(variant, frames, graph, held_out)
+    if card is not None:
+        card(folder, metrics)
     write_json(folder / FINISHED, metrics)
     return metrics

@@ -151,6 +151,9 @@ class HashedNGramEncoder(TextEncoder):
         self.inverse_frequency.copy_(torch.from_numpy(np.where(seen > 0, frequency, 0.0)))
 
     def forward(self, titles: TextBatch) -> Tensor:
+        """(B, dim) of n-grams in a row, as HashedTitles.batch gives them, or of HashedTitles.padded."""
+        if titles["ids"].ndim == 2:
+            return self._of_padded(titles["ids"], titles["counts"])
         ids, offsets = titles["ids"], titles["offsets"]
         weights = (1 + titles["counts"].log()) * self.inverse_frequency[ids]  # (nnz,)
         counts = F.pad(offsets[1:], (0, 1), value=len(ids)) - offsets  # (B,)
@@ -160,6 +163,13 @@ class HashedNGramEncoder(TextEncoder):
         norms = torch.zeros(len(offsets), device=ids.device).index_add_(0, title, weights.square()).sqrt()
         weights = weights / norms.clamp_min(1e-6)[title]
         return self.table(ids, offsets, per_sample_weights=weights.to(self.table.weight.dtype))  # (B, dim)
+
+    def _of_padded(self, ids: Tensor, counts: Tensor) -> Tensor:
+        """The same in operations that ONNX has: ids (B, L) and counts (B, L), 0 where a title has no more n-grams."""
+        weights = (1 + counts.clamp_min(1).log()) * self.inverse_frequency[ids] * (counts > 0)  # (B, L)
+        norms = weights.square().sum(dim=1, keepdim=True).sqrt().clamp_min(1e-6)
+        rows = F.embedding(ids, self.table.weight)  # (B, L, dim)
+        return ((weights / norms).to(rows.dtype)[:, None] @ rows).squeeze(1)  # (B, dim)
 
 
 class TransformerEncoder(PretrainedEncoder, TextEncoder):

@@ -16,6 +16,7 @@ from fusionclf.evaluation import CategoryGraph, Thresholds, thresholds_of_run
 from fusionclf.evaluation import decide as grade
 from fusionclf.models.classes import AddedClass
 from fusionclf.prediction.answers import Answers, Rule, decide, join_answers
+from fusionclf.prediction.explain import CELLS, Explanation, explain
 from fusionclf.prediction.network import NetworkModel
 from fusionclf.prediction.newclasses import parse_class
 
@@ -197,8 +198,7 @@ class Predictor:
 
     def answer(self, products: Products, rule: Rule) -> Answers:
         """Ask the model about all products at once."""
-        probabilities = np.full((len(products.answerable), len(self.classes)), np.nan)
-        probabilities[products.answerable] = self.model.probabilities(products.pictures, products.titles)
+        probabilities = self.probabilities(products)
         graded = None
         if rule.target_precision is not None:
             graph = self._graph_of_all()
@@ -230,6 +230,39 @@ class Predictor:
         if not set(self.classes) <= set(self._graph.classes):
             self._graph = self._graph.with_classes({name: self.paths.get(name, ()) for name in self.classes})
         return self._graph
+
+    def probabilities(self, products: Products) -> np.ndarray:
+        """(n, K) of all classes; NaN for a product that cannot be answered."""
+        found = np.full((len(products.answerable), len(self.classes)), np.nan)
+        found[products.answerable] = self.model.probabilities(products.pictures, products.titles)
+        return found
+
+    def explain(
+        self,
+        image: Picture | None = None,
+        title: str | None = None,
+        *,
+        label: str | None = None,
+        cells: int = CELLS,
+    ) -> Explanation:
+        """What carried the answer about one product: cells of the picture, words, and picture and title as a whole.
+
+        Args:
+            image: a file or an opened picture.
+            title: of the product.
+            label: the class to explain; default: the most likely one.
+            cells: along the longer side of the picture.
+
+        Raises:
+            PredictionError: the product cannot be answered, or `label` is no class of this model.
+            SettingsError: `cells` is out of its range.
+
+        >>> import fusionclf
+        >>> explanation = fusionclf.load("runs/linear").explain(title="Women Red Dress")
+        >>> max(explanation.words, key=lambda word: word.counted).text
+        'Dress'
+        """
+        return explain(self, image, title, label=label, cells=cells)
 
 
 def _aligned(

@@ -9,6 +9,7 @@ from fusionclf.catalog import make_split, read_catalog
 from fusionclf.config import load_settings
 from fusionclf.console import Console
 from fusionclf.evaluation import finish_run
+from fusionclf.report.card import write_card
 from fusionclf.runfolder import environment, is_finished, open_run, read_json
 from fusionclf.workflows.settings import begin_run
 
@@ -51,4 +52,4 @@ def run_baseline(
     console.say(f"{name}: fit on train and validation titles")
     frames, figures, held_out = baseline.run(settings, catalog, split, out)
     cost = environment(seconds=time.perf_counter() - started, **figures)
-    return finish_run(out, name, settings, catalog, split, frames, cost, held_out)
+    return finish_run(out, name, settings, catalog, split, frames, cost, held_out, write_card)

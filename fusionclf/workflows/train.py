@@ -10,6 +10,7 @@ from fusionclf.console import Console
 from fusionclf.errors import RunError
 from fusionclf.evaluation import finish_run
 from fusionclf.models import find_variant
+from fusionclf.report.card import write_card
 from fusionclf.runfolder import environment, is_finished, open_run, read_json
 from fusionclf.training import make_accelerator
 from fusionclf.workflows.settings import begin_run
@@ -82,7 +83,7 @@ def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dic
         figures = environment(seconds=time.perf_counter() - started, **runner.figures())
         metrics = finish_run(
             runner.out, runner.variant.name, runner.settings, runner.catalog, runner.split, frames, figures,
-            runner.held_out,
+            runner.held_out, write_card,
         )  # fmt: skip
     runner.accelerator.wait_for_everyone()
     return metrics

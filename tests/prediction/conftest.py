@@ -26,7 +26,9 @@ RUNS = {
     "linear": ("linear", ()),
     "image": ("image", (*IMAGE, "train.epochs=1", "stage2.epochs=1")),
     "frozen": ("image", (*IMAGE, *QUICK, "model.image.frozen=true", "model.image.normalise=true")),
+    "multitask": ("multitask", (*IMAGE, *QUICK, "pictures.fit=stretch")),
     "text": ("text", (*TEXT, *QUICK)),
+    "sentences": ("text", (*QUICK, "model.text.kind=transformer", "model.text.model={bert}")),
     "fusion": ("fusion", FUSION),
     "open": ("fusion", OPEN),
 }

@@ -1,0 +1,97 @@
+"""Commands for what comes after a run: `explain`, `export`, `push`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ship_app = typer.Typer()
+
+RunOption = Annotated[Path, typer.Option("--run", help="A finished run.", show_default=False)]
+PartOption = Annotated[
+    str | None, typer.Option("--part", help="Which of the run's models; default: joint, or the only one.")
+]
+
+
+class Format(StrEnum):
+    """What `export` writes."""
+
+    onnx = "onnx"
+    torch = "torch"
+
+
+@ship_app.command(name="explain")
+def explain_command(
+    run: RunOption,
+    image: Annotated[Path | None, typer.Option("--image", help="The product's picture.")] = None,
+    title: Annotated[str | None, typer.Option("--title", help="The product's title.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for explanation.png and explanation.json.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", help="Class to explain; default: the answer.")
+    ] = None,
+    cells: Annotated[
+        int, typer.Option("--cells", min=1, max=32, help="Cells along the picture's longer side.")
+    ] = 8,
+    part: PartOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print explanation.json's content.")] = False,
+    cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU even where there is a GPU.")] = False,
+) -> None:
+    """Show which part of the picture and which words carried an answer, and how much each side counted.
+
+    Example: fusionclf explain --run runs/fusion --image shoe.jpg --title "Blue Running Shoes" --out explanation
+    """
+    from fusionclf.workflows.explain import explain_one
+
+    explain_one(
+        run, image=image, title=title, out=out, label=label, cells=cells, part=part, as_json=as_json, cpu=cpu
+    )
+
+
+@ship_app.command(name="export")
+def export_command(
+    run: RunOption,
+    out: Annotated[Path, typer.Option("--out", help="Folder to make.", show_default=False)],
+    form: Annotated[
+        Format, typer.Option("--format", help="onnx, or torch for a program of torch.export.")
+    ] = Format.onnx,
+    part: PartOption = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="The run's catalog, if it was moved: for the check.", show_default=False),
+    ] = None,
+    products: Annotated[int, typer.Option("--products", min=1, help="Test products of the check.")] = 200,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
+) -> None:
+    """Write a network for other programs, in float32; refused where it answers otherwise than the run.
+
+    Example: fusionclf export --run runs/fusion --format onnx --out fusion-onnx
+    """
+    from fusionclf.console import Console
+    from fusionclf.workflows.export import export
+
+    export(
+        run, out, kind=form.value, part=part, data=data, products=products, overwrite=overwrite,
+        console=Console(),
+    )  # fmt: skip
+
+
+@ship_app.command(name="push")
+def push_command(
+    run: RunOption,
+    repo: Annotated[
+        str, typer.Option("--repo", help="Model repository, such as me/fashion-fusion.", show_default=False)
+    ],
+    private: Annotated[bool, typer.Option("--private", help="Make the repository private.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be uploaded.")] = False,
+) -> None:
+    """Upload a run's model, settings, figures and card to the Hugging Face hub; no product ids, no titles.
+
+    Example: fusionclf push --run runs/fusion --repo me/fashion-fusion --private --dry-run
+    """
+    from fusionclf.console import Console
+    from fusionclf.workflows.push import push
+
+    push(run, repo, private=private, dry_run=dry_run, console=Console())

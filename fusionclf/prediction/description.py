@@ -1,0 +1,179 @@
+"""preprocessing.json of an export: how pictures and titles become its tensors, for people and for `exported`."""
+
+from importlib.metadata import version
+from typing import Any, Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from fusionclf.batches.transforms import MEAN, STD, cover_size
+from fusionclf.config import PicturesConfig, Section
+from fusionclf.models.names import FIGURES
+from fusionclf.prediction.tensors import HAS_PICTURE, HAS_TITLE, PAIRS, PICTURES
+
+FILES = {"onnx": "model.onnx", "torch": "model.pt2"}
+SENTENCES = {"onnx": "sentences.onnx", "torch": "sentences.pt2"}
+DESCRIPTION, TOKENIZER = "preprocessing.json", "tokenizer"
+OUTPUT = "probabilities"
+
+HASHED = (
+    "the title in lower case; runs of two or more white-space characters become one space",
+    "character n-grams: each word between white space with one space on either side; all its runs of `smallest` to "
+    "`largest` characters; a word shorter than a length n counts whole, once, and is then done",
+    "word n-grams: the words are what the regular expression \\w+ finds; 1 to `words` of them joined by one space, "
+    "with the character U+0000 before",
+    "each n-gram, in UTF-8, to h: MurmurHash3 of 32 bits, signed, seed 0; its number is abs(h) modulo `buckets`",
+    "per title: the distinct numbers (`ids`) and how often each occurs (`counts`, float32), in any order, both padded "
+    "with 0 to the batch's longest; at least one column",
+)
+TOKENS = (
+    "the tokenizer in `tokenizer`, with its special tokens, cut to `longest` tokens",
+    "`input_ids` and `attention_mask` (1 for a token, 0 for padding), padded to the batch's longest",
+)
+EMBEDDING = ("tokens as said above, through the model in `sentences`: one vector of length 1",)
+COMPARED = (
+    "a row of figures for each class, in the order of `figures`, from the title's and the class name's words and their "
+    "embeddings by the model in `sentences`; fusionclf.models.names computes them"
+)
+
+
+class Input(Section):
+    """A tensor that goes in. A dimension that is a text may be of any length."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+class Output(Section):
+    """Probabilities that come out, (batch, classes)."""
+
+    name: str
+    task: str
+    classes: tuple[str, ...]
+
+
+class PictureSteps(Section):
+    """How a picture is prepared."""
+
+    height: int
+    width: int
+    fit: Literal["crop", "stretch"]
+    cover: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    steps: tuple[str, ...]
+
+
+class TitleSteps(Section):
+    """How a title is prepared for one encoder, whose inputs begin with `prefix`."""
+
+    kind: Literal["hashed", "tokens", "embedding"]
+    prefix: str
+    buckets: int = 0
+    smallest: int = 0
+    largest: int = 0
+    words: int = 0
+    longest: int = 0
+    dim: int = 0
+    steps: tuple[str, ...]
+
+
+class Names(Section):
+    """The classes of an open vocabulary, with which titles are compared."""
+
+    classes: tuple[str, ...]
+    paths: tuple[str, ...]
+    counted: int
+    figures: tuple[str, ...]
+    steps: str
+
+
+class Description(Section):
+    """All of preprocessing.json."""
+
+    format: Literal[1] = 1
+    kind: Literal["onnx", "torch"]
+    model: str
+    sentences: str | None
+    tokenizer: str | None
+    variant: str
+    part: str
+    fusionclf: str
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+    pictures: PictureSteps | None
+    titles: tuple[TitleSteps, ...]
+    names: Names | None
+    missing: str
+    paths: dict[str, tuple[str, ...]]
+    check: dict[str, Any] = Field(default={}, description="how far it is from its original")
+
+
+def describe_inputs(examples: dict[str, Tensor]) -> tuple[Input, ...]:
+    """Name, type and shape of each; the first dimension is the batch, and a title is as long as it is."""
+    found = []
+    for name, example in examples.items():
+        shape: list[int | str] = ["batch", *example.shape[1:]]
+        if has_length(name):
+            shape[1] = "length"
+        found.append(Input(name=name, dtype=str(example.dtype).removeprefix("torch."), shape=tuple(shape)))
+    return tuple(found)
+
+
+def has_length(name: str) -> bool:
+    """Whether an input's second dimension differs from batch to batch."""
+    return name.endswith(("ids", "counts", "attention_mask"))
+
+
+def describe_pictures(settings: PicturesConfig) -> PictureSteps:
+    """The steps of PictureTransform.evaluation."""
+    height, width = cover_size(settings)
+    first = [
+        "decode to 8-bit RGB as the file has it, without turning it by its EXIF tag; transparent becomes white, 16-bit "
+        "grey loses its lower 8 bits",
+        f"if it is larger than {height} x {width} (height x width) both ways: Pillow's BILINEAR to the size that just "
+        "covers that, shape kept, sides rounded",
+        "divide by 255",
+    ]
+    resize = "bilinear, antialiased, corners not aligned (torch.nn.functional.interpolate), cut to 0..1"
+    if settings.fit == "stretch":
+        first.append(f"resize to {settings.height} x {settings.width}, shape not kept: {resize}")
+    else:
+        first.append(
+            f"resize to the size that just covers {height} x {width}, shape kept, sides rounded down: {resize}"
+        )
+        first.append(f"cut {settings.height} x {settings.width} out of the centre")
+    last = "subtract `mean`, divide by `std`, channel by channel; a missing picture is all 0"
+    return PictureSteps(
+        height=settings.height, width=settings.width, fit=settings.fit, cover=(height, width),
+        mean=tuple(round(m, 6) for m in MEAN.flatten().tolist()),
+        std=tuple(round(s, 6) for s in STD.flatten().tolist()), steps=(*first, last),
+    )  # fmt: skip
+
+
+def describe_titles(readers: list[dict[str, Any]]) -> tuple[TitleSteps, ...]:
+    """Each reader with its steps."""
+    steps = {"hashed": HASHED, "tokens": TOKENS, "embedding": (*TOKENS, *EMBEDDING)}
+    return tuple(TitleSteps(**reader, steps=steps[reader["kind"]]) for reader in readers)
+
+
+def describe_names(names: Any) -> Names | None:
+    """The classes of an open vocabulary; None for a closed one."""
+    if names is None:
+        return None
+    return Names(
+        classes=names.names, paths=names.paths, counted=names.counted, figures=FIGURES, steps=COMPARED
+    )
+
+
+def describe_missing(examples: dict[str, Tensor]) -> str:
+    """What to give where a picture or a title is missing."""
+    if HAS_PICTURE not in examples:
+        return f"{next(iter(examples))} must be there: the model reads nothing else"
+    pairs = f", {PAIRS} as of an empty title" if PAIRS in examples else ""
+    return f"{HAS_PICTURE} false with {PICTURES} 0; {HAS_TITLE} false with an empty title{pairs}; one must be there"
+
+
+def fusionclf_version() -> str:
+    return version("fusionclf")

@@ -1,0 +1,200 @@
+"""README.md of a run folder: a model card in the Hugging Face hub's format, filled from what the run left."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fusionclf.config import read_yaml
+from fusionclf.report.text import code, count, duration, markdown, percent
+from fusionclf.runfolder import read_json, write_text
+
+CARD = "README.md"
+FIGURES = (
+    ("top1", "top-1"), ("top5", "top-5"), ("seen", "seen classes"), ("unseen", "unseen classes"),
+    ("macro_f1", "macro F1"), ("ece", "ECE"),
+)  # fmt: skip
+RULES = {
+    "year_parity": "by the year's parity: one parity trains, the other tests",
+    "random": "at random",
+    "column": "by a column of the catalog",
+}
+HUB_TASKS = {"image": "image-classification", "multitask": "image-classification"}
+NAMED_VERSIONS = ("fusionclf", "torch", "scikit-learn")
+WEAK, WEAK_ROWS = (
+    5,
+    20,
+)  # classes that are named, and the test rows from which a class's figure says something
+
+
+def write_card(folder: Path, metrics: Mapping[str, Any]) -> None:
+    """Write README.md of a run whose other files are there; metrics.json need not be yet.
+
+    Args:
+        folder: the run folder.
+        metrics: metrics.json's content.
+    """
+    write_text(folder / CARD, model_card(folder, metrics))
+
+
+def model_card(folder: Path, metrics: Mapping[str, Any]) -> str:
+    """The card's text: metadata between two lines of ---, then Markdown."""
+    config = read_yaml(folder / "config.yaml")
+    cost = read_json(folder / "environment.json")
+    split = read_json(folder / "split.json")
+    labels = (
+        read_json(folder / "model" / "labels.json") if (folder / "model" / "labels.json").is_file() else {}
+    )
+    variant, name = str(config.get("variant")), code(Path(str(config.get("data"))).name)
+    scores = dict(metrics["parts"])
+    if metrics["joint"].get("top1") is not None:
+        scores = {"joint": metrics["joint"], **scores}
+    sections = [
+        f"# {markdown(variant)} on {markdown(name)}",
+        f"A product classifier of {markdown(column(config, 'label'))}, made by fusionclf: variant "
+        f"`{code(variant)}`, {_models(labels)}.",
+        _loading(labels),
+        _data(name, config, split, cost),
+        _figures(scores, metrics["intervals"]),
+        _training(config, cost),
+        _limits(config, metrics),
+        "## License\n\nTo be chosen by who publishes the model, with the catalog's terms in mind: `license:` in the "
+        "metadata above. `datasets:` is for the catalog's name on the hub, where it has one.",
+    ]
+    return f"---\n{_metadata(variant, name, split, scores)}---\n\n" + "\n\n".join(sections) + "\n"
+
+
+def column(config: Mapping[str, Any], what: str) -> str:
+    """What the catalog calls a column."""
+    section = config.get("catalog")
+    return str(section.get(what, what)) if isinstance(section, dict) else what
+
+
+def _metadata(variant: str, name: str, split: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
+    from huggingface_hub import EvalResult, ModelCardData
+
+    results = []
+    for part, figures in scores.items():
+        for key, metric, title in (
+            ("top1", "accuracy", "Top-1"), ("top5", "accuracy", "Top-5"), ("macro_f1", "f1", "Macro F1"),
+        ):  # fmt: skip
+            if figures.get(key) is not None:
+                results.append(
+                    EvalResult(
+                        "product-classification", "catalog", name, metric, round(figures[key] / 100, 4),
+                        dataset_config=part, dataset_split="test", dataset_revision=split["catalog_sha256"],
+                        metric_name=title,
+                    )
+                )  # fmt: skip
+    data = ModelCardData(
+        library_name="fusionclf",
+        tags=["fusionclf", "product-classification", variant],
+        pipeline_tag=HUB_TASKS.get(variant, "text-classification" if variant != "fusion" else None),
+        metrics=["accuracy", "f1"],
+        model_name=f"fusionclf {variant}",
+        eval_results=results,
+    )
+    return f"{data.to_yaml()}\n"
+
+
+def _models(labels: Mapping[str, Any]) -> str:
+    models = [f"`{code(part)}` of {len(said.get('candidates') or said['classes']['label'])} classes"
+              for part, said in labels.items()]  # fmt: skip
+    return (
+        f"{len(models)} model{'s' if len(models) > 1 else ''}: {', '.join(models)}"
+        if models
+        else "no model kept"
+    )
+
+
+def _loading(labels: Mapping[str, Any]) -> str:
+    part = "" if len(labels) < 2 or "joint" in labels else f", part={next(iter(labels))!r}"
+    return (
+        "## How to load\n\n```python\nimport fusionclf\nfrom huggingface_hub import snapshot_download\n\n"
+        f'predictor = fusionclf.load(snapshot_download("REPOSITORY"){code(part)})  # or the run folder\n'
+        'predictor.predict(images=["product.jpg"], titles=["Blue Running Shoes"]).labels\n```\n\n'
+        "Weights are safetensors or skops files; nothing is unpickled."
+    )
+
+
+def _data(name: str, config: Mapping[str, Any], split: Mapping[str, Any], cost: Mapping[str, Any]) -> str:
+    read = cost.get("catalog", {})
+    dropped = "".join(f", {count(n)} dropped ({markdown(why)})" for why, n in read.get("dropped", {}).items())
+    spec = split["spec"]
+    group = (
+        f"; products with one {markdown(', '.join(spec['group_by']))} stay together"
+        if spec["group_by"]
+        else ""
+    )
+    rows = [
+        f"| {markdown(part)} | {len(split['classes'][part])} | "
+        + " | ".join(count(len(subsets[subset])) for subset in ("train", "validation", "test"))
+        + " |"
+        for part, subsets in split["ids"].items()
+    ]
+    hashes = f"Hash of the catalog `{code(split['catalog_sha256'])}`, of the split `{code(split['sha256'])}`."
+    lines = [
+        "## Data and split",
+        "",
+        f"Catalog `{name}`: {count(read.get('products'))} products, {count(read.get('repaired'))} rows "
+        f"repaired{dropped}. Label: {markdown(column(config, 'label'))}; title: {markdown(column(config, 'title'))}.",
+        "",
+        f"Split {RULES.get(spec['rule'], markdown(spec['rule']))}{group}. {hashes}",
+        "",
+        "| part | classes | train | validation | test |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    return "\n".join([*lines, *rows])
+
+
+def _figures(scores: Mapping[str, Any], intervals: Mapping[str, Any]) -> str:
+    lines = [
+        "## Figures", "",
+        "In percent, over all test products of a part, those of classes without a training row included; in brackets "
+        "95 % bootstrap intervals that resample titles.", "",
+        "| part | test products | " + " | ".join(title for _, title in FIGURES) + " |",
+        "| --- |" + " --- |" * (len(FIGURES) + 1),
+    ]  # fmt: skip
+    for part, figures in scores.items():
+        cells = [_cell(figures.get(key), intervals.get(part, {}).get(key)) for key, _ in FIGURES]
+        lines.append(f"| {markdown(part)} | {count(figures.get('n'))} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(value: float | None, interval: Any) -> str:
+    if value is None or not interval or None in interval:
+        return percent(value)
+    return f"{percent(value)} [{percent(interval[0])}, {percent(interval[1])}]"
+
+
+def _training(config: Mapping[str, Any], cost: Mapping[str, Any]) -> str:
+    versions = cost.get("versions", {})
+    told = ", ".join(f"{name} {versions[name]}" for name in NAMED_VERSIONS if name in versions)
+    return (
+        "## Training\n\n"
+        f"{count(cost.get('parameters'))} parameters; trained in {duration(cost.get('train_seconds'))} on "
+        f"{markdown(cost.get('device', 'CPU'))}, seed {markdown(config.get('seed', 0))}; {markdown(told)}. All "
+        "settings are in `config.yaml`."
+    )
+
+
+def _limits(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    per_class = metrics["per_class"].get("joint") or [
+        row for rows in metrics["per_class"].values() for row in rows
+    ]
+    unseen = sum(row["train_rows"] == 0 for row in per_class)
+    model = config.get("model")
+    by_name = isinstance(model, dict) and model.get("vocabulary") == "open"
+    limits = [
+        "It knows one catalog: its titles' language, its pictures' style, its labels with their faults.",
+        "It always names a class; `min_probability` has it abstain.",
+    ]
+    if unseen:
+        how = "are answered by their names alone, less surely" if by_name else "cannot be answered at all"
+        limits.append(
+            f"{unseen} of the {len(per_class)} classes that were tested have no training row and {how}."
+        )
+    counted = [row for row in per_class if row["train_rows"] and row["test_rows"] >= WEAK_ROWS]
+    if weak := sorted(counted, key=lambda row: row["top1"])[:WEAK]:
+        told = ", ".join(f"{markdown(row['label'])} ({percent(row['top1'], 0)} %)" for row in weak)
+        limits.append(f"Lowest top-1 of trained classes with {WEAK_ROWS} or more test products: {told}.")
+    return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)

@@ -1,0 +1,119 @@
+"""`fusionclf push`: what it takes to load a run, and its figures, to a model repository of the Hugging Face hub."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fusionclf.batches.disk import size_text
+from fusionclf.config import read_yaml
+from fusionclf.console import Console
+from fusionclf.errors import RunError
+from fusionclf.report.card import CARD, model_card
+from fusionclf.runfolder import FINISHED, is_finished, read_json
+
+LOGIN = "log in by `hf auth login`, or set HF_TOKEN to a token that may write"
+
+
+def push(
+    run: Path, repo: str, *, private: bool = False, dry_run: bool = False, console: Console | None = None
+) -> list[str]:
+    """Upload a finished run, in one commit, without product ids, titles, predictions, checkpoints and logs.
+
+    Args:
+        run: the run folder.
+        repo: such as "me/fashion-fusion"; made where there is none.
+        private: make it private, and refuse one that is public.
+        dry_run: only say what would be uploaded.
+        console: where progress goes.
+
+    Returns:
+        The files' paths in the repository.
+
+    Raises:
+        RunError: the run is not finished, or the hub refuses or cannot be reached.
+    """
+    console = console or Console()
+    files = collect_files(run, repo)
+    total = 0
+    for path, content in files.items():
+        size = len(content) if isinstance(content, bytes) else content.stat().st_size
+        total += size
+        console.say(f"{path}  {size_text(size)}")
+    console.say(f"{len(files)} files, {size_text(total)}, to {repo}{' (private)' if private else ''}")
+    if dry_run:
+        console.say("nothing was uploaded (--dry-run)")
+    else:
+        console.say(f"wrote {_upload(files, run, repo, private)}; choose its license in {CARD}")
+    return list(files)
+
+
+def collect_files(run: Path, repo: str) -> dict[str, Path | bytes]:
+    """Path in the repository → file, or content that differs from the run's own.
+
+    Raises:
+        RunError: the run is not finished, or keeps no model.
+    """
+    if not is_finished(run):
+        raise RunError(f"{run}: not a finished run (no {FINISHED}); finish it with --resume")
+    metrics = read_json(run / FINISHED)
+    card = (run / CARD).read_text(encoding="utf-8") if (run / CARD).is_file() else model_card(run, metrics)
+    config = {**read_yaml(run / "config.yaml")}
+    config["data"] = os.path.basename(str(config.get("data", "")).rstrip(os.sep))
+    split = {key: value for key, value in read_json(run / "split.json").items() if key != "ids"}
+    split["counts"] = {
+        part: {subset: len(ids) for subset, ids in subsets.items()}
+        for part, subsets in read_json(run / "split.json")["ids"].items()
+    }
+    files: dict[str, Path | bytes] = {
+        CARD: card.replace("REPOSITORY", repo).encode(),
+        "config.yaml": yaml.safe_dump(_without_folders(config), sort_keys=False, allow_unicode=True).encode(),
+        "split.json": (json.dumps(split, indent=2, ensure_ascii=False) + "\n").encode(),
+        FINISHED: run / FINISHED,
+    }
+    model = sorted(path for path in (run / "model").rglob("*") if path.is_file() and not path.is_symlink())
+    if not model:
+        raise RunError(f"{run / 'model'}: holds no model; train again with --overwrite")
+    return files | {path.relative_to(run).as_posix(): path for path in model}
+
+
+def _without_folders(value: Any) -> Any:
+    """Settings in which a file of this machine is named without its folder."""
+    if isinstance(value, Mapping):
+        return {key: _without_folders(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(inner) for inner in value]
+    return os.path.basename(value) if isinstance(value, str) and os.path.isabs(value) else value
+
+
+def _upload(files: Mapping[str, Path | bytes], run: Path, repo: str, private: bool) -> str:
+    """The new commit's address."""
+    from huggingface_hub import CommitOperationAdd, HfApi, get_token
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
+
+    if get_token() is None:
+        raise RunError(f"no token for the hub; {LOGIN}")
+    api = HfApi()
+    operations = [CommitOperationAdd(path, content) for path, content in files.items()]
+    try:
+        api.create_repo(repo, private=private or None, exist_ok=True)  # None: as the account has it
+        if private and not api.model_info(repo).private:
+            raise RunError(f"{repo}: is there and public; make it private on the hub, or give another --repo")
+        return api.create_commit(repo, operations, commit_message=f"Add {run.name}").commit_url
+    except HFValidationError as error:
+        raise RunError(f"--repo {repo!r}: {error}") from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        remedy = LOGIN if status in (401, 403) else "look at the hub's answer above, or try again later"
+        raise RunError(f"{repo}: the hub refuses ({status}: {_short(error)}); {remedy}") from error
+    except (HTTPError, OSError) as error:
+        raise RunError(
+            f"{api.endpoint}: cannot be reached ({_short(error)}); try again with a network"
+        ) from error
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]

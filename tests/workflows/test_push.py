@@ -1,0 +1,184 @@
+"""`fusionclf push`, against a small stand-in for the hub on this machine."""
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import fusionclf
+from fusionclf.workflows.baseline import run_baseline
+
+ROOT = Path(__file__).resolve().parents[2]
+TOKEN = "hf_of_the_test"
+
+
+class Hub(ThreadingHTTPServer):
+    """Takes repositories and commits, as the hub's HTTP interface does, and remembers them."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.private = False
+        self.files: dict[str, bytes] = {}
+        self.created: list[dict[str, Any]] = []
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Hub  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def do_GET(self) -> None:
+        self.reply({"id": "me/shop", "private": self.server.private, "tags": [], "siblings": []})
+
+    def do_POST(self) -> None:
+        body = self.body()
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return self.reply({"error": "Invalid token"}, 401)
+        if self.path == "/api/repos/create":
+            self.server.created.append(json.loads(body))
+            return self.reply({"url": f"{self.address()}/me/shop", "id": "me/shop"})
+        if self.path.endswith("/preupload/main"):
+            files = json.loads(body)["files"]
+            return self.reply(
+                {
+                    "files": [
+                        {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in files
+                    ]
+                }
+            )
+        if self.path.endswith("/commit/main"):
+            for line in body.splitlines():
+                said = json.loads(line)
+                if said["key"] == "file":
+                    self.server.files[said["value"]["path"]] = base64.b64decode(said["value"]["content"])
+            address = f"{self.address()}/me/shop/commit/abc"
+            return self.reply({"commitUrl": address, "commitOid": "abc", "success": True})
+        return self.reply({"errors": [], "warnings": []})  # validate-yaml
+
+    def body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        found = b""
+        while size := int(self.rfile.readline(), 16):
+            found += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return found
+
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def reply(self, value: Any, status: int = 200) -> None:
+        content = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    server = Hub()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def run(sample_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("pushed") / "linear"
+    run_baseline("linear", sample_dir, out)
+    return out
+
+
+def push(run: Path, home: Path, port: int, *words: str, token: str | None = TOKEN) -> tuple[int, str]:
+    """Exit code and standard error of the command, with this machine's own login out of reach."""
+    environment = {
+        name: value for name, value in os.environ.items()
+        if not name.startswith("HF_") and name != "HUGGING_FACE_HUB_TOKEN" and "proxy" not in name.lower()
+    }  # fmt: skip
+    environment |= {"HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_HOME": str(home)}
+    environment |= {"HF_TOKEN": token} if token else {}
+    done = subprocess.run(
+        [sys.executable, "-m", "fusionclf", "push", "--run", str(run), "--repo", "me/shop", *words],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def test_what_is_uploaded_loads_again_and_names_no_product(
+    run: Path, hub: Hub, sample_dir: Path, tmp_path: Path
+) -> None:
+    code, said = push(run, tmp_path / "home", hub.server_port)
+    assert code == 0, said
+    assert hub.created[0]["name"] == "shop" and hub.created[0]["organization"] == "me"
+    assert f"{hub.server_port}/me/shop/commit/abc" in said
+    models = {f"model/{path.name}" for path in (run / "model").iterdir()}
+    assert set(hub.files) == {"README.md", "config.yaml", "metrics.json", "split.json", *models}
+    assert all(path in said for path in hub.files)
+    for path, content in hub.files.items():
+        (tmp_path / "got" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "got" / path).write_bytes(content)
+    ours, theirs = (
+        fusionclf.load(folder).predict(titles=["Red Shirt"]) for folder in (run, tmp_path / "got")
+    )
+    assert ours.labels == theirs.labels
+    assert 'snapshot_download("me/shop")' in hub.files["README.md"].decode()
+    config = yaml.safe_load(hub.files["config.yaml"])
+    assert config["data"] == sample_dir.name
+    split, whole = json.loads(hub.files["split.json"]), json.loads((run / "split.json").read_text())
+    assert "ids" not in split and split["sha256"] == whole["sha256"]
+    assert split["counts"]["rest"]["test"] == len(whole["ids"]["rest"]["test"])
+    assert str(sample_dir.parent).encode() not in b"".join(hub.files.values())
+
+
+def test_a_dry_run_uploads_nothing(run: Path, hub: Hub, tmp_path: Path) -> None:
+    code, said = push(run, tmp_path, hub.server_port, "--dry-run", token=None)
+    assert code == 0
+    assert "model/joint.skops" in said and "nothing was uploaded" in said
+    assert not hub.files and not hub.created
+
+
+def test_private_stays_private(run: Path, hub: Hub, tmp_path: Path) -> None:
+    code, said = push(run, tmp_path, hub.server_port, "--private")
+    assert code == 2 and "public" in said.splitlines()[-1]
+    assert not hub.files
+    hub.private = True
+    assert push(run, tmp_path, hub.server_port, "--private")[0] == 0
+    assert hub.created[-1]["visibility"] == "private"
+    assert hub.files
+
+
+def test_what_the_hub_refuses_is_one_line(run: Path, hub: Hub, tmp_path: Path) -> None:
+    code, said = push(run, tmp_path, hub.server_port, token=None)
+    assert code == 2 and said.splitlines()[-1].startswith("error: no token")
+    code, said = push(run, tmp_path, hub.server_port, token="hf_wrong")
+    assert code == 2 and "401" in said.splitlines()[-1] and "hf auth login" in said.splitlines()[-1]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        code, said = push(run, tmp_path, taken.getsockname()[1])
+    assert code == 2 and "cannot be reached" in said.splitlines()[-1]
+    assert "Traceback" not in said
+    code, said = push(run, tmp_path, hub.server_port, "--repo", "a/b/c")
+    assert code == 2 and "a/b/c" in said.splitlines()[-1]
+
+
+def test_only_a_finished_run_is_uploaded(tmp_path: Path, hub: Hub) -> None:
+    code, said = push(tmp_path, tmp_path, hub.server_port)
+    assert code == 2 and "not a finished run" in said
