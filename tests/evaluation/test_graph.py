@@ -202,3 +202,10 @@ def test_accuracy_at_each_level_and_distance_of_errors() -> None:
         "distance": pytest.approx((2 + 2 + 6) / 3),
         "histogram": {"2": 2, "6": 1},
     }
+
+
+def test_a_category_of_that_name_below_another_one_is_not_right() -> None:
+    # Vouchers answered as Wallets: both lie below a subcategory Wallets, of different masters.
+    frame = make_predictions(context([PATHS[4]]), GRAPH.classes, np.eye(4)[[3]], graph=GRAPH)
+    assert frame["category_2"].tolist() == frame["true_category_2"].tolist() == ["Wallets"]
+    assert [level["top1"] for level in hierarchy(frame, GRAPH)["levels"]] == [0.0, 0.0, 0.0]

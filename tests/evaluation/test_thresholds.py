@@ -108,6 +108,37 @@ def test_an_uncertain_class_backs_off_to_its_category() -> None:
     assert said.probabilities.tolist() == pytest.approx([0.99, np.nan, 0.99, np.nan], nan_ok=True)
 
 
+def test_right_answers_of_a_class_do_not_lower_it_to_where_others_fail() -> None:
+    rows = [
+        *spread("A", "A", 300, 0.3, 0.5),
+        *spread("B", "C", 900, 0.3, 0.5),
+        *spread("D", "D", 300, 0.6, 0.9),
+    ]
+    least = fit_thresholds(predictions(rows), 0.9).classes["A"]
+    assert least is None or least > 0.5
+
+
+def test_a_categorys_threshold_is_fitted_on_what_is_left_to_it() -> None:
+    """Many sure classes and subcategories must not vouch for the doubtful rest."""
+    sure = spread("A", "A", 400, 0.97, 0.999)
+    doubt = [(label, {"A": 0.5, "B": 0.48}) for label in ("A", "B") * 500]  # the subcategory is right
+    # The master category M is 0.96 likely and wrong half of the time.
+    bad = [(label, {"A": 0.48, "C": 0.48}) for label in ("C", "D") * 30]
+    found = fit_thresholds(predictions([*sure, *doubt, *bad]), 0.95)
+    assert found.levels[1] == 0.95
+    assert found.levels[0] is None or found.levels[0] > 0.96
+    # The same for what the classes leave: subcategories at 0.96 that are wrong half of the time.
+    wrong = [(label, {"A": 0.48, "B": 0.48}) for label in ("A", "C") * 15]
+    least = fit_thresholds(predictions([*sure, *wrong]), 0.95).levels[1]
+    assert least is None or least > 0.96
+
+
+def test_a_class_that_was_never_answered_goes_by_the_others() -> None:
+    found = Thresholds(0.9, 10, {"A": 0.95}, 0.7, (None, None), 0.4)
+    said = decide(GRAPH, found, np.array([[0, 0, 0, 0.8], [0.8, 0, 0, 0]]), GRAPH.classes)
+    assert said.decisions.tolist() == ["accept", "review"]
+
+
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("ABCD"), st.sampled_from("ABCD"), st.floats(0.3, 1)), min_size=1),
