@@ -1,5 +1,6 @@
 """The contract of every registered variant: a new one is tested by being registered and named in TINY."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from torch.nn import functional as F
 
 from fusionclf.errors import SettingsError
 from fusionclf.models import find_variant, variant_names
-from fusionclf.models.product import OF_CLASSES
+from fusionclf.models.fusers import MissingModality
+from fusionclf.models.product import OF_CLASSES, ProductClassifier
 from fusionclf.models.storage import load_model, save_model
 from tests.small import CLASSES, TINY, one_batch, tiny_model
 
@@ -70,9 +72,14 @@ def test_overfits_sixteen_rows(name: str) -> None:
     assert (model(batch)["label"].argmax(1) == batch.targets["label"]).all()
 
 
-@pytest.mark.parametrize("fuser", ["concat", "gated"])
+def fusion_by(fuser: str) -> ProductClassifier:
+    image = {**TINY["fusion"]["image"], "regions": 2 if fuser == "attention" else 1}
+    return tiny_model("fusion", fuser=fuser, image=image)[2]
+
+
+@pytest.mark.parametrize("fuser", ["concat", "gated", "attention"])
 def test_fusion_depends_on_picture_and_on_title(fuser: str) -> None:
-    _, _, model = tiny_model("fusion", fuser=fuser)
+    model = fusion_by(fuser)
     model.eval()
     batch = one_batch(model)
     assert batch.pictures is not None and batch.titles is not None
@@ -83,6 +90,34 @@ def test_fusion_depends_on_picture_and_on_title(fuser: str) -> None:
         other_title = type(batch)(batch.rows, batch.pictures, other_title, batch.targets)
         assert not torch.allclose(model(other_picture)["label"], before)
         assert not torch.allclose(model(other_title)["label"], before)
+
+
+@pytest.mark.parametrize("fuser", ["concat", "gated", "attention"])
+def test_what_is_missing_does_not_count(fuser: str) -> None:
+    model = fusion_by(fuser).eval()
+    batch = one_batch(model)
+    assert batch.pictures is not None
+    there = torch.arange(16) >= 8  # the first half has no picture
+    with torch.no_grad():
+        before = model(replace(batch, has_picture=there))["label"]
+        after = model(replace(batch, has_picture=there, pictures=batch.pictures.flip(0)))["label"]
+    assert torch.equal(before[:8], after[:8]) and not torch.allclose(before[8:], after[8:])
+
+
+def test_training_hides_one_side_of_some_products() -> None:
+    missing = MissingModality(4, 3, share=0.4)
+    image, text = missing(torch.ones(2000, 4), torch.ones(2000, 3), None, None)
+    no_picture, no_title = (image == 0).all(1), (text == 0).all(1)
+    assert not (no_picture & no_title).any()
+    assert abs(no_picture.float().mean() - 0.2) < 0.04 and abs(no_title.float().mean() - 0.2) < 0.04
+    assert all((side == 1).all() for side in missing.eval()(torch.ones(9, 4), torch.ones(9, 3), None, None))
+
+
+def test_attention_needs_regions_and_the_others_none() -> None:
+    with pytest.raises(SettingsError, match=r"regions=1, model\.fuser=attention"):
+        tiny_model("fusion", fuser="attention")
+    with pytest.raises(SettingsError, match=r"regions=2, model\.fuser=gated"):
+        tiny_model("fusion", fuser="gated", image={**TINY["fusion"]["image"], "regions": 2})
 
 
 def test_late_fusion_needs_the_expert_and_blends_a_picture_network_with_it() -> None:

@@ -1,0 +1,54 @@
+"""Studies that a file lists."""
+
+from pathlib import Path
+
+import pytest
+
+from fusionclf.config import RunConfig, load_settings
+from fusionclf.errors import SettingsError
+from fusionclf.models import find_variant
+from fusionclf.workflows.settings import config_folder
+from fusionclf.workflows.study import _entries
+
+
+def test_the_ablation_lists_runs_whose_settings_hold() -> None:
+    runs = _entries("ablation", seeds=1)
+    assert {run.name for run in runs} >= {
+        "picture",
+        "title",
+        "closed-late",
+        "open-attention",
+        "open-late-without-graph",
+    }
+    for run in runs:
+        variant = find_variant(run.command[1])
+        settings = load_settings(
+            RunConfig[variant.params], run.config, run.overrides, variant=variant.name, data="x"
+        )
+        assert settings.scheme == "joint", run.name
+
+
+def test_each_run_of_a_file_has_its_seeds(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("small: {config: fusion-sample, set: [train.epochs=1]}\n")
+    runs = _entries(str(file), seeds=2)
+    assert [(run.name, run.overrides) for run in runs] == [
+        ("small", ("train.epochs=1",)),
+        ("small-seed1", ("train.epochs=1", "seed=1")),
+    ]
+    assert runs[0].command == ("train", "fusion") and runs[0].config == config_folder() / "fusion-sample.yaml"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("small: {set: [a=1]}", "small: give config"),
+        ("small: {config: fusion-sample, seed: 1}", "small: give config"),
+        ("../up: {config: fusion-sample}", "cannot name a folder"),
+        ("small: {config: fusion-smaple}", "did you mean 'fusion-sample'"),
+    ],
+)
+def test_a_bad_listing_is_one_line(text: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=problem):
+        _entries(str(tmp_path / "mine.yaml"), seeds=1)
