@@ -268,7 +268,10 @@ def _beside(out: Path) -> Iterator[Path]:
 
 
 def _replace(aside: Path, out: Path) -> None:
+    """Put a folder at `out`; what was there is gone only when the new one stands."""
     aside.chmod(0o755)
+    before = aside.with_name(f"{aside.name}.before")
     if out.exists():
-        shutil.rmtree(out)
+        out.rename(before)
     aside.rename(out)
+    shutil.rmtree(before, ignore_errors=True)
