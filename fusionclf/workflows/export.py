@@ -227,15 +227,14 @@ def _save(module: torch.nn.Module, file: Path, kind: Kind, outputs: Sequence[str
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without the exporters' own progress and warnings about themselves."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # theirs are many loggers
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(before)
+        logging.disable(before)
 
 
 def _compare(folder: Path, run: Path, predictor: Predictor, model: NetworkModel, asked: Products) -> Check:
@@ -269,7 +268,10 @@ def _beside(out: Path) -> Iterator[Path]:
 
 
 def _replace(aside: Path, out: Path) -> None:
+    """Put a folder at `out`; what was there is gone only when the new one stands."""
     aside.chmod(0o755)
+    before = aside.with_name(f"{aside.name}.before")
     if out.exists():
-        shutil.rmtree(out)
+        out.rename(before)
     aside.rename(out)
+    shutil.rmtree(before, ignore_errors=True)

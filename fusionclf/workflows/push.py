@@ -92,7 +92,11 @@ def _without_folders(value: Any) -> Any:
 def _upload(files: Mapping[str, Path | bytes], run: Path, repo: str, private: bool) -> str:
     """The new commit's address."""
     from huggingface_hub import CommitOperationAdd, HfApi, get_token
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        HTTPError,  # pyright: ignore[reportPrivateImportUsage]
+    )
 
     if get_token() is None:
         raise RunError(f"no token for the hub; {LOGIN}")

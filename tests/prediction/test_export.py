@@ -20,7 +20,7 @@ from fusionclf.batches import HashedNGrams
 from fusionclf.catalog import Catalog
 from fusionclf.cli import app
 from fusionclf.errors import RunError
-from fusionclf.models.encoders import HashedNGramEncoder
+from fusionclf.models.encoders import HashedNGramEncoder, JoinedTextEncoder
 from fusionclf.prediction import open_exported
 from fusionclf.prediction.exported import ExportedModel
 from fusionclf.prediction.tensors import TensorModel
@@ -114,6 +114,40 @@ def test_a_missing_picture_or_title_counts_as_in_the_model(changes: dict) -> Non
         found = tensors(*(given[name] for name in tensors.inputs))[0]
     assert torch.allclose(found, wanted, atol=1e-5)
     assert not torch.allclose(wanted[0], wanted[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("fuser", ["late", "concat"])
+def test_an_open_vocabulary_picks_the_same_way_for_what_is_at_hand(fuser: str, tiny_bert: Path) -> None:
+    text = {"kind": "both", "model": str(tiny_bert), "buckets": 4096, "dim": 16}
+    _, _, model = tiny_model("fusion", vocabulary="open", fuser=fuser, text=text)
+    model.eval()
+    names = ["shirt", "shoe", "watch", "bag"]
+    model.name_classes(names, names)
+    batch = one_batch(model, 4)
+    assert batch.titles is not None and batch.pictures is not None and model.open is not None
+    with torch.no_grad():
+        for module in (model.open, model.wide):
+            assert module is not None
+            for name, values in module.named_parameters():
+                if "encoder" not in name:
+                    values.add_(0.3 * torch.randn_like(values))
+        model.open.seen[1] = False
+    titles = ["red shirt", "blue shoe", "gold watch", "black bag"]
+    assert model.title_encoder is not None and isinstance(model.title_encoder, JoinedTextEncoder)
+    shown, told = torch.tensor([True, True, False, False]), torch.tensor([True, False, True, False])
+    table, rows = model.prepare_titles(titles), np.arange(4)
+    given = {"pictures": batch.pictures, "has_picture": shown, "has_title": told}
+    given |= {f"title_{name.replace('.', '_')}": tensor for name, tensor in table.batch(rows).items()}
+    hashed = model.title_encoder.encoders[0]
+    assert isinstance(hashed, HashedNGramEncoder)
+    given |= {f"title_0_{name}": tensor for name, tensor in hashed.hashed(titles).padded(rows).items()}
+    with torch.no_grad():
+        wanted = model(replace(batch, titles=table.batch(rows), has_picture=shown, has_title=told))["label"]
+        whole = model(replace(batch, titles=table.batch(rows)))["label"]
+        tensors = TensorModel(model, TEMPERATURE, (32, 32))
+        found = tensors(*(given[name] for name in tensors.inputs))[0]
+    assert torch.allclose(found, wanted.div(TEMPERATURE).softmax(dim=1), atol=1e-5)
+    assert not torch.allclose(wanted[1:], whole[1:], atol=1e-2)
 
 
 def test_padded_n_grams_are_embedded_as_n_grams_in_a_row() -> None:
