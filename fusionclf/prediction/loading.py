@@ -5,7 +5,7 @@ from typing import Any
 
 from baselines import baseline_names
 from fusionclf.config import RunConfig, build_settings, read_yaml
-from fusionclf.errors import RunError, did_you_mean
+from fusionclf.errors import RunError, did_you_mean, near_path
 from fusionclf.evaluation import CategoryGraph
 from fusionclf.models import find_variant
 from fusionclf.models.classes import read_added
@@ -34,7 +34,9 @@ def load(run: str | Path, *, part: str | None = None, device: str | None = None)
     """
     folder = Path(run)
     if not folder.is_dir():
-        raise RunError(f"{folder}: no such folder; give the run folder that `fusionclf train … --out` made")
+        raise RunError(
+            f"{folder}: no such folder; give the run folder that `fusionclf train … --out` made{near_path(folder)}"
+        )
     if not is_finished(folder):
         raise RunError(f"{folder}: not a finished run (no metrics.json); finish it with --resume")
     settings = read_yaml(folder / "config.yaml")

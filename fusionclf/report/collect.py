@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from fusionclf.config import read_yaml
-from fusionclf.errors import RunError, SettingsError
+from fusionclf.errors import RunError, SettingsError, near_path
 from fusionclf.evaluation import read_predictions
 from fusionclf.evaluation.metrics import JOINT
 from fusionclf.runfolder import is_finished, read_json
@@ -64,7 +64,9 @@ def read_runs(folders: Sequence[Path], *, one_split: bool = True) -> list[Run]:
     places = [folder.resolve() for folder in folders]
     for folder, place in zip(folders, places, strict=True):
         if not folder.is_dir():
-            raise RunError(f"{folder}: no such run folder; give folders that hold a metrics.json")
+            raise RunError(
+                f"{folder}: no such run folder; give folders that hold a metrics.json{near_path(folder)}"
+            )
         if places.count(place) > 1:
             raise RunError(f"{folder}: is given twice; name each run once")
     unfinished = [str(folder) for folder in folders if not is_finished(folder)]

@@ -247,7 +247,8 @@ def _say_totals(console: Console, request: Request, parts: Parts, totals: Totals
     rate = f"; {totals.new / max(totals.seconds, 1e-9):,.0f} products/s" if totals.new else ""
     console.say(f"wrote {parts.out}: {totals.answered:,} products{abstained}{rate}")
     if totals.faults:
-        console.warn(f"{totals.faults:,} rows have no answer; {parts.faults_file} says why")
+        rows = "1 row has" if totals.faults == 1 else f"{totals.faults:,} rows have"
+        console.warn(f"{rows} no answer; {parts.faults_file} says why")
         console.say("next: mend these rows and give the same command with --overwrite")
     else:
         console.say(f"next: fusionclf predict --run {request.run} --input MORE_PRODUCTS")

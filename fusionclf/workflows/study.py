@@ -93,6 +93,7 @@ def study(
     if finished:
         compare(finished, out / "report")
         console.say(f"wrote {out / 'report' / 'report.html'}, report.md and report.json")
+        console.say(f"next: open it, or: fusionclf predict --run {finished[-1]} --input PRODUCTS")
     if failed:
         console.say(
             f"failed: {', '.join(failed)}; mend the cause, then give the same command again to run these alone"
