@@ -27,7 +27,13 @@ def refused(*words: object) -> str:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_it_serves_until_a_signal_stops_it(runs: Runs, number: int, code: int) -> None:
     command = [sys.executable, "-m", "fusionclf", "serve", "--run", str(runs("linear")), "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    # Where the tests run behind `&`, SIGINT is ignored, and a child would inherit that.
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         assert process.stderr is not None
         try:
             line = process.stderr.readline()
