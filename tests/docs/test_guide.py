@@ -44,7 +44,7 @@ def rows(file: Path) -> list[dict[str, str]]:
 def test_the_guide_leads_from_a_csv_to_a_report_and_answers(tmp_path: Path) -> None:
     done = run_blocks(tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "warning: 1 rows have no answer" in done.stderr
+    assert "warning: 1 row has no answer" in done.stderr
     work = tmp_path / "work"
     assert {p.name for p in (work / "report").iterdir()} == {"report.html", "report.md", "report.json"}
     assert "data:image/jpeg" in (work / "report" / "report.html").read_text()
