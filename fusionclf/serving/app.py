@@ -22,6 +22,7 @@ from fusionclf.serving.values import (
     PICTURE_BYTES,
     TITLE_LENGTH,
     Answer,
+    Explanation,
     Fault,
     Health,
     to_answer,
@@ -60,7 +61,8 @@ def make_app(predictor: Predictor, name: str, *, hosts: Collection[str] | None =
         redoc_url=None,
     )
     app.state.asker, app.state.run = Asker(predictor), name
-    most_bytes = {"/predict": PICTURE_BYTES + FIELDS_BYTES, "/predict/batch": LINES_BYTES}
+    product = PICTURE_BYTES + FIELDS_BYTES
+    most_bytes = {"/predict": product, "/explain": product, "/predict/batch": LINES_BYTES}
     app.add_middleware(Guard, hosts=hosts, most_bytes=most_bytes)
     app.include_router(router)
     for path, (file, kind) in PAGE.items():
@@ -77,6 +79,8 @@ def _asker(request: Request) -> Asker:
 
 
 AskerOf = Annotated[Asker, Depends(_asker)]
+PictureOf = Annotated[UploadFile | None, File(description="JPEG, PNG, WebP, GIF, BMP or TIFF")]
+TitleOf = Annotated[str | None, Form(max_length=TITLE_LENGTH)]
 
 
 @router.get("/health")
@@ -96,8 +100,8 @@ async def health(request: Request, asker: AskerOf) -> Health:
 @router.post("/predict", responses=REFUSALS)
 async def predict(
     asker: AskerOf,
-    picture: Annotated[UploadFile | None, File(description="JPEG, PNG, WebP, GIF, BMP or TIFF")] = None,
-    title: Annotated[str | None, Form(max_length=TITLE_LENGTH)] = None,
+    picture: PictureOf = None,
+    title: TitleOf = None,
     top_k: Annotated[int, Form(ge=1, le=MOST_CLASSES, description="classes to name")] = 5,
     min_probability: Annotated[float, Form(ge=0, le=1, description="abstain below it")] = 0.0,
 ) -> Answer:
@@ -106,8 +110,16 @@ async def predict(
     answers = await asker.one(content, title, top_k, min_probability)
     answer = to_answer(answers, 0)
     if answer.reason:
-        raise HTTPException(422, f"{answer.reason}: give {_wanted(asker.predictor)}")
+        raise HTTPException(422, f"{answer.reason}: give {asker.wanted}")
     return answer
+
+
+@router.post("/explain", responses=REFUSALS)
+async def explain(asker: AskerOf, picture: PictureOf = None, title: TitleOf = None) -> Explanation:
+    """Say what carried the answer about one product: asks the model about a hundred times as much as /predict."""
+    content = await picture.read() if picture is not None else None
+    explanation = await asker.explain(content, title)
+    return Explanation.model_validate(explanation.to_json())
 
 
 @router.post(
@@ -142,11 +154,6 @@ async def predict_batch(
     answers = await asker.many(titles, top_k, min_probability)
     lines = (to_answer(answers, place).model_dump_json() for place in range(len(answers)))
     return Response("".join(f"{line}\n" for line in lines), media_type=NDJSON)
-
-
-def _wanted(predictor: Predictor) -> str:
-    names = {"a picture": predictor.reads_pictures, "a title": predictor.reads_titles}
-    return " or ".join(name for name, read in names.items() if read)
 
 
 def _page_file(name: str, kind: str) -> Any:

@@ -5,9 +5,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from PIL import Image
+
 from fusionclf.catalog import open_picture
-from fusionclf.errors import FusionclfError
+from fusionclf.errors import FusionclfError, PredictionError
 from fusionclf.prediction import Answers, Predictor
+from fusionclf.prediction.explain import Explanation
 
 WAITING = 32  # requests that may wait for the model
 Value = TypeVar("Value")
@@ -45,10 +48,12 @@ class Asker:
         """
 
         def ask() -> Answers:
-            reads = picture is not None and self.predictor.reads_pictures
-            image = open_picture(picture) if picture is not None and reads else None
             return self.predictor.predict(
-                [image], [title], top_k=top_k, min_probability=min_probability, errors="collect"
+                [self._opened(picture)],
+                [title],
+                top_k=top_k,
+                min_probability=min_probability,
+                errors="collect",
             )
 
         return await self._in_turn(ask)
@@ -60,6 +65,38 @@ class Asker:
                 titles=titles, top_k=top_k, min_probability=min_probability, errors="collect"
             )
         )
+
+    async def explain(self, picture: bytes | None, title: str | None) -> Explanation:
+        """What carried the answer about one product.
+
+        Args:
+            picture: the bytes of its file.
+            title: its title.
+
+        Raises:
+            PictureError: it is no picture, or a too large one.
+            PredictionError: there is nothing that the model reads.
+            BusyError: too many requests are waiting.
+        """
+
+        def ask() -> Explanation:
+            image = self._opened(picture)
+            reason = self.predictor.read([image], [title or ""]).reasons[0]
+            if reason:
+                raise PredictionError(f"{reason}: give {self.wanted}")
+            return self.predictor.explain(image, title)
+
+        return await self._in_turn(ask)
+
+    @property
+    def wanted(self) -> str:
+        """What a product needs, in words."""
+        names = {"a picture": self.predictor.reads_pictures, "a title": self.predictor.reads_titles}
+        return " or ".join(name for name, read in names.items() if read)
+
+    def _opened(self, picture: bytes | None) -> Image.Image | None:
+        """The picture, for a model that reads pictures."""
+        return open_picture(picture) if picture is not None and self.predictor.reads_pictures else None
 
     async def _in_turn(self, ask: Callable[[], Value]) -> Value:
         if self._waiting >= WAITING:

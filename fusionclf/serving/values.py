@@ -29,6 +29,43 @@ class Answer(BaseModel):
     reason: str = Field(default="", description="why there is no answer")
 
 
+class Piece(BaseModel):
+    """A word of the title, or a few where it is long."""
+
+    text: str
+    start: int = Field(description="where it stands in the title, in characters")
+    end: int
+    counted: float | None = Field(
+        description="by how much the probability falls without it; null where nothing is left to answer by"
+    )
+
+
+class Modality(BaseModel):
+    """Picture or title as a whole; null where nothing is left to answer by."""
+
+    counted: float | None = Field(description="by how much the probability falls without it")
+    label: str | None = Field(description="what is answered without it")
+    probability: float | None = Field(description="of that class")
+
+
+class Explanation(BaseModel):
+    """What carried an answer, as `fusionclf explain` writes it."""
+
+    label: str = Field(description="the class that is explained")
+    probability: float = Field(description="of it, with all that was given")
+    answer: str = Field(description="the most likely class")
+    title: str
+    words: list[Piece] = Field(description="of the title, in their order")
+    cells: list[list[float]] | None = Field(
+        description="rows of the picture, top down: by how much the probability falls when that cell is grey; "
+        "null where no picture is read"
+    )
+    modalities: dict[Literal["picture", "title"], Modality] = Field(
+        description="those that were given and are read"
+    )
+    meaning: dict[str, str] = Field(description="of these fields")
+
+
 class Limits(BaseModel):
     """How much a request may hold."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from PIL import ExifTags, Image
 
 import fusionclf
 from fusionclf.catalog import Catalog
@@ -35,6 +36,12 @@ DROP = """([target, name, content]) => {
   transfer.items.add(new File([bytes], name));
   document.querySelector(target).dispatchEvent(
     new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true}));
+}"""
+
+
+CELLS = """canvas => {
+  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return [canvas.width, canvas.height, new Set(new Uint32Array(data.buffer)).size];
 }"""
 
 
@@ -142,7 +149,53 @@ def test_hostile_text_is_text(visitor: Visitor) -> None:
     assert page.locator("#decision").inner_text() == "abstain"
     assert HOSTILE in page.locator("#path").text_content()
     assert HOSTILE in page.locator("#run").text_content() and HOSTILE in page.title()
-    assert page.locator("script").count() == 1 and page.locator("img").count() == 1
+    assert page.locator("script").count() == 1 and page.locator("img").count() == 2
+
+
+def test_an_answer_is_explained_by_words_and_cells(visitor: Visitor, sample: Catalog) -> None:
+    page = visitor.page
+    visitor.drop(picture(sample))
+    page.fill("#title", f"Blue Shirts {HOSTILE}")
+    visitor.ask()
+    assert not page.locator("#explanation").is_visible()
+    page.fill("#title", "of another product")  # what is explained is the answer that is shown
+    page.click("#explain")
+    page.wait_for_selector("#explanation:not([hidden])")
+    words = page.locator("#words .word")
+    texts = [text.rsplit(" ", 1) for text in words.all_text_contents()]
+    assert [text for text, _ in texts] == ["Blue", "Shirts", *HOSTILE.split()]
+    shares = words.evaluate_all("all => all.map(word => Number(word.style.getPropertyValue('--share')))")
+    assert max(shares) == 1 and min(shares) < 1
+    strongest = texts[shares.index(1)][1]
+    assert abs(float(strongest)) == max(abs(float(counted)) for _, counted in texts)
+    grounds = words.evaluate_all("all => all.map(word => getComputedStyle(word).backgroundColor)")
+    assert len(set(grounds)) > 1
+    columns, rows, colours = page.locator("#cells").evaluate(CELLS)
+    assert (columns, rows) == (6, 8) and colours > 8
+    page.wait_for_selector("#seen:visible")
+    assert page.locator("#seen").bounding_box() == page.locator("#cells").bounding_box()
+    assert page.locator("#sides div").count() == 2
+    assert page.locator("#explained").inner_text() == f"Why {page.locator('#first').inner_text()}"
+    assert page.locator("script").count() == 1 and page.locator("img").count() == 2
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1100
+    visitor.page.click("#ask")
+    page.wait_for_selector("#explanation", state="hidden")
+
+
+def test_a_picture_is_shown_as_the_model_has_it_not_turned(visitor: Visitor, tmp_path: Path) -> None:
+    file = tmp_path / "turned.jpg"
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (60, 80), "red").save(file, exif=turned)
+    visitor.drop(file)
+    visitor.ask()
+    visitor.page.click("#explain")
+    visitor.page.wait_for_selector("#explanation:not([hidden])")
+    visitor.page.wait_for_selector("#seen:visible")
+    shown = visitor.page.locator("#seen").bounding_box()
+    assert shown["height"] / shown["width"] == pytest.approx(80 / 60, abs=0.01)
+    assert visitor.page.locator("#cells").evaluate(CELLS)[:2] == [6, 8]
+    assert not visitor.page.locator("#words").is_visible()
 
 
 def test_a_picture_may_be_taken_away_again(visitor: Visitor, sample: Catalog) -> None:

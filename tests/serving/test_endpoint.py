@@ -123,7 +123,7 @@ def test_a_told_length_beyond_the_limit_is_refused_unread(fusion: TestClient) ->
     )
 
 
-@pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
+@pytest.mark.parametrize("path", ["/predict", "/explain", "/predict/batch"])
 def test_a_body_without_a_length_is_counted(fusion: TestClient, path: str) -> None:
     sent = 0
 
@@ -162,6 +162,63 @@ def test_bytes_are_counted_over_all_chunks_and_no_more_are_asked_for() -> None:
     with pytest.raises(HTTPException, match="larger than"):
         asyncio.run(guarded({**scope, "path": "/few"}, receive, send))
     assert asked == 3 and sent == []
+
+
+def test_an_explanation_is_what_the_run_gives(fusion: TestClient, runs: Runs, sample: Catalog) -> None:
+    title = sample.table["title"].iloc[0]
+    found = fusion.post("/explain", files={"picture": picture_bytes(sample)}, data={"title": title}).json()
+    expected = fusionclf.load(runs("fusion"), device="cpu").explain(
+        sample.root / sample.table["picture"].iloc[0], title
+    )
+    assert set(found) == set(expected.to_json()) and found["meaning"]
+    assert (found["label"], found["title"]) == (expected.label, title)
+    assert expected.cells is not None and np.any(expected.cells)
+    assert np.allclose(found["cells"], expected.cells, atol=1e-5)
+    assert [word["text"] for word in found["words"]] == title.split()
+    counted = [word["counted"] for word in found["words"]]
+    assert counted == pytest.approx([word.counted for word in expected.words], abs=1e-5)
+    assert set(found["modalities"]) == {"picture", "title"}
+    assert found["modalities"]["title"]["label"] == expected.modalities["title"].label
+
+
+def test_a_hostile_title_alone_is_explained_as_text(fusion: TestClient) -> None:
+    found = fusion.post("/explain", data={"title": HOSTILE}).json()
+    assert found["title"] == HOSTILE and found["cells"] is None
+    assert [HOSTILE[word["start"] : word["end"]] for word in found["words"]] == HOSTILE.split()
+    nothing_left = {"counted": None, "label": None, "probability": None}
+    assert found["modalities"] == {"title": nothing_left}
+
+
+def test_what_is_not_read_takes_no_part_in_an_explanation(serve: Serve) -> None:
+    found = serve("linear").post("/explain", files={"picture": b"none"}, data={"title": "Red Shirts"}).json()
+    assert found["cells"] is None and set(found["modalities"]) == {"title"}
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "data", "why"),
+    [
+        ("fusion", {}, {"title": " "}, "no picture; no title: give a picture or a title"),
+        ("linear", {"picture": b"none"}, {}, "no title: give a title"),
+        ("fusion", {"picture": b"not a picture"}, {"title": "Red"}, "picture: not a picture"),
+        ("fusion", {"picture": png(20_000, 5_001)}, {}, "at most 100 megapixels"),
+        ("fusion", {}, {"title": "a" * (values.TITLE_LENGTH + 1)}, "title="),
+    ],
+)
+def test_what_cannot_be_answered_cannot_be_explained(
+    serve: Serve, name: str, files: dict[str, bytes], data: dict[str, str], why: str
+) -> None:
+    assert why in refused(serve(name).post("/explain", files=files or None, data=data), 422)
+
+
+def test_an_explanation_has_the_limit_of_a_picture(fusion: TestClient) -> None:
+    large = {"picture": b"a" * (values.PICTURE_BYTES + 2**17)}
+    assert "larger than 20 MiB;" in refused(fusion.post("/explain", files=large), 413)
+
+
+def test_an_explanation_waits_its_turn(fusion: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asker, "WAITING", 0)
+    busy = fusion.post("/explain", data={"title": "Red"})
+    assert "requests are waiting" in refused(busy, 503) and busy.headers["Retry-After"] == "1"
 
 
 def test_a_batch_of_titles(fusion: TestClient, runs: Runs, sample: Catalog) -> None:
@@ -207,8 +264,11 @@ def test_health_and_schema_say_what_is_served(fusion: TestClient) -> None:
     assert (health["status"], health["run"], health["part"]) == ("ok", "fusion", "joint")
     assert health["classes"] > 20 and health["limits"]["picture_bytes"] == values.PICTURE_BYTES
     schema = fusion.get("/openapi.json").json()
-    assert set(schema["paths"]) == {"/health", "/predict", "/predict/batch"}
-    assert set(schema["paths"]["/predict"]["post"]["responses"]) == {"200", "413", "422", "503"}
+    assert set(schema["paths"]) == {"/health", "/predict", "/explain", "/predict/batch"}
+    for path in ("/predict", "/explain"):
+        assert set(schema["paths"][path]["post"]["responses"]) == {"200", "413", "422", "503"}
+    told = schema["components"]["schemas"]["Explanation"]
+    assert set(told["required"]) == set(values.Explanation.model_fields)
 
 
 @pytest.mark.parametrize(

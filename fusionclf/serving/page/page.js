@@ -4,10 +4,17 @@ const at = (id) => document.getElementById(id);
 let limits = null;
 let chosen = null; // the picture to send
 let asked = 0; // an answer to an earlier question must not replace a later one's
+let answered = null; // the question behind the answer that is shown: what is explained, whatever the form holds by then
+const points = new Intl.NumberFormat("en", { signDisplay: "exceptZero", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
+function warn(text) {
+  at("fault").textContent = text;
+  at("fault").hidden = false;
+}
 
 function say(text) {
-  at("fault").textContent = text;
-  at("fault").hidden = !text;
+  warn(text);
+  answered = null;
   at("answer").hidden = true;
   at("waiting").hidden = true;
 }
@@ -62,7 +69,11 @@ function make(tag, name, text) {
   return element;
 }
 
-function show(answer) {
+function show(answer, question) {
+  answered = question;
+  at("explanation").hidden = true;
+  at("explain").disabled = false;
+  at("explain").textContent = "Explain";
   at("fault").hidden = at("waiting").hidden = true;
   at("first").textContent = answer.labels[0];
   at("decision").textContent = answer.decision;
@@ -89,7 +100,8 @@ at("product").addEventListener("submit", async (event) => {
     return;
   }
   const body = new FormData();
-  if (chosen && !at("picture").disabled) body.append("picture", chosen);
+  const picture = at("picture").disabled ? null : chosen;
+  if (picture) body.append("picture", picture);
   if (title && !at("title").disabled) body.append("title", title);
   body.append("min_probability", String(Number(at("least").value) / 100));
   const turn = ++asked;
@@ -98,12 +110,81 @@ at("product").addEventListener("submit", async (event) => {
     const response = await fetch("predict", { method: "POST", body });
     const value = await response.json();
     if (turn !== asked) return;
-    if (response.ok) show(value);
+    if (response.ok) show(value, { body, picture });
     else say(value.error);
   } catch {
     if (turn === asked) say("The server gave no answer; is it still running?");
   } finally {
     if (turn === asked) at("ask").disabled = false;
+  }
+});
+
+function counts(value) {
+  return value > 0 ? "for" : "against";
+}
+
+function shaded(piece, largest) {
+  const word = make("span", `word ${counts(piece.counted)}`, `${piece.text} `);
+  word.style.setProperty("--share", largest ? Math.abs(piece.counted) / largest : 0);
+  if (piece.counted !== null) word.append(make("small", "", points.format(100 * piece.counted)));
+  return word;
+}
+
+function side([name, without]) {
+  if (without.counted === null) return make("div", "", `Without the ${name} there is no answer.`);
+  const line = make("div", "", `The ${name} counted ${points.format(100 * without.counted)}; without it: `);
+  line.append(make("span", "class", without.label), ` ${(100 * without.probability).toFixed(1)} %`);
+  return line;
+}
+
+function heat(cells, picture) {
+  if (at("seen").src) URL.revokeObjectURL(at("seen").src);
+  at("seen").src = URL.createObjectURL(picture);
+  const canvas = at("cells");
+  canvas.width = cells[0].length;
+  canvas.height = cells.length;
+  const pen = canvas.getContext("2d");
+  const colours = getComputedStyle(document.documentElement);
+  const largest = Math.max(...cells.flat().map(Math.abs));
+  cells.forEach((row, y) => row.forEach((value, x) => {
+    pen.fillStyle = colours.getPropertyValue(`--${counts(value)}`);
+    pen.globalAlpha = largest ? 0.75 * Math.abs(value) / largest : 0;
+    pen.fillRect(x, y, 1, 1);
+  }));
+}
+
+at("seen").addEventListener("error", () => { at("seen").hidden = true; });
+at("seen").addEventListener("load", () => { at("seen").hidden = false; });
+
+function showExplanation(explanation, picture) {
+  const largest = Math.max(0, ...explanation.words.map((piece) => Math.abs(piece.counted)));
+  at("fault").hidden = true;
+  at("explained").textContent = `Why ${explanation.label}`;
+  at("heat").hidden = !explanation.cells;
+  if (explanation.cells) heat(explanation.cells, picture);
+  at("words").hidden = !explanation.words.length;
+  at("words").replaceChildren(...explanation.words.flatMap((piece) => [shaded(piece, largest), " "]));
+  at("sides").replaceChildren(...Object.entries(explanation.modalities).map(side));
+  at("explanation").hidden = false;
+}
+
+at("explain").addEventListener("click", async () => {
+  const question = answered;
+  at("explain").disabled = true;
+  at("explain").textContent = "Explaining\u2026";
+  try {
+    const response = await fetch("explain", { method: "POST", body: question.body });
+    const value = await response.json();
+    if (question !== answered) return;
+    if (response.ok) showExplanation(value, question.picture);
+    else warn(value.error);
+  } catch {
+    if (question === answered) warn("The server gave no answer; is it still running?");
+  } finally {
+    if (question === answered) {
+      at("explain").disabled = false;
+      at("explain").textContent = "Explain";
+    }
   }
 });
 
