@@ -5,6 +5,7 @@ from fusionclf.catalog.download import download_catalog
 from fusionclf.catalog.pictures import MEGAPIXELS, near_hash, open_picture, picture_hash
 from fusionclf.catalog.records import Catalog, Reading, read_catalog
 from fusionclf.catalog.splits import Split, make_split
+from fusionclf.catalog.synonyms import read_synonyms
 from fusionclf.catalog.synthetic import generate_sample
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "open_picture",
     "picture_hash",
     "read_catalog",
+    "read_synonyms",
 ]

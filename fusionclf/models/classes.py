@@ -28,6 +28,7 @@ class AddedClass:
         title_prototype: (Dt,) mean of its examples' titles, or None.
         feature_prototype: (D,) mean of its examples' features, or None.
         count: how many examples there were.
+        synonyms: what else it is called; may be empty.
     """
 
     name: str
@@ -35,6 +36,7 @@ class AddedClass:
     title_prototype: Tensor | None = None
     feature_prototype: Tensor | None = None
     count: int = 0
+    synonyms: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -72,7 +74,9 @@ def add_classes(model: ProductClassifier, added: Sequence[AddedClass]) -> None:
             vocabulary.title_prototypes[number] = new.title_prototype
         if new.feature_prototype is not None:
             vocabulary.feature_prototypes[number] = new.feature_prototype
-    model.names = model.names.with_more([new.name for new in added], [new.text for new in added])
+    model.names = model.names.with_more(
+        [new.name for new in added], [new.text for new in added], [new.synonyms for new in added]
+    )
 
 
 def _padded(values: Tensor, more: int, dim: int = 0, fill: float = 0.0) -> Tensor:
@@ -107,7 +111,7 @@ def read_added(folder: Path, part: str) -> list[AddedClass]:
         return [
             AddedClass(
                 str(entry["name"]), tuple(map(str, entry["place"])), tensors.get(f"{part}.{n}.title"),
-                tensors.get(f"{part}.{n}.features"), int(entry["count"]),
+                tensors.get(f"{part}.{n}.features"), int(entry["count"]), tuple(map(str, entry.get("synonyms", ()))),
             )
             for n, entry in enumerate(read_json(listing).get(part, []))
         ]  # fmt: skip
@@ -131,7 +135,10 @@ def write_added(folder: Path, part: str, added: Sequence[AddedClass]) -> None:
     with replacing(folder / "added.safetensors") as aside:
         save_file(tensors, aside)
     entries = {
-        name: [{"name": new.name, "place": list(new.place), "count": new.count} for new in classes]
+        name: [
+            {"name": new.name, "place": list(new.place), "synonyms": list(new.synonyms), "count": new.count}
+            for new in classes
+        ]
         for name, classes in kept.items()
     }
     write_json(listing, entries)

@@ -50,6 +50,10 @@ class FusionParams(Section):
     paths: bool = Field(
         default=True, description="open: a class's text names its place in the category graph, too"
     )
+    synonyms: str | None = Field(
+        default=None,
+        description="open: what else classes are called; a YAML file, or the name of one of configs/synonyms (fashion)",
+    )
     label_weight: float = Field(default=1.0, gt=0, description="factor of the label's loss")
     auxiliary: dict[str, float] = Field(
         default={}, description="further columns to predict: factor of their loss"

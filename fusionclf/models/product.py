@@ -67,10 +67,12 @@ class ProductClassifier(nn.Module):
         """Whose `prepare` turns titles into what this model reads; None for a model that reads none."""
         return self.text if self.text is not None else self.wide and self.wide.reader
 
-    def name_classes(self, names: Sequence[str], paths: Sequence[str]) -> None:
+    def name_classes(
+        self, names: Sequence[str], paths: Sequence[str], synonyms: Sequence[Sequence[str]] | None = None
+    ) -> None:
         """Tell an open vocabulary what its classes are called, and where they stand in the category graph."""
         assert self.wide is not None, "an open vocabulary reads titles"
-        self.names = ClassNames(names, paths, self.wide.embed)
+        self.names = ClassNames(names, paths, self.wide.embed, synonyms)
 
     def prepare_titles(self, titles: list[str]) -> TitleTable:
         """Titles as this model reads them."""

@@ -30,7 +30,7 @@ def save_model(
     labels = read_json(folder / "labels.json") if (folder / "labels.json").is_file() else {}
     labels[part] = {"classes": classes, "temperature": temperature}
     if model.names is not None:
-        labels[part]["paths"] = model.names.paths
+        labels[part] |= {"paths": model.names.paths, "synonyms": model.names.synonyms}
     write_json(folder / "labels.json", labels)
     for module in model.modules():
         if isinstance(module, TransformerEncoder):
@@ -63,7 +63,8 @@ def load_model(folder: Path, part: str, variant: Variant, params: Any) -> Produc
         ) from error
     model.eval()
     if model.open is not None:
-        model.name_classes(labels[part]["classes"]["label"], labels[part]["paths"])
+        known = labels[part]
+        model.name_classes(known["classes"]["label"], known["paths"], known.get("synonyms"))
     return model
 
 

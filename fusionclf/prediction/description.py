@@ -32,8 +32,8 @@ TOKENS = (
 )
 EMBEDDING = ("tokens as said above, through the model in `sentences`: one vector of length 1",)
 COMPARED = (
-    "a row of figures for each class, in the order of `figures`, from the title's and the class name's words and their "
-    "embeddings by the model in `sentences`; fusionclf.models.names computes them"
+    "a row of figures for each class, in the order of `figures`, from the words of the title and of the class's name "
+    "and synonyms, and their embeddings by the model in `sentences`; fusionclf.models.names computes them"
 )
 
 
@@ -84,6 +84,7 @@ class Names(Section):
 
     classes: tuple[str, ...]
     paths: tuple[str, ...]
+    synonyms: tuple[tuple[str, ...], ...]
     counted: int
     figures: tuple[str, ...]
     steps: str
@@ -163,8 +164,9 @@ def describe_names(names: Any) -> Names | None:
     if names is None:
         return None
     return Names(
-        classes=names.names, paths=names.paths, counted=names.counted, figures=FIGURES, steps=COMPARED
-    )
+        classes=names.names, paths=names.paths, synonyms=names.synonyms, counted=names.counted,
+        figures=FIGURES, steps=COMPARED,
+    )  # fmt: skip
 
 
 def describe_missing(examples: dict[str, Tensor]) -> str:

@@ -75,7 +75,7 @@ class ExportedModel:
             inputs = ["input_ids", "attention_mask"]
             self._sentences = open_session(folder, known.sentences, known.kind, inputs, threads)
             self._names = ClassNames(
-                known.names.classes, known.names.paths, self.embed, counted=known.names.counted
+                known.names.classes, known.names.paths, self.embed, known.names.synonyms, known.names.counted
             )
 
     def probabilities(self, pictures: PictureCache | None, titles: list[str]) -> np.ndarray:

@@ -7,29 +7,34 @@ from fusionclf.errors import PredictionError
 from fusionclf.models.classes import AddedClass
 from fusionclf.prediction.answers import PATH_SEPARATOR
 
+SYNONYM_SEPARATOR = "|"
 LONGEST_NAME = 200  # characters
 MOST_CLASSES = 10_000
 
 
 def parse_class(text: str, place: str = "") -> AddedClass:
-    """A class from "Name", or from its path, "Category > Name".
+    """A class from "Name", or from its path, "Category > Name"; "| other name" may follow, once or more.
 
     Args:
-        text: the name or path.
+        text: the name or path, and synonyms.
         place: where it stands, for messages.
 
     Raises:
         PredictionError: it is empty, too long, or holds control characters.
     """
-    steps = [step.strip() for step in text.split(PATH_SEPARATOR.strip())]
-    if not all(steps):
-        raise PredictionError(f"{place}{text[:60]!r}: an empty name; write Name, or Category > Name")
-    for step in steps:
+    path, *others = text.split(SYNONYM_SEPARATOR)
+    steps = [step.strip() for step in path.split(PATH_SEPARATOR.strip())]
+    synonyms = [other.strip() for other in others]
+    if not all((*steps, *synonyms)):
+        raise PredictionError(
+            f"{place}{text[:60]!r}: an empty name; write Name, Category > Name, or Name | other name"
+        )
+    for step in (*steps, *synonyms):
         if len(step) > LONGEST_NAME or any(unicodedata.category(letter) == "Cc" for letter in step):
             raise PredictionError(
                 f"{place}{step[:60]!r}: no class name; give at most {LONGEST_NAME} characters, none of them a control"
             )
-    return AddedClass(steps[-1], tuple(steps[:-1]))
+    return AddedClass(steps[-1], tuple(steps[:-1]), synonyms=tuple(dict.fromkeys(synonyms)))
 
 
 def read_classes(file: Path) -> list[AddedClass]:

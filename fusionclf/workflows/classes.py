@@ -1,6 +1,7 @@
 """`fusionclf classes`: the classes of a trained run, and new ones without training it again."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -43,7 +44,7 @@ def add_class(
 
     Args:
         run: the run folder.
-        name: "Name" or "Category > Name".
+        name: "Name" or "Category > Name", with "| other name" for each synonym.
         examples: a file of products of the class, or a folder of their pictures.
         pictures: folder below which a file's pictures are; default: the file's own.
         part: which of the run's models.
@@ -73,6 +74,7 @@ def add_class(
     folder = run / "model"
     write_added(folder, predictor.part, [*read_added(folder, predictor.part), new])
     told = f"{new.count} examples" if new.count else "its name alone"
+    told += f" ({len(new.synonyms)} synonyms)" if new.synonyms else ""
     console.say(f"{run}: knows {new.name!r} by {told}; {len(network.classes)} classes")
     console.say(f"next: fusionclf predict --run {run} --title TITLE")
     return new
@@ -145,7 +147,7 @@ def _with_examples(predictor: Predictor, new: AddedClass, lots: Iterator[Product
             titles.append(seen.embeddings[seen.has_title])
     if not count:
         raise PredictionError(f"{new.name!r}: no example has a picture or a title that can be read")
-    return AddedClass(new.name, new.place, _mean(titles), _mean(features), count)
+    return replace(new, title_prototype=_mean(titles), feature_prototype=_mean(features), count=count)
 
 
 def _mean(parts: Sequence[torch.Tensor]) -> torch.Tensor | None:

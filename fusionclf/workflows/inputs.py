@@ -21,7 +21,7 @@ from fusionclf.batches import (
     open_cache,
     text_fingerprint,
 )
-from fusionclf.catalog import Catalog, Split
+from fusionclf.catalog import Catalog, Split, read_synonyms
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.console import Console
 from fusionclf.errors import CatalogError, SettingsError, did_you_mean
@@ -29,6 +29,7 @@ from fusionclf.models import ProductClassifier
 from fusionclf.models.encoders import TransformerEncoder
 from fusionclf.training import collect, iterate_features
 from fusionclf.workflows.episodes import class_paths
+from fusionclf.workflows.settings import find_synonyms
 
 
 class Inputs:
@@ -52,6 +53,7 @@ class Inputs:
         self.accelerator, self.console = accelerator, console
         self.cache: PictureCache | None = None
         self.titles: TitleTable | None = None
+        self.synonyms: dict[str, tuple[str, ...]] = {}
         self.seconds_per_product = 0.0
         self.saved_seconds = 0.0
         self._seconds = {"pictures": 0.0, "titles": 0.0}
@@ -67,7 +69,7 @@ class Inputs:
         return classes
 
     def check(self, model: ProductClassifier) -> None:
-        """Open the pictures, and refuse settings that this model cannot follow.
+        """Open the pictures, read the synonyms, and refuse settings that this model cannot follow.
 
         Raises:
             SettingsError: pictures are to be mixed or augmented that are not read as pictures.
@@ -84,6 +86,13 @@ class Inputs:
             self._check_stage(model, "stage3", settings.third_stage)
         if model.image is not None:
             self.open_cache()
+        if model.open is not None and settings.model.synonyms:
+            file = find_synonyms(settings.model.synonyms)
+            self.synonyms = read_synonyms(file)
+            count = len(set(self.synonyms) & set(self.catalog.table["label"]))
+            self.console.say(
+                f"{file}: synonyms of {count} of the catalog's {self.catalog.table['label'].nunique()} classes"
+            )
 
     def _check_stage(self, model: ProductClassifier, section: str, train: TrainConfig) -> None:
         mixes = [name for name in ("mixup", "cutmix") if getattr(train, name)]
@@ -179,7 +188,9 @@ class Inputs:
             if isinstance(encoder, TransformerEncoder) and encoder.frozen:
                 encoder.embedder = self._embedder(encoder)
         if model.open is not None:
-            model.name_classes(classes["label"], class_paths(self.catalog, classes["label"]))
+            names = classes["label"]
+            synonyms = [self.synonyms.get(name, ()) for name in names]
+            model.name_classes(names, class_paths(self.catalog, names), synonyms)
         if self.titles is None or model.open is not None:
             started = time.perf_counter()
             self.saved_seconds = 0.0

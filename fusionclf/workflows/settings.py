@@ -30,6 +30,18 @@ def find_config(name: str | None) -> Path | None:
     raise SettingsError(f"no settings file {name!r}: give a path or a name; {did_you_mean(name, shipped)}")
 
 
+def find_synonyms(name: str) -> Path:
+    """A file of synonyms by path, or by the name of one that comes with fusionclf (`fashion`)."""
+    shipped = {file.stem: file for file in sorted((config_folder() / "synonyms").glob("*.yaml"))}
+    if Path(name).is_file():
+        return Path(name)
+    if name in shipped:
+        return shipped[name]
+    raise SettingsError(
+        f"model.synonyms: no file {name!r}: give a path or a name; {did_you_mean(name, shipped)}"
+    )
+
+
 def begin_run(folder: Path, settings: BaseModel, split: Split) -> None:
     """Write config.yaml and split.json; a folder that is gone on with must hold the same settings."""
     file = folder / "config.yaml"

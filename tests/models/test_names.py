@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fusionclf.models.names import FIGURES, ClassNames, likeness, name_words
+from fusionclf.models.names import FIGURES, ClassNames
+from fusionclf.models.words import NameWords, likeness, name_words
 
 NAMES = ["Nail Polish", "Deodorant", "Tshirts", "Lip Gloss", "Lip Care"]
 
@@ -16,8 +17,13 @@ def embed(texts: list[str]) -> np.ndarray:
     return counts.reshape(-1, 26) / np.linalg.norm(counts.reshape(-1, 26), axis=1, keepdims=True).clip(1e-9)
 
 
-def figures(title: str) -> dict[str, np.ndarray]:
-    names = ClassNames(NAMES, [f"{name}, Personal Care" for name in NAMES], embed)
+def class_names(**synonyms: list[str]) -> ClassNames:
+    others = [synonyms.get(name.replace(" ", "_"), []) for name in NAMES]
+    return ClassNames(NAMES, [f"{name}, Personal Care" for name in NAMES], embed, others)
+
+
+def figures(title: str, **synonyms: list[str]) -> dict[str, np.ndarray]:
+    names = class_names(**synonyms)
     pairs = names.compare([title]).batch(np.array([0]))["pairs"]
     assert pairs.shape == (1, len(NAMES), len(FIGURES))
     return dict(zip(FIGURES, pairs[0].T.numpy(), strict=True))
@@ -64,3 +70,33 @@ def test_an_empty_title_says_nothing_and_does_not_fail() -> None:
     found = figures("")
     assert all(np.isfinite(values).all() for values in found.values())
     assert not any(found[name].any() for name in ("share", "all", "like", "run_1", "last"))
+
+
+def test_a_synonym_counts_as_the_name_does() -> None:
+    title = "Colorbar Red Nail Lacquer"
+    assert figures(title)["all"].tolist() == [0] * 5
+    found = figures(title, Nail_Polish=["nail enamel", "nail lacquer"])
+    assert found["all"].tolist() == [1, 0, 0, 0, 0] and found["last"][0] == 1
+    assert found["run_2"][0] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_synonyms_of_one_class_lower_no_figure_of_it() -> None:
+    without, found = figures("Nivea Deo Polish"), figures("Nivea Deo Polish", Deodorant=["lip", "wax"])
+    assert all((found[name][1] >= without[name][1] - 1e-3).all() for name in FIGURES)
+
+
+def test_classes_that_are_added_later_move_no_figure() -> None:
+    names = class_names(Deodorant=["body spray"])
+    more = names.with_more(["Lip Balm"], ["Lip Balm"], [["nail spray"]])
+    rows = np.array([0, 1])
+    titles = ["Acme Nail Spray", "Red Lip Gloss"]
+    before, after = (known.compare(titles).batch(rows)["pairs"].numpy() for known in (names, more))
+    assert np.array_equal(after[:, : len(NAMES)], before)
+    assert after[0, -1, FIGURES.index("all")] == 1
+
+
+def test_words_are_looked_up_as_if_each_pair_had_been_compared() -> None:
+    words = NameWords(["nail polish", "sweatshirt", "shirt", "tee", "&"], np.arange(5), 5)
+    for word in ("shirt", "sweatshirt", "polished", "te", "tees", "tailpolish", "x", "nailpolish"):
+        expected = [likeness(word, name) for name in words.words]
+        assert words.likeness_of(word).tolist() == pytest.approx(expected), word

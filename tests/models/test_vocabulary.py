@@ -18,6 +18,7 @@ from tests.small import CLASSES, one_batch, tiny_model
 
 CLASS_COUNT = 12
 SHIRTS = tuple(f"{colour} shirt" for colour in ("red", "blue", "gold", "black"))
+SYNONYMS = (("crimson shirt", "scarlet shirt"), (), (), ())
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +137,7 @@ def open_model(tiny_bert: Path, fuser: str = "late") -> tuple[object, object, Pr
     image = {"backbone": "resnet18", "weights": "none", "regions": 2 if fuser == "attention" else 1}
     variant, params, model = tiny_model("fusion", fuser=fuser, vocabulary="open", text=text, image=image)
     model.eval()
-    model.name_classes(SHIRTS, [f"{name}, Topwear" for name in SHIRTS])
+    model.name_classes(SHIRTS, [f"{name}, Topwear" for name in SHIRTS], SYNONYMS)
     return variant, params, model
 
 
@@ -147,6 +148,7 @@ def test_an_open_model_is_saved_with_its_names(tiny_bert: Path, tmp_path: Path, 
     save_model(tmp_path, "joint", model, {"label": SHIRTS}, temperature=1.0)
     loaded = load_model(tmp_path, "joint", variant, params)  # pyright: ignore[reportArgumentType]
     assert loaded.names is not None and loaded.names.paths == tuple(f"{name}, Topwear" for name in SHIRTS)
+    assert loaded.names.synonyms == SYNONYMS
     titles = ["red shirt", "blue shoe"]
     pairs = [m.prepare_titles(titles).batch(np.arange(2))["pairs"] for m in (model, loaded)]
     assert torch.allclose(pairs[0], pairs[1], atol=1e-3)
@@ -160,21 +162,25 @@ def test_an_added_class_moves_no_other_logit(tiny_bert: Path, fuser: str) -> Non
     _, _, model = open_model(tiny_bert, fuser)
     with torch.no_grad():
         before = model(one_batch(model))["label"]
-        add_classes(model, [AddedClass("red shoe", ("Footwear",)), AddedClass("shirt")])
+        add_classes(model, [AddedClass("red shoe", ("Footwear",), synonyms=("pump",)), AddedClass("shirt")])
         after = model(one_batch(model))["label"]
     assert after.shape == (16, CLASSES["label"] + 2)
     assert torch.allclose(after[:, : CLASSES["label"]], before, atol=1e-5)
     assert model.names is not None and model.names.paths[-2:] == ("red shoe, Footwear", "shirt")
+    assert model.names.synonyms[-2:] == (("pump",), ())
 
 
 def test_added_classes_are_kept_with_their_examples(tmp_path: Path) -> None:
-    added = [AddedClass("Kite", ("Toys", "Outdoor"), torch.ones(6), None, 3), AddedClass("Yo-yo")]
+    added = [
+        AddedClass("Kite", ("Toys", "Outdoor"), torch.ones(6), None, 3),
+        AddedClass("Yo-yo", synonyms=("yoyo",)),
+    ]
     write_added(tmp_path, "joint", added)
     write_added(tmp_path, "rest", [AddedClass("Drone")])
     back = read_added(tmp_path, "joint")
-    assert [(new.name, new.place, new.count) for new in back] == [
-        ("Kite", ("Toys", "Outdoor"), 3),
-        ("Yo-yo", (), 0),
+    assert [(new.name, new.place, new.count, new.synonyms) for new in back] == [
+        ("Kite", ("Toys", "Outdoor"), 3, ()),
+        ("Yo-yo", (), 0, ("yoyo",)),
     ]
     assert back[0].title_prototype is not None and torch.equal(back[0].title_prototype, torch.ones(6))
     assert back[0].feature_prototype is None and [new.name for new in read_added(tmp_path, "rest")] == [

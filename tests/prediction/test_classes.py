@@ -96,6 +96,7 @@ def test_a_file_of_classes_for_one_prediction(
         ("", "0 classes"),
         ("Kite\nKite\n", r"line 2: 'Kite' stands there twice"),
         ("Toys > \n", "line 1: .*an empty name"),
+        ("Kite | ", "line 1: .*an empty name"),
         ("Ki\x07te\n", "no class name"),
         ("K" * 201, "at most 200 characters"),
     ],
@@ -109,6 +110,17 @@ def test_a_bad_list_of_classes_is_one_line(text: str, problem: str, tmp_path: Pa
 def test_a_path_ends_in_the_name() -> None:
     new = parse_class("Toys > Outdoor > Kite")
     assert (new.name, new.place, new.text) == ("Kite", ("Toys", "Outdoor"), "Kite, Outdoor, Toys")
+
+
+def test_synonyms_follow_the_name() -> None:
+    new = parse_class("Toys > Kite | wind glider | zeppelin | zeppelin")
+    assert (new.name, new.place, new.synonyms) == ("Kite", ("Toys",), ("wind glider", "zeppelin"))
+
+
+def test_a_class_is_known_by_a_synonym(run: Path) -> None:
+    add_class(run, "Toys > Kite | zeppelin glider", cpu=True)
+    model = fusionclf.load(run, device="cpu")
+    assert model.predict(titles=["Acme Red Zeppelin Glider"]).labels[0][0] == "Kite"
 
 
 def test_a_closed_run_takes_no_new_class(runs: Runs) -> None:

@@ -19,6 +19,7 @@ def test_the_ablation_lists_runs_whose_settings_hold() -> None:
         "closed-late",
         "open-attention",
         "open-late-without-graph",
+        "open-late-without-synonyms",
     }
     for run in runs:
         variant = find_variant(run.command[1])

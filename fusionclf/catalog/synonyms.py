@@ -1,0 +1,34 @@
+"""What else the classes are called: a YAML file that maps a class to a list of further names."""
+
+from pathlib import Path
+from typing import Any
+
+from fusionclf.config import read_yaml
+from fusionclf.errors import SettingsError
+
+MOST_SYNONYMS = 100  # of one class
+LONGEST_SYNONYM = 200  # characters
+
+
+def read_synonyms(file: Path) -> dict[str, tuple[str, ...]]:
+    """Class → its further names, in the order of the file.
+
+    Raises:
+        SettingsError: the file cannot be read, or an entry is no list of names.
+    """
+    found = {}
+    for name, others in read_yaml(file).items():
+        if not isinstance(others, list) or len(others) > MOST_SYNONYMS:
+            raise SettingsError(
+                f"{file}: {name!r}: give a list of at most {MOST_SYNONYMS} names, such as [deo, body spray]"
+            )
+        if wrong := [other for other in others if not _is_name(other)]:
+            raise SettingsError(
+                f"{file}: {name!r}: {str(wrong[0])[:60]!r} is no name; give text of 1 to {LONGEST_SYNONYM} characters"
+            )
+        found[str(name)] = tuple(dict.fromkeys(other.strip() for other in others))
+    return found
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value.strip()) <= LONGEST_SYNONYM and value.isprintable()

@@ -1,0 +1,103 @@
+"""The words of class names, and which of them a title has."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+FILLERS = frozenset({"a", "and", "for", "in", "of", "the", "with"})
+CUT_SHORT = 0.8  # likeness of a word and its beginning: "deo", "deodorant"
+LEAST_LIKE = 0.5
+MOST_LIKENESSES = 20_000  # words of titles whose likeness to names is remembered
+
+
+def name_words(text: str) -> list[str]:
+    """Lower-case words in the singular, without fillers; "T-shirt" is one word."""
+    joined = re.sub(r"\bt[ -]shirt", "tshirt", text.lower())
+    return [_singular(word) for word in re.findall(r"\w+", joined) if word not in FILLERS]
+
+
+def _singular(word: str) -> str:
+    if len(word) > 4 and re.search(r"(ss|sh|ch|x|z)es$", word):
+        return word[:-2]
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
+        return word[:-1]
+    return word
+
+
+def likeness(title_word: str, name_word: str) -> float:
+    """1 for equal words; less for a cut-short, a compound, or one that shares three-letter runs; else 0."""
+    if title_word == name_word:
+        return 1.0
+    ours, theirs = _runs_of_letters(title_word), _runs_of_letters(name_word)
+    dice = 2 * len(ours & theirs) / (len(ours) + len(theirs))
+    shorter = min(len(title_word), len(name_word))
+    if shorter >= 3 and (name_word.startswith(title_word) or title_word.startswith(name_word)):
+        dice = max(dice, CUT_SHORT)
+    elif len(name_word) >= 4 and title_word.endswith(name_word):
+        dice = max(dice, CUT_SHORT)
+    return dice if dice >= LEAST_LIKE else 0.0
+
+
+def _runs_of_letters(word: str) -> set[str]:
+    marked = f"<{word}>"
+    return {marked[i : i + 3] for i in range(len(marked) - 2)}
+
+
+class NameWords:
+    """The W distinct words of M names, laid out for comparison with a title's.
+
+    Args:
+        texts: M names.
+        owners: (M,) class of each.
+        counted: classes below this number tell how much a word says: the more of them share it, the less.
+    """
+
+    def __init__(self, texts: Sequence[str], owners: np.ndarray, counted: int) -> None:
+        words = [dict.fromkeys(name_words(text) or [""]) for text in texts]  # no title has the empty word
+        sharing: dict[str, set[int]] = {word: set() for own in words for word in own}
+        for own, owner in zip(words, owners.tolist(), strict=True):
+            for word in own:
+                if owner < counted:
+                    sharing[word].add(owner)
+        self.words = sorted(sharing)
+        place = {word: n for n, word in enumerate(self.words)}
+        says = np.array([np.log(1 + counted / max(len(sharing[word]), 1)) for word in self.words])  # (W,)
+        self.places = np.array([place[word] for own in words for word in own])  # words, name by name
+        self.first = np.cumsum([0, *map(len, words)])[:-1]  # (M,) where each name's words begin
+        weights = says[self.places]
+        total = np.add.reduceat(weights, self.first)
+        self.weights = (weights / np.repeat(total, [len(own) for own in words])).astype(np.float32)
+        self._having: dict[str, list[int]] = {}  # run of letters → places of the words that have it
+        for word, n in place.items():
+            for run in _runs_of_letters(word):
+                self._having.setdefault(run, []).append(n)
+        self._likeness: dict[str, np.ndarray] = {}
+
+    def compare(self, words: Sequence[str]) -> np.ndarray:
+        """(5, M) share, all, from_end, like and last (see FIGURES) of a title's words with each name."""
+        like = np.stack([self.likeness_of(word) for word in words])  # (L, W)
+        same = like == 1
+        last = (same * np.arange(1, len(words) + 1)[:, None]).max(axis=0)  # (W,) 1-based; 0 for absent
+        share = self._shares(same.any(axis=0))
+        last_of_name = np.maximum.reduceat(last[self.places], self.first)  # (M,)
+        from_end = np.where(last_of_name > 0, 1 / (1 + len(words) - last_of_name), 0)
+        alike = self._shares(like.max(axis=0))
+        return np.stack([share, share > 0.999, from_end, alike, last_of_name / len(words)])
+
+    def _shares(self, of_words: np.ndarray) -> np.ndarray:
+        """(M,) weighed mean of (W,) over each name's words."""
+        return np.add.reduceat(of_words[self.places] * self.weights, self.first)
+
+    def likeness_of(self, word: str) -> np.ndarray:
+        """(W,) likeness of a title's word to each word of the names."""
+        if word not in self._likeness:
+            if len(self._likeness) >= MOST_LIKENESSES:
+                self._likeness.clear()
+            found = np.zeros(len(self.words), np.float32)
+            for n in {n for run in _runs_of_letters(word) for n in self._having.get(run, ())}:
+                found[n] = likeness(word, self.words[n])
+            self._likeness[word] = found
+        return self._likeness[word]

@@ -1,0 +1,48 @@
+"""Files of what else classes are called."""
+
+from pathlib import Path
+
+import pytest
+
+from fusionclf.catalog import read_synonyms
+from fusionclf.errors import SettingsError
+from fusionclf.workflows.settings import config_folder, find_synonyms
+
+
+def test_names_are_kept_in_order_and_once(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("Deodorant: [body spray, deo , body spray]\nKite: []\n")
+    found = read_synonyms(tmp_path / "mine.yaml")
+    assert found == {"Deodorant": ("body spray", "deo"), "Kite": ()}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("Deodorant: deo", r"'Deodorant': give a list"),
+        ("Deodorant: [3]", r"'3' is no name"),
+        ("Deodorant: ['']", r"'' is no name"),
+        (f"Deodorant: [{'x' * 201}]", "1 to 200 characters"),
+        ('Deodorant: ["a\\x07b"]', "is no name"),
+        (f"Deodorant: [{', '.join(f'n{n}' for n in range(101))}]", "at most 100 names"),
+        ("- deo", "holds list"),
+    ],
+)
+def test_a_bad_file_is_one_line(text: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=problem):
+        read_synonyms(tmp_path / "mine.yaml")
+
+
+def test_a_file_is_found_by_path_or_name(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("{}")
+    assert find_synonyms(str(tmp_path / "mine.yaml")) == tmp_path / "mine.yaml"
+    assert find_synonyms("fashion") == config_folder() / "synonyms" / "fashion.yaml"
+    with pytest.raises(SettingsError, match=r"no file 'fashoin'.*did you mean 'fashion'"):
+        find_synonyms("fashoin")
+
+
+def test_no_name_of_the_file_that_comes_along_stands_under_two_classes() -> None:
+    classes = read_synonyms(find_synonyms("fashion"))
+    names = [name for others in classes.values() for name in others]
+    assert len(names) > 1000 and len(names) == len(set(names))
+    assert not set(names) & {name.lower() for name in classes}
