@@ -43,9 +43,10 @@ class FusionParams(Section):
     wide: bool = Field(
         default=True, description="blend in a linear SVM on the title's n-grams (kind hashed or both)"
     )
-    vocabulary: Literal["closed", "open"] = Field(
-        default="closed",
-        description="open: classes without a training row are scored by their names (needs text.kind=both)",
+    vocabulary: Literal["auto", "closed", "open"] = Field(
+        default="auto",
+        description="open: classes without a training row are scored by their names (needs text.kind=both and wide); "
+        "auto: open where it can be",
     )
     paths: bool = Field(
         default=True, description="open: a class's text names its place in the category graph, too"
@@ -59,6 +60,13 @@ class FusionParams(Section):
         default={}, description="further columns to predict: factor of their loss"
     )
 
+    @property
+    def is_open(self) -> bool:
+        """Whether classes are scored by their names."""
+        if self.vocabulary == "auto":
+            return self.text.kind == "both" and self.wide
+        return self.vocabulary == "open"
+
 
 @register("fusion", FusionParams, "picture + title → article type, in one network")
 def build(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
@@ -69,7 +77,7 @@ def build(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
         )
     if params.fuser == "late" and not params.wide:
         raise SettingsError("model.fuser=late: the title is read by the linear expert; set model.wide=true")
-    if params.vocabulary == "open" and (params.text.kind != "both" or not params.wide):
+    if params.is_open and (params.text.kind != "both" or not params.wide):
         raise SettingsError(
             "model.vocabulary=open compares titles with class names by a sentence encoder: "
             "set model.text.kind=both model.wide=true"
@@ -100,9 +108,8 @@ def _joint(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
     """One network of both, and the linear expert beside it."""
     image = build_image_encoder(**params.image.model_dump())
     weights = {"label": params.label_weight, **params.auxiliary}
-    is_open = params.vocabulary == "open"
-    text = build_text_encoder(**{**params.text.model_dump(), "frozen": params.text.frozen or is_open})
-    sentences = text.encoders[1] if is_open and isinstance(text, JoinedTextEncoder) else None
+    text = build_text_encoder(**{**params.text.model_dump(), "frozen": params.text.frozen or params.is_open})
+    sentences = text.encoders[1] if params.is_open and isinstance(text, JoinedTextEncoder) else None
     assert sentences is None or isinstance(sentences, TransformerEncoder)
     wide = None
     if params.wide:
@@ -120,7 +127,7 @@ def _joint(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
 def _vocabulary(
     params: FusionParams, classes: int, dim: int, sentences: TransformerEncoder | None
 ) -> OpenVocabulary | None:
-    if params.vocabulary == "closed":
+    if not params.is_open:
         return None
     assert sentences is not None
     return OpenVocabulary(classes, dim, sentences.dim, params.paths)

@@ -19,6 +19,7 @@ from tests.small import CLASSES, one_batch, tiny_model
 CLASS_COUNT = 12
 SHIRTS = tuple(f"{colour} shirt" for colour in ("red", "blue", "gold", "black"))
 SYNONYMS = (("crimson shirt", "scarlet shirt"), (), (), ())
+TEXT = {"kind": "both", "buckets": 4096, "dim": 16}
 
 
 @pytest.fixture(autouse=True)
@@ -133,7 +134,7 @@ def test_a_probe_learns_from_features_of_any_scale() -> None:
 
 
 def open_model(tiny_bert: Path, fuser: str = "late") -> tuple[object, object, ProductClassifier]:
-    text = {"kind": "both", "buckets": 4096, "dim": 16, "model": str(tiny_bert)}
+    text = {**TEXT, "model": str(tiny_bert)}
     image = {"backbone": "resnet18", "weights": "none", "regions": 2 if fuser == "attention" else 1}
     variant, params, model = tiny_model("fusion", fuser=fuser, vocabulary="open", text=text, image=image)
     model.eval()
@@ -199,3 +200,14 @@ def test_a_closed_model_takes_no_new_class() -> None:
 def test_an_open_vocabulary_needs_the_sentence_encoder() -> None:
     with pytest.raises(SettingsError, match=r"set model\.text\.kind=both model\.wide=true"):
         tiny_model("fusion", fuser="late", vocabulary="open")
+
+
+@pytest.mark.parametrize(
+    ("more", "is_open"),
+    [({}, True), ({"vocabulary": "closed"}, False), ({"wide": False, "fuser": "concat"}, False)],
+)
+def test_a_vocabulary_is_open_where_it_can_be(tiny_bert: Path, more: dict[str, object], is_open: bool) -> None:
+    text = {**TEXT, "model": str(tiny_bert)}
+    _, _, model = tiny_model("fusion", **{"fuser": "late", "text": text, **more})
+    assert (model.open is not None) == is_open
+    assert tiny_model("fusion")[2].open is None  # n-grams alone have no sentence encoder
