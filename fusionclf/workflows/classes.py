@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console as RichConsole
@@ -99,26 +100,30 @@ def list_classes(run: Path, *, part: str | None = None) -> None:
     """Print the classes of a run, and how it knows each."""
     predictor = load(run, part=part, device="cpu")
     added = {new.name: new for new in read_added(run / "model", predictor.part)}
-    seen = _seen(predictor)
+    known = _known_by(predictor)
     table = Table(box=None, pad_edge=False)
     for column in ("class", "path", "known by"):
         table.add_column(column)
     for name in predictor.classes:
         place = PATH_SEPARATOR.join(predictor.paths.get(name, ()))
+        told = known[name]
         if name in added:
-            known = f"{added[name].count} examples" if added[name].count else "its name (added)"
-        else:
-            known = "training rows" if name in seen else "its name"
-        table.add_row(escape(printable(name)), escape(printable(place)), known)
+            told = f"{added[name].count} examples" if added[name].count else f"{told} (added)"
+        table.add_row(escape(printable(name)), escape(printable(place)), told)
     RichConsole(highlight=False).print(table)
 
 
-def _seen(predictor: Predictor) -> set[str]:
-    """The classes that the model had training rows of; all, where it does not tell."""
-    vocabulary = getattr(getattr(predictor.model, "model", None), "open", None)
-    if vocabulary is None:
-        return set(predictor.classes)
-    return {name for name, known in zip(predictor.classes, vocabulary.seen.tolist(), strict=True) if known}
+def _known_by(predictor: Predictor) -> dict[str, str]:
+    """How the model knows each class: by training rows (all, where it does not tell), or by what it is called."""
+    model: Any = getattr(predictor.model, "model", None)
+    if getattr(model, "open", None) is None:
+        return dict.fromkeys(predictor.classes, "training rows")
+    seen, synonyms = model.open.seen.tolist(), model.names.synonyms
+    by_name = [f"its name, {len(others)} more" if others else "its name" for others in synonyms]
+    return {
+        name: "training rows" if known else called
+        for name, known, called in zip(predictor.classes, seen, by_name, strict=True)
+    }
 
 
 def _products(predictor: Predictor, table: ProductTable, console: Console) -> Iterator[Products]:

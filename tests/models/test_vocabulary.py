@@ -206,7 +206,9 @@ def test_an_open_vocabulary_needs_the_sentence_encoder() -> None:
     ("more", "is_open"),
     [({}, True), ({"vocabulary": "closed"}, False), ({"wide": False, "fuser": "concat"}, False)],
 )
-def test_a_vocabulary_is_open_where_it_can_be(tiny_bert: Path, more: dict[str, object], is_open: bool) -> None:
+def test_a_vocabulary_is_open_where_it_can_be(
+    tiny_bert: Path, more: dict[str, object], is_open: bool
+) -> None:
     text = {**TEXT, "model": str(tiny_bert)}
     _, _, model = tiny_model("fusion", **{"fuser": "late", "text": text, **more})
     assert (model.open is not None) == is_open

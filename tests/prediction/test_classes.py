@@ -117,10 +117,13 @@ def test_synonyms_follow_the_name() -> None:
     assert (new.name, new.place, new.synonyms) == ("Kite", ("Toys",), ("wind glider", "zeppelin"))
 
 
-def test_a_class_is_known_by_a_synonym(run: Path) -> None:
+def test_a_class_is_known_by_a_synonym(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     add_class(run, "Toys > Kite | zeppelin glider", cpu=True)
     model = fusionclf.load(run, device="cpu")
     assert model.predict(titles=["Acme Red Zeppelin Glider"]).labels[0][0] == "Kite"
+    list_classes(run)
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("Kite"))
+    assert line.endswith("its name, 1 more (added)")
 
 
 def test_a_closed_run_takes_no_new_class(runs: Runs) -> None:
