@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
+from fusionclf.cli.group import Commands
 from fusionclf.cli.options import Columns, CpuOption, PartOption
 
 classes_app = typer.Typer(
-    no_args_is_help=True, help="List the classes of a run, and add new ones without training."
+    cls=Commands, no_args_is_help=True, help="List the classes of a run, and add new ones without training."
 )
 
 RunFolder = Annotated[Path, typer.Option("--run", "--run-folder", help="Run folder.", show_default=False)]

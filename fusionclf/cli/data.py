@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from fusionclf.cli.group import Commands
 from fusionclf.cli.options import ConfigOption, Overrides
 
-data_app = typer.Typer(no_args_is_help=True, help="Check, generate or download a catalog.")
+data_app = typer.Typer(cls=Commands, no_args_is_help=True, help="Check, generate or download a catalog.")
 
 
 @data_app.command(name="check")
