@@ -29,7 +29,7 @@ def usage_error(error: typer.TyperException) -> UsageError:
 
 
 def _kind(error: typer.TyperException) -> str:
-    """Typer exports none of the classes below its own error; by their names it tells them apart itself."""
+    """By name, as Typer itself does for help: of these classes it exports none."""
     return type(error).__name__
 
 
