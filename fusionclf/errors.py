@@ -11,6 +11,10 @@ class FusionclfError(Exception):
     exit_code = 2
 
 
+class UsageError(FusionclfError):
+    """A command, an option or an argument is unknown, missing or not allowed."""
+
+
 class CatalogError(FusionclfError):
     """The catalog's files cannot be used as they are."""
 

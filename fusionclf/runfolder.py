@@ -11,17 +11,18 @@ import resource
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError
 
 from fusionclf.errors import RunError
 
+Value = TypeVar("Value")
 FINISHED = "metrics.json"
 MARKS = ("config.yaml", FINISHED, "checkpoints", "predictions")
 
@@ -73,6 +74,15 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path}: no such file; is {path.parent} a finished run?") from error
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: cannot be read as JSON ({error}); run it again with --overwrite") from error
+
+
+def read_json_as(path: Path, build: Callable[[Any], Value]) -> Value:
+    """What `build` makes of a JSON file; a RunError, of reading or of building, names the file."""
+    value = read_json(path)
+    try:
+        return build(value)
+    except RunError as error:
+        raise RunError(f"{path}: {error}") from error
 
 
 def open_run(folder: Path, *, overwrite: bool = False, resume: bool = False) -> Path:

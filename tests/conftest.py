@@ -9,7 +9,9 @@ import platformdirs
 import pytest
 
 from fusionclf.catalog import generate_sample
+from tests.browser import browser
 
+__all__ = ["browser"]
 ROOT = Path(__file__).resolve().parents[1]
 
 

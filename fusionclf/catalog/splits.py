@@ -16,7 +16,7 @@ from fusionclf.catalog.groups import product_groups
 from fusionclf.catalog.records import Catalog
 from fusionclf.config import SplitConfig, build_settings
 from fusionclf.errors import CatalogError, RunError, SettingsError
-from fusionclf.runfolder import read_json, write_json
+from fusionclf.runfolder import read_json_as, write_json
 
 SUBSETS = ("train", "validation", "test")
 REST = "rest"
@@ -104,11 +104,7 @@ class Split:
         Raises:
             RunError: the file is missing or damaged.
         """
-        value = read_json(path)
-        try:
-            return cls.from_dict(value)
-        except RunError as error:
-            raise RunError(f"{path}: {error}") from error
+        return read_json_as(path, cls.from_dict)
 
 
 def make_split(catalog: Catalog, spec: SplitConfig | None = None) -> Split:

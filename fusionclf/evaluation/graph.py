@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import shortest_path
 
 from fusionclf.catalog import Catalog, Split
 from fusionclf.errors import RunError
-from fusionclf.runfolder import read_json, write_json
+from fusionclf.runfolder import read_json_as, write_json
 
 SMOOTHING = 1.0  # rows added to every path of a class, so that one without training rows keeps a share
 CHUNK = 16_384  # products answered at once
@@ -245,11 +245,7 @@ class CategoryGraph:
         Raises:
             RunError: the file is missing or damaged.
         """
-        value = read_json(path)
-        try:
-            return cls.from_dict(value)
-        except RunError as error:
-            raise RunError(f"{path}: {error}") from error
+        return read_json_as(path, cls.from_dict)
 
 
 def _texts(values: Any) -> tuple[str, ...]:

@@ -22,7 +22,8 @@ from fusionclf.errors import PredictionError, SettingsError, did_you_mean
 from fusionclf.runfolder import replacing, write_json
 
 if TYPE_CHECKING:
-    from fusionclf.prediction.predictor import Picture, Predictor
+    from fusionclf.prediction.predictor import Predictor
+    from fusionclf.prediction.reading import Picture
 
 CELLS, MOST_CELLS, MOST_PIECES = 8, 32, 64
 GREY = tuple(

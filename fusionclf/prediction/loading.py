@@ -18,20 +18,7 @@ JOINT = "joint"
 
 
 def load(run: str | Path, *, part: str | None = None, device: str | None = None) -> Predictor:
-    """The model of a finished run, ready to be asked.
-
-    Args:
-        run: the run folder, of a network or of a baseline.
-        part: which of its models; default: the one over all classes (`joint`), or the only one.
-        device: such as "cpu" or "cuda:1"; default: a GPU where there is one.
-
-    Raises:
-        RunError: the folder is no finished run, has several models and `part` names none of them, or is damaged.
-
-    >>> import fusionclf
-    >>> fusionclf.load("runs/linear").part
-    'joint'
-    """
+    """As `fusionclf.load`, which imports this, and torch, when it is first called."""
     folder = Path(run)
     if not folder.is_dir():
         raise RunError(

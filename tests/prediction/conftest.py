@@ -1,12 +1,15 @@
 """Small finished runs on the sample catalog, one of each kind, that the tests of this package share."""
 
+import csv
 import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner, Result
 
 from fusionclf.catalog import Catalog, read_catalog
+from fusionclf.cli import app
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.train import train
 
@@ -32,6 +35,7 @@ RUNS = {
     "fusion": ("fusion", FUSION),
     "open": ("fusion", OPEN),
 }
+COLUMNS = ("catalog.id=sku", "catalog.title=name")
 
 
 class Runs:
@@ -68,3 +72,42 @@ def runs(sample_dir: Path, tiny_bert: Path, tmp_path_factory: pytest.TempPathFac
 def sample(sample_dir: Path) -> Catalog:
     """The sample catalog as the runs read it."""
     return read_catalog(sample_dir)
+
+
+@pytest.fixture
+def titles(tmp_path: Path, sample: Catalog) -> Path:
+    """A file of 40 products with other column names than the catalog's."""
+    file = tmp_path / "in" / "products.csv"
+    file.parent.mkdir()
+    table = sample.table[["id", "title"]].iloc[:40].set_axis(["sku", "name"], axis=1)
+    table.to_csv(file, index=False)
+    return file
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(app, ["predict", *map(str, words)])
+
+
+def done(*words: object) -> str:
+    """What a command that ends well says."""
+    result = call(*words)
+    assert result.exit_code == 0, result.output
+    return result.stderr
+
+
+def refused(*words: object) -> str:
+    result = call(*words)
+    assert result.exit_code == 2, result.output
+    return result.stderr.splitlines()[-1]
+
+
+def faults(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def ids(file: Path) -> list[str]:
+    """The ids of a file of answers, in its order."""
+    readers = {".csv": lambda: pd.read_csv(file, dtype=str), ".parquet": lambda: pd.read_parquet(file)}
+    read = readers.get(file.suffix, lambda: pd.read_json(file, lines=True, dtype={"id": "str"}))
+    return read()["id"].tolist()

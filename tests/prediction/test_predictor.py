@@ -17,7 +17,7 @@ from PIL import Image
 import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.errors import PredictionError, RunError, SettingsError
-from fusionclf.prediction import loading, predictor
+from fusionclf.prediction import predictor
 from tests.prediction.conftest import RUNS, Runs
 
 PARTS = [(name, "rest" if name == "image" else "joint") for name in RUNS]
@@ -180,7 +180,7 @@ def test_lots_do_not_change_answers(runs: Runs, sample: Catalog, monkeypatch: py
     assert np.allclose(parts.probabilities, whole.probabilities, atol=1e-3)
 
 
-@pytest.mark.parametrize("module", [fusionclf, predictor, loading])
+@pytest.mark.parametrize("module", [fusionclf, predictor])
 def test_the_examples_in_docstrings_hold(
     module: ModuleType, runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,6 @@
 """The report in headless Chromium: as a reader has it."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,30 +10,13 @@ import pytest
 
 from fusionclf.report import compare
 from fusionclf.workflows.baseline import run_baseline
+from tests.browser import OpenPage
 from tests.report.test_hostile_text import ID, LABELS, TITLE, hostile_runs
 
-sync_api = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed: pip install -e '.[test]'"
-)
-CHROMIUM = os.environ.get("FUSIONCLF_CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on the path: install one, or set FUSIONCLF_CHROMIUM to it"
-)
 EPOCHS = [
     {"stage": "top20", "epoch": n, "train_loss": 2 / n, "val_loss": 3 / n, "val_top1": 9.0 * n}
     for n in (1, 2, 3)
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        # Chromium refuses to sandbox for root, which containers often are.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +30,11 @@ def report(sample_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "report" / "report.html"
 
 
-class Reader:
-    """A page that is open, and all that went wrong or was asked for meanwhile."""
+class Reader(OpenPage):
+    """The report, open."""
 
     def __init__(self, browser: Any, file: Path, **settings: Any) -> None:
-        self.page = browser.new_page(**settings)
-        self.faults: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.faults.append(message.text))
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.faults.append(dialog.message), dialog.dismiss()))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(file.as_uri())
+        super().__init__(browser, file.as_uri(), **settings)
 
     def column(self, table: str, place: int) -> list[str]:
         """The first line of each visible cell of a column."""

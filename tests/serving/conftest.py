@@ -1,18 +1,39 @@
 """A small fusion and two other runs, served to a test client that stands in for a browser or a program."""
 
+import io
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
 import fusionclf
+from fusionclf.catalog import Catalog
 from fusionclf.serving.app import make_app
 from fusionclf.serving.server import LOCAL
 from tests.prediction.conftest import Runs, runs, sample
 
 __all__ = ["runs", "sample"]
 Serve = Callable[..., TestClient]
+HOSTILE = "<script>alert(1)</script>\u202e'\"><img src=x onerror=alert(2)>"
+
+
+def picture_bytes(sample: Catalog, row: int = 0) -> bytes:
+    return (sample.root / sample.table["picture"].iloc[row]).read_bytes()
+
+
+def png(width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("1", (width, height)).save(file, "PNG")
+    return file.getvalue()
+
+
+def refused(response: Any, status: int) -> str:
+    """The one line of a refusal."""
+    assert response.status_code == status, response.text
+    assert list(response.json()) == ["error"] and "\n" not in response.json()["error"]
+    return response.json()["error"]
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,6 @@
 """The page in headless Chromium: as a person has it."""
 
 import base64
-import os
-import shutil
 import socket
 import threading
 import time
@@ -18,18 +16,10 @@ import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.serving.app import make_app
 from fusionclf.serving.server import LOCAL
+from tests.browser import OpenPage
 from tests.prediction.conftest import Runs
-from tests.serving.test_endpoint import HOSTILE
+from tests.serving.conftest import HOSTILE
 
-sync_api = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed: pip install -e '.[test]'"
-)
-CHROMIUM = os.environ.get("FUSIONCLF_CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on the path: install one, or set FUSIONCLF_CHROMIUM to it"
-)
 DROP = """([target, name, content]) => {
   const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
   const transfer = new DataTransfer();
@@ -66,15 +56,6 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        # Chromium refuses to sandbox for root, which containers often are.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def fusion_address(runs: Runs) -> Iterator[str]:
     predictor: Any = fusionclf.load(runs("fusion"), device="cpu")
     # What is in a catalog may be hostile: so are a class's path and the name of a run's folder.
@@ -84,18 +65,11 @@ def fusion_address(runs: Runs) -> Iterator[str]:
     served.stop()
 
 
-class Visitor:
-    """A page that is open, and all that went wrong or was asked for meanwhile."""
+class Visitor(OpenPage):
+    """The page of a server, open."""
 
     def __init__(self, browser: Any, address: str, **settings: Any) -> None:
-        self.page = browser.new_page(**settings)
-        self.faults: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.faults.append(message.text))
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.faults.append(dialog.message), dialog.dismiss()))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(address)
+        super().__init__(browser, address, **settings)
         self.page.wait_for_selector("#run:not(:empty)")
 
     def drop(self, file: Path, target: str = "#drop", name: str | None = None) -> None:

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
+from fusionclf.cli.group import Commands
+from fusionclf.cli.options import Columns, CpuOption, PartOption
+
 classes_app = typer.Typer(
-    no_args_is_help=True, help="List the classes of a run, and add new ones without training."
+    cls=Commands, no_args_is_help=True, help="List the classes of a run, and add new ones without training."
 )
 
 RunFolder = Annotated[Path, typer.Option("--run", "--run-folder", help="Run folder.", show_default=False)]
-PartOption = Annotated[
-    str | None, typer.Option("--part", help="Which of the run's models; default: joint, or the only one.")
-]
 NameOption = Annotated[str, typer.Option("--name", help="Name, or Category > Name.", show_default=False)]
 
 
@@ -29,14 +29,9 @@ def add_command(
     pictures: Annotated[
         Path | None, typer.Option("--pictures", help="Folder of the examples' pictures; default: the file's.")
     ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[KEY=VALUE]...", help="Columns, such as catalog.title=name.", show_default=False
-        ),
-    ] = None,
+    overrides: Columns = None,
     part: PartOption = None,
-    cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU even where there is a GPU.")] = False,
+    cpu: CpuOption = False,
 ) -> None:
     """Add a class that the run never saw, by its name and by a few examples. Nothing is trained again.
 

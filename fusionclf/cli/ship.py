@@ -6,12 +6,9 @@ from typing import Annotated
 
 import typer
 
-ship_app = typer.Typer()
+from fusionclf.cli.options import CpuOption, PartOption, RunOption
 
-RunOption = Annotated[Path, typer.Option("--run", help="A finished run.", show_default=False)]
-PartOption = Annotated[
-    str | None, typer.Option("--part", help="Which of the run's models; default: joint, or the only one.")
-]
+ship_app = typer.Typer()
 
 
 class Format(StrEnum):
@@ -37,7 +34,7 @@ def explain_command(
     ] = 8,
     part: PartOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print explanation.json's content.")] = False,
-    cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU even where there is a GPU.")] = False,
+    cpu: CpuOption = False,
 ) -> None:
     """Show which part of the picture and which words carried an answer, and how much each side counted.
 

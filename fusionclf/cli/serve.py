@@ -1,19 +1,21 @@
-"""`fusionclf serve`; what it needs is imported when it runs."""
+"""`fusionclf serve`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from fusionclf.cli.options import CpuOption, PartOption, RunOption
 
+serve_app = typer.Typer()
+
+
+@serve_app.command(name="serve")
 def serve_command(
-    run: Annotated[Path, typer.Option("--run", help="A finished run.", show_default=False)],
+    run: RunOption,
     host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
-    part: Annotated[
-        str | None, typer.Option("--part", help="Which of the run's models; default: joint, or the only one.")
-    ] = None,
-    cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU even where there is a GPU.")] = False,
+    part: PartOption = None,
+    cpu: CpuOption = False,
 ) -> None:
     """Serve a finished run: a page to drop a picture on, and an HTTP endpoint.
 

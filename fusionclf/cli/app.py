@@ -1,0 +1,62 @@
+"""The application that all commands belong to."""
+
+from typing import Annotated
+
+import typer
+
+from fusionclf.cli.classes import classes_app
+from fusionclf.cli.compare import compare_app
+from fusionclf.cli.data import data_app
+from fusionclf.cli.group import OneLineErrors
+from fusionclf.cli.predict import predict_app
+from fusionclf.cli.serve import serve_app
+from fusionclf.cli.ship import ship_app
+from fusionclf.cli.study import study_app
+from fusionclf.cli.train import train_app
+
+# Under the help that `fusionclf` alone shows: what to do first.
+NEXT = """Begin with [bold]fusionclf demo --out demo[/]: a generated catalog, all variants, the report.
+
+With a catalog of your own: [bold]fusionclf data check DIR[/]; docs/guide.md leads on from there."""
+
+app = typer.Typer(
+    name="fusionclf",
+    cls=OneLineErrors,
+    no_args_is_help=True,
+    epilog=NEXT,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        print(f"fusionclf {version('fusionclf')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Classify catalog products from their picture and their title, and compare models fairly."""
+
+
+# Help keeps this order.
+app.add_typer(train_app)
+app.add_typer(predict_app)
+app.add_typer(compare_app)
+app.add_typer(study_app)
+app.add_typer(serve_app)
+app.add_typer(data_app, name="data")
+app.add_typer(classes_app, name="classes")
+app.add_typer(ship_app)
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,69 @@
+"""`fusionclf data`: check, generate or download a catalog."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fusionclf.cli.group import Commands
+from fusionclf.cli.options import ConfigOption, Overrides
+
+data_app = typer.Typer(cls=Commands, no_args_is_help=True, help="Check, generate or download a catalog.")
+
+
+@data_app.command(name="check")
+def check_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the catalog.", show_default=False)],
+    overrides: Overrides = None,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Report what is in a catalog, what was repaired or dropped, and whether it can be used.
+
+    Settings are those below catalog, split and pictures. Exit code 0: usable, 2: not.
+
+    Example: fusionclf data check data/fashion-small
+    """
+    from fusionclf.console import Console
+    from fusionclf.workflows.data import check_catalog
+
+    console = Console()
+    if not check_catalog(folder, config, tuple(overrides or ()), as_json, console):
+        raise typer.Exit(2)
+    words = " with the same settings" if overrides or config else ""
+    console.say(f"next: fusionclf baseline linear --data {folder} --out runs/linear{words}")
+
+
+@data_app.command(name="sample")
+def sample_command(
+    dest: Annotated[Path, typer.Argument(help="Folder to make.", show_default=False)],
+    products: Annotated[int, typer.Option("--products", min=200)] = 600,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+) -> None:
+    """Generate a small catalog in the Kaggle layout, with drawn pictures and every fault of the real one.
+
+    Example: fusionclf data sample data/sample
+    """
+    from fusionclf.catalog import generate_sample
+    from fusionclf.console import Console
+
+    generate_sample(dest, products=products, seed=seed)
+    Console().say(f"wrote {dest}; next: fusionclf data check {dest}")
+
+
+@data_app.command(name="download")
+def download_command(
+    dest: Annotated[Path, typer.Argument(help="Folder to make.", show_default=False)],
+    version: Annotated[
+        str, typer.Option("--version", help="small (60×80 pictures) or full (1080×1440).")
+    ] = "small",
+) -> None:
+    """Download the Kaggle Fashion Product Images through kagglehub (extra `download`).
+
+    Example: fusionclf data download data/fashion-small
+    """
+    from fusionclf.catalog import download_catalog
+    from fusionclf.console import Console
+
+    download_catalog(dest, version=version)
+    Console().say(f"wrote {dest}; next: fusionclf data check {dest}")

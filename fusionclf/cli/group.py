@@ -1,0 +1,70 @@
+"""The groups of commands: whatever a person can mend becomes one line and an exit code."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from fusionclf.cli.usage import is_help, usage_error
+from fusionclf.errors import FusionclfError, Stopped, Terminated, UsageError, did_you_mean
+
+
+class Commands(TyperGroup):
+    """A group that answers a mistyped command with the near match."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not ctx.resilient_parsing:
+            raise UsageError(f"unknown command {name!r}: {did_you_mean(name, self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
+
+class OneLineErrors(Commands):
+    """The outermost group. Prints an error as one line and exits with its code: 2, or the shell's for a signal."""
+
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        with _one_line():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: typer.Context) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        before = signal.signal(signal.SIGTERM, _terminate) if _in_main_thread() else None
+        try:
+            with _one_line():
+                return super().invoke(ctx)
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    try:
+        yield
+    except typer.TyperException as error:
+        if is_help(error):
+            raise
+        _end(usage_error(error))
+    except FusionclfError as error:
+        _end(error)
+    except KeyboardInterrupt as asked:
+        print("interrupted; give the same command with --resume to go on", file=sys.stderr)
+        raise SystemExit(143 if isinstance(asked, Terminated) else 130) from None
+
+
+def _end(error: FusionclfError) -> None:
+    label = "" if isinstance(error, Stopped) else "error: "
+    print(f"{label}{' '.join(str(error).split())}", file=sys.stderr)
+    raise SystemExit(error.exit_code) from None
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _terminate(*_: Any) -> None:
+    raise Terminated

@@ -1,0 +1,27 @@
+"""Options and arguments that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataOption = Annotated[Path, typer.Option("--data", help="Folder of the catalog.", show_default=False)]
+NewRunOption = Annotated[Path, typer.Option("--out", help="Run folder to make.", show_default=False)]
+RunOption = Annotated[Path, typer.Option("--run", help="A finished run.", show_default=False)]
+PartOption = Annotated[
+    str | None, typer.Option("--part", help="Which of the run's models; default: joint, or the only one.")
+]
+ConfigOption = Annotated[
+    str | None, typer.Option("--config", help="Settings file: a path, or a name from configs/ (image-cpu).")
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the run that the folder holds.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run that the folder holds.")]
+CpuOption = Annotated[bool, typer.Option("--cpu", help="Stay on the CPU even where there is a GPU.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as train.epochs=3.", show_default=False),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Columns, such as catalog.title=name.", show_default=False),
+]

@@ -1,0 +1,88 @@
+"""Commands that make runs: `train`, `baseline`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fusionclf.cli.options import (
+    ConfigOption,
+    CpuOption,
+    DataOption,
+    NewRunOption,
+    Overrides,
+    OverwriteOption,
+    ResumeOption,
+)
+
+if TYPE_CHECKING:
+    from fusionclf.console import Console
+
+train_app = typer.Typer()
+
+
+@train_app.command(name="train")
+def train_command(
+    variant: Annotated[str, typer.Argument(help="image, multitask, text or fusion.", show_default=False)],
+    data: DataOption,
+    out: NewRunOption,
+    overrides: Overrides = None,
+    config: ConfigOption = None,
+    overwrite: OverwriteOption = False,
+    resume: ResumeOption = False,
+    cpu: CpuOption = False,
+    track: Annotated[
+        str | None, typer.Option("--track", help="Tell a tracker of every epoch: tensorboard, wandb, …")
+    ] = None,
+) -> None:
+    """Train a variant and score it on the test rows.
+
+    Example: fusionclf train fusion --data data/fashion-small --out runs/fusion --config fusion-cpu
+    """
+    from fusionclf.console import Console
+    from fusionclf.workflows.settings import find_config
+    from fusionclf.workflows.train import train
+
+    console = Console()
+    metrics = train(
+        variant, data, out, config=find_config(config), overrides=tuple(overrides or ()),
+        overwrite=overwrite, resume=resume, cpu=cpu, track=track, console=console,
+    )  # fmt: skip
+    _show_scores(console, out, metrics)
+
+
+@train_app.command(name="baseline")
+def baseline_command(
+    name: Annotated[str, typer.Argument(help="nb, linear or majority.", show_default=False)],
+    data: DataOption,
+    out: NewRunOption,
+    overrides: Overrides = None,
+    config: ConfigOption = None,
+    overwrite: OverwriteOption = False,
+    resume: ResumeOption = False,
+) -> None:
+    """Fit a baseline on the titles and score it on the test rows.
+
+    Example: fusionclf baseline nb --data data/fashion-small --out runs/nb protocol=reference
+    """
+    from fusionclf.console import Console
+    from fusionclf.workflows.baseline import run_baseline
+    from fusionclf.workflows.settings import find_config
+
+    console = Console()
+    metrics = run_baseline(
+        name, data, out, config=find_config(config), overrides=tuple(overrides or ()),
+        overwrite=overwrite, resume=resume, console=console,
+    )  # fmt: skip
+    _show_scores(console, out, metrics)
+
+
+def _show_scores(console: "Console", out: Path, metrics: dict[str, Any]) -> None:
+    if not metrics:  # a helper process of a distributed run
+        return
+    for part, scores in metrics["parts"].items():
+        top5 = f", top-5 {scores['top5']:.2f} %" if scores["top5"] is not None else ""
+        console.say(f"{part}: top-1 {scores['top1']:.2f} %{top5} of {scores['n']} test products")
+    if metrics["joint"].get("top1") is not None:
+        console.say(f"joint: top-1 {metrics['joint']['top1']:.2f} %")
+    console.say(f"wrote {out}; next: fusionclf compare {out} OTHER_RUN --out report")

@@ -1,0 +1,149 @@
+"""What the endpoint keeps out: bodies that are too large, other hosts, a crowd; and its strict headers."""
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from starlette.exceptions import HTTPException
+
+from fusionclf.serving import asker, guard, values
+from tests.serving.conftest import refused
+
+
+def test_a_told_length_beyond_the_limit_is_refused_unread(fusion: TestClient) -> None:
+    large = b"a" * (values.PICTURE_BYTES + 2**17)
+    assert "larger than 20 MiB;" in refused(fusion.post("/predict", files={"picture": large}), 413)
+    assert "larger than 64 KiB;" in refused(
+        fusion.post("/health", content=b"a" * (guard.FORM_BYTES + 1)), 413
+    )
+
+
+@pytest.mark.parametrize("path", ["/predict", "/explain", "/predict/batch"])
+def test_a_body_without_a_length_is_counted(fusion: TestClient, path: str) -> None:
+    sent = 0
+
+    def endless() -> Any:
+        nonlocal sent
+        yield b'--x\r\nContent-Disposition: form-data; name="picture"; filename="a"\r\n\r\n'
+        while sent < 100:
+            sent += 1
+            yield b"a" * 2**20
+
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert "larger than" in refused(fusion.post(path, content=endless(), headers=kind), 413)
+
+
+def test_bytes_are_counted_over_all_chunks_and_no_more_are_asked_for() -> None:
+    """The test client hands a body over whole, so the middleware is asked without it."""
+    asked, sent = 0, []
+
+    async def receive() -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        return {"type": "http.request", "body": b"a" * 40, "more_body": asked < 10}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def reads_all(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["more_body"]:
+            pass
+
+    guarded = guard.Guard(reads_all, None, {"/few": 100, "/many": 400})
+    scope = {"type": "http", "path": "/many", "headers": []}
+    asyncio.run(guarded(scope, receive, send))
+    assert asked == 10
+    asked = 0
+    with pytest.raises(HTTPException, match="larger than"):
+        asyncio.run(guarded({**scope, "path": "/few"}, receive, send))
+    assert asked == 3 and sent == []
+
+
+def test_an_explanation_has_the_limit_of_a_picture(fusion: TestClient) -> None:
+    large = {"picture": b"a" * (values.PICTURE_BYTES + 2**17)}
+    assert "larger than 20 MiB;" in refused(fusion.post("/explain", files=large), 413)
+
+
+def test_an_explanation_waits_its_turn(fusion: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asker, "WAITING", 0)
+    busy = fusion.post("/explain", data={"title": "Red"})
+    assert "requests are waiting" in refused(busy, 503) and busy.headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/nothing", 404), ("/predict", 405), ("/../pyproject.toml", 404)]
+)
+def test_other_paths_and_methods_are_refused_as_json(fusion: TestClient, path: str, status: int) -> None:
+    refused(fusion.get(path), status)
+
+
+@pytest.mark.parametrize("path", ["/", "/page.js", "/health", "/nothing"])
+def test_every_answer_carries_the_strict_headers(fusion: TestClient, path: str) -> None:
+    headers = fusion.get(path).headers
+    assert {name: headers[name] for name in guard.HEADERS} == guard.HEADERS
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy
+
+
+def test_the_page_asks_for_nothing_from_elsewhere(fusion: TestClient) -> None:
+    page = fusion.get("/").text
+    assert "//" not in page and "<script>" not in page and "style=" not in page
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8000", "", "[", "0.0.0.0"])
+def test_another_host_name_is_refused(fusion: TestClient, host: str) -> None:
+    assert "another host name" in refused(fusion.get("/health", headers={"Host": host}), 421)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:9", "[::1]:8000", "LOCALHOST:80"])
+def test_its_own_host_names_are_not(fusion: TestClient, host: str) -> None:
+    assert fusion.get("/health", headers={"Host": host}).status_code == 200
+
+
+class Slow:
+    """Stands in for a predictor: answers when told to, and counts who is in it."""
+
+    reads_pictures, reads_titles, classes, part = False, True, ("a",), "joint"
+
+    def __init__(self) -> None:
+        self.go, self.entered = threading.Event(), threading.Event()
+        self.inside, self.most = 0, 0
+
+    def predict(self, *_: Any, **__: Any) -> Any:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        self.entered.set()
+        assert self.go.wait(30)
+        self.inside -= 1
+        raise ValueError("secret of the inside")
+
+
+def test_the_model_is_asked_by_one_at_a_time_and_a_full_queue_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from fusionclf.serving.app import make_app
+
+    monkeypatch.setattr(asker, "WAITING", 3)
+    slow: Any = Slow()
+    found: list[Any] = []
+    with TestClient(make_app(slow, "slow"), raise_server_exceptions=False) as client:
+
+        def ask() -> None:
+            found.append(client.post("/predict", data={"title": "Red"}))
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        assert slow.entered.wait(30)
+        while client.app.state.asker._waiting < 3:  # type: ignore[attr-defined]
+            pass
+        fourth = client.post("/predict", data={"title": "Red"})
+        assert "3 requests are waiting" in refused(fourth, 503) and fourth.headers["Retry-After"] == "1"
+        assert client.get("/health").status_code == 200  # while the model is at work
+        slow.go.set()
+        for thread in threads:
+            thread.join()
+    assert slow.most == 1
+    assert all("secret" not in refused(response, 500) for response in found) and len(found) == 3
