@@ -70,9 +70,17 @@ def _write_csv(path: Path, ids: Sequence[str], answers: Answers) -> None:
 
 
 def _number_cells(numbers: np.ndarray) -> list[str]:
-    """Rounded numbers as cells; equal ones, of which there are many, are made a text once."""
-    distinct, places = np.unique(np.round(numbers, DIGITS), return_inverse=True)
-    return np.array([repr(number) for number in distinct.tolist()], object)[places].tolist()
+    """Probabilities, rounded, as Python writes them; by Arrow, which takes a quarter of the time."""
+    return [OTHERWISE.get(text, text) for text in _arrow_texts(np.round(numbers, DIGITS))]
+
+
+def _arrow_texts(numbers: np.ndarray) -> list[str]:
+    return pa.array(numbers).cast(pa.string()).to_pylist()
+
+
+# 0, 1 and what is below 0.0001, which Python writes as 0.0, 1.0 and 9.9e-05.
+_WRITTEN_OTHERWISE = np.round(np.array([*range(10 ** (DIGITS - 4)), 10**DIGITS]) / 10**DIGITS, DIGITS)
+OTHERWISE = dict(zip(_arrow_texts(_WRITTEN_OTHERWISE), map(repr, _WRITTEN_OTHERWISE.tolist()), strict=True))
 
 
 def _cell(text: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fusionclf.prediction import Rule
 from fusionclf.prediction.answers import BLOCK, FEW, decide, first_classes
-from fusionclf.prediction.formats import FORMATS, guarded
+from fusionclf.prediction.formats import DIGITS, FORMATS, _number_cells, guarded
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from("=+-@\t\r\n,\"' .a1"), max_size=6)
 
@@ -32,6 +32,11 @@ def test_a_product_without_an_answer_names_no_class() -> None:
     assert (found.labels, found.paths) == ([["B", "A"], []], [("Top",), ()])
     assert (found.answered, found.decisions) == ([("Top", "B"), ()], ["accept", "none"])
     assert (found.probabilities[0].tolist(), found.reasons) == ([0.75, 0.25], ["", "no title"])
+
+
+def test_every_rounded_probability_is_written_as_python_writes_it() -> None:
+    numbers = np.round(np.arange(10**DIGITS + 1) / 10**DIGITS, DIGITS)
+    assert _number_cells(numbers) == [repr(number) for number in numbers.tolist()]
 
 
 @example(
