@@ -2,7 +2,7 @@
 
 A picture is kept at its own size, or, where it is larger than training needs, scaled down so that it just
 covers the asked size. The folder's name is a hash of the products, their files' sizes and times, and that size: a
-changed picture gives a new cache.
+changed picture gives a new cache. Beside the pixels are kept hashes of what the pictures show at their own size.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ import simplejpeg
 from PIL import Image
 
 from fusionclf.batches.disk import building, cache_folder, check_space, load_array, size_text
-from fusionclf.catalog import MEGAPIXELS, Catalog, open_picture
+from fusionclf.catalog import MEGAPIXELS, Catalog, open_picture, picture_hash
 from fusionclf.errors import PictureError
 
 LAYOUT = 1  # raise when the files' layout changes
@@ -40,12 +40,15 @@ class PictureCache:
         offsets: (N,) where each picture starts in `pixels`.
         sizes: (N, 2) height and width; (0, 0) where a picture is missing or unreadable.
         key: names the pictures and their size: another key, other pixels.
+        digests: (N,) uint64, equal for pictures that are pixel for pixel alike before they are scaled down, 0 where
+            a picture is missing or unreadable; None where they were not asked for.
     """
 
     pixels: np.ndarray
     offsets: np.ndarray
     sizes: np.ndarray
     key: str = ""
+    digests: np.ndarray | None = None
 
     def picture(self, row: int) -> np.ndarray:
         """One picture, (H, W, 3) uint8."""
@@ -133,9 +136,11 @@ def _file_stat(path: str | None) -> tuple[int, int] | None:
 
 def _read(folder: Path) -> PictureCache | None:
     """The cache in a folder; None where there is none or its files are damaged."""
-    sizes = load_array(folder / "sizes.npy")
+    sizes, digests = load_array(folder / "sizes.npy"), load_array(folder / "digests.npy")
     if sizes is None or sizes.ndim != 2:
         return None
+    if digests is None or digests.dtype != np.uint64 or digests.shape != sizes.shape[:1]:
+        return None  # also a cache of a version that kept none: built again, its pixels and its key stay
     areas = sizes.prod(axis=1, dtype=np.int64) * 3
     try:
         pixels = np.memmap(folder / "pixels.bin", np.uint8, mode="r")
@@ -144,7 +149,7 @@ def _read(folder: Path) -> PictureCache | None:
     if len(pixels) != max(1, areas.sum()):
         return None
     # A plain view: slices of it take half the time that slices of a memmap take.
-    return PictureCache(pixels.view(np.ndarray), areas.cumsum() - areas, sizes, folder.name)
+    return PictureCache(pixels.view(np.ndarray), areas.cumsum() - areas, sizes, folder.name, digests)
 
 
 def _announce(
@@ -188,12 +193,12 @@ def _kept_size(size: tuple[int, int], cover: tuple[int, int]) -> tuple[int, int]
 
 def _build(folder: Path, catalog: Catalog, cover: tuple[int, int], progress: Progress | None) -> None:
     with building(folder, "the picture cache", lambda made: _read(made) is not None) as aside:
-        sizes = np.zeros((len(catalog), 2), np.int32)
+        sizes, digests = np.zeros((len(catalog), 2), np.int32), np.zeros(len(catalog), np.uint64)
         done = 0
         with (aside / "pixels.bin").open("wb") as file:
-            for pictures in _decoded(_paths(catalog), cover):
+            for pictures in _decoded(_paths(catalog), cover, hashed=True):
                 for row, picture in enumerate(pictures, done):
-                    sizes[row] = picture.height, picture.width
+                    sizes[row], digests[row] = (picture.height, picture.width), picture.digest
                     file.write(picture.pixels)
                 done += len(pictures)
                 if progress:
@@ -201,31 +206,35 @@ def _build(folder: Path, catalog: Catalog, cover: tuple[int, int], progress: Pro
             if file.tell() == 0:
                 file.write(b"\0")  # an empty file cannot be memory-mapped
         np.save(aside / "sizes.npy", sizes)
+        np.save(aside / "digests.npy", digests)
 
 
 class _Decoded(NamedTuple):
     height: int
     width: int
     pixels: bytes
+    digest: int = 0
 
 
 NO_PICTURE = _Decoded(0, 0, b"")
 
 
-def _decoded(pictures: Iterator[Picture], cover: tuple[int, int]) -> Iterator[list[_Decoded]]:
+def _decoded(
+    pictures: Iterator[Picture], cover: tuple[int, int], *, hashed: bool = False
+) -> Iterator[list[_Decoded]]:
     """Decoded pictures in order, a chunk at a time and a bounded number of chunks ahead."""
     threads = os.cpu_count() or 1
     ahead: deque[Future[list[_Decoded]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         while chunk := list(islice(pictures, CHUNK)):
-            ahead.append(pool.submit(lambda some: [_decode(one, cover) for one in some], chunk))
+            ahead.append(pool.submit(lambda some: [_decode(one, cover, hashed) for one in some], chunk))
             if len(ahead) > threads + 1:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
 
 
-def _decode(source: Picture, cover: tuple[int, int]) -> _Decoded:
+def _decode(source: Picture, cover: tuple[int, int], hashed: bool) -> _Decoded:
     if source is None:
         return NO_PICTURE
     picture = None if isinstance(source, Image.Image) else _plain_jpeg(source)
@@ -234,10 +243,11 @@ def _decode(source: Picture, cover: tuple[int, int]) -> _Decoded:
             picture = open_picture(source)
         except PictureError:
             return NO_PICTURE
+    digest = int(picture_hash(picture)[:16], 16) if hashed else 0
     size = _kept_size(picture.size, cover)
     if size != picture.size:
         picture = picture.resize(size, Image.Resampling.BILINEAR)
-    return _Decoded(picture.height, picture.width, picture.tobytes())
+    return _Decoded(picture.height, picture.width, picture.tobytes(), digest)
 
 
 def _plain_jpeg(path: str | Path) -> Image.Image | None:

@@ -170,7 +170,9 @@ class _Reader:
             if (cells := self._next()) is None:
                 self.ended = True
                 break
-            if not cells or not (cells := self._mended(cells)) or not self._is_text(cells):
+            if len(cells) != len(self.header) and not (cells := self._mended(cells)):
+                continue
+            if self.lenient and not self._is_text(cells):
                 continue
             if self.reader.line_num > self.line:
                 self.rows.multiline.append(len(self.lines))
@@ -179,7 +181,8 @@ class _Reader:
         return chunk
 
     def _is_text(self, cells: list[str]) -> bool:
-        if not self.lenient:  # the whole file was found to be
+        joined = "".join(cells)
+        if joined.isascii() and "\0" not in joined:
             return True
         joined = "".join(cells[place] for _, place in self.wanted)
         reason = (
@@ -190,15 +193,11 @@ class _Reader:
         return not reason
 
     def _mended(self, cells: list[str]) -> list[str]:
-        """The row with as many fields as the header; [] where it has to be left out."""
+        """A row of another width with as many fields as the header; [] where it has to be left out."""
         width = len(self.header)
-        if len(cells) < width:
-            self._leave_out("too few fields", cells)
-            return []
-        if len(cells) > width:
-            if not self.mendable:
-                self._leave_out("too many fields", cells)
-                return []
+        if len(cells) > width and self.mendable:
             self.rows.repaired.append(len(self.lines))
             return [*cells[: width - 1], ",".join(cells[width - 1 :])]
-        return cells
+        if cells:  # no empty line, and not left out already
+            self._leave_out("too few fields" if len(cells) < width else "too many fields", cells)
+        return []

@@ -13,7 +13,9 @@ classes_app = typer.Typer(
 )
 
 RunFolder = Annotated[Path, typer.Option("--run", "--run-folder", help="Run folder.", show_default=False)]
-NameOption = Annotated[str, typer.Option("--name", help="Name, or Category > Name.", show_default=False)]
+NameOption = Annotated[
+    str, typer.Option("--name", help="Name, Category > Name, or Name | synonym.", show_default=False)
+]
 
 
 @classes_app.command(name="add")

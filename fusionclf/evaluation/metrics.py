@@ -10,6 +10,7 @@ from scipy import sparse
 from fusionclf.evaluation.calibration import expected_calibration_error
 from fusionclf.evaluation.graph import CategoryGraph
 from fusionclf.evaluation.hierarchy import has_paths, hierarchy
+from fusionclf.evaluation.predictions import LEAKED_PICTURE
 from fusionclf.evaluation.significance import percentile_interval, resampled_sums
 from fusionclf.evaluation.thresholds import TARGETS, decision_figures, fit_thresholds
 
@@ -96,7 +97,8 @@ def slices(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Top-1 over rows of one kind: what the title tells, how frequent the class is in training, leaks.
 
     Head classes have 200 training rows or more, middle classes 20 to 199, tail classes 1 to 19, unseen
-    classes none: fixed bounds, so that a class changes its kind with the split alone, not with the part.
+    classes none: fixed bounds, so that a class changes its kind with the split alone, not with the part. Which
+    pictures are in train is known to runs that read pictures.
     """
     right = correct(frame)
     counts = frame["label_train_count"].to_numpy()
@@ -111,6 +113,9 @@ def slices(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
         "title in train": leaked,
         "title not in train": ~leaked,
     }
+    if LEAKED_PICTURE in frame:
+        shown = frame[LEAKED_PICTURE].to_numpy(bool)
+        masks |= {"picture in train": shown, "picture not in train": ~shown}
     return {name: {"n": int(mask.sum()), "top1": _percent(right[mask])} for name, mask in masks.items()}
 
 

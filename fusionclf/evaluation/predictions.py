@@ -20,6 +20,7 @@ TOP = 5
 STATUSES = ("used", "missing", "unreadable", "cut", "ignored")
 SLACK = 1e-3  # what single precision may add to a sum of probabilities
 CONTEXT = ("id", "label", "label_train_count", "title_group", "title_names_label", "leaked_title")
+LEAKED_PICTURE = "leaked_picture"  # only where the model's run read pictures
 # Followed by the level's number, 1 for the coarsest.
 TRUE_CATEGORY, CATEGORY, CATEGORY_PROB = "true_category_", "category_", "category_prob_"
 COLUMNS = (
@@ -37,6 +38,7 @@ def product_context(
     part: str | None,
     subset: Literal["test", "validation"] = "test",
     rows: np.ndarray | None = None,
+    pictures: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """What the metrics know of each product, in the order of `split.rows(catalog, part, subset)`.
 
@@ -46,12 +48,14 @@ def product_context(
         part: a part of the split; None for all parts.
         subset: test, or validation for held-out answers; there, train rows alone are known.
         rows: other catalog rows than those of the subset.
+        pictures: (len(catalog),) digest of each catalog row's picture, 0 for none; None where pictures are not read.
 
     Returns:
         Columns id, label, label_train_count (rows of that class in train and validation), title_group (equal
         titles, equal numbers), title_names_label (the class name stands in the title as whole words, singular
         or plural), leaked_title (a train or validation product of any part has that title; an empty title
-        never does), and true_category_1, … (the product's cells of the category columns, the coarsest first).
+        never does), with `pictures` also leaked_picture (one of them has that picture, pixel for pixel), and
+        true_category_1, … (the product's cells of the category columns, the coarsest first).
     """
     rows = split.rows(catalog, part, subset) if rows is None else rows
     table = catalog.table.iloc[rows]
@@ -60,6 +64,7 @@ def product_context(
     known = set(catalog.table["title"].iloc[fitted])
     ids, titles, labels = (table[column].tolist() for column in ("id", "title", "label"))
     named = _name_patterns(set(labels))
+    shown = {} if pictures is None else {LEAKED_PICTURE: _shared_pictures(pictures, rows, fitted)}
     categories = {
         f"{TRUE_CATEGORY}{level}": table[name].tolist()
         for level, name in enumerate(catalog.columns.categories, start=1)
@@ -77,12 +82,18 @@ def product_context(
                 named[label].search(title) is not None for title, label in zip(titles, labels, strict=True)
             ],
             "leaked_title": [title != "" and title in known for title in titles],
+            **shown,
             **categories,
         }
     ).astype(
         {"id": "str", "label": "str", "title_names_label": bool, "leaked_title": bool}
         | dict.fromkeys(categories, "str")
     )
+
+
+def _shared_pictures(digests: np.ndarray, rows: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """(n,) whether one of the fitted rows shows the picture of each of `rows`."""
+    return (digests[rows] != 0) & np.isin(digests[rows], digests[fitted])
 
 
 def _number(text: str) -> int:
@@ -147,7 +158,8 @@ def make_predictions(
     probabilities = probabilities.astype(np.float64)
     names = np.array(classes, object)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
-    known = [*CONTEXT, *level_columns(context, TRUE_CATEGORY)]
+    pictures = [LEAKED_PICTURE] if LEAKED_PICTURE in context else []
+    known = [*CONTEXT, *pictures, *level_columns(context, TRUE_CATEGORY)]
     frame = pd.DataFrame(context, columns=known).reset_index(drop=True)
     everyone = np.arange(len(frame))
     for rank in range(TOP):

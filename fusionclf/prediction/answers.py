@@ -11,6 +11,8 @@ from fusionclf.errors import SettingsError
 from fusionclf.evaluation import Decisions
 
 ACCEPT, ABSTAIN, NONE = "accept", "abstain", "none"
+FEW = 16  # classes up to which finding them one by one is faster than sorting all
+BLOCK = 512  # rows that stay in a processor's cache meanwhile
 NO_NUMBERS = "the model's probabilities are no numbers; its weights are damaged"
 PATH_SEPARATOR = " > "
 
@@ -87,12 +89,17 @@ class Answers:
         for rank in range(self.probabilities.shape[1]):
             columns[f"label_{rank + 1}"] = [names[rank] if names else None for names in self.labels]
             columns[f"prob_{rank + 1}"] = self.probabilities[:, rank]
-        columns["path"] = [PATH_SEPARATOR.join(filter(None, path)) for path in self.paths]
-        columns["answer"] = [PATH_SEPARATOR.join(filter(None, path)) for path in self.answered]
+        columns["path"] = _joined(self.paths)
+        columns["answer"] = _joined(self.answered)
         columns["decision"] = self.decisions
         columns["picture_status"] = self.picture_status
         columns["title_status"] = self.title_status
         return columns
+
+
+def _joined(paths: Sequence[tuple[str, ...]]) -> list[str]:
+    texts = {path: PATH_SEPARATOR.join(filter(None, path)) for path in set(paths)}  # a few, over and over
+    return [texts[path] for path in paths]
 
 
 def decide(
@@ -116,17 +123,20 @@ def decide(
         graded: what thresholds say, where there is a target precision.
     """
     answered = ~np.isnan(probabilities[:, 0])  # (n,)
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, : rule.top_k]  # (n, k)
-    names = np.array(classes, object)[order]
+    order = first_classes(probabilities, rule.top_k)  # (n, k)
     best = np.take_along_axis(probabilities, order, axis=1)
-    labels = [row if there else [] for row, there in zip(names.tolist(), answered, strict=True)]
-    found = [tuple(paths.get(row[0], ())) if row else () for row in labels]
+    labels = np.array(classes, object)[order].tolist()
+    path_of = [tuple(paths.get(name, ())) for name in classes]
+    first = order[:, 0].tolist()
+    found = [path_of[number] for number in first]
     if graded is None:
         decisions = np.where(best[:, 0] >= rule.min_probability, ACCEPT, ABSTAIN)
-        sure = [(*path, row[0]) if row else () for path, row in zip(found, labels, strict=True)]
+        whole = [(*path, name) for path, name in zip(path_of, classes, strict=True)]
+        sure = [whole[number] for number in first]
     else:
-        decisions = graded.decisions
-        sure = [path if row else () for path, row in zip(graded.paths, labels, strict=True)]
+        decisions, sure = graded.decisions, list(graded.paths)
+    for row in np.flatnonzero(~answered).tolist():
+        labels[row], found[row], sure[row] = [], (), ()
     return Answers(
         labels,
         best,
@@ -137,6 +147,27 @@ def decide(
         list(title_status),
         [why if there or why else NO_NUMBERS for why, there in zip(reasons, answered, strict=True)],
     )
+
+
+def first_classes(probabilities: np.ndarray, count: int) -> np.ndarray:
+    """(n, k) numbers of the most likely classes, best first: those of a stable sort of all.
+
+    Args:
+        probabilities: (n, K), finite or NaN.
+        count: how many; k is K where there are fewer.
+    """
+    if min(count, probabilities.shape[1]) > FEW:
+        return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+    order = np.empty((len(probabilities), min(count, probabilities.shape[1])), np.int64)
+    for start in range(0, len(probabilities), BLOCK):
+        block = probabilities[start : start + BLOCK]
+        left = np.where(np.isnan(block), np.finfo(np.float64).min, block)  # as a sort does, NaN comes last
+        rows = np.arange(len(left))
+        for rank in range(order.shape[1]):
+            first = left.argmax(axis=1)
+            order[start : start + BLOCK, rank] = first
+            left[rows, first] = -np.inf
+    return order
 
 
 def join_answers(parts: Sequence[Answers]) -> Answers:

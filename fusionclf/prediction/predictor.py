@@ -183,8 +183,11 @@ class Predictor:
 
     def probabilities(self, products: Products) -> np.ndarray:
         """(n, K) of all classes; NaN for a product that cannot be answered."""
+        known = self.model.probabilities(products.pictures, products.titles).astype(np.float64, copy=False)
+        if products.answerable.all():
+            return known
         found = np.full((len(products.answerable), len(self.classes)), np.nan)
-        found[products.answerable] = self.model.probabilities(products.pictures, products.titles)
+        found[products.answerable] = known
         return found
 
     def explain(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,7 @@ def read_products(
         reads_titles: whether the model reads titles.
     """
     count = len(titles)
-    picture_status, faults = ["ignored"] * count, [list[str]() for _ in titles]
+    picture_status, faults = ["ignored"] * count, dict[int, list[str]]()
     pictures = None
     if cover is not None:
         there = [image if _is_picture(image) else None for image in images]
@@ -82,21 +83,23 @@ def read_products(
             status = "used" if decoded[place] else "missing" if there[place] is None else "unreadable"
             picture_status[place] = status
             if status != "used":
-                faults[place].append(_fault(image))
+                faults[place] = [_fault(image)]
     title_status = ["ignored"] * count
     if reads_titles:
         title_status = ["used" if title.strip() else "missing" for title in titles]
         for place, status in enumerate(title_status):
             if status != "used":
-                faults[place].append("no title")
+                faults.setdefault(place, []).append("no title")
     needs_nothing = cover is None and not reads_titles
     answerable = np.array(
         [needs_nothing or "used" in each for each in zip(picture_status, title_status, strict=True)], bool
     )
-    reasons = ["" if fine else "; ".join(why) for fine, why in zip(answerable, faults, strict=True)]
+    reasons = [""] * count
+    for place, why in faults.items():
+        reasons[place] = "" if answerable[place] else "; ".join(why)
     return Products(
         pictures and _picked(pictures, np.flatnonzero(answerable)),
-        [title for title, fine in zip(titles, answerable, strict=True) if fine],
+        list(compress(titles, answerable)),
         answerable, picture_status, title_status, reasons,
     )  # fmt: skip
 

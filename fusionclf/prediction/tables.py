@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
 from string import Formatter
 from typing import Any, Literal
@@ -134,26 +134,27 @@ class ProductTable:
         return max(lines - (self.kind == "csv"), 1)
 
     def _lot(self, number: int, part: _Part) -> Lot:
-        kept = Lot(number, [], [], [], [], list(part.faults))
-        titles = part.cells[self.columns.title] if self.reads_titles and self.kind != "folder" else None
-        for place, where in enumerate(part.places):
-            product = part.cells[self.columns.id][place]
-            picture, reason = self._picture(part.cells, place)
-            if not product:
-                reason = f"no {self.columns.id}"
-            if reason:
-                kept.faults.append(Fault(where, product, reason))
-                continue
-            kept.ids.append(product)
-            kept.titles.append(titles[place] if titles else "")
-            kept.places.append(where)
-            kept.pictures.append(picture)
-        return kept
+        ids, count = part.cells[self.columns.id], len(part.places)
+        has_titles = self.reads_titles and self.kind != "folder"
+        titles = part.cells[self.columns.title] if has_titles else [""] * count
+        looks = (
+            [self._picture(part.cells, n) for n in range(count)]
+            if self.reads_pictures
+            else [(None, "")] * count
+        )
+        fine = [bool(product) and not reason for product, (_, reason) in zip(ids, looks, strict=True)]
+        faults = list(part.faults)
+        for place in [n for n in range(count) if not fine[n]]:
+            reason = looks[place][1] if ids[place] else f"no {self.columns.id}"
+            faults.append(Fault(part.places[place], ids[place], reason))
+        places, pictures = part.places, [path for path, _ in looks]
+        if not all(fine):
+            ids, titles, places = (list(compress(texts, fine)) for texts in (ids, titles, places))
+            pictures = list(compress(pictures, fine))
+        return Lot(number, ids, titles, places, pictures, faults)
 
     def _picture(self, cells: Mapping[str, Sequence[str]], place: int) -> tuple[str | None, str]:
         """A product's file, and why it may not be opened, or ""."""
-        if not self.reads_pictures:
-            return None, ""
         if self.kind == "folder":
             return os.path.join(self.root, cells[self.columns.id][place]), ""
         path = "".join(text + (cells[name][place] if name else "") for text, name, _, _ in self._pieces)

@@ -15,6 +15,7 @@ from fusionclf.evaluation import (
     reliability,
 )
 from fusionclf.evaluation.metrics import JOINT
+from fusionclf.evaluation.predictions import LEAKED_PICTURE
 from fusionclf.report.catalog import catalog_facts
 from fusionclf.report.collect import Run
 from fusionclf.report.examples import examples
@@ -126,11 +127,12 @@ def _test_rows(run: Run, part: str) -> int:
 
 
 def split_facts(runs: Sequence[Run], parts: Sequence[str]) -> dict[str, Any]:
-    """Counts, ceilings and leaked titles of the split.
+    """Counts, ceilings, leaked titles and leaked pictures of the split.
 
     The predictions of the run that scored most products tell of a part's classes and titles.
     """
     split = runs[0].split
+    pictures = {part: _leaked_pictures(runs, part) for part in parts}
     rows = []
     for part in parts:
         frame = ranked(runs, part)[0].frames[part]
@@ -148,13 +150,18 @@ def split_facts(runs: Sequence[Run], parts: Sequence[str]) -> dict[str, Any]:
                 "ceiling": 100 * float(seen.mean()) if len(seen) else None,
                 "leaked_rows": int(frame["leaked_title"].to_numpy(bool).sum()),
                 "leaked": 100 * float(frame["leaked_title"].to_numpy(bool).mean()) if len(frame) else None,
+                "leaked_pictures": pictures[part][0] if len(pictures[part]) == 1 else None,
             }
         )
     return {
         "spec": split["spec"],
         "rule": _rule(split["spec"]),
         "parts": rows,
-        "leaked": _leaked([row for row in rows if row["part"] != JOINT]),
+        "leaked": _leaked(rows, "leaked_rows"),
+        "leaked_pictures": {
+            **_leaked(rows, "leaked_pictures"),
+            "why_unknown": _why_unknown([pictures[part] for part in parts if part != JOINT]),
+        },
         "catalog": runs[0].environment.get("catalog") or {},
         "sha256": split["sha256"],
         "catalog_sha256": split["catalog_sha256"],
@@ -174,10 +181,29 @@ def _rule(spec: dict[str, Any]) -> str:
     return text + (f"; products with one {' or one '.join(groups)} stay on one side" if groups else "")
 
 
-def _leaked(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    total = sum(row["scored"] for row in rows)
-    leaked = sum(row["leaked_rows"] for row in rows)
-    return {"rows": leaked, "of": total, "share": 100 * leaked / total if total else None}
+def _leaked(rows: Sequence[dict[str, Any]], column: str) -> dict[str, Any]:
+    """A column over all parts of the split; None where it is not known of one."""
+    rows = [row for row in rows if row["part"] != JOINT]
+    total, counts = sum(row["scored"] for row in rows), [row[column] for row in rows]
+    leaked = None if None in counts else sum(counts)
+    share = 100 * leaked / total if leaked is not None and total else None
+    return {"rows": leaked, "of": total, "share": share}
+
+
+def _leaked_pictures(runs: Sequence[Run], part: str) -> list[int]:
+    """Test rows whose picture is in train, by the runs that noted it: one figure, unless pictures have changed."""
+    most = max(scored(run, part) for run in runs)
+    frames = [run.frames[part] for run in runs if scored(run, part) == most]
+    return sorted(
+        {int(frame[LEAKED_PICTURE].to_numpy(bool).sum()) for frame in frames if LEAKED_PICTURE in frame}
+    )
+
+
+def _why_unknown(found: Sequence[list[int]]) -> str:
+    """Why the leaked pictures of some part are not known; "" where all are."""
+    if any(len(counts) > 1 for counts in found):
+        return "the pictures have changed between these runs"
+    return "" if all(found) else "none of these runs read pictures and noted it"
 
 
 def published(run: Run) -> list[dict[str, Any]]:
@@ -199,8 +225,9 @@ def published(run: Run) -> list[dict[str, Any]]:
 
 
 def _slices(runs: Sequence[Run], part: str) -> list[dict[str, Any]]:
-    order = ranked(runs, part)
-    sizes = order[0].metrics["slices"].get(part) or {}
+    sizes: dict[str, dict[str, Any]] = {}
+    for run in ranked(runs, part):  # those of pictures are in some runs alone
+        sizes = {**(run.metrics["slices"].get(part) or {}), **sizes}
     rows = []
     for name, first in sizes.items():
         top1 = {run.name: run.metrics["slices"].get(part, {}).get(name, {}).get("top1") for run in runs}

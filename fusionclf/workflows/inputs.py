@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from fusionclf.catalog import Catalog, Split, read_synonyms
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.console import Console
 from fusionclf.errors import CatalogError, SettingsError, did_you_mean
+from fusionclf.evaluation import product_context
 from fusionclf.models import ProductClassifier
 from fusionclf.models.encoders import TransformerEncoder
 from fusionclf.training import collect, iterate_features
@@ -145,6 +146,16 @@ class Inputs:
         if model.title_encoder is not None:
             title = np.where(table["title"] == "", "missing", "used")
         return pd.DataFrame({"picture_status": picture, "title_status": title})
+
+    def context(
+        self,
+        part: str | None,
+        subset: Literal["test", "validation"] = "test",
+        rows: np.ndarray | None = None,
+    ) -> pd.DataFrame:
+        """As `product_context`, with what the pictures tell where they are read."""
+        digests = None if self.cache is None else self.cache.digests
+        return product_context(self.catalog, self.split, part, subset, rows, digests)
 
     def open_cache(self) -> PictureCache:
         """The picture cache, built where there is none yet."""

@@ -1,8 +1,10 @@
 """`fusionclf predict`: a finished run and a file of products → a file of answers."""
 
+import gc
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -231,7 +233,7 @@ def _answer_share(
             yield lot, predictor.read(lot.pictures, lot.titles) if own else None
 
     total = table.count()
-    with console.bar("predict", total) as step:
+    with console.bar("predict", total) as step, _settled_heap():
         # The next lot is read and decoded while the model answers this one.
         for lot, products in in_thread(read(), 1):
             if products is not None:
@@ -240,6 +242,19 @@ def _answer_share(
             done += len(lot.ids) + len(lot.faults)
             step(done, max(total, done))
     return count
+
+
+@contextmanager
+def _settled_heap() -> Iterator[None]:
+    """What is loaded by now stays: the garbage collector need not walk through it while lots come and go."""
+    already = gc.get_freeze_count() > 0  # by the program around this one
+    if not already:
+        gc.freeze()
+    try:
+        yield
+    finally:
+        if not already:
+            gc.unfreeze()
 
 
 def _say_totals(console: Console, request: Request, parts: Parts, totals: Totals) -> None:

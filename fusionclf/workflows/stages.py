@@ -20,7 +20,7 @@ from fusionclf.catalog import Catalog, Split
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.console import Console
 from fusionclf.errors import RunError
-from fusionclf.evaluation import CategoryGraph, fit_temperature, make_predictions, product_context, softmax
+from fusionclf.evaluation import CategoryGraph, fit_temperature, make_predictions, softmax
 from fusionclf.models import ProductClassifier, Variant, count_parameters
 from fusionclf.models.storage import save_model
 from fusionclf.runfolder import read_json, write_text
@@ -127,7 +127,7 @@ class StageRunner:
         probabilities = self._answer(stage.part, model, source, rows, temperature)
         if stage.part == JOINT:
             self.joint = probabilities, rows, model
-        context = product_context(self.catalog, self.split, part)
+        context = self.inputs.context(part)
         self._keep_held_out(stage.part, part, classes["label"], temperature)
         return make_predictions(
             context, classes["label"], probabilities, self.inputs.health(model, rows), self.graph
@@ -144,7 +144,7 @@ class StageRunner:
             columns = [everything.index(name) for name in names]
             picked = probabilities[np.searchsorted(joint_rows, rows)][:, columns]
             picked = picked / picked.sum(axis=1, keepdims=True).clip(1e-12)
-            context = product_context(self.catalog, self.split, part)
+            context = self.inputs.context(part)
             frames[part] = make_predictions(
                 context, names, picked, self.inputs.health(model, rows), self.graph
             )
@@ -165,7 +165,7 @@ class StageRunner:
             mine = np.isin(names, candidates)
             columns = [number[label] for label in candidates]
             probabilities = softmax(logits[mine][:, columns] / temperature)
-            context = product_context(self.catalog, self.split, of_part, "validation", rows[mine])
+            context = self.inputs.context(of_part, "validation", rows[mine])
             known = seen[mine][np.arange(int(mine.sum())), [number[label] for label in names[mine]]]
             context["label_train_count"] = np.where(known, context["label_train_count"], 0)
             self.held_out[kept_as] = make_predictions(context, candidates, probabilities, graph=self.graph)

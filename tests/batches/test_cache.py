@@ -158,7 +158,33 @@ def test_what_killed_processes_left_is_removed_after_a_day(catalog: Catalog, tmp
     assert not old.exists() and busy.exists() and young.exists()
 
 
-@pytest.mark.parametrize("file", ["sizes.npy", "pixels.bin"])
+def test_digests_tell_equal_pictures_by_their_own_pixels(catalog: Catalog) -> None:
+    images = catalog.root / "images"
+    large = Image.effect_noise((600, 900), 50)
+    large.save(images / "1.jpg", "PNG")
+    large.save(images / "3.jpg", "BMP")
+    large.putpixel((7, 7), large.getpixel((7, 7)) ^ 1)  # pyright: ignore[reportOperatorIssue, reportArgumentType]
+    large.save(images / "4.jpg", "PNG")
+    shutil.copy(images / "0.jpg", images / "5.jpg")
+    (images / "2.jpg").write_bytes(b"not a picture")
+    cache = open_cache(catalog, cover=(8, 6), unreadable="drop")
+    assert np.array_equal(cache.picture(3), cache.picture(4))  # of this size they are
+    assert cache.digests is not None
+    zero, one, two, three, four, five = cache.digests.tolist()
+    assert zero == five and one == three and two == 0
+    assert len({zero, one, two, four}) == 4
+
+
+def test_a_cache_without_digests_is_built_again_under_its_key(catalog: Catalog, tmp_path: Path) -> None:
+    first = open_cache(catalog, cover=(64, 64))
+    (tmp_path / "cache" / "pictures" / first.key / "digests.npy").unlink()
+    again = open_cache(catalog, cover=(64, 64))
+    assert again.key == first.key
+    assert again.digests is not None and first.digests is not None
+    assert again.digests.tolist() == first.digests.tolist()
+
+
+@pytest.mark.parametrize("file", ["sizes.npy", "digests.npy", "pixels.bin"])
 @pytest.mark.parametrize("keep", [0, 20])
 def test_a_damaged_cache_is_built_again(catalog: Catalog, tmp_path: Path, file: str, keep: int) -> None:
     first = open_cache(catalog, cover=(64, 64))

@@ -163,6 +163,10 @@ def test_slices_by_hand(frame: pd.DataFrame) -> None:
     assert found["unseen classes"] == {"n": 2, "top1": 0.0}
     assert found["title in train"] == {"n": 1, "top1": 100.0}
     assert found["title not in train"] == {"n": 5, "top1": pytest.approx(40.0)}
+    assert not [name for name in found if "picture" in name]
+    found = slices(frame.assign(leaked_picture=[True, *[False] * 4, True]))
+    assert found["picture in train"] == {"n": 2, "top1": 50.0}
+    assert found["picture not in train"] == {"n": 4, "top1": 50.0}
 
 
 @pytest.mark.parametrize(

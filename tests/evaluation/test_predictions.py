@@ -24,6 +24,17 @@ def test_context_of_the_whole_test_set(catalog: Catalog, split: Split) -> None:
     assert context["leaked_title"].tolist() == [False, False, True, True, False, False, False, False]
 
 
+def test_pictures_of_the_training_rows_are_told_where_they_are_known(catalog: Catalog, split: Split) -> None:
+    digests = [1, 2, 3, 0, 5, 6, *(2, 7, 0, 7, 6, 9, 1, 8)]  # train rows, then test rows; 0 is no picture
+    context = product_context(catalog, split, None, pictures=np.array(digests, np.uint64))
+    assert context["leaked_picture"].tolist() == [True, False, False, False, True, False, True, False]
+    frame = make_predictions(context, catalog.classes, np.full((8, 4), 0.25))
+    assert frame["leaked_picture"].tolist() == context["leaked_picture"].tolist()
+    assert "leaked_picture" not in product_context(catalog, split, None)
+    own = product_context(catalog, split, None, "validation", pictures=np.ones(14, np.uint64))
+    assert own["leaked_picture"].tolist() == [True] * len(own) != []
+
+
 def test_equal_titles_are_one_group_and_missing_ones_none(catalog: Catalog, split: Split) -> None:
     context = product_context(catalog, split, None)
     group = dict(zip(context["id"], context["title_group"], strict=True))

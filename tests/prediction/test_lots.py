@@ -1,5 +1,6 @@
 """`fusionclf predict` lot by lot: cut off and gone on with, or shared by several processes."""
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -42,6 +43,7 @@ class CutOff:
 def test_a_cut_off_command_goes_on_after_its_last_part(
     kind: str, runs: Runs, titles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    frozen = gc.get_freeze_count()
     monkeypatch.setattr(workflow, "TITLE_LOT", 7)  # 40 products: 6 lots
     with titles.open("a") as stream:
         stream.write("too few fields\n")
@@ -64,6 +66,7 @@ def test_a_cut_off_command_goes_on_after_its_last_part(
     assert ids(out) == pd.read_csv(titles, dtype=str)["sku"].tolist()[:40]
     for name in ("cut", "whole"):
         assert [fault["place"] for fault in faults(tmp_path / f"{name}.errors.csv")] == ["line 42"]
+    assert gc.get_freeze_count() == frozen  # of the collector that a cut off command, too, gives back
     assert "finished already" in done(*words, "--out", out, "--resume")
     assert "is there already; --overwrite" in refused(*words, "--out", out)
     done(*words, "--out", out, "--overwrite")

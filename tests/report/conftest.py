@@ -44,9 +44,10 @@ def predictions(
     part: str | None,
     wrong: set[int],
     subset: Literal["test", "validation"] = "test",
+    copies: int | None = None,
 ) -> pd.DataFrame:
     """Right answers with probability 0.7, but for `wrong` places and for classes without a training row."""
-    context = product_context(catalog, split, part, subset)
+    context = product_context(catalog, split, part, subset, pictures=_digests(catalog, split, copies))
     classes = split.class_names(part)
     table = np.full((len(context), len(classes)), 0.3 / (len(classes) - 1))
     for row, (label, count) in enumerate(zip(context["label"], context["label_train_count"], strict=True)):
@@ -55,6 +56,15 @@ def predictions(
             place = (place + 1) % len(classes)
         table[row, place] = 0.7
     return make_predictions(context, classes, table, graph=CategoryGraph.from_split(catalog, split))
+
+
+def _digests(catalog: Catalog, split: Split, copies: int | None) -> np.ndarray | None:
+    """Of different pictures, but that the first test products of `top2` show one of a train product; None for None."""
+    if copies is None:
+        return None
+    digests = np.arange(1, len(catalog) + 1, dtype=np.uint64)
+    digests[split.rows(catalog, "top2", "test")[:copies]] = digests[split.rows(catalog, "rest", "train")[0]]
+    return digests
 
 
 @pytest.fixture
@@ -74,12 +84,13 @@ def make_run(tmp_path: Path) -> MakeRun:
         spec: SplitConfig | None = None,
         command: str = "",
         held_out: bool = False,
+        copies: int | None = None,
     ) -> Path:
         catalog = make_catalog(tmp_path, names)
         split = make_split(catalog, spec or SplitConfig(top_k=2))
         parts: dict[str, str | None] = {part: part for part in split.classes}
         frames = {
-            key: predictions(catalog, split, part, set(range(wrong))).iloc[:keep]
+            key: predictions(catalog, split, part, set(range(wrong)), copies=copies).iloc[:keep]
             for key, part in (parts | ({"joint": None} if joint else {})).items()
         }
         folder = tmp_path / "runs" / name
@@ -120,5 +131,5 @@ def two_runs(make_run: MakeRun) -> list[Path]:
     ]
     return [
         make_run("poor", wrong=5),
-        make_run("good", variant="fusion", joint=True, log=epochs, held_out=True),
+        make_run("good", variant="fusion", joint=True, log=epochs, held_out=True, copies=3),
     ]

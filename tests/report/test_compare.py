@@ -48,6 +48,36 @@ def test_split_is_told(two_runs: list[Path], report: Path) -> None:
     assert "15 of 28 test products (53.57 %) share their exact title" in (report / "report.html").read_text()
 
 
+def test_leaked_pictures_are_told_by_the_runs_that_read_pictures(two_runs: list[Path], report: Path) -> None:
+    value = json.loads((report / "report.json").read_text())
+    assert {row["part"]: row["leaked_pictures"] for row in value["split"]["parts"]} == {
+        "top2": 3, "rest": 0, "joint": 3,
+    }  # fmt: skip
+    share = pytest.approx(100 * 3 / 28)
+    assert value["split"]["leaked_pictures"] == {"rows": 3, "of": 28, "share": share, "why_unknown": ""}
+    assert "3 of 28 test products (10.71 %) show a picture" in (report / "report.html").read_text()
+    row = next(row for row in value["slices"]["top2"] if row["slice"] == "picture in train")
+    assert (row["n"], row["top1"]) == (3, {"good": 100.0, "poor": None})
+
+
+def test_leaked_pictures_that_are_not_known_are_no_zero(make_run, tmp_path: Path) -> None:
+    runs = [make_run("text"), make_run("few", copies=1, keep=6), make_run("one", copies=1)]
+    for given, why in (
+        (runs[:1], "none of these runs read pictures and noted it"),
+        (runs[:2], "none of these runs read pictures and noted it"),  # of the whole test set
+        ([*runs, make_run("two", copies=2)], "the pictures have changed between these runs"),
+    ):
+        split = compare(given, tmp_path / "report")["split"]
+        assert (split["leaked_pictures"]["rows"], split["leaked_pictures"]["why_unknown"]) == (None, why)
+        assert next(row for row in split["parts"] if row["part"] == "top2")["leaked_pictures"] is None
+        for name in ("report.html", "report.md"):
+            assert (
+                f"of a train or validation product is not known: {why}."
+                in (tmp_path / "report" / name).read_text()
+            )
+    assert compare(runs, None)["split"]["leaked_pictures"]["rows"] == 1
+
+
 def test_a_run_that_scored_fewer_products_is_noted(make_run, tmp_path: Path) -> None:
     value = compare([make_run("whole"), make_run("some", keep=6)], tmp_path / "report")
     (note,) = value["notes"]

@@ -1,0 +1,63 @@
+"""From probabilities to a file: the first classes, and cells of CSV files."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from fusionclf.prediction import Rule
+from fusionclf.prediction.answers import BLOCK, FEW, decide, first_classes
+from fusionclf.prediction.formats import DIGITS, FORMATS, _number_cells, guarded
+
+TEXT = st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from("=+-@\t\r\n,\"' .a1"), max_size=6)
+
+
+@pytest.mark.parametrize("count", [1, 5, FEW, FEW + 1, 100])
+@pytest.mark.parametrize("classes", [1, 3, 40])
+def test_the_first_classes_are_those_of_a_stable_sort(count: int, classes: int) -> None:
+    generator = np.random.default_rng(0)
+    probabilities = generator.integers(0, 4, (BLOCK + 77, classes)) / 4  # many are equal, many are 0
+    probabilities[generator.random(probabilities.shape) < 0.1] = np.nan
+    probabilities[[0, BLOCK]] = np.nan
+    expected = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+    assert np.array_equal(first_classes(probabilities, count), expected)
+
+
+def test_a_product_without_an_answer_names_no_class() -> None:
+    table = np.array([[0.25, 0.75], [np.nan, np.nan]])
+    found = decide(table, ["A", "B"], {"B": ["Top"]}, Rule(), ["used"] * 2, ["used"] * 2, ["", "no title"])
+    assert (found.labels, found.paths) == ([["B", "A"], []], [("Top",), ()])
+    assert (found.answered, found.decisions) == ([("Top", "B"), ()], ["accept", "none"])
+    assert (found.probabilities[0].tolist(), found.reasons) == ([0.75, 0.25], ["", "no title"])
+
+
+def test_every_rounded_probability_is_written_as_python_writes_it() -> None:
+    numbers = np.round(np.arange(10**DIGITS + 1) / 10**DIGITS, DIGITS)
+    assert _number_cells(numbers) == [repr(number) for number in numbers.tolist()]
+
+
+@example(
+    [(text, 0.5) for text in ("-a", "-2", "-2+3", "=1", 'a"b', "a,b", "a\nb", "a\rb", "", "é")], "-A", "=B"
+)
+@given(st.lists(st.tuples(TEXT, st.floats(0, 1)), max_size=12), TEXT.filter(len), TEXT)
+def test_a_csv_file_is_what_a_csv_writer_writes(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, float]], first: str, second: str
+) -> None:
+    """Every text is guarded, every number rounded, and what a CSV file must quote is quoted."""
+    ids = [product for product, _ in rows]
+    table = np.array([[sure, 1 - sure] for _, sure in rows]).reshape(-1, 2)
+    names = [first, f"{second}|"]
+    answers = decide(table, names, {}, Rule(), ["used"] * len(ids), ["used"] * len(ids), [""] * len(ids))
+    file = tmp_path_factory.mktemp("csv") / "answers.csv"
+    FORMATS["csv"].write(file, ids, answers)
+    expected = io.StringIO()
+    writer = csv.writer(expected, lineterminator="\n")
+    writer.writerow(["id", *answers.columns()])
+    for place, values in enumerate(zip(ids, *answers.columns().values(), strict=True)):
+        cells = [guarded(value) if isinstance(value, str) else float(np.round(value, 6)) for value in values]
+        assert cells[0] == guarded(ids[place])
+        writer.writerow(cells)
+    assert file.read_bytes() == expected.getvalue().encode()
