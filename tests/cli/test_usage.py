@@ -63,7 +63,7 @@ def test_every_group_names_its_commands(group: str) -> None:
         ),
         (
             "classes add --run r",
-            "missing --name (Name, or Category > Name); see fusionclf classes add --help",
+            "missing --name (Name, Category > Name, or Name | synonym); see fusionclf classes add --help",
         ),
     ],
 )
