@@ -37,7 +37,10 @@ TargetPrecisionOption = Annotated[
 ]
 ClassesOption = Annotated[
     Path | None,
-    typer.Option("--classes", help="Text file of further classes, one a line: Name, or Category > Name."),
+    typer.Option(
+        "--classes",
+        help="Text file of further classes, one a line: Name, Category > Name, or Name | synonym.",
+    ),
 ]
 
 

@@ -4,7 +4,7 @@ Each (title, class) pair gets ten figures. Five compare words: the share of the 
 whether all do, how near the end the last one stands (titles end in their noun), and the same share when words may be
 cut short or extended. Five compare sentence embeddings: of the title, and of its best run of one, two or three
 words, with that of the name, and of the title with the name and its place in the category graph. Where a class has
-synonyms, each figure but the last is that of the name or synonym that fits best.
+synonyms, each figure but that of the place (`path`) is of the name or synonym that fits best.
 
 Source: label embeddings, Akata et al. (2015); the best run of words follows late interaction, Khattab and Zaharia,
 ColBERT (2020).

@@ -70,7 +70,7 @@ class Inputs:
         return classes
 
     def check(self, model: ProductClassifier) -> None:
-        """Open the pictures, read the synonyms, and refuse settings that this model cannot follow.
+        """Refuse settings that this model cannot follow, read the synonyms, and open the pictures.
 
         Raises:
             SettingsError: pictures are to be mixed or augmented that are not read as pictures.
@@ -85,8 +85,6 @@ class Inputs:
             self._check_stage(model, "stage3", third)
         elif settings.stage3_classes:
             self._check_stage(model, "stage3", settings.third_stage)
-        if model.image is not None:
-            self.open_cache()
         if model.open is not None and settings.model.synonyms:
             file = find_synonyms(settings.model.synonyms)
             self.synonyms = read_synonyms(file)
@@ -94,6 +92,8 @@ class Inputs:
             self.console.say(
                 f"{file}: synonyms of {count} of the catalog's {self.catalog.table['label'].nunique()} classes"
             )
+        if model.image is not None:
+            self.open_cache()
 
     def _check_stage(self, model: ProductClassifier, section: str, train: TrainConfig) -> None:
         mixes = [name for name in ("mixup", "cutmix") if getattr(train, name)]
