@@ -115,8 +115,9 @@ class _Reader:
         return self._with_table([self._batch(self._chunk(size))])
 
     def _batch(self, chunk: list[list[str]]) -> pa.RecordBatch:
-        columns = list(zip(*chunk, strict=True)) or [()] * len(self.header)
-        cells = {name: pa.array(columns[place], pa.large_string()) for name, place in self.wanted}
+        cells = {
+            name: pa.array([row[place] for row in chunk], pa.large_string()) for name, place in self.wanted
+        }
         return pa.RecordBatch.from_pydict(cells)
 
     def _with_table(self, chunks: list[pa.RecordBatch]) -> Rows:

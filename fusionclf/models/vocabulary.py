@@ -65,6 +65,12 @@ class Episode:
             self.similar[rows], self.seen, self.examples,
         )  # fmt: skip
 
+    def weighed(self, at_hand: str) -> Tensor:
+        """(n,) weights; a picture cannot tell of a class that is known by its name alone, so none is asked for."""
+        if at_hand != "picture":
+            return self.weights
+        return self.weights * (self.seen | self.examples)[self.targets]
+
 
 def scorer_inputs(
     at_hand: str,
@@ -126,7 +132,7 @@ class Scorer(nn.Module):
         for episode, rows in _batches(episodes, STEPS[at_hand]):
             logits = self(episode.inputs(at_hand, rows))
             optimiser.zero_grad()
-            _loss(logits, episode.targets[rows], episode.weights[rows], groups).backward()
+            _loss(logits, episode.targets[rows], episode.weighed(at_hand)[rows], groups).backward()
             optimiser.step()
             schedule.step()
         self.requires_grad_(False)
@@ -152,7 +158,7 @@ def _loss(logits: Tensor, targets: Tensor, weights: Tensor, groups: Sequence[Ten
             places = asked.nonzero().squeeze(1)
             own = F.cross_entropy(among, targets[asked], reduction="none")
             losses = losses.index_add(0, places, own)
-    return (losses * weights).sum() / weights.sum()
+    return (losses * weights).sum() / weights.sum().clamp_min(1e-9)
 
 
 class OpenVocabulary(nn.Module):

@@ -72,6 +72,15 @@ def test_a_title_alone_names_new_classes_and_a_picture_alone_seen_ones() -> None
     assert answers(model, asked, "picture")[0] > 0.8
 
 
+def test_a_picture_alone_is_not_asked_about_classes_known_by_their_names_alone() -> None:
+    """However many products they stand for: it cannot tell of them, and would only doubt the others."""
+    episodes = [episode([n, n + 4], seed=n) for n in range(4)]
+    for made in episodes:
+        made.weights[~made.seen[made.targets]] = 50.0
+    seen, new = answers(fitted(episodes), episode([8, 9, 10, 11], seed=9), "picture")
+    assert seen > 0.9 and new == 0
+
+
 def test_examples_tell_a_new_class_where_its_name_is_not_at_hand() -> None:
     model = fitted([episode([n, n + 4], seed=n, examples=(n,)) for n in range(4)])
     with_examples = answers(model, episode([9, 10], seed=9, examples=(9, 10)), "picture")[1]

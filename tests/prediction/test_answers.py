@@ -36,7 +36,7 @@ def test_a_product_without_an_answer_names_no_class() -> None:
 
 def test_every_rounded_probability_is_written_as_python_writes_it() -> None:
     numbers = np.round(np.arange(10**DIGITS + 1) / 10**DIGITS, DIGITS)
-    assert _number_cells(numbers) == [repr(number) for number in numbers.tolist()]
+    assert _number_cells(numbers).to_pylist() == [repr(number) for number in numbers.tolist()]
 
 
 @example(
@@ -56,7 +56,8 @@ def test_a_csv_file_is_what_a_csv_writer_writes(
     expected = io.StringIO()
     writer = csv.writer(expected, lineterminator="\n")
     writer.writerow(["id", *answers.columns()])
-    for place, values in enumerate(zip(ids, *answers.columns().values(), strict=True)):
+    columns = [column.to_pylist() for column in answers.columns().values()]
+    for place, values in enumerate(zip(ids, *columns, strict=True)):
         cells = [guarded(value) if isinstance(value, str) else float(np.round(value, 6)) for value in values]
         assert cells[0] == guarded(ids[place])
         writer.writerow(cells)
