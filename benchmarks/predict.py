@@ -6,7 +6,7 @@ Memory: the linear baseline, fitted on CATALOG, answers CSV files of its titles 
 with a number behind it, in a process of its own whose peak memory is asked of the system.
 
 Speed: (b) the whole command, from the file to the answers' file, loading the model left out; (c) the model alone: for
-the baseline on titles that are in memory, for ResNet50 (random weights) on one batch of 128 that is already a tensor.
+the baseline on titles that are in memory, for ResNet50 (random weights) on one batch of 16 that is already a tensor.
 They take turns, and the best round of each counts, so that a busy machine disturbs both alike; the ratio is also given
 in processor time of all threads, which other work on the machine disturbs less.
 """
@@ -37,7 +37,7 @@ from fusionclf.models.storage import save_model
 from fusionclf.prediction.baseline import BaselineModel
 from fusionclf.prediction.network import NetworkModel
 from fusionclf.runfolder import write_json, write_text
-from fusionclf.training.prediction import EVALUATION_BATCH
+from fusionclf.training.prediction import PICTURE_BATCH
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.predict import Request, predict
 
@@ -131,15 +131,15 @@ def bare_network(run: Path, size: tuple[int, int], count: int) -> Rates:
     """(c) of a network."""
     model = fusionclf.load(run, device="cpu").model
     assert isinstance(model, NetworkModel)
-    pictures = torch.randn(EVALUATION_BATCH, 3, *size).contiguous(memory_format=torch.channels_last)
-    batch = Batch(np.arange(EVALUATION_BATCH), pictures, None, {})
-    steps = count // EVALUATION_BATCH
+    pictures = torch.randn(PICTURE_BATCH, 3, *size).contiguous(memory_format=torch.channels_last)
+    batch = Batch(np.arange(PICTURE_BATCH), pictures, None, {})
+    steps = count // PICTURE_BATCH
     with torch.inference_mode(), model.process.autocast():
         model.model(batch)
         clock = Clock()
         for _ in range(steps):
             model.model(batch)
-    return clock.rates(steps * EVALUATION_BATCH)
+    return clock.rates(steps * PICTURE_BATCH)
 
 
 def speeds(catalog: Catalog, linear: Path, work: Path) -> list[tuple[str, Rates, Rates]]:

@@ -68,13 +68,14 @@ class DepthwiseConv2d(nn.Conv2d):
         stride, padding = int(self.stride[0]), int(self.padding[0]) if not self.same else 0
         if self.same:
             input = _pad_same(input, self.kernel_size[0], stride)
-        weight = self.weight
+        weight, bias = self.weight, self.bias  # a bias comes with a batch normalisation that was folded in
         if input.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
             dtype = torch.get_autocast_dtype("cpu")
-            input, weight = input.to(dtype), weight.to(dtype)
+            input, weight, bias = input.to(dtype), weight.to(dtype), bias if bias is None else bias.to(dtype)
         if input.dtype == torch.bfloat16 and input.device.type == "cpu" and torch.is_grad_enabled():
-            return _DepthwiseConv.apply(input, weight, stride, padding)  # pyright: ignore[reportReturnType]
-        return F.conv2d(input, weight, stride=stride, padding=padding, groups=self.groups)
+            found: Any = _DepthwiseConv.apply(input, weight, stride, padding)
+            return found if bias is None else found + bias[:, None, None]
+        return F.conv2d(input, weight, bias, stride=stride, padding=padding, groups=self.groups)
 
 
 def _pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:

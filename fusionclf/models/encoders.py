@@ -1,6 +1,7 @@
 """Picture and title encoders: what a picture or a title becomes before it is joined or classified."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from fusionclf.batches import (
 )
 from fusionclf.models.depthwise import speed_up_depthwise
 
-EMBEDDING_BATCH = 256
+TOKENS_AT_ONCE = {"cpu": 1024, "cuda": 16_384}  # what a processor's cache holds well, or fills a GPU
 
 
 class PretrainedEncoder(nn.Module):
@@ -81,7 +82,12 @@ class ImageEncoder(PretrainedEncoder):
         dim: width of the features.
         layers, frozen, frozen_layers: see PretrainedEncoder.
         normalise: give features mean 0 and variance 1 over their own values, as layer normalisation without weights.
+
+    Attributes:
+        is_folded: whether batch normalisations have become part of convolutions, for inference (see folding.py).
     """
+
+    is_folded: bool = False
 
     def __init__(
         self,
@@ -218,15 +224,31 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
         """(n, dim) embeddings, computed here and now."""
         table = self.tokeniser(titles)
         found = np.zeros((len(titles), self.dim), np.float32)
-        order = np.argsort(table.lengths(), kind="stable")  # like lengths waste no padding
-        for start in range(0, len(order), EMBEDDING_BATCH):
-            rows = order[start : start + EMBEDDING_BATCH]
+        for rows in _of_like_length(table.lengths(), TOKENS_AT_ONCE.get(self.device.type, 1024)):
             batch = {name: tensor.to(self.device) for name, tensor in table.batch(rows).items()}
-            found[rows] = self(batch).float().cpu().numpy()
+            with _fast_precision(self.device):
+                found[rows] = self(batch).float().cpu().numpy()
         return found
 
     def _embedded(self, titles: list[str]) -> "EmbeddedTitles":
         return EmbeddedTitles(self.embed(titles))
+
+
+def _fast_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """The precision around; single on a CPU without matrix instructions, where a transformer is slower in bfloat16."""
+    if device.type == "cpu" and not torch.cpu._is_amx_tile_supported():
+        return torch.autocast("cpu", enabled=False)
+    return nullcontext()
+
+
+def _of_like_length(lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:
+    """All places, short titles first, in batches of up to so many tokens with their padding."""
+    order = np.argsort(lengths, kind="stable")  # like lengths waste no padding
+    start = 0
+    for end in range(1, len(order) + 1):
+        if end == len(order) or (end + 1 - start) * lengths[order[end]] > tokens:
+            yield order[start:end]
+            start = end
 
 
 def _transformer_layers(network: Any) -> list[nn.Module]:

@@ -3,8 +3,9 @@
 Each (title, class) pair gets ten figures. Five compare words: the share of the name's words that stand in the title,
 whether all do, how near the end the last one stands (titles end in their noun), and the same share when words may be
 cut short or extended. Five compare sentence embeddings: of the title, and of its best run of one, two or three
-words, with that of the name, and of the title with the name and its place in the category graph. Where a class has
-synonyms, each figure but that of the place (`path`) is of the name or synonym that fits best.
+words, with that of the name, and of the title with the name and its place in the category graph. A run's embedding is
+the mean of its words' own, which are remembered: a catalog's titles share their words. Where a class has synonyms, each
+figure but that of the place (`path`) is of the name or synonym that fits best.
 
 Source: label embeddings, Akata et al. (2015); the best run of words follows late interaction, Khattab and Zaharia,
 ColBERT (2020).
@@ -23,6 +24,7 @@ from fusionclf.models.words import NameWords, name_words
 FIGURES = ("share", "all", "from_end", "like", "name", "path", "run_1", "run_2", "run_3", "last")
 LONGEST_RUN = 3
 ROWS_AT_ONCE = 4096
+MOST_WORDS = 50_000  # of titles whose embeddings are remembered
 Embed = Callable[[list[str]], np.ndarray]
 
 
@@ -57,6 +59,7 @@ class ClassNames:
         self.path_embeddings = embed(list(paths))  # (C, D)
         owners = np.repeat(np.arange(len(names)), [len(own) for own in called])
         self.words = NameWords(texts, owners, self.counted)
+        self._known: dict[str, np.ndarray] = {}  # word → (D,)
 
     def with_more(
         self, names: Sequence[str], paths: Sequence[str], synonyms: Sequence[Sequence[str]]
@@ -80,10 +83,30 @@ class ClassNames:
             self,
             [name_words(title) for title in titles],
             runs,
-            self._cosines(self.embed(list(numbers))) if numbers else np.zeros((0, 0), np.float16),
+            self._of_runs(list(numbers)),
             self._cosines(whole),
             (whole @ self.path_embeddings.T).astype(np.float16),
         )
+
+    def _of_runs(self, runs: list[str]) -> np.ndarray:
+        """(n, C) cosine of each run of words with each class."""
+        words = [run.split(" ") for run in runs]
+        self._remember(list(dict.fromkeys(word for own in words for word in own)))
+        found = np.empty((len(runs), len(self.names)), np.float16)
+        for start in range(0, len(runs), ROWS_AT_ONCE):
+            some = words[start : start + ROWS_AT_ONCE]
+            first = np.cumsum([0, *map(len, some)])[:-1]
+            sums = np.add.reduceat([self._known[word] for own in some for word in own], first)  # (b, D)
+            sums /= np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-9)
+            found[start : start + ROWS_AT_ONCE] = self._cosines(sums)
+        return found
+
+    def _remember(self, words: list[str]) -> None:
+        if len(self._known) > MOST_WORDS:
+            self._known.clear()
+        new = [word for word in words if word not in self._known]
+        if new:
+            self._known.update(zip(new, self.embed(new), strict=True))
 
     def _cosines(self, embeddings: np.ndarray) -> np.ndarray:
         """(n, C) with the name or synonym that is nearest."""

@@ -13,6 +13,7 @@ from fusionclf.config import RunConfig
 from fusionclf.evaluation import softmax
 from fusionclf.models import find_variant
 from fusionclf.models.classes import AddedClass, add_classes, read_added
+from fusionclf.models.folding import fold_encoder
 from fusionclf.models.product import FeaturesAlone
 from fusionclf.models.storage import load_model
 from fusionclf.runfolder import read_json
@@ -69,6 +70,8 @@ class NetworkModel:
         with self.process.autocast():  # class names are embedded as they were in training
             self.model = load_model(folder, part, find_variant(settings.variant), settings.model)
             self.add(read_added(folder, part))
+        if self.model.image is not None:
+            fold_encoder(self.model.image, (settings.pictures.height, settings.pictures.width))
         self.model.to(self.process.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.cover = cover_size(settings.pictures) if self.model.image is not None else None
         self.reads_titles = self.model.title_encoder is not None
