@@ -1,7 +1,6 @@
 """Picture and title encoders: what a picture or a title becomes before it is joined or classified."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -226,19 +225,11 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
         found = np.zeros((len(titles), self.dim), np.float32)
         for rows in _of_like_length(table.lengths(), TOKENS_AT_ONCE.get(self.device.type, 1024)):
             batch = {name: tensor.to(self.device) for name, tensor in table.batch(rows).items()}
-            with _fast_precision(self.device):
-                found[rows] = self(batch).float().cpu().numpy()
+            found[rows] = self(batch).float().cpu().numpy()
         return found
 
     def _embedded(self, titles: list[str]) -> "EmbeddedTitles":
         return EmbeddedTitles(self.embed(titles))
-
-
-def _fast_precision(device: torch.device) -> AbstractContextManager[Any]:
-    """The precision around; single on a CPU without matrix instructions, where a transformer is slower in bfloat16."""
-    if device.type == "cpu" and not torch.cpu._is_amx_tile_supported():
-        return torch.autocast("cpu", enabled=False)
-    return nullcontext()
 
 
 def _of_like_length(lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:

@@ -4,8 +4,8 @@ Each (title, class) pair gets ten figures. Five compare words: the share of the 
 whether all do, how near the end the last one stands (titles end in their noun), and the same share when words may be
 cut short or extended. Five compare sentence embeddings: of the title, and of its best run of one, two or three
 words, with that of the name, and of the title with the name and its place in the category graph. A run's embedding is
-the mean of its words' own, which are remembered: a catalog's titles share their words. Where a class has synonyms, each
-figure but that of the place (`path`) is of the name or synonym that fits best.
+the mean of its words' own, as a catalog's titles share their words. Where a class has synonyms, each figure but that of
+the place (`path`) is of the name or synonym that fits best.
 
 Source: label embeddings, Akata et al. (2015); the best run of words follows late interaction, Khattab and Zaharia,
 ColBERT (2020).
@@ -22,9 +22,10 @@ from fusionclf.batches import TextBatch
 from fusionclf.models.words import NameWords, name_words
 
 FIGURES = ("share", "all", "from_end", "like", "name", "path", "run_1", "run_2", "run_3", "last")
+OF_WORDS = [0, 1, 2, 3, 9]  # those of NameWords.compare
 LONGEST_RUN = 3
+TITLES_AT_ONCE = 64  # whose words are compared together: what a processor's cache holds
 ROWS_AT_ONCE = 4096
-MOST_WORDS = 50_000  # of titles whose embeddings are remembered
 Embed = Callable[[list[str]], np.ndarray]
 
 
@@ -59,7 +60,6 @@ class ClassNames:
         self.path_embeddings = embed(list(paths))  # (C, D)
         owners = np.repeat(np.arange(len(names)), [len(own) for own in called])
         self.words = NameWords(texts, owners, self.counted)
-        self._known: dict[str, np.ndarray] = {}  # word → (D,)
 
     def with_more(
         self, names: Sequence[str], paths: Sequence[str], synonyms: Sequence[Sequence[str]]
@@ -71,8 +71,8 @@ class ClassNames:
         )  # fmt: skip
 
     def best(self, of_names: np.ndarray) -> np.ndarray:
-        """(n, C) the best of each class's names, of (n, M)."""
-        return np.maximum.reduceat(of_names, self.first, axis=1)
+        """(…, C) the best of each class's names, of (…, M)."""
+        return np.maximum.reduceat(of_names, self.first, axis=-1)
 
     def compare(self, titles: list[str]) -> "NameTable":
         """Everything about the titles that needs no class: their words, runs of words, and embeddings."""
@@ -90,23 +90,17 @@ class ClassNames:
 
     def _of_runs(self, runs: list[str]) -> np.ndarray:
         """(n, C) cosine of each run of words with each class."""
-        words = [run.split(" ") for run in runs]
-        self._remember(list(dict.fromkeys(word for own in words for word in own)))
         found = np.empty((len(runs), len(self.names)), np.float16)
+        numbers: dict[str, int] = {}
+        words = [_numbered(run.split(" "), numbers) for run in runs]
+        embeddings = self.embed(list(numbers)) if numbers else np.zeros((0, 0))  # (W, D)
         for start in range(0, len(runs), ROWS_AT_ONCE):
             some = words[start : start + ROWS_AT_ONCE]
             first = np.cumsum([0, *map(len, some)])[:-1]
-            sums = np.add.reduceat([self._known[word] for own in some for word in own], first)  # (b, D)
+            sums = np.add.reduceat(embeddings[np.concatenate(some)], first)  # (b, D)
             sums /= np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-9)
             found[start : start + ROWS_AT_ONCE] = self._cosines(sums)
         return found
-
-    def _remember(self, words: list[str]) -> None:
-        if len(self._known) > MOST_WORDS:
-            self._known.clear()
-        new = [word for word in words if word not in self._known]
-        if new:
-            self._known.update(zip(new, self.embed(new), strict=True))
 
     def _cosines(self, embeddings: np.ndarray) -> np.ndarray:
         """(n, C) with the name or synonym that is nearest."""
@@ -138,22 +132,27 @@ class NameTable:
 
     def batch(self, rows: np.ndarray) -> TextBatch:
         """pairs (B, C, 10): the figures in the order of FIGURES."""
-        return {"pairs": torch.from_numpy(np.stack([self._figures(int(row)) for row in rows]))}
+        found = np.zeros((len(rows), len(self.names.names), len(FIGURES)), np.float32)
+        for start in range(0, len(rows), TITLES_AT_ONCE):
+            self._fill(found[start : start + TITLES_AT_ONCE], rows[start : start + TITLES_AT_ONCE])
+        return {"pairs": torch.from_numpy(found)}
 
     def lengths(self) -> None:
         return None
 
-    def _figures(self, row: int) -> np.ndarray:
-        found = np.zeros((len(self.names.names), len(FIGURES)), np.float32)  # (C, 10)
-        if words := self.words[row]:
-            found[:, [0, 1, 2, 3, 9]] = self.names.best(self.names.words.compare(words)).T
-        found[:, 4], found[:, 5] = self.of_names[row], self.of_paths[row]
-        for column, numbers in enumerate(self.runs[row], start=6):
-            if len(numbers):
-                found[:, column] = self.of_runs[numbers].max(axis=0)
-            elif column > 6:  # a title of two words has no run of three
-                found[:, column] = found[:, column - 1]
-        return found
+    def _fill(self, found: np.ndarray, rows: np.ndarray) -> None:
+        """Write (b, C, 10) figures of some rows."""
+        worded = [place for place, row in enumerate(rows) if self.words[row]]
+        if worded:
+            of_names = self.names.words.compare([self.words[row] for row in rows[worded]])  # (b, 5, M)
+            found[np.ix_(worded, range(found.shape[1]), OF_WORDS)] = self.names.best(of_names).swapaxes(1, 2)
+        found[:, :, 4], found[:, :, 5] = self.of_names[rows], self.of_paths[rows]
+        for own, row in zip(found, rows, strict=True):
+            for column, numbers in enumerate(self.runs[row], start=6):
+                if len(numbers):
+                    own[:, column] = self.of_runs[numbers].max(axis=0)
+                elif column > 6:  # a title of two words has no run of three
+                    own[:, column] = own[:, column - 1]
 
 
 def _runs(title: str, length: int) -> list[str]:

@@ -76,20 +76,22 @@ class NameWords:
                 self._having.setdefault(run, []).append(n)
         self._likeness: dict[str, np.ndarray] = {}
 
-    def compare(self, words: Sequence[str]) -> np.ndarray:
-        """(5, M) share, all, from_end, like and last (see FIGURES) of a title's words with each name."""
-        like = np.stack([self.likeness_of(word) for word in words])  # (L, W)
-        same = like == 1
-        last = (same * np.arange(1, len(words) + 1)[:, None]).max(axis=0)  # (W,) 1-based; 0 for absent
-        share = self._shares(same.any(axis=0))
-        last_of_name = np.maximum.reduceat(last[self.places], self.first)  # (M,)
-        from_end = np.where(last_of_name > 0, 1 / (1 + len(words) - last_of_name), 0)
-        alike = self._shares(like.max(axis=0))
-        return np.stack([share, share > 0.999, from_end, alike, last_of_name / len(words)])
+    def compare(self, titles: Sequence[Sequence[str]]) -> np.ndarray:
+        """(n, 5, M) share, all, from_end, like and last (see FIGURES) of n titles' words, at least one each."""
+        count = np.array([len(words) for words in titles])[:, None]  # (n, 1)
+        first = np.cumsum(count) - count[:, 0]  # where each title's words begin
+        place = np.concatenate([np.arange(1, len(words) + 1, dtype=np.float32) for words in titles])
+        like = np.stack([self.likeness_of(word) for words in titles for word in words])  # (L, W)
+        last = np.maximum.reduceat((like == 1) * place[:, None], first)  # (n, W) 1-based; 0 for absent
+        share = self._shares((last > 0).astype(np.float32))
+        last_of_name = np.maximum.reduceat(last[:, self.places], self.first, axis=1)  # (n, M)
+        from_end = np.where(last_of_name > 0, 1 / (1 + count - last_of_name), 0)
+        alike = self._shares(np.maximum.reduceat(like, first))
+        return np.stack([share, share > 0.999, from_end, alike, last_of_name / count], axis=1)
 
     def _shares(self, of_words: np.ndarray) -> np.ndarray:
-        """(M,) weighed mean of (W,) over each name's words."""
-        return np.add.reduceat(of_words[self.places] * self.weights, self.first)
+        """(n, M) weighed mean of (n, W) over each name's words."""
+        return np.add.reduceat(of_words[:, self.places] * self.weights, self.first, axis=1)
 
     def likeness_of(self, word: str) -> np.ndarray:
         """(W,) likeness of a title's word to each word of the names."""

@@ -14,6 +14,7 @@ from fusionclf.evaluation import softmax
 from fusionclf.models import find_variant
 from fusionclf.models.classes import AddedClass, add_classes, read_added
 from fusionclf.models.folding import fold_encoder
+from fusionclf.models.memory import Remembered
 from fusionclf.models.product import FeaturesAlone
 from fusionclf.models.storage import load_model
 from fusionclf.runfolder import read_json
@@ -69,6 +70,8 @@ class NetworkModel:
         self.process = one_process(settings.train.precision, device)
         with self.process.autocast():  # class names are embedded as they were in training
             self.model = load_model(folder, part, find_variant(settings.variant), settings.model)
+            if self.model.wide is not None and self.model.wide.sentences is not None:
+                self.model.wide.sentences.embedder = Remembered(self.model.wide.sentences.compute)
             self.add(read_added(folder, part))
         if self.model.image is not None:
             fold_encoder(self.model.image, (settings.pictures.height, settings.pictures.width))

@@ -115,10 +115,13 @@ def one_process(precision: str = "auto", device: torch.device | str | None = Non
 
 
 def has_fast_bf16(cpu: bool = False) -> bool:
-    """Whether the GPU, or without one the CPU, has bfloat16 matrix instructions."""
+    """Whether the GPU, or without one the CPU, has bfloat16 matrix instructions.
+
+    AVX-512's bfloat16 products are none: without AMX, transformers run slower in bfloat16 than in single precision.
+    """
     if torch.cuda.is_available() and not cpu:
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.cpu._is_amx_tile_supported()
 
 
 def device_name(accelerator: Accelerator) -> str:

@@ -112,10 +112,6 @@ def test_a_run_is_the_mean_of_its_words_and_each_word_is_embedded_once(
     cosines = means / np.linalg.norm(means, axis=1, keepdims=True) @ embed(NAMES).T
     assert pairs[0, :, FIGURES.index("run_2")] == pytest.approx(cosines.max(axis=0), abs=1e-3)
     assert sorted(asked[2 * len(NAMES) :]) == sorted([*titles, "red", "nail", "lip", "polish", "gloss"])
-    names.compare(titles[:1])
-    assert asked[-1] == titles[0]
-    monkeypatch.setattr("fusionclf.models.names.MOST_WORDS", 0)  # forgotten, so embedded again
-    assert np.array_equal(names.compare(titles).batch(np.array([0, 1]))["pairs"].numpy(), pairs)
 
 
 def test_words_are_looked_up_as_if_each_pair_had_been_compared() -> None:
