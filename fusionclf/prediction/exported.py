@@ -12,6 +12,7 @@ import torch
 from fusionclf.batches import HashedNGrams, HashedTitles, PictureCache, PictureTransform, Tokeniser
 from fusionclf.config import PicturesConfig, build_settings
 from fusionclf.errors import PredictionError, RunError, SettingsError
+from fusionclf.models.memory import Remembered
 from fusionclf.models.names import FIGURES, ClassNames
 from fusionclf.prediction.description import DESCRIPTION, Description, TitleSteps
 from fusionclf.prediction.predictor import Predictor
@@ -70,10 +71,12 @@ class ExportedModel:
         self.reads_titles = bool(known.titles)
         self._tokeniser = _tokeniser(folder, known)
         self._sentences: Session | None = None
+        self.embed = self._embed
         self._names: ClassNames | None = None
         if known.sentences is not None and known.names is not None:
             inputs = ["input_ids", "attention_mask"]
             self._sentences = open_session(folder, known.sentences, known.kind, inputs, threads)
+            self.embed = Remembered(self._embed)
             self._names = ClassNames(
                 known.names.classes, known.names.paths, self.embed, known.names.synonyms, known.names.counted
             )
@@ -111,7 +114,7 @@ class ExportedModel:
             readers.append(lambda rows: {HAS_PICTURE: pictures.readable(rows), HAS_TITLE: there[rows]})
         return lambda rows: {name: array for read in readers for name, array in read(rows).items()}
 
-    def embed(self, texts: list[str]) -> np.ndarray:
+    def _embed(self, texts: list[str]) -> np.ndarray:
         """(n, D) sentence embeddings of length 1."""
         assert self._sentences is not None and self._tokeniser is not None
         table = self._tokeniser(texts)

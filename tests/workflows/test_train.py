@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fusionclf.config import RunConfig, load_settings
+from fusionclf.catalog import make_split, read_catalog
+from fusionclf.config import RunConfig, SplitConfig, load_settings
 from fusionclf.models import find_variant
+from fusionclf.prediction import load
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.settings import config_folder
 from fusionclf.workflows.train import train
@@ -93,7 +95,14 @@ def test_an_open_vocabulary_names_classes_without_a_training_row(
     words = ("scheme=joint", "model.fuser=late", "model.vocabulary=open", "model.text.kind=both", "train.epochs=2",
              f"model.text.model={tiny_bert}", "model.text.buckets=4096", "pictures.height=32", "pictures.width=32",
              "model.image.backbone=resnet18", "model.image.weights=none")  # fmt: skip
-    metrics = train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
+    catalog = read_catalog(sample_dir)
+    split = make_split(catalog, SplitConfig())
+    trained = catalog.table["label"].iloc[split.rows(catalog, None, "train")]
+    unseen = next(name for name in split.class_names(None) if name not in set(trained))
+    synonyms = tmp_path / "synonyms.yaml"
+    synonyms.write_text(f"{unseen}: [zorblax glimmer]\n", encoding="utf-8")
+    told = (*words, f"model.synonyms={synonyms}")
+    metrics = train("fusion", sample_dir, tmp_path / "run", overrides=told, cpu=True)
     train("fusion", sample_dir, tmp_path / "closed", overrides=(*words, "model.vocabulary=closed"), cpu=True)
     figures = ("epoch", "train_loss", "val_loss", "val_top1")
     logs = [[[row[name] for name in figures] for row in _log(tmp_path / run)] for run in ("run", "closed")]
@@ -108,6 +117,10 @@ def test_an_open_vocabulary_names_classes_without_a_training_row(
     assert all(
         path.startswith(name) for path, name in zip(labels["paths"], labels["classes"]["label"], strict=True)
     )
+    # The run keeps what its classes are called otherwise, and answers by it.
+    synonyms.unlink()
+    answers = load(tmp_path / "run", device="cpu").predict(titles=["Acme Red Zorblax Glimmer"])
+    assert answers.labels[0][0] == unseen
 
 
 def _log(folder: Path) -> list[dict[str, Any]]:
