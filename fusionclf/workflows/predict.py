@@ -4,6 +4,7 @@ import gc
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -233,14 +234,19 @@ def _answer_share(
             yield lot, predictor.read(lot.pictures, lot.titles) if own else None
 
     total = table.count()
-    with console.bar("predict", total) as step, _settled_heap():
-        # The next lot is read and decoded while the model answers this one.
-        for lot, products in in_thread(read(), 1):
+    with console.bar("predict", total) as step, _settled_heap(), ThreadPoolExecutor(1) as writer:
+        kept = writer.submit(lambda: None)
+        # While the model answers a lot, the last one is written, and of the next one pictures are decoded; reading
+        # titles alone would only compete for the interpreter.
+        for lot, products in in_thread(read(), 1) if predictor.reads_pictures else read():
             if products is not None:
-                parts.keep(lot, predictor.answer(products, rule))
+                answers = predictor.answer(products, rule)
+                kept.result()
+                kept = writer.submit(parts.keep, lot, answers)
             count = lot.number + 1
             done += len(lot.ids) + len(lot.faults)
             step(done, max(total, done))
+        kept.result()
     return count
 
 
