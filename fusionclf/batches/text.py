@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -127,6 +128,10 @@ class TokenisedTitles:
         return np.array([len(tokens) for tokens in self.tokens], np.int64)
 
 
+# A fast tokenizer that two threads ask at once fails ("Already borrowed"), for its settings are part of it.
+ONE_AT_A_TIME = Lock()
+
+
 class Tokeniser:
     """A transformers tokenizer; titles longer than `longest` tokens are cut."""
 
@@ -135,7 +140,8 @@ class Tokeniser:
         self.longest = longest
 
     def __call__(self, titles: list[str]) -> TokenisedTitles:
-        encoded = self.tokenizer(titles, truncation=True, max_length=self.longest)["input_ids"]
+        with ONE_AT_A_TIME:
+            encoded = self.tokenizer(titles, truncation=True, max_length=self.longest)["input_ids"]
         return TokenisedTitles(encoded, self.tokenizer.pad_token_id or 0)
 
     def save(self, folder: Path) -> None:

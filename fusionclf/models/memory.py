@@ -1,6 +1,7 @@
 """Sentence embeddings that are remembered: titles of a catalog share words, and are asked about more than once."""
 
 from collections.abc import Callable
+from threading import Lock
 
 import numpy as np
 
@@ -8,7 +9,7 @@ MOST_TEXTS = 50_000  # 77 MB of embeddings of 384 numbers
 
 
 class Remembered:
-    """Embeds texts, each once as long as it is remembered.
+    """Embeds texts, each once as long as it is remembered. Several threads may ask.
 
     Args:
         compute: texts → (n, D) embeddings.
@@ -17,17 +18,20 @@ class Remembered:
 
     def __init__(self, compute: Callable[[list[str]], np.ndarray], most: int = MOST_TEXTS) -> None:
         self.compute, self.most = compute, most
-        self._known: dict[str, np.ndarray] = {}  # text → (D,)
+        self._known: dict[str, np.ndarray | None] = {}  # text → (D,)
+        self._lock = Lock()
 
     def __call__(self, texts: list[str]) -> np.ndarray:
         """(n, D) embeddings."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
-        if len(self._known) + len(new) > self.most:
-            self._known.clear()
-            new = list(dict.fromkeys(texts))
-        if new or not texts:
-            found = self.compute(new)
-            if not texts:
-                return found
-            self._known.update(zip(new, found, strict=True))
-        return np.stack([self._known[text] for text in texts])
+        if not texts:
+            return self.compute([])
+        with self._lock:
+            found = {text: self._known.get(text) for text in texts}
+        new = [text for text, known in found.items() if known is None]
+        if new:
+            found.update(zip(new, self.compute(new), strict=True))
+            with self._lock:
+                if len(self._known) + len(new) > self.most:
+                    self._known.clear()
+                self._known.update((text, found[text]) for text in new)
+        return np.stack([found[text] for text in texts])

@@ -95,11 +95,12 @@ class NameWords:
 
     def likeness_of(self, word: str) -> np.ndarray:
         """(W,) likeness of a title's word to each word of the names."""
-        if word not in self._likeness:
+        known = self._likeness.get(word)
+        if known is None:
             if len(self._likeness) >= MOST_LIKENESSES:
                 self._likeness.clear()
-            found = np.zeros(len(self.words), np.float32)
+            known = np.zeros(len(self.words), np.float32)
             for n in {n for run in _runs_of_letters(word) for n in self._having.get(run, ())}:
-                found[n] = likeness(word, self.words[n])
-            self._likeness[word] = found
-        return self._likeness[word]
+                known[n] = likeness(word, self.words[n])
+            self._likeness[word] = known
+        return known

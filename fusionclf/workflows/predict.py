@@ -3,14 +3,17 @@
 import gc
 import json
 import time
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from rich.console import Console as RichConsole
 from rich.markup import escape
@@ -233,21 +236,44 @@ def _answer_share(
             own = lot.number % world == rank and not parts.has(lot.number)
             yield lot, predictor.read(lot.pictures, lot.titles) if own else None
 
+    def answer(lot: Lot, products: Products) -> None:
+        parts.keep(lot, predictor.answer(products, rule))
+
     total = table.count()
-    with console.bar("predict", total) as step, _settled_heap(), ThreadPoolExecutor(1) as writer:
-        kept = writer.submit(lambda: None)
-        # While the model answers a lot, the last one is written, and of the next one pictures are decoded; reading
-        # titles alone would only compete for the interpreter.
+    asked: deque[Future[None]] = deque()
+    with (
+        console.bar("predict", total) as step,
+        _settled_heap(),
+        _workers(accelerator.device) as (pool, workers),
+    ):
+        # While lots are answered and written, pictures of the next one are decoded.
         for lot, products in in_thread(read(), 1) if predictor.reads_pictures else read():
             if products is not None:
-                answers = predictor.answer(products, rule)
-                kept.result()
-                kept = writer.submit(parts.keep, lot, answers)
+                asked.append(pool.submit(answer, lot, products))
+            if len(asked) > workers:
+                asked.popleft().result()
             count = lot.number + 1
             done += len(lot.ids) + len(lot.faults)
             step(done, max(total, done))
-        kept.result()
+        while asked:
+            asked.popleft().result()
     return count
+
+
+@contextmanager
+def _workers(device: torch.device) -> Iterator[tuple[ThreadPoolExecutor, int]]:
+    """Threads that answer a lot each, and how many they are.
+
+    Small batches keep a processor's cores busier one by one than together.
+    """
+    before = torch.get_num_threads()
+    workers = before if device.type == "cpu" else 1
+    alone = partial(torch.set_num_threads, 1) if workers > 1 else None
+    try:
+        with ThreadPoolExecutor(workers, initializer=alone) as pool:
+            yield pool, workers
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -18,5 +18,6 @@ def test_a_text_is_embedded_once_until_all_are_forgotten() -> None:
     assert embed(["a"]).tolist() == [[1, 97]]
     assert asked == [["a", "bb"], ["ccc"]]
     assert embed(["a", "dddd"]).tolist() == [[1, 97], [4, 100]]  # one more than is remembered
-    assert asked[2:] == [["a", "dddd"]]
+    assert asked[2:] == [["dddd"]]
+    assert embed(["a"]).tolist() == [[1, 97]] and asked[3:] == [["a"]]  # so all were forgotten
     assert embed([]).shape == (0, 2)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 
 import fusionclf
 from fusionclf.config import CatalogConfig
@@ -126,7 +127,7 @@ def test_each_process_answers_lots_of_its_own(
     found = []
     for rank in (0, 1):
         own = parts.Parts(tmp_path / f"{rank}.csv", {})
-        second: Any = SimpleNamespace(process_index=rank, num_processes=2)
+        second: Any = SimpleNamespace(process_index=rank, num_processes=2, device=torch.device("cpu"))
         assert workflow._answer_share(table, predictor, Rule(), own, second, Console(quiet=True)) == 6
         found.append([number for number in range(6) if own.has(number)])
     assert found == [[0, 2, 4], [1, 3, 5]]
