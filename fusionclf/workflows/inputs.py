@@ -174,7 +174,9 @@ class Inputs:
         assert model.image is not None
         image, shown, rows = model.image, self.settings.pictures, np.arange(len(self.catalog))
         size = (shown.height, shown.width, shown.fit)
-        key = fingerprint(image.state_dict(), pictures.cache.key, size, self.accelerator.mixed_precision)
+        key = fingerprint(
+            image.state_dict(), pictures.cache.key, size, image.dim, self.accelerator.mixed_precision
+        )
 
         def compute() -> np.ndarray:
             self.console.say(f"picture features: {len(rows)} pictures, once for all runs with this encoder")

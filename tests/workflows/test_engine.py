@@ -55,6 +55,15 @@ def test_a_frozen_encoder_predicts_the_same_with_and_without_kept_features(
     assert len(set(predictions(kept, "top20")["label_1"])) > 1
 
 
+def test_features_of_regions_are_not_taken_for_those_of_the_whole(sample_dir: Path, tmp_path: Path) -> None:
+    words = (*FROZEN, "scheme=joint", "train.epochs=1", "model.text.buckets=4096", "model.text.dim=16")
+    train("fusion", sample_dir, tmp_path / "whole", overrides=words, cpu=True)
+    regions = (*words, "model.fuser=attention", "model.image.regions=2")
+    metrics = train("fusion", sample_dir, tmp_path / "regions", overrides=regions, cpu=True)
+    assert metrics["joint"]["top1"] is not None
+    assert len(list((tmp_path / "cache" / "features" / "pictures").iterdir())) == 2
+
+
 def test_features_are_computed_once_for_all_runs(
     sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
