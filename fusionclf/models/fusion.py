@@ -46,7 +46,7 @@ class FusionParams(Section):
     vocabulary: Literal["auto", "closed", "open"] = Field(
         default="auto",
         description="open: classes without a training row are scored by their names (needs text.kind=both and wide); "
-        "auto: open where it can be",
+        "auto: open where it can be and the catalog has such classes",
     )
     paths: bool = Field(
         default=True, description="open: a class's text names its place in the category graph, too"
@@ -60,9 +60,17 @@ class FusionParams(Section):
         default={}, description="further columns to predict: factor of their loss"
     )
 
+    def settled(self, has_new_classes: bool) -> "FusionParams":
+        """With `vocabulary=auto` decided for a split: where each class has a training row, a closed one is better."""
+        if self.vocabulary != "auto":
+            return self
+        return self.model_copy(
+            update={"vocabulary": "open" if self.is_open and has_new_classes else "closed"}
+        )
+
     @property
     def is_open(self) -> bool:
-        """Whether classes are scored by their names."""
+        """Whether classes are scored by their names; `auto` that is not settled: whether they can be."""
         if self.vocabulary == "auto":
             return self.text.kind == "both" and self.wide
         return self.vocabulary == "open"

@@ -18,20 +18,22 @@ class Remembered:
 
     def __init__(self, compute: Callable[[list[str]], np.ndarray], most: int = MOST_TEXTS) -> None:
         self.compute, self.most = compute, most
-        self._known: dict[str, np.ndarray | None] = {}  # text → (D,)
+        self._known: dict[str, np.ndarray] = {}  # text → (D,)
         self._lock = Lock()
 
     def __call__(self, texts: list[str]) -> np.ndarray:
         """(n, D) embeddings."""
         if not texts:
             return self.compute([])
+        distinct = dict.fromkeys(texts)
         with self._lock:
-            found = {text: self._known.get(text) for text in texts}
-        new = [text for text, known in found.items() if known is None]
+            found = {text: self._known[text] for text in distinct if text in self._known}
+        new = [text for text in distinct if text not in found]
         if new:
-            found.update(zip(new, self.compute(new), strict=True))
+            made = dict(zip(new, self.compute(new), strict=True))
+            found |= made
             with self._lock:
                 if len(self._known) + len(new) > self.most:
                     self._known.clear()
-                self._known.update((text, found[text]) for text in new)
+                self._known |= made
         return np.stack([found[text] for text in texts])

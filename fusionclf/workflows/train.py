@@ -4,12 +4,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fusionclf.catalog import make_split, read_catalog
+from fusionclf.catalog import Catalog, Split, make_split, read_catalog
 from fusionclf.config import RunConfig, load_settings
 from fusionclf.console import Console
 from fusionclf.errors import RunError
 from fusionclf.evaluation import finish_run
 from fusionclf.models import find_variant
+from fusionclf.models.fusion import FusionParams
 from fusionclf.report.card import write_card
 from fusionclf.runfolder import environment, is_finished, open_run, read_json
 from fusionclf.training import make_accelerator
@@ -57,6 +58,7 @@ def train(
         return read_json(out / "metrics.json")
     catalog = read_catalog(data, settings.catalog)
     split = make_split(catalog, settings.split)
+    settings = _settled(settings, catalog, split)
     stages = list_stages(settings, split)
     runner = StageRunner(variant, settings, catalog, split, accelerator, out, console)
     runner.check(stages)  # before a run that `out` may hold is touched
@@ -70,6 +72,14 @@ def train(
     metrics = _run_stages(runner, stages, started)
     accelerator.end_training()
     return metrics
+
+
+def _settled(settings: RunConfig[Any], catalog: Catalog, split: Split) -> RunConfig[Any]:
+    """With what the split decides."""
+    if not isinstance(settings.model, FusionParams):
+        return settings
+    has_new_classes = min(split.train_counts(catalog, None).values()) == 0
+    return settings.model_copy(update={"model": settings.model.settled(has_new_classes)})
 
 
 def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dict[str, Any]:

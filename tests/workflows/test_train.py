@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from fusionclf.catalog import make_split, read_catalog
-from fusionclf.config import RunConfig, SplitConfig, load_settings
+from fusionclf.config import RunConfig, SplitConfig, load_settings, read_yaml
 from fusionclf.models import find_variant
 from fusionclf.prediction import load
 from fusionclf.workflows.baseline import run_baseline
@@ -121,6 +121,18 @@ def test_an_open_vocabulary_names_classes_without_a_training_row(
     synonyms.unlink()
     answers = load(tmp_path / "run", device="cpu").predict(titles=["Acme Red Zorblax Glimmer"])
     assert answers.labels[0][0] == unseen
+
+
+@pytest.mark.parametrize(("split", "expected"), [((), "open"), (("split.rule=random",), "closed")])
+def test_a_vocabulary_is_open_where_classes_have_no_training_row(
+    sample_dir: Path, tiny_bert: Path, tmp_path: Path, split: tuple[str, ...], expected: str
+) -> None:
+    words = ("scheme=joint", "model.fuser=late", "model.text.kind=both", "train.epochs=1", *split,
+             f"model.text.model={tiny_bert}", "model.text.buckets=4096", "pictures.height=32", "pictures.width=32",
+             "model.image.backbone=resnet18", "model.image.weights=none", "model.synonyms=fashion")  # fmt: skip
+    train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
+    assert read_yaml(tmp_path / "run" / "config.yaml")["model"]["vocabulary"] == expected
+    train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True, resume=True)  # the same settings
 
 
 def _log(folder: Path) -> list[dict[str, Any]]:
