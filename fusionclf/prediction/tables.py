@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import compress, islice
 from pathlib import Path
 from string import Formatter
@@ -123,6 +124,7 @@ class ProductTable:
         """Read the first rows: what cannot work shows before anything is written."""
         next(self.lots(1))
 
+    @cached_property
     def count(self) -> int:
         """About how many products there are; an upper bound for text files."""
         if self.kind == "folder":

@@ -33,6 +33,7 @@ from fusionclf.prediction.tables import Lot, ProductTable
 from fusionclf.training import make_accelerator
 
 PICTURE_LOT, TITLE_LOT = 1024, 8192  # products that are answered, and kept, together
+LEAST_LOT, SHARES = 64, 8
 SUFFIX = ".predictions"
 
 
@@ -196,13 +197,15 @@ def _job(
         "top_k": request.rule.top_k,
         "min_probability": request.rule.min_probability,
         "target_precision": request.rule.target_precision,
-        "lot": _lot_size(predictor),
+        "lot": _lot_size(predictor, table),
         "fusionclf": version("fusionclf"),
     }
 
 
-def _lot_size(predictor: Predictor) -> int:
-    return PICTURE_LOT if predictor.reads_pictures else TITLE_LOT
+def _lot_size(predictor: Predictor, table: ProductTable) -> int:
+    """A short file is divided, too, so that several threads and processes have a share in it."""
+    most = PICTURE_LOT if predictor.reads_pictures else TITLE_LOT
+    return min(most, max(LEAST_LOT, -(-table.count // SHARES)))
 
 
 def _begin(parts: Parts, accelerator: Accelerator, overwrite: bool, resume: bool) -> bool:
@@ -232,14 +235,14 @@ def _answer_share(
     count, done = 0, 0
 
     def read() -> Iterator[tuple[Lot, Products | None]]:
-        for lot in table.lots(_lot_size(predictor)):
+        for lot in table.lots(_lot_size(predictor, table)):
             own = lot.number % world == rank and not parts.has(lot.number)
             yield lot, predictor.read(lot.pictures, lot.titles) if own else None
 
     def answer(lot: Lot, products: Products) -> None:
         parts.keep(lot, predictor.answer(products, rule))
 
-    total = table.count()
+    total = table.count
     asked: deque[Future[None]] = deque()
     with (
         console.bar("predict", total) as step,
