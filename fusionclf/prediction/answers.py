@@ -132,8 +132,9 @@ class Answers:
             columns["answer"] = _coded(first, [*_joined(self._whole_paths()), ""])
         else:
             columns["answer"] = _few(_joined(self.backed_off))
-        for name in ("decision", "picture_status", "title_status"):
-            columns[name] = _few(self.decisions if name == "decision" else getattr(self, name))
+        columns["decision"] = _few(self.decisions)
+        columns["picture_status"] = _few(self.picture_status)
+        columns["title_status"] = _few(self.title_status)
         return columns
 
 

@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from fusionclf.batches import ProductSource, ahead, in_batches
+from fusionclf.batches import PictureTransform, ProductSource, ahead, in_batches
 from fusionclf.models.encoders import ImageEncoder
 from fusionclf.models.folding import folded_for_inference
 from fusionclf.training.accelerator import OneProcess
@@ -63,15 +63,19 @@ def _iterate(
 
 def _prepared(model: torch.nn.Module, source: ProductSource) -> AbstractContextManager[None]:
     """In which a model answers fastest."""
-    if source.pictures is None or source.features is not None:
-        return nullcontext()
-    return folded_for_inference(model, source.pictures.size)
+    shown = _seen_pictures(source)
+    return nullcontext() if shown is None else folded_for_inference(model, shown.size)
 
 
 def batch_size(source: ProductSource, device: torch.device) -> int:
     """How many products a model is asked about at once."""
-    reads_pixels = source.pictures is not None and source.features is None
-    return PICTURE_BATCH if reads_pixels and device.type == "cpu" else EVALUATION_BATCH
+    seen_on_cpu = device.type == "cpu" and _seen_pictures(source) is not None
+    return PICTURE_BATCH if seen_on_cpu else EVALUATION_BATCH
+
+
+def _seen_pictures(source: ProductSource) -> PictureTransform | None:
+    """The pictures, where a network sees them and not what was computed of them before."""
+    return source.pictures if source.features is None else None
 
 
 def predict_logits(
