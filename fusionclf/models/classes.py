@@ -50,7 +50,8 @@ def add_classes(model: ProductClassifier, added: Sequence[AddedClass]) -> None:
     Raises:
         RunError: the model's vocabulary is closed.
     """
-    if model.open is None or model.wide is None or model.names is None:
+    vocabulary = model.vocabulary
+    if vocabulary is None or not vocabulary.takes_new or model.wide is None or model.names is None:
         raise RunError("this model cannot name new classes; train fusion with model.vocabulary=open")
     if not added:
         return
@@ -58,7 +59,7 @@ def add_classes(model: ProductClassifier, added: Sequence[AddedClass]) -> None:
     head = model.heads["label"]
     assert isinstance(head, nn.Linear)
     model.heads["label"] = _wider(head, more)
-    wide, vocabulary = model.wide, model.open
+    wide = model.wide
     wide.scores.table.weight = _frozen(_padded(wide.scores.table.weight, more, dim=1))
     wide.scores.table.embedding_dim += more
     wide.bias = _frozen(_padded(wide.bias, more, fill=UNSEEN_SCORE))

@@ -17,7 +17,7 @@ from fusionclf.models.encoders import JoinedTextEncoder, TransformerEncoder
 from fusionclf.models.fusers import FUSERS, MissingModality
 from fusionclf.models.product import ProductClassifier, linear_heads
 from fusionclf.models.registry import register
-from fusionclf.models.vocabulary import OpenVocabulary
+from fusionclf.models.vocabulary import Vocabulary
 from fusionclf.models.wide import WideTitles
 
 
@@ -43,17 +43,19 @@ class FusionParams(Section):
     wide: bool = Field(
         default=True, description="blend in a linear SVM on the title's n-grams (kind hashed or both)"
     )
-    vocabulary: Literal["auto", "closed", "open"] = Field(
+    vocabulary: Literal["auto", "closed", "named", "open"] = Field(
         default="auto",
         description="open: classes without a training row are scored by their names (needs text.kind=both and wide); "
-        "auto: open where it can be and the catalog has such classes",
+        "named: classes with training rows alone, by their names too (needs the same); closed: without names; "
+        "auto: open where the catalog has classes without a training row, else named, closed where neither can be",
     )
     paths: bool = Field(
-        default=True, description="open: a class's text names its place in the category graph, too"
+        default=True, description="open, named: a class's text names its place in the category graph, too"
     )
     synonyms: str | None = Field(
         default=None,
-        description="open: what else classes are called; a YAML file, or the name of one of configs/synonyms (fashion)",
+        description="open, named: what else classes are called; a YAML file, or the name of one of configs/synonyms "
+        "(fashion)",
     )
     label_weight: float = Field(default=1.0, gt=0, description="factor of the label's loss")
     auxiliary: dict[str, float] = Field(
@@ -61,19 +63,18 @@ class FusionParams(Section):
     )
 
     def settled(self, has_new_classes: bool) -> "FusionParams":
-        """With `vocabulary=auto` decided for a split: where each class has a training row, a closed one is better."""
+        """With `vocabulary=auto` decided for a split: open only where a class has no training row."""
         if self.vocabulary != "auto":
             return self
-        return self.model_copy(
-            update={"vocabulary": "open" if self.is_open and has_new_classes else "closed"}
-        )
+        by_name = "open" if has_new_classes else "named"
+        return self.model_copy(update={"vocabulary": by_name if self.reads_names else "closed"})
 
     @property
-    def is_open(self) -> bool:
+    def reads_names(self) -> bool:
         """Whether classes are scored by their names; `auto` that is not settled: whether they can be."""
         if self.vocabulary == "auto":
             return self.text.kind == "both" and self.wide
-        return self.vocabulary == "open"
+        return self.vocabulary != "closed"
 
 
 @register("fusion", FusionParams, "picture + title → article type, in one network")
@@ -85,9 +86,9 @@ def build(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
         )
     if params.fuser == "late" and not params.wide:
         raise SettingsError("model.fuser=late: the title is read by the linear expert; set model.wide=true")
-    if params.is_open and (params.text.kind != "both" or not params.wide):
+    if params.reads_names and (params.text.kind != "both" or not params.wide):
         raise SettingsError(
-            "model.vocabulary=open compares titles with class names by a sentence encoder: "
+            f"model.vocabulary={params.vocabulary} compares titles with class names by a sentence encoder: "
             "set model.text.kind=both model.wide=true"
         )
     regions = params.image.regions
@@ -116,8 +117,10 @@ def _joint(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
     """One network of both, and the linear expert beside it."""
     image = build_image_encoder(**params.image.model_dump())
     weights = {"label": params.label_weight, **params.auxiliary}
-    text = build_text_encoder(**{**params.text.model_dump(), "frozen": params.text.frozen or params.is_open})
-    sentences = text.encoders[1] if params.is_open and isinstance(text, JoinedTextEncoder) else None
+    text = build_text_encoder(
+        **{**params.text.model_dump(), "frozen": params.text.frozen or params.reads_names}
+    )
+    sentences = text.encoders[1] if params.reads_names and isinstance(text, JoinedTextEncoder) else None
     assert sentences is None or isinstance(sentences, TransformerEncoder)
     wide = None
     if params.wide:
@@ -134,8 +137,8 @@ def _joint(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
 
 def _vocabulary(
     params: FusionParams, classes: int, dim: int, sentences: TransformerEncoder | None
-) -> OpenVocabulary | None:
-    if not params.is_open:
+) -> Vocabulary | None:
+    if not params.reads_names:
         return None
     assert sentences is not None
-    return OpenVocabulary(classes, dim, sentences.dim, params.paths)
+    return Vocabulary(classes, dim, sentences.dim, params.paths, params.vocabulary != "named")

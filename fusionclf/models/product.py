@@ -10,10 +10,10 @@ from fusionclf.batches import Batch, TextBatch, TitleTable, joined_lengths
 from fusionclf.models.encoders import ImageEncoder, TextEncoder
 from fusionclf.models.fusers import MissingModality
 from fusionclf.models.names import ClassNames
-from fusionclf.models.vocabulary import OpenVocabulary
+from fusionclf.models.vocabulary import Vocabulary
 from fusionclf.models.wide import WideTitles
 
-OF_EXPERT = ("wide.", "blend", "open.")  # what is fitted after training
+OF_EXPERT = ("wide.", "blend", "vocabulary.")  # what is fitted after training
 OF_CLASSES = ("heads.", *OF_EXPERT)  # what belongs to one part's classes
 
 
@@ -28,7 +28,7 @@ class ProductClassifier(nn.Module):
         task_weights: factor of each task's loss.
         dropout: on the features before the heads.
         wide: a linear expert on the title, blended in when the model answers; it is no part of training.
-        open: scores classes by their names too, in place of the blend; needs `wide` with a sentence encoder.
+        vocabulary: scores classes by their names too, in place of the blend; needs `wide` with a sentence encoder.
         missing: stands in for the features of a picture or a title that is not there; for a model with a fuser.
     """
 
@@ -43,7 +43,7 @@ class ProductClassifier(nn.Module):
         task_weights: Mapping[str, float],
         dropout: float = 0.0,
         wide: WideTitles | None = None,
-        open: OpenVocabulary | None = None,
+        vocabulary: Vocabulary | None = None,
         missing: MissingModality | None = None,
     ) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class ProductClassifier(nn.Module):
         self.heads = nn.ModuleDict(dict(heads))
         self.task_weights = dict(task_weights)
         self.wide = wide
-        self.open = open
+        self.vocabulary = vocabulary
         self.names: ClassNames | None = None
         if wide is not None:  # factors of the network's and the expert's scores
             self.register_buffer("blend", torch.tensor([1.0, 0.0]))
@@ -70,15 +70,15 @@ class ProductClassifier(nn.Module):
     def name_classes(
         self, names: Sequence[str], paths: Sequence[str], synonyms: Sequence[Sequence[str]] | None = None
     ) -> None:
-        """Tell an open vocabulary what its classes are called, and where they stand in the category graph."""
-        assert self.wide is not None, "an open vocabulary reads titles"
+        """Tell the vocabulary what its classes are called, and where they stand in the category graph."""
+        assert self.wide is not None, "a vocabulary reads titles"
         self.names = ClassNames(names, paths, self.wide.embed, synonyms)
 
     def prepare_titles(self, titles: list[str]) -> TitleTable:
         """Titles as this model reads them."""
         assert self.title_encoder is not None, "this model reads no titles"
         table = self.title_encoder.prepare(titles)
-        if self.open is None:
+        if self.vocabulary is None:
             return table
         assert self.names is not None, "name the classes before titles are prepared"
         return _JoinedTables((table, self.names.compare(titles)))
@@ -105,10 +105,10 @@ class ProductClassifier(nn.Module):
         if self.wide is not None and not self.training:
             assert batch.titles is not None, "this model reads titles"
             expert = self.wide(batch.titles)
-            if self.open is None:
+            if self.vocabulary is None:
                 logits["label"] = self._blend(logits["label"], expert, batch)
             else:
-                logits["label"] = self.open(
+                logits["label"] = self.vocabulary(
                     features, expert, batch.titles["pairs"], self.wide.embedding(batch.titles),
                     batch.has_picture, batch.has_title, reads_titles=self.text is not None,
                 )  # fmt: skip
@@ -147,7 +147,7 @@ class _JoinedTables:
 
 
 class NetworkAlone(nn.Module):
-    """The label's logits of a model's network, without expert and open vocabulary."""
+    """The label's logits of a model's network, without expert and vocabulary."""
 
     def __init__(self, model: ProductClassifier) -> None:
         super().__init__()

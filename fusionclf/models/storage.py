@@ -62,7 +62,7 @@ def load_model(folder: Path, part: str, variant: Variant, params: Any) -> Produc
             f"{file}: cannot be used ({str(error).splitlines()[0]}); train again with --overwrite"
         ) from error
     model.eval()
-    if model.open is not None:
+    if model.vocabulary is not None:
         known = labels[part]
         model.name_classes(known["classes"]["label"], known["paths"], known.get("synonyms"))
     return model

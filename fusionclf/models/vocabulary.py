@@ -1,10 +1,11 @@
-"""An open vocabulary: one score for every class, whether it has a training row or none.
+"""A vocabulary: scores of all classes by one small network, from title, picture and what the classes are called.
 
 A seen class is scored from a probe of the network's features, the linear expert on the title, and the figures of its
 name; a new one from its name, and from example products where there are any. Small networks that all classes share
 turn these into a logit, one network for what is at hand: picture and title, or either alone. They are trained on
-episodes in which training classes are taken away on purpose, so that they meet new classes whose answer is known; the
-balance between seen and new comes from there, and no test row takes part.
+episodes, whose rows neither probe nor expert was fitted on. An open vocabulary has training classes taken away there,
+too, so that it meets new classes whose answer is known; the balance between seen and new comes from there. One that
+takes in no new classes answers with those that have training rows alone. No test row takes part.
 
 Source: generalised zero-shot learning, Chao et al. (2016), where the balance is one constant (calibrated stacking);
 episodes over held-out classes follow Vinyals et al., Matching Networks (2016); means of examples Snell et al.,
@@ -161,14 +162,16 @@ def _loss(logits: Tensor, targets: Tensor, weights: Tensor, groups: Sequence[Ten
     return (losses * weights).sum() / weights.sum().clamp_min(1e-9)
 
 
-class OpenVocabulary(nn.Module):
-    """Logits of C classes, seen or not, (B, C).
+class Vocabulary(nn.Module):
+    """Logits of C classes, (B, C).
 
     Args:
         classes: C.
         dim: width of the network's features.
         text_dim: width of the sentence embeddings.
         paths: whether figures of a class's place in the category graph count.
+        takes_new: whether it is open: classes without a training row are scored, too, and others can be added. If not,
+            their logits are OUT_OF_QUESTION.
     """
 
     seen: Tensor
@@ -176,9 +179,12 @@ class OpenVocabulary(nn.Module):
     title_prototypes: Tensor
     feature_prototypes: Tensor
 
-    def __init__(self, classes: int, dim: int, text_dim: int, paths: bool = True) -> None:
+    def __init__(
+        self, classes: int, dim: int, text_dim: int, paths: bool = True, takes_new: bool = True
+    ) -> None:
         super().__init__()
         self.paths = paths
+        self.takes_new = takes_new
         self.register_buffer("seen", torch.ones(classes, dtype=torch.bool))
         self.register_buffer("examples", torch.zeros(classes, dtype=torch.bool))
         self.register_buffer("title_prototypes", torch.zeros(classes, text_dim))
@@ -230,7 +236,11 @@ class OpenVocabulary(nn.Module):
                 at_hand, said, expert[chosen], pairs[chosen], similar[chosen], self.seen, self.examples
             )
             logits[chosen] = self.scorers[at_hand](inputs)
-        return logits
+        return self.answered(logits, self.seen)
+
+    def answered(self, logits: Tensor, seen: Tensor) -> Tensor:
+        """(B, C) logits, those of classes that are not `seen` (C,) out of question where no new ones are taken in."""
+        return logits if self.takes_new else logits.masked_fill(~seen, OUT_OF_QUESTION)
 
     def figures(self, pairs: Tensor) -> Tensor:
         """(B, C, 10) the figures that count: without that of the paths where those are left out."""

@@ -80,7 +80,7 @@ class TitleSteps(Section):
 
 
 class Names(Section):
-    """The classes of an open vocabulary, with which titles are compared."""
+    """The classes of a vocabulary, with which titles are compared."""
 
     classes: tuple[str, ...]
     paths: tuple[str, ...]
@@ -160,7 +160,7 @@ def describe_titles(readers: list[dict[str, Any]]) -> tuple[TitleSteps, ...]:
 
 
 def describe_names(names: Any) -> Names | None:
-    """The classes of an open vocabulary; None for a closed one."""
+    """The classes of a vocabulary; None for a model without one."""
     if names is None:
         return None
     return Names(

@@ -82,7 +82,7 @@ class NetworkModel:
     @property
     def is_open(self) -> bool:
         """Whether it can name classes that it never saw."""
-        return self.model.open is not None
+        return self.model.vocabulary is not None and self.model.vocabulary.takes_new
 
     def add(self, added: Sequence[AddedClass]) -> None:
         """Take in classes after those that it has.
@@ -119,7 +119,7 @@ class NetworkModel:
 
     def vectors(self, pictures: PictureCache | None, titles: list[str]) -> Vectors:
         """What examples of a class are compared by."""
-        assert self.model.open is not None and self.model.wide is not None
+        assert self.model.vocabulary is not None and self.model.wide is not None
         source, rows = self._source(pictures, titles), np.arange(len(titles))
         features = predict_logits(FeaturesAlone(self.model), source, rows, self.process)
         with self.process.autocast(), torch.inference_mode():
@@ -127,7 +127,7 @@ class NetworkModel:
         there = source.has_picture if source.has_picture is not None else np.zeros(len(rows), bool)
         assert source.has_title is not None
         return Vectors(
-            self.model.open.probe.normalised(features), embeddings,
+            self.model.vocabulary.probe.normalised(features), embeddings,
             torch.from_numpy(there), torch.from_numpy(source.has_title),
         )  # fmt: skip
 

@@ -17,7 +17,7 @@ from fusionclf.errors import PredictionError
 from fusionclf.models import ProductClassifier
 from fusionclf.models.encoders import HashedNGramEncoder, JoinedTextEncoder, TextEncoder, TransformerEncoder
 from fusionclf.models.names import FIGURES
-from fusionclf.models.vocabulary import AT_HAND, OpenVocabulary, scorer_inputs
+from fusionclf.models.vocabulary import AT_HAND, Vocabulary, scorer_inputs
 
 PICTURES, HAS_PICTURE, HAS_TITLE, PAIRS = "pictures", "has_picture", "has_title", "title_pairs"
 TITLE = "title_"
@@ -46,8 +46,8 @@ class TensorModel(nn.Module):
         self.inputs = _examples(model, self.readers, size)
         self._title_keys = {name: _key(name) for name in self.inputs if name.startswith(TITLE)}
         self.tasks = ["label", *(task for task in model.heads if task != "label")]
-        if model.open is not None:
-            model.open = _EveryKind(model.open)  # pyright: ignore[reportAttributeAccessIssue]
+        if model.vocabulary is not None:
+            model.vocabulary = _EveryKind(model.vocabulary)  # pyright: ignore[reportAttributeAccessIssue]
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """(B, K) for each of `tasks`."""
@@ -81,9 +81,9 @@ class SentenceModel(nn.Module):
 
 
 class _EveryKind(nn.Module):
-    """An open vocabulary that scores every product in all three ways and then picks: no way depends on the data."""
+    """A vocabulary that scores every product in all three ways and then picks: no way depends on the data."""
 
-    def __init__(self, vocabulary: OpenVocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.vocabulary = vocabulary
 
@@ -97,7 +97,7 @@ class _EveryKind(nn.Module):
         has_title: Tensor,
         reads_titles: bool = False,
     ) -> Tensor:
-        """As OpenVocabulary.forward."""
+        """As Vocabulary.forward."""
         known = self.vocabulary
         pairs, network = known.figures(pairs), known.probe(features)
         similar = known.similar(features, embedding)
@@ -107,7 +107,8 @@ class _EveryKind(nn.Module):
             inputs = scorer_inputs(at_hand, said, expert, pairs, similar, known.seen, known.examples)
             logits[at_hand] = known.scorers[at_hand](inputs)
         with_picture = torch.where(has_title[:, None], logits["both"], logits["picture"])
-        return torch.where(has_picture[:, None], with_picture, logits["title"])
+        chosen = torch.where(has_picture[:, None], with_picture, logits["title"])
+        return known.answered(chosen, known.seen)
 
 
 def title_readers(model: ProductClassifier) -> list[dict[str, Any]]:
@@ -125,20 +126,21 @@ def title_readers(model: ProductClassifier) -> list[dict[str, Any]]:
         parts = list(encoder.encoders)
         prefixes = [f"{TITLE}{number}_" for number in range(len(parts))]
     return [
-        _reader(part, prefix, model.open is not None) for part, prefix in zip(parts, prefixes, strict=True)
+        _reader(part, prefix, model.vocabulary is not None)
+        for part, prefix in zip(parts, prefixes, strict=True)
     ]
 
 
 def sentence_encoder(model: ProductClassifier) -> TransformerEncoder | None:
-    """Who embeds titles before an open vocabulary compares them with names; None for a closed one."""
-    return model.wide.sentences if model.open is not None and model.wide is not None else None
+    """Who embeds titles before a vocabulary compares them with names; None for a model without one."""
+    return model.wide.sentences if model.vocabulary is not None and model.wide is not None else None
 
 
-def _reader(encoder: TextEncoder, prefix: str, is_open: bool) -> dict[str, Any]:
+def _reader(encoder: TextEncoder, prefix: str, by_name: bool) -> dict[str, Any]:
     if isinstance(encoder, HashedNGramEncoder):
         return {"kind": "hashed", "prefix": prefix, **_hashing(encoder.hashed)}
     if isinstance(encoder, TransformerEncoder):
-        kind = "embedding" if is_open else "tokens"
+        kind = "embedding" if by_name else "tokens"
         return {"kind": kind, "prefix": prefix, "longest": encoder.tokeniser.longest, "dim": encoder.dim}
     raise PredictionError(
         f"{type(encoder).__name__}: this title encoder has no export; those with model.text.kind=hashed, "

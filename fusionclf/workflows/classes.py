@@ -116,9 +116,9 @@ def list_classes(run: Path, *, part: str | None = None) -> None:
 def _known_by(predictor: Predictor) -> dict[str, str]:
     """How the model knows each class: by training rows (all, where it does not tell), or by what it is called."""
     model: Any = getattr(predictor.model, "model", None)
-    if getattr(model, "open", None) is None:
+    if getattr(model, "vocabulary", None) is None:
         return dict.fromkeys(predictor.classes, "training rows")
-    seen, synonyms = model.open.seen.tolist(), model.names.synonyms
+    seen, synonyms = model.vocabulary.seen.tolist(), model.names.synonyms
     by_name = [f"its name, {len(others)} more" if others else "its name" for others in synonyms]
     return {
         name: "training rows" if known else called

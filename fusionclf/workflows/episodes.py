@@ -1,4 +1,4 @@
-"""Episodes that teach an open vocabulary: rows and classes are held out, and asked about."""
+"""Episodes that teach a vocabulary: rows and, where it is open, classes are held out, and asked about."""
 
 import re
 from collections import Counter
@@ -12,7 +12,7 @@ from torch import Tensor
 from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog
 from fusionclf.models import ProductClassifier
-from fusionclf.models.vocabulary import Episode, OpenVocabulary
+from fusionclf.models.vocabulary import Episode, Vocabulary
 
 CLASS_FOLDS = 3  # of single classes, and again of whole families
 MOST_ROWS = 60_000  # that episodes are made of; more teach a few weights nothing
@@ -39,7 +39,7 @@ class EpisodeMaker:
     """Fits a model's expert and probe without some rows and classes, and asks about those rows.
 
     Args:
-        model: a trained model with an open vocabulary; expert, probe and examples are overwritten.
+        model: a trained model with a vocabulary; expert, probe and examples are overwritten.
         features: what is at hand → (n, D) features of the network.
         rows: (n,) catalog rows.
         source: prepared titles and class numbers of all products.
@@ -58,24 +58,26 @@ class EpisodeMaker:
         embeddings: np.ndarray,
         seed: int,
     ) -> None:
-        assert model.wide is not None and model.open is not None and source.titles is not None
-        self.wide, self.open = model.wide, model.open
+        assert model.wide is not None and model.vocabulary is not None and source.titles is not None
+        self.wide, self.vocabulary = model.wide, model.vocabulary
         self.features, self.rows, self.embeddings, self.seed = features, rows, embeddings, seed
         self.titles = catalog.table["title"].to_numpy(object)[rows]
         self.counts = self.wide.count(self.titles.tolist())  # (n, buckets)
         self.targets = source.targets["label"][rows]
         chunks = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
         pairs = [source.titles.batch(chunk)["pairs"].half() for chunk in chunks]
-        self.pairs = self.open.figures(torch.cat(pairs))  # (n, C, 10)
+        self.pairs = self.vocabulary.figures(torch.cat(pairs))  # (n, C, 10)
 
     def fit(self, known: np.ndarray) -> None:
         """Expert and probe on the rows of an (n,) mask."""
         self.wide.fit(self.counts[known], self.targets[known], self.embeddings[known], self.seed)
         places = torch.from_numpy(np.flatnonzero(known))
-        self.open.probe.fit(self.features["both"][places], torch.from_numpy(self.targets)[places], self.seed)
-        self.open.seen.zero_()
-        self.open.seen[np.unique(self.targets[known])] = True
-        self.open.forget_examples()
+        self.vocabulary.probe.fit(
+            self.features["both"][places], torch.from_numpy(self.targets)[places], self.seed
+        )
+        self.vocabulary.seen.zero_()
+        self.vocabulary.seen[np.unique(self.targets[known])] = True
+        self.vocabulary.forget_examples()
 
     def episode(self, out: np.ndarray, away: np.ndarray, number: int) -> tuple[Episode, np.ndarray]:
         """What a model says that was fitted without some rows and classes.
@@ -91,16 +93,20 @@ class EpisodeMaker:
         new = np.isin(self.targets, away)
         self.fit(~out & ~new)
         shown = self._show_examples(away, number)
-        asked = np.flatnonzero((out | new) & ~shown)
+        answerable = self.vocabulary.takes_new | self.vocabulary.seen.numpy()[self.targets]
+        asked = np.flatnonzero((out | new) & ~shown & answerable)
         places = torch.from_numpy(asked)
-        network = {at_hand: self.open.probe(values[places]) for at_hand, values in self.features.items()}
+        network = {
+            at_hand: self.vocabulary.probe(values[places]) for at_hand, values in self.features.items()
+        }
         embeddings = torch.from_numpy(self.embeddings[asked])
-        has_examples = self.open.examples.numpy()[self.targets]
+        has_examples = self.vocabulary.examples.numpy()[self.targets]
         weights = torch.from_numpy(_weighed_alike(new[asked], has_examples[asked])).float()
+        seen, examples = self.vocabulary.seen.clone(), self.vocabulary.examples.clone()
+        similar = self.vocabulary.similar(self.features["both"][places], embeddings).half()
         return Episode(
             network, self.wide.score(self.counts[asked], self.embeddings[asked]).cpu(),
-            self.pairs[places], self.open.similar(self.features["both"][places], embeddings).half(),
-            torch.from_numpy(self.targets[asked]), weights, self.open.seen.clone(), self.open.examples.clone(),
+            self.pairs[places], similar, torch.from_numpy(self.targets[asked]), weights, seen, examples,
         ), asked  # fmt: skip
 
     def _show_examples(self, away: np.ndarray, number: int) -> np.ndarray:
@@ -115,7 +121,7 @@ class EpisodeMaker:
             picked = generator.choice(own, count, replace=False)
             shown[picked] = True
             places = torch.from_numpy(picked)
-            self.open.show(
+            self.vocabulary.show(
                 int(chosen), self.features["both"][places], torch.from_numpy(self.embeddings[picked])
             )
         return shown
@@ -124,10 +130,10 @@ class EpisodeMaker:
 def fit_on_episodes(
     maker: EpisodeMaker, families: np.ndarray, groups: Sequence[np.ndarray], seed: int
 ) -> tuple[HeldOut, int]:
-    """Train a model's open vocabulary on episodes; its expert and probe are left as the last episode had them.
+    """Train a model's vocabulary on episodes; its expert and probe are left as the last episode had them.
 
     Rows are held out twice: in random folds, and in folds of brands (titles' first words), as next year's products
-    are of other brands. Each time classes are taken away one by one, and as whole families.
+    are of other brands. Each time an open vocabulary has classes taken away, one by one, and as whole families.
 
     Args:
         maker: makes the episodes.
@@ -139,9 +145,10 @@ def fit_on_episodes(
         What the folds of brands were answered, each product once; and the number of episodes.
     """
     classes = np.unique(maker.targets)
-    folds = held_out_folds(classes, families[classes], CLASS_FOLDS, seed)
-    if not folds:
-        folds = [np.array([], np.int64)]
+    folds = (
+        held_out_folds(classes, families[classes], CLASS_FOLDS, seed) if maker.vocabulary.takes_new else []
+    )
+    folds = folds or [np.array([], np.int64)] * CLASS_FOLDS
     kinds = (row_folds(maker.titles, len(folds), seed), row_folds(_brands(maker.titles), len(folds), seed))
     made = [
         (maker.episode(out == number, away, number), out == number)
@@ -149,8 +156,8 @@ def fit_on_episodes(
         for number, away in enumerate(folds)
     ]
     episodes = [episode for (episode, _), _ in made]
-    maker.open.fit(episodes, [torch.from_numpy(group) for group in groups], seed)
-    return _held_out(maker.open, maker.rows, made[len(folds) :]), len(episodes)
+    maker.vocabulary.fit(episodes, [torch.from_numpy(group) for group in groups], seed)
+    return _held_out(maker.vocabulary, maker.rows, made[len(folds) :]), len(episodes)
 
 
 def _weighed_alike(new: np.ndarray, has_examples: np.ndarray) -> np.ndarray:
@@ -165,13 +172,14 @@ def _weighed_alike(new: np.ndarray, has_examples: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def _held_out(
-    model: OpenVocabulary, rows: np.ndarray, made: Sequence[tuple[tuple[Episode, np.ndarray], np.ndarray]]
+    model: Vocabulary, rows: np.ndarray, made: Sequence[tuple[tuple[Episode, np.ndarray], np.ndarray]]
 ) -> HeldOut:
     asked_rows, logits, seen = [], [], []
     for (episode, asked), out in made:
         wanted = np.flatnonzero(out[asked])
         for chunk in torch.from_numpy(wanted).split(ROWS_AT_ONCE):
-            logits.append(model.scorers["both"](episode.inputs("both", chunk)).numpy())
+            said = model.scorers["both"](episode.inputs("both", chunk))
+            logits.append(model.answered(said, episode.seen).numpy())
         asked_rows.append(rows[asked[wanted]])
         seen.append(np.broadcast_to(episode.seen.numpy(), (len(wanted), len(episode.seen))))
     return HeldOut(np.concatenate(asked_rows), np.concatenate(logits), np.concatenate(seen))

@@ -1,4 +1,4 @@
-"""What is fitted after a network is trained: the linear expert, its blend, and the open vocabulary."""
+"""What is fitted after a network is trained: the linear expert, its blend, and the vocabulary."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -67,7 +67,7 @@ def fit_blended(
     return f"blend: {first:.2f} x network + {second:.2f} x linear expert", held_out
 
 
-def fit_open(
+def fit_vocabulary(
     model: ProductClassifier,
     source: ProductSource,
     catalog: Catalog,
@@ -77,10 +77,10 @@ def fit_open(
     accelerator: Accelerator,
     seed: int = 0,
 ) -> tuple[str, HeldOut]:
-    """Teach a model's open vocabulary on episodes, then fit its expert and its probe on all rows.
+    """Teach a model's vocabulary on episodes, then fit its expert and its probe on all rows.
 
     Args:
-        model: a trained model with an open vocabulary.
+        model: a trained model with a vocabulary.
         source: all products.
         catalog: their titles and categories.
         rows: catalog rows for training and validation.
@@ -92,7 +92,7 @@ def fit_open(
     Returns:
         A line for the reader, and what held-out products were answered.
     """
-    assert model.wide is not None and model.open is not None
+    assert model.wide is not None and model.vocabulary is not None
     embeddings = model.wide.embed(
         catalog.table["title"].tolist()
     )  # all were embedded before, and are remembered
@@ -101,7 +101,7 @@ def fit_open(
         some = np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
     features = _features(model, source, some, accelerator)
     device = accelerator.device
-    model.open.cpu()
+    model.vocabulary.cpu()
     maker = EpisodeMaker(model, features, some, source, catalog, embeddings[some], seed)
     held_out, count = fit_on_episodes(maker, class_families(catalog, names), groups, seed)
     maker.fit(np.ones(len(some), bool))
@@ -109,10 +109,11 @@ def fit_open(
         titles = catalog.table["title"].to_numpy(object)[rows].tolist()
         counts = model.wide.count(titles)
         model.wide.fit(counts, source.targets["label"][rows], embeddings[rows], seed)
-        model.open.seen[np.unique(source.targets["label"][rows])] = True
-    model.open.to(device)
-    seen = int(model.open.seen.sum())
-    return f"open vocabulary: {seen} of {len(names)} classes seen; {count} episodes", held_out
+        model.vocabulary.seen[np.unique(source.targets["label"][rows])] = True
+    model.vocabulary.to(device)
+    seen = int(model.vocabulary.seen.sum())
+    kind = "open" if model.vocabulary.takes_new else "named"
+    return f"{kind} vocabulary: {seen} of {len(names)} classes seen; {count} episodes", held_out
 
 
 def _features(

@@ -85,7 +85,7 @@ class Inputs:
             self._check_stage(model, "stage3", third)
         elif settings.stage3_classes:
             self._check_stage(model, "stage3", settings.third_stage)
-        if model.open is not None and settings.model.synonyms:
+        if model.vocabulary is not None and settings.model.synonyms:
             file = find_synonyms(settings.model.synonyms)
             self.synonyms = read_synonyms(file)
             count = len(set(self.synonyms) & set(self.catalog.table["label"]))
@@ -200,11 +200,11 @@ class Inputs:
         for encoder in model.modules():
             if isinstance(encoder, TransformerEncoder) and encoder.frozen:
                 encoder.embedder = self._embedder(encoder)
-        if model.open is not None:
+        if model.vocabulary is not None:
             names = classes["label"]
             synonyms = [self.synonyms.get(name, ()) for name in names]
             model.name_classes(names, class_paths(self.catalog, names), synonyms)
-        if self.titles is None or model.open is not None:
+        if self.titles is None or model.vocabulary is not None:
             started = time.perf_counter()
             self.saved_seconds = 0.0
             self.titles = model.prepare_titles(titles)

@@ -34,7 +34,7 @@ from fusionclf.training import (
     train_stage,
 )
 from fusionclf.workflows.episodes import HeldOut
-from fusionclf.workflows.experts import fit_blended, fit_open
+from fusionclf.workflows.experts import fit_blended, fit_vocabulary
 from fusionclf.workflows.inputs import Inputs
 
 JOINT = "joint"
@@ -250,14 +250,14 @@ class StageRunner:
             temperature = fit_temperature(logits, source.targets["label"][validation_rows])
             known = np.bincount(source.targets["label"][train_rows], minlength=logits.shape[1]) > 0
             return temperature, HeldOut(validation_rows, logits, np.broadcast_to(known, logits.shape))
-        # Blend and open vocabulary are calibrated by the way they are fitted.
-        if model.open is None:
+        # Blend and vocabulary are calibrated by the way they are fitted.
+        if model.vocabulary is None:
             said, held_out = fit_blended(
                 model, source, self.catalog, train_rows, validation_rows, self.accelerator, self.settings.seed
             )
         else:
             names = classes["label"]
-            said, held_out = fit_open(
+            said, held_out = fit_vocabulary(
                 model, source, self.catalog, np.concatenate([train_rows, validation_rows]), names,
                 self._groups(names), self.accelerator, self.settings.seed,
             )  # fmt: skip

@@ -13,7 +13,7 @@ from fusionclf.models.names import FIGURES
 from fusionclf.models.probe import LinearProbe
 from fusionclf.models.product import ProductClassifier
 from fusionclf.models.storage import load_model, save_model
-from fusionclf.models.vocabulary import Episode, OpenVocabulary
+from fusionclf.models.vocabulary import Episode, Vocabulary
 from tests.small import CLASSES, one_batch, tiny_model
 
 CLASS_COUNT = 12
@@ -46,15 +46,15 @@ def episode(unseen: list[int], rows: int = 600, seed: int = 0, examples: tuple[i
     )
 
 
-def answers(model: OpenVocabulary, asked: Episode, at_hand: str = "both") -> tuple[float, float]:
+def answers(model: Vocabulary, asked: Episode, at_hand: str = "both") -> tuple[float, float]:
     """Share of right answers on seen and on new classes."""
     right = model.scorers[at_hand](asked.inputs(at_hand)).argmax(1) == asked.targets
     of_seen = asked.seen[asked.targets]
     return right[of_seen].double().mean().item(), right[~of_seen].double().mean().item()
 
 
-def fitted(episodes: list[Episode], **words: int) -> OpenVocabulary:
-    model = OpenVocabulary(CLASS_COUNT, dim=8, text_dim=6)
+def fitted(episodes: list[Episode], **words: int) -> Vocabulary:
+    model = Vocabulary(CLASS_COUNT, dim=8, text_dim=6)
     model.fit(episodes, groups=[], **words)
     return model
 
@@ -98,7 +98,7 @@ def test_what_an_expert_says_of_an_unseen_class_does_not_count() -> None:
 
 
 def test_what_is_not_at_hand_does_not_count() -> None:
-    model = OpenVocabulary(CLASS_COUNT, dim=8, text_dim=6)
+    model = Vocabulary(CLASS_COUNT, dim=8, text_dim=6)
     generator = torch.Generator().manual_seed(0)
     features, embedding = (torch.randn(3, width, generator=generator) for width in (8, 6))
     expert, pairs = torch.randn(3, CLASS_COUNT), torch.rand(3, CLASS_COUNT, len(FIGURES))
@@ -212,13 +212,34 @@ def test_an_open_vocabulary_needs_the_sentence_encoder() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "is_open"),
-    [({}, True), ({"vocabulary": "closed"}, False), ({"wide": False, "fuser": "concat"}, False)],
+    ("more", "takes_new"),
+    [
+        ({}, True),
+        ({"vocabulary": "named"}, False),
+        ({"vocabulary": "closed"}, None),
+        ({"wide": False, "fuser": "concat"}, None),
+    ],
 )
 def test_a_vocabulary_is_open_where_it_can_be(
-    tiny_bert: Path, more: dict[str, object], is_open: bool
+    tiny_bert: Path, more: dict[str, object], takes_new: bool | None
 ) -> None:
     text = {**TEXT, "model": str(tiny_bert)}
     _, _, model = tiny_model("fusion", **{"fuser": "late", "text": text, **more})
-    assert (model.open is not None) == is_open
-    assert tiny_model("fusion")[2].open is None  # n-grams alone have no sentence encoder
+    assert (model.vocabulary and model.vocabulary.takes_new) == takes_new
+    assert tiny_model("fusion")[2].vocabulary is None  # n-grams alone have no sentence encoder
+
+
+def test_a_named_vocabulary_takes_no_new_class(tiny_bert: Path) -> None:
+    text = {**TEXT, "model": str(tiny_bert)}
+    _, _, model = tiny_model("fusion", fuser="late", text=text, vocabulary="named")
+    model.name_classes(["Kite", "Drone", "Ball"], ["Kite", "Drone", "Ball"])
+    with pytest.raises(RunError, match=r"model\.vocabulary=open"):
+        add_classes(model, [AddedClass("Yo-yo")])
+
+
+def test_a_named_vocabulary_answers_with_seen_classes_alone() -> None:
+    logits, seen = torch.tensor([[1.0, 5.0, 2.0]]), torch.tensor([True, False, True])
+    named = Vocabulary(3, 4, 6, takes_new=False).answered(logits, seen)
+    assert named.argmax() == 2 and torch.equal(named[:, seen], logits[:, seen])
+    assert named.softmax(1)[0, 1] == 0
+    assert torch.equal(Vocabulary(3, 4, 6).answered(logits, seen), logits)

@@ -68,7 +68,7 @@ def test_examples_become_prototypes(run: Path, sample_dir: Path, tmp_path: Path)
         csv.writer(file).writerows([*rows, ["nothing", *[""] * 9]])
     new = add_class(run, "Zeppelin Kite", examples=few, pictures=sample_dir, cpu=True)
     assert new.count == 4  # the header is none, nor is the row that has neither picture nor title
-    vocabulary = fusionclf.load(run, device="cpu").open_network().model.open
+    vocabulary = fusionclf.load(run, device="cpu").open_network().model.vocabulary
     assert vocabulary is not None and vocabulary.examples.sum() == 1
     assert vocabulary.title_prototypes[-1].norm() == pytest.approx(1, abs=1e-4)
     assert vocabulary.feature_prototypes[-1].norm() == pytest.approx(1, abs=1e-4)

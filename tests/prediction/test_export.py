@@ -124,14 +124,14 @@ def test_an_open_vocabulary_picks_the_same_way_for_what_is_at_hand(fuser: str, t
     names = ["shirt", "shoe", "watch", "bag"]
     model.name_classes(names, names)
     batch = one_batch(model, 4)
-    assert batch.titles is not None and batch.pictures is not None and model.open is not None
+    assert batch.titles is not None and batch.pictures is not None and model.vocabulary is not None
     with torch.no_grad():
-        for module in (model.open, model.wide):
+        for module in (model.vocabulary, model.wide):
             assert module is not None
             for name, values in module.named_parameters():
                 if "encoder" not in name:
                     values.add_(0.3 * torch.randn_like(values))
-        model.open.seen[1] = False
+        model.vocabulary.seen[1] = False
     titles = ["red shirt", "blue shoe", "gold watch", "black bag"]
     assert model.title_encoder is not None and isinstance(model.title_encoder, JoinedTextEncoder)
     shown, told = torch.tensor([True, True, False, False]), torch.tensor([True, False, True, False])

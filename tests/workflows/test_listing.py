@@ -17,6 +17,7 @@ def test_the_ablation_lists_runs_whose_settings_hold() -> None:
         "picture",
         "title",
         "closed-late",
+        "named-late",
         "open-attention",
         "open-late-without-graph",
         "open-late-without-synonyms",

@@ -11,6 +11,7 @@ import pytest
 
 from fusionclf.catalog import make_split, read_catalog
 from fusionclf.config import RunConfig, SplitConfig, load_settings, read_yaml
+from fusionclf.errors import RunError
 from fusionclf.models import find_variant
 from fusionclf.prediction import load
 from fusionclf.workflows.baseline import run_baseline
@@ -123,7 +124,7 @@ def test_an_open_vocabulary_names_classes_without_a_training_row(
     assert answers.labels[0][0] == unseen
 
 
-@pytest.mark.parametrize(("split", "expected"), [((), "open"), (("split.rule=random",), "closed")])
+@pytest.mark.parametrize(("split", "expected"), [((), "open"), (("split.rule=random",), "named")])
 def test_a_vocabulary_is_open_where_classes_have_no_training_row(
     sample_dir: Path, tiny_bert: Path, tmp_path: Path, split: tuple[str, ...], expected: str
 ) -> None:
@@ -133,6 +134,32 @@ def test_a_vocabulary_is_open_where_classes_have_no_training_row(
     train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
     assert read_yaml(tmp_path / "run" / "config.yaml")["model"]["vocabulary"] == expected
     train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True, resume=True)  # the same settings
+
+
+def test_a_named_vocabulary_reads_names_and_answers_with_trained_classes_alone(
+    sample_dir: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    words = ("scheme=joint", "model.fuser=late", "model.vocabulary=named", "model.text.kind=both", "train.epochs=1",
+             f"model.text.model={tiny_bert}", "model.text.buckets=4096", "pictures.height=32", "pictures.width=32",
+             "model.image.backbone=resnet18", "model.image.weights=none")  # fmt: skip
+    catalog = read_catalog(sample_dir)
+    split = make_split(catalog, SplitConfig())
+    trained = [row for name in ("train", "validation") for row in split.rows(catalog, None, name)]
+    known = sorted(set(catalog.table["label"].iloc[trained]))
+    assert len(known) < len(split.class_names(None))
+    # Words that no training title holds: only the synonym tells what they mean.
+    synonyms = tmp_path / "synonyms.yaml"
+    synonyms.write_text(f"{known[0]}: [zorblax glimmer]\n", encoding="utf-8")
+    run = tmp_path / "run"
+    train("fusion", sample_dir, run, overrides=(*words, f"model.synonyms={synonyms}"), cpu=True)
+    joint = pd.read_parquet(run / "predictions" / "joint.parquet")
+    assert set(joint["label_1"]) <= set(known)
+    new = (joint["label_train_count"] == 0).to_numpy()
+    assert new.any()
+    predictor = load(run, device="cpu")
+    assert predictor.predict(titles=["Acme Red Zorblax Glimmer"]).labels[0][0] == known[0]
+    with pytest.raises(RunError, match=r"model\.vocabulary=open"):
+        predictor.add_classes(["Kite"])
 
 
 def _log(folder: Path) -> list[dict[str, Any]]:
