@@ -93,9 +93,7 @@ def test_a_joint_model_scores_parts_with_their_own_candidates(sample_dir: Path, 
 def test_an_open_vocabulary_names_classes_without_a_training_row(
     sample_dir: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
-    words = ("scheme=joint", "model.fuser=late", "model.vocabulary=open", "model.text.kind=both", "train.epochs=2",
-             f"model.text.model={tiny_bert}", "model.text.buckets=4096", "pictures.height=32", "pictures.width=32",
-             "model.image.backbone=resnet18", "model.image.weights=none")  # fmt: skip
+    words = (*_small_late_fusion(tiny_bert), "model.vocabulary=open", "train.epochs=2")
     catalog = read_catalog(sample_dir)
     split = make_split(catalog, SplitConfig())
     trained = catalog.table["label"].iloc[split.rows(catalog, None, "train")]
@@ -128,9 +126,7 @@ def test_an_open_vocabulary_names_classes_without_a_training_row(
 def test_a_vocabulary_is_open_where_classes_have_no_training_row(
     sample_dir: Path, tiny_bert: Path, tmp_path: Path, split: tuple[str, ...], expected: str
 ) -> None:
-    words = ("scheme=joint", "model.fuser=late", "model.text.kind=both", "train.epochs=1", *split,
-             f"model.text.model={tiny_bert}", "model.text.buckets=4096", "pictures.height=32", "pictures.width=32",
-             "model.image.backbone=resnet18", "model.image.weights=none", "model.synonyms=fashion")  # fmt: skip
+    words = (*_small_late_fusion(tiny_bert), "train.epochs=1", "model.synonyms=fashion", *split)
     train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
     assert read_yaml(tmp_path / "run" / "config.yaml")["model"]["vocabulary"] == expected
     train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True, resume=True)  # the same settings
@@ -139,9 +135,7 @@ def test_a_vocabulary_is_open_where_classes_have_no_training_row(
 def test_a_named_vocabulary_reads_names_and_answers_with_trained_classes_alone(
     sample_dir: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
-    words = ("scheme=joint", "model.fuser=late", "model.vocabulary=named", "model.text.kind=both", "train.epochs=1",
-             f"model.text.model={tiny_bert}", "model.text.buckets=4096", "pictures.height=32", "pictures.width=32",
-             "model.image.backbone=resnet18", "model.image.weights=none")  # fmt: skip
+    words = (*_small_late_fusion(tiny_bert), "model.vocabulary=named", "train.epochs=1")
     catalog = read_catalog(sample_dir)
     split = make_split(catalog, SplitConfig())
     trained = [row for name in ("train", "validation") for row in split.rows(catalog, None, name)]
@@ -160,6 +154,12 @@ def test_a_named_vocabulary_reads_names_and_answers_with_trained_classes_alone(
     assert predictor.predict(titles=["Acme Red Zorblax Glimmer"]).labels[0][0] == known[0]
     with pytest.raises(RunError, match=r"model\.vocabulary=open"):
         predictor.add_classes(["Kite"])
+
+
+def _small_late_fusion(bert: Path) -> tuple[str, ...]:
+    return ("scheme=joint", "model.fuser=late", "model.text.kind=both", f"model.text.model={bert}",
+            "model.text.buckets=4096", "pictures.height=32", "pictures.width=32", "model.image.backbone=resnet18",
+            "model.image.weights=none")  # fmt: skip
 
 
 def _log(folder: Path) -> list[dict[str, Any]]:
