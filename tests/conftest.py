@@ -7,6 +7,7 @@ from pathlib import Path
 
 import platformdirs
 import pytest
+from filelock import FileLock
 
 from fusionclf.catalog import generate_sample
 from tests.browser import browser
@@ -28,8 +29,9 @@ def real_catalog_dir() -> Path:
     unpack = ROOT.parent / "shared/data/unpack.py"
     if not unpack.is_file():
         pytest.skip("the real catalog is not at hand: set FUSIONCLF_DATA to its folder")
-    folder = Path(platformdirs.user_cache_dir("fusionclf")) / "fashion-small"
-    subprocess.run([sys.executable, str(unpack), str(folder)], check=True, capture_output=True)
+    folder = Path(platformdirs.user_cache_dir("fusionclf", ensure_exists=True)) / "fashion-small"
+    with FileLock(f"{folder}.lock"):  # tests run in several processes
+        subprocess.run([sys.executable, str(unpack), str(folder)], check=True, capture_output=True)
     return folder
 
 
