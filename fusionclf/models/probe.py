@@ -49,7 +49,9 @@ class LinearProbe(nn.Module):
             torch.manual_seed(seed)
             self.linear.reset_parameters()
             self.requires_grad_(True)
-            optimiser = torch.optim.AdamW(self.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+            optimiser = torch.optim.AdamW(
+                self.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
+            )
             batches = -(-len(targets) // BATCH)
             epochs = max(EPOCHS, -(-LEAST_STEPS // batches))
             schedule = torch.optim.lr_scheduler.OneCycleLR(
