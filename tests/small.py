@@ -57,3 +57,10 @@ def write_catalog(folder: Path, rows: list[str], header: str = HEADER, pictures:
         colour = (number * 37 % 256, number * 91 % 256, number * 13 % 256)
         Image.new("RGB", (6, 8), colour).save(folder / "images" / f"{row.split(',')[0]}.jpg")
     return folder
+
+
+def small_late_fusion(bert: Path) -> tuple[str, ...]:
+    """Settings of a fusion that takes seconds, with a transformer in the folder `bert`."""
+    return ("scheme=joint", "model.fuser=late", "model.text.kind=both", f"model.text.model={bert}",
+            "model.text.buckets=4096", "pictures.height=32", "pictures.width=32", "model.image.backbone=resnet18",
+            "model.image.weights=none")  # fmt: skip

@@ -65,6 +65,10 @@ def add_classes(model: ProductClassifier, added: Sequence[AddedClass]) -> None:
     wide.bias = _frozen(_padded(wide.bias, more, fill=UNSEEN_SCORE))
     if wide.dense is not None:
         wide.dense = _wider(wide.dense, more)
+    if model.title_network is not None:
+        of_title = model.title_network.heads["label"]
+        assert isinstance(of_title, nn.Linear)
+        model.title_network.heads["label"] = _wider(of_title, more)
     vocabulary.probe.linear = _wider(vocabulary.probe.linear, more)
     first = len(vocabulary.seen)
     for buffer in ("seen", "examples", "title_prototypes", "feature_prototypes"):

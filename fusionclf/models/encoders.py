@@ -279,12 +279,14 @@ class JoinedTextEncoder(TextEncoder):
             encoder.fit(titles)
 
     def forward(self, titles: TextBatch) -> Tensor:
-        parts = []
-        for number, encoder in enumerate(self.encoders):
-            prefix = f"{number}."
-            own = {name.removeprefix(prefix): t for name, t in titles.items() if name.startswith(prefix)}
-            parts.append(encoder(own))
+        parts = [encoder(part_of_titles(titles, number)) for number, encoder in enumerate(self.encoders)]
         return torch.cat(parts, dim=-1)  # (B, dim)
+
+
+def part_of_titles(titles: TextBatch, number: int) -> TextBatch:
+    """What a JoinedTextEncoder prepared for one of its encoders."""
+    prefix = f"{number}."
+    return {name.removeprefix(prefix): t for name, t in titles.items() if name.startswith(prefix)}
 
 
 class _JoinedPreparer:

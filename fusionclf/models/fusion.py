@@ -57,6 +57,11 @@ class FusionParams(Section):
         description="open, named: what else classes are called; a YAML file, or the name of one of configs/synonyms "
         "(fashion)",
     )
+    title_network: bool = Field(
+        default=False,
+        description="open, named: a copy of the sentence encoder is trained on the titles by itself, and heard beside "
+        "the linear expert; see title_stage",
+    )
     label_weight: float = Field(default=1.0, gt=0, description="factor of the label's loss")
     auxiliary: dict[str, float] = Field(
         default={}, description="further columns to predict: factor of their loss"
@@ -91,6 +96,10 @@ def build(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
             f"model.vocabulary={params.vocabulary} compares titles with class names by a sentence encoder: "
             "set model.text.kind=both model.wide=true"
         )
+    if params.title_network and not params.reads_names:
+        raise SettingsError(
+            "model.title_network=true: is heard by a vocabulary of names; set model.vocabulary=named or open"
+        )
     regions = params.image.regions
     if (params.fuser == "attention") != (regions > 1):
         raise SettingsError(
@@ -110,7 +119,10 @@ def _late(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
     wide = WideTitles(params.text.buckets, classes["label"], params.text.words, sentences)
     heads = linear_heads(image.dim, {task: classes[task] for task in weights})
     vocabulary = _vocabulary(params, classes["label"], image.dim, sentences)
-    return ProductClassifier(image, None, None, heads, weights, params.dropout, wide, vocabulary)
+    return ProductClassifier(
+        image, None, None, heads, weights, params.dropout, wide, vocabulary,
+        title_network=_title_network(params, classes["label"]),
+    )  # fmt: skip
 
 
 def _joint(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
@@ -132,7 +144,10 @@ def _joint(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
     heads = linear_heads(fuser.dim, {task: classes[task] for task in weights})
     vocabulary = _vocabulary(params, classes["label"], fuser.dim, sentences)
     missing = MissingModality(image.dim, text.dim, params.modality_dropout)
-    return ProductClassifier(image, text, fuser, heads, weights, params.dropout, wide, vocabulary, missing)
+    return ProductClassifier(
+        image, text, fuser, heads, weights, params.dropout, wide, vocabulary, missing,
+        _title_network(params, classes["label"]),
+    )  # fmt: skip
 
 
 def _vocabulary(
@@ -141,4 +156,15 @@ def _vocabulary(
     if not params.reads_names:
         return None
     assert sentences is not None
-    return Vocabulary(classes, dim, sentences.dim, params.paths, params.vocabulary != "named")
+    return Vocabulary(
+        classes, dim, sentences.dim, params.paths, params.vocabulary != "named", params.title_network
+    )
+
+
+def _title_network(params: FusionParams, classes: int) -> ProductClassifier | None:
+    if not params.title_network:
+        return None
+    encoder = build_transformer(params.text.model, params.text.pretrained, longest=params.text.longest)
+    return ProductClassifier(
+        None, encoder, None, linear_heads(encoder.dim, {"label": classes}), {"label": 1.0}
+    )

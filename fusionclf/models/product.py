@@ -7,14 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from fusionclf.batches import Batch, TextBatch, TitleTable, joined_lengths
-from fusionclf.models.encoders import ImageEncoder, TextEncoder
+from fusionclf.models.encoders import ImageEncoder, JoinedTextEncoder, TextEncoder, part_of_titles
 from fusionclf.models.fusers import MissingModality
 from fusionclf.models.names import ClassNames
 from fusionclf.models.vocabulary import Vocabulary
 from fusionclf.models.wide import WideTitles
 
-OF_EXPERT = ("wide.", "blend", "vocabulary.")  # what is fitted after training
+OF_EXPERT = ("wide.", "blend", "vocabulary.", "title_network.")  # what is fitted beside the network
 OF_CLASSES = ("heads.", *OF_EXPERT)  # what belongs to one part's classes
+TITLE_NETWORK = 2  # its place among the encoders of the title, after n-grams and sentences
 
 
 class ProductClassifier(nn.Module):
@@ -30,6 +31,7 @@ class ProductClassifier(nn.Module):
         wide: a linear expert on the title, blended in when the model answers; it is no part of training.
         vocabulary: scores classes by their names too, in place of the blend; needs `wide` with a sentence encoder.
         missing: stands in for the features of a picture or a title that is not there; for a model with a fuser.
+        title_network: a classifier of the title alone that was trained by itself; the vocabulary hears it, too.
     """
 
     blend: Tensor
@@ -45,6 +47,7 @@ class ProductClassifier(nn.Module):
         wide: WideTitles | None = None,
         vocabulary: Vocabulary | None = None,
         missing: MissingModality | None = None,
+        title_network: "ProductClassifier | None" = None,
     ) -> None:
         super().__init__()
         if (image is not None and text is not None) != (fuser is not None):
@@ -58,6 +61,7 @@ class ProductClassifier(nn.Module):
         self.task_weights = dict(task_weights)
         self.wide = wide
         self.vocabulary = vocabulary
+        self.title_network = title_network
         self.names: ClassNames | None = None
         if wide is not None:  # factors of the network's and the expert's scores
             self.register_buffer("blend", torch.tensor([1.0, 0.0]))
@@ -65,7 +69,11 @@ class ProductClassifier(nn.Module):
     @property
     def title_encoder(self) -> TextEncoder | None:
         """Whose `prepare` turns titles into what this model reads; None for a model that reads none."""
-        return self.text if self.text is not None else self.wide and self.wide.reader
+        own = self.text if self.text is not None else self.wide and self.wide.reader
+        if self.title_network is None:
+            return own
+        assert isinstance(own, JoinedTextEncoder) and len(own.encoders) == TITLE_NETWORK
+        return JoinedTextEncoder([*own.encoders, self.title_network.text])  # pyright: ignore[reportArgumentType]
 
     def name_classes(
         self, names: Sequence[str], paths: Sequence[str], synonyms: Sequence[Sequence[str]] | None = None
@@ -111,8 +119,17 @@ class ProductClassifier(nn.Module):
                 logits["label"] = self.vocabulary(
                     features, expert, batch.titles["pairs"], self.wide.embedding(batch.titles),
                     batch.has_picture, batch.has_title, reads_titles=self.text is not None,
+                    title_network=self._of_title(batch.titles),
                 )  # fmt: skip
         return logits
+
+    def _of_title(self, titles: TextBatch) -> Tensor | None:
+        """(B, K) logits of the title network, where there is one."""
+        if self.title_network is None:
+            return None
+        return self.title_network(Batch(np.arange(0), None, part_of_titles(titles, TITLE_NETWORK), {}))[
+            "label"
+        ]
 
     def _blend(self, network: Tensor, expert: Tensor, batch: Batch) -> Tensor:
         """Both weighed; of a product without title the network alone, without picture the expert alone."""

@@ -1,11 +1,12 @@
 """A vocabulary: scores of all classes by one small network, from title, picture and what the classes are called.
 
-A seen class is scored from a probe of the network's features, the linear expert on the title, and the figures of its
-name; a new one from its name, and from example products where there are any. Small networks that all classes share
-turn these into a logit, one network for what is at hand: picture and title, or either alone. They are trained on
-episodes, whose rows neither probe nor expert was fitted on. An open vocabulary has training classes taken away there,
-too, so that it meets new classes whose answer is known; the balance between seen and new comes from there. One that
-takes in no new classes answers with those that have training rows alone. No test row takes part.
+A seen class is scored from a probe of the network's features, the linear expert on the title, a title network where
+there is one, and the figures of its name; a new one from its name, and from example products where there are any. Small
+networks that all classes share turn these into a logit, one network for what is at hand: picture and title, or either
+alone. They are trained on episodes, whose rows neither probe nor expert was fitted on. An open vocabulary has training
+classes taken away there, too, so that it meets new classes whose answer is known; the balance between seen and new
+comes from there. One that takes in no new classes answers with those that have training rows alone. No test row takes
+part.
 
 Source: generalised zero-shot learning, Chao et al. (2016), where the balance is one constant (calibrated stacking);
 episodes over held-out classes follow Vinyals et al., Matching Networks (2016); means of examples Snell et al.,
@@ -26,12 +27,14 @@ AT_HAND = ("both", "title", "picture")  # what is at hand of a product
 HIDDEN = 32
 LEAST_LOG_PROBABILITY = -12.0
 BATCH = 512
-STEPS = {"both": 1800, "title": 600, "picture": 600}
+STEPS = {"both": 1800, "title": 600, "picture": 600}  # at most
+ASKED_TIMES = 100  # each product at most, of a small catalog; but LEAST_STEPS are made
+LEAST_STEPS = 300
 LEARNING_RATE = 5e-3
 WEIGHT_DECAY = 1e-2
 OUT_OF_QUESTION = -1e4
-OWN, SIMILAR = 2, 2  # what probe and expert say; likeness to examples by title and by features
-WIDTH = OWN + 2 * len(FIGURES) + 1 + SIMILAR + 1
+SIMILAR = 2  # likeness to examples by title and by features
+WIDTH = 2 * len(FIGURES) + 1 + SIMILAR + 1  # and what expert, probe and title network say
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Episode:
         weights: (n,) how many products each stands for.
         seen: (C,) whether the model knew the class.
         examples: (C,) whether there are examples of a class that it did not know.
+        title_network: (n, C) logits of a title network that saw none of these products; None where there is none.
     """
 
     network: Mapping[str, Tensor]
@@ -57,13 +61,15 @@ class Episode:
     weights: Tensor
     seen: Tensor
     examples: Tensor
+    title_network: Tensor | None = None
 
     def inputs(self, at_hand: str, rows: Tensor | slice = slice(None)) -> Tensor:
-        """(b, C, 26) what the scorer takes, of some rows."""
+        """(b, C, 26 or 27) what the scorer takes, of some rows."""
         network = self.network.get(at_hand)
         return scorer_inputs(
             at_hand, None if network is None else network[rows], self.expert[rows], self.pairs[rows],
             self.similar[rows], self.seen, self.examples,
+            None if self.title_network is None else self.title_network[rows],
         )  # fmt: skip
 
     def weighed(self, at_hand: str) -> Tensor:
@@ -81,22 +87,25 @@ def scorer_inputs(
     similar: Tensor,
     seen: Tensor,
     examples: Tensor,
+    title_network: Tensor | None = None,
 ) -> Tensor:
-    """(B, C, 26): what is said of a seen class, or of a new one; zeros elsewhere, and for what is not at hand."""
+    """(B, C, 26): what is said of a seen class, or of a new one; zeros elsewhere, and for what is not at hand.
+
+    Where there is a title network, 27: what it says stands first.
+    """
     known = seen[None, :, None]  # (1, C, 1)
     pairs, similar = pairs.float(), similar.float()
-    said = torch.zeros_like(expert, dtype=torch.float32)
+    of_title, said = [expert.float()], torch.zeros_like(expert, dtype=torch.float32)
+    if title_network is not None:
+        of_title.insert(0, _log_probabilities(title_network, seen))
     if network is not None:
-        said = network.float().masked_fill(~seen, -torch.inf).log_softmax(dim=1)
-    own = torch.stack([expert.float(), said.clamp_min(LEAST_LOG_PROBABILITY)], dim=-1)  # (B, C, 2)
+        said = _log_probabilities(network, seen)
     if at_hand == "picture":
-        own, pairs, similar = (
-            own * own.new_tensor([0, 1]),
-            torch.zeros_like(pairs),
-            similar * similar.new_tensor([0, 1]),
-        )
+        of_title = [torch.zeros_like(said) for _ in of_title]
+        pairs, similar = torch.zeros_like(pairs), similar * similar.new_tensor([0, 1])
     elif at_hand == "title":
         similar = similar * similar.new_tensor([1, 0])
+    own = torch.stack([*of_title, said], dim=-1)  # (B, C, 2 or 3)
     new, shown = (~known).float(), (examples[None, :, None] & ~known).float()
     one = torch.ones_like(pairs[:, :, :1])
     return torch.cat(
@@ -105,16 +114,25 @@ def scorer_inputs(
     )
 
 
+def _log_probabilities(logits: Tensor, seen: Tensor) -> Tensor:
+    """(B, C) among the seen classes; none is below a least one."""
+    return logits.float().masked_fill(~seen, -torch.inf).log_softmax(dim=1).clamp_min(LEAST_LOG_PROBABILITY)
+
+
 class Scorer(nn.Module):
-    """A logit for each (product, class) pair: a linear layer plus a few hidden units, (B, C, 26) → (B, C)."""
+    """A logit for each (product, class) pair: a linear layer plus a few hidden units, (B, C, width) → (B, C).
+
+    Args:
+        width: of `scorer_inputs`.
+    """
 
     scale: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.register_buffer("scale", torch.ones(WIDTH))
-        self.linear = nn.Linear(WIDTH, 1, bias=False)
-        self.bent = nn.Sequential(nn.Linear(WIDTH, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
+        self.register_buffer("scale", torch.ones(width))
+        self.linear = nn.Linear(width, 1, bias=False)
+        self.bent = nn.Sequential(nn.Linear(width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
         nn.init.zeros_(self.linear.weight)
         self.requires_grad_(False)
 
@@ -123,14 +141,16 @@ class Scorer(nn.Module):
         return (self.linear(scaled) + self.bent(scaled)).squeeze(-1)
 
     def fit(self, episodes: Sequence[Episode], groups: Sequence[Tensor], at_hand: str) -> None:
-        """Train on episodes, a fixed number of batches, each episode as often as the others."""
+        """Train on episodes, each as often as the others."""
         self.requires_grad_(True)
         some = torch.cat([e.inputs(at_hand, slice(None, None, 7)).flatten(0, 1) for e in episodes])
         self.scale.copy_(some.std(dim=0).clamp_min(1e-3))
         del some
-        optimiser = torch.optim.AdamW(self.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=STEPS[at_hand])
-        for episode, rows in _batches(episodes, STEPS[at_hand]):
+        questions = sum(len(episode.targets) for episode in episodes)
+        steps = min(STEPS[at_hand], max(LEAST_STEPS, ASKED_TIMES * questions // BATCH))
+        optimiser = torch.optim.AdamW(self.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
+        for episode, rows in _batches(episodes, steps):
             logits = self(episode.inputs(at_hand, rows))
             optimiser.zero_grad()
             _loss(logits, episode.targets[rows], episode.weighed(at_hand)[rows], groups).backward()
@@ -172,6 +192,7 @@ class Vocabulary(nn.Module):
         paths: whether figures of a class's place in the category graph count.
         takes_new: whether it is open: classes without a training row are scored, too, and others can be added. If not,
             their logits are OUT_OF_QUESTION.
+        title_network: whether it hears a title network, too.
     """
 
     seen: Tensor
@@ -180,17 +201,27 @@ class Vocabulary(nn.Module):
     feature_prototypes: Tensor
 
     def __init__(
-        self, classes: int, dim: int, text_dim: int, paths: bool = True, takes_new: bool = True
+        self,
+        classes: int,
+        dim: int,
+        text_dim: int,
+        paths: bool = True,
+        takes_new: bool = True,
+        title_network: bool = False,
     ) -> None:
         super().__init__()
         self.paths = paths
+        self.width = WIDTH + 2 + title_network
         self.takes_new = takes_new
         self.register_buffer("seen", torch.ones(classes, dtype=torch.bool))
         self.register_buffer("examples", torch.zeros(classes, dtype=torch.bool))
         self.register_buffer("title_prototypes", torch.zeros(classes, text_dim))
         self.register_buffer("feature_prototypes", torch.zeros(classes, dim))
         self.probe = LinearProbe(dim, classes)
-        self.scorers = nn.ModuleDict({at_hand: Scorer() for at_hand in AT_HAND})
+        self.scorers = self._new_scorers()
+
+    def _new_scorers(self) -> nn.ModuleDict:
+        return nn.ModuleDict({at_hand: Scorer(self.width) for at_hand in AT_HAND})
 
     def forward(
         self,
@@ -201,6 +232,7 @@ class Vocabulary(nn.Module):
         has_picture: Tensor | None = None,
         has_title: Tensor | None = None,
         reads_titles: bool = False,
+        title_network: Tensor | None = None,
     ) -> Tensor:
         """Logits of B products.
 
@@ -211,13 +243,16 @@ class Vocabulary(nn.Module):
             embedding: (B, Dt) sentence embeddings of the titles.
             has_picture, has_title: (B,) whether it is at hand; None: of every product.
             reads_titles: whether the network's features come from the title, too.
+            title_network: (B, C) logits of a title network, where there is one.
         """
         with torch.autocast(
             expert.device.type, enabled=False
         ):  # these weights were fitted in single precision
             pairs = self.figures(pairs)
             network, similar = self.probe(features), self.similar(features, embedding)
-            return self._scored(network, expert, pairs, similar, has_picture, has_title, reads_titles)
+            return self._scored(
+                network, expert, pairs, similar, has_picture, has_title, reads_titles, title_network
+            )
 
     def _scored(
         self,
@@ -228,13 +263,15 @@ class Vocabulary(nn.Module):
         has_picture: Tensor | None,
         has_title: Tensor | None,
         reads_titles: bool,
+        title_network: Tensor | None,
     ) -> Tensor:
         logits = torch.zeros_like(expert, dtype=torch.float32)
         for at_hand, chosen in _by_what_is_at_hand(len(expert), has_picture, has_title, expert.device):
             said = None if at_hand == "title" and not reads_titles else network[chosen]
             inputs = scorer_inputs(
-                at_hand, said, expert[chosen], pairs[chosen], similar[chosen], self.seen, self.examples
-            )
+                at_hand, said, expert[chosen], pairs[chosen], similar[chosen], self.seen, self.examples,
+                None if title_network is None else title_network[chosen],
+            )  # fmt: skip
             logits[chosen] = self.scorers[at_hand](inputs)
         return self.answered(logits, self.seen)
 
@@ -276,7 +313,7 @@ class Vocabulary(nn.Module):
         """
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.manual_seed(seed)
-            self.scorers = nn.ModuleDict({at_hand: Scorer() for at_hand in AT_HAND})
+            self.scorers = self._new_scorers()
             for at_hand, scorer in self.scorers.items():
                 assert isinstance(scorer, Scorer)
                 scorer.fit(episodes, groups, at_hand)

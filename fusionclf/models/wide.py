@@ -15,7 +15,13 @@ from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
 from fusionclf.batches import HashedTitles, TextBatch
-from fusionclf.models.encoders import HashedNGramEncoder, JoinedTextEncoder, TextEncoder, TransformerEncoder
+from fusionclf.models.encoders import (
+    HashedNGramEncoder,
+    JoinedTextEncoder,
+    TextEncoder,
+    TransformerEncoder,
+    part_of_titles,
+)
 
 UNSEEN_SCORE = -2.0  # of a class without a training row: below the SVM's usual -1 for "not this one"
 
@@ -107,7 +113,7 @@ class WideTitles(nn.Module):
         return scores
 
     def forward(self, titles: TextBatch) -> Tensor:
-        hashed = titles if "ids" in titles else _part(titles, "0.")
+        hashed = titles if "ids" in titles else part_of_titles(titles, 0)
         scores = self.scores(hashed) + self.bias  # (B, K)
         if self.dense is not None:
             scores = scores + self.dense(self.embedding(titles))
@@ -116,8 +122,4 @@ class WideTitles(nn.Module):
     def embedding(self, titles: TextBatch) -> Tensor:
         """(B, D) sentence embeddings of prepared titles."""
         assert self.sentences is not None, "this expert reads n-grams alone"
-        return self.sentences(_part(titles, "1."))
-
-
-def _part(titles: TextBatch, prefix: str) -> TextBatch:
-    return {name.removeprefix(prefix): tensor for name, tensor in titles.items() if name.startswith(prefix)}
+        return self.sentences(part_of_titles(titles, 1))

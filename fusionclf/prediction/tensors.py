@@ -96,6 +96,7 @@ class _EveryKind(nn.Module):
         has_picture: Tensor,
         has_title: Tensor,
         reads_titles: bool = False,
+        title_network: Tensor | None = None,
     ) -> Tensor:
         """As Vocabulary.forward."""
         known = self.vocabulary
@@ -104,7 +105,9 @@ class _EveryKind(nn.Module):
         logits = {}
         for at_hand in AT_HAND:
             said = None if at_hand == "title" and not reads_titles else network
-            inputs = scorer_inputs(at_hand, said, expert, pairs, similar, known.seen, known.examples)
+            inputs = scorer_inputs(
+                at_hand, said, expert, pairs, similar, known.seen, known.examples, title_network
+            )
             logits[at_hand] = known.scorers[at_hand](inputs)
         with_picture = torch.where(has_title[:, None], logits["both"], logits["picture"])
         chosen = torch.where(has_picture[:, None], with_picture, logits["title"])
@@ -140,7 +143,7 @@ def _reader(encoder: TextEncoder, prefix: str, by_name: bool) -> dict[str, Any]:
     if isinstance(encoder, HashedNGramEncoder):
         return {"kind": "hashed", "prefix": prefix, **_hashing(encoder.hashed)}
     if isinstance(encoder, TransformerEncoder):
-        kind = "embedding" if by_name else "tokens"
+        kind = "embedding" if by_name and encoder.frozen else "tokens"
         return {"kind": kind, "prefix": prefix, "longest": encoder.tokeniser.longest, "dim": encoder.dim}
     raise PredictionError(
         f"{type(encoder).__name__}: this title encoder has no export; those with model.text.kind=hashed, "

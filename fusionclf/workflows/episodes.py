@@ -46,6 +46,8 @@ class EpisodeMaker:
         catalog: titles.
         embeddings: (n, Dt) sentence embeddings of the titles.
         seed: of the solver and of examples.
+        of_titles: (n, C) logits of title networks that saw none of the products they are of; None where the model has
+            no title network.
     """
 
     def __init__(
@@ -57,10 +59,12 @@ class EpisodeMaker:
         catalog: Catalog,
         embeddings: np.ndarray,
         seed: int,
+        of_titles: Tensor | None = None,
     ) -> None:
         assert model.wide is not None and model.vocabulary is not None and source.titles is not None
         self.wide, self.vocabulary = model.wide, model.vocabulary
         self.features, self.rows, self.embeddings, self.seed = features, rows, embeddings, seed
+        self.of_titles = of_titles
         self.titles = catalog.table["title"].to_numpy(object)[rows]
         self.counts = self.wide.count(self.titles.tolist())  # (n, buckets)
         self.targets = source.targets["label"][rows]
@@ -107,6 +111,7 @@ class EpisodeMaker:
         return Episode(
             network, self.wide.score(self.counts[asked], self.embeddings[asked]).cpu(),
             self.pairs[places], similar, torch.from_numpy(self.targets[asked]), weights, seen, examples,
+            None if self.of_titles is None else self.of_titles[places],
         ), asked  # fmt: skip
 
     def _show_examples(self, away: np.ndarray, number: int) -> np.ndarray:
@@ -149,7 +154,7 @@ def fit_on_episodes(
         held_out_folds(classes, families[classes], CLASS_FOLDS, seed) if maker.vocabulary.takes_new else []
     )
     folds = folds or [np.array([], np.int64)] * CLASS_FOLDS
-    kinds = (row_folds(maker.titles, len(folds), seed), row_folds(_brands(maker.titles), len(folds), seed))
+    kinds = (row_folds(maker.titles, len(folds), seed), row_folds(brands(maker.titles), len(folds), seed))
     made = [
         (maker.episode(out == number, away, number), out == number)
         for out in kinds
@@ -208,12 +213,14 @@ def held_out_folds(
 
 
 def row_folds(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """(n,) number of each row's fold; rows of one group (n,) are in one fold, and no fold has all rows."""
+    """(n,) number of each row's fold; rows of one group (n,) are in one fold, unless all rows are of one group."""
     _, member = np.unique(groups.astype(str), return_inverse=True)
+    if member.max() == 0:  # one group alone: its rows are divided
+        member = np.arange(len(groups))
     return np.random.default_rng(seed).permutation(int(member.max()) + 1)[member] % max(folds, 2)
 
 
-def _brands(titles: np.ndarray) -> np.ndarray:
+def brands(titles: np.ndarray) -> np.ndarray:
     """The first word of each title, in lower case."""
     return np.array([(re.findall(r"\w+", title.lower()) or [""])[0] for title in titles], object)
 

@@ -76,6 +76,7 @@ def fit_vocabulary(
     groups: Sequence[np.ndarray],
     accelerator: Accelerator,
     seed: int = 0,
+    of_titles: Tensor | None = None,
 ) -> tuple[str, HeldOut]:
     """Teach a model's vocabulary on episodes, then fit its expert and its probe on all rows.
 
@@ -88,6 +89,7 @@ def fit_vocabulary(
         groups: (C,) masks of the classes that are asked for among themselves.
         accelerator: where the network runs.
         seed: of the solver, of folds and of order.
+        of_titles: (n, C) what title networks say of `rows` that saw none of the products they are asked about.
 
     Returns:
         A line for the reader, and what held-out products were answered.
@@ -98,11 +100,12 @@ def fit_vocabulary(
     )  # all were embedded before, and are remembered
     some = rows
     if len(rows) > MOST_ROWS:
-        some = np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
+        places = np.sort(np.random.default_rng(seed).choice(len(rows), MOST_ROWS, replace=False))
+        some, of_titles = rows[places], None if of_titles is None else of_titles[torch.from_numpy(places)]
     features = _features(model, source, some, accelerator)
     device = accelerator.device
     model.vocabulary.cpu()
-    maker = EpisodeMaker(model, features, some, source, catalog, embeddings[some], seed)
+    maker = EpisodeMaker(model, features, some, source, catalog, embeddings[some], seed, of_titles)
     held_out, count = fit_on_episodes(maker, class_families(catalog, names), groups, seed)
     maker.fit(np.ones(len(some), bool))
     if len(rows) > len(some):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -131,6 +132,11 @@ class Inputs:
             pictures, titles, targets, features, augmented=not frozen, ids=ids, has_picture=has_picture,
             has_title=has_title,
         )  # fmt: skip
+
+    def of_titles(self, network: ProductClassifier, source: ProductSource) -> ProductSource:
+        """The same products as a network reads them that stands beside another, and reads titles alone."""
+        titles = network.prepare_titles(self.catalog.table["title"].tolist())
+        return replace(source, pictures=None, features=None, titles=titles, has_picture=None)
 
     def trainable(self, rows: np.ndarray) -> np.ndarray:
         """Those of `rows` whose picture can be read, where pictures are read."""

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from fusionclf.training import (
 from fusionclf.workflows.episodes import HeldOut
 from fusionclf.workflows.experts import fit_blended, fit_vocabulary
 from fusionclf.workflows.inputs import Inputs
+from fusionclf.workflows.title_networks import train_title_networks
 
 JOINT = "joint"
 HELD_OUT = "held_out.safetensors"
@@ -111,16 +113,26 @@ class StageRunner:
             self.inputs.trainable(self.split.rows(self.catalog, part, name))
             for name in ("train", "validation")
         )
-        self._train(stage.part, stage.settings, model, source, train_rows, validation_rows)
+        network, model.title_network = model.title_network, None
+        self._train(stage.part, model, source, train_rows, validation_rows, stage.settings)
         if stage.last and self.settings.stage3_classes:
             few = _smallest_classes(source.targets["label"][train_rows], self.settings.stage3_classes)
             train_rows_of_few = train_rows[np.isin(source.targets["label"][train_rows], few)]
             self._train(
-                f"{stage.part}-smallest", self.settings.third_stage, model, source, train_rows_of_few,
-                validation_rows, score_first=True,
+                f"{stage.part}-smallest", model, source, train_rows_of_few, validation_rows,
+                self.settings.third_stage, score_first=True,
+            )  # fmt: skip
+        model.title_network, of_titles = network, None
+        if network is not None:
+            train = partial(self._train, settings=self.settings.title_network_stage)
+            of_titles = train_title_networks(
+                stage.part, network, self.inputs.of_titles(network, source), self.catalog,
+                train_rows, validation_rows, self.accelerator, train, self.settings.seed,
             )  # fmt: skip
         self._write_log()
-        temperature = self._finish_model(stage.part, model, source, classes, train_rows, validation_rows)
+        temperature = self._finish_model(
+            stage.part, model, source, classes, train_rows, validation_rows, of_titles
+        )
         self.parameters = max(self.parameters, count_parameters(model))
         self.backbone = {name: value.cpu() for name, value in model.backbone_state().items()}
         rows = self.split.rows(self.catalog, part, "test")
@@ -193,11 +205,11 @@ class StageRunner:
     def _train(
         self,
         name: str,
-        settings: TrainConfig,
         model: ProductClassifier,
         source: ProductSource,
         train_rows: np.ndarray,
         validation_rows: np.ndarray,
+        settings: TrainConfig,
         score_first: bool = False,
     ) -> None:
         self.console.stage(name, len(train_rows), len(validation_rows), settings.epochs)
@@ -222,6 +234,7 @@ class StageRunner:
         classes: Classes,
         train_rows: np.ndarray,
         validation_rows: np.ndarray,
+        of_titles: torch.Tensor | None,
     ) -> float:
         """Fit experts or temperature and save the model, or load what was saved; the temperature."""
         folder = self.out / "model"
@@ -229,7 +242,9 @@ class StageRunner:
         if name in labels:
             model.load_state_dict(load_weights(folder / f"{name}.safetensors"))
             return labels[name]["temperature"]
-        temperature, held_out = self._fit_beside(model, source, classes, train_rows, validation_rows)
+        temperature, held_out = self._fit_beside(
+            model, source, classes, train_rows, validation_rows, of_titles
+        )
         if self.accelerator.is_main_process:
             save_weights(self.out / "checkpoints" / name / HELD_OUT, _tensors(held_out))
             save_model(folder, name, model, classes, temperature)
@@ -243,6 +258,7 @@ class StageRunner:
         classes: Classes,
         train_rows: np.ndarray,
         validation_rows: np.ndarray,
+        of_titles: torch.Tensor | None,
     ) -> tuple[float, HeldOut]:
         """Fit what stands beside the network, or the temperature; that, and what held-out products were answered."""
         if model.wide is None:
@@ -259,7 +275,7 @@ class StageRunner:
             names = classes["label"]
             said, held_out = fit_vocabulary(
                 model, source, self.catalog, np.concatenate([train_rows, validation_rows]), names,
-                self._groups(names), self.accelerator, self.settings.seed,
+                self._groups(names), self.accelerator, self.settings.seed, of_titles,
             )  # fmt: skip
         self.console.say(said)
         return 1.0, held_out

@@ -110,6 +110,25 @@ def test_what_is_not_at_hand_does_not_count() -> None:
     assert torch.equal(before[2], other[2]) and not torch.allclose(before[[0, 1]], other[[0, 1]])
 
 
+def test_a_title_network_is_heard_of_seen_classes_where_there_is_a_title() -> None:
+    model = Vocabulary(CLASS_COUNT, dim=8, text_dim=6, title_network=True)
+    model.seen[0] = False
+    generator = torch.Generator().manual_seed(0)
+    features, embedding = (torch.randn(3, width, generator=generator) for width in (8, 6))
+    expert, said = (torch.randn(3, CLASS_COUNT, generator=generator) for _ in range(2))
+    pairs = torch.rand(3, CLASS_COUNT, len(FIGURES), generator=generator)
+    picture, title = torch.tensor([True, False, True]), torch.tensor([True, True, False])
+
+    def logits(said: torch.Tensor) -> torch.Tensor:
+        return model(features, expert, pairs, embedding, picture, title, title_network=said)
+
+    before, other = logits(said), logits(-said)
+    assert torch.equal(before[2], other[2]) and not torch.allclose(before[:2], other[:2])
+    of_new = said.clone()
+    of_new[:, 0] += 9
+    assert torch.equal(before, logits(of_new))
+
+
 def test_weights_move_the_balance_between_seen_and_new() -> None:
     """Where names tell less, products that stand for many pull answers to their side."""
 

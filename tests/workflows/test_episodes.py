@@ -27,6 +27,11 @@ def test_rows_of_one_group_are_held_out_together() -> None:
     assert (row_folds(groups, 6, seed=1) != fold).any()
 
 
+def test_rows_of_one_group_alone_are_divided() -> None:
+    fold = row_folds(np.zeros(30), 3, seed=0)
+    assert np.bincount(fold).tolist() == [10, 10, 10]
+
+
 def test_known_classes_new_ones_and_those_with_examples_weigh_alike() -> None:
     new = np.array([True] * 30 + [False] * 10)
     shown = np.arange(40) < 5

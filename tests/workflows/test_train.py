@@ -17,6 +17,7 @@ from fusionclf.prediction import load
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.settings import config_folder
 from fusionclf.workflows.train import train
+from tests.small import small_late_fusion
 
 CONFIGS = sorted(config_folder().glob("*.yaml"))
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "sample.json").read_text())
@@ -93,7 +94,7 @@ def test_a_joint_model_scores_parts_with_their_own_candidates(sample_dir: Path, 
 def test_an_open_vocabulary_names_classes_without_a_training_row(
     sample_dir: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
-    words = (*_small_late_fusion(tiny_bert), "model.vocabulary=open", "train.epochs=2")
+    words = (*small_late_fusion(tiny_bert), "model.vocabulary=open", "train.epochs=2")
     catalog = read_catalog(sample_dir)
     split = make_split(catalog, SplitConfig())
     trained = catalog.table["label"].iloc[split.rows(catalog, None, "train")]
@@ -126,7 +127,7 @@ def test_an_open_vocabulary_names_classes_without_a_training_row(
 def test_a_vocabulary_is_open_where_classes_have_no_training_row(
     sample_dir: Path, tiny_bert: Path, tmp_path: Path, split: tuple[str, ...], expected: str
 ) -> None:
-    words = (*_small_late_fusion(tiny_bert), "train.epochs=1", "model.synonyms=fashion", *split)
+    words = (*small_late_fusion(tiny_bert), "train.epochs=1", "model.synonyms=fashion", *split)
     train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
     assert read_yaml(tmp_path / "run" / "config.yaml")["model"]["vocabulary"] == expected
     train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True, resume=True)  # the same settings
@@ -135,7 +136,7 @@ def test_a_vocabulary_is_open_where_classes_have_no_training_row(
 def test_a_named_vocabulary_reads_names_and_answers_with_trained_classes_alone(
     sample_dir: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
-    words = (*_small_late_fusion(tiny_bert), "model.vocabulary=named", "train.epochs=1")
+    words = (*small_late_fusion(tiny_bert), "model.vocabulary=named", "train.epochs=1")
     catalog = read_catalog(sample_dir)
     split = make_split(catalog, SplitConfig())
     trained = [row for name in ("train", "validation") for row in split.rows(catalog, None, name)]
@@ -154,12 +155,6 @@ def test_a_named_vocabulary_reads_names_and_answers_with_trained_classes_alone(
     assert predictor.predict(titles=["Acme Red Zorblax Glimmer"]).labels[0][0] == known[0]
     with pytest.raises(RunError, match=r"model\.vocabulary=open"):
         predictor.add_classes(["Kite"])
-
-
-def _small_late_fusion(bert: Path) -> tuple[str, ...]:
-    return ("scheme=joint", "model.fuser=late", "model.text.kind=both", f"model.text.model={bert}",
-            "model.text.buckets=4096", "pictures.height=32", "pictures.width=32", "model.image.backbone=resnet18",
-            "model.image.weights=none")  # fmt: skip
 
 
 def _log(folder: Path) -> list[dict[str, Any]]:
