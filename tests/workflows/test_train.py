@@ -125,8 +125,14 @@ def test_an_open_vocabulary_names_classes_without_a_training_row(
 
 @pytest.mark.parametrize(("split", "expected"), [((), "open"), (("split.rule=random",), "named")])
 def test_a_vocabulary_is_open_where_classes_have_no_training_row(
-    sample_dir: Path, tiny_bert: Path, tmp_path: Path, split: tuple[str, ...], expected: str
+    sample_dir: Path,
+    tiny_bert: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    split: tuple[str, ...],
+    expected: str,
 ) -> None:
+    monkeypatch.setattr("fusionclf.workflows.train._run_stages", lambda *_: {})  # it is settled before
     words = (*small_late_fusion(tiny_bert), "train.epochs=1", "model.synonyms=fashion", *split)
     train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
     assert read_yaml(tmp_path / "run" / "config.yaml")["model"]["vocabulary"] == expected
