@@ -33,8 +33,8 @@ LEAST_STEPS = 300
 LEARNING_RATE = 5e-3
 WEIGHT_DECAY = 1e-2
 OUT_OF_QUESTION = -1e4
-SIMILAR = 2  # likeness to examples by title and by features
-WIDTH = 2 * len(FIGURES) + 1 + SIMILAR + 1  # and what expert, probe and title network say
+OWN, SIMILAR = 2, 2  # what expert and probe say; likeness to examples by title and by features
+WIDTH = OWN + 2 * len(FIGURES) + 1 + SIMILAR + 1  # one more with a title network
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ class Vocabulary(nn.Module):
     ) -> None:
         super().__init__()
         self.paths = paths
-        self.width = WIDTH + 2 + title_network
+        self.width = WIDTH + title_network
         self.takes_new = takes_new
         self.register_buffer("seen", torch.ones(classes, dtype=torch.bool))
         self.register_buffer("examples", torch.zeros(classes, dtype=torch.bool))

@@ -7,7 +7,7 @@ the brand.
 Source: stacking by cross-validated answers, Wolpert, Stacked Generalization (1992).
 """
 
-from typing import Protocol
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -21,19 +21,8 @@ from fusionclf.training import predict_logits
 from fusionclf.workflows.episodes import brands, row_folds
 
 FOLDS = 3  # of brands
-
-
-class Train(Protocol):
-    """Trains a network on some rows and keeps it under a name, where a resumed run finds it."""
-
-    def __call__(
-        self,
-        name: str,
-        model: ProductClassifier,
-        source: ProductSource,
-        train_rows: np.ndarray,
-        validation_rows: np.ndarray,
-    ) -> None: ...
+# Trains a network on train rows beside validation rows, and keeps it under a name, where a resumed run finds it.
+Train = Callable[[str, ProductClassifier, ProductSource, np.ndarray, np.ndarray], None]
 
 
 def train_title_networks(
@@ -56,7 +45,7 @@ def train_title_networks(
         catalog: their titles.
         train_rows, validation_rows: catalog rows of the network's classes.
         accelerator: where it runs.
-        train: trains one.
+        train: trains one, given its name, itself, `source`, train rows and validation rows.
         seed: of the folds.
 
     Returns:
