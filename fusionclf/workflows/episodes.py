@@ -17,7 +17,11 @@ from fusionclf.models.vocabulary import Episode, Vocabulary
 CLASS_FOLDS = 3  # of single classes, and again of whole families
 MOST_ROWS = 60_000  # that episodes are made of; more teach a few weights nothing
 MOST_EXAMPLES = 5
+LEAST_KNOWN = 0.1  # of the rows that an episode leaves to learn from
 ROWS_AT_ONCE = 4096
+
+
+Asked = tuple[Episode, np.ndarray]  # an episode, and its places among the rows
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class EpisodeMaker:
         seed: of the solver and of examples.
         of_titles: (n, C) logits of title networks that saw none of the products they are of; None where the model has
             no title network.
+        by_year: whether rows are also held out year by year, as a split by years does with its test rows.
     """
 
     def __init__(
@@ -60,12 +65,15 @@ class EpisodeMaker:
         embeddings: np.ndarray,
         seed: int,
         of_titles: Tensor | None = None,
+        by_year: bool = False,
     ) -> None:
         assert model.wide is not None and model.vocabulary is not None and source.titles is not None
         self.wide, self.vocabulary = model.wide, model.vocabulary
         self.features, self.rows, self.embeddings, self.seed = features, rows, embeddings, seed
         self.of_titles = of_titles
         self.titles = catalog.table["title"].to_numpy(object)[rows]
+        years = catalog.table["year"].astype(str).to_numpy(object)[rows]
+        self.years = years if by_year and len(set(years)) > 1 else None
         self.counts = self.wide.count(self.titles.tolist())  # (n, buckets)
         self.targets = source.targets["label"][rows]
         chunks = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
@@ -83,7 +91,11 @@ class EpisodeMaker:
         self.vocabulary.seen[np.unique(self.targets[known])] = True
         self.vocabulary.forget_examples()
 
-    def episode(self, out: np.ndarray, away: np.ndarray, number: int) -> tuple[Episode, np.ndarray]:
+    def can_learn(self, known: np.ndarray) -> bool:
+        """Whether the rows of an (n,) mask are enough to fit on: a tenth of all, of two classes."""
+        return known.sum() >= LEAST_KNOWN * len(known) and len(np.unique(self.targets[known])) > 1
+
+    def episode(self, out: np.ndarray, away: np.ndarray, number: int) -> Asked:
         """What a model says that was fitted without some rows and classes.
 
         Args:
@@ -104,9 +116,9 @@ class EpisodeMaker:
             at_hand: self.vocabulary.probe(values[places]) for at_hand, values in self.features.items()
         }
         embeddings = torch.from_numpy(self.embeddings[asked])
-        has_examples = self.vocabulary.examples.numpy()[self.targets]
-        weights = torch.from_numpy(_weighed_alike(new[asked], has_examples[asked])).float()
         seen, examples = self.vocabulary.seen.clone(), self.vocabulary.examples.clone()
+        is_new, has_examples = ~seen.numpy()[self.targets[asked]], examples.numpy()[self.targets[asked]]
+        weights = torch.from_numpy(_weighed_alike(is_new, has_examples)).float()
         similar = self.vocabulary.similar(self.features["both"][places], embeddings).half()
         return Episode(
             network, self.wide.score(self.counts[asked], self.embeddings[asked]).cpu(),
@@ -137,8 +149,9 @@ def fit_on_episodes(
 ) -> tuple[HeldOut, int]:
     """Train a model's vocabulary on episodes; its expert and probe are left as the last episode had them.
 
-    Rows are held out twice: in random folds, and in folds of brands (titles' first words), as next year's products
-    are of other brands. Each time an open vocabulary has classes taken away, one by one, and as whole families.
+    Rows are held out in random folds, in folds of brands (titles' first words), as next year's products are of other
+    brands, and, where the split is one by years, in folds of years: there pictures look otherwise, too. Each time an
+    open vocabulary has classes taken away, one by one, and as whole families.
 
     Args:
         maker: makes the episodes.
@@ -154,15 +167,24 @@ def fit_on_episodes(
         held_out_folds(classes, families[classes], CLASS_FOLDS, seed) if maker.vocabulary.takes_new else []
     )
     folds = folds or [np.array([], np.int64)] * CLASS_FOLDS
-    kinds = (row_folds(maker.titles, len(folds), seed), row_folds(brands(maker.titles), len(folds), seed))
-    made = [
-        (maker.episode(out == number, away, number), out == number)
-        for out in kinds
-        for number, away in enumerate(folds)
-    ]
-    episodes = [episode for (episode, _), _ in made]
+
+    def made(fold_of: np.ndarray, rounds: int = len(folds)) -> list[tuple[Asked, np.ndarray]]:
+        outs = [fold_of == number % rounds for number in range(len(folds))]
+        return [
+            (maker.episode(out, away, number), out)
+            for number, (out, away) in enumerate(zip(outs, folds, strict=True))
+            if maker.can_learn(~out)
+        ]
+
+    at_random = made(row_folds(maker.titles, len(folds), seed))
+    by_brand = made(row_folds(brands(maker.titles), len(folds), seed))
+    by_year = []
+    if maker.years is not None:
+        of_year = even_folds(maker.years, CLASS_FOLDS)
+        by_year = made(of_year, int(of_year.max()) + 1)  # once with single classes, once with families
+    episodes = [episode for (episode, _), _ in (*at_random, *by_brand, *by_year)]
     maker.vocabulary.fit(episodes, [torch.from_numpy(group) for group in groups], seed)
-    return _held_out(maker.vocabulary, maker.rows, made[len(folds) :]), len(episodes)
+    return _held_out(maker.vocabulary, maker.rows, by_brand), len(episodes)
 
 
 def _weighed_alike(new: np.ndarray, has_examples: np.ndarray) -> np.ndarray:
@@ -176,9 +198,7 @@ def _weighed_alike(new: np.ndarray, has_examples: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def _held_out(
-    model: Vocabulary, rows: np.ndarray, made: Sequence[tuple[tuple[Episode, np.ndarray], np.ndarray]]
-) -> HeldOut:
+def _held_out(model: Vocabulary, rows: np.ndarray, made: Sequence[tuple[Asked, np.ndarray]]) -> HeldOut:
     asked_rows, logits, seen = [], [], []
     for (episode, asked), out in made:
         wanted = np.flatnonzero(out[asked])
@@ -218,6 +238,16 @@ def row_folds(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
     if member.max() == 0:  # one group alone: its rows are divided
         member = np.arange(len(groups))
     return np.random.default_rng(seed).permutation(int(member.max()) + 1)[member] % max(folds, 2)
+
+
+def even_folds(groups: np.ndarray, folds: int) -> np.ndarray:
+    """(n,) number of each row's fold; groups (n,), the largest first, join the fold that is smallest yet."""
+    _, member, counts = np.unique(groups.astype(str), return_inverse=True, return_counts=True)
+    fold_of, sizes = np.zeros(len(counts), np.int64), np.zeros(max(folds, 2), np.int64)
+    for group in np.argsort(-counts, kind="stable"):
+        fold_of[group] = sizes.argmin()
+        sizes[fold_of[group]] += counts[group]
+    return fold_of[member]
 
 
 def brands(titles: np.ndarray) -> np.ndarray:

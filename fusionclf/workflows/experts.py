@@ -77,6 +77,7 @@ def fit_vocabulary(
     accelerator: Accelerator,
     seed: int = 0,
     of_titles: Tensor | None = None,
+    by_year: bool = False,
 ) -> tuple[str, HeldOut]:
     """Teach a model's vocabulary on episodes, then fit its expert and its probe on all rows.
 
@@ -90,6 +91,7 @@ def fit_vocabulary(
         accelerator: where the network runs.
         seed: of the solver, of folds and of order.
         of_titles: (n, C) what title networks say of `rows` that saw none of the products they are asked about.
+        by_year: whether episodes also hold rows out year by year.
 
     Returns:
         A line for the reader, and what held-out products were answered.
@@ -105,7 +107,7 @@ def fit_vocabulary(
     features = _features(model, source, some, accelerator)
     device = accelerator.device
     model.vocabulary.cpu()
-    maker = EpisodeMaker(model, features, some, source, catalog, embeddings[some], seed, of_titles)
+    maker = EpisodeMaker(model, features, some, source, catalog, embeddings[some], seed, of_titles, by_year)
     held_out, count = fit_on_episodes(maker, class_families(catalog, names), groups, seed)
     maker.fit(np.ones(len(some), bool))
     if len(rows) > len(some):

@@ -276,6 +276,7 @@ class StageRunner:
             said, held_out = fit_vocabulary(
                 model, source, self.catalog, np.concatenate([train_rows, validation_rows]), names,
                 self._groups(names), self.accelerator, self.settings.seed, of_titles,
+                by_year=self.settings.split.rule == "year_parity",
             )  # fmt: skip
         self.console.say(said)
         return 1.0, held_out

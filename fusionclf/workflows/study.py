@@ -61,8 +61,8 @@ def study(
     Args:
         data: the catalog's folder.
         out: runs go to `out`/runs, the report to `out`/report; finished runs are kept.
-        configs: a folder of settings files, `NAME` for the files *-NAME.yaml of configs/ (`cpu`), or a file that lists
-            runs, such as `ablation` (configs/studies/ablation.yaml).
+        configs: `NAME` for the files *-NAME.yaml of configs/ (`cpu`), a folder of settings files (`./cpu`, where NAME
+            is a set's), or a file that lists runs, such as `ablation` (configs/studies/ablation.yaml).
         seeds: how many seeds each trained variant is run with.
         overrides: catalog.* and split.* settings for every run.
         cpu: stay on the CPU.
@@ -145,9 +145,9 @@ def _entries(configs: str, seeds: int) -> list[Entry]:
         runs = _listed(listing)
     else:
         folder = Path(configs)
-        shipped = sorted(config_folder().glob(f"*-{configs}.yaml"))
-        files = sorted(folder.glob("*.yaml")) if folder.is_dir() else shipped
-        cut = "" if folder.is_dir() else f"-{configs}"
+        shipped = sorted(config_folder().glob(f"*-{configs}.yaml")) if folder.name == configs else []
+        files = shipped or sorted(folder.glob("*.yaml"))
+        cut = f"-{configs}" if shipped else ""
         runs = [Entry(f.stem.removesuffix(cut), ("train", _variant(f)), f) for f in files]
     if not runs:
         sets = {file.stem.rpartition("-")[2] for file in config_folder().glob("*-*.yaml")}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fusionclf.workflows.episodes import _weighed_alike, held_out_folds, row_folds
+from fusionclf.workflows.episodes import _weighed_alike, even_folds, held_out_folds, row_folds
 
 
 def test_folds_take_every_class_away_once_alone_and_once_with_its_family() -> None:
@@ -30,6 +30,13 @@ def test_rows_of_one_group_are_held_out_together() -> None:
 def test_rows_of_one_group_alone_are_divided() -> None:
     fold = row_folds(np.zeros(30), 3, seed=0)
     assert np.bincount(fold).tolist() == [10, 10, 10]
+
+
+def test_large_groups_have_a_fold_of_their_own_and_small_ones_share() -> None:
+    years = np.repeat(["2010", "2012", "2014", "2016", "2018"], [40, 600, 20, 300, 30])
+    fold = even_folds(years, 3)
+    members = {frozenset(years[fold == number]) for number in range(3)}
+    assert members == {frozenset({"2012"}), frozenset({"2016"}), frozenset({"2010", "2014", "2018"})}
 
 
 def test_known_classes_new_ones_and_those_with_examples_weigh_alike() -> None:

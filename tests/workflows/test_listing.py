@@ -41,6 +41,14 @@ def test_each_run_of_a_file_has_its_seeds(tmp_path: Path) -> None:
     assert runs[0].command == ("train", "fusion") and runs[0].config == config_folder() / "fusion-sample.yaml"
 
 
+def test_a_set_is_found_where_a_folder_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sample").mkdir()
+    (tmp_path / "sample" / "text-mine.yaml").write_text("train: {epochs: 1}\n")
+    monkeypatch.chdir(tmp_path)
+    assert "image" in {run.name for run in _entries("sample", seeds=1)}
+    assert {run.name for run in _entries("./sample", seeds=1)} == {"text-mine"}
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

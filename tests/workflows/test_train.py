@@ -140,7 +140,7 @@ def test_a_vocabulary_is_open_where_classes_have_no_training_row(
 
 
 def test_a_named_vocabulary_reads_names_and_answers_with_trained_classes_alone(
-    sample_dir: Path, tiny_bert: Path, tmp_path: Path
+    sample_dir: Path, tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = (*small_late_fusion(tiny_bert), "model.vocabulary=named", "train.epochs=1")
     catalog = read_catalog(sample_dir)
@@ -153,6 +153,9 @@ def test_a_named_vocabulary_reads_names_and_answers_with_trained_classes_alone(
     synonyms.write_text(f"{known[0]}: [zorblax glimmer]\n", encoding="utf-8")
     run = tmp_path / "run"
     train("fusion", sample_dir, run, overrides=(*words, f"model.synonyms={synonyms}"), cpu=True)
+    assert (
+        "; 9 episodes" in capsys.readouterr().err
+    )  # by chance, by brand, and, as the split is by years, by year
     joint = pd.read_parquet(run / "predictions" / "joint.parquet")
     assert set(joint["label_1"]) <= set(known)
     new = (joint["label_train_count"] == 0).to_numpy()
