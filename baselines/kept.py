@@ -5,9 +5,7 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-import skops.io
 from sklearn.dummy import DummyClassifier
-from skops.io.exceptions import UntrustedTypesFoundException
 
 from baselines.titles import over_candidates
 from fusionclf.errors import RunError
@@ -31,6 +29,10 @@ class KeptTitleModel:
     """
 
     def __init__(self, folder: Path, part: str) -> None:
+        # Imported here, as it takes seconds, and most runs are networks.
+        import skops.io
+        from skops.io.exceptions import UntrustedTypesFoundException
+
         labels = read_json(folder / "labels.json")[part]
         self.classes: tuple[str, ...] = tuple(labels["candidates"])
         self.temperature = float(labels["temperature"])

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import skops.io
 
 from fusionclf.catalog import Catalog, Split
 from fusionclf.errors import CatalogError
@@ -107,6 +106,8 @@ def run_on_titles(
     Raises:
         CatalogError: a part has no row left to fit on or to score, or its titles hold nothing to learn from.
     """
+    import skops.io  # takes seconds; what reads other runs needs none of it
+
     tally = _Tally(CategoryGraph.from_split(catalog, split))
     frames: dict[str, pd.DataFrame] = {}
     held_out: dict[str, pd.DataFrame] = {}

@@ -1,20 +1,28 @@
 """TrivialAugment and RandAugment, each picture by its own seed."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torchvision.transforms import InterpolationMode, v2
 
 # What an operation uncovers becomes ImageNet's mean colour: zero after normalisation, as unreadable pictures are.
 FILL = (124.0, 116.0, 104.0)
-_SHARED: Any = {"interpolation": InterpolationMode.BILINEAR, "fill": list(FILL)}
-AUGMENTATIONS: dict[str, torch.nn.Module] = {
-    "trivial": v2.TrivialAugmentWide(**_SHARED),
-    "rand": v2.RandAugment(num_ops=2, magnitude=9, **_SHARED),
-}
+AUGMENTATIONS = ("trivial", "rand")
+
+
+@cache
+def augmentation(name: str) -> torch.nn.Module:
+    """The operation, of one (3, H, W) uint8 picture."""
+    # Imported here, as torchvision takes seconds, and most commands augment nothing.
+    from torchvision.transforms import InterpolationMode, v2
+
+    shared: Any = {"interpolation": InterpolationMode.BILINEAR, "fill": list(FILL)}
+    if name == "trivial":
+        return v2.TrivialAugmentWide(**shared)
+    return v2.RandAugment(num_ops=2, magnitude=9, **shared)
 
 
 def augmented(pictures: Tensor, name: str, seeds: np.ndarray) -> Tensor:
@@ -22,7 +30,7 @@ def augmented(pictures: Tensor, name: str, seeds: np.ndarray) -> Tensor:
 
     Args:
         pictures: (b, 3, H, W) float32 in [0, 1].
-        name: key of `AUGMENTATIONS`.
+        name: one of `AUGMENTATIONS`.
         seeds: (b,) one whole number a picture.
 
     Returns:
@@ -31,7 +39,7 @@ def augmented(pictures: Tensor, name: str, seeds: np.ndarray) -> Tensor:
     Source: Müller and Hutter, TrivialAugment (2021); Cubuk et al., RandAugment (2020); torchvision's transforms.v2
     with the bilinear interpolation of its reference training.
     """
-    augment = AUGMENTATIONS[name]
+    augment = augmentation(name)
     levels = (pictures * 255).round_().to(torch.uint8)
     generator = torch.Generator()
     with _DrawingFrom(generator):

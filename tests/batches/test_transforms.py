@@ -9,7 +9,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as TF
 
 from fusionclf.batches import PictureCache, PictureTransform, View, uniforms
-from fusionclf.batches.augmentation import AUGMENTATIONS, augmented
+from fusionclf.batches.augmentation import augmentation, augmented
 from fusionclf.batches.transforms import CROP_TRIES, MEAN, STD, _keys, random_boxes
 from fusionclf.config import PicturesConfig
 from fusionclf.errors import SettingsError
@@ -163,7 +163,7 @@ def test_augmentation_is_what_torchvision_does_after_the_seed(name: str) -> None
     with torch.random.fork_rng(devices=[]):
         for picture, seed, result in zip(levels, seeds.tolist(), found, strict=True):
             torch.manual_seed(seed)
-            assert torch.equal(AUGMENTATIONS[name](picture), (result * 255).round().to(torch.uint8))
+            assert torch.equal(augmentation(name)(picture), (result * 255).round().to(torch.uint8))
 
 
 @pytest.mark.parametrize("name", ["trivial", "rand"])
