@@ -36,9 +36,9 @@ def work(folder: Path) -> None:
 
 
 def start(folder: Path) -> Any:
-    # A fork server loads torch once; each child then starts in milliseconds.
+    # A fork server loads torch once, and what an optimiser imports; each child then starts in milliseconds.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.training.small_stage"])
+    context.set_forkserver_preload(["tests.training.small_stage", "torch._dynamo"])
     process = context.Process(target=work, args=(folder,))
     process.start()
     return process

@@ -45,7 +45,9 @@ def test_what_a_title_network_says_in_episodes_comes_from_one_that_saw_no_produc
         asked[list(trained)[-1]] = rows
         return torch.from_numpy(rows)[:, None].float()
 
-    def fit_vocabulary(model: Any, source: Any, catalog: Any, rows: np.ndarray, *words: Any) -> None:
+    def fit_vocabulary(
+        model: Any, source: Any, catalog: Any, rows: np.ndarray, *words: Any, **_: Any
+    ) -> None:
         given.update(rows=rows, of_titles=words[-1])
         raise GotThere
 
@@ -80,7 +82,7 @@ def test_a_run_that_was_cut_goes_on_with_the_same_title_networks(
             raise KeyboardInterrupt
         return real(*told, stage=stage, **words)
 
-    def fit_vocabulary(model: Any, *told: Any) -> None:
+    def fit_vocabulary(model: Any, *told: Any, **_: Any) -> None:
         weights = {name: value.clone() for name, value in model.state_dict().items()}
         given[len(given)] = (weights, told[-1])
         raise GotThere
