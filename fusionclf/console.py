@@ -134,3 +134,11 @@ class TrainingLines:
         )
         values = {f"{self.name}/{key}": value for key, value in row.items() if key not in ("stage", "epoch")}
         self.track(values, step=row["epoch"])
+
+
+def size_text(count: float) -> str:
+    """Bytes as a person reads them."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if count >= unit / 10:
+            return f"{count / unit:.1f} {name}"
+    return f"{count / 1e3:.1f} kB"

@@ -20,8 +20,9 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from fusionclf.batches.disk import building, cache_folder, check_space, load_array, size_text
+from fusionclf.batches.disk import building, cache_folder, check_space, load_array
 from fusionclf.catalog import MEGAPIXELS, Catalog, open_picture, picture_hash
+from fusionclf.console import size_text
 from fusionclf.errors import PictureError
 
 LAYOUT = 1  # raise when the files' layout changes

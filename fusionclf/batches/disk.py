@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from platformdirs import user_cache_path
 
+from fusionclf.console import size_text
 from fusionclf.errors import PictureError
 
 ASIDE = ".building-"
@@ -110,11 +111,3 @@ def load_array(path: Path, *, mapped: bool = False) -> np.ndarray | None:
         return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except Exception:  # on a damaged header numpy's parser raises whatever comes up
         return None
-
-
-def size_text(count: float) -> str:
-    """Bytes as a person reads them."""
-    for unit, name in ((1e9, "GB"), (1e6, "MB")):
-        if count >= unit / 10:
-            return f"{count / unit:.1f} {name}"
-    return f"{count / 1e3:.1f} kB"

@@ -8,9 +8,8 @@ from typing import Any
 
 import yaml
 
-from fusionclf.batches.disk import size_text
 from fusionclf.config import read_yaml
-from fusionclf.console import Console
+from fusionclf.console import Console, size_text
 from fusionclf.errors import RunError
 from fusionclf.report.card import CARD, model_card
 from fusionclf.runfolder import FINISHED, is_finished, read_json
