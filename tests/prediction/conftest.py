@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from filelock import FileLock
 from typer.testing import CliRunner, Result
 
 from fusionclf.catalog import Catalog, read_catalog
@@ -44,7 +45,7 @@ COLUMNS = ("catalog.id=sku", "catalog.title=name")
 
 
 class Runs:
-    """Makes each run when it is first asked for."""
+    """Makes each run when it is first asked for, in whichever process of the tests that is."""
 
     def __init__(self, folder: Path, data: Path, bert: Path) -> None:
         self.folder, self.data, self.bert = folder, data, bert
@@ -52,13 +53,14 @@ class Runs:
     def __call__(self, name: str) -> Path:
         """The folder of a finished run."""
         out = self.folder / "runs" / name
-        if not out.exists():
-            variant, words = RUNS[name]
-            overrides = tuple(word.format(bert=self.bert) if "{bert}" in word else word for word in words)
-            if variant == "linear":
-                run_baseline(variant, self.data, out)
-            else:
-                train(variant, self.data, out, overrides=overrides, cpu=True)
+        with FileLock(self.folder / f"{name}.lock"):
+            if not out.exists():
+                variant, words = RUNS[name]
+                overrides = tuple(word.format(bert=self.bert) if "{bert}" in word else word for word in words)
+                if variant == "linear":
+                    run_baseline(variant, self.data, out)
+                else:
+                    train(variant, self.data, out, overrides=overrides, cpu=True)
         return out
 
     def predictions(self, name: str, part: str) -> pd.DataFrame:
@@ -68,7 +70,9 @@ class Runs:
 
 @pytest.fixture(scope="session")
 def runs(sample_dir: Path, tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    folder = tmp_path_factory.mktemp("predicted")
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "predicted"
+    folder.mkdir(exist_ok=True)
     os.environ.setdefault("FUSIONCLF_CACHE", str(folder / "cache"))
     return Runs(folder, sample_dir, tiny_bert)
 
