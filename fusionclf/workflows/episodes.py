@@ -243,7 +243,7 @@ def row_folds(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
 def even_folds(groups: np.ndarray, folds: int) -> np.ndarray:
     """(n,) number of each row's fold; groups (n,), the largest first, join the fold that is smallest yet."""
     _, member, counts = np.unique(groups.astype(str), return_inverse=True, return_counts=True)
-    fold_of, sizes = np.zeros(len(counts), np.int64), np.zeros(max(folds, 2), np.int64)
+    fold_of, sizes = np.zeros(len(counts), np.int64), np.zeros(folds, np.int64)
     for group in np.argsort(-counts, kind="stable"):
         fold_of[group] = sizes.argmin()
         sizes[fold_of[group]] += counts[group]

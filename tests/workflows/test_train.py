@@ -153,9 +153,8 @@ def test_a_named_vocabulary_reads_names_and_answers_with_trained_classes_alone(
     synonyms.write_text(f"{known[0]}: [zorblax glimmer]\n", encoding="utf-8")
     run = tmp_path / "run"
     train("fusion", sample_dir, run, overrides=(*words, f"model.synonyms={synonyms}"), cpu=True)
-    assert (
-        "; 9 episodes" in capsys.readouterr().err
-    )  # by chance, by brand, and, as the split is by years, by year
+    # Three each by chance, by brand and, as the split is by years, by year.
+    assert "; 9 episodes" in capsys.readouterr().err
     joint = pd.read_parquet(run / "predictions" / "joint.parquet")
     assert set(joint["label_1"]) <= set(known)
     new = (joint["label_train_count"] == 0).to_numpy()
