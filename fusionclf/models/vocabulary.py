@@ -5,8 +5,8 @@ there is one, and the figures of its name; a new one from its name, and from exa
 networks that all classes share turn these into a logit, one network for what is at hand: picture and title, or either
 alone. They are trained on episodes, whose rows neither probe nor expert was fitted on. An open vocabulary has training
 classes taken away there, too, so that it meets new classes whose answer is known; the balance between seen and new
-comes from there. One that takes in no new classes answers with those that have training rows alone. No test row takes
-part.
+comes from there. One that takes in no new classes answers with those that have training rows alone, and each of them
+has a few weights of its own. No test row takes part.
 
 Source: generalised zero-shot learning, Chao et al. (2016), where the balance is one constant (calibrated stacking);
 episodes over held-out classes follow Vinyals et al., Matching Networks (2016); means of examples Snell et al.,
@@ -15,6 +15,7 @@ Prototypical Networks (2017).
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,9 +33,11 @@ ASKED_TIMES = 100  # each product at most, of a small catalog; but LEAST_STEPS a
 LEAST_STEPS = 300
 LEARNING_RATE = 5e-3
 WEIGHT_DECAY = 1e-2
+DECAY_OF_CLASS = 2.0  # of a class's own weights, which few products teach
 OUT_OF_QUESTION = -1e4
 OWN, SIMILAR = 2, 2  # what expert and probe say; likeness to examples by title and by features
-WIDTH = OWN + 2 * len(FIGURES) + 1 + SIMILAR + 1  # one more with a title network
+OF_KNOWN = OWN + len(FIGURES)  # the first inputs, of seen classes alone; one more with a title network
+WIDTH = OF_KNOWN + len(FIGURES) + 1 + SIMILAR + 1  # one more likewise
 
 
 @dataclass(frozen=True)
@@ -120,17 +123,22 @@ def _log_probabilities(logits: Tensor, seen: Tensor) -> Tensor:
 
 
 class Scorer(nn.Module):
-    """A logit for each (product, class) pair: a linear layer plus a few hidden units, (B, C, width) → (B, C).
+    """A logit for each (product, class) pair, (B, C, width) → (B, C).
+
+    All classes share a linear layer and a few hidden units; where no class is new, each has some weights of its own.
 
     Args:
         width: of `scorer_inputs`.
+        of_class: shape of the classes' own weights, (C, the first inputs they are of); None: all weights are shared.
     """
 
     scale: Tensor
+    of_class: nn.Parameter | None
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, of_class: tuple[int, int] | None = None) -> None:
         super().__init__()
         self.register_buffer("scale", torch.ones(width))
+        self.of_class = None if of_class is None else nn.Parameter(torch.zeros(of_class))
         self.linear = nn.Linear(width, 1, bias=False)
         self.bent = nn.Sequential(nn.Linear(width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
         nn.init.zeros_(self.linear.weight)
@@ -138,7 +146,10 @@ class Scorer(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         scaled = inputs / self.scale
-        return (self.linear(scaled) + self.bent(scaled)).squeeze(-1)
+        shared = (self.linear(scaled) + self.bent(scaled)).squeeze(-1)
+        if self.of_class is None:
+            return shared
+        return shared + (scaled[..., : self.of_class.shape[1]] * self.of_class).sum(dim=-1)
 
     def fit(self, episodes: Sequence[Episode], groups: Sequence[Tensor], at_hand: str) -> None:
         """Train on episodes, each as often as the others."""
@@ -148,7 +159,10 @@ class Scorer(nn.Module):
         del some
         questions = sum(len(episode.targets) for episode in episodes)
         steps = min(STEPS[at_hand], max(LEAST_STEPS, ASKED_TIMES * questions // BATCH))
-        optimiser = torch.optim.AdamW(self.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
+        weights: list[dict[str, Any]] = [{"params": [*self.linear.parameters(), *self.bent.parameters()]}]
+        if self.of_class is not None:
+            weights.append({"params": [self.of_class], "weight_decay": DECAY_OF_CLASS})
+        optimiser = torch.optim.AdamW(weights, LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
         for episode, rows in _batches(episodes, steps):
             logits = self(episode.inputs(at_hand, rows))
@@ -221,7 +235,8 @@ class Vocabulary(nn.Module):
         self.scorers = self._new_scorers()
 
     def _new_scorers(self) -> nn.ModuleDict:
-        return nn.ModuleDict({at_hand: Scorer(self.width) for at_hand in AT_HAND})
+        of_class = None if self.takes_new else (len(self.seen), OF_KNOWN + self.width - WIDTH)
+        return nn.ModuleDict({at_hand: Scorer(self.width, of_class) for at_hand in AT_HAND})
 
     def forward(
         self,

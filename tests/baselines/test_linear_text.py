@@ -1,14 +1,16 @@
 """The linear baseline: its temperature, its order of classes, and its figures on the real catalog."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import skops.io
 
-from baselines import find_baseline
+from baselines import find_baseline, linear_text
 from baselines.linear_text import LinearTextConfig
+from baselines.titles import run_on_titles
 from fusionclf.catalog import Catalog, Split, make_split, read_catalog
 from fusionclf.config import SplitConfig, load_settings
 from fusionclf.errors import SettingsError
@@ -66,7 +68,12 @@ def test_lengths_of_ngrams_must_fit() -> None:
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_figures_on_the_real_catalog(real_catalog_dir: Path, tmp_path: Path) -> None:
+def test_figures_on_the_real_catalog(
+    real_catalog_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        linear_text, "run_on_titles", partial(run_on_titles, joint=False)
+    )  # which takes longest
     catalog = read_catalog(real_catalog_dir)
     frames, *_ = run(catalog, make_split(catalog), tmp_path)
     assert score(frames["top20"])["top1"] >= 92.0

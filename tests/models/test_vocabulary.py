@@ -146,6 +146,33 @@ def test_weights_move_the_balance_between_seen_and_new() -> None:
     assert answers(heavy, asked)[1] < answers(light, asked)[1] - 0.05
 
 
+def test_where_no_class_is_new_each_learns_what_tells_it_best() -> None:
+    """Classes of even number are told by the expert, the others by the network; what else is said of them is noise."""
+
+    def half_told(seed: int) -> Episode:
+        made = episode([], seed=seed)
+        generator = torch.Generator().manual_seed(seed)
+        right = torch.nn.functional.one_hot(made.targets, CLASS_COUNT).float()
+        expert, network = (torch.randn(made.expert.shape, generator=generator) for _ in range(2))
+        said = {"both": network + 2 * right * ~even}
+        nothing = torch.zeros_like(made.pairs), torch.zeros_like(made.similar)
+        return Episode(
+            said, expert + 2 * right * even, *nothing, made.targets, made.weights, made.seen, made.examples
+        )
+
+    def fitted_on_it(takes_new: bool) -> Vocabulary:
+        model = Vocabulary(CLASS_COUNT, dim=8, text_dim=6, takes_new=takes_new)
+        model.fit([half_told(n) for n in range(4)], groups=[])
+        return model
+
+    even = torch.arange(CLASS_COUNT) % 2 == 0
+    named, shared = fitted_on_it(takes_new=False), fitted_on_it(takes_new=True)
+    assert answers(named, half_told(9))[0] > answers(shared, half_told(9))[0] + 0.02
+    own = named.scorers["both"].of_class
+    assert isinstance(own, torch.Tensor) and (own[even, 0] > 0).all() and (own[~even, 0] < 0).all()
+    assert shared.scorers["both"].of_class is None  # a new class could have none
+
+
 def test_same_seed_same_weights() -> None:
     first, second = (fitted([episode([0, 1])], seed=3) for _ in range(2))
     pairs = zip(first.scorers.parameters(), second.scorers.parameters(), strict=True)
