@@ -19,8 +19,7 @@ LONG = ("docs", "workflows", "prediction")  # folders whose tests take longest
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long tests first: where several processes share the tests, short ones fill the end."""
-    tests = Path(__file__).parent
-    items.sort(key=lambda item: item.path.relative_to(tests).parts[0] not in LONG)
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
 
 
 @pytest.fixture(scope="session")

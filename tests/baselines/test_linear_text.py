@@ -71,9 +71,8 @@ def test_lengths_of_ngrams_must_fit() -> None:
 def test_figures_on_the_real_catalog(
     real_catalog_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        linear_text, "run_on_titles", partial(run_on_titles, joint=False)
-    )  # which takes longest
+    # The model of all classes takes longest, and is not asked about here.
+    monkeypatch.setattr(linear_text, "run_on_titles", partial(run_on_titles, joint=False))
     catalog = read_catalog(real_catalog_dir)
     frames, *_ = run(catalog, make_split(catalog), tmp_path)
     assert score(frames["top20"])["top1"] >= 92.0
