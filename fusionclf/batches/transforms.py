@@ -20,9 +20,11 @@ from fusionclf.batches.cache import PictureCache
 from fusionclf.config import PicturesConfig
 from fusionclf.errors import SettingsError, did_you_mean
 
-# ImageNet's channel statistics (torchvision's reference training)
-MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
-STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+# Mean and standard deviation of each channel: torchvision's reference training, and TensorFlow's Inception networks.
+STATISTICS = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "inception": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
 RESIZE_FACTOR = 1.15
 CROP_TRIES = 10
 BOX_DRAWS = 4 * CROP_TRIES  # the draws after these: whether to flip, and the augmentation's seed
@@ -121,6 +123,8 @@ class PictureTransform:
         self.settings = settings
         self.seed = seed
         self.size = (settings.height, settings.width)
+        mean, std = STATISTICS[settings.normalisation]
+        self.mean, self.std = (torch.tensor(values).view(1, 3, 1, 1) for values in (mean, std))
 
     def training(
         self, rows: np.ndarray, epoch: int, showings: np.ndarray | None = None, view: View | None = None
@@ -164,7 +168,7 @@ class PictureTransform:
         for places in groups.values():
             raw = np.stack([self.cache.picture(row) for row in rows[places].tolist()])  # (b, h, w, 3)
             pictures = torch.from_numpy(raw).permute(0, 3, 1, 2).float().div_(255)  # channels last
-            shown = transform(pictures, np.asarray(places)).sub_(MEAN).div_(STD)  # (b, 3, H, W)
+            shown = transform(pictures, np.asarray(places)).sub_(self.mean).div_(self.std)  # (b, 3, H, W)
             shown = shown.contiguous(memory_format=torch.channels_last)
             if len(places) == len(rows):
                 return shown

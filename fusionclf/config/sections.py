@@ -96,6 +96,11 @@ class PicturesConfig(Section):
         default="crop",
         description="crop: short side to 1.15 x size, then the centre; stretch: the whole picture",
     )
+    normalisation: Literal["imagenet", "inception"] = Field(
+        default="imagenet",
+        description="mean and deviation of each channel that the encoder's weights were trained with: imagenet; "
+        "inception: 0.5 and 0.5 (Inception, EfficientNet-Lite, many vision transformers)",
+    )
     crop_scale: float = Field(
         default=0.5, gt=0, le=1, description="smallest share of the area that a random crop keeps"
     )

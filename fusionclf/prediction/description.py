@@ -6,8 +6,9 @@ from typing import Any, Literal
 from pydantic import Field
 from torch import Tensor
 
-from fusionclf.batches.transforms import MEAN, STD, cover_size
+from fusionclf.batches.transforms import STATISTICS, cover_size
 from fusionclf.config import PicturesConfig, Section
+from fusionclf.errors import RunError
 from fusionclf.models.names import FIGURES
 from fusionclf.prediction.tensors import HAS_PICTURE, HAS_TITLE, PAIRS, PICTURES
 
@@ -63,6 +64,20 @@ class PictureSteps(Section):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     steps: tuple[str, ...]
+
+    def settings(self) -> PicturesConfig:
+        """What describe_pictures was given.
+
+        Raises:
+            RunError: pictures are normalised in a way that is not known here.
+        """
+        known = [name for name, values in STATISTICS.items() if values == (self.mean, self.std)]
+        if not known:
+            raise RunError(
+                f"{DESCRIPTION}: of another version (mean {self.mean}, std {self.std}); export again"
+            )
+        told = {"height": self.height, "width": self.width, "fit": self.fit, "normalisation": known[0]}
+        return PicturesConfig.model_validate(told)
 
 
 class TitleSteps(Section):
@@ -130,6 +145,7 @@ def has_length(name: str) -> bool:
 def describe_pictures(settings: PicturesConfig) -> PictureSteps:
     """The steps of PictureTransform.evaluation."""
     height, width = cover_size(settings)
+    mean, std = STATISTICS[settings.normalisation]
     first = [
         "decode to 8-bit RGB as the file has it, without turning it by its EXIF tag; transparent becomes white, 16-bit "
         "grey loses its lower 8 bits",
@@ -148,8 +164,7 @@ def describe_pictures(settings: PicturesConfig) -> PictureSteps:
     last = "subtract `mean`, divide by `std`, channel by channel; a missing picture is all 0"
     return PictureSteps(
         height=settings.height, width=settings.width, fit=settings.fit, cover=(height, width),
-        mean=tuple(round(m, 6) for m in MEAN.flatten().tolist()),
-        std=tuple(round(s, 6) for s in STD.flatten().tolist()), steps=(*first, last),
+        mean=mean, std=std, steps=(*first, last),
     )  # fmt: skip
 
 

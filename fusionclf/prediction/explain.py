@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from fusionclf.batches import decode_pictures
-from fusionclf.batches.transforms import MEAN
+from fusionclf.batches.transforms import STATISTICS
 from fusionclf.errors import PredictionError, SettingsError, did_you_mean
 from fusionclf.runfolder import replacing, write_json
 
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from fusionclf.prediction.reading import Picture
 
 CELLS, MOST_CELLS, MOST_PIECES = 8, 32, 64
-GREY = tuple(
-    round(float(channel)) for channel in (MEAN.flatten() * 255)
-)  # what a missing picture is to the models
+# What a missing picture is to models whose pictures are normalised as ImageNet's; to others it is nearly that.
+GREY = tuple(round(255 * channel) for channel in STATISTICS["imagenet"][0])
 DIGITS = 6
 MEANING = {
     "probability": "of `label`, with all that was given",

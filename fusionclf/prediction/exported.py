@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from fusionclf.batches import HashedNGrams, HashedTitles, PictureCache, PictureTransform, Tokeniser
-from fusionclf.config import PicturesConfig, build_settings
+from fusionclf.config import build_settings
 from fusionclf.errors import PredictionError, RunError, SettingsError
 from fusionclf.models.memory import Remembered
 from fusionclf.models.names import FIGURES, ClassNames
@@ -100,9 +100,7 @@ class ExportedModel:
         readers: list[Rows] = []
         if self.description.pictures is not None:
             assert pictures is not None, "this model reads pictures"
-            steps = self.description.pictures
-            settings = PicturesConfig(height=steps.height, width=steps.width, fit=steps.fit)
-            shown = PictureTransform(pictures, settings)
+            shown = PictureTransform(pictures, self.description.pictures.settings())
             readers.append(lambda rows: {PICTURES: shown.evaluation(rows).contiguous().numpy()})
         readers += [self._title_reader(steps, titles) for steps in self.description.titles]
         if self._names is not None:

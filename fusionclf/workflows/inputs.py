@@ -179,7 +179,7 @@ class Inputs:
         """(N, D) features of every product's picture, computed over all processes or remembered."""
         assert model.image is not None
         image, shown, rows = model.image, self.settings.pictures, np.arange(len(self.catalog))
-        size = (shown.height, shown.width, shown.fit)
+        size = (shown.height, shown.width, shown.fit, shown.normalisation)
         key = fingerprint(
             image.state_dict(), pictures.cache.key, size, image.dim, self.accelerator.mixed_precision
         )

@@ -10,11 +10,13 @@ from torchvision.transforms import functional as TF
 
 from fusionclf.batches import PictureCache, PictureTransform, View, uniforms
 from fusionclf.batches.augmentation import augmentation, augmented
-from fusionclf.batches.transforms import CROP_TRIES, MEAN, STD, _keys, random_boxes
+from fusionclf.batches.transforms import CROP_TRIES, STATISTICS, _keys, random_boxes
 from fusionclf.config import PicturesConfig
 from fusionclf.errors import SettingsError
 
 SIZES = [(80, 60), (80, 60), (64, 64), (90, 50)]
+
+MEAN, STD = (torch.tensor(values).view(3, 1, 1) for values in STATISTICS["imagenet"])
 
 
 def cache_of(sizes: list[tuple[int, int]]) -> PictureCache:
@@ -35,7 +37,7 @@ def test_evaluation_equals_torchvision_resize_and_centre_crop() -> None:
         resized = TF.resize(
             as_tensor(cache, row), [int(1.15 * 64)], InterpolationMode.BILINEAR, antialias=True
         )
-        expected = (TF.center_crop(resized, [64, 64]) - MEAN[0]) / STD[0]
+        expected = (TF.center_crop(resized, [64, 64]) - MEAN) / STD
         assert torch.allclose(found[row], expected, atol=2e-2)
         assert (found[row] - expected).abs().mean() < 1e-3
 
@@ -45,8 +47,18 @@ def test_stretch_shows_the_whole_picture() -> None:
     found = PictureTransform(cache, PicturesConfig(height=40, width=30, fit="stretch")).evaluation(
         np.array([0])
     )
-    expected = (TF.resize(as_tensor(cache, 0), [40, 30], antialias=True) - MEAN[0]) / STD[0]
+    expected = (TF.resize(as_tensor(cache, 0), [40, 30], antialias=True) - MEAN) / STD
     assert torch.allclose(found[0], expected, atol=1e-4)
+
+
+def test_pictures_are_normalised_as_the_encoders_weights_were_trained() -> None:
+    cache, settings = (
+        cache_of([(40, 30)]),
+        PicturesConfig(height=40, width=30, fit="stretch", normalisation="inception"),
+    )
+    found = PictureTransform(cache, settings)
+    assert torch.allclose(found.evaluation(np.array([0]))[0], as_tensor(cache, 0) * 2 - 1, atol=1e-5)
+    assert found.training(np.arange(1), epoch=0).abs().max() <= 1
 
 
 def test_a_random_crop_is_what_torchvision_cuts_and_resizes() -> None:
@@ -59,7 +71,7 @@ def test_a_random_crop_is_what_torchvision_cuts_and_resizes() -> None:
     for row, (top, left, height, width) in enumerate(boxes):
         expected = TF.resized_crop(as_tensor(cache, row), top, left, height, width, [64, 64], antialias=False)
         inner = (slice(None), slice(2, -2), slice(2, -2))  # at its edge ours sees the pixels beyond the crop
-        assert torch.allclose(found[row][inner], ((expected - MEAN[0]) / STD[0])[inner], atol=1e-3)
+        assert torch.allclose(found[row][inner], ((expected - MEAN) / STD)[inner], atol=1e-3)
 
 
 def test_crops_keep_area_aspect_and_bounds() -> None:

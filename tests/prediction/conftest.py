@@ -35,7 +35,10 @@ RUNS = {
         "image",
         (*IMAGE, *QUICK, "train.precision=fp32", "model.image.frozen=true", "model.image.normalise=true"),
     ),
-    "multitask": ("multitask", (*IMAGE, *QUICK, "pictures.fit=stretch")),
+    "multitask": (
+        "multitask",
+        (*IMAGE, *QUICK, "pictures.fit=stretch", "pictures.normalisation=inception"),
+    ),
     "text": ("text", (*TEXT, *QUICK)),
     "sentences": ("text", (*QUICK, "model.text.kind=transformer", "model.text.model={bert}")),
     "fusion": ("fusion", FUSION),
