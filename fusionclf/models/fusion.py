@@ -62,6 +62,11 @@ class FusionParams(Section):
         description="open, named: a copy of the sentence encoder is trained on the titles by itself, and heard beside "
         "the linear expert; see title_stage",
     )
+    cross_fitted: bool = Field(
+        default=False,
+        description="named, late: three more picture networks are trained, each without a third of the brands, and the "
+        "vocabulary learns by them how far the picture can be trusted; for pictures that are fine-tuned",
+    )
     label_weight: float = Field(default=1.0, gt=0, description="factor of the label's loss")
     auxiliary: dict[str, float] = Field(
         default={}, description="further columns to predict: factor of their loss"
@@ -99,6 +104,11 @@ def build(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
     if params.title_network and not params.reads_names:
         raise SettingsError(
             "model.title_network=true: is heard by a vocabulary of names; set model.vocabulary=named or open"
+        )
+    if params.cross_fitted and (params.fuser != "late" or params.vocabulary != "named"):
+        raise SettingsError(
+            "model.cross_fitted=true: is for a named vocabulary beside a picture network; set model.fuser=late "
+            "model.vocabulary=named"
         )
     regions = params.image.regions
     if (params.fuser == "attention") != (regions > 1):
@@ -157,8 +167,9 @@ def _vocabulary(
         return None
     assert sentences is not None
     return Vocabulary(
-        classes, dim, sentences.dim, params.paths, params.vocabulary != "named", params.title_network
-    )
+        classes, dim, sentences.dim, params.paths, params.vocabulary != "named", params.title_network,
+        params.cross_fitted,
+    )  # fmt: skip
 
 
 def _title_network(params: FusionParams, classes: int) -> ProductClassifier | None:

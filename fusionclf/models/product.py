@@ -120,6 +120,7 @@ class ProductClassifier(nn.Module):
                     features, expert, batch.titles["pairs"], self.wide.embedding(batch.titles),
                     batch.has_picture, batch.has_title, reads_titles=self.text is not None,
                     title_network=self._of_title(batch.titles),
+                    head=logits["label"] if self.vocabulary.hears_head else None,
                 )  # fmt: skip
         return logits
 

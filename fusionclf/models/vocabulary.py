@@ -1,6 +1,7 @@
 """A vocabulary: scores of all classes by one small network, from title, picture and what the classes are called.
 
-A seen class is scored from a probe of the network's features, the linear expert on the title, a title network where
+A seen class is scored from a probe of the network's features (or its own head, where others tell what that is worth on
+brands that they did not see), the linear expert on the title, a title network where
 there is one, and the figures of its name; a new one from its name, and from example products where there are any. Small
 networks that all classes share turn these into a logit, one network for what is at hand: picture and title, or either
 alone. They are trained on episodes, whose rows neither probe nor expert was fitted on. An open vocabulary has training
@@ -207,6 +208,7 @@ class Vocabulary(nn.Module):
         takes_new: whether it is open: classes without a training row are scored, too, and others can be added. If not,
             their logits are OUT_OF_QUESTION.
         title_network: whether it hears a title network, too.
+        hears_head: whether it hears the network's own head in place of the probe.
     """
 
     seen: Tensor
@@ -222,9 +224,10 @@ class Vocabulary(nn.Module):
         paths: bool = True,
         takes_new: bool = True,
         title_network: bool = False,
+        hears_head: bool = False,
     ) -> None:
         super().__init__()
-        self.paths = paths
+        self.paths, self.hears_head = paths, hears_head
         self.width = WIDTH + title_network
         self.takes_new = takes_new
         self.register_buffer("seen", torch.ones(classes, dtype=torch.bool))
@@ -248,6 +251,7 @@ class Vocabulary(nn.Module):
         has_title: Tensor | None = None,
         reads_titles: bool = False,
         title_network: Tensor | None = None,
+        head: Tensor | None = None,
     ) -> Tensor:
         """Logits of B products.
 
@@ -259,12 +263,14 @@ class Vocabulary(nn.Module):
             has_picture, has_title: (B,) whether it is at hand; None: of every product.
             reads_titles: whether the network's features come from the title, too.
             title_network: (B, C) logits of a title network, where there is one.
+            head: (B, C) logits of the network's own head, where that is heard.
         """
         with torch.autocast(
             expert.device.type, enabled=False
         ):  # these weights were fitted in single precision
             pairs = self.figures(pairs)
-            network, similar = self.probe(features), self.similar(features, embedding)
+            network = self.probe(features) if head is None else head.float()
+            similar = self.similar(features, embedding)
             return self._scored(
                 network, expert, pairs, similar, has_picture, has_title, reads_titles, title_network
             )

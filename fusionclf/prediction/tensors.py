@@ -85,7 +85,7 @@ class _EveryKind(nn.Module):
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()
-        self.vocabulary = vocabulary
+        self.vocabulary, self.hears_head = vocabulary, vocabulary.hears_head
 
     def forward(
         self,
@@ -97,10 +97,11 @@ class _EveryKind(nn.Module):
         has_title: Tensor,
         reads_titles: bool = False,
         title_network: Tensor | None = None,
+        head: Tensor | None = None,
     ) -> Tensor:
         """As Vocabulary.forward."""
         known = self.vocabulary
-        pairs, network = known.figures(pairs), known.probe(features)
+        pairs, network = known.figures(pairs), known.probe(features) if head is None else head.float()
         similar = known.similar(features, embedding)
         logits = {}
         for at_hand in AT_HAND:

@@ -52,6 +52,7 @@ class EpisodeMaker:
         seed: of the solver and of examples.
         of_titles: (n, C) logits of title networks that saw none of the products they are of; None where the model has
             no title network.
+        of_pictures: (n, C) likewise, of networks that read pictures; None: the probe is asked.
         by_year: whether rows are also held out year by year, as a split by years does with its test rows.
     """
 
@@ -65,12 +66,13 @@ class EpisodeMaker:
         embeddings: np.ndarray,
         seed: int,
         of_titles: Tensor | None = None,
+        of_pictures: Tensor | None = None,
         by_year: bool = False,
     ) -> None:
         assert model.wide is not None and model.vocabulary is not None and source.titles is not None
         self.wide, self.vocabulary = model.wide, model.vocabulary
         self.features, self.rows, self.embeddings, self.seed = features, rows, embeddings, seed
-        self.of_titles = of_titles
+        self.of_titles, self.of_pictures = of_titles, of_pictures
         self.titles = catalog.table["title"].to_numpy(object)[rows]
         years = catalog.table["year"].astype(str).to_numpy(object)[rows]
         self.years = years if by_year and len(set(years)) > 1 else None
@@ -111,9 +113,10 @@ class EpisodeMaker:
         shown = self._show_examples(away, number)
         answerable = self.vocabulary.takes_new | self.vocabulary.seen.numpy()[self.targets]
         asked = np.flatnonzero((out | new) & ~shown & answerable)
-        places = torch.from_numpy(asked)
+        places, said = torch.from_numpy(asked), self.of_pictures
         network = {
-            at_hand: self.vocabulary.probe(values[places]) for at_hand, values in self.features.items()
+            at_hand: self.vocabulary.probe(values[places]) if said is None else said[places]
+            for at_hand, values in self.features.items()
         }
         embeddings = torch.from_numpy(self.embeddings[asked])
         seen, examples = self.vocabulary.seen.clone(), self.vocabulary.examples.clone()

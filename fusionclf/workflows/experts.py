@@ -77,6 +77,7 @@ def fit_vocabulary(
     accelerator: Accelerator,
     seed: int = 0,
     of_titles: Tensor | None = None,
+    of_pictures: Tensor | None = None,
     by_year: bool = False,
 ) -> tuple[str, HeldOut]:
     """Teach a model's vocabulary on episodes, then fit its expert and its probe on all rows.
@@ -91,6 +92,7 @@ def fit_vocabulary(
         accelerator: where the network runs.
         seed: of the solver, of folds and of order.
         of_titles: (n, C) what title networks say of `rows` that saw none of the products they are asked about.
+        of_pictures: (n, C) likewise, of networks that read pictures; None: a probe is asked.
         by_year: whether episodes also hold rows out year by year.
 
     Returns:
@@ -103,11 +105,15 @@ def fit_vocabulary(
     some = rows
     if len(rows) > MOST_ROWS:
         places = np.sort(np.random.default_rng(seed).choice(len(rows), MOST_ROWS, replace=False))
-        some, of_titles = rows[places], None if of_titles is None else of_titles[torch.from_numpy(places)]
+        some, chosen = rows[places], torch.from_numpy(places)
+        of_titles = None if of_titles is None else of_titles[chosen]
+        of_pictures = None if of_pictures is None else of_pictures[chosen]
     features = _features(model, source, some, accelerator)
     device = accelerator.device
     model.vocabulary.cpu()
-    maker = EpisodeMaker(model, features, some, source, catalog, embeddings[some], seed, of_titles, by_year)
+    maker = EpisodeMaker(
+        model, features, some, source, catalog, embeddings[some], seed, of_titles, of_pictures, by_year
+    )
     held_out, count = fit_on_episodes(maker, class_families(catalog, names), groups, seed)
     maker.fit(np.ones(len(some), bool))
     if len(rows) > len(some):

@@ -34,10 +34,10 @@ from fusionclf.training import (
     save_weights,
     train_stage,
 )
+from fusionclf.workflows.cross_fitting import train_cross_fitted
 from fusionclf.workflows.episodes import HeldOut
 from fusionclf.workflows.experts import fit_blended, fit_vocabulary
 from fusionclf.workflows.inputs import Inputs
-from fusionclf.workflows.title_networks import train_title_networks
 
 JOINT = "joint"
 HELD_OUT = "held_out.safetensors"
@@ -114,7 +114,7 @@ class StageRunner:
             for name in ("train", "validation")
         )
         network, model.title_network = model.title_network, None
-        self._train(stage.part, model, source, train_rows, validation_rows, stage.settings)
+        of_pictures = self._train_network(stage, model, source, train_rows, validation_rows)
         if stage.last and self.settings.stage3_classes:
             few = _smallest_classes(source.targets["label"][train_rows], self.settings.stage3_classes)
             train_rows_of_few = train_rows[np.isin(source.targets["label"][train_rows], few)]
@@ -124,14 +124,13 @@ class StageRunner:
             )  # fmt: skip
         model.title_network, of_titles = network, None
         if network is not None:
-            train = partial(self._train, settings=self.settings.title_network_stage)
-            of_titles = train_title_networks(
-                stage.part, network, self.inputs.of_titles(network, source), self.catalog,
-                train_rows, validation_rows, self.accelerator, train, self.settings.seed,
+            of_titles = self._cross_fit(
+                f"{stage.part}-titles", network, self.inputs.of_titles(network, source),
+                train_rows, validation_rows, self.settings.title_network_stage,
             )  # fmt: skip
         self._write_log()
         temperature = self._finish_model(
-            stage.part, model, source, classes, train_rows, validation_rows, of_titles
+            stage.part, model, source, classes, train_rows, validation_rows, of_titles, of_pictures
         )
         self.parameters = max(self.parameters, count_parameters(model))
         self.backbone = {name: value.cpu() for name, value in model.backbone_state().items()}
@@ -202,6 +201,34 @@ class StageRunner:
     def _build(self, classes: Classes) -> ProductClassifier:
         return self.variant.build(self.settings.model, {task: len(names) for task, names in classes.items()})
 
+    def _train_network(
+        self,
+        stage: Stage,
+        model: ProductClassifier,
+        source: ProductSource,
+        train_rows: np.ndarray,
+        validation_rows: np.ndarray,
+    ) -> torch.Tensor | None:
+        """Train a stage's network; where its vocabulary wants them, (n, K) logits of others that saw no such brand."""
+        if model.vocabulary is not None and model.vocabulary.hears_head:
+            return self._cross_fit(stage.part, model, source, train_rows, validation_rows, stage.settings)
+        self._train(stage.part, model, source, train_rows, validation_rows, stage.settings)
+        return None
+
+    def _cross_fit(
+        self,
+        name: str,
+        model: ProductClassifier,
+        source: ProductSource,
+        train_rows: np.ndarray,
+        validation_rows: np.ndarray,
+        settings: TrainConfig,
+    ) -> torch.Tensor:
+        return train_cross_fitted(
+            name, model, source, self.catalog, train_rows, validation_rows, self.accelerator,
+            partial(self._train, settings=settings), self.settings.seed,
+        )  # fmt: skip
+
     def _train(
         self,
         name: str,
@@ -235,6 +262,7 @@ class StageRunner:
         train_rows: np.ndarray,
         validation_rows: np.ndarray,
         of_titles: torch.Tensor | None,
+        of_pictures: torch.Tensor | None,
     ) -> float:
         """Fit experts or temperature and save the model, or load what was saved; the temperature."""
         folder = self.out / "model"
@@ -243,7 +271,7 @@ class StageRunner:
             model.load_state_dict(load_weights(folder / f"{name}.safetensors"))
             return labels[name]["temperature"]
         temperature, held_out = self._fit_beside(
-            model, source, classes, train_rows, validation_rows, of_titles
+            model, source, classes, train_rows, validation_rows, of_titles, of_pictures
         )
         if self.accelerator.is_main_process:
             save_weights(self.out / "checkpoints" / name / HELD_OUT, _tensors(held_out))
@@ -259,6 +287,7 @@ class StageRunner:
         train_rows: np.ndarray,
         validation_rows: np.ndarray,
         of_titles: torch.Tensor | None,
+        of_pictures: torch.Tensor | None,
     ) -> tuple[float, HeldOut]:
         """Fit what stands beside the network, or the temperature; that, and what held-out products were answered."""
         if model.wide is None:
@@ -275,8 +304,9 @@ class StageRunner:
             names = classes["label"]
             said, held_out = fit_vocabulary(
                 model, source, self.catalog, np.concatenate([train_rows, validation_rows]), names,
-                self._groups(names), self.accelerator, self.settings.seed, of_titles,
-                by_year=self.settings.split.rule == "year_parity",
+                self._groups(names), self.accelerator, self.settings.seed, of_titles, of_pictures,
+                # A picture network that saw a year tells nothing of how it would do without.
+                by_year=self.settings.split.rule == "year_parity" and of_pictures is None,
             )  # fmt: skip
         self.console.say(said)
         return 1.0, held_out

@@ -1,6 +1,7 @@
 """An open vocabulary: learns on some classes to name others, and stays where it is when classes are added."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -281,6 +282,32 @@ def test_a_named_vocabulary_takes_no_new_class(tiny_bert: Path) -> None:
     model.name_classes(["Kite", "Drone", "Ball"], ["Kite", "Drone", "Ball"])
     with pytest.raises(RunError, match=r"model\.vocabulary=open"):
         add_classes(model, [AddedClass("Yo-yo")])
+
+
+@pytest.mark.parametrize("cross_fitted", [False, True])
+def test_a_cross_fitted_vocabulary_hears_the_networks_own_head_in_place_of_the_probe(
+    tiny_bert: Path, cross_fitted: bool
+) -> None:
+    text = {**TEXT, "model": str(tiny_bert)}
+    more = {"text": text, "vocabulary": "named", "cross_fitted": cross_fitted}
+    _, _, model = tiny_model("fusion", fuser="late", **more)
+    model.name_classes(SHIRTS, SHIRTS)
+    batch = one_batch(model.eval())
+    assert model.vocabulary is not None
+
+    def answers_when_filled(layer: Any) -> torch.Tensor:
+        before = layer.weight.clone()
+        layer.weight.data.normal_()
+        answers = model(batch)["label"]
+        layer.weight.data.copy_(before)
+        return answers
+
+    with torch.no_grad():
+        before = model(batch)["label"]
+        other_probe = answers_when_filled(model.vocabulary.probe.linear)
+        other_head = answers_when_filled(model.heads["label"])
+    assert torch.equal(other_probe, before) == cross_fitted
+    assert torch.equal(other_head, before) != cross_fitted
 
 
 def test_a_named_vocabulary_answers_with_seen_classes_alone() -> None:

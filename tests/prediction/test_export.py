@@ -19,9 +19,11 @@ import fusionclf
 from fusionclf.batches import HashedNGrams
 from fusionclf.catalog import Catalog
 from fusionclf.cli import app
+from fusionclf.config import PicturesConfig
 from fusionclf.errors import RunError
 from fusionclf.models.encoders import HashedNGramEncoder, JoinedTextEncoder
 from fusionclf.prediction import open_exported
+from fusionclf.prediction.description import describe_pictures
 from fusionclf.prediction.exported import ExportedModel
 from fusionclf.prediction.tensors import TensorModel
 from fusionclf.workflows import export as workflow
@@ -116,10 +118,19 @@ def test_a_missing_picture_or_title_counts_as_in_the_model(changes: dict) -> Non
     assert not torch.allclose(wanted[0], wanted[1], atol=1e-3)
 
 
-@pytest.mark.parametrize("fuser", ["late", "concat"])
-def test_an_open_vocabulary_picks_the_same_way_for_what_is_at_hand(fuser: str, tiny_bert: Path) -> None:
+@pytest.mark.parametrize(
+    ("fuser", "more"),
+    [
+        ("late", {"vocabulary": "open"}),
+        ("concat", {"vocabulary": "open"}),
+        ("late", {"vocabulary": "named", "cross_fitted": True}),
+    ],
+)
+def test_a_vocabulary_picks_the_same_way_for_what_is_at_hand(
+    fuser: str, more: dict[str, object], tiny_bert: Path
+) -> None:
     text = {"kind": "both", "model": str(tiny_bert), "buckets": 4096, "dim": 16}
-    _, _, model = tiny_model("fusion", vocabulary="open", fuser=fuser, text=text)
+    _, _, model = tiny_model("fusion", fuser=fuser, text=text, **more)
     model.eval()
     names = ["shirt", "shoe", "watch", "bag"]
     model.name_classes(names, names)
@@ -262,3 +273,10 @@ def test_a_damaged_export_is_one_line(runs: Runs, tmp_path: Path) -> None:
     (out / "preprocessing.json").write_text("{}")
     with pytest.raises(RunError, match="another version"):
         open_exported(out)
+
+
+def test_pictures_that_are_normalised_in_an_unknown_way_are_refused() -> None:
+    steps = describe_pictures(PicturesConfig(normalisation="inception"))
+    assert steps.settings().normalisation == "inception"
+    with pytest.raises(RunError, match=r"of another version \(mean \(0.1, 0.1, 0.1\)"):
+        steps.model_copy(update={"mean": (0.1, 0.1, 0.1)}).settings()

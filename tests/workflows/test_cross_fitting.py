@@ -1,4 +1,4 @@
-"""A title network: trained by itself, and asked about products of brands that it did not see."""
+"""Networks of titles and of pictures that are asked about products of brands that they did not see."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from fusionclf.catalog import make_split, read_catalog
 from fusionclf.config import SplitConfig
 from fusionclf.errors import SettingsError
 from fusionclf.training import StageState
-from fusionclf.workflows import stages, title_networks
+from fusionclf.workflows import cross_fitting, stages
 from fusionclf.workflows.train import train
 from tests.small import small_late_fusion
 
@@ -48,12 +48,12 @@ def test_what_a_title_network_says_in_episodes_comes_from_one_that_saw_no_produc
     def fit_vocabulary(
         model: Any, source: Any, catalog: Any, rows: np.ndarray, *words: Any, **_: Any
     ) -> None:
-        given.update(rows=rows, of_titles=words[-1])
+        given.update(rows=rows, of_titles=words[-2])
         raise GotThere
 
     monkeypatch.setattr(stages, "train_stage", train_stage)
     monkeypatch.setattr(stages, "fit_vocabulary", fit_vocabulary)
-    monkeypatch.setattr(title_networks, "predict_logits", predict_logits)
+    monkeypatch.setattr(cross_fitting, "predict_logits", predict_logits)
     words = (*small_late_fusion(tiny_bert), "model.vocabulary=named", "model.title_network=true")
     with pytest.raises(GotThere):
         train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
@@ -84,7 +84,7 @@ def test_a_run_that_was_cut_goes_on_with_the_same_title_networks(
 
     def fit_vocabulary(model: Any, *told: Any, **_: Any) -> None:
         weights = {name: value.clone() for name, value in model.state_dict().items()}
-        given[len(given)] = (weights, told[-1])
+        given[len(given)] = (weights, told[-2])
         raise GotThere
 
     run = tmp_path / "run"
@@ -107,9 +107,50 @@ def test_a_run_that_was_cut_goes_on_with_the_same_title_networks(
     assert not torch.equal(resumed[f"title_network.text.{place}"], start)
 
 
+def test_what_a_picture_network_says_in_episodes_comes_from_one_that_saw_no_product_of_the_brand(
+    sample_dir: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folds, head = [f"joint-{number}" for number in (1, 2, 3)], "heads.label.weight"
+    trained: dict[str, np.ndarray] = {}
+    began: list[torch.Tensor] = []
+    given: dict[str, Any] = {}
+
+    def train_stage(model: Any, source: Any, rows: np.ndarray, *_: Any, stage: str, **__: Any) -> StageState:
+        trained[stage] = rows
+        weights = model.state_dict()[head]
+        began.append(weights.clone())
+        weights.add_(len(trained))  # as if it had learned
+        return StageState()
+
+    def predict_logits(model: Any, source: Any, rows: np.ndarray, *_: Any) -> torch.Tensor:
+        assert source.pictures is not None and source.titles is None
+        last = list(trained)[-1]
+        assert last in folds and not set(brand[rows]) & set(brand[trained[last]])
+        return torch.from_numpy(rows)[:, None].float()
+
+    def fit_vocabulary(
+        model: Any, source: Any, catalog: Any, rows: np.ndarray, *words: Any, **_: Any
+    ) -> None:
+        given.update(rows=rows, of_pictures=words[-1], head=model.state_dict()[head].clone())
+        raise GotThere
+
+    brand = read_catalog(sample_dir).table["title"].str.lower().str.split().str[0].to_numpy(object)
+    monkeypatch.setattr(stages, "train_stage", train_stage)
+    monkeypatch.setattr(stages, "fit_vocabulary", fit_vocabulary)
+    monkeypatch.setattr(cross_fitting, "predict_logits", predict_logits)
+    words = (*small_late_fusion(tiny_bert), "model.vocabulary=named", "model.cross_fitted=true")
+    with pytest.raises(GotThere):
+        train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
+    assert list(trained) == [*folds, "joint"]
+    assert all(torch.equal(start, began[0]) for start in began)
+    assert torch.equal(given["head"], began[0] + len(trained))  # the last is kept, which saw all brands
+    assert np.array_equal(given["of_pictures"][:, 0].numpy(), given["rows"])
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("model.vocabulary=open", "model.cross_fitted=true"), "model.cross_fitted=true: is for a named"),
         (("model.vocabulary=closed",), "model.title_network=true: is heard by a vocabulary"),
         (("model.vocabulary=named", "title_stage.epoch=1"), r"title_stage\.epoch"),
         (("model.vocabulary=named", "title_stage.precision=fp32"), "title_stage.precision: is one for all"),

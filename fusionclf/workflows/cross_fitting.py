@@ -1,13 +1,14 @@
-"""Title networks: one that a vocabulary hears, and others that tell how far it can be trusted on new brands.
+"""Networks that saw nothing of some brands tell how far a network can be trusted on new ones.
 
-What a network says of products that it was trained on says nothing of how it will do on others, and on titles of brands
-that it knows it does better than on next year's. So in episodes the vocabulary hears networks that saw no product of
-the brand.
+What a network says of products that it was trained on says nothing of how it will do on others, and on products of
+brands that it knows it does better than on next year's. So a vocabulary learns from what networks say that saw no
+product of the brand, be they of titles or of pictures.
 
 Source: stacking by cross-validated answers, Wolpert, Stacked Generalization (1992).
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog
 from fusionclf.models import ProductClassifier
+from fusionclf.models.product import NetworkAlone
 from fusionclf.training import predict_logits
 from fusionclf.workflows.episodes import brands, row_folds
 
@@ -25,9 +27,9 @@ FOLDS = 3  # of brands
 Train = Callable[[str, ProductClassifier, ProductSource, np.ndarray, np.ndarray], None]
 
 
-def train_title_networks(
-    part: str,
-    network: ProductClassifier,
+def train_cross_fitted(
+    name: str,
+    model: ProductClassifier,
     source: ProductSource,
     catalog: Catalog,
     train_rows: np.ndarray,
@@ -36,14 +38,14 @@ def train_title_networks(
     train: Train,
     seed: int = 0,
 ) -> Tensor:
-    """Train networks without some brands each, and then `network` itself on all train rows.
+    """Train networks without some brands each, and then `model` itself on all train rows.
 
     Args:
-        part: of the split; the networks' names begin with it.
-        network: one with its first weights.
+        name: of the network; those of the others begin with it.
+        model: one with its first weights.
         source: all products as it reads them.
         catalog: their titles.
-        train_rows, validation_rows: catalog rows of the network's classes.
+        train_rows, validation_rows: catalog rows of the model's classes.
         accelerator: where it runs.
         train: trains one, given its name, itself, `source`, train rows and validation rows.
         seed: of the folds.
@@ -53,14 +55,15 @@ def train_title_networks(
     """
     rows = np.concatenate([train_rows, validation_rows])
     fold = row_folds(brands(catalog.table["title"].to_numpy(object)[rows]), FOLDS, seed)
-    start = {name: value.clone() for name, value in network.state_dict().items()}
+    start = {key: value.clone() for key, value in model.state_dict().items()}
+    read = source if model.text is not None else replace(source, titles=None)  # what only an expert reads
     said: list[Tensor] = []
     for number in np.unique(fold).tolist():
-        network.load_state_dict(start)
+        model.load_state_dict(start)
         others = train_rows[fold[: len(train_rows)] != number]
-        train(f"{part}-titles-{number + 1}", network, source, others, validation_rows)
-        said.append(predict_logits(network, source, rows[fold == number], accelerator))
-    network.load_state_dict(start)
-    train(f"{part}-titles", network, source, train_rows, validation_rows)
+        train(f"{name}-{number + 1}", model, source, others, validation_rows)
+        said.append(predict_logits(NetworkAlone(model), read, rows[fold == number], accelerator))
+    model.load_state_dict(start)
+    train(name, model, source, train_rows, validation_rows)
     order = np.argsort(fold, kind="stable")  # of the rows as they were asked
     return torch.cat(said)[torch.from_numpy(np.argsort(order))]
