@@ -1,13 +1,13 @@
 """A vocabulary: scores of all classes by one small network, from title, picture and what the classes are called.
 
-A seen class is scored from a probe of the network's features (or its own head, where others tell what that is worth on
-brands that they did not see), the linear expert on the title, a title network where
-there is one, and the figures of its name; a new one from its name, and from example products where there are any. Small
-networks that all classes share turn these into a logit, one network for what is at hand: picture and title, or either
-alone. They are trained on episodes, whose rows neither probe nor expert was fitted on. An open vocabulary has training
-classes taken away there, too, so that it meets new classes whose answer is known; the balance between seen and new
-comes from there. One that takes in no new classes answers with those that have training rows alone, and each of them
-has a few weights of its own. No test row takes part.
+A seen class is scored from a probe of the network's features (or its own head, where others tell what that is worth
+on brands that they did not see), the linear expert on the title, a title network where there is one, and the figures
+of its name; a new one from its name, and from example products where there are any. Small networks that all classes
+share turn these into a logit, one network for what is at hand: picture and title, or either alone. They are trained
+on episodes, whose rows neither probe nor expert was fitted on. An open vocabulary has training classes taken away
+there, too, so that it meets new classes whose answer is known; the balance between seen and new comes from there. One
+that takes in no new classes answers with those that have training rows alone, and each of them has a few weights of
+its own. No test row takes part.
 
 Source: generalised zero-shot learning, Chao et al. (2016), where the balance is one constant (calibrated stacking);
 episodes over held-out classes follow Vinyals et al., Matching Networks (2016); means of examples Snell et al.,

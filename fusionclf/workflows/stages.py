@@ -114,7 +114,13 @@ class StageRunner:
             for name in ("train", "validation")
         )
         network, model.title_network = model.title_network, None
-        of_pictures = self._train_network(stage, model, source, train_rows, validation_rows)
+        of_pictures = None
+        if model.vocabulary is not None and model.vocabulary.hears_head:
+            of_pictures = self._cross_fit(
+                stage.part, model, source, train_rows, validation_rows, stage.settings
+            )
+        else:
+            self._train(stage.part, model, source, train_rows, validation_rows, stage.settings)
         if stage.last and self.settings.stage3_classes:
             few = _smallest_classes(source.targets["label"][train_rows], self.settings.stage3_classes)
             train_rows_of_few = train_rows[np.isin(source.targets["label"][train_rows], few)]
@@ -201,20 +207,6 @@ class StageRunner:
     def _build(self, classes: Classes) -> ProductClassifier:
         return self.variant.build(self.settings.model, {task: len(names) for task, names in classes.items()})
 
-    def _train_network(
-        self,
-        stage: Stage,
-        model: ProductClassifier,
-        source: ProductSource,
-        train_rows: np.ndarray,
-        validation_rows: np.ndarray,
-    ) -> torch.Tensor | None:
-        """Train a stage's network; where its vocabulary wants them, (n, K) logits of others that saw no such brand."""
-        if model.vocabulary is not None and model.vocabulary.hears_head:
-            return self._cross_fit(stage.part, model, source, train_rows, validation_rows, stage.settings)
-        self._train(stage.part, model, source, train_rows, validation_rows, stage.settings)
-        return None
-
     def _cross_fit(
         self,
         name: str,
@@ -224,6 +216,7 @@ class StageRunner:
         validation_rows: np.ndarray,
         settings: TrainConfig,
     ) -> torch.Tensor:
+        """Train a network; (n, K) logits of others that saw no product of the brand."""
         return train_cross_fitted(
             name, model, source, self.catalog, train_rows, validation_rows, self.accelerator,
             partial(self._train, settings=settings), self.settings.seed,
