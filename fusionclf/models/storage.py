@@ -12,6 +12,8 @@ from fusionclf.models.product import ProductClassifier
 from fusionclf.models.registry import Variant
 from fusionclf.runfolder import read_json, replacing, write_json
 
+LONGEST_REASON = 160  # characters: a model may lack very many weights
+
 
 def save_model(
     folder: Path, part: str, model: ProductClassifier, classes: dict[str, tuple[str, ...]], temperature: float
@@ -56,10 +58,17 @@ def load_model(folder: Path, part: str, variant: Variant, params: Any) -> Produc
     model = variant.build(_without_downloads(params, folder / "text"), counts)
     file = folder / f"{part}.safetensors"
     try:
-        model.load_state_dict(load_file(file))
-    except (OSError, SafetensorError, RuntimeError) as error:
+        weights = load_file(file)
+    except (OSError, SafetensorError) as error:
         raise RunError(
             f"{file}: cannot be used ({str(error).splitlines()[0]}); train again with --overwrite"
+        ) from error
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:  # its first line names the module, the second what is wrong
+        reason = " ".join(str(error).splitlines()[1].split())[:LONGEST_REASON]
+        raise RunError(
+            f"{file}: is of other settings or of another version of fusionclf ({reason}); train again with --overwrite"
         ) from error
     model.eval()
     if model.vocabulary is not None:

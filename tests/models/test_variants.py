@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-from fusionclf.errors import SettingsError
+from fusionclf.errors import RunError, SettingsError
 from fusionclf.models import find_variant, variant_names
 from fusionclf.models.fusers import MissingModality
 from fusionclf.models.product import OF_CLASSES, ProductClassifier
@@ -53,6 +54,25 @@ def test_save_and_load_give_equal_predictions(name: str, tmp_path: Path) -> None
     loaded = load_model(tmp_path, "top20", variant, params)
     with torch.no_grad():
         assert torch.equal(loaded(batch)["label"], model(batch)["label"])
+
+
+def test_a_saved_model_that_does_not_fit_is_refused_by_what_differs(tmp_path: Path) -> None:
+    variant, params, model = tiny_model("text")
+    names = {task: tuple(f"{task} {n}" for n in range(CLASSES[task])) for task in model.task_weights}
+    save_model(tmp_path, "top20", model, names, temperature=1.0)
+    file = tmp_path / "top20.safetensors"
+    weights = load_file(file)
+    left_out = weights.pop("heads.label.bias")
+    save_file(weights, file)
+    with pytest.raises(RunError, match=r"another version of fusionclf \(Missing key.*heads\.label\.bias"):
+        load_model(tmp_path, "top20", variant, params)
+    save_file(weights | {"heads.label.bias": left_out[1:].clone()}, file)
+    with pytest.raises(RunError, match=r"\(size mismatch for heads\.label\.bias") as refused:
+        load_model(tmp_path, "top20", variant, params)
+    assert "\n" not in str(refused.value)
+    file.write_bytes(file.read_bytes()[:50])
+    with pytest.raises(RunError, match=r"top20\.safetensors: cannot be used"):
+        load_model(tmp_path, "top20", variant, params)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
