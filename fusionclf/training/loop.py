@@ -139,12 +139,20 @@ class _Stage:
         self.frozen = frozen
         for encoder in pretrained_encoders(self.plain):
             encoder.freeze(frozen)
-        self.accelerator.unwrap_model(self.plain, keep_fp32_wrapper=False)
+        self._unwrap()
         self.model = self.accelerator.prepare_model(self.plain)
+
+    def _unwrap(self) -> None:
+        """Have Accelerate forget the model.
+
+        It takes its mark of a prepared model to mean that one is still wrapped, and would train it in full precision.
+        """
+        self.accelerator.unwrap_model(self.plain, keep_fp32_wrapper=False)
+        vars(self.plain).pop("_is_accelerate_prepared", None)
 
     def release(self) -> None:
         """Give the model back as it was lent, and let go of the optimiser's memory."""
-        self.accelerator.unwrap_model(self.plain, keep_fp32_wrapper=False)
+        self._unwrap()
         for encoder in pretrained_encoders(self.plain):
             encoder.freeze(False)
         self.accelerator.free_memory()

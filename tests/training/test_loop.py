@@ -74,6 +74,22 @@ def test_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_every_epoch_of_a_model_that_is_trained_again_is_in_the_precision_asked_for(tmp_path: Path) -> None:
+    model, source = make()
+    assert model.text is not None
+    seen: list[bool] = []
+    model.text.register_forward_hook(
+        lambda module, *_: seen.append(torch.is_autocast_enabled("cpu")) if module.training else None
+    )
+    rows = np.arange(64), np.arange(64, 80)
+    settings = SETTINGS.model_copy(update={"freeze_epochs": 1, "precision": "bf16"})
+    for name in ("first", "second"):
+        train_stage(
+            model, source, *rows, settings, make_accelerator("bf16", cpu=True), tmp_path / name, stage=name
+        )
+    assert seen == [True] * (2 * 3 * 8)
+
+
 def test_a_run_that_was_cut_off_ends_with_the_same_weights(tmp_path: Path) -> None:
     whole = run(tmp_path / "whole").state_dict()
     with pytest.raises(Stop):
