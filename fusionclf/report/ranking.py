@@ -77,7 +77,11 @@ def _without_seed(run: Run) -> dict[str, Any]:
 def headline(
     runs: Sequence[Run], part: str, rows: Sequence[dict[str, Any]], published: Sequence[dict[str, Any]]
 ) -> str:
-    """What the figures of a part say, in words; a lead holds where McNemar's p, after Holm, is below 0.05."""
+    """What the figures of a part say, in words.
+
+    A lead holds where McNemar's p, after Holm, is below 0.05, and the interval of the lead, which knows that products
+    with one title are right or wrong together, lies above 0.
+    """
     best = ranked(runs, part)[0]
     scores = best.scores(part) or {}
     where = "With all classes as candidates" if part == JOINT else f"On {part}"
@@ -101,7 +105,7 @@ def _rivals(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _lead_holds(row: dict[str, Any]) -> bool:
     # A run that scored fewer products is never ranked first, and may yet be ahead on those.
-    return row["p_holm"] < LEVEL and row["difference"] > 0
+    return row["p_holm"] < LEVEL and row["interval"] is not None and row["interval"][0] > 0
 
 
 def _claim(rivals: Sequence[dict[str, Any]]) -> str:

@@ -75,6 +75,16 @@ def test_headline_says_when_the_lead_holds(make_run) -> None:
     assert text.endswith("the lead over every model holds.")
 
 
+def test_a_lead_that_rests_on_few_titles_does_not_hold(make_run) -> None:
+    """McNemar's test takes products for independent; the interval knows that those of one title are not."""
+    runs = read_runs([make_run("good", variant="fusion"), make_run("poor", wrong=9)])
+    rows = against_best(runs, "top2")
+    assert verdict(runs, "top2", rows)["holds"]
+    rows[0]["interval"] = [0.0, 90.0]
+    assert rows[0]["p_holm"] < 0.05 and not verdict(runs, "top2", rows)["holds"]
+    assert "the lead over poor does not hold" in headline(runs, "top2", rows, [])
+
+
 def test_headline_names_only_leads_that_do_not_hold(make_run) -> None:
     runs = read_runs(
         [make_run("good", variant="fusion"), make_run("near", wrong=2), make_run("far", wrong=15)]
