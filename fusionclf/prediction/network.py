@@ -63,9 +63,10 @@ class NetworkModel:
         device: torch.device | str | None = None,
     ) -> None:
         labels = read_json(folder / "labels.json")[part]
-        self.classes: tuple[str, ...] = tuple(labels["classes"]["label"])
+        self.every: tuple[str, ...] = tuple(labels["classes"]["label"])  # all classes, in the model's order
+        self.classes = self.every  # those that it answers with
         self.temperature = float(labels["temperature"])
-        self.asked: np.ndarray | None = None  # columns that `keep_only` left
+        self.asked: np.ndarray | None = None  # places of `classes` in `every`, where `keep_only` left some
         self.settings = settings
         self.process = one_process(settings.train.precision, device)
         with self.process.autocast():  # class names are embedded as they were in training
@@ -94,11 +95,14 @@ class NetworkModel:
             return
         add_classes(self.model, added)
         self.model.to(self.process.device)
-        self.classes = (*self.classes, *(new.name for new in added))
+        names = tuple(new.name for new in added)
+        self.every, self.classes = (*self.every, *names), (*self.classes, *names)
+        if self.asked is not None:
+            self.keep_only(self.classes)
 
     def keep_only(self, names: Sequence[str]) -> None:
-        """Answer with these of its classes alone."""
-        place = {name: n for n, name in enumerate(self.classes)}
+        """Answer with these of all its classes alone."""
+        place = {name: n for n, name in enumerate(self.every)}
         self.asked = np.array([place[name] for name in names])
         self.classes = tuple(names)
 

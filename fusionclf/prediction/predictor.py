@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from fusionclf.batches import PictureCache
-from fusionclf.errors import RunError
+from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import CategoryGraph, Thresholds, thresholds_of_run
 from fusionclf.evaluation import decide as grade
 from fusionclf.models.classes import AddedClass
@@ -79,7 +79,8 @@ class Predictor:
 
         Raises:
             PredictionError: neither images nor titles, unequal numbers of them, or a faulty product.
-            SettingsError: `top_k` or `min_probability` is out of its range.
+            SettingsError: `top_k`, `min_probability` or `target_precision` is out of its range, or the last is asked of
+                some classes alone.
 
         >>> import fusionclf
         >>> answers = fusionclf.load("runs/linear").predict(titles=["Women Red Dress", ""], errors="collect")
@@ -120,11 +121,14 @@ class Predictor:
     def take_in(self, wanted: Sequence[AddedClass], *, only: bool = False) -> None:
         """As `add_classes`, with examples where there are any."""
         network = self.open_network()
-        known = set(self.classes)
-        network.add([new for new in wanted if new.name not in known])
-        self.paths |= {new.name: new.place for new in wanted if new.name not in known}
+        named: dict[str, AddedClass] = {}
+        for each in wanted:
+            named.setdefault(each.name, each)  # of a name that stands there twice, the first
+        new = [each for name, each in named.items() if name not in network.every]
+        network.add(new)
+        self.paths |= {each.name: each.place for each in new}
         if only:
-            network.keep_only([new.name for new in wanted])
+            network.keep_only(list(named))
         self.classes = network.classes
 
     def open_network(self) -> NetworkModel:
@@ -163,8 +167,12 @@ class Predictor:
 
         Raises:
             RunError: the run keeps no held-out answers.
-            SettingsError: the target is out of its range.
+            SettingsError: the target is out of its range, or some classes alone are asked for.
         """
+        if isinstance(self.model, NetworkModel) and self.model.asked is not None:
+            raise SettingsError(
+                "a target precision holds where all classes are candidates; leave it out, or --only (only=True)"
+            )
         if self.folder is None:
             raise RunError("no run folder, so no held-out answers to fit a threshold on; use fusionclf.load")
         if target not in self._thresholds:

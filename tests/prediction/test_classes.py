@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fusionclf
-from fusionclf.errors import PredictionError, RunError
+from fusionclf.errors import PredictionError, RunError, SettingsError
 from fusionclf.prediction import Rule
 from fusionclf.prediction.newclasses import parse_class, read_classes
 from fusionclf.workflows.classes import add_class, list_classes, remove_class
@@ -43,6 +43,27 @@ def test_only_the_named_classes_are_answered(run: Path) -> None:
     assert [set(names) for names in answers.labels] == [{"Zeppelin Kite", "Watches"}] * 3
     assert answers.labels[2][0] == "Watches"
     assert np.allclose(answers.probabilities.sum(axis=1), 1)
+
+
+def test_fewer_classes_may_be_asked_for_again_and_others_join_them(run: Path) -> None:
+    model = fusionclf.load(run, device="cpu")
+    everything = model.predict(titles=TITLES, top_k=100)
+    model.add_classes(["Zeppelin Kite", "Watches", "Tshirts"], only=True)
+    model.add_classes(["Tshirts", "Watches"], only=True)
+    model.add_classes(["Toys > Sledge", "Sledge"])
+    assert model.classes == ("Tshirts", "Watches", "Sledge")
+    answers = model.predict(titles=TITLES)
+    assert [set(names) for names in answers.labels] == [set(model.classes)] * 3
+    said = dict(zip(answers.labels[1], answers.probabilities[1], strict=True))
+    of_all = dict(zip(everything.labels[1], everything.probabilities[1], strict=True))
+    assert said["Tshirts"] / said["Watches"] == pytest.approx(of_all["Tshirts"] / of_all["Watches"], rel=1e-3)
+
+
+def test_no_precision_is_promised_where_some_classes_alone_are_asked_for(run: Path) -> None:
+    model = fusionclf.load(run, device="cpu")
+    model.add_classes(["Zeppelin Kite", "Watches"], only=True)
+    with pytest.raises(SettingsError, match="all classes are candidates"):
+        model.predict(titles=TITLES, target_precision=0.98)
 
 
 def test_an_added_class_stays_with_the_run_until_it_is_removed(
