@@ -15,7 +15,7 @@ Prototypical Networks (2017).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -28,6 +28,7 @@ from fusionclf.models.probe import LinearProbe
 AT_HAND = ("both", "title", "picture")  # what is at hand of a product
 HIDDEN = 32
 LEAST_LOG_PROBABILITY = -12.0
+LEAST_SPREAD = 1e-4  # standard deviation of an input of the scorer
 BATCH = 512
 STEPS = {"both": 1800, "title": 600, "picture": 600}  # at most
 ASKED_TIMES = 100  # each product at most, of a small catalog; but LEAST_STEPS are made
@@ -49,7 +50,8 @@ class Episode:
         network: what is at hand → (n, C) logits of the probe; without "title" where the network reads no titles.
         expert: (n, C) scores of the linear expert.
         pairs: (n, C, 10) figures of the names.
-        similar: (n, C, 2) likeness to the examples of classes that have some.
+        similar: what is at hand → (n, C, 2) likeness to the examples of classes that have some; a title alone is as
+            like as the title of "both".
         targets: (n,) class numbers.
         weights: (n,) how many products each stands for.
         seen: (C,) whether the model knew the class.
@@ -60,7 +62,7 @@ class Episode:
     network: Mapping[str, Tensor]
     expert: Tensor
     pairs: Tensor
-    similar: Tensor
+    similar: Mapping[str, Tensor]
     targets: Tensor
     weights: Tensor
     seen: Tensor
@@ -69,11 +71,22 @@ class Episode:
 
     def inputs(self, at_hand: str, rows: Tensor | slice = slice(None)) -> Tensor:
         """(b, C, 26 or 27) what the scorer takes, of some rows."""
-        network = self.network.get(at_hand)
+        network, similar = self.network.get(at_hand), self.similar.get(at_hand, self.similar["both"])
         return scorer_inputs(
             at_hand, None if network is None else network[rows], self.expert[rows], self.pairs[rows],
-            self.similar[rows], self.seen, self.examples,
+            similar[rows], self.seen, self.examples,
             None if self.title_network is None else self.title_network[rows],
+        )  # fmt: skip
+
+    def only(self, rows: Tensor) -> "Episode":
+        """The same episode with some of its rows alone, (k,) places."""
+        return replace(
+            self,
+            network={at_hand: logits[rows] for at_hand, logits in self.network.items()},
+            similar={at_hand: values[rows] for at_hand, values in self.similar.items()},
+            expert=self.expert[rows], pairs=self.pairs[rows],
+            targets=self.targets[rows], weights=self.weights[rows],
+            title_network=None if self.title_network is None else self.title_network[rows],
         )  # fmt: skip
 
     def weighed(self, at_hand: str) -> Tensor:
@@ -156,8 +169,10 @@ class Scorer(nn.Module):
         """Train on episodes, each as often as the others."""
         self.requires_grad_(True)
         some = torch.cat([e.inputs(at_hand, slice(None, None, 7)).flatten(0, 1) for e in episodes])
-        self.scale.copy_(some.std(dim=0).clamp_min(1e-3))
+        spread = some.std(dim=0)
         del some
+        # What never varied taught its weights nothing, so it shall not count when it does vary.
+        self.scale.copy_(spread.masked_fill(spread < LEAST_SPREAD, torch.inf))
         questions = sum(len(episode.targets) for episode in episodes)
         steps = min(STEPS[at_hand], max(LEAST_STEPS, ASKED_TIMES * questions // BATCH))
         weights: list[dict[str, Any]] = [{"params": [*self.linear.parameters(), *self.bent.parameters()]}]
@@ -235,11 +250,10 @@ class Vocabulary(nn.Module):
         self.register_buffer("title_prototypes", torch.zeros(classes, text_dim))
         self.register_buffer("feature_prototypes", torch.zeros(classes, dim))
         self.probe = LinearProbe(dim, classes)
-        self.scorers = self._new_scorers()
+        self.scorers = nn.ModuleDict({at_hand: self._new_scorer() for at_hand in AT_HAND})
 
-    def _new_scorers(self) -> nn.ModuleDict:
-        of_class = None if self.takes_new else (len(self.seen), OF_KNOWN + self.width - WIDTH)
-        return nn.ModuleDict({at_hand: Scorer(self.width, of_class) for at_hand in AT_HAND})
+    def _new_scorer(self) -> Scorer:
+        return Scorer(self.width, None if self.takes_new else (len(self.seen), OF_KNOWN + self.width - WIDTH))
 
     def forward(
         self,
@@ -334,10 +348,18 @@ class Vocabulary(nn.Module):
         """
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.manual_seed(seed)
-            self.scorers = self._new_scorers()
+            self.scorers = nn.ModuleDict({at_hand: self._new_scorer() for at_hand in AT_HAND})
             for at_hand, scorer in self.scorers.items():
                 assert isinstance(scorer, Scorer)
                 scorer.fit(episodes, groups, at_hand)
+
+    def fitted_scorer(self, episodes: Sequence[Episode], groups: Sequence[Tensor], seed: int = 0) -> Scorer:
+        """A scorer of picture and title that is fitted like the vocabulary's own, on other episodes."""
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            torch.manual_seed(seed)
+            scorer = self._new_scorer()
+            scorer.fit(episodes, groups, "both")
+        return scorer
 
 
 def _by_what_is_at_hand(

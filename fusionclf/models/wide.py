@@ -89,11 +89,15 @@ class WideTitles(nn.Module):
         self.scores.fit_counts(counts)
         weighted = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
         features = sparse.csr_matrix(sparse.hstack([weighted, sparse.csr_matrix(embeddings)]))
-        svm = LinearSVC(random_state=seed).fit(features, targets)
-        weights, bias = svm.coef_, svm.intercept_
-        if len(svm.classes_) == 2:  # scikit-learn keeps one row for two classes
+        classes = np.unique(targets)
+        # One class alone is the answer to every title.
+        weights, bias = np.zeros((1, features.shape[1])), np.zeros(1)
+        if len(classes) > 1:
+            svm = LinearSVC(random_state=seed).fit(features, targets)
+            weights, bias = np.asarray(svm.coef_), np.asarray(svm.intercept_)
+        if len(classes) == 2:  # scikit-learn keeps one row for two classes
             weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
-        known = torch.from_numpy(svm.classes_)
+        known = torch.from_numpy(classes)
         buckets = weighted.shape[1]
         self.bias.fill_(UNSEEN_SCORE)
         self.bias[known] = torch.from_numpy(bias).to(self.bias)

@@ -1,8 +1,7 @@
 """Episodes that teach a vocabulary: rows and, where it is open, classes are held out, and asked about."""
 
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,8 +10,10 @@ from torch import Tensor
 
 from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog
+from fusionclf.errors import RunError
+from fusionclf.evaluation import CategoryGraph
 from fusionclf.models import ProductClassifier
-from fusionclf.models.vocabulary import Episode, Vocabulary
+from fusionclf.models.vocabulary import Episode
 
 CLASS_FOLDS = 3  # of single classes, and again of whole families
 MOST_ROWS = 60_000  # that episodes are made of; more teach a few weights nothing
@@ -122,7 +123,11 @@ class EpisodeMaker:
         seen, examples = self.vocabulary.seen.clone(), self.vocabulary.examples.clone()
         is_new, has_examples = ~seen.numpy()[self.targets[asked]], examples.numpy()[self.targets[asked]]
         weights = torch.from_numpy(_weighed_alike(is_new, has_examples)).float()
-        similar = self.vocabulary.similar(self.features["both"][places], embeddings).half()
+        similar = {
+            at_hand: self.vocabulary.similar(values[places], embeddings).half()
+            for at_hand, values in self.features.items()
+            if at_hand == "both" or (at_hand == "picture" and values is not self.features["both"])
+        }
         return Episode(
             network, self.wide.score(self.counts[asked], self.embeddings[asked]).cpu(),
             self.pairs[places], similar, torch.from_numpy(self.targets[asked]), weights, seen, examples,
@@ -171,23 +176,29 @@ def fit_on_episodes(
     )
     folds = folds or [np.array([], np.int64)] * CLASS_FOLDS
 
-    def made(fold_of: np.ndarray, rounds: int = len(folds)) -> list[tuple[Asked, np.ndarray]]:
+    def made(fold_of: np.ndarray, rounds: int = len(folds)) -> dict[int, Asked]:
         outs = [fold_of == number % rounds for number in range(len(folds))]
-        return [
-            (maker.episode(out, away, number), out)
+        return {
+            number: maker.episode(out, away, number)
             for number, (out, away) in enumerate(zip(outs, folds, strict=True))
-            if maker.can_learn(~out)
-        ]
+            if maker.can_learn(~out & ~np.isin(maker.targets, away))
+        }
 
     at_random = made(row_folds(maker.titles, len(folds), seed))
-    by_brand = made(row_folds(brands(maker.titles), len(folds), seed))
-    by_year = []
+    of_brand = row_folds(brands(maker.titles), len(folds), seed)
+    by_brand, by_year = made(of_brand), {}
+    if not by_brand:
+        raise RunError(
+            f"{len(maker.rows)} products of {len(classes)} classes are too few to hold some of them out; "
+            "set model.vocabulary=closed"
+        )
     if maker.years is not None:
         of_year = even_folds(maker.years, CLASS_FOLDS)
         by_year = made(of_year, int(of_year.max()) + 1)  # once with single classes, once with families
-    episodes = [episode for (episode, _), _ in (*at_random, *by_brand, *by_year)]
-    maker.vocabulary.fit(episodes, [torch.from_numpy(group) for group in groups], seed)
-    return _held_out(maker.vocabulary, maker.rows, by_brand), len(episodes)
+    everything = [*at_random.values(), *by_brand.values(), *by_year.values()]
+    masks = [torch.from_numpy(group) for group in groups]
+    maker.vocabulary.fit([episode for episode, _ in everything], masks, seed)
+    return _held_out(maker, of_brand, by_brand, everything, masks, seed), len(everything)
 
 
 def _weighed_alike(new: np.ndarray, has_examples: np.ndarray) -> np.ndarray:
@@ -201,16 +212,37 @@ def _weighed_alike(new: np.ndarray, has_examples: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def _held_out(model: Vocabulary, rows: np.ndarray, made: Sequence[tuple[Asked, np.ndarray]]) -> HeldOut:
-    asked_rows, logits, seen = [], [], []
-    for (episode, asked), out in made:
-        wanted = np.flatnonzero(out[asked])
-        for chunk in torch.from_numpy(wanted).split(ROWS_AT_ONCE):
-            said = model.scorers["both"](episode.inputs("both", chunk))
-            logits.append(model.answered(said, episode.seen).numpy())
-        asked_rows.append(rows[asked[wanted]])
-        seen.append(np.broadcast_to(episode.seen.numpy(), (len(wanted), len(episode.seen))))
-    return HeldOut(np.concatenate(asked_rows), np.concatenate(logits), np.concatenate(seen))
+def _held_out(
+    maker: EpisodeMaker,
+    of_brand: np.ndarray,
+    by_brand: Mapping[int, Asked],
+    everything: Sequence[Asked],
+    groups: Sequence[Tensor],
+    seed: int,
+) -> HeldOut:
+    """What the folds of brands are answered, by scorers that were never asked about the products of these brands.
+
+    The vocabulary's own scorers learn from all folds, so their answers to these would promise too much.
+    """
+    model, rows, logits, seen = maker.vocabulary, [], [], []
+    for turn in range(CLASS_FOLDS):
+        numbers = [number for number in by_brand if number % CLASS_FOLDS == turn]
+        out = np.isin(of_brand, numbers)
+        others = [
+            episode.only(torch.from_numpy(np.flatnonzero(~out[asked]))) for episode, asked in everything
+        ]
+        others = [episode for episode in others if len(episode.targets)]
+        if not numbers or not others:
+            continue
+        scorer = model.fitted_scorer(others, groups, seed)
+        for number in numbers:
+            episode, asked = by_brand[number]
+            wanted = np.flatnonzero(of_brand[asked] == number)
+            for chunk in torch.from_numpy(wanted).split(ROWS_AT_ONCE):
+                logits.append(model.answered(scorer(episode.inputs("both", chunk)), episode.seen).numpy())
+            rows.append(maker.rows[asked[wanted]])
+            seen.append(np.broadcast_to(episode.seen.numpy(), (len(wanted), len(episode.seen))))
+    return HeldOut(np.concatenate(rows), np.concatenate(logits), np.concatenate(seen))
 
 
 def held_out_folds(
@@ -258,24 +290,16 @@ def brands(titles: np.ndarray) -> np.ndarray:
     return np.array([(re.findall(r"\w+", title.lower()) or [""])[0] for title in titles], object)
 
 
-def class_paths(catalog: Catalog, names: Sequence[str]) -> list[str]:
+def class_paths(graph: CategoryGraph, names: Sequence[str]) -> list[str]:
     """A text of each class's name and most frequent place in the category graph, nearest category first."""
-    return [", ".join(filter(None, (name, *reversed(place)))) for name, place in _places(catalog, names)]
+    return [", ".join(filter(None, reversed(graph.best_path(name)))) for name in names]
 
 
-def class_families(catalog: Catalog, names: Sequence[str]) -> np.ndarray:
+def class_families(graph: CategoryGraph, names: Sequence[str]) -> np.ndarray:
     """The lowest category of each class; a number of its own where the catalog has no categories."""
-    if not catalog.columns.categories:
+    if len(graph.levels) == 1:
         return np.arange(len(names)).astype(str)
-    return np.array([place[-1] for _, place in _places(catalog, names)], object).astype(str)
-
-
-def _places(catalog: Catalog, names: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
-    places: dict[str, Counter[tuple[str, ...]]] = {}
-    columns = (catalog.table[column] for column in catalog.columns.categories)
-    for label, *place in zip(catalog.table["label"], *columns, strict=True):
-        places.setdefault(label, Counter())[tuple(place)] += 1
-    return [(name, places[name].most_common(1)[0][0]) for name in names]
+    return np.array([graph.best_path(name)[-2] for name in names], object).astype(str)
 
 
 def without(source: ProductSource, modality: str) -> ProductSource:

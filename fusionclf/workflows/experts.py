@@ -18,10 +18,11 @@ from fusionclf.workflows.episodes import (
     MOST_ROWS,
     EpisodeMaker,
     HeldOut,
-    class_families,
     fit_on_episodes,
     without,
 )
+
+LEAST_ROWS = 50  # of each class, where a vocabulary is taught on a sample
 
 
 def fit_blended(
@@ -72,7 +73,7 @@ def fit_vocabulary(
     source: ProductSource,
     catalog: Catalog,
     rows: np.ndarray,
-    names: Sequence[str],
+    families: np.ndarray,
     groups: Sequence[np.ndarray],
     accelerator: Accelerator,
     seed: int = 0,
@@ -85,9 +86,9 @@ def fit_vocabulary(
     Args:
         model: a trained model with a vocabulary.
         source: all products.
-        catalog: their titles and categories.
+        catalog: their titles.
         rows: catalog rows for training and validation.
-        names: the C classes.
+        families: (C,) lowest category of each class.
         groups: (C,) masks of the classes that are asked for among themselves.
         accelerator: where the network runs.
         seed: of the solver, of folds and of order.
@@ -104,7 +105,7 @@ def fit_vocabulary(
     )  # all were embedded before, and are remembered
     some = rows
     if len(rows) > MOST_ROWS:
-        places = np.sort(np.random.default_rng(seed).choice(len(rows), MOST_ROWS, replace=False))
+        places = some_of_each(source.targets["label"][rows], MOST_ROWS, seed)
         some, chosen = rows[places], torch.from_numpy(places)
         of_titles = None if of_titles is None else of_titles[chosen]
         of_pictures = None if of_pictures is None else of_pictures[chosen]
@@ -114,7 +115,7 @@ def fit_vocabulary(
     maker = EpisodeMaker(
         model, features, some, source, catalog, embeddings[some], seed, of_titles, of_pictures, by_year
     )
-    held_out, count = fit_on_episodes(maker, class_families(catalog, names), groups, seed)
+    held_out, count = fit_on_episodes(maker, families, groups, seed)
     maker.fit(np.ones(len(some), bool))
     if len(rows) > len(some):
         titles = catalog.table["title"].to_numpy(object)[rows].tolist()
@@ -124,7 +125,24 @@ def fit_vocabulary(
     model.vocabulary.to(device)
     seen = int(model.vocabulary.seen.sum())
     kind = "open" if model.vocabulary.takes_new else "named"
-    return f"{kind} vocabulary: {seen} of {len(names)} classes seen; {count} episodes", held_out
+    return f"{kind} vocabulary: {seen} of {len(families)} classes seen; {count} episodes", held_out
+
+
+def some_of_each(classes: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """Places of about `count` products, ascending: LEAST_ROWS of each class, or all that it has, the rest at random.
+
+    Args:
+        classes: (n,) class numbers.
+        count: how many products; more only where the classes are so many that their least number is.
+        seed: of the choice.
+    """
+    order = np.random.default_rng(seed).permutation(len(classes))
+    by_class = order[np.argsort(classes[order], kind="stable")]
+    own = classes[by_class]
+    place_in_class = np.arange(len(own)) - np.searchsorted(own, own)
+    least = by_class[place_in_class < LEAST_ROWS]
+    others = order[~np.isin(order, least)][: max(count - len(least), 0)]
+    return np.sort(np.concatenate([least, others]))
 
 
 def _features(

@@ -26,7 +26,7 @@ from fusionclf.catalog import Catalog, Split, read_synonyms
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.console import Console
 from fusionclf.errors import CatalogError, SettingsError, did_you_mean
-from fusionclf.evaluation import product_context
+from fusionclf.evaluation import CategoryGraph, product_context
 from fusionclf.models import ProductClassifier
 from fusionclf.models.encoders import TransformerEncoder
 from fusionclf.training import collect, iterate_features
@@ -38,6 +38,7 @@ class Inputs:
     """Opens what is needed once, and shares it between the stages of a run.
 
     Attributes:
+        graph: the catalog's category paths, counted over train and validation rows.
         saved_seconds: what preparing titles would have taken more, had none been remembered.
         seconds_per_product: of features and titles that are ready before a model answers; had they been remembered
             from another run, what they took there.
@@ -57,6 +58,7 @@ class Inputs:
         self.titles: TitleTable | None = None
         self.synonyms: dict[str, tuple[str, ...]] = {}
         self.seconds_per_product = 0.0
+        self.graph = CategoryGraph.from_split(catalog, split)
         self.saved_seconds = 0.0
         self._seconds = {"pictures": 0.0, "titles": 0.0}
 
@@ -209,7 +211,7 @@ class Inputs:
         if model.vocabulary is not None:
             names = classes["label"]
             synonyms = [self.synonyms.get(name, ()) for name in names]
-            model.name_classes(names, class_paths(self.catalog, names), synonyms)
+            model.name_classes(names, class_paths(self.graph, names), synonyms)
         if self.titles is None or model.vocabulary is not None:
             started = time.perf_counter()
             self.saved_seconds = 0.0

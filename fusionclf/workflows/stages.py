@@ -20,8 +20,8 @@ from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog, Split
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.console import Console
-from fusionclf.errors import RunError
-from fusionclf.evaluation import CategoryGraph, fit_temperature, make_predictions, softmax
+from fusionclf.errors import RunError, SettingsError
+from fusionclf.evaluation import fit_temperature, make_predictions, softmax
 from fusionclf.models import ProductClassifier, Variant, count_parameters
 from fusionclf.models.storage import save_model
 from fusionclf.runfolder import read_json, write_text
@@ -35,7 +35,7 @@ from fusionclf.training import (
     train_stage,
 )
 from fusionclf.workflows.cross_fitting import train_cross_fitted
-from fusionclf.workflows.episodes import HeldOut
+from fusionclf.workflows.episodes import HeldOut, class_families
 from fusionclf.workflows.experts import fit_blended, fit_vocabulary
 from fusionclf.workflows.inputs import Inputs
 
@@ -87,17 +87,30 @@ class StageRunner:
         self.backbone: dict[str, torch.Tensor] | None = None
         self.states: list[StageState] = []
         self.parameters = 0
-        self.graph = CategoryGraph.from_split(catalog, split)
+        self.graph = self.inputs.graph
         self.held_out: dict[str, pd.DataFrame] = {}
         self.predicted, self.predict_seconds = 0, 0.0
         self.joint: tuple[np.ndarray, np.ndarray, ProductClassifier] | None = None
 
     def check(self, stages: Sequence[Stage]) -> None:
         """Build the first model and open the pictures: what cannot work shows before anything is written."""
-        self.inputs.check(self._build(self.inputs.classes(self._part(stages[0]))))
+        model = self._build(self.inputs.classes(self._part(stages[0])))
+        self.inputs.check(model)
         for stage in stages:
+            if model.vocabulary is not None:
+                self._check_classes(stage, 3 if model.vocabulary.takes_new else 2)
             rows = self.inputs.trainable(self.split.rows(self.catalog, self._part(stage), "train"))
             check_batch_size(stage.settings.batch_size, len(rows), self.accelerator.num_processes)
+
+    def _check_classes(self, stage: Stage, least: int) -> None:
+        """A vocabulary learns from what is held out, and two classes must be left."""
+        rows = self.split.rows(self.catalog, self._part(stage), "train", "validation")
+        count = self.catalog.table["label"].iloc[rows].nunique()
+        if count < least:
+            raise SettingsError(
+                f"{stage.part}: {count} {'class has' if count == 1 else 'classes have'} train rows, and a "
+                f"vocabulary needs {least} or more; set model.vocabulary=closed, or split.top_k for other parts"
+            )
 
     def run(self, stage: Stage) -> pd.DataFrame:
         """Train one stage, save its model, and predict the part's test rows."""
@@ -141,9 +154,10 @@ class StageRunner:
         self.parameters = max(self.parameters, count_parameters(model))
         self.backbone = {name: value.cpu() for name, value in model.backbone_state().items()}
         rows = self.split.rows(self.catalog, part, "test")
-        probabilities = self._answer(stage.part, model, source, rows, temperature)
+        logits = self._answer(stage.part, model, source, rows) / temperature
+        probabilities = softmax(logits)
         if stage.part == JOINT:
-            self.joint = probabilities, rows, model
+            self.joint = logits, rows, model
         context = self.inputs.context(part)
         self._keep_held_out(stage.part, part, classes["label"], temperature)
         return make_predictions(
@@ -153,17 +167,16 @@ class StageRunner:
     def parts_of_joint(self) -> dict[str, pd.DataFrame]:
         """Predictions of each part from the joint model, with the part's own classes as candidates."""
         assert self.joint is not None
-        probabilities, joint_rows, model = self.joint
+        logits, joint_rows, model = self.joint
         everything = self.split.class_names(None)
         frames = {}
         for part, names in self.split.classes.items():
             rows = self.split.rows(self.catalog, part, "test")
             columns = [everything.index(name) for name in names]
-            picked = probabilities[np.searchsorted(joint_rows, rows)][:, columns]
-            picked = picked / picked.sum(axis=1, keepdims=True).clip(1e-12)
+            probabilities = softmax(logits[np.searchsorted(joint_rows, rows)][:, columns])
             context = self.inputs.context(part)
             frames[part] = make_predictions(
-                context, names, picked, self.inputs.health(model, rows), self.graph
+                context, names, probabilities, self.inputs.health(model, rows), self.graph
             )
         return frames
 
@@ -296,8 +309,9 @@ class StageRunner:
         else:
             names = classes["label"]
             said, held_out = fit_vocabulary(
-                model, source, self.catalog, np.concatenate([train_rows, validation_rows]), names,
-                self._groups(names), self.accelerator, self.settings.seed, of_titles, of_pictures,
+                model, source, self.catalog, np.concatenate([train_rows, validation_rows]),
+                class_families(self.graph, names), self._groups(names), self.accelerator, self.settings.seed,
+                of_titles, of_pictures,
                 # A picture network that saw a year tells nothing of how it would do without.
                 by_year=self.settings.split.rule == "year_parity" and of_pictures is None,
             )  # fmt: skip
@@ -305,14 +319,14 @@ class StageRunner:
         return 1.0, held_out
 
     def _answer(
-        self, name: str, model: ProductClassifier, source: ProductSource, rows: np.ndarray, temperature: float
+        self, name: str, model: ProductClassifier, source: ProductSource, rows: np.ndarray
     ) -> np.ndarray:
-        """(n, K) probabilities of the test rows, computed or kept from before."""
+        """(n, K) logits of the test rows, computed or kept from before."""
         kept = self.out / "checkpoints" / name / "logits.safetensors"
         self.predicted += len(rows)
         if (known := _read_logits(kept)) is not None:
             self.predict_seconds += float(known["seconds"])
-            return softmax(known["logits"].numpy() / temperature)
+            return known["logits"].numpy()
         started = time.perf_counter()
         with self.console.bar(f"predict {name}", len(rows)) as step:
             logits = predict_logits(model, source, rows, self.accelerator, step)
@@ -320,7 +334,7 @@ class StageRunner:
         self.predict_seconds += seconds
         if self.accelerator.is_main_process:
             save_weights(kept, {"logits": logits, "seconds": torch.tensor(seconds)})
-        return softmax(logits.numpy() / temperature)
+        return logits.numpy()
 
     def _groups(self, names: tuple[str, ...]) -> list[np.ndarray]:
         """The parts of the split as masks over a model's classes, where it has those of several."""

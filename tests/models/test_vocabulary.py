@@ -1,5 +1,6 @@
 """An open vocabulary: learns on some classes to name others, and stays where it is when classes are added."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def episode(unseen: list[int], rows: int = 600, seed: int = 0, examples: tuple[i
     similar = torch.stack([0.7 * right + 0.1 * noise] * 2, dim=-1)
     network = {"both": 3 * right + noise, "picture": 3 * right + noise}
     return Episode(
-        network, 2 * right - 1 + 0.3 * noise, pairs, similar, targets, torch.ones(rows), seen, shown
+        network, 2 * right - 1 + 0.3 * noise, pairs, {"both": similar}, targets, torch.ones(rows), seen, shown
     )
 
 
@@ -87,6 +88,35 @@ def test_examples_tell_a_new_class_where_its_name_is_not_at_hand() -> None:
     with_examples = answers(model, episode([9, 10], seed=9, examples=(9, 10)), "picture")[1]
     without = answers(model, episode([9, 10], seed=9), "picture")[1]
     assert with_examples > 0.7 > without
+
+
+def test_a_kind_of_likeness_that_no_episode_showed_does_not_count_later() -> None:
+    """Weights that nothing taught stay as they were drawn; an input of 1 must not blow them up."""
+    model = fitted([episode([n, n + 4], seed=n) for n in range(4)])
+    asked = episode([8, 9], seed=9)
+    shown = replace(asked, examples=~asked.seen)
+    for at_hand in ("both", "title"):
+        scorer = model.scorers[at_hand]
+        assert torch.equal(scorer(asked.inputs(at_hand)), scorer(shown.inputs(at_hand)))
+
+
+def test_a_picture_alone_is_compared_with_examples_as_it_is_when_it_is_answered() -> None:
+    made = episode([0], seed=1, examples=(0,))
+    of_picture = torch.rand_like(made.similar["both"])
+    made = replace(made, similar={**made.similar, "picture": of_picture})
+    likeness = made.inputs("picture")[:, 0, -3:-1]
+    assert torch.equal(likeness[:, 1], of_picture[:, 0, 1])
+    assert torch.equal(made.inputs("both")[:, 0, -3:-1], made.similar["both"][:, 0])
+    assert torch.equal(made.inputs("title")[:, 0, -3], made.similar["both"][:, 0, 0])
+
+
+def test_some_rows_of_an_episode_are_asked_as_they_are_among_the_others() -> None:
+    made, rows = episode([0, 3], examples=(3,)), torch.tensor([7, 2, 500])
+    few = made.only(rows)
+    for at_hand in ("both", "title", "picture"):
+        assert torch.equal(few.inputs(at_hand), made.inputs(at_hand, rows))
+        assert torch.equal(few.weighed(at_hand), made.weighed(at_hand)[rows])
+    assert torch.equal(few.targets, made.targets[rows])
 
 
 def test_what_an_expert_says_of_an_unseen_class_does_not_count() -> None:
@@ -156,7 +186,7 @@ def test_where_no_class_is_new_each_learns_what_tells_it_best() -> None:
         right = torch.nn.functional.one_hot(made.targets, CLASS_COUNT).float()
         expert, network = (torch.randn(made.expert.shape, generator=generator) for _ in range(2))
         said = {"both": network + 2 * right * ~even}
-        nothing = torch.zeros_like(made.pairs), torch.zeros_like(made.similar)
+        nothing = torch.zeros_like(made.pairs), {"both": torch.zeros_like(made.similar["both"])}
         return Episode(
             said, expert + 2 * right * even, *nothing, made.targets, made.weights, made.seen, made.examples
         )

@@ -31,6 +31,13 @@ def test_two_classes_get_opposite_scores() -> None:
     assert torch.allclose(found[:, 0], -found[:, 1], atol=1e-5)
 
 
+def test_one_class_alone_is_the_answer_to_every_title() -> None:
+    wide = WideTitles(buckets=2**14, classes=3)
+    wide.fit(wide.count(TITLES), np.ones(6, int), wide.embed(TITLES))
+    found = wide(wide.scores.prepare(TITLES).batch(np.arange(6)))
+    assert (found == torch.tensor([UNSEEN_SCORE, 0.0, UNSEEN_SCORE])).all()
+
+
 def test_a_model_blends_the_expert_in_when_it_answers() -> None:
     _, _, model = tiny_model("fusion")
     assert model.wide is not None

@@ -1,8 +1,30 @@
 """Which rows and classes are held out to teach an open vocabulary."""
 
-import numpy as np
+from pathlib import Path
+from typing import Any
 
-from fusionclf.workflows.episodes import _weighed_alike, even_folds, held_out_folds, row_folds
+import numpy as np
+import pytest
+import torch
+
+from fusionclf.errors import RunError, SettingsError
+from fusionclf.evaluation import CategoryGraph
+from fusionclf.models import vocabulary
+from fusionclf.models.names import FIGURES
+from fusionclf.models.vocabulary import Episode, Vocabulary
+from fusionclf.workflows.episodes import (
+    CLASS_FOLDS,
+    _weighed_alike,
+    class_families,
+    class_paths,
+    even_folds,
+    fit_on_episodes,
+    held_out_folds,
+    row_folds,
+)
+from fusionclf.workflows.experts import LEAST_ROWS, some_of_each
+from fusionclf.workflows.train import train
+from tests.small import small_late_fusion
 
 
 def test_folds_take_every_class_away_once_alone_and_once_with_its_family() -> None:
@@ -45,3 +67,85 @@ def test_known_classes_new_ones_and_those_with_examples_weigh_alike() -> None:
     weights = _weighed_alike(new, shown)
     assert np.allclose([weights[shown].sum(), weights[new & ~shown].sum(), weights[~new].sum()], 40 / 3)
     assert np.array_equal(_weighed_alike(np.zeros(5, bool), np.zeros(5, bool)), np.ones(5))
+
+
+def test_a_sample_has_rows_of_every_class() -> None:
+    classes = np.repeat([0, 1, 2, 3], [90_000, 9_000, 120, 3])
+    places = some_of_each(classes, 5_000, seed=1)
+    counts = np.bincount(classes[places])
+    assert len(places) == len(set(places)) == 5_000 and (np.diff(places) > 0).all()
+    assert counts[3] == 3 and counts[2] >= LEAST_ROWS and counts[1] >= LEAST_ROWS
+    assert counts[0] == pytest.approx(4_500, rel=0.05)
+
+
+def test_a_class_is_told_by_its_place_in_train_rows_alone() -> None:
+    """Hat lies under A in training and mostly under B in the test; of a class without train rows the first counts."""
+    paths = (("A", "Hat"), ("B", "Hat"), ("C", "Kite"), ("D", "Kite"))
+    graph = CategoryGraph(("master", "type"), ("Hat", "Kite"), paths, (3, 1, 0, 0))
+    assert class_paths(graph, ["Kite", "Hat"]) == ["Kite, C", "Hat, A"]
+    assert class_families(graph, ["Kite", "Hat"]).tolist() == ["C", "A"]
+    flat = CategoryGraph(("type",), ("Hat", "Kite"), (("Hat",), ("Kite",)), (3, 0))
+    assert class_paths(flat, ["Hat"]) == ["Hat"] and len(set(class_families(flat, ["Hat", "Kite"]))) == 2
+
+
+class NoisyMaker:
+    """Products whose labels are drawn at random, so that nobody can be right more often than by chance."""
+
+    def __init__(self, takes_new: bool, products: int = 400, classes: int = 8) -> None:
+        generator = np.random.default_rng(0)
+        self.vocabulary = Vocabulary(classes, dim=8, text_dim=6, takes_new=takes_new)
+        self.targets = generator.integers(classes, size=products)
+        self.rows = np.arange(products) + 1000
+        self.titles = np.array([f"brand{n % 40} thing {n}" for n in range(products)], object)
+        self.years = None
+        noise = torch.Generator().manual_seed(0)
+        shape = (products, classes)
+        self.said = torch.randn(shape, generator=noise), torch.randn(shape, generator=noise)
+        self.pairs = torch.rand(*shape, len(FIGURES), generator=noise)
+
+    def can_learn(self, known: np.ndarray) -> bool:
+        return bool(known.any())
+
+    def episode(self, out: np.ndarray, away: np.ndarray, number: int) -> tuple[Episode, np.ndarray]:
+        asked = np.flatnonzero(out | np.isin(self.targets, away))
+        seen = torch.ones(len(self.vocabulary.seen), dtype=torch.bool)
+        seen[away] = False
+        places, (network, expert) = torch.from_numpy(asked), self.said
+        similar = torch.zeros(len(asked), len(seen), 2)
+        return Episode(
+            {"both": network[places]}, expert[places], self.pairs[places], {"both": similar},
+            torch.from_numpy(self.targets[asked]), torch.ones(len(asked)), seen, torch.zeros_like(seen),
+        ), asked  # fmt: skip
+
+
+@pytest.mark.parametrize("takes_new", [False, True])
+def test_held_out_answers_come_from_scorers_that_were_not_asked_about_the_brand(
+    takes_new: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vocabulary, "STEPS", {"both": 300, "title": 1, "picture": 1})
+    maker: Any = NoisyMaker(takes_new)
+    held_out, count = fit_on_episodes(maker, np.arange(8).astype(str), [], seed=0)
+    assert sorted(held_out.rows) == maker.rows.tolist()
+    assert count == (4 if takes_new else 2) * CLASS_FOLDS
+    targets = maker.targets[held_out.rows - 1000]
+    kept = (held_out.logits.argmax(axis=1) == targets).mean()
+    everything, _ = maker.episode(np.ones(400, bool), np.array([], int), 0)
+    fitted = maker.vocabulary.scorers["both"](everything.inputs("both")).argmax(1) == everything.targets
+    assert kept < 0.2  # chance is an eighth
+    assert fitted.double().mean() > kept + 0.05  # what was learned by heart
+
+
+def test_too_few_products_are_told_of() -> None:
+    maker: Any = NoisyMaker(takes_new=False)
+    maker.can_learn = lambda known: False
+    with pytest.raises(RunError, match=r"400 products of 8 classes are too few.*model\.vocabulary=closed"):
+        fit_on_episodes(maker, np.arange(8).astype(str), [], seed=0)
+
+
+def test_a_vocabulary_of_too_few_classes_is_refused_before_anything_is_trained(
+    sample_dir: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    words = (*small_late_fusion(tiny_bert), "model.vocabulary=open", "scheme=two_stage", "split.top_k=2")
+    with pytest.raises(SettingsError, match=r"top2: 2 classes have train rows, and a vocabulary needs 3"):
+        train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
+    assert not (tmp_path / "run").exists()

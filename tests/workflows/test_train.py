@@ -14,6 +14,7 @@ from fusionclf.config import RunConfig, SplitConfig, load_settings, read_yaml
 from fusionclf.errors import RunError
 from fusionclf.models import find_variant
 from fusionclf.prediction import load
+from fusionclf.workflows import stages
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.settings import config_folder
 from fusionclf.workflows.train import train
@@ -71,6 +72,19 @@ def test_fusion_in_two_stages_gives_the_golden_figures(sample_dir: Path, tmp_pat
     frame = pd.read_parquet(tmp_path / "run" / "predictions" / "top20.parquet")
     assert set(frame["picture_status"]) == {"used"}
     assert frame["id"].is_unique and len(frame) == metrics["parts"]["top20"]["n"]
+
+
+def test_parts_of_a_joint_model_are_told_in_shares_of_1_however_sure_it_is_of_another_part(
+    sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Far apart logits: what is left for the part must not be lost in the softmax over all classes."""
+    monkeypatch.setattr(stages, "fit_temperature", lambda *_: 1e-3)
+    words = ("scheme=joint", "model.text.buckets=4096", "model.text.dim=16", "train.epochs=1")
+    train("text", sample_dir, tmp_path / "run", overrides=words, cpu=True)
+    for part in ("top20", "rest"):
+        frame = pd.read_parquet(tmp_path / "run" / "predictions" / f"{part}.parquet")
+        shares = frame[[name for name in frame if name.startswith("prob_")]].to_numpy()
+        assert (shares[:, 0] >= 1 / len(set(frame["label"])) - 1e-6).all()
 
 
 def test_a_joint_model_scores_parts_with_their_own_candidates(sample_dir: Path, tmp_path: Path) -> None:
