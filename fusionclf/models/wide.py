@@ -91,14 +91,14 @@ class WideTitles(nn.Module):
         features = sparse.csr_matrix(sparse.hstack([weighted, sparse.csr_matrix(embeddings)]))
         classes = np.unique(targets)
         # One class alone is the answer to every title.
-        weights, bias = np.zeros((1, features.shape[1])), np.zeros(1)
+        buckets = self.scores.table.num_embeddings
+        weights, bias = np.zeros((1, buckets + embeddings.shape[1])), np.zeros(1)
         if len(classes) > 1:
             svm = LinearSVC(random_state=seed).fit(features, targets)
             weights, bias = np.asarray(svm.coef_), np.asarray(svm.intercept_)
         if len(classes) == 2:  # scikit-learn keeps one row for two classes
             weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
         known = torch.from_numpy(classes)
-        buckets = weighted.shape[1]
         self.bias.fill_(UNSEEN_SCORE)
         self.bias[known] = torch.from_numpy(bias).to(self.bias)
         self.scores.table.weight.zero_()
