@@ -17,7 +17,8 @@ from fusionclf.errors import PredictionError
 from fusionclf.models import ProductClassifier
 from fusionclf.models.encoders import HashedNGramEncoder, JoinedTextEncoder, TextEncoder, TransformerEncoder
 from fusionclf.models.names import FIGURES
-from fusionclf.models.vocabulary import AT_HAND, Vocabulary, scorer_inputs
+from fusionclf.models.scorer import AT_HAND, scorer_inputs
+from fusionclf.models.vocabulary import Vocabulary
 
 PICTURES, HAS_PICTURE, HAS_TITLE, PAIRS = "pictures", "has_picture", "has_title", "title_pairs"
 TITLE = "title_"

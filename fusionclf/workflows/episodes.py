@@ -13,7 +13,7 @@ from fusionclf.catalog import Catalog
 from fusionclf.errors import RunError
 from fusionclf.evaluation import CategoryGraph
 from fusionclf.models import ProductClassifier
-from fusionclf.models.vocabulary import Episode
+from fusionclf.models.scorer import Episode
 
 CLASS_FOLDS = 3  # of single classes, and again of whole families
 MOST_ROWS = 60_000  # that episodes are made of; more teach a few weights nothing

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from fusionclf.errors import RunError, SettingsError
-from fusionclf.models import vocabulary
+from fusionclf.models import scorer
 from fusionclf.models.classes import AddedClass, add_classes, read_added, write_added
 from fusionclf.models.names import FIGURES
 from fusionclf.models.probe import LinearProbe
 from fusionclf.models.product import ProductClassifier
+from fusionclf.models.scorer import Episode
 from fusionclf.models.storage import load_model, save_model
-from fusionclf.models.vocabulary import Episode, Vocabulary
+from fusionclf.models.vocabulary import Vocabulary
 from tests.small import CLASSES, one_batch, tiny_model
 
 CLASS_COUNT = 12
@@ -26,7 +27,7 @@ TEXT = {"kind": "both", "buckets": 4096, "dim": 16}
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vocabulary, "STEPS", {"both": 150, "title": 60, "picture": 60})
+    monkeypatch.setattr(scorer, "STEPS", {"both": 150, "title": 60, "picture": 60})
 
 
 def episode(unseen: list[int], rows: int = 600, seed: int = 0, examples: tuple[int, ...] = ()) -> Episode:

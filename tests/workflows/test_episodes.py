@@ -9,9 +9,10 @@ import torch
 
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import CategoryGraph
-from fusionclf.models import vocabulary
+from fusionclf.models import scorer
 from fusionclf.models.names import FIGURES
-from fusionclf.models.vocabulary import Episode, Vocabulary
+from fusionclf.models.scorer import Episode
+from fusionclf.models.vocabulary import Vocabulary
 from fusionclf.workflows.episodes import (
     CLASS_FOLDS,
     _weighed_alike,
@@ -122,7 +123,7 @@ class NoisyMaker:
 def test_held_out_answers_come_from_scorers_that_were_not_asked_about_the_brand(
     takes_new: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vocabulary, "STEPS", {"both": 300, "title": 1, "picture": 1})
+    monkeypatch.setattr(scorer, "STEPS", {"both": 300, "title": 1, "picture": 1})
     maker: Any = NoisyMaker(takes_new)
     held_out, count = fit_on_episodes(maker, np.arange(8).astype(str), [], seed=0)
     assert sorted(held_out.rows) == maker.rows.tolist()
