@@ -56,8 +56,8 @@ class Parts:
         """Make the folder ready, unless the output is there and `resume` says that this is well.
 
         Raises:
-            RunError: the output or its parts are there and neither `overwrite` nor `resume` is given, or they are of
-                another job.
+            RunError: the output, its side file or its parts are there and neither `overwrite` nor `resume` is given, or
+                the parts are of another job.
         """
         there = any(self.folder.glob("*.part"))
         if overwrite or not there:  # without a part there is nothing to go on with
@@ -69,10 +69,14 @@ class Parts:
             )
         else:
             self.check()
-        if self.out.exists() and not (overwrite or there):
-            if resume:
+        if not (overwrite or there):
+            if resume and self.out.exists():
                 return
-            raise RunError(f"{self.out}: is there already; --overwrite replaces it")
+            for file in (self.out, self.faults_file):
+                if file.exists():
+                    raise RunError(
+                        f"{file}: is there already; --overwrite replaces it, or give another --out"
+                    )
         if not self.is_begun():
             write_json(self.folder / "job.json", self.job)
         self.before = {int(file.stem) for file in self.folder.glob("[0-9]*.part")}

@@ -107,9 +107,8 @@ def predict(
     )  # fmt: skip
     table.check()
     out = request.out or _beside(request.source, table.kind)
-    if out.exists() and out.samefile(request.source):
-        raise PredictionError(f"{out}: is the input; give another --out")
     parts = Parts(out, _job(request, settings, predictor, table))
+    _spare_input(request.source, parts)
     if not _begin(parts, accelerator, overwrite, resume):
         console.say(f"{out}: finished already, nothing to do")
         return None
@@ -176,6 +175,16 @@ def _beside(source: Path, kind: str) -> Path:
         whole = source.absolute()
         return whole.with_name(f"{whole.name}{SUFFIX}.csv")
     return source.with_name(f"{source.stem}{SUFFIX}{source.suffix}")
+
+
+def _spare_input(source: Path, parts: Parts) -> None:
+    """Raises PredictionError where the input is one of the files to be made."""
+    if parts.out.exists() and parts.out.samefile(source):
+        raise PredictionError(f"{parts.out}: is the input; give another --out")
+    if parts.faults_file.exists() and parts.faults_file.samefile(source):
+        raise PredictionError(
+            f"{source}: is where --out {parts.out} puts the rows that have no answer; give another --out"
+        )
 
 
 def _job(

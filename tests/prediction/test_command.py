@@ -181,6 +181,32 @@ def test_wrong_words_are_refused_before_anything_is_written(runs: Runs, titles: 
     ]  # fmt: skip
 
 
+def test_the_side_file_of_another_output_is_mended_and_not_lost(runs: Runs, tmp_path: Path) -> None:
+    todo = tmp_path / "todo.errors.csv"
+    todo.write_text("sku,name\n1,Red Shirt\n")
+    (tmp_path / "link.csv").symlink_to(todo)
+    before = todo.read_bytes()
+    words = ("--run", runs("linear"), *COLUMNS)
+    for source in (todo, tmp_path / "link.csv"):
+        for flag in ((), ("--overwrite",), ("--resume",)):
+            said = refused(*words, "--input", source, "--out", tmp_path / "todo.csv", *flag)
+            assert f"{source}: is where --out {tmp_path / 'todo.csv'} puts the rows" in said
+    assert todo.read_bytes() == before and not (tmp_path / "todo.csv").exists()
+    done(*words, "--input", todo, "--out", tmp_path / "mended.csv")
+    assert todo.read_bytes() == before
+
+
+def test_a_side_file_that_is_there_is_not_replaced_unasked(runs: Runs, titles: Path, tmp_path: Path) -> None:
+    other = tmp_path / "out.errors.csv"
+    other.write_text("of another output")
+    words = ("--run", runs("linear"), "--input", titles, "--out", tmp_path / "out.jsonl", *COLUMNS)
+    for flag in ((), ("--resume",)):
+        assert f"{other}: is there already; --overwrite replaces it" in refused(*words, *flag)
+    assert other.read_text() == "of another output" and not (tmp_path / "out.jsonl").exists()
+    done(*words, "--overwrite")
+    assert not other.exists()  # every product of this input has an answer
+
+
 def test_one_product_as_a_table_and_as_json(runs: Runs, sample: Catalog) -> None:
     image, title = sample.root / sample.table["picture"].iloc[0], sample.table["title"].iloc[0]
     words = ("--run", runs("fusion"), "--image", image, "--title", title, "--cpu", "--top-k", 2)
