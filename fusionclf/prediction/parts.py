@@ -55,6 +55,8 @@ class Parts:
     def begin(self, *, overwrite: bool, resume: bool) -> None:
         """Make the folder ready, unless the output is there and `resume` says that this is well.
 
+        Of what an output without parts was made is not known: it is not looked into.
+
         Raises:
             RunError: the output, its side file or its parts are there and neither `overwrite` nor `resume` is given, or
                 the parts are of another job.

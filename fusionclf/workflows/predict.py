@@ -110,7 +110,10 @@ def predict(
     parts = Parts(out, _job(request, settings, predictor, table))
     _spare_input(request.source, parts)
     if not _begin(parts, accelerator, overwrite, resume):
-        console.say(f"{out}: finished already, nothing to do")
+        console.say(
+            f"{out}: is there already and stays as it is, whatever run, input and settings it is of; "
+            "--overwrite makes it anew"
+        )
         return None
     started = time.perf_counter()
     count = _answer_share(table, predictor, request.rule, parts, accelerator, console)

@@ -62,7 +62,10 @@ def test_a_cut_off_command_goes_on_after_its_last_part(
     for name in ("cut", "whole"):
         assert [fault["place"] for fault in faults(tmp_path / f"{name}.errors.csv")] == ["line 42"]
     assert gc.get_freeze_count() == frozen  # of the collector that a cut off command, too, gives back
-    assert "finished already" in done(*words, "--out", out, "--resume")
+    finished = out.read_bytes()
+    said = done(*words, "--out", out, "--resume")
+    assert "stays as it is, whatever run, input and settings it is of; --overwrite" in said
+    assert out.read_bytes() == finished
     assert "is there already; --overwrite" in refused(*words, "--out", out)
     done(*words, "--out", out, "--overwrite")
 
