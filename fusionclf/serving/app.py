@@ -97,7 +97,8 @@ async def health(request: Request, asker: AskerOf) -> Health:
     )
 
 
-@router.post("/predict", responses=REFUSALS)
+# Without an answer there is a refusal in its place, so no reason.
+@router.post("/predict", responses=REFUSALS, response_model_exclude={"reason"})
 async def predict(
     asker: AskerOf,
     picture: PictureOf = None,

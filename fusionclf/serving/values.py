@@ -23,10 +23,13 @@ class Answer(BaseModel):
     )
     probabilities: list[float] = Field(description="of these classes")
     path: list[str] = Field(description="category path of the first class, top down")
+    answer: list[str] = Field(
+        description="what is sure: the path and the class; none where there is no answer"
+    )
     decision: Literal["accept", "abstain", "none"]
     picture_status: Literal["used", "missing", "unreadable", "ignored"]
     title_status: Literal["used", "missing", "unreadable", "ignored"]
-    reason: str = Field(default="", description="why there is no answer")
+    reason: str = Field(default="", description="of a batch's line: why there is no answer")
 
 
 class Piece(BaseModel):

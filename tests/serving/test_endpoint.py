@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 import fusionclf
 from fusionclf.catalog import Catalog
+from fusionclf.prediction.formats import as_json
 from fusionclf.serving import values
 from tests.prediction.conftest import Runs
 from tests.serving.conftest import HOSTILE, Serve, picture_bytes, png, refused
@@ -25,6 +26,8 @@ def test_a_product_gets_the_answer_that_the_run_gives(
     assert answer["labels"] == expected.labels[0] and len(answer["labels"]) == 5
     assert np.allclose(answer["probabilities"], expected.probabilities[0], atol=1e-5)
     assert tuple(answer["path"]) == expected.paths[0] != ()
+    assert list(answer) == list(as_json(expected, 0))  # what `predict --json` prints
+    assert answer["answer"] == [*expected.paths[0], expected.labels[0][0]]
     assert answer["decision"] == "accept"
     assert (answer["picture_status"], answer["title_status"]) == ("used", "used")
 
@@ -146,7 +149,10 @@ def test_a_batch_of_titles(fusion: TestClient, runs: Runs, sample: Catalog) -> N
     assert [answer["labels"] for answer in found[:-1]] == expected.labels
     assert np.allclose([answer["probabilities"] for answer in found[:-1]], expected.probabilities, atol=1e-5)
     assert (found[-1]["labels"], found[-1]["probabilities"], found[-1]["decision"]) == ([], [], "none")
-    assert "no title" in found[-1]["reason"]
+    assert "no title" in found[-1]["reason"] and found[-1]["answer"] == []
+    for place, answer in enumerate(found[:-1]):
+        assert list(answer) == [*as_json(expected, place), "reason"]
+        assert (answer["answer"], answer["reason"]) == (list(expected.answered[place]), "")
 
 
 @pytest.mark.parametrize(
