@@ -3,7 +3,7 @@
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,8 @@ from typer.core import TyperGroup
 
 from fusionclf.cli.usage import is_help, usage_error
 from fusionclf.errors import FusionclfError, Stopped, Terminated, UsageError, did_you_mean
+
+GO_ON_BY_THEMSELVES = ("study", "demo")  # commands that keep what is finished when they are given again
 
 
 class Commands(TyperGroup):
@@ -34,15 +36,24 @@ class OneLineErrors(Commands):
     def invoke(self, ctx: typer.Context) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         before = signal.signal(signal.SIGTERM, _terminate) if _in_main_thread() else None
         try:
-            with _one_line():
+            with _one_line(lambda: self._way_on(ctx)):
                 return super().invoke(ctx)
         finally:
             if before is not None:
                 signal.signal(signal.SIGTERM, before)
 
+    def _way_on(self, ctx: typer.Context) -> str:
+        """How the command that was interrupted goes on, or ""."""
+        name = ctx.invoked_subcommand or ""
+        if name in GO_ON_BY_THEMSELVES:
+            return "; give the same command again to go on"
+        command: Any = self.get_command(ctx, name)
+        resumes = any(param.name == "resume" for param in getattr(command, "params", ()))
+        return "; give the same command with --resume to go on" if resumes else ""
+
 
 @contextmanager
-def _one_line() -> Iterator[None]:
+def _one_line(way_on: Callable[[], str] = str) -> Iterator[None]:
     try:
         yield
     except typer.TyperException as error:
@@ -52,7 +63,7 @@ def _one_line() -> Iterator[None]:
     except FusionclfError as error:
         _end(error)
     except KeyboardInterrupt as asked:
-        print("interrupted; give the same command with --resume to go on", file=sys.stderr)
+        print(f"interrupted{way_on()}", file=sys.stderr)
         raise SystemExit(143 if isinstance(asked, Terminated) else 130) from None
 
 

@@ -295,3 +295,25 @@ def test_a_stop_by_a_signal_exits_with_the_shells_code(
     result = call("train", "text", "--data", sample_dir, "--out", tmp_path / "run")
     assert result.exit_code == code
     assert result.stderr.startswith("stopped; all work so far is saved")
+
+
+@pytest.mark.parametrize(
+    ("target", "words", "expected"),
+    [
+        ("train.train", "train text --data {} --out {}/run", "; give the same command with --resume to go on"),
+        ("predict.predict", "predict --run {0} --input {0}", "; give the same command with --resume to go on"),
+        ("study.study", "study --data {} --out {}/study", "; give the same command again to go on"),
+        ("study.demo", "demo --out {}/demo", "; give the same command again to go on"),
+        ("export.export", "export --run {} --out {}/onnx", ""),
+        ("classes.list_classes", "classes list --run {}", ""),
+    ],
+)  # fmt: skip
+def test_an_interrupted_command_says_how_it_goes_on_where_it_does(
+    target: str, words: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"fusionclf.workflows.{target}", interrupted)
+    result = call(*words.format(tmp_path, tmp_path).split(" "))
+    assert (result.exit_code, result.stderr.splitlines()) == (130, [f"interrupted{expected}"])
