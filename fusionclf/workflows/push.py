@@ -33,9 +33,10 @@ def push(
         The files' paths in the repository.
 
     Raises:
-        RunError: the run is not finished, or the hub refuses or cannot be reached.
+        RunError: the name is none, the run is not finished, or the hub refuses or cannot be reached.
     """
     console = console or Console()
+    _check_name(repo)
     files = collect_files(run, repo)
     total = 0
     for path, content in files.items():
@@ -48,6 +49,17 @@ def push(
     else:
         console.say(f"wrote {_upload(files, run, repo, private)}; choose its license in {CARD}")
     return list(files)
+
+
+def _check_name(repo: str) -> None:
+    """Raises RunError where no repository can be called so: a dry run says it, too."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        raise RunError(f"--repo {repo!r}: {error}") from error
 
 
 def collect_files(run: Path, repo: str) -> dict[str, Path | bytes]:
@@ -93,7 +105,6 @@ def _upload(files: Mapping[str, Path | bytes], run: Path, repo: str, private: bo
     from huggingface_hub import CommitOperationAdd, HfApi, get_token
     from huggingface_hub.errors import (
         HfHubHTTPError,
-        HFValidationError,
         HTTPError,  # pyright: ignore[reportPrivateImportUsage]
     )
 
@@ -106,8 +117,6 @@ def _upload(files: Mapping[str, Path | bytes], run: Path, repo: str, private: bo
         if private and not api.model_info(repo).private:
             raise RunError(f"{repo}: is there and public; make it private on the hub, or give another --repo")
         return api.create_commit(repo, operations, commit_message=f"Add {run.name}").commit_url
-    except HFValidationError as error:
-        raise RunError(f"--repo {repo!r}: {error}") from error
     except HfHubHTTPError as error:
         status = error.response.status_code
         remedy = LOGIN if status in (401, 403) else "look at the hub's answer above, or try again later"

@@ -16,7 +16,10 @@ import pytest
 import yaml
 
 import fusionclf
+from fusionclf.console import Console
+from fusionclf.errors import RunError
 from fusionclf.workflows.baseline import run_baseline
+from fusionclf.workflows.push import push as upload
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "hf_of_the_test"
@@ -153,6 +156,12 @@ def test_a_dry_run_uploads_nothing(run: Path, hub: Hub, tmp_path: Path) -> None:
     assert code == 0
     assert "model/joint.skops" in said and "nothing was uploaded" in said
     assert not hub.files and not hub.created
+
+
+@pytest.mark.parametrize("name", ["bad repo!!", "a/b/c", "me/shop.git", ""])
+def test_a_dry_run_refuses_a_name_that_no_repository_can_have(name: str, run: Path) -> None:
+    with pytest.raises(RunError, match=f"^--repo {name!r}: "):
+        upload(run, name, dry_run=True, console=Console(quiet=True))
 
 
 def test_private_stays_private(run: Path, hub: Hub, tmp_path: Path) -> None:
