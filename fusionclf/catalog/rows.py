@@ -138,6 +138,7 @@ class _Reader:
             raise CatalogError(f"{self.file}: is empty; a catalog needs a header row and products")
         for name in wanted:
             if name not in header:
+                self._refuse_separator(header)
                 hint = did_you_mean(name, header).replace("allowed:", "columns found:")
                 raise CatalogError(
                     f"{self.file}: no column {name!r}; {hint} (settings catalog.* name the columns)"
@@ -145,6 +146,14 @@ class _Reader:
             if header.count(name) > 1:
                 raise CatalogError(f"{self.file}: column {name!r} occurs twice; rename one")
         return header
+
+    def _refuse_separator(self, header: list[str]) -> None:
+        """Raises CatalogError where the header is one cell, for another sign than the comma separates its names."""
+        for sign, called in ((";", "semicolons"), ("\t", "tabs")):
+            if len(header) == 1 and sign in header[0]:
+                raise CatalogError(
+                    f"{self.file}: its cells seem to be separated by {called}; save it as CSV with commas"
+                )
 
     def _next(self) -> list[str] | None:
         """The next row; [] for an empty line or a row with broken quotes, None at the end."""

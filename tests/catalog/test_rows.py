@@ -111,6 +111,16 @@ def test_a_missing_column_names_those_found_and_the_near_one(tmp_path: Path) -> 
         read(tmp_path, "id,titel\n1,One\n")
 
 
+@pytest.mark.parametrize(("sign", "called"), [(";", "semicolons"), ("\t", "tabs")])
+def test_other_separators_are_named(sign: str, called: str, tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=rf"table.csv: its cells .* separated by {called}; save it .* commas"):
+        read(tmp_path, f"id{sign}title\n1{sign}One, Two\n")
+    # A name that holds such a sign is a name where it is not the only one.
+    with pytest.raises(CatalogError, match="no column 'title'"):
+        read(tmp_path, f"id,a{sign}b\n1,One\n")
+    assert cells(read(tmp_path, f"a{sign}b\n1\n", (f"a{sign}b",))) == [("1",)]
+
+
 def test_a_wanted_column_may_not_occur_twice(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match="column 'title' occurs twice"):
         read(tmp_path, "id,title,title\n1,a,b\n")
