@@ -13,6 +13,7 @@ import pyarrow as pa
 from fusionclf.errors import CatalogError, did_you_mean
 
 CHUNK_ROWS = 65_536
+LONGEST_CELL = 2**20  # characters; Python's own limit, 131,072, is below some product descriptions
 SHOWN = 40  # characters of a faulty row that are shown
 
 
@@ -49,8 +50,8 @@ def read_rows(file: Path, wanted: list[str], last: str) -> Rows:
         last: where this is the file's last column, the surplus fields of a row are joined to it by commas.
 
     Raises:
-        CatalogError: the file is empty or not UTF-8, lacks a wanted column, or holds a NUL character, a quote
-            that nothing closes, or a cell of more than 131,072 characters.
+        CatalogError: the file is empty or not UTF-8, lacks a wanted column, or holds a NUL character, or a quote
+            that nothing closes.
     """
     try:
         with file.open(newline="", encoding="utf-8-sig") as stream:
@@ -68,8 +69,7 @@ def iterate_rows(file: Path, wanted: list[str], last: str, size: int) -> Iterato
     A row that holds a NUL character or bytes that are not UTF-8 is left out, where `read_rows` refuses the file.
 
     Raises:
-        CatalogError: the file is empty, lacks a wanted column, or holds a quote that nothing closes, or a cell of
-            more than 131,072 characters.
+        CatalogError: the file is empty, lacks a wanted column, or holds a quote that nothing closes.
     """
     try:
         with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
@@ -94,6 +94,7 @@ class _Reader:
         self, file: Path, stream: TextIO, wanted: list[str], last: str, lenient: bool = False
     ) -> None:
         self.file, self.lenient, self.ended = file, lenient, False
+        csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))  # of the whole process: never lowered
         self.reader = csv.reader(stream if lenient else self._without_nul(stream), strict=True)
         self.line = 1  # where the row begins that is being read
         self.header = self._header(wanted)
@@ -156,16 +157,23 @@ class _Reader:
                 )
 
     def _next(self) -> list[str] | None:
-        """The next row; [] for an empty line or a row with broken quotes, None at the end."""
+        """The next row; [] for an empty line or a row with broken quotes or a huge cell, None at the end."""
         self.line = self.reader.line_num + 1
         try:
             return next(self.reader, None)
         except csv.Error as error:
+            too_long = f"a cell of more than {csv.field_size_limit():,} characters"
+            reason = too_long if "limit" in str(error) else "broken quotes"
             # An endless quote swallows row after row: that must not pass for one faulty row.
-            if self.reader.line_num > self.line or "limit" in str(error) or self.line == 1:
+            if self.reader.line_num > self.line:
+                why = too_long if reason == too_long else error
                 start = f"{self.file}: the row that begins on line {self.line}"
-                raise CatalogError(f"{start} has no end ({error}); close or remove its quotes") from error
-            self._leave_out("broken quotes", [])
+                raise CatalogError(f"{start} has no end ({why}); close or remove its quotes") from error
+            if self.line == 1:
+                raise CatalogError(
+                    f"{self.file}: the header cannot be read ({reason}); mend its first line, with commas between names"
+                ) from error
+            self._leave_out(reason, [])
             return []
 
     def _leave_out(self, reason: str, cells: list[str]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusionclf.catalog import rows as rows_module
-from fusionclf.catalog.rows import Rows, iterate_rows, read_rows
+from fusionclf.catalog.rows import LONGEST_CELL, Rows, iterate_rows, read_rows
 from fusionclf.errors import CatalogError
 
 
@@ -75,9 +75,27 @@ def test_an_endless_quote_is_refused_and_swallows_nothing(tmp_path: Path) -> Non
         read(tmp_path, content)
 
 
-def test_a_huge_cell_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CatalogError, match=r"line 3 has no end \(field larger than field limit"):
-        read(tmp_path, f"id,title\n1,One\n2,{'x' * 200_000}\n")
+def test_a_long_cell_is_read_and_a_row_with_a_huge_one_left_out(tmp_path: Path) -> None:
+    long, huge = "x" * LONGEST_CELL, "x" * (LONGEST_CELL + 1)
+    content = f'id,title\n1,{long}\n2,{huge}\n3,"{huge}"\n4,Four\n'
+    whole = read(tmp_path, content)
+    (lot,) = iterate_rows(tmp_path / "table.csv", ["id", "title"], "title", 100)
+    for rows in (whole, lot):
+        assert cells(rows) == [("1", long), ("4", "Four")]
+        assert rows.dropped == {"a cell of more than 1,048,576 characters": ["line 3", "line 4"]}
+
+
+def test_an_endless_quote_is_refused_in_a_large_file_too(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"line 2 has no end \(a cell of more than 1,048,576 characters\)"):
+        read(tmp_path, 'id,title\n1,"One\n' + f"2,{'x' * 1000}\n" * 1100)
+
+
+@pytest.mark.parametrize(
+    ("header", "why"), [('"id";"title"', "broken quotes"), (f"id,{'x' * 2**21}", "a cell of more")]
+)
+def test_a_header_that_cannot_be_read_is_no_row_without_an_end(header: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=rf"the header cannot be read \({why}.*\); mend its first line"):
+        read(tmp_path, f"{header}\n1,One\n")
 
 
 def test_a_nul_is_refused_with_its_line(tmp_path: Path) -> None:
@@ -113,7 +131,9 @@ def test_a_missing_column_names_those_found_and_the_near_one(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("sign", "called"), [(";", "semicolons"), ("\t", "tabs")])
 def test_other_separators_are_named(sign: str, called: str, tmp_path: Path) -> None:
-    with pytest.raises(CatalogError, match=rf"table.csv: its cells .* separated by {called}; save it .* commas"):
+    with pytest.raises(
+        CatalogError, match=rf"table.csv: its cells .* separated by {called}; save it .* commas"
+    ):
         read(tmp_path, f"id{sign}title\n1{sign}One, Two\n")
     # A name that holds such a sign is a name where it is not the only one.
     with pytest.raises(CatalogError, match="no column 'title'"):
