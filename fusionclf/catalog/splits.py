@@ -141,7 +141,8 @@ def _refuse_empty(catalog: Catalog, spec: SplitConfig, ids: dict[str, dict[str, 
             if not subsets[needed]:
                 none = spec.rule == "year_parity" and bool(catalog.table["year"].isna().all())
                 why = " (no product has a year)" if none else ""
-                remedy = "set split.rule=random, or split.top_k for other parts"
+                helps = {"random": "give more products, set split.test_fraction"}
+                remedy = f"{helps.get(spec.rule, 'set split.rule=random')}, or split.top_k for other parts"
                 raise CatalogError(
                     f"split.rule={spec.rule}: part {part!r} has no {needed} row{why}; {remedy}"
                 )

@@ -156,6 +156,13 @@ def test_a_part_without_train_or_test_rows_is_refused(make_catalog: MakeCatalog)
     assert make_split(yearless, SplitConfig(rule="random")).ids["top20"]["test"]
 
 
+def test_what_helps_a_random_split_is_not_the_random_rule(make_catalog: MakeCatalog) -> None:
+    catalog = make_catalog(rows_of(("A", 9, 9), ("B", 1, 0)))
+    advice = r"no test row; give more products, set split\.test_fraction, or split\.top_k"
+    with pytest.raises(CatalogError, match=rf"split\.rule=random: part 'rest' has {advice}"):
+        make_split(catalog, SplitConfig(rule="random", top_k=1))
+
+
 def test_products_with_one_title_are_on_one_side(make_catalog: MakeCatalog) -> None:
     rows = rows_of(("A", 10, 10), ("B", 5, 5))
     for first, second in [(0, 10), (1, 11), (12, 13), (2, 25), (3, 20)]:  # the last two: over classes
@@ -224,7 +231,8 @@ def test_split_properties(
     try:
         split = make_split(catalog, spec)
     except CatalogError as error:
-        assert "row" in str(error) and "set split.rule=random" in str(error)
+        assert "row" in str(error)
+        assert ("set split.rule=random" in str(error)) == (spec.rule != "random")
         with pytest.raises(CatalogError):
             make_split(shuffled, spec)
         return
