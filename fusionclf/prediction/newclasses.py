@@ -27,7 +27,8 @@ def parse_class(text: str, place: str = "") -> AddedClass:
     synonyms = [other.strip() for other in others]
     if not all((*steps, *synonyms)):
         raise PredictionError(
-            f"{place}{text[:60]!r}: an empty name; write Name, Category > Name, or Name | other name"
+            f"{place}{text[:60]!r}: an empty name, for {PATH_SEPARATOR.strip()!r} separates categories and "
+            f"{SYNONYM_SEPARATOR!r} synonyms; write Name, Category > Name, or Name | other name"
         )
     for step in (*steps, *synonyms):
         if len(step) > LONGEST_NAME or any(unicodedata.category(letter) == "Cc" for letter in step):

@@ -118,6 +118,7 @@ def test_a_file_of_classes_for_one_prediction(
         ("Kite\nKite\n", r"line 2: 'Kite' stands there twice"),
         ("Toys > \n", "line 1: .*an empty name"),
         ("Kite | ", "line 1: .*an empty name"),
+        ("Cummer/bund <b>", "line 1: .*an empty name, for '>' separates categories and '|' synonyms; write"),
         ("Ki\x07te\n", "no class name"),
         ("K" * 201, "at most 200 characters"),
     ],
