@@ -1,6 +1,7 @@
 """What title baselines share: fit on train and validation rows, predict the test rows, keep the model."""
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,7 +150,10 @@ def _fit_part(
         )
     started = time.perf_counter()
     try:
-        model = fit(*texts)
+        with warnings.catch_warnings():
+            # scikit-learn's, on few products of many classes: that the labels may be meant for numbers.
+            warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
+            model = fit(*texts)
     except ValueError as error:  # scikit-learn's word for titles without a single term
         if "vocabulary" not in str(error) and "no terms" not in str(error).lower():
             raise

@@ -93,6 +93,17 @@ def test_a_part_of_one_class(name: str, catalog: Catalog, tmp_path: Path) -> Non
     assert set(frames["top1"]["prob_1"]) == {1.0}
 
 
+@every_baseline
+def test_classes_of_one_training_row_each_need_no_word_of_scikit_learn(
+    name: str, catalog: Catalog, tmp_path: Path
+) -> None:
+    pairs = catalog.table.groupby("label").cumcount() // 2  # a row of an even year and one of an odd year
+    catalog.table["label"] += " " + pairs.astype("str")
+    split = make_split(catalog, SplitConfig(top_k=3))
+    assert sorted(split.train_counts(catalog, "rest").values())[-1] == 1
+    run(name, catalog, split, tmp_path / "run")  # a warning is an error here
+
+
 @pytest.mark.parametrize("name", ["linear", "nb"])
 def test_titles_are_read(name: str, catalog: Catalog, split: Split, tmp_path: Path) -> None:
     frames, *_ = run(name, catalog, split, tmp_path / "run")
