@@ -11,7 +11,7 @@ import numpy as np
 
 from fusionclf.catalog.pictures import map_paths, open_with_mode, picture_hash
 from fusionclf.catalog.records import Catalog
-from fusionclf.catalog.splits import Split
+from fusionclf.catalog.splits import NO_CHOICE, Split
 from fusionclf.errors import CatalogError, PictureError
 
 # Cells that pandas.read_csv takes for missing unless it is told not to (its documentation, `na_values`).
@@ -152,17 +152,18 @@ def audit_catalog(
         test_titles_in_train=_shared(titles, train, test) if divided else None,
         parts=parts,
         pictures=pictures,
-        problems=_problems(split, parts, pictures, unreadable),
+        problems=_problems(catalog, split, pictures, unreadable),
     )
 
 
 def _problems(
-    split: Split | CatalogError, parts: list[PartFacts], pictures: PictureFacts | None, unreadable: str
+    catalog: Catalog, split: Split | CatalogError, pictures: PictureFacts | None, unreadable: str
 ) -> list[str]:
     """What stands in the way of training, each with its remedy."""
-    found = [str(split)] if isinstance(split, CatalogError) else []
-    if parts and all(part.classes - len(part.without_train) < 2 for part in parts):
-        found.append("no part has two classes with train rows: set split.rule or split.top_k")
+    if isinstance(split, CatalogError):
+        found = [str(split)]
+    else:
+        found = [] if split.has_choice(catalog) else [NO_CHOICE]
     if pictures and pictures.unreadable and unreadable == "error":
         count = len(pictures.unreadable)
         found.append(f"{count} picture(s) cannot be decoded: mend them, or set pictures.unreadable=drop")

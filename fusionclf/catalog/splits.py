@@ -20,6 +20,7 @@ from fusionclf.runfolder import read_json_as, write_json
 
 SUBSETS = ("train", "validation", "test")
 REST = "rest"
+NO_CHOICE = "no part has two classes with train rows: set split.rule or split.top_k"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ class Split:
         labels = catalog.table["label"].iloc[self.rows(catalog, part, "train", "validation")]
         counts = Counter(labels)
         return {name: counts[name] for name in self.class_names(part)}
+
+    def has_choice(self, catalog: Catalog) -> bool:
+        """Whether some part has two classes with rows in train or validation, so that there is something to learn."""
+        counts = [self.train_counts(catalog, part).values() for part in self.classes]
+        return any(sum(rows > 0 for rows in part) > 1 for part in counts)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as in split.json."""

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from baselines import find_baseline
-from fusionclf.catalog import make_split, read_catalog
 from fusionclf.config import load_settings
 from fusionclf.console import Console
 from fusionclf.evaluation import finish_run
 from fusionclf.report.card import write_card
 from fusionclf.runfolder import environment, is_finished, open_run, read_json
-from fusionclf.workflows.settings import begin_run
+from fusionclf.workflows.settings import begin_run, read_divided
 
 
 def run_baseline(
@@ -46,8 +45,7 @@ def run_baseline(
     if resume and is_finished(out):
         console.say(f"{out}: finished already, nothing to do")
         return read_json(out / "metrics.json")
-    catalog = read_catalog(data, settings.catalog)
-    split = make_split(catalog, settings.split)
+    catalog, split = read_divided(data, settings.catalog, settings.split)
     begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
     console.say(f"{name}: fit on train and validation titles")
     frames, figures, held_out = baseline.run(settings, catalog, split, out)

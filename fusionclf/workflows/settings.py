@@ -1,13 +1,14 @@
-"""Settings files by name, and the first files of a run folder."""
+"""What runs begin with: settings files by name, the divided catalog, and the first files of a run folder."""
 
 from pathlib import Path
 
 from pydantic import BaseModel
 
 import fusionclf
-from fusionclf.catalog import Split
-from fusionclf.config import dump_yaml, read_yaml
-from fusionclf.errors import RunError, SettingsError, did_you_mean
+from fusionclf.catalog import Catalog, Split, make_split, read_catalog
+from fusionclf.catalog.splits import NO_CHOICE
+from fusionclf.config import CatalogConfig, SplitConfig, dump_yaml, read_yaml
+from fusionclf.errors import CatalogError, RunError, SettingsError, did_you_mean
 from fusionclf.runfolder import first_difference, read_json, write_text
 
 
@@ -40,6 +41,19 @@ def find_synonyms(name: str) -> Path:
     raise SettingsError(
         f"model.synonyms: no file {name!r}: give a path or a name; {did_you_mean(name, shipped)}"
     )
+
+
+def read_divided(data: Path, columns: CatalogConfig, spec: SplitConfig) -> tuple[Catalog, Split]:
+    """A catalog and its split.
+
+    Raises:
+        CatalogError: it cannot be read or divided, or leaves nothing to learn.
+    """
+    catalog = read_catalog(data, columns)
+    split = make_split(catalog, spec)
+    if not split.has_choice(catalog):
+        raise CatalogError(f"{data}: {NO_CHOICE}")
+    return catalog, split
 
 
 def begin_run(folder: Path, settings: BaseModel, split: Split) -> None:

@@ -10,13 +10,13 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fusionclf.catalog import generate_sample, make_split, read_catalog
+from fusionclf.catalog import generate_sample
 from fusionclf.config import BaselineConfig, load_settings, read_yaml
 from fusionclf.console import Console
 from fusionclf.errors import SettingsError, Stopped, Terminated, did_you_mean
 from fusionclf.report import compare
 from fusionclf.runfolder import is_finished
-from fusionclf.workflows.settings import config_folder, find_config
+from fusionclf.workflows.settings import config_folder, find_config, read_divided
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def study(
     console = console or Console()
     entries = [*BASELINES, *_entries(configs, seeds)]
     shared = load_settings(BaselineConfig, None, overrides, variant="study", data=str(data))
-    make_split(read_catalog(data, shared.catalog), shared.split)  # a bad catalog shows now, not in every run
+    read_divided(data, shared.catalog, shared.split)  # a bad catalog shows now, not in every run
     failed: list[str] = []
     for number, entry in enumerate(entries, start=1):
         folder = out / "runs" / entry.name

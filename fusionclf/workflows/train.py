@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fusionclf.catalog import Catalog, Split, make_split, read_catalog
+from fusionclf.catalog import Catalog, Split
 from fusionclf.config import RunConfig, load_settings
 from fusionclf.console import Console
 from fusionclf.errors import RunError
@@ -14,7 +14,7 @@ from fusionclf.models.fusion import FusionParams
 from fusionclf.report.card import write_card
 from fusionclf.runfolder import environment, is_finished, open_run, read_json
 from fusionclf.training import make_accelerator
-from fusionclf.workflows.settings import begin_run
+from fusionclf.workflows.settings import begin_run, read_divided
 from fusionclf.workflows.stages import JOINT, Stage, StageRunner, list_stages
 
 
@@ -56,8 +56,7 @@ def train(
     if resume and is_finished(out):
         console.say(f"{out}: finished already, nothing to do")
         return read_json(out / "metrics.json")
-    catalog = read_catalog(data, settings.catalog)
-    split = make_split(catalog, settings.split)
+    catalog, split = read_divided(data, settings.catalog, settings.split)
     settings = _settled(settings, catalog, split)
     stages = list_stages(settings, split)
     runner = StageRunner(variant, settings, catalog, split, accelerator, out, console)

@@ -169,8 +169,8 @@ def test_resume_with_other_settings_is_refused(tmp_path: Path) -> None:
     data = write_catalog(tmp_path / "catalog", ROWS)
     call("baseline", "nb", "--data", data, "--out", tmp_path / "run", "split.top_k=2")
     (tmp_path / "run" / "metrics.json").unlink()
-    line = refused("baseline", "nb", "--data", data, "--out", tmp_path / "run", "--resume", "split.top_k=1")
-    assert "split.top_k: 2 there, 1 now" in line
+    line = refused("baseline", "nb", "--data", data, "--out", tmp_path / "run", "--resume", "split.top_k=3")
+    assert "split.top_k: 2 there, 3 now" in line
 
 
 def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
@@ -236,6 +236,27 @@ def test_bad_catalogs_leave_no_run_folder(tmp_path: Path, rows: list[str], expec
     line = refused("baseline", "nb", "--data", data, "--out", tmp_path / "run")
     assert expected in line and "styles.csv" in line
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("words", ["train text", "baseline nb", "baseline majority", "study"])
+def test_where_there_is_nothing_to_learn_nothing_runs(words: str, tmp_path: Path) -> None:
+    rows = [row.replace("Tops", "Shirts") for row in ROWS]
+    data = write_catalog(tmp_path / "catalog", rows, pictures=False)
+    keep = "catalog.missing_picture=keep"
+    line = refused(*words.split(), "--data", data, "--out", tmp_path / "run", keep)
+    assert f"{data}: no part has two classes with train rows: set split.rule or split.top_k" in line
+    assert not (tmp_path / "run").exists()
+    checked = call("data", "check", data, keep)
+    assert checked.exit_code == 2 and "no part has two classes with train rows" in checked.stdout
+
+
+def test_a_part_of_one_class_beside_one_of_two_is_trained(tmp_path: Path) -> None:
+    belts = [row.replace("Shirts", "Belts").replace(",", "0,", 1) for row in ROWS[::2]]
+    data = write_catalog(tmp_path / "catalog", [*ROWS, *belts])
+    result = call("baseline", "nb", "--data", data, "--out", tmp_path / "run", "split.top_k=1")
+    assert result.exit_code == 0, result.output
+    classes = json.loads((tmp_path / "run" / "split.json").read_text())["classes"]
+    assert classes == {"top1": ["Belts"], "rest": ["Shirts", "Tops"]}
 
 
 def test_missing_folder_file_and_column_are_named(tmp_path: Path) -> None:
