@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 RESAMPLES = 1000
 LEVEL = 0.95
-CHUNK = 100  # resamples drawn at once
+WEIGHTS = 4_000_000  # of groups, in the resamples that are drawn at once
 
 
 def resampled_sums(columns: Any, groups: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -32,8 +32,9 @@ def resampled_sums(columns: Any, groups: np.ndarray, seed: int = 0) -> np.ndarra
     sums = gather @ sparse.csr_array(columns)  # (groups, M)
     generator = np.random.default_rng(seed)
     found = np.empty((RESAMPLES, int(columns.shape[1])))
-    for start in range(0, RESAMPLES, CHUNK):
-        drawn = generator.integers(0, count, (min(CHUNK, RESAMPLES - start), count))
+    chunk = max(1, WEIGHTS // count)
+    for start in range(0, RESAMPLES, chunk):
+        drawn = generator.integers(0, count, (min(chunk, RESAMPLES - start), count))
         weights = np.stack([np.bincount(draw, minlength=count) for draw in drawn])  # (chunk, groups)
         found[start : start + len(drawn)] = weights.astype(float) @ sums
     return found

@@ -1,13 +1,14 @@
 """Intervals, McNemar's test and Holm's correction against values worked out by hand or by another route."""
 
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import binom
 
-from fusionclf.evaluation import bootstrap_interval, holm, mcnemar_exact
+from fusionclf.evaluation import bootstrap_interval, holm, mcnemar_exact, significance
 from fusionclf.evaluation.significance import RESAMPLES, percentile_interval, resampled_sums
 
 
@@ -20,6 +21,26 @@ def test_resampled_sums_draw_whole_groups() -> None:
     assert {tuple(row) for row in sums} == possible
     shares = [np.mean([tuple(row) == want for row in sums]) for want in sorted(possible)]
     assert_allclose(shares, [0.25, 0.5, 0.25], atol=0.05)
+
+
+def test_sums_do_not_depend_on_how_many_resamples_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(1)
+    columns, groups = generator.random((300, 3)), generator.integers(0, 101, 300)
+    at_once = resampled_sums(columns, groups)
+    for weights in (1, 7 * 101):
+        monkeypatch.setattr(significance, "WEIGHTS", weights)
+        assert np.array_equal(resampled_sums(columns, groups), at_once)
+
+
+def test_memory_is_bounded_whatever_the_number_of_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(significance, "RESAMPLES", 100)
+    groups = np.arange(200_000)  # 100 resamples of them are 20 million weights, 160 MB
+    tracemalloc.start()
+    try:
+        resampled_sums(np.ones((len(groups), 1)), groups)
+        assert tracemalloc.get_traced_memory()[1] < 150e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_interval_has_the_width_of_the_normal_approximation() -> None:
