@@ -171,8 +171,9 @@ def _train_or_test(catalog: Catalog, spec: SplitConfig, labels: np.ndarray, grou
         return _from_column(catalog, str(spec.column))
     subset = np.full(len(catalog), "train", object)
     generator = np.random.default_rng([spec.seed, 1])
-    for name in sorted(set(labels)):
-        rows = np.flatnonzero(labels == name)
+    _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    by_class = np.argsort(codes, kind="stable")  # rows of the first class ascending, then of the next
+    for rows in np.split(by_class, np.cumsum(counts)[:-1]):
         subset[_draw(rows, groups, round(spec.test_fraction * len(rows)), generator)] = "test"
     return subset
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusionclf.catalog import Catalog, Split, make_split, read_catalog
+from fusionclf.catalog import Catalog, Split, make_split, read_catalog, splits
 from fusionclf.catalog.groups import product_groups
 from fusionclf.config import CatalogConfig, SplitConfig
 from fusionclf.errors import CatalogError, RunError
@@ -110,6 +110,35 @@ def test_the_random_rule_is_stratified_and_seeded(make_catalog: MakeCatalog) -> 
     assert labels_in(catalog, split, None, "test") == {"A": 10, "B": 5, "C": 1}
     assert make_split(catalog, spec) == split
     assert make_split(catalog, spec.model_copy(update={"seed": 1})).sha256 != split.sha256
+
+
+class CountedName(str):
+    """A class name that counts how often it is compared."""
+
+    compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        CountedName.compared += 1
+        return str.__eq__(self, other)
+
+    def __lt__(self, other: str) -> bool:
+        CountedName.compared += 1
+        return str.__lt__(self, other)
+
+
+def test_the_random_rule_does_not_look_at_every_row_for_every_class(
+    make_catalog: MakeCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = make_catalog([{"articleType": f"Class {n // 2:03}", "year": 2012} for n in range(1000)])
+    spec = SplitConfig(rule="random", test_fraction=0.5, top_k=500)
+    monkeypatch.setattr(CountedName, "compared", 0)
+    labels = np.array([CountedName(name) for name in catalog.table["label"]], object)
+    subset = splits._train_or_test(catalog, spec, labels, np.arange(len(labels)))
+    assert (subset == "test").sum() == 500
+    assert CountedName.compared < 50 * len(
+        labels
+    )  # a sort takes about 10 a row, a look at all for each class 500
 
 
 def test_the_column_rule_takes_what_the_file_says(make_catalog: MakeCatalog) -> None:
@@ -265,6 +294,8 @@ def test_splits_made_long_ago_stay_the_same(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(rows_of(("A", 6, 4), ("B", 5, 3), ("C", 3, 2)))
     assert make_split(catalog, SplitConfig(top_k=2)).sha256[:16] == "ce1a1495bf17547e"
     assert make_split(catalog, SplitConfig(top_k=2, rule="random")).sha256[:16] == "cecc34207d080286"
+    by_title = SplitConfig(top_k=2, rule="random", group_by=("title",), seed=3)
+    assert make_split(catalog, by_title).sha256[:16] == "9f7177268ab07240"
 
 
 def test_a_saved_split_is_loaded_back(make_catalog: MakeCatalog, tmp_path: Path) -> None:
