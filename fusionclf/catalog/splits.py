@@ -200,26 +200,38 @@ def _from_column(catalog: Catalog, column: str) -> np.ndarray:
     return subset
 
 
-def _draw(rows: np.ndarray, groups: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
-    """Whole groups of `rows`, taken in random order where they still fit into `count`."""
+def _draw(
+    rows: np.ndarray,
+    groups: np.ndarray,
+    count: int,
+    generator: np.random.Generator,
+    at_least_one: bool = False,
+) -> np.ndarray:
+    """Whole groups of `rows`, taken in random order where they still fit into `count`.
+
+    Where none fits, `at_least_one` takes the smallest of two or more.
+    """
     own, sizes = np.unique(groups[rows], return_counts=True)
+    order = generator.permutation(len(own))
     drawn = []
-    for place in generator.permutation(len(own)):
+    for place in order:
         if sizes[place] <= count:
             drawn.append(own[place])
             count -= int(sizes[place])
+    if at_least_one and not drawn and len(own) > 1:
+        drawn.append(own[order[sizes[order].argmin()]])
     return rows[np.isin(groups[rows], drawn)]
 
 
 def _draw_validation(
     subset: np.ndarray, parts: np.ndarray, groups: np.ndarray, names: list[str], spec: SplitConfig
 ) -> None:
-    """Move round(fraction · rows) of each part's train rows to validation, at least one of two or more."""
+    """Move round(fraction · rows) of each part's train rows to validation, at least one group of two or more."""
     for number, part in enumerate(names):
         rows = np.flatnonzero((subset == "train") & (parts == part))
         count = max(round(spec.validation_fraction * len(rows)), min(1, len(rows) - 1))
         generator = np.random.default_rng([spec.seed, 2, number])
-        subset[_draw(rows, groups, count, generator)] = "validation"
+        subset[_draw(rows, groups, count, generator, at_least_one=True)] = "validation"
     if spec.group_by:  # a group with classes of both parts must not be in train and validation
         _join(subset, groups, "validation", "train")
 

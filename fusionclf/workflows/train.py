@@ -7,7 +7,7 @@ from typing import Any
 from fusionclf.catalog import Catalog, Split
 from fusionclf.config import RunConfig, load_settings
 from fusionclf.console import Console
-from fusionclf.errors import RunError
+from fusionclf.errors import CatalogError, RunError
 from fusionclf.evaluation import finish_run
 from fusionclf.models import find_variant
 from fusionclf.models.fusion import FusionParams
@@ -46,6 +46,9 @@ def train(
 
     Returns:
         metrics.json's content.
+
+    Raises:
+        CatalogError: the catalog cannot be read or divided, or a stage has no validation row.
     """
     console = console or Console()
     started = time.perf_counter()
@@ -61,6 +64,7 @@ def train(
     stages = list_stages(settings, split)
     runner = StageRunner(variant, settings, catalog, split, accelerator, out, console)
     runner.check(stages)  # before a run that `out` may hold is touched
+    _refuse_unvalidated(runner, stages)
     if accelerator.is_main_process:
         begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
     accelerator.wait_for_everyone()
@@ -79,6 +83,21 @@ def _settled(settings: RunConfig[Any], catalog: Catalog, split: Split) -> RunCon
         return settings
     has_new_classes = min(split.train_counts(catalog, None).values()) == 0
     return settings.model_copy(update={"model": settings.model.settled(has_new_classes)})
+
+
+def _refuse_unvalidated(runner: StageRunner, stages: list[Stage]) -> None:
+    """Validation rows say which epoch is kept, and how sure a model may be."""
+    for stage in stages:
+        part = None if stage.part == JOINT else stage.part
+        rows = runner.split.rows(runner.catalog, part, "validation")
+        if len(runner.inputs.trainable(rows)):
+            continue
+        remedy = "set split.rule or split.group_by otherwise"
+        if part is not None:
+            remedy = "set scheme=joint, or split.top_k for other parts"
+        raise CatalogError(
+            f"split.rule={runner.split.spec.rule}: part {stage.part!r} has no validation row that can be used; {remedy}"
+        )
 
 
 def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dict[str, Any]:

@@ -217,6 +217,34 @@ def test_a_large_group_does_not_keep_others_out_of_validation(make_catalog: Make
         assert len(split.ids["top20"]["validation"]) == 8
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_where_every_group_is_larger_than_the_share_the_smallest_validates(
+    make_catalog: MakeCatalog, seed: int
+) -> None:
+    rows = rows_of(("A", 20, 2), ("B", 12, 2), ("C", 6, 2))
+    for row in rows:
+        if row["year"] == 2012:
+            row["productDisplayName"] = f"{row['articleType']} of a series"
+    for row in rows[22:29]:  # B has two groups, of 7 and of 5; the other classes have one group each
+        row["productDisplayName"] = "B of another series"
+    catalog = make_catalog(rows)
+    spec = SplitConfig(group_by=("title",), validation_fraction=0.1, top_k=2, seed=seed)
+    sizes = {
+        part: [len(subsets[s]) for s in SUBSETS] for part, subsets in make_split(catalog, spec).ids.items()
+    }
+    assert sizes == {"top2": [27, 5, 4], "rest": [6, 0, 2]}
+
+
+def test_of_groups_that_are_equally_large_chance_takes_one_to_validate(make_catalog: MakeCatalog) -> None:
+    rows = rows_of(("A", 30, 2))
+    for place, row in enumerate(rows[:30]):
+        row["productDisplayName"] = f"series {place % 3}"
+    catalog = make_catalog(rows)
+    specs = [SplitConfig(group_by=("title",), seed=seed) for seed in range(20)]
+    found = {make_split(catalog, spec).ids["top20"]["validation"] for spec in specs}
+    assert [len(ids) for ids in found] == [10, 10, 10]
+
+
 ROWS = st.lists(
     st.tuples(
         st.sampled_from("ABCDE"), st.sampled_from([2010, 2011, 2012, 2013, ""]), st.sampled_from("rstuvwxyz")

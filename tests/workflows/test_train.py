@@ -11,14 +11,14 @@ import pytest
 
 from fusionclf.catalog import make_split, read_catalog
 from fusionclf.config import RunConfig, SplitConfig, load_settings, read_yaml
-from fusionclf.errors import RunError
+from fusionclf.errors import CatalogError, RunError
 from fusionclf.models import find_variant
 from fusionclf.prediction import load
 from fusionclf.workflows import stages
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.settings import config_folder
 from fusionclf.workflows.train import train
-from tests.small import small_late_fusion
+from tests.small import small_late_fusion, write_catalog
 
 CONFIGS = sorted(config_folder().glob("*.yaml"))
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "sample.json").read_text())
@@ -85,6 +85,22 @@ def test_parts_of_a_joint_model_are_told_in_shares_of_1_however_sure_it_is_of_an
         frame = pd.read_parquet(tmp_path / "run" / "predictions" / f"{part}.parquet")
         shares = frame[[name for name in frame if name.startswith("prob_")]].to_numpy()
         assert (shares[:, 0] >= 1 / len(set(frame["label"])) - 1e-6).all()
+
+
+def test_a_stage_without_validation_rows_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    def row(number: int, label: str, year: int, title: str) -> str:
+        return f"{number},Men,Apparel,Top,{label},Blue,Summer,{year},Casual,{title}"
+
+    rows = [row(n, ("Shirts", "Belts")[n % 2], 2012 + n // 2 % 2, f"item {n}") for n in range(40)]
+    rows += [row(n, "Hats", 2012, "hat") for n in range(40, 45)]  # one group, which must not be divided
+    rows += [row(n, "Hats", 2013, f"hat {n}") for n in range(45, 47)]
+    data = write_catalog(tmp_path / "catalog", rows, pictures=False)
+    words = ("split.top_k=2", "split.group_by=title", "catalog.missing_picture=keep", "train.epochs=1")
+    words += ("train.batch_size=4", "model.text.buckets=4096", "model.text.dim=16")
+    with pytest.raises(CatalogError, match=r"part 'rest' has no validation row .* set scheme=joint"):
+        train("text", data, tmp_path / "run", overrides=words, cpu=True)
+    assert not (tmp_path / "run").exists()
+    train("text", data, tmp_path / "run", overrides=(*words, "scheme=joint"), cpu=True)
 
 
 def test_a_joint_model_scores_parts_with_their_own_candidates(sample_dir: Path, tmp_path: Path) -> None:
