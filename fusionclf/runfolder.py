@@ -25,6 +25,9 @@ from fusionclf.errors import RunError
 Value = TypeVar("Value")
 FINISHED = "metrics.json"
 MARKS = ("config.yaml", FINISHED, "checkpoints", "predictions")
+# It can only be read by setting it, which must not happen while another thread makes a file.
+UMASK = os.umask(0o077)
+os.umask(UMASK)
 
 
 @contextmanager
@@ -42,9 +45,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield aside
         # mkstemp makes the file private; give it what the umask would have given.
-        umask = os.umask(0)
-        os.umask(umask)
-        aside.chmod(0o666 & ~umask)
+        aside.chmod(0o666 & ~UMASK)
         os.replace(aside, path)
     except (OSError, SafetensorError) as error:
         aside.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fusionclf.errors import CatalogError
+from fusionclf.runfolder import UMASK
 
 
 @contextmanager
@@ -30,9 +31,7 @@ def making_folder(dest: Path) -> Iterator[Path]:
     try:
         yield aside
         # mkdtemp makes the folder private; give it what the umask would have given.
-        umask = os.umask(0)
-        os.umask(umask)
-        aside.chmod(0o777 & ~umask)
+        aside.chmod(0o777 & ~UMASK)
         if dest.is_dir():
             dest.rmdir()  # empty, as was seen above
         os.replace(aside, dest)

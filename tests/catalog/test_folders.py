@@ -1,11 +1,13 @@
 """Folders are made whole or not at all."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from fusionclf.catalog.folders import making_folder
 from fusionclf.errors import CatalogError
+from fusionclf.runfolder import write_text
 
 
 def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -16,6 +18,20 @@ def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
     assert [path.name for path in dest.iterdir()] == ["a"]
     assert [path.name for path in dest.parent.iterdir()] == ["deep"]
     assert dest.stat().st_mode & 0o777 == (tmp_path / "new").stat().st_mode & 0o777
+
+
+def test_the_umask_is_left_alone_while_files_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    umask = os.umask(0o077)
+    os.umask(umask)
+    asked: list[int] = []
+    monkeypatch.setattr(os, "umask", lambda mask: asked.append(mask) or umask)  # another thread would see it
+    with making_folder(tmp_path / "new") as folder:
+        write_text(folder / "a", "a")
+    assert asked == []
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o777 & ~umask
+    assert (tmp_path / "new/a").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
 def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
