@@ -38,7 +38,14 @@ class Products:
 def aligned(
     images: Sequence[Picture | None] | None, titles: Sequence[str | None] | None
 ) -> tuple[list[Picture | None], list[str]]:
-    """Both lists at the same length; what is not given is missing for every product."""
+    """Both as lists of the same length; what is not given is missing for every product.
+
+    Args:
+        images, titles: any sequence: lists, columns of a table, arrays.
+
+    Raises:
+        PredictionError: neither is given, their lengths differ, or an element is of another kind.
+    """
     for name, values in (("images", images), ("titles", titles)):
         if isinstance(values, str | Path | Image.Image):
             raise PredictionError(f"{name}: one {type(values).__name__}; give a list, such as [{values!r}]")
@@ -48,9 +55,10 @@ def aligned(
         raise PredictionError(
             f"{len(images)} images and {len(titles)} titles; give both for every product, None where there is none"
         )
-    count = len(images if images is not None else titles or ())
+    count = len(next(values for values in (images, titles) if values is not None))
     pictures: list[Picture | None] = [*images] if images is not None else [None] * count
-    texts = [title if title is not None else "" for title in titles or [None] * count]
+    given = [None] * count if titles is None else [*titles]
+    texts = [title if title is not None else "" for title in given]
     for place, (picture, text) in enumerate(zip(pictures, texts, strict=True)):
         if not isinstance(text, str):
             raise PredictionError(f"product {place}: title {text!r} is no text; give a str or None")

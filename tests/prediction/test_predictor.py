@@ -9,8 +9,10 @@ import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -18,6 +20,7 @@ import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.errors import PredictionError, RunError, SettingsError
 from fusionclf.prediction import predictor
+from fusionclf.prediction.reading import aligned
 from tests.prediction.conftest import RUNS, Runs
 
 PARTS = [(name, "rest" if name == "image" else "joint") for name in RUNS]
@@ -49,6 +52,17 @@ def test_a_runs_own_test_products_get_its_own_answers(
     paths = sample.table.groupby("label")[["masterCategory", "subCategory"]].first()
     assert found.paths[0] in {tuple(row) for row in paths.itertuples(index=False)}
     assert frame["path"].str.contains(" > ").all() and set(frame["decision"]) == {"accept"}
+
+
+def test_columns_and_arrays_are_taken_as_lists_are() -> None:
+    titles, images = ["Red Dress", None, ""], ["a.jpg", None, "c.jpg"]
+    column: Any = pd.Series(titles, index=[7, 3, 5], dtype=object)
+    for values in (column, column.to_numpy()):
+        assert aligned(None, values) == ([None] * 3, ["Red Dress", "", ""])
+        assert aligned(images, values) == (images, ["Red Dress", "", ""])
+    files: Any = pd.Series(images, index=[7, 3, 5], dtype=object)
+    assert aligned(files, None) == aligned(files.to_numpy(), None) == (images, [""] * 3)
+    assert aligned(None, []) == aligned([], None) == ([], [])
 
 
 def test_one_part_of_several_has_to_be_chosen(runs: Runs) -> None:
