@@ -3,19 +3,24 @@
 No weight that other classes use is changed, so their logits stay what they were.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fusionclf.errors import RunError
 from fusionclf.models.product import ProductClassifier
 from fusionclf.models.wide import UNSEEN_SCORE
-from fusionclf.runfolder import read_json, replacing, write_json
+from fusionclf.runfolder import read_json, replacing
+
+ADDED = "added.safetensors"  # vectors by part, number and kind; names, places, synonyms and counts in the metadata
+EARLIER_LISTING = "added.json"
 
 
 @dataclass(frozen=True)
@@ -106,39 +111,56 @@ def read_added(folder: Path, part: str) -> list[AddedClass]:
     """The classes that were added to a part's model, in order.
 
     Raises:
-        RunError: a file is damaged.
+        RunError: the file is damaged.
     """
-    listing, vectors = folder / "added.json", folder / "added.safetensors"
-    if not listing.is_file():
-        return []
+    return _read_all(folder).get(part, [])
+
+
+def _read_all(folder: Path) -> dict[str, list[AddedClass]]:
+    """The added classes of every part."""
+    file = folder / ADDED
+    if not file.is_file():
+        return {}
     try:
-        tensors = load_file(vectors)
-        return [
-            AddedClass(
-                str(entry["name"]), tuple(map(str, entry["place"])), tensors.get(f"{part}.{n}.title"),
-                tensors.get(f"{part}.{n}.features"), int(entry["count"]), tuple(map(str, entry.get("synonyms", ()))),
-            )
-            for n, entry in enumerate(read_json(listing).get(part, []))
-        ]  # fmt: skip
+        with safe_open(file, "pt") as opened:
+            listing = (opened.metadata() or {}).get("classes")
+            tensors = {key: opened.get_tensor(key) for key in opened.keys()}
+        parts = json.loads(listing) if listing else _earlier_listing(folder)
+        return {
+            part: [
+                AddedClass(
+                    str(entry["name"]), tuple(map(str, entry["place"])), tensors.get(f"{part}.{n}.title"),
+                    tensors.get(f"{part}.{n}.features"), int(entry["count"]),
+                    tuple(map(str, entry.get("synonyms", ()))),
+                )
+                for n, entry in enumerate(entries)
+            ]
+            for part, entries in parts.items()
+        }  # fmt: skip
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
-            f"{listing}: added classes cannot be read ({error}); remove it and {vectors.name} and add them again"
+            f"{file}: added classes cannot be read ({error}); remove it and add them again"
         ) from error
 
 
+def _earlier_listing(folder: Path) -> dict[str, Any]:
+    """What earlier versions kept in a file of its own."""
+    file = folder / EARLIER_LISTING
+    return read_json(file) if file.is_file() else {}
+
+
 def write_added(folder: Path, part: str, added: Sequence[AddedClass]) -> None:
-    """Keep the added classes of a part beside its model; those of other parts stay."""
-    listing = folder / "added.json"
-    parts = read_json(listing) if listing.is_file() else {}
-    kept = {name: read_added(folder, name) for name in parts if name != part} | {part: list(added)}
+    """Keep the added classes of a part beside its model; those of other parts stay.
+
+    Names and vectors are in one file, so that a cut never gives a class the vectors of another.
+    """
+    kept = _read_all(folder) | {part: list(added)}
     tensors = {}
     for name, classes in kept.items():
         for n, new in enumerate(classes):
             for kind, vector in (("title", new.title_prototype), ("features", new.feature_prototype)):
                 if vector is not None:
                     tensors[f"{name}.{n}.{kind}"] = vector.cpu().contiguous()
-    with replacing(folder / "added.safetensors") as aside:
-        save_file(tensors, aside)
     entries = {
         name: [
             {"name": new.name, "place": list(new.place), "synonyms": list(new.synonyms), "count": new.count}
@@ -146,4 +168,6 @@ def write_added(folder: Path, part: str, added: Sequence[AddedClass]) -> None:
         ]
         for name, classes in kept.items()
     }
-    write_json(listing, entries)
+    with replacing(folder / ADDED) as aside:
+        save_file(tensors, aside, {"classes": json.dumps(entries)})
+    (folder / EARLIER_LISTING).unlink(missing_ok=True)
