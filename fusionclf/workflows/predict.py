@@ -4,7 +4,7 @@ import gc
 import json
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +24,7 @@ from fusionclf.catalog.audit import printable
 from fusionclf.config import CatalogConfig, Section, build_settings, merge, parse_override, read_yaml
 from fusionclf.console import Console
 from fusionclf.errors import PredictionError, RunError
+from fusionclf.models.classes import AddedClass
 from fusionclf.prediction import Answers, Predictor, Products, Rule, load
 from fusionclf.prediction.answers import PATH_SEPARATOR
 from fusionclf.prediction.formats import as_json
@@ -96,7 +97,7 @@ def predict(
     accelerator = make_accelerator(cpu=cpu)
     console.quiet = console.quiet or not accelerator.is_main_process
     predictor = load(request.run, part=request.part, device=str(accelerator.device))
-    _take_in(predictor, request.classes, request.only)
+    named = _take_in(predictor, request.classes, request.only)
     if request.rule.target_precision is not None:
         predictor.thresholds(
             request.rule.target_precision
@@ -107,7 +108,7 @@ def predict(
     )  # fmt: skip
     table.check()
     out = request.out or _beside(request.source, table.kind)
-    parts = Parts(out, _job(request, settings, predictor, table))
+    parts = Parts(out, _job(request, settings, predictor, table, named))
     _spare_input(request.source, parts)
     if not _begin(parts, accelerator, overwrite, resume):
         console.say(
@@ -153,12 +154,15 @@ def predict_one(
     return answers
 
 
-def _take_in(predictor: Predictor, classes: Path | None, only: bool) -> None:
-    """The classes of a file."""
-    if classes is not None:
-        predictor.take_in(read_classes(classes), only=only)
-    elif only:
-        raise PredictionError("--only: which classes? give --classes FILE")
+def _take_in(predictor: Predictor, classes: Path | None, only: bool) -> list[AddedClass]:
+    """The classes of a file, which the predictor knows then; none where no file is given."""
+    if classes is None:
+        if only:
+            raise PredictionError("--only: which classes? give --classes FILE")
+        return []
+    named = read_classes(classes)
+    predictor.take_in(named, only=only)
+    return named
 
 
 def _settings(request: Request) -> PredictConfig:
@@ -191,7 +195,11 @@ def _spare_input(source: Path, parts: Parts) -> None:
 
 
 def _job(
-    request: Request, settings: PredictConfig, predictor: Predictor, table: ProductTable
+    request: Request,
+    settings: PredictConfig,
+    predictor: Predictor,
+    table: ProductTable,
+    named: Sequence[AddedClass],
 ) -> dict[str, Any]:
     """All that the answers, and their division into lots, depend on."""
     stat = request.source.stat()
@@ -205,6 +213,7 @@ def _job(
         "input": [str(request.source.resolve()), stat.st_size, stat.st_mtime_ns],
         "pictures": table.root,
         "classes": list(predictor.classes),
+        "named": {new.name: {"place": new.place, "synonyms": new.synonyms} for new in named},
         "columns": settings.catalog.model_dump(mode="json"),
         "top_k": request.rule.top_k,
         "min_probability": request.rule.min_probability,

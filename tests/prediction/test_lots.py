@@ -1,6 +1,7 @@
 """`fusionclf predict` lot by lot: cut off and gone on with, or shared by several processes."""
 
 import gc
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -82,6 +83,31 @@ def test_another_input_does_not_go_on_with_a_cut_off_one(
         stream.write("41,Red Shirt\n")
     assert "begun with other settings or input (input" in refused(*words, "--resume")
     assert "41 products" in done(*words, "--overwrite")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("Toys > Kite | soaring toy", "named.Kite.synonyms: ['glider'] there, ['soaring toy'] now"),
+        ("Sports > Kite | glider", "named.Kite.place: ['Toys'] there, ['Sports'] now"),
+    ],
+)
+def test_another_description_of_a_class_does_not_go_on_with_a_cut_off_one(
+    line: str, told: str, runs: Runs, sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workflow, "PICTURE_LOT", 7)
+    classes, products = tmp_path / "classes.txt", tmp_path / "products.csv"
+    with (sample_dir / "styles.csv").open(encoding="utf-8") as rows:
+        products.write_text("".join(islice(rows, 15)), encoding="utf-8")
+    classes.write_text("Toys > Kite | glider")
+    words = ("--run", runs("open"), "--input", products, "--pictures", sample_dir, "--classes", classes)
+    with monkeypatch.context() as patch:
+        CutOff(patch, after=1)
+        call(*words)
+    classes.write_text(line)
+    assert f"begun with other settings or input ({told})" in refused(*words, "--resume")
+    classes.write_text("Toys > Kite | glider")
+    assert "14 products" in done(*words, "--resume")
 
 
 def test_a_failure_while_parts_are_joined_leaves_the_old_output(
