@@ -28,6 +28,7 @@ from fusionclf.evaluation.predictions import (
 )
 from fusionclf.evaluation.significance import bootstrap_interval, holm, mcnemar_exact
 from fusionclf.evaluation.thresholds import Decisions, Thresholds, decide, fit_thresholds, thresholds_of_run
+from fusionclf.evaluation.topk import first_classes
 
 __all__ = [
     "CategoryGraph",
@@ -47,6 +48,7 @@ __all__ = [
     "disputed_labels",
     "expected_calibration_error",
     "finish_run",
+    "first_classes",
     "fit_blend",
     "fit_temperature",
     "fit_thresholds",

@@ -14,6 +14,7 @@ import pyarrow as pa
 from fusionclf.catalog import Catalog, Split
 from fusionclf.errors import RunError
 from fusionclf.evaluation.graph import CategoryGraph
+from fusionclf.evaluation.topk import first_classes
 from fusionclf.runfolder import replacing
 
 TOP = 5
@@ -157,7 +158,7 @@ def make_predictions(
         _check_health(health, len(context))
     probabilities = probabilities.astype(np.float64)
     names = np.array(classes, object)
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+    order = first_classes(probabilities, TOP)
     pictures = [LEAKED_PICTURE] if LEAKED_PICTURE in context else []
     known = [*CONTEXT, *pictures, *level_columns(context, TRUE_CATEGORY)]
     frame = pd.DataFrame(context, columns=known).reset_index(drop=True)

@@ -10,11 +10,9 @@ import pandas as pd
 import pyarrow as pa
 
 from fusionclf.errors import SettingsError
-from fusionclf.evaluation import Decisions
+from fusionclf.evaluation import Decisions, first_classes
 
 ACCEPT, ABSTAIN, NONE = "accept", "abstain", "none"
-FEW = 16  # classes up to which finding them one by one is faster than sorting all
-BLOCK = 512  # rows that stay in a processor's cache meanwhile
 NO_NUMBERS = "the model's probabilities are no numbers; its weights are damaged"
 PATH_SEPARATOR = " > "
 
@@ -196,27 +194,6 @@ def decide(
         [why if there or why else NO_NUMBERS for why, there in zip(reasons, answered, strict=True)],
         backed_off,
     )
-
-
-def first_classes(probabilities: np.ndarray, count: int) -> np.ndarray:
-    """(n, k) numbers of the most likely classes, best first: those of a stable sort of all.
-
-    Args:
-        probabilities: (n, K), finite or NaN.
-        count: how many; k is K where there are fewer.
-    """
-    if min(count, probabilities.shape[1]) > FEW:
-        return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
-    order = np.empty((len(probabilities), min(count, probabilities.shape[1])), np.int64)
-    for start in range(0, len(probabilities), BLOCK):
-        block = probabilities[start : start + BLOCK]
-        left = np.where(np.isnan(block), np.finfo(np.float64).min, block)  # as a sort does, NaN comes last
-        rows = np.arange(len(left))
-        for rank in range(order.shape[1]):
-            first = left.argmax(axis=1)
-            order[start : start + BLOCK, rank] = first
-            left[rows, first] = -np.inf
-    return order
 
 
 def join_answers(parts: Sequence[Answers]) -> Answers:

@@ -97,6 +97,20 @@ def test_of_equal_probabilities_the_first_class_wins(context: pd.DataFrame) -> N
     assert frame["label_2"].tolist() == ["A", "B"]
 
 
+def test_many_candidates_are_not_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    probabilities = generator.integers(0, 4, (700, 40)) / 160  # many are equal, many are 0
+    names = np.array([f"class {n}" for n in range(40)])
+    known = {"label": "class 3", "label_train_count": 1, "title_group": 1, "title_names_label": False}
+    context = pd.DataFrame({"id": [f"{n}" for n in range(700)], **known, "leaked_title": False})
+    expected = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
+    monkeypatch.delattr(np, "argsort")
+    frame = make_predictions(context, names.tolist(), probabilities)
+    for rank in range(5):
+        assert frame[f"label_{rank + 1}"].tolist() == names[expected[:, rank]].tolist()
+        assert np.array_equal(frame[f"prob_{rank + 1}"], probabilities[range(700), expected[:, rank]])
+
+
 def test_fewer_than_five_candidates_leave_gaps(context: pd.DataFrame, tmp_path: Path) -> None:
     frame = make_predictions(context, ["A", "B"], np.array([[0.25, 0.75], [1.0, 0.0]]))
     assert frame[["label_3", "label_4", "label_5"]].isna().to_numpy().all()

@@ -9,21 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fusionclf.prediction import Rule
-from fusionclf.prediction.answers import BLOCK, FEW, decide, first_classes
+from fusionclf.prediction.answers import decide
 from fusionclf.prediction.formats import DIGITS, FORMATS, _number_cells, guarded
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from("=+-@\t\r\n,\"' .a1"), max_size=6)
-
-
-@pytest.mark.parametrize("count", [1, 5, FEW, FEW + 1, 100])
-@pytest.mark.parametrize("classes", [1, 3, 40])
-def test_the_first_classes_are_those_of_a_stable_sort(count: int, classes: int) -> None:
-    generator = np.random.default_rng(0)
-    probabilities = generator.integers(0, 4, (BLOCK + 77, classes)) / 4  # many are equal, many are 0
-    probabilities[generator.random(probabilities.shape) < 0.1] = np.nan
-    probabilities[[0, BLOCK]] = np.nan
-    expected = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
-    assert np.array_equal(first_classes(probabilities, count), expected)
 
 
 def test_a_product_without_an_answer_names_no_class() -> None:
