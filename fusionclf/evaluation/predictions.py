@@ -54,18 +54,21 @@ def product_context(
     Returns:
         Columns id, label, label_train_count (rows of that class in train and validation), title_group (equal
         titles, equal numbers), title_names_label (the class name stands in the title as whole words, singular
-        or plural), leaked_title (a train or validation product of any part has that title; an empty title
-        never does), with `pictures` also leaked_picture (one of them has that picture, pixel for pixel), and
-        true_category_1, … (the product's cells of the category columns, the coarsest first).
+        or plural), leaked_title (another train or validation product, of any part, has that title; an empty
+        title never does), with `pictures` also leaked_picture (one of them has that picture, pixel for pixel),
+        and true_category_1, … (the product's cells of the category columns, the coarsest first). A train row
+        that was held out is told of by the other train rows, whether or not they were held out with it.
     """
     rows = split.rows(catalog, part, subset) if rows is None else rows
     table = catalog.table.iloc[rows]
     fitted = split.rows(catalog, None, *(("train", "validation") if subset == "test" else ("train",)))
     counts = Counter(catalog.table["label"].iloc[fitted])
-    known = set(catalog.table["title"].iloc[fitted])
     ids, titles, labels = (table[column].tolist() for column in ("id", "title", "label"))
     named = _name_patterns(set(labels))
-    shown = {} if pictures is None else {LEAKED_PICTURE: _shared_pictures(pictures, rows, fitted)}
+    all_titles = catalog.table["title"].to_numpy(object)
+    shown = {}
+    if pictures is not None:
+        shown = {LEAKED_PICTURE: _others_have(pictures, pictures != 0, rows, fitted)}
     categories = {
         f"{TRUE_CATEGORY}{level}": table[name].tolist()
         for level, name in enumerate(catalog.columns.categories, start=1)
@@ -82,7 +85,7 @@ def product_context(
             "title_names_label": [
                 named[label].search(title) is not None for title, label in zip(titles, labels, strict=True)
             ],
-            "leaked_title": [title != "" and title in known for title in titles],
+            "leaked_title": _others_have(all_titles, all_titles != "", rows, fitted),
             **shown,
             **categories,
         }
@@ -92,9 +95,20 @@ def product_context(
     )
 
 
-def _shared_pictures(digests: np.ndarray, rows: np.ndarray, fitted: np.ndarray) -> np.ndarray:
-    """(n,) whether one of the fitted rows shows the picture of each of `rows`."""
-    return (digests[rows] != 0) & np.isin(digests[rows], digests[fitted])
+def _others_have(values: np.ndarray, there: np.ndarray, rows: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """Whether a fitted row, other than the row itself, has the value of each of `rows`.
+
+    Args:
+        values: (N,) of all catalog rows.
+        there: (N,) whether it is one; what is missing is shared by none.
+        rows, fitted: (n,) and (m,) catalog rows, each once.
+
+    Returns:
+        (n,) booleans.
+    """
+    counts = Counter(values[fitted].tolist())
+    having = np.array([counts[value] for value in values[rows].tolist()], np.int64)
+    return there[rows] & (having > np.isin(rows, fitted))
 
 
 def _number(text: str) -> int:

@@ -1,6 +1,7 @@
 """What is known of each test product, and the predictions file."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,20 @@ def test_held_out_products_are_told_of_by_train_rows_alone(catalog: Catalog, spl
     assert context["label_train_count"].tolist() == [counts[label] for label in context["label"]]
     own = catalog.table["title"].iloc[validation]
     assert context["leaked_title"].tolist() == [title != "" and title in titles for title in own]
+
+
+def test_a_train_row_that_was_held_out_does_not_leak_itself(catalog: Catalog, split: Split) -> None:
+    rows = split.rows(catalog, None, "train")
+    digests = np.zeros(len(catalog), np.uint64)
+    digests[rows] = np.arange(len(rows)) + 1
+    own = product_context(catalog, split, None, "validation", rows, digests)
+    assert len(own) > 3 and not own["leaked_title"].any() and not own["leaked_picture"].any()
+    titles = catalog.table["title"].to_numpy(object).copy()
+    titles[rows[:2]], digests[rows[1:3]] = "One title", 99
+    shared = replace(catalog, table=catalog.table.assign(title=titles))
+    own = product_context(shared, split, None, "validation", rows, digests)
+    assert own["leaked_title"].tolist() == [True, True, *[False] * (len(rows) - 2)]
+    assert own["leaked_picture"].tolist() == [False, True, True, *[False] * (len(rows) - 3)]
 
 
 @pytest.fixture
