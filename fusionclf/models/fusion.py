@@ -72,12 +72,18 @@ class FusionParams(Section):
         default={}, description="further columns to predict: factor of their loss"
     )
 
-    def settled(self, has_new_classes: bool) -> "FusionParams":
-        """With `vocabulary=auto` decided for a split: open only where a class has no training row."""
+    def settled(self, has_new_classes: bool, trained: int) -> "FusionParams":
+        """With `vocabulary=auto` decided for a split: open only where a class has no training row.
+
+        Args:
+            has_new_classes: whether there is such a class.
+            trained: how many classes of a stage have training rows, in that with the fewest.
+        """
         if self.vocabulary != "auto":
             return self
-        by_name = "open" if has_new_classes else "named"
-        return self.model_copy(update={"vocabulary": by_name if self.reads_names else "closed"})
+        fits = [kind for kind in ("open", "named") if trained >= LEAST_CLASSES[kind] and self.reads_names]
+        wanted = fits if has_new_classes else [kind for kind in fits if kind == "named"]
+        return self.model_copy(update={"vocabulary": [*wanted, "closed"][0]})
 
     @property
     def reads_names(self) -> bool:
@@ -85,6 +91,9 @@ class FusionParams(Section):
         if self.vocabulary == "auto":
             return self.text.kind == "both" and self.wide
         return self.vocabulary != "closed"
+
+
+LEAST_CLASSES = {"open": 3, "named": 2}  # with training rows: two must be left where one is held out
 
 
 @register("fusion", FusionParams, "picture + title → article type, in one network")

@@ -23,6 +23,7 @@ from fusionclf.console import Console
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import fit_temperature, make_predictions, softmax
 from fusionclf.models import ProductClassifier, Variant, count_parameters
+from fusionclf.models.fusion import LEAST_CLASSES
 from fusionclf.models.storage import save_model
 from fusionclf.runfolder import read_json, write_text
 from fusionclf.training import (
@@ -68,6 +69,12 @@ def list_stages(settings: RunConfig[Any], split: Split) -> list[Stage]:
     return [Stage(part, train, last=part == parts[-1]) for part, train in zip(parts, of_part, strict=True)]
 
 
+def trained_classes(catalog: Catalog, split: Split, stage: Stage) -> int:
+    """How many of a stage's classes have rows in train or validation."""
+    counts = split.train_counts(catalog, None if stage.part == JOINT else stage.part)
+    return sum(rows > 0 for rows in counts.values())
+
+
 class StageRunner:
     """What the stages of a run share."""
 
@@ -98,18 +105,17 @@ class StageRunner:
         self.inputs.check(model)
         for stage in stages:
             if model.vocabulary is not None:
-                self._check_classes(stage, 3 if model.vocabulary.takes_new else 2)
+                self._check_classes(stage, "open" if model.vocabulary.takes_new else "named")
             rows = self.inputs.trainable(self.split.rows(self.catalog, self._part(stage), "train"))
             check_batch_size(stage.settings.batch_size, len(rows), self.accelerator.num_processes)
 
-    def _check_classes(self, stage: Stage, least: int) -> None:
-        """A vocabulary learns from what is held out, and two classes must be left."""
-        rows = self.split.rows(self.catalog, self._part(stage), "train", "validation")
-        count = self.catalog.table["label"].iloc[rows].nunique()
-        if count < least:
+    def _check_classes(self, stage: Stage, vocabulary: str) -> None:
+        count = trained_classes(self.catalog, self.split, stage)
+        if count < LEAST_CLASSES[vocabulary]:
             raise SettingsError(
-                f"{stage.part}: {count} {'class has' if count == 1 else 'classes have'} train rows, and a "
-                f"vocabulary needs {least} or more; set model.vocabulary=closed, or split.top_k for other parts"
+                f"{stage.part}: {count} {'class has' if count == 1 else 'classes have'} train rows, and "
+                f"model.vocabulary={vocabulary} needs {LEAST_CLASSES[vocabulary]} or more; set "
+                "model.vocabulary=closed, or split.top_k for other parts"
             )
 
     def run(self, stage: Stage) -> pd.DataFrame:

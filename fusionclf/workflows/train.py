@@ -15,7 +15,7 @@ from fusionclf.report.card import write_card
 from fusionclf.runfolder import environment, is_finished, open_run, read_json
 from fusionclf.training import make_accelerator
 from fusionclf.workflows.settings import begin_run, read_divided
-from fusionclf.workflows.stages import JOINT, Stage, StageRunner, list_stages
+from fusionclf.workflows.stages import JOINT, Stage, StageRunner, list_stages, trained_classes
 
 
 def train(
@@ -82,7 +82,8 @@ def _settled(settings: RunConfig[Any], catalog: Catalog, split: Split) -> RunCon
     if not isinstance(settings.model, FusionParams):
         return settings
     has_new_classes = min(split.train_counts(catalog, None).values()) == 0
-    return settings.model_copy(update={"model": settings.model.settled(has_new_classes)})
+    trained = min(trained_classes(catalog, split, stage) for stage in list_stages(settings, split))
+    return settings.model_copy(update={"model": settings.model.settled(has_new_classes, trained)})
 
 
 def _refuse_unvalidated(runner: StageRunner, stages: list[Stage]) -> None:

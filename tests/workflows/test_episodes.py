@@ -10,6 +10,7 @@ import torch
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import CategoryGraph
 from fusionclf.models import scorer
+from fusionclf.models.fusion import FusionParams
 from fusionclf.models.names import FIGURES
 from fusionclf.models.scorer import Episode
 from fusionclf.models.vocabulary import Vocabulary
@@ -147,6 +148,19 @@ def test_a_vocabulary_of_too_few_classes_is_refused_before_anything_is_trained(
     sample_dir: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
     words = (*small_late_fusion(tiny_bert), "model.vocabulary=open", "scheme=two_stage", "split.top_k=2")
-    with pytest.raises(SettingsError, match=r"top2: 2 classes have train rows, and a vocabulary needs 3"):
+    with pytest.raises(
+        SettingsError, match=r"top2: 2 classes have train rows, and model\.vocabulary=open needs 3"
+    ):
         train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("has_new", "trained", "expected"),
+    [(True, 3, "open"), (True, 2, "named"), (True, 1, "closed"), (False, 9, "named"), (False, 1, "closed")],
+)
+def test_auto_takes_the_vocabulary_that_the_classes_can_teach(
+    has_new: bool, trained: int, expected: str
+) -> None:
+    params = FusionParams.model_validate({"text": {"kind": "both"}, "wide": True})
+    assert params.settled(has_new, trained).vocabulary == expected
