@@ -199,8 +199,7 @@ def _frame(
     """Predictions of some rows of a subset."""
     taken = np.isin(split.rows(catalog, part, subset), rows)
     context = product_context(catalog, split, part, subset).iloc[np.flatnonzero(taken)]
-    titles = catalog.table["title"].iloc[rows].tolist()
-    status = ["used" if title else "missing" for title in titles] if reads_titles else "ignored"
+    status = np.where(catalog.has_title[rows], "used", "missing") if reads_titles else "ignored"
     health = pd.DataFrame({"picture_status": "ignored", "title_status": status}, index=range(len(rows)))
     return make_predictions(context, split.class_names(part), probabilities, health, tally.graph)
 

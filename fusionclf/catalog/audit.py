@@ -122,7 +122,8 @@ def audit_catalog(
     """
     table, columns = catalog.table, catalog.columns
     text_columns = [*columns.categories, *columns.metadata]
-    ids, titles, labels = (table[name].tolist() for name in ("id", "title", "label"))
+    labels, has_title = table["label"].tolist(), catalog.has_title
+    titles = table["title"].where(has_title, "").tolist()
     divided = isinstance(split, Split)
     train = split.rows(catalog, None, "train", "validation") if divided else np.zeros(0, np.int64)
     test = split.rows(catalog, None, "test") if divided else np.zeros(0, np.int64)
@@ -137,7 +138,7 @@ def audit_catalog(
         lost_classes=catalog.reading.lost_classes,
         bad_years=catalog.reading.bad_years,
         without_year=table["id"][table["year"].isna()].tolist() if columns.year else [],
-        without_title=[product for product, title in zip(ids, titles, strict=True) if not title.strip()],
+        without_title=table["id"][~has_title].tolist(),
         levels={name: len(set(table[name]) - {""}) for name in columns.categories}
         | {"label": len(catalog.classes)},
         single_product_classes=sorted(name for name, n in Counter(labels).items() if n == 1),

@@ -31,7 +31,8 @@ def product_groups(catalog: Catalog, group_by: Sequence[str], near_distance: int
     size = len(catalog)
     groups = np.arange(size)
     if "title" in group_by:
-        groups = _joined(groups, same_values([title or None for title in catalog.table["title"]]))
+        titles = zip(catalog.table["title"], catalog.has_title, strict=True)
+        groups = _joined(groups, same_values([title if there else None for title, there in titles]))
     if "picture" in group_by:
         groups = _joined(groups, same_values(map_pictures(catalog.picture_paths(), picture_hash)))
     if "near_picture" in group_by:

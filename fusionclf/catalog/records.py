@@ -71,6 +71,11 @@ class Catalog:
         """All labels of the catalog, sorted."""
         return tuple(sorted(set(self.table["label"])))
 
+    @property
+    def has_title(self) -> np.ndarray:
+        """(N,) whether each product has a title; one of white space alone is none."""
+        return np.array([title.strip() != "" for title in self.table["title"]], bool)
+
     def picture_paths(self, rows: np.ndarray | None = None) -> list[Path | None]:
         """Where the pictures of `rows` (default: of all products) are; None for a product without one."""
         names = self.table["picture"] if rows is None else self.table["picture"].iloc[rows]

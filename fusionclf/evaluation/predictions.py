@@ -54,10 +54,11 @@ def product_context(
     Returns:
         Columns id, label, label_train_count (rows of that class in train and validation), title_group (equal
         titles, equal numbers), title_names_label (the class name stands in the title as whole words, singular
-        or plural), leaked_title (another train or validation product, of any part, has that title; an empty
-        title never does), with `pictures` also leaked_picture (one of them has that picture, pixel for pixel),
-        and true_category_1, … (the product's cells of the category columns, the coarsest first). A train row
-        that was held out is told of by the other train rows, whether or not they were held out with it.
+        or plural), leaked_title (another train or validation product, of any part, has that title; one that is
+        empty or white space never does), with `pictures` also leaked_picture (one of them has that picture,
+        pixel for pixel), and true_category_1, … (the product's cells of the category columns, the coarsest
+        first). A train row that was held out is told of by the other train rows, whether or not they were held
+        out with it.
     """
     rows = split.rows(catalog, part, subset) if rows is None else rows
     table = catalog.table.iloc[rows]
@@ -65,7 +66,9 @@ def product_context(
     counts = Counter(catalog.table["label"].iloc[fitted])
     ids, titles, labels = (table[column].tolist() for column in ("id", "title", "label"))
     named = _name_patterns(set(labels))
-    all_titles = catalog.table["title"].to_numpy(object)
+    all_titles, has_title = catalog.table["title"].to_numpy(object), catalog.has_title
+    # Products without a title have nothing in common: each is a group of its own.
+    keys = [t if there else f"\0{i}" for t, there, i in zip(titles, has_title[rows], ids, strict=True)]
     shown = {}
     if pictures is not None:
         shown = {LEAKED_PICTURE: _others_have(pictures, pictures != 0, rows, fitted)}
@@ -78,14 +81,11 @@ def product_context(
             "id": ids,
             "label": labels,
             "label_train_count": [counts[label] for label in labels],
-            # Products without a title have nothing in common: each is a group of its own.
-            "title_group": np.array(
-                [_number(t or f"\0{i}") for t, i in zip(titles, ids, strict=True)], np.int64
-            ),
+            "title_group": np.array([_number(key) for key in keys], np.int64),
             "title_names_label": [
                 named[label].search(title) is not None for title, label in zip(titles, labels, strict=True)
             ],
-            "leaked_title": _others_have(all_titles, all_titles != "", rows, fitted),
+            "leaked_title": _others_have(all_titles, has_title, rows, fitted),
             **shown,
             **categories,
         }

@@ -162,7 +162,7 @@ def _complete(catalog: Catalog, rows: np.ndarray, model: NetworkModel) -> np.nda
     if model.cover is not None:
         there &= (table["picture"].fillna("") != "").to_numpy(bool)
     if model.reads_titles:
-        there &= (table["title"].str.strip() != "").to_numpy(bool)
+        there &= catalog.has_title[rows]
     return there
 
 

@@ -129,7 +129,7 @@ class Inputs:
         ids = self.catalog.table["id"].tolist()
         everything = np.arange(len(self.catalog))
         has_picture = None if pictures is None else pictures.cache.readable(everything)
-        has_title = None if titles is None else (self.catalog.table["title"].str.strip() != "").to_numpy(bool)
+        has_title = None if titles is None else self.catalog.has_title
         return ProductSource(
             pictures, titles, targets, features, augmented=not frozen, ids=ids, has_picture=has_picture,
             has_title=has_title,
@@ -152,7 +152,7 @@ class Inputs:
             unread = np.where(table["picture"].isna(), "missing", "unreadable")
             picture = np.where(self.cache.readable(rows), "used", unread)
         if model.title_encoder is not None:
-            title = np.where(table["title"] == "", "missing", "used")
+            title = np.where(self.catalog.has_title[rows], "used", "missing")
         return pd.DataFrame({"picture_status": picture, "title_status": title})
 
     def context(

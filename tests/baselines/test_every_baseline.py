@@ -1,6 +1,7 @@
 """What every registered baseline keeps to, whichever it is."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,14 @@ def test_every_part_and_joint_is_predicted(name: str, catalog: Catalog, split: S
     assert figures["parameters"] > 0
     assert figures["products_per_second"] > 0
     assert {"train_seconds", "predict_seconds", "pictures_per_second", "device"} <= figures.keys()
+
+
+def test_titles_of_white_space_are_missing(catalog: Catalog, split: Split, tmp_path: Path) -> None:
+    titles = catalog.table["title"].to_numpy(object).copy()
+    titles[split.rows(catalog, "top3", "test")[0]] = "  "
+    blank = replace(catalog, table=catalog.table.assign(title=titles))
+    frames, *_ = run("nb", blank, split, tmp_path / "run")
+    assert frames["top3"]["title_status"].tolist()[0] == "missing"
 
 
 @every_baseline

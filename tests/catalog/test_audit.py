@@ -50,6 +50,16 @@ def test_rows_cells_and_titles(write_catalog: WriteCatalog) -> None:
     assert audit.usable and audit.problems == []
 
 
+def test_titles_of_white_space_are_none(write_catalog: WriteCatalog) -> None:
+    empty, blank = [{"productDisplayName": "", "year": 2012 + n % 2} for n in range(9)], "  "
+    found = [
+        audit_of(write_catalog([{**row, "productDisplayName": title} for row in empty], name=f"{len(title)}"))
+        for title in ("", blank)
+    ]
+    assert found[0].to_dict() == found[1].to_dict()
+    assert found[1].test_titles_in_train == 0 and len(found[1].without_title) == 9
+
+
 def test_parts(write_catalog: WriteCatalog) -> None:
     rows = [
         *ROWS,

@@ -30,6 +30,11 @@ def test_equal_titles_go_together_and_empty_ones_do_not(make_catalog: MakeCatalo
     assert together(product_groups(catalog, ("title",))) == [[0, 3, 7], [2, 6]]
 
 
+def test_titles_of_white_space_are_none(make_catalog: MakeCatalog) -> None:
+    catalog = make_catalog([{"productDisplayName": title} for title in ["a", "  ", "  ", "a", "\t", "\t"]])
+    assert together(product_groups(catalog, ("title",))) == [[0, 3]]
+
+
 def test_groups_are_joined_over_titles_and_pictures(write_catalog: WriteCatalog) -> None:
     folder = write_catalog([{"productDisplayName": title} for title in "aabcd"])
     for number, shade in enumerate([10, 90, 90, 200, 90], 1):  # row 1 = row 2 = row 4 in pixels

@@ -44,6 +44,12 @@ def test_equal_titles_are_one_group_and_missing_ones_none(catalog: Catalog, spli
     assert context["title_group"].dtype == np.int64
 
 
+def test_titles_of_white_space_are_none(catalog: Catalog, split: Split) -> None:
+    blank = replace(catalog, table=catalog.table.assign(title=catalog.table["title"].replace("", "  ")))
+    context, expected = (product_context(of, split, None) for of in (blank, catalog))
+    pd.testing.assert_frame_equal(context, expected)
+
+
 def test_title_group_is_the_same_in_every_part(catalog: Catalog, split: Split) -> None:
     whole = product_context(catalog, split, None).set_index("id")
     for part in split.classes:
