@@ -8,12 +8,15 @@ from pathlib import Path
 import platformdirs
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from fusionclf.catalog import generate_sample
 from tests.browser import browser
 
 __all__ = ["browser"]
 ROOT = Path(__file__).resolve().parents[1]
+settings.register_profile("fusionclf", deadline=None)  # other work on the machine is no failure
+settings.load_profile("fusionclf")
 LONG = ("docs", "workflows", "prediction")  # folders whose tests take longest
 
 

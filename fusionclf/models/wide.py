@@ -7,6 +7,8 @@ picture. `blend` of a model weighs the two by two numbers that are fitted on val
 Source: Cheng et al., Wide & Deep Learning for Recommender Systems (2016), section 3.
 """
 
+import warnings
+
 import numpy as np
 import torch
 from scipy import sparse
@@ -94,7 +96,12 @@ class WideTitles(nn.Module):
         buckets = self.scores.table.num_embeddings
         weights, bias = np.zeros((1, buckets + embeddings.shape[1])), np.zeros(1)
         if len(classes) > 1:
-            svm = LinearSVC(random_state=seed).fit(features, targets)
+            with warnings.catch_warnings():
+                # scikit-learn's, on few products of many classes: that the labels may be meant for numbers.
+                warnings.filterwarnings(
+                    "ignore", "The number of unique classes is greater than 50%", UserWarning
+                )
+                svm = LinearSVC(random_state=seed).fit(features, targets)
             weights, bias = np.asarray(svm.coef_), np.asarray(svm.intercept_)
         if len(classes) == 2:  # scikit-learn keeps one row for two classes
             weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
