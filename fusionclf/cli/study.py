@@ -43,7 +43,7 @@ def study_command(
 @study_app.command(name="demo")
 def demo_command(
     out: Annotated[Path, typer.Option("--out", help="Folder to make.", show_default=False)],
-    products: Annotated[int, typer.Option("--products", min=200, help="Size of the sample catalog.")] = 600,
+    products: Annotated[int, typer.Option("--products", min=200, help="Size of the sample catalog.")] = 500,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
 ) -> None:
     """Generate the sample catalog, run every variant on it and write the report.

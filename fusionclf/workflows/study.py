@@ -122,7 +122,7 @@ def _run(command: list[str]) -> int:
     return code
 
 
-def demo(out: Path, *, products: int = 600, seed: int = 0, console: Console | None = None) -> int:
+def demo(out: Path, *, products: int = 500, seed: int = 0, console: Console | None = None) -> int:
     """Generate the sample catalog below `out` and run the study sized for it.
 
     Returns:
