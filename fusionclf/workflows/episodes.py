@@ -220,7 +220,7 @@ def _held_out(
     groups: Sequence[Tensor],
     seed: int,
 ) -> HeldOut:
-    """What the folds of brands are answered, by scorers that were never asked about the products of these brands.
+    """What the folds of brands are answered, by scorers that were not asked about the products of these brands.
 
     The vocabulary's own scorers learn from all folds, so their answers to these would promise too much.
     """
