@@ -1,5 +1,6 @@
 """What long work shows: a rich bar on a terminal, plain lines elsewhere."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,6 +45,13 @@ class Console:
                 progress.update(task, completed=done, total=to_do)
 
             yield step
+
+    @contextmanager
+    def counted(self, title: str, total: int) -> Iterator[Callable[[], None]]:
+        """A function to call after each of `total` steps; it shows like `bar`."""
+        with self.bar(title, total) as step:
+            done = itertools.count(1)
+            yield lambda: step(next(done), total)
 
     def _plain_steps(self, title: str) -> Callable[[int, int], None]:
         last = time.monotonic()
@@ -134,6 +142,9 @@ class TrainingLines:
         )
         values = {f"{self.name}/{key}": value for key, value in row.items() if key not in ("stage", "epoch")}
         self.track(values, step=row["epoch"])
+
+
+SILENT = Console(quiet=True)
 
 
 def size_text(count: float) -> str:

@@ -3,7 +3,7 @@
 All classes share its weights, but for a few of each class's own where no class is new.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -153,16 +153,21 @@ class Scorer(nn.Module):
             return shared
         return shared + (scaled[..., : self.of_class.shape[1]] * self.of_class).sum(dim=-1)
 
-    def fit(self, episodes: Sequence[Episode], groups: Sequence[Tensor], at_hand: str) -> None:
-        """Train on episodes, each as often as the others."""
+    def fit(
+        self,
+        episodes: Sequence[Episode],
+        groups: Sequence[Tensor],
+        at_hand: str,
+        told: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Train on episodes, each as often as the others; `told` is called after each of `steps_on` steps."""
         self.requires_grad_(True)
         some = torch.cat([e.inputs(at_hand, slice(None, None, 7)).flatten(0, 1) for e in episodes])
         spread = some.std(dim=0)
         del some
         # What never varied taught its weights nothing, so it shall not count when it does vary.
         self.scale.copy_(spread.masked_fill(spread < LEAST_SPREAD, torch.inf))
-        questions = sum(len(episode.targets) for episode in episodes)
-        steps = min(STEPS[at_hand], max(LEAST_STEPS, ASKED_TIMES * questions // BATCH))
+        steps = steps_on(episodes, at_hand)
         weights: list[dict[str, Any]] = [{"params": [*self.linear.parameters(), *self.bent.parameters()]}]
         if self.of_class is not None:
             weights.append({"params": [self.of_class], "weight_decay": DECAY_OF_CLASS})
@@ -174,7 +179,14 @@ class Scorer(nn.Module):
             _loss(logits, episode.targets[rows], episode.weighed(at_hand)[rows], groups).backward()
             optimiser.step()
             schedule.step()
+            told()
         self.requires_grad_(False)
+
+
+def steps_on(episodes: Sequence[Episode], at_hand: str) -> int:
+    """How many steps a scorer is trained for."""
+    questions = sum(len(episode.targets) for episode in episodes)
+    return min(STEPS[at_hand], max(LEAST_STEPS, ASKED_TIMES * questions // BATCH))
 
 
 def _batches(episodes: Sequence[Episode], steps: int) -> Iterator[tuple[Episode, Tensor]]:

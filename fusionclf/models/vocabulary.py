@@ -14,7 +14,7 @@ episodes over held-out classes follow Vinyals et al., Matching Networks (2016); 
 Prototypical Networks (2017).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -159,27 +159,40 @@ class Vocabulary(nn.Module):
         for buffer in (self.examples, self.title_prototypes, self.feature_prototypes):
             buffer.zero_()
 
-    def fit(self, episodes: Sequence[Episode], groups: Sequence[Tensor], seed: int = 0) -> None:
+    def fit(
+        self,
+        episodes: Sequence[Episode],
+        groups: Sequence[Tensor],
+        seed: int = 0,
+        told: Callable[[], None] = lambda: None,
+    ) -> None:
         """Train the scorers on episodes.
 
         Args:
             episodes: each with other classes taken away.
             groups: (C,) masks of classes that are also asked for among themselves, such as a part of the split.
             seed: of order and first weights.
+            told: called after each step of each scorer.
         """
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.manual_seed(seed)
             self.scorers = nn.ModuleDict({at_hand: self._new_scorer() for at_hand in AT_HAND})
             for at_hand, scorer in self.scorers.items():
                 assert isinstance(scorer, Scorer)
-                scorer.fit(episodes, groups, at_hand)
+                scorer.fit(episodes, groups, at_hand, told)
 
-    def fitted_scorer(self, episodes: Sequence[Episode], groups: Sequence[Tensor], seed: int = 0) -> Scorer:
+    def fitted_scorer(
+        self,
+        episodes: Sequence[Episode],
+        groups: Sequence[Tensor],
+        seed: int = 0,
+        told: Callable[[], None] = lambda: None,
+    ) -> Scorer:
         """A scorer of picture and title that is fitted like the vocabulary's own, on other episodes."""
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.manual_seed(seed)
             scorer = self._new_scorer()
-            scorer.fit(episodes, groups, "both")
+            scorer.fit(episodes, groups, "both", told)
         return scorer
 
 

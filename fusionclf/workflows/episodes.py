@@ -10,10 +10,11 @@ from torch import Tensor
 
 from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog
+from fusionclf.console import SILENT, Console
 from fusionclf.errors import RunError
 from fusionclf.evaluation import CategoryGraph
 from fusionclf.models import ProductClassifier
-from fusionclf.models.scorer import Episode
+from fusionclf.models.scorer import AT_HAND, Episode, steps_on
 
 CLASS_FOLDS = 3  # of single classes, and again of whole families
 MOST_ROWS = 60_000  # that episodes are made of; more teach a few weights nothing
@@ -153,7 +154,11 @@ class EpisodeMaker:
 
 
 def fit_on_episodes(
-    maker: EpisodeMaker, families: np.ndarray, groups: Sequence[np.ndarray], seed: int
+    maker: EpisodeMaker,
+    families: np.ndarray,
+    groups: Sequence[np.ndarray],
+    seed: int,
+    console: Console = SILENT,
 ) -> tuple[HeldOut, int]:
     """Train a model's vocabulary on episodes; its expert and probe are left as the last episode had them.
 
@@ -166,6 +171,7 @@ def fit_on_episodes(
         families: (C,) of every class, such as its subcategory; a class that is new often comes with its siblings.
         groups: (C,) masks of classes that are also asked for among themselves.
         seed: of folds, order and first weights.
+        console: where progress shows.
 
     Returns:
         What the folds of brands were answered, each product once; and the number of episodes.
@@ -176,29 +182,33 @@ def fit_on_episodes(
     )
     folds = folds or [np.array([], np.int64)] * CLASS_FOLDS
 
-    def made(fold_of: np.ndarray, rounds: int = len(folds)) -> dict[int, Asked]:
+    def made(of: str, fold_of: np.ndarray, rounds: int = len(folds)) -> dict[int, Asked]:
         outs = [fold_of == number % rounds for number in range(len(folds))]
-        return {
-            number: maker.episode(out, away, number)
-            for number, (out, away) in enumerate(zip(outs, folds, strict=True))
-            if maker.can_learn(~out & ~np.isin(maker.targets, away))
-        }
+        episodes = {}
+        with console.counted(f"products held out {of}", len(folds)) as told:
+            for number, (out, away) in enumerate(zip(outs, folds, strict=True)):
+                if maker.can_learn(~out & ~np.isin(maker.targets, away)):
+                    episodes[number] = maker.episode(out, away, number)
+                told()
+        return episodes
 
-    at_random = made(row_folds(maker.titles, len(folds), seed))
+    at_random = made("at random", row_folds(maker.titles, len(folds), seed))
     of_brand = row_folds(brands(maker.titles), len(folds), seed)
-    by_brand, by_year = made(of_brand), {}
+    by_brand, by_year = made("by brand", of_brand), {}
     if not by_brand:
-        raise RunError(
-            f"{len(maker.rows)} products of {len(classes)} classes are too few to hold some of them out; "
-            "set model.vocabulary=closed"
-        )
+        raise _too_few(maker)
     if maker.years is not None:
         of_year = even_folds(maker.years, CLASS_FOLDS)
-        by_year = made(of_year, int(of_year.max()) + 1)  # once with single classes, once with families
+        by_year = made(
+            "by year", of_year, int(of_year.max()) + 1
+        )  # once with single classes, once with families
     everything = [*at_random.values(), *by_brand.values(), *by_year.values()]
     masks = [torch.from_numpy(group) for group in groups]
-    maker.vocabulary.fit([episode for episode, _ in everything], masks, seed)
-    return _held_out(maker, of_brand, by_brand, everything, masks, seed), len(everything)
+    asked = [episode for episode, _ in everything]
+    steps = sum(steps_on(asked, at_hand) for at_hand in AT_HAND)
+    with console.counted("scorers of the vocabulary", steps) as told:
+        maker.vocabulary.fit(asked, masks, seed, told)
+    return _held_out(maker, of_brand, by_brand, everything, masks, seed, console), len(everything)
 
 
 def _weighed_alike(new: np.ndarray, has_examples: np.ndarray) -> np.ndarray:
@@ -219,6 +229,7 @@ def _held_out(
     everything: Sequence[Asked],
     groups: Sequence[Tensor],
     seed: int,
+    console: Console,
 ) -> HeldOut:
     """What the folds of brands are answered, by scorers that were not asked about the products of these brands.
 
@@ -234,7 +245,9 @@ def _held_out(
         others = [episode for episode in others if len(episode.targets)]
         if not numbers or not others:
             continue
-        scorer = model.fitted_scorer(others, groups, seed)
+        title = f"scorer {turn + 1} of {CLASS_FOLDS} for held-out products"
+        with console.counted(title, steps_on(others, "both")) as told:
+            scorer = model.fitted_scorer(others, groups, seed, told)
         for number in numbers:
             episode, asked = by_brand[number]
             wanted = np.flatnonzero(of_brand[asked] == number)
@@ -242,7 +255,17 @@ def _held_out(
                 logits.append(model.answered(scorer(episode.inputs("both", chunk)), episode.seen).numpy())
             rows.append(maker.rows[asked[wanted]])
             seen.append(np.broadcast_to(episode.seen.numpy(), (len(wanted), len(episode.seen))))
+    if not rows:
+        raise _too_few(maker)
     return HeldOut(np.concatenate(rows), np.concatenate(logits), np.concatenate(seen))
+
+
+def _too_few(maker: EpisodeMaker) -> RunError:
+    classes = len(np.unique(maker.targets))
+    return RunError(
+        f"{len(maker.rows)} products of {classes} classes are too few to hold some of them out; "
+        "set model.vocabulary=closed"
+    )
 
 
 def held_out_folds(

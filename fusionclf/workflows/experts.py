@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog
+from fusionclf.console import SILENT, Console
 from fusionclf.evaluation import fit_blend
 from fusionclf.models import ProductClassifier
 from fusionclf.models.product import FeaturesAlone, NetworkAlone
@@ -80,6 +81,7 @@ def fit_vocabulary(
     of_titles: Tensor | None = None,
     of_pictures: Tensor | None = None,
     by_year: bool = False,
+    console: Console = SILENT,
 ) -> tuple[str, HeldOut]:
     """Teach a model's vocabulary on episodes, then fit its expert and its probe on all rows.
 
@@ -95,6 +97,7 @@ def fit_vocabulary(
         of_titles: (n, C) what title networks say of `rows` that saw none of the products they are asked about.
         of_pictures: (n, C) likewise, of networks that read pictures; None: a probe is asked.
         by_year: whether episodes also hold rows out year by year.
+        console: where progress shows.
 
     Returns:
         A line for the reader, and what held-out products were answered.
@@ -109,13 +112,13 @@ def fit_vocabulary(
         some, chosen = rows[places], torch.from_numpy(places)
         of_titles = None if of_titles is None else of_titles[chosen]
         of_pictures = None if of_pictures is None else of_pictures[chosen]
-    features = _features(model, source, some, accelerator)
+    features = _features(model, source, some, accelerator, console)
     device = accelerator.device
     model.vocabulary.cpu()
     maker = EpisodeMaker(
         model, features, some, source, catalog, embeddings[some], seed, of_titles, of_pictures, by_year
     )
-    held_out, count = fit_on_episodes(maker, families, groups, seed)
+    held_out, count = fit_on_episodes(maker, families, groups, seed, console)
     maker.fit(np.ones(len(some), bool))
     if len(rows) > len(some):
         titles = catalog.table["title"].to_numpy(object)[rows].tolist()
@@ -146,14 +149,24 @@ def some_of_each(classes: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
 
 
 def _features(
-    model: ProductClassifier, source: ProductSource, rows: np.ndarray, accelerator: Accelerator
+    model: ProductClassifier,
+    source: ProductSource,
+    rows: np.ndarray,
+    accelerator: Accelerator,
+    console: Console,
 ) -> dict[str, Tensor]:
     """What is at hand of the products → (n, D) features of the network."""
     network = FeaturesAlone(model)
+
+    def of(products: ProductSource, at_hand: str) -> Tensor:
+        with console.bar(f"features of {at_hand}", len(rows)) as step:
+            return predict_logits(network, products, rows, accelerator, step)
+
     if model.text is None:  # a picture network says the same with and without a title
-        of_pictures = predict_logits(network, replace(source, titles=None), rows, accelerator)
+        of_pictures = of(replace(source, titles=None), "pictures")
         return {"both": of_pictures, "picture": of_pictures}
-    shown = {"both": source, "picture": without(source, "title"), "title": without(source, "picture")}
     return {
-        at_hand: predict_logits(network, products, rows, accelerator) for at_hand, products in shown.items()
+        "both": of(source, "pictures and titles"),
+        "picture": of(without(source, "title"), "pictures"),
+        "title": of(without(source, "picture"), "titles"),
     }

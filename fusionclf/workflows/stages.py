@@ -320,6 +320,7 @@ class StageRunner:
                 of_titles, of_pictures,
                 # A picture network that saw a year tells nothing of how it would do without.
                 by_year=self.settings.split.rule == "year_parity" and of_pictures is None,
+                console=self.console,
             )  # fmt: skip
         self.console.say(said)
         return 1.0, held_out

@@ -1,5 +1,7 @@
 """Which rows and classes are held out to teach an open vocabulary."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from fusionclf.console import Console
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import CategoryGraph
 from fusionclf.models import scorer
@@ -135,6 +138,39 @@ def test_held_out_answers_come_from_scorers_that_were_not_asked_about_the_brand(
     fitted = maker.vocabulary.scorers["both"](everything.inputs("both")).argmax(1) == everything.targets
     assert kept < 0.2  # chance is an eighth
     assert fitted.double().mean() > kept + 0.05  # what was learned by heart
+
+
+class WatchedConsole(Console):
+    """Keeps what each bar was last told."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+        self.last: dict[str, tuple[int, int]] = {}
+
+    @contextmanager
+    def bar(self, title: str, total: int | None = None) -> Iterator[Callable[[int, int], None]]:
+        self.last[title] = 0, total or 0
+
+        def step(done: int, to_do: int) -> None:
+            assert done == self.last[title][0] + 1
+            self.last[title] = done, to_do
+
+        yield step
+
+
+def test_every_step_of_teaching_a_vocabulary_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scorer, "STEPS", {"both": 30, "title": 20, "picture": 10})
+    maker: Any = NoisyMaker(takes_new=False)
+    console = WatchedConsole()
+    fit_on_episodes(maker, np.arange(8).astype(str), [], seed=0, console=console)
+    assert console.last == {
+        "products held out at random": (3, 3),
+        "products held out by brand": (3, 3),
+        "scorers of the vocabulary": (60, 60),
+        "scorer 1 of 3 for held-out products": (30, 30),
+        "scorer 2 of 3 for held-out products": (30, 30),
+        "scorer 3 of 3 for held-out products": (30, 30),
+    }
 
 
 def test_too_few_products_are_told_of() -> None:
