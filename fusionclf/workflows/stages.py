@@ -96,6 +96,7 @@ class StageRunner:
         self.parameters = 0
         self.graph = self.inputs.graph
         self.held_out: dict[str, pd.DataFrame] = {}
+        self.trained, self.fit_seconds = 0, 0.0  # products; what is fitted after networks are trained
         self.predicted, self.predict_seconds = 0, 0.0
         self.joint: tuple[np.ndarray, np.ndarray, ProductClassifier] | None = None
 
@@ -132,6 +133,7 @@ class StageRunner:
             self.inputs.trainable(self.split.rows(self.catalog, part, name))
             for name in ("train", "validation")
         )
+        self.trained += len(train_rows) + len(validation_rows)
         network, model.title_network = model.title_network, None
         of_pictures = None
         if model.vocabulary is not None and model.vocabulary.hears_head:
@@ -191,6 +193,7 @@ class StageRunner:
     ) -> None:
         """Lay held-out answers out as predictions; of a joint model also those of each part among its own classes."""
         kept = load_weights(self.out / "checkpoints" / name / HELD_OUT)
+        self.fit_seconds += float(kept["seconds"])
         rows, logits, seen = (kept[key].numpy() for key in ("rows", "logits", "seen"))
         names = self.catalog.table["label"].to_numpy(object)[rows]
         asked = {name: (part, classes)}
@@ -207,16 +210,21 @@ class StageRunner:
             self.held_out[kept_as] = make_predictions(context, candidates, probabilities, graph=self.graph)
 
     def figures(self) -> dict[str, Any]:
-        """What environment.json says of cost."""
-        train_seconds = sum(state.seconds for state in self.states)
+        """What environment.json says of cost.
+
+        Training is all that it takes: features and titles of the products that are learned from (had they been
+        remembered, what they took), epochs, and what is fitted beside the networks.
+        """
+        epochs = sum(state.seconds for state in self.states)
+        preparing = self.trained * self.inputs.seconds_per_product
         seen = sum(row["pictures_per_second"] * row["seconds"] for state in self.states for row in state.log)
         answering = self.predict_seconds + self.predicted * self.inputs.seconds_per_product
         return {
             "device": device_name(self.accelerator),
-            "train_seconds": train_seconds,
+            "train_seconds": preparing + epochs + self.fit_seconds,
             "predict_seconds": answering,
             "products_per_second": self.predicted / max(answering, 1e-9),
-            "pictures_per_second": seen / max(train_seconds, 1e-9) if self.inputs.cache is not None else None,
+            "pictures_per_second": seen / max(epochs, 1e-9) if self.inputs.cache is not None else None,
             "parameters": self.parameters,
         }
 
@@ -282,11 +290,15 @@ class StageRunner:
         if name in labels:
             model.load_state_dict(load_weights(folder / f"{name}.safetensors"))
             return labels[name]["temperature"]
+        started = time.perf_counter()
         temperature, held_out = self._fit_beside(
             model, source, classes, train_rows, validation_rows, of_titles, of_pictures
         )
+        seconds = torch.tensor(time.perf_counter() - started)
         if self.accelerator.is_main_process:
-            save_weights(self.out / "checkpoints" / name / HELD_OUT, _tensors(held_out))
+            save_weights(
+                self.out / "checkpoints" / name / HELD_OUT, {**_tensors(held_out), "seconds": seconds}
+            )
             save_model(folder, name, model, classes, temperature)
         self.accelerator.wait_for_everyone()
         return temperature

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,23 @@ def test_fusion_in_two_stages_gives_the_golden_figures(sample_dir: Path, tmp_pat
     frame = pd.read_parquet(tmp_path / "run" / "predictions" / "top20.parquet")
     assert set(frame["picture_status"]) == {"used"}
     assert frame["id"].is_unique and len(frame) == metrics["parts"]["top20"]["n"]
+
+
+def test_the_training_time_counts_what_is_fitted_beside_the_network(
+    sample_dir: Path, tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = stages.fit_blended
+
+    def slow_fit(*arguments: Any) -> Any:
+        time.sleep(3.0)
+        return fit(*arguments)
+
+    monkeypatch.setattr(stages, "fit_blended", slow_fit)
+    words = (*small_late_fusion(tiny_bert), "model.vocabulary=closed", "train.epochs=1")
+    train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
+    cost = json.loads((tmp_path / "run" / "environment.json").read_text())
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert sum(row["seconds"] for row in log) + 3.0 < cost["train_seconds"] < cost["seconds"]
 
 
 def test_parts_of_a_joint_model_are_told_in_shares_of_1_however_sure_it_is_of_another_part(
