@@ -7,6 +7,7 @@ held_out/PART.parquet, checkpoints/ and model/. `metrics.json` is written last: 
 import json
 import os
 import platform
+import re
 import resource
 import shlex
 import sys
@@ -25,9 +26,17 @@ from fusionclf.errors import RunError
 Value = TypeVar("Value")
 FINISHED = "metrics.json"
 MARKS = ("config.yaml", FINISHED, "checkpoints", "predictions")
+# What a spreadsheet would compute when it opens a CSV file, but for plain numbers.
+FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = re.compile(r"^(?:[=@\t\r]|[+-](?!\d+(?:[.,]\d+)*$))")
 # It can only be read by setting it, which must not happen while another thread makes a file.
 UMASK = os.umask(0o077)
 os.umask(UMASK)
+
+
+def guarded(cell: str) -> str:
+    """A cell of a CSV file that a spreadsheet takes as text: an apostrophe goes before what begins like a formula."""
+    return f"'{cell}" if cell[:1] in FORMULA_BEGINS and FORMULA.match(cell) else cell
 
 
 @contextmanager

@@ -55,27 +55,6 @@ class Thresholds:
         if any(value is not None and not 0 <= value <= 1 for value in given):
             raise ValueError("a threshold is no probability")
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return {**vars(self), "classes": dict(self.classes), "levels": list(self.levels)}
-
-    @classmethod
-    def from_dict(cls, value: Any) -> "Thresholds":
-        """The thresholds that `to_dict` gave.
-
-        Raises:
-            RunError: the data is something else.
-        """
-        try:
-            classes = {str(name): _number_or_none(least) for name, least in value["classes"].items()}
-            levels = tuple(_number_or_none(least) for least in value["levels"])
-            target, reject_below = float(value["target"]), float(value["reject_below"])
-            return cls(
-                target, int(value["rows"]), classes, _number_or_none(value["others"]), levels, reject_below
-            )
-        except (KeyError, TypeError, ValueError, AttributeError, SettingsError) as error:
-            raise RunError(f"not thresholds ({error}); fit them again") from error
-
 
 @dataclass(frozen=True)
 class Decisions:
@@ -279,7 +258,3 @@ def thresholds_of_run(folder: Path, part: str, target: float) -> Thresholds:
 
 def _percent(values: np.ndarray) -> float | None:
     return 100 * float(values.mean()) if len(values) else None
-
-
-def _number_or_none(value: Any) -> float | None:
-    return None if value is None else float(value)

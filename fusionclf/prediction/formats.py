@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,12 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fusionclf.prediction.answers import NONE, Answers, without_codes
+from fusionclf.runfolder import guarded
 
 DIGITS = 6  # of probabilities in text files
-FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
 PLAIN = r"^\w[\w .-]*\z"  # cells that are neither quoted nor guarded
-# What a spreadsheet would compute when it opens the file, but for plain numbers.
-FORMULA = re.compile(r"^(?:[=@\t\r]|[+-](?!\d+(?:[.,]\d+)*$))")
 
 
 @dataclass(frozen=True)
@@ -36,11 +33,6 @@ class Format:
 
     write: Callable[[Path, Sequence[str], Answers], None]
     join: Callable[[Path, Sequence[Path]], None]
-
-
-def guarded(cell: str) -> str:
-    """A cell of a CSV file that a spreadsheet takes as text: an apostrophe goes before what begins like a formula."""
-    return f"'{cell}" if cell[:1] in FORMULA_BEGINS and FORMULA.match(cell) else cell
 
 
 def _columns(ids: Sequence[str], answers: Answers) -> pa.Table:

@@ -13,9 +13,9 @@ from typing import Any
 
 from fusionclf.errors import RunError
 from fusionclf.prediction.answers import ABSTAIN, NONE, Answers
-from fusionclf.prediction.formats import FORMATS, guarded
+from fusionclf.prediction.formats import FORMATS
 from fusionclf.prediction.tables import Fault, Lot, format_of
-from fusionclf.runfolder import first_difference, read_json, replacing, write_json
+from fusionclf.runfolder import first_difference, guarded, read_json, replacing, write_json
 
 
 @dataclass(frozen=True)

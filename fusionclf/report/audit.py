@@ -18,8 +18,7 @@ from fusionclf.evaluation.thresholds import HELD_OUT
 from fusionclf.report.catalog import find_catalog, thumbnail
 from fusionclf.report.collect import Run, read_runs
 from fusionclf.report.page import environment, script
-from fusionclf.report.text import csv_cell
-from fusionclf.runfolder import write_json, write_text
+from fusionclf.runfolder import guarded, write_json, write_text
 
 PATH_SEPARATOR = " > "
 SHOWN_IDS = 20  # of an entry's products, in the page
@@ -153,5 +152,7 @@ def _table(entries: Sequence[dict[str, Any]]) -> str:
             "suggestion_path": PATH_SEPARATOR.join(filter(None, entry["suggestion_path"])),
             "ids": " ".join(entry["ids"]),
         }
-        writer.writerow([csv_cell(joined[name]) for name in COLUMNS])
+        writer.writerow(
+            [guarded(cell) if isinstance(cell := joined[name], str) else cell for name in COLUMNS]
+        )
     return stream.getvalue()

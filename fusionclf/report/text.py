@@ -52,8 +52,3 @@ def rows_range(first: int, last: int | None) -> str:
     if first == last:
         return str(first)
     return f"{first}+" if last is None else f"{first}{NONE}{last}"
-
-
-def csv_cell(value: Any) -> Any:
-    """Foreign text in a CSV file: an apostrophe goes before what a spreadsheet would compute."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

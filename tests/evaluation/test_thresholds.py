@@ -1,6 +1,5 @@
 """Thresholds for a target precision, and what is decided by them."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -181,14 +180,6 @@ def test_thresholds_of_another_graph_are_refused() -> None:
     found = Thresholds(0.9, 10, {}, 0.7, (0.9,), 0.4)
     with pytest.raises(RunError, match="1 category levels, the answers have 2"):
         decide(GRAPH, found, np.ones((1, 4)) / 4, GRAPH.classes)
-
-
-def test_json_and_back() -> None:
-    found = fit_thresholds(HELD, 0.98)
-    assert Thresholds.from_dict(json.loads(json.dumps(found.to_dict()))) == found
-    for change in ({"others": 1.5}, {"levels": None}, {"target": "much"}, {"classes": {"A": "x"}}):
-        with pytest.raises(RunError, match="not thresholds"):
-            Thresholds.from_dict({**found.to_dict(), **change})
 
 
 @pytest.mark.parametrize("target", [0, -0.5, 1.01])

@@ -60,9 +60,9 @@ def answers(model: Vocabulary, asked: Episode, at_hand: str = "both") -> tuple[f
     return right[of_seen].double().mean().item(), right[~of_seen].double().mean().item()
 
 
-def fitted(episodes: list[Episode], **words: int) -> Vocabulary:
+def fitted(episodes: list[Episode], seed: int = 0) -> Vocabulary:
     model = Vocabulary(CLASS_COUNT, dim=8, text_dim=6)
-    model.fit(episodes, groups=[], **words)
+    model.fit(episodes, groups=[], seed=seed)
     return model
 
 
