@@ -193,7 +193,7 @@ class StageRunner:
     ) -> None:
         """Lay held-out answers out as predictions; of a joint model also those of each part among its own classes."""
         kept = load_weights(self.out / "checkpoints" / name / HELD_OUT)
-        self.fit_seconds += float(kept["seconds"])
+        self.fit_seconds += float(kept.get("seconds", 0.0))  # runs of before it was kept
         rows, logits, seen = (kept[key].numpy() for key in ("rows", "logits", "seen"))
         names = self.catalog.table["label"].to_numpy(object)[rows]
         asked = {name: (part, classes)}
