@@ -117,9 +117,6 @@ class TextEncoder(nn.Module):
     def fit(self, titles: list[str]) -> None:
         """Learn from training titles what is no parameter, such as word frequencies."""
 
-    def forward(self, titles: TextBatch) -> Tensor:
-        raise NotImplementedError(type(self).__name__)
-
 
 class HashedNGramEncoder(TextEncoder):
     """The TF-IDF-weighted mean of hashed n-gram embeddings: (B, dim).

@@ -174,26 +174,23 @@ class Vocabulary(nn.Module):
             seed: of order and first weights.
             told: called after each step of each scorer.
         """
-        with torch.random.fork_rng(devices=[]), torch.enable_grad():
-            torch.manual_seed(seed)
-            self.scorers = nn.ModuleDict({at_hand: self._new_scorer() for at_hand in AT_HAND})
-            for at_hand, scorer in self.scorers.items():
-                assert isinstance(scorer, Scorer)
-                scorer.fit(episodes, groups, at_hand, told)
+        self.scorers = nn.ModuleDict(self.fitted_scorers(episodes, groups, seed, told, AT_HAND))
 
-    def fitted_scorer(
+    def fitted_scorers(
         self,
         episodes: Sequence[Episode],
         groups: Sequence[Tensor],
-        seed: int = 0,
-        told: Callable[[], None] = lambda: None,
-    ) -> Scorer:
-        """A scorer of picture and title that is fitted like the vocabulary's own, on other episodes."""
+        seed: int,
+        told: Callable[[], None],
+        of: Sequence[str],
+    ) -> dict[str, Scorer]:
+        """What is at hand, of the kinds in `of`, → a scorer that is trained on episodes, as `fit` does."""
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.manual_seed(seed)
-            scorer = self._new_scorer()
-            scorer.fit(episodes, groups, "both", told)
-        return scorer
+            scorers = {at_hand: self._new_scorer() for at_hand in of}
+            for at_hand, scorer in scorers.items():
+                scorer.fit(episodes, groups, at_hand, told)
+        return scorers
 
 
 def _by_what_is_at_hand(

@@ -247,7 +247,7 @@ def _held_out(
             continue
         title = f"scorer {turn + 1} of {CLASS_FOLDS} for held-out products"
         with console.counted(title, steps_on(others, "both")) as told:
-            scorer = model.fitted_scorer(others, groups, seed, told)
+            scorer = model.fitted_scorers(others, groups, seed, told, ["both"])["both"]
         for number in numbers:
             episode, asked = by_brand[number]
             wanted = np.flatnonzero(of_brand[asked] == number)

@@ -6,7 +6,6 @@ What a stage has finished is kept in the run folder, and a resumed run does not 
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,40 +38,10 @@ from fusionclf.workflows.cross_fitting import train_cross_fitted
 from fusionclf.workflows.episodes import HeldOut, class_families
 from fusionclf.workflows.experts import fit_blended, fit_vocabulary
 from fusionclf.workflows.inputs import Inputs
+from fusionclf.workflows.plan import JOINT, Stage, smallest_classes, trained_classes
 
-JOINT = "joint"
 HELD_OUT = "held_out.safetensors"
 Classes = dict[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One network to train.
-
-    Attributes:
-        part: of the split, or `joint` for all classes.
-        settings: how it is trained.
-        last: whether a third stage on its smallest classes follows.
-    """
-
-    part: str
-    settings: TrainConfig
-    last: bool
-
-
-def list_stages(settings: RunConfig[Any], split: Split) -> list[Stage]:
-    """Stage one on the head classes, stage two on the rest; or one for all."""
-    if settings.scheme == "joint":
-        return [Stage(JOINT, settings.train, last=True)]
-    parts = list(split.classes)
-    of_part = [settings.train, *[settings.second_stage] * (len(parts) - 1)]
-    return [Stage(part, train, last=part == parts[-1]) for part, train in zip(parts, of_part, strict=True)]
-
-
-def trained_classes(catalog: Catalog, split: Split, stage: Stage) -> int:
-    """How many of a stage's classes have rows in train or validation."""
-    counts = split.train_counts(catalog, None if stage.part == JOINT else stage.part)
-    return sum(rows > 0 for rows in counts.values())
 
 
 class StageRunner:
@@ -143,7 +112,7 @@ class StageRunner:
         else:
             self._train(stage.part, model, source, train_rows, validation_rows, stage.settings)
         if stage.last and self.settings.stage3_classes:
-            few = _smallest_classes(source.targets["label"][train_rows], self.settings.stage3_classes)
+            few = smallest_classes(source.targets["label"][train_rows], self.settings.stage3_classes)
             train_rows_of_few = train_rows[np.isin(source.targets["label"][train_rows], few)]
             self._train(
                 f"{stage.part}-smallest", model, source, train_rows_of_few, validation_rows,
@@ -372,9 +341,3 @@ def _read_logits(file: Path) -> dict[str, torch.Tensor] | None:
         return load_weights(file) if file.is_file() else None
     except RunError:
         return None
-
-
-def _smallest_classes(targets: np.ndarray, count: int) -> np.ndarray:
-    """The class numbers with the fewest rows, at least one each."""
-    numbers, counts = np.unique(targets, return_counts=True)
-    return numbers[np.argsort(counts, kind="stable")[:count]]

@@ -14,8 +14,9 @@ from fusionclf.models.fusion import FusionParams
 from fusionclf.report.card import write_card
 from fusionclf.runfolder import environment, is_finished, open_run, read_json
 from fusionclf.training import make_accelerator
+from fusionclf.workflows.plan import JOINT, Stage, list_stages, trained_classes
 from fusionclf.workflows.settings import begin_run, read_divided
-from fusionclf.workflows.stages import JOINT, Stage, StageRunner, list_stages, trained_classes
+from fusionclf.workflows.stages import StageRunner
 
 
 def train(

@@ -76,7 +76,7 @@ def test_an_explanation_waits_its_turn(fusion: TestClient, monkeypatch: pytest.M
     ("path", "status"), [("/nothing", 404), ("/predict", 405), ("/../pyproject.toml", 404)]
 )
 def test_other_paths_and_methods_are_refused_as_json(fusion: TestClient, path: str, status: int) -> None:
-    refused(fusion.get(path), status)
+    assert refused(fusion.get(path), status)
 
 
 @pytest.mark.parametrize("path", ["/", "/page.js", "/health", "/nothing"])

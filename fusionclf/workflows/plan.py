@@ -1,0 +1,47 @@
+"""Which stages a training run has."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fusionclf.catalog import Catalog, Split
+from fusionclf.config import RunConfig, TrainConfig
+
+JOINT = "joint"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One network to train.
+
+    Attributes:
+        part: of the split, or `joint` for all classes.
+        settings: how it is trained.
+        last: whether a third stage on its smallest classes follows.
+    """
+
+    part: str
+    settings: TrainConfig
+    last: bool
+
+
+def list_stages(settings: RunConfig[Any], split: Split) -> list[Stage]:
+    """Stage one on the head classes, stage two on the rest; or one for all."""
+    if settings.scheme == "joint":
+        return [Stage(JOINT, settings.train, last=True)]
+    parts = list(split.classes)
+    of_part = [settings.train, *[settings.second_stage] * (len(parts) - 1)]
+    return [Stage(part, train, last=part == parts[-1]) for part, train in zip(parts, of_part, strict=True)]
+
+
+def trained_classes(catalog: Catalog, split: Split, stage: Stage) -> int:
+    """How many of a stage's classes have rows in train or validation."""
+    counts = split.train_counts(catalog, None if stage.part == JOINT else stage.part)
+    return sum(rows > 0 for rows in counts.values())
+
+
+def smallest_classes(targets: np.ndarray, count: int) -> np.ndarray:
+    """The class numbers with the fewest rows, at least one each."""
+    numbers, counts = np.unique(targets, return_counts=True)
+    return numbers[np.argsort(counts, kind="stable")[:count]]
