@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fusionclf.catalog import Catalog, Split
+from fusionclf.catalog.usable import UnusedRows, unused_rows
 from fusionclf.errors import CatalogError
 from fusionclf.evaluation import CategoryGraph, make_predictions, product_context
 from fusionclf.runfolder import replacing, write_json
@@ -68,10 +69,12 @@ class _Tally:
     predicted: int = 0
     parameters: int = 0
     labels: dict[str, Any] = field(default_factory=dict)
+    unused: UnusedRows | None = None
 
     def figures(self) -> dict[str, Any]:
         """What environment.json says of cost."""
         return {
+            "unused_train_rows": self.unused.model_dump(mode="json") if self.unused is not None else None,
             "device": "CPU",
             "train_seconds": self.train_seconds,
             "predict_seconds": self.predict_seconds,
@@ -110,16 +113,21 @@ def run_on_titles(
     import skops.io  # takes seconds; what reads other runs needs none of it
 
     tally = _Tally(CategoryGraph.from_split(catalog, split))
+    fitted = keep
+    if reads_titles:
+        everything = keep(split.rows(catalog, None, "train", "validation"))
+        tally.unused = unused_rows(catalog, everything, None, catalog.has_title)
+        fitted = _with_title(catalog, keep)
     frames: dict[str, pd.DataFrame] = {}
     held_out: dict[str, pd.DataFrame] = {}
     for part in [*split.classes, *([None] if joint else [])]:
         name = part or JOINT
-        model = _fit_part(catalog, split, part, fit, keep, tally)
+        model = _fit_part(catalog, split, part, fit, fitted, tally)
         with replacing(folder / "model" / f"{name}.skops") as aside:
             skops.io.dump(model.estimator, aside)
         frames[name] = _predict_part(catalog, split, part, model, keep, tally, reads_titles)
         if model.held_out is not None:
-            rows = keep(split.rows(catalog, part, "validation"))
+            rows = fitted(split.rows(catalog, part, "validation"))
             known = over_candidates(
                 split.class_names(part), model.held_out.classes, model.held_out.probabilities
             )
@@ -134,6 +142,17 @@ def run_on_titles(
     return frames, tally.figures(), held_out
 
 
+def _with_title(catalog: Catalog, keep: Keep) -> Keep:
+    """The rows of `keep` that have a title: a title model learns nothing from the others."""
+    return lambda rows: (kept := keep(rows))[catalog.has_title[kept]]
+
+
+def _no_row_remedy(catalog: Catalog) -> str:
+    if catalog.has_title.any():
+        return "set protocol=all_rows, or check which products have a title"
+    return "no product has a title; set catalog.title"
+
+
 def _fit_part(
     catalog: Catalog, split: Split, part: str | None, fit: Fit, keep: Keep, tally: _Tally
 ) -> TitleModel:
@@ -145,9 +164,7 @@ def _fit_part(
             catalog.table["label"].iloc[rows].to_numpy(object),
         ]
     if not texts[0]:
-        raise CatalogError(
-            f"part {part or JOINT!r}: no train row without missing cells; set protocol=all_rows"
-        )
+        raise CatalogError(f"part {part or JOINT!r}: no train row can be used; {_no_row_remedy(catalog)}")
     started = time.perf_counter()
     try:
         with warnings.catch_warnings():

@@ -12,6 +12,7 @@ import numpy as np
 from fusionclf.catalog.pictures import map_paths, open_with_mode, picture_hash
 from fusionclf.catalog.records import Catalog
 from fusionclf.catalog.splits import NO_CHOICE, Split
+from fusionclf.catalog.usable import UnusedRows, unused_by_models
 from fusionclf.errors import CatalogError, PictureError
 
 # Cells that pandas.read_csv takes for missing unless it is told not to (its documentation, `na_values`).
@@ -91,6 +92,9 @@ class Audit:
     test_titles_in_train: int | None  # None: there is no split
     parts: list[PartFacts]
     pictures: PictureFacts | None
+    unused: dict[str, UnusedRows] = field(
+        default_factory=dict
+    )  # kind of model → train rows it cannot learn from
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -100,7 +104,8 @@ class Audit:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as `data check --json` prints it."""
-        return {**asdict(self), "usable": self.usable}
+        unused = {kind: found.model_dump(mode="json") for kind, found in self.unused.items()}
+        return {**asdict(self), "unused": unused, "usable": self.usable}
 
 
 def audit_catalog(
@@ -153,8 +158,16 @@ def audit_catalog(
         test_titles_in_train=_shared(titles, train, test) if divided else None,
         parts=parts,
         pictures=pictures,
+        unused=unused_by_models(catalog, train, _has_picture(catalog, pictures)),
         problems=_problems(catalog, split, pictures, unreadable),
     )
+
+
+def _has_picture(catalog: Catalog, pictures: PictureFacts | None) -> np.ndarray:
+    """(N,) whether each product has a picture that can be read, as far as pictures were looked at."""
+    there = catalog.table["picture"].notna().to_numpy(bool)
+    unreadable = list(pictures.unreadable) if pictures else []
+    return there & ~catalog.table["id"].isin(unreadable).to_numpy(bool)
 
 
 def _problems(

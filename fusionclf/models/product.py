@@ -96,7 +96,7 @@ class ProductClassifier(nn.Module):
         parts: list[Tensor] = []
         if self.image is not None:
             assert batch.pictures is not None, "this model reads pictures"
-            parts.append(self.image(batch.pictures))  # (B, Di)
+            parts.append(self._image_features(batch.pictures, batch.has_picture))  # (B, Di)
         if self.text is not None:
             assert batch.titles is not None, "this model reads titles"
             parts.append(self.text(batch.titles))  # (B, Dt)
@@ -105,6 +105,19 @@ class ProductClassifier(nn.Module):
         if self.missing is not None:
             parts = self.missing(*parts, batch.has_picture, batch.has_title)
         return self.fuser(*parts)
+
+    def _image_features(self, pictures: Tensor, has_picture: Tensor | None) -> Tensor:
+        """(B, Di); in training, products without a picture have no part in the batch statistics, and get zeros."""
+        assert self.image is not None
+        if not self.training or has_picture is None or pictures.ndim == 2:
+            return self.image(pictures)
+        places = has_picture.nonzero().squeeze(1)
+        if (
+            len(places) < 2
+        ):  # batch normalisation needs two; with several processes, each must have a gradient
+            return self.image(pictures)
+        found = self.image(pictures[places])
+        return found.new_zeros(len(pictures), found.shape[1]).index_copy(0, places, found)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Task → (B, K) logits."""

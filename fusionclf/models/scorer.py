@@ -45,6 +45,7 @@ class Episode:
         seen: (C,) whether the model knew the class.
         examples: (C,) whether there are examples of a class that it did not know.
         title_network: (n, C) logits of a title network that saw none of these products; None where there is none.
+        has_picture, has_title: (n,) whether a product has one; None: all have.
     """
 
     network: Mapping[str, Tensor]
@@ -56,6 +57,8 @@ class Episode:
     seen: Tensor
     examples: Tensor
     title_network: Tensor | None = None
+    has_picture: Tensor | None = None
+    has_title: Tensor | None = None
 
     def inputs(self, at_hand: str, rows: Tensor | slice = slice(None)) -> Tensor:
         """(b, C, 26 or 27) what the scorer takes, of some rows."""
@@ -75,7 +78,20 @@ class Episode:
             expert=self.expert[rows], pairs=self.pairs[rows],
             targets=self.targets[rows], weights=self.weights[rows],
             title_network=None if self.title_network is None else self.title_network[rows],
+            has_picture=None if self.has_picture is None else self.has_picture[rows],
+            has_title=None if self.has_title is None else self.has_title[rows],
         )  # fmt: skip
+
+    def having(self, at_hand: str) -> "Episode":
+        """The products that have what a kind of scorer reads: both, a title or a picture."""
+        needed = {
+            "both": (self.has_picture, self.has_title),
+            "title": (self.has_title,),
+            "picture": (self.has_picture,),
+        }
+        masks = [mask for mask in needed[at_hand] if mask is not None]
+        rows = torch.stack([torch.ones(len(self.targets), dtype=torch.bool), *masks]).all(dim=0)
+        return self if rows.all() else self.only(rows.nonzero().squeeze(1))
 
     def weighed(self, at_hand: str) -> Tensor:
         """(n,) weights; a picture cannot tell of a class that is known by its name alone, so none is asked for."""
@@ -161,6 +177,7 @@ class Scorer(nn.Module):
         told: Callable[[], None] = lambda: None,
     ) -> None:
         """Train on episodes, each as often as the others; `told` is called after each of `steps_on` steps."""
+        episodes = _having(episodes, at_hand)
         self.requires_grad_(True)
         some = torch.cat([e.inputs(at_hand, slice(None, None, 7)).flatten(0, 1) for e in episodes])
         spread = some.std(dim=0)
@@ -185,8 +202,14 @@ class Scorer(nn.Module):
 
 def steps_on(episodes: Sequence[Episode], at_hand: str) -> int:
     """How many steps a scorer is trained for."""
-    questions = sum(len(episode.targets) for episode in episodes)
+    questions = sum(len(episode.targets) for episode in _having(episodes, at_hand))
     return min(STEPS[at_hand], max(LEAST_STEPS, ASKED_TIMES * questions // BATCH))
+
+
+def _having(episodes: Sequence[Episode], at_hand: str) -> list[Episode]:
+    """The episodes' products that have what a kind of scorer reads; all of them where none has."""
+    found = [episode.having(at_hand) for episode in episodes]
+    return [episode for episode in found if len(episode.targets)] or list(episodes)
 
 
 def _batches(episodes: Sequence[Episode], steps: int) -> Iterator[tuple[Episode, Tensor]]:

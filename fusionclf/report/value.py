@@ -20,6 +20,7 @@ from fusionclf.report.catalog import catalog_facts
 from fusionclf.report.collect import Run
 from fusionclf.report.examples import examples
 from fusionclf.report.making import making
+from fusionclf.report.notes import notes
 from fusionclf.report.paths import decisions, hierarchy
 from fusionclf.report.ranking import against_best, best_values, headline, ranked, scored, summary, verdict
 
@@ -66,7 +67,7 @@ def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str 
         "title": summary(verdicts),
         "headline": [headline(runs, part, found[part], reference) for part in parts],
         "verdicts": verdicts,
-        "notes": _notes(runs, parts),
+        "notes": notes(runs, parts),
         "runs": [_run(run, number, parts) for number, run in enumerate(runs)],
         "best": {part: best_values(runs, part) for part in parts},
         "tests": found,
@@ -102,28 +103,6 @@ def _run(run: Run, number: int, parts: Sequence[str]) -> dict[str, Any]:
         "intervals": {part: run.metrics["intervals"].get(part) or {} for part in parts},
         "cost": {name: run.environment.get(name) for name in COST},
     }
-
-
-def _notes(runs: Sequence[Run], parts: Sequence[str]) -> list[str]:
-    """What a reader must know before comparing: runs that scored fewer products than a part has."""
-    notes = []
-    for run in runs:
-        fewer = []
-        for part in parts:
-            whole, own = _test_rows(run, part), scored(run, part)
-            if 0 < own < whole:
-                fewer.append(f"{own:,} of {whole:,} products of {part}")
-        if fewer:
-            notes.append(
-                f"{run.name} ({run.variant}) scored {' and '.join(fewer)}, as its protocol asks; "
-                "its figures are of those alone, and it is no candidate for the best of a column."
-            )
-    return notes
-
-
-def _test_rows(run: Run, part: str) -> int:
-    ids = run.split["ids"]
-    return sum(len(ids[name]["test"]) for name in (ids if part == JOINT else [part]))
 
 
 def split_facts(runs: Sequence[Run], parts: Sequence[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines import find_baseline
+from fusionclf.catalog.usable import UnusedRows
 from fusionclf.config import load_settings
 from fusionclf.console import Console
 from fusionclf.evaluation import finish_run
@@ -49,5 +50,8 @@ def run_baseline(
     begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
     console.say(f"{name}: fit on train and validation titles")
     frames, figures, held_out = baseline.run(settings, catalog, split, out)
+    unused = figures.get("unused_train_rows")
+    if unused is not None and (found := UnusedRows.model_validate(unused)):
+        console.warn(f"{name} cannot learn from every train row: {found}")
     cost = environment(seconds=time.perf_counter() - started, **figures)
     return finish_run(out, name, settings, catalog, split, frames, cost, held_out, write_card)

@@ -155,6 +155,7 @@ def _absent_rows(audit: Audit) -> list[tuple[str, str]]:
         rows += [(f"{part.part}: without train rows (test rows)", _ids(unseen))]
         rows += [(f"{part.part}: without validation rows", _ids(part.without_validation))]
         rows += [(f"{part.part}: without test rows", _ids(part.without_test))]
+    rows += [(f"{kind}: cannot learn from", printable(str(unused))) for kind, unused in audit.unused.items()]
     return rows
 
 

@@ -80,6 +80,11 @@ class EpisodeMaker:
         self.years = years if by_year and len(set(years)) > 1 else None
         self.counts = self.wide.count(self.titles.tolist())  # (n, buckets)
         self.targets = source.targets["label"][rows]
+        has_picture, has_title = source.has_picture, source.has_title
+        self.has_picture = np.ones(len(rows), bool) if has_picture is None else has_picture[rows]
+        self.has_title = np.ones(len(rows), bool) if has_title is None else has_title[rows]
+        # The features of a network that reads both stand for a product without a picture, too.
+        self.has_features = self.has_picture if model.text is None else self.has_picture | self.has_title
         chunks = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
         pairs = [source.titles.batch(chunk)["pairs"].half() for chunk in chunks]
         self.pairs = self.vocabulary.figures(torch.cat(pairs))  # (n, C, 10)
@@ -87,10 +92,11 @@ class EpisodeMaker:
     def fit(self, known: np.ndarray) -> None:
         """Expert and probe on the rows of an (n,) mask."""
         self.wide.fit(self.counts[known], self.targets[known], self.embeddings[known], self.seed)
-        places = torch.from_numpy(np.flatnonzero(known))
-        self.vocabulary.probe.fit(
-            self.features["both"][places], torch.from_numpy(self.targets)[places], self.seed
-        )
+        places = torch.from_numpy(np.flatnonzero(known & self.has_features))
+        if len(places):
+            self.vocabulary.probe.fit(
+                self.features["both"][places], torch.from_numpy(self.targets)[places], self.seed
+            )
         self.vocabulary.seen.zero_()
         self.vocabulary.seen[np.unique(self.targets[known])] = True
         self.vocabulary.forget_examples()
@@ -133,6 +139,7 @@ class EpisodeMaker:
             network, self.wide.score(self.counts[asked], self.embeddings[asked]).cpu(),
             self.pairs[places], similar, torch.from_numpy(self.targets[asked]), weights, seen, examples,
             None if self.of_titles is None else self.of_titles[places],
+            torch.from_numpy(self.has_picture[asked]), torch.from_numpy(self.has_title[asked]),
         ), asked  # fmt: skip
 
     def _show_examples(self, away: np.ndarray, number: int) -> np.ndarray:
@@ -146,10 +153,9 @@ class EpisodeMaker:
                 continue
             picked = generator.choice(own, count, replace=False)
             shown[picked] = True
-            places = torch.from_numpy(picked)
-            self.vocabulary.show(
-                int(chosen), self.features["both"][places], torch.from_numpy(self.embeddings[picked])
-            )
+            of_pictures = torch.from_numpy(picked[self.has_features[picked]])
+            of_titles = self.embeddings[picked[self.has_title[picked]]]
+            self.vocabulary.show(int(chosen), self.features["both"][of_pictures], torch.from_numpy(of_titles))
         return shown
 
 
@@ -246,18 +252,28 @@ def _held_out(
         if not numbers or not others:
             continue
         title = f"scorer {turn + 1} of {CLASS_FOLDS} for held-out products"
-        with console.counted(title, steps_on(others, "both")) as told:
-            scorer = model.fitted_scorers(others, groups, seed, told, ["both"])["both"]
+        kinds = _kinds(maker)
+        with console.counted(title, sum(steps_on(others, at_hand) for at_hand in kinds)) as told:
+            scorers = model.fitted_scorers(others, groups, seed, told, list(kinds))
         for number in numbers:
             episode, asked = by_brand[number]
-            wanted = np.flatnonzero(of_brand[asked] == number)
-            for chunk in torch.from_numpy(wanted).split(ROWS_AT_ONCE):
-                logits.append(model.answered(scorer(episode.inputs("both", chunk)), episode.seen).numpy())
-            rows.append(maker.rows[asked[wanted]])
-            seen.append(np.broadcast_to(episode.seen.numpy(), (len(wanted), len(episode.seen))))
+            for at_hand, mask in kinds.items():
+                wanted = np.flatnonzero((of_brand[asked] == number) & mask[asked])
+                for chunk in torch.from_numpy(wanted).split(ROWS_AT_ONCE):
+                    said = scorers[at_hand](episode.inputs(at_hand, chunk))
+                    logits.append(model.answered(said, episode.seen).numpy())
+                rows.append(maker.rows[asked[wanted]])
+                seen.append(np.broadcast_to(episode.seen.numpy(), (len(wanted), len(episode.seen))))
     if not rows:
         raise _too_few(maker)
     return HeldOut(np.concatenate(rows), np.concatenate(logits), np.concatenate(seen))
+
+
+def _kinds(maker: EpisodeMaker) -> dict[str, np.ndarray]:
+    """(n,) masks of the products that have both modalities, a title alone, or a picture alone; empty ones left out."""
+    picture, title = maker.has_picture, maker.has_title
+    masks = {"both": picture & title, "title": ~picture, "picture": picture & ~title}
+    return {at_hand: mask for at_hand, mask in masks.items() if mask.any()}
 
 
 def _too_few(maker: EpisodeMaker) -> RunError:

@@ -57,8 +57,12 @@ def fit_blended(
     # A picture network needs no titles.
     read = source if model.text is not None else replace(source, titles=None)
     network = predict_logits(NetworkAlone(model), read, validation_rows, accelerator).numpy()
+    if source.has_picture is not None and model.text is None:  # as the blend counts them when it answers
+        network = network * source.has_picture[validation_rows, None]
     wide.fit(counts[is_train], targets[is_train], embeddings[is_train], seed)
     expert = wide.score(counts[~is_train], embeddings[~is_train]).cpu().numpy()
+    if source.has_title is not None:
+        expert = expert * source.has_title[validation_rows, None]
     first, second = fit_blend(network, expert, targets[~is_train])
     model.blend.copy_(torch.tensor([first, second]))
     wide.fit(counts, targets, embeddings, seed)

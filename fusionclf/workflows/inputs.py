@@ -23,6 +23,7 @@ from fusionclf.batches import (
     text_fingerprint,
 )
 from fusionclf.catalog import Catalog, Split, read_synonyms
+from fusionclf.catalog.usable import UnusedRows, unused_rows, usable_rows
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.console import Console
 from fusionclf.errors import CatalogError, SettingsError, did_you_mean
@@ -140,9 +141,25 @@ class Inputs:
         titles = network.prepare_titles(self.catalog.table["title"].tolist())
         return replace(source, pictures=None, features=None, titles=titles, has_picture=None)
 
-    def trainable(self, rows: np.ndarray) -> np.ndarray:
-        """Those of `rows` whose picture can be read, where pictures are read."""
-        return rows if self.cache is None else rows[self.cache.readable(rows)]
+    def trainable(self, rows: np.ndarray, model: ProductClassifier) -> np.ndarray:
+        """Those of `rows` that a model, with all that is fitted beside its network, can learn from."""
+        return rows[usable_rows(*self._modalities(model))[rows]]
+
+    def trainable_by_network(self, rows: np.ndarray, model: ProductClassifier) -> np.ndarray:
+        """Those of `rows` that the network of a model can learn from: with late fusion it reads no titles."""
+        has_picture, has_title = self._modalities(model)
+        return rows[usable_rows(has_picture, None if model.text is None else has_title)[rows]]
+
+    def unused(self, model: ProductClassifier) -> UnusedRows:
+        """The train rows that a model cannot learn from."""
+        rows = self.split.rows(self.catalog, None, "train", "validation")
+        return unused_rows(self.catalog, rows, *self._modalities(model))
+
+    def _modalities(self, model: ProductClassifier) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """(N,) which products have a picture that can be read, and a title; None for what the model does not read."""
+        rows = np.arange(len(self.catalog))
+        has_picture = self.open_cache().readable(rows) if model.image is not None else None
+        return has_picture, self.catalog.has_title if model.title_encoder is not None else None
 
     def health(self, model: ProductClassifier, rows: np.ndarray) -> pd.DataFrame:
         """What became of each product's picture and title: picture_status and title_status."""

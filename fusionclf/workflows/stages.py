@@ -69,15 +69,20 @@ class StageRunner:
         self.predicted, self.predict_seconds = 0, 0.0
         self.joint: tuple[np.ndarray, np.ndarray, ProductClassifier] | None = None
 
-    def check(self, stages: Sequence[Stage]) -> None:
+    def check(self, stages: Sequence[Stage]) -> ProductClassifier:
         """Build the first model and open the pictures: what cannot work shows before anything is written."""
         model = self._build(self.inputs.classes(self._part(stages[0])))
         self.inputs.check(model)
+        self.unused = self.inputs.unused(model)
+        if self.unused:
+            self.console.warn(f"{self.variant.name} cannot learn from every train row: {self.unused}")
         for stage in stages:
             if model.vocabulary is not None:
                 self._check_classes(stage, "open" if model.vocabulary.takes_new else "named")
-            rows = self.inputs.trainable(self.split.rows(self.catalog, self._part(stage), "train"))
+            rows = self.split.rows(self.catalog, self._part(stage), "train")
+            rows = self.inputs.trainable_by_network(rows, model)
             check_batch_size(stage.settings.batch_size, len(rows), self.accelerator.num_processes)
+        return model
 
     def _check_classes(self, stage: Stage, vocabulary: str) -> None:
         count = trained_classes(self.catalog, self.split, stage)
@@ -99,7 +104,7 @@ class StageRunner:
         model.to(self.accelerator.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         source = self.inputs.source(model, classes)
         train_rows, validation_rows = (
-            self.inputs.trainable(self.split.rows(self.catalog, part, name))
+            self.inputs.trainable(self.split.rows(self.catalog, part, name), model)
             for name in ("train", "validation")
         )
         self.trained += len(train_rows) + len(validation_rows)
@@ -189,6 +194,7 @@ class StageRunner:
         seen = sum(row["pictures_per_second"] * row["seconds"] for state in self.states for row in state.log)
         answering = self.predict_seconds + self.predicted * self.inputs.seconds_per_product
         return {
+            "unused_train_rows": self.unused.model_dump(mode="json"),
             "device": device_name(self.accelerator),
             "train_seconds": preparing + epochs + self.fit_seconds,
             "predict_seconds": answering,
@@ -228,6 +234,9 @@ class StageRunner:
         settings: TrainConfig,
         score_first: bool = False,
     ) -> None:
+        train_rows, validation_rows = (
+            self.inputs.trainable_by_network(rows, model) for rows in (train_rows, validation_rows)
+        )
         self.console.stage(name, len(train_rows), len(validation_rows), settings.epochs)
         with self.console.training(name, settings.epochs, self.accelerator.log) as progress:
             state = train_stage(

@@ -9,7 +9,7 @@ from fusionclf.config import RunConfig, load_settings
 from fusionclf.console import Console
 from fusionclf.errors import CatalogError, RunError
 from fusionclf.evaluation import finish_run
-from fusionclf.models import find_variant
+from fusionclf.models import ProductClassifier, find_variant
 from fusionclf.models.fusion import FusionParams
 from fusionclf.report.card import write_card
 from fusionclf.runfolder import environment, is_finished, open_run, read_json
@@ -64,8 +64,7 @@ def train(
     settings = _settled(settings, catalog, split)
     stages = list_stages(settings, split)
     runner = StageRunner(variant, settings, catalog, split, accelerator, out, console)
-    runner.check(stages)  # before a run that `out` may hold is touched
-    _refuse_unvalidated(runner, stages)
+    _refuse_unvalidated(runner, stages, runner.check(stages))  # before a run that `out` may hold is touched
     if accelerator.is_main_process:
         begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
     accelerator.wait_for_everyone()
@@ -87,12 +86,12 @@ def _settled(settings: RunConfig[Any], catalog: Catalog, split: Split) -> RunCon
     return settings.model_copy(update={"model": settings.model.settled(has_new_classes, trained)})
 
 
-def _refuse_unvalidated(runner: StageRunner, stages: list[Stage]) -> None:
+def _refuse_unvalidated(runner: StageRunner, stages: list[Stage], model: ProductClassifier) -> None:
     """Validation rows say which epoch is kept, and how sure a model may be."""
     for stage in stages:
         part = None if stage.part == JOINT else stage.part
         rows = runner.split.rows(runner.catalog, part, "validation")
-        if len(runner.inputs.trainable(rows)):
+        if len(runner.inputs.trainable_by_network(rows, model)):
             continue
         remedy = "set split.rule or split.group_by otherwise"
         if part is not None:

@@ -198,3 +198,20 @@ def test_the_real_catalog(real: tuple[Catalog, Split, Audit]) -> None:
     assert (facts.identical, facts.identical_groups, len(facts.conflicting_groups)) == (1_433, 653, 7)
     assert facts.test_pictures_in_train == 6
     assert audit.usable
+
+
+def test_train_rows_that_models_cannot_use_are_counted(write_catalog: WriteCatalog) -> None:
+    folder = write_catalog(ROWS)
+    (folder / "images" / "9.jpg").unlink()  # the only product of its class; it has no title either
+    (folder / "images" / "4.jpg").write_bytes(b"no picture")
+    catalog = read_catalog(folder, CatalogConfig(missing_picture="keep"))
+    found = audit_catalog(catalog, make_split(catalog, SplitConfig(top_k=2)), unreadable="drop").unused
+    pictures = found["models that read pictures alone"]
+    assert (pictures.rows, pictures.examples, pictures.lost_classes) == (
+        2,
+        ("4", "9"),
+        {"Belts": 1, "Jeans": 1},
+    )
+    assert found["all models"].examples == ("9",)
+    assert found["models that read titles alone"].examples == ("9",)
+    assert str(found["all models"]).endswith("1 class is left without a train row (Belts)")

@@ -173,3 +173,18 @@ def test_published_figures_are_not_shown_on_another_catalog(two_runs: list[Path]
     run = reference_like(two_runs)
     run.split["ids"]["rest"]["test"].pop()
     assert published(run) == []
+
+
+def test_rows_a_run_could_not_learn_from_are_noted(two_runs: list[Path], tmp_path: Path) -> None:
+    file = two_runs[0] / "environment.json"
+    unused = {
+        "rows": 4,
+        "train_rows": 54,
+        "reason": "no title",
+        "examples": ["050"],
+        "lost_classes": {"Belts": 4},
+    }
+    file.write_text(json.dumps({**json.loads(file.read_text()), "unused_train_rows": unused}))
+    (note,) = compare(two_runs, tmp_path / "report")["notes"]
+    assert "4 of 54 train rows have no title (050, …); 1 class is left without a train row (Belts)" in note
+    assert "4 of 54 train rows have no title" in (tmp_path / "report" / "report.html").read_text()
