@@ -103,6 +103,7 @@ class NoisyMaker:
         self.rows = np.arange(products) + 1000
         self.titles = np.array([f"brand{n % 40} thing {n}" for n in range(products)], object)
         self.years = None
+        self.has_picture = self.has_title = np.ones(products, bool)
         noise = torch.Generator().manual_seed(0)
         shape = (products, classes)
         self.said = torch.randn(shape, generator=noise), torch.randn(shape, generator=noise)
