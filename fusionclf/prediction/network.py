@@ -18,7 +18,7 @@ from fusionclf.models.memory import Remembered
 from fusionclf.models.product import FeaturesAlone
 from fusionclf.models.storage import load_model
 from fusionclf.runfolder import read_json
-from fusionclf.training import one_process, predict_logits
+from fusionclf.training import one_process, predict_logits, to_device
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class NetworkModel:
             self.add(read_added(folder, part))
         if self.model.image is not None:
             fold_encoder(self.model.image, (settings.pictures.height, settings.pictures.width))
-        self.model.to(self.process.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        to_device(self.model, self.process.device)
         self.cover = cover_size(settings.pictures) if self.model.image is not None else None
         self.reads_titles = self.model.title_encoder is not None
 

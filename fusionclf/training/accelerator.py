@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
+from torch import nn
 
 from fusionclf.errors import SettingsError, did_you_mean
 
@@ -79,6 +80,11 @@ def share_cores() -> None:
     if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("OMP_NUM_THREADS") == "1":
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+
+
+def to_device(model: nn.Module, device: torch.device) -> None:
+    """Move a model in place; its convolutions' weights become channels last, as pictures are."""
+    model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 @dataclass(frozen=True)

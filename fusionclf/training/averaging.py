@@ -16,7 +16,7 @@ class WeightAverage:
     on a GPU it waits for the device at every step.
 
     Args:
-        model: what to follow.
+        model: what to follow; it must keep its tensors: a model that is moved is no longer followed.
         decay: share of the average that each step keeps.
 
     Source: Polyak and Juditsky (1992); the growing decay is that of TensorFlow's ExponentialMovingAverage.

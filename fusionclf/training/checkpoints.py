@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, as_tensor
@@ -136,13 +137,25 @@ def optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimiser(optimiser: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give an optimiser of the same parameters its saved state back."""
+    """Give an optimiser of the same parameters its saved state back, each moment in its parameter's memory layout.
+
+    Fused kernels pair weights and moments by their place in memory, and a checkpoint holds all tensors row-major.
+    """
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     state = optimiser.state_dict()
     state["state"] = {}
     for name, tensor in tensors.items():
         number, _, key = name.partition(".")
-        state["state"].setdefault(int(number), {})[key] = tensor
+        moments = state["state"].setdefault(int(number), {})
+        moments[key] = _in_layout_of(parameters[int(number)], tensor)
     optimiser.load_state_dict(state)
+
+
+def _in_layout_of(parameter: Tensor, tensor: Tensor) -> Tensor:
+    """A copy of `tensor` with the strides of `parameter`; of another shape, such as a step count, as it is."""
+    if tensor.shape != parameter.shape:
+        return tensor
+    return torch.empty_like(parameter, dtype=tensor.dtype, device=tensor.device).copy_(tensor)
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -20,6 +20,7 @@ from fusionclf.batches import Batch, ProductSource
 from fusionclf.config import TrainConfig
 from fusionclf.models import ProductClassifier, pretrained_encoders
 from fusionclf.models.product import NetworkAlone
+from fusionclf.training.accelerator import to_device
 from fusionclf.training.averaging import WeightAverage
 from fusionclf.training.checkpoints import load_weights, save_weights
 from fusionclf.training.feeding import Feeder
@@ -52,7 +53,7 @@ def train_stage(
     """Train `model` in place; it ends with the weights of the best epoch.
 
     Args:
-        model: what to train; its tasks are those of `source.targets`.
+        model: what to train; its tasks are those of `source.targets`. It is moved to the accelerator's device.
         source: all products.
         train_rows, validation_rows: catalog rows.
         settings: epochs, optimiser, schedule and the like.
@@ -67,6 +68,7 @@ def train_stage(
     Raises:
         TrainingError: the loss is not finite, a checkpoint cannot be written, or a signal asked to stop.
     """
+    to_device(model, accelerator.device)
     run = _Stage(
         model, source, train_rows, settings, accelerator, folder, seed, progress or Progress(), save_every_s
     )
@@ -140,7 +142,9 @@ class _Stage:
         for encoder in pretrained_encoders(self.plain):
             encoder.freeze(frozen)
         self._unwrap()
-        self.model = self.accelerator.prepare_model(self.plain)
+        # It is on its device. Accelerate calls that cpu:0 where it joins CPU processes, and would copy all weights
+        # there: the average would follow those that no longer learn.
+        self.model = self.accelerator.prepare_model(self.plain, device_placement=False)
 
     def _unwrap(self) -> None:
         """Have Accelerate forget the model.

@@ -32,6 +32,7 @@ from fusionclf.training import (
     load_weights,
     predict_logits,
     save_weights,
+    to_device,
     train_stage,
 )
 from fusionclf.workflows.cross_fitting import train_cross_fitted
@@ -101,7 +102,7 @@ class StageRunner:
         model = self._build(classes)
         if self.backbone is not None:
             model.load_backbone(self.backbone)
-        model.to(self.accelerator.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        to_device(model, self.accelerator.device)  # before features of a frozen encoder are computed
         source = self.inputs.source(model, classes)
         train_rows, validation_rows = (
             self.inputs.trainable(self.split.rows(self.catalog, part, name), model)

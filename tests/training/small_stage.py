@@ -13,7 +13,8 @@ from fusionclf.models import ProductClassifier
 from fusionclf.models.encoders import HashedNGramEncoder, ImageEncoder
 from fusionclf.models.fusers import ConcatFuser
 from fusionclf.models.product import linear_heads
-from fusionclf.training import StageState, make_accelerator, train_stage
+from fusionclf.training import StageState, load_weights, make_accelerator, train_stage
+from fusionclf.training.checkpoints import load_checkpoint
 
 PRODUCTS, CLASSES = 96, 4
 TRAIN = np.array(
@@ -91,3 +92,18 @@ def equal_weights(first: nn.Module, second: nn.Module) -> bool:
     """Whether two modules of one shape hold the same tensors, bit for bit."""
     ours, theirs = first.state_dict(), second.state_dict()
     return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def differing(first: Path, second: Path) -> list[str]:
+    """Names of the tensors that two folders of checkpoints do not hold alike, bit for bit."""
+    ours, theirs = _saved(first), _saved(second)
+    both = ours.keys() & theirs.keys()
+    return sorted({*ours, *theirs} - both) + sorted(n for n in both if not torch.equal(ours[n], theirs[n]))
+
+
+def _saved(folder: Path) -> dict[str, torch.Tensor]:
+    """All that a stage saved: the newest checkpoint and the best weights."""
+    checkpoint = load_checkpoint(folder)
+    assert checkpoint is not None
+    groups = {**checkpoint.tensors, "best": load_weights(folder / "best.safetensors")}
+    return {f"{group}/{name}": tensor for group, named in groups.items() for name, tensor in named.items()}

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from fusionclf.training import load_weights, make_accelerator, train_stage
+from fusionclf.training import make_accelerator, train_stage
 from fusionclf.training.checkpoints import load_checkpoint
-from tests.training.small_stage import TRAIN, VALIDATION, fusion, settings
+from tests.training.small_stage import TRAIN, VALIDATION, differing, fusion, settings
 
 KILLS = 20
 CHANGES: dict[str, Any] = {
@@ -61,15 +61,10 @@ def progress_of(folder: Path) -> tuple[int, int]:
 
 def assert_same_end(whole: Path, cut: Path) -> None:
     """Weights, optimiser, averages and random states are equal bit for bit."""
-    expected, found = (load_weights(folder / "best.safetensors") for folder in (whole, cut))
-    assert all(torch.equal(expected[name], found[name]) for name in expected)
-    first, second = (load_checkpoint(folder) for folder in (whole, cut))
-    assert first is not None and second is not None
-    assert set(first.tensors) == set(second.tensors) == {"model", "optimiser", "average", "random"}
-    for group, tensors in first.tensors.items():
-        assert all(torch.equal(tensor, second.tensors[group][name]) for name, tensor in tensors.items()), (
-            group
-        )
+    checkpoint = load_checkpoint(whole)
+    assert checkpoint is not None
+    assert set(checkpoint.tensors) == {"model", "optimiser", "average", "random"}
+    assert differing(whole, cut) == []
 
 
 def test_twenty_kills_and_resumes_end_with_the_weights_of_an_uncut_run(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """A stage trained by two processes: once at a stretch, once cut in the second epoch and resumed; are they equal?
 
-Started by tests/workflows/test_processes.py under torchrun: python -m tests.training.two_processes FOLDER
+Started by tests/workflows/test_processes.py: LAUNCHER -m tests.training.two_processes FOLDER
 """
 
 import json
@@ -22,6 +22,7 @@ from tests.training.small_stage import (
     TITLES,
     TRAIN,
     VALIDATION,
+    differing,
     picture_encoder,
     picture_source,
     settings,
@@ -90,9 +91,11 @@ def main() -> None:
     accelerator.wait_for_everyone()
     train(folder / "cut")
     if accelerator.is_main_process:
-        first, second = (load_weights(folder / name / "best.safetensors") for name in ("whole", "cut"))
-        equal = all(torch.equal(first[name], second[name]) for name in first)
-        told = {"cut": was_cut, "equal": equal, "processes": accelerator.num_processes}
+        differ = differing(folder / "whole", folder / "cut")
+        start, average = make()[0].state_dict(), load_weights(folder / "whole/last/average.safetensors")
+        followed = not torch.equal(start["heads.label.weight"], average["heads.label.weight"])
+        told = {"cut": was_cut, "differ": differ, "average follows": followed}
+        told["processes"] = accelerator.num_processes
         (folder / "told.json").write_text(json.dumps(told))
     accelerator.end_training()
 
