@@ -1,7 +1,14 @@
 """Files on disk → one clean table, and the split that all variants share."""
 
 from fusionclf.catalog.audit import Audit, audit_catalog
-from fusionclf.catalog.decoding import FORMATS, MEGAPIXELS, decoded_picture, is_picture, open_picture, picture_size
+from fusionclf.catalog.decoding import (
+    FORMATS,
+    MEGAPIXELS,
+    decoded_picture,
+    is_picture,
+    open_picture,
+    picture_size,
+)
 from fusionclf.catalog.download import download_catalog
 from fusionclf.catalog.pictures import near_hash, picture_hash
 from fusionclf.catalog.records import Catalog, Reading, read_catalog

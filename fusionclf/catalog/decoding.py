@@ -152,7 +152,7 @@ def picture_size(source: Source) -> tuple[int, int]:
 
 
 def is_picture(path: str | Path) -> bool:
-    """Whether a file's first bytes, or its suffix, are those of a picture; one of HEIC, too, is to be told of."""
+    """Whether a file's first bytes or its suffix are those of a format in FORMATS, or its first bytes HEIC's."""
     if Path(path).suffix.lower() in _suffixes():
         return os.path.isfile(path) or os.path.islink(path)
     if not os.path.isfile(path):  # a pipe would block
@@ -174,7 +174,9 @@ def _suffixes() -> frozenset[str]:
 @cache
 def _accepted() -> tuple[Any, ...]:
     Image.init()
-    return tuple(accept for _, accept in (Image.OPEN[kind] for kind in FORMATS if kind in Image.OPEN) if accept)
+    return tuple(
+        accept for _, accept in (Image.OPEN[kind] for kind in FORMATS if kind in Image.OPEN) if accept
+    )
 
 
 def _is_heic(head: bytes) -> bool:

@@ -235,4 +235,3 @@ def test_a_long_picture_is_kept_in_bounded_memory(size: tuple[int, int]) -> None
     height, width = found.sizes[0].tolist()
     assert height * width <= 4.1 * 50 * 50
     assert height / width == pytest.approx(size[1] / size[0], rel=0.15)
-
