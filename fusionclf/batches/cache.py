@@ -6,8 +6,9 @@ changed picture gives a new cache. Beside the pixels are kept hashes of what the
 """
 
 import hashlib
+import math
 import os
-import warnings
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,11 +22,12 @@ import simplejpeg
 from PIL import Image
 
 from fusionclf.batches.disk import building, cache_folder, check_space, load_array
-from fusionclf.catalog import MEGAPIXELS, Catalog, open_picture, picture_hash
+from fusionclf.catalog import Catalog, decoded_picture, open_picture, picture_hash, picture_size
 from fusionclf.console import size_text
 from fusionclf.errors import PictureError
 
-LAYOUT = 1  # raise when the files' layout changes
+LAYOUT = 2  # raise when the files' layout, or what a picture decodes to, changes
+KEPT_COVERS = 4  # areas that are covered: a long picture is scaled down to so many
 CHUNK = 16  # pictures that a thread decodes at a time
 HEADERS = 64  # pictures from which the size of a cache is estimated
 Progress = Callable[[int, int], None]
@@ -176,19 +178,17 @@ def _expected(catalog: Catalog, cover: tuple[int, int]) -> tuple[int, int]:
 
 def _expected_bytes(path: str, cover: tuple[int, int]) -> int:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as picture:
-                width, height = _kept_size(picture.size, cover)
-    except Exception:  # whatever Pillow raises: the build itself tells of unreadable pictures
+        width, height = _kept_size(picture_size(path), cover)
+    except PictureError:  # the build itself tells of unreadable pictures
         return 0
     return width * height * 3
 
 
 def _kept_size(size: tuple[int, int], cover: tuple[int, int]) -> tuple[int, int]:
-    """Width and height that are kept of a picture of this width and height."""
+    """Width and height that are kept of a picture: what just covers, and at most KEPT_COVERS times its area."""
     width, height = size
-    scale = max(cover[0] / height, cover[1] / width)
+    most = math.sqrt(KEPT_COVERS * cover[0] * cover[1] / (width * height))
+    scale = min(max(cover[0] / height, cover[1] / width), most)
     return size if scale >= 1 else (max(1, round(width * scale)), max(1, round(height * scale)))
 
 
@@ -226,44 +226,36 @@ def _decoded(
     """Decoded pictures in order, a chunk at a time and a bounded number of chunks ahead."""
     threads = os.cpu_count() or 1
     ahead: deque[Future[list[_Decoded]]] = deque()
+    stopped = threading.Event()
+
+    def decode_chunk(chunk: list[Picture]) -> list[_Decoded]:
+        return [_decode(one, cover, hashed) for one in chunk if not stopped.is_set()]
+
     with ThreadPoolExecutor(threads) as pool:
-        while chunk := list(islice(pictures, CHUNK)):
-            ahead.append(pool.submit(lambda some: [_decode(one, cover, hashed) for one in some], chunk))
-            if len(ahead) > threads + 1:
+        try:
+            while chunk := list(islice(pictures, CHUNK)):
+                ahead.append(pool.submit(decode_chunk, chunk))
+                if len(ahead) > threads + 1:
+                    yield ahead.popleft().result()
+            while ahead:
                 yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+        finally:
+            stopped.set()  # after an interruption, threads end with the picture that they decode
 
 
 def _decode(source: Picture, cover: tuple[int, int], hashed: bool) -> _Decoded:
     if source is None:
         return NO_PICTURE
-    picture = None if isinstance(source, Image.Image) else _plain_jpeg(source)
-    if picture is None:
-        try:
-            picture = open_picture(source)
-        except PictureError:
-            return NO_PICTURE
-    digest = int(picture_hash(picture)[:16], 16) if hashed else 0
-    size = _kept_size(picture.size, cover)
-    if size != picture.size:
-        picture = picture.resize(size, Image.Resampling.BILINEAR)
-    return _Decoded(picture.height, picture.width, picture.tobytes(), digest)
-
-
-def _plain_jpeg(path: str | Path) -> Image.Image | None:
-    """An ordinary JPEG as open_picture reads it, three times as fast; None for all else, whole or damaged."""
     try:
-        with open(path, "rb") as file:
-            content = file.read()
-        if not simplejpeg.is_jpeg(content):
-            return None
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
-        if colours not in ("YCbCr", "Gray") or int(height) * int(width) > MEGAPIXELS * 10**6:
-            return None
-        return Image.fromarray(simplejpeg.decode_jpeg(content, "RGB"))
-    except (OSError, ValueError):
-        return None
+        with decoded_picture(source) as decoded:
+            picture = decoded.picture
+            digest = int(picture_hash(picture)[:16], 16) if hashed else 0
+            size = _kept_size(picture.size, cover)
+            if size != picture.size:
+                picture = picture.resize(size, Image.Resampling.BILINEAR)
+            return _Decoded(picture.height, picture.width, picture.tobytes(), digest)
+    except PictureError:
+        return NO_PICTURE
 
 
 def _has_picture(catalog: Catalog) -> np.ndarray:

@@ -7,7 +7,7 @@ nor a resumed run changes what a product looks like in an epoch.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,7 @@ STATISTICS = {
 }
 RESIZE_FACTOR = 1.15
 CROP_TRIES = 10
+MOST_BYTES = 64 * 10**6  # of float32 pictures that are resized together
 BOX_DRAWS = 4 * CROP_TRIES  # the draws after these: whether to flip, and the augmentation's seed
 
 Size = tuple[int, int]  # height and width in pixels
@@ -165,7 +166,7 @@ class PictureTransform:
             if height and width:
                 groups[height, width].append(place)
         out: Tensor | None = None
-        for places in groups.values():
+        for places in _in_memory(groups, size):
             raw = np.stack([self.cache.picture(row) for row in rows[places].tolist()])  # (b, h, w, 3)
             pictures = torch.from_numpy(raw).permute(0, 3, 1, 2).float().div_(255)  # channels last
             shown = transform(pictures, np.asarray(places)).sub_(self.mean).div_(self.std)  # (b, 3, H, W)
@@ -184,6 +185,15 @@ class PictureTransform:
         resized = _resize(pictures, (int(height * scale + 1e-6), int(width * scale + 1e-6)))
         top, left = (round((n - size) / 2) for n, size in zip(resized.shape[2:], self.size, strict=True))
         return resized[:, :, top : top + self.size[0], left : left + self.size[1]]
+
+
+def _in_memory(groups: dict[Size, list[int]], size: Size) -> Iterator[list[int]]:
+    """The places of each group, at most as many at a time as MOST_BYTES hold while they are resized."""
+    for (height, width), places in groups.items():
+        scale = max(RESIZE_FACTOR * new / old for new, old in zip(size, (height, width), strict=True))
+        pixels = height * width * max(scale**2, 1)
+        count = max(1, int(MOST_BYTES / (pixels * 3 * 4)))
+        yield from (places[start : start + count] for start in range(0, len(places), count))
 
 
 def _keys(rows: np.ndarray, showings: np.ndarray | None) -> np.ndarray:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fusionclf.catalog.pictures import map_paths, open_with_mode, picture_hash
+from fusionclf.catalog.decoding import decoded_picture
+from fusionclf.catalog.pictures import map_paths, picture_hash
 from fusionclf.catalog.records import Catalog
 from fusionclf.catalog.splits import NO_CHOICE, Split
 from fusionclf.catalog.usable import UnusedRows, unused_by_models
@@ -30,6 +31,7 @@ class PictureFacts:
         missing: ids of products without a picture (settings keep them).
         unreadable: id → reason.
         grayscale: ids of pictures without colour channels.
+        turned: ids of pictures whose EXIF orientation differs from upright; they are turned when they are read.
         usual_size: width × height of most pictures.
         odd_sizes: ids of pictures of another size.
         identical: pictures that show the same pixels as another one.
@@ -42,6 +44,7 @@ class PictureFacts:
     missing: list[str]
     unreadable: dict[str, str]
     grayscale: list[str]
+    turned: list[str]
     usual_size: str
     odd_sizes: list[str]
     identical: int
@@ -261,6 +264,7 @@ class _Look:
     """One picture: its mode, size and pixel hash, or why it cannot be used; nothing where there is none."""
 
     mode: str = ""
+    turned: bool = False
     size: str = ""
     digest: str | None = None
     fault: str = ""
@@ -270,10 +274,11 @@ def _look(path: Path | None) -> _Look:
     if path is None:
         return _Look()
     try:
-        picture, mode = open_with_mode(path)
+        with decoded_picture(path) as decoded:
+            picture, mode, turned = decoded
+            return _Look(mode, turned, f"{picture.width} x {picture.height}", picture_hash(picture))
     except PictureError as error:
         return _Look(fault=str(error).removeprefix(f"{path}: "))
-    return _Look(mode, f"{picture.width} x {picture.height}", picture_hash(picture))
 
 
 def _picture_facts(
@@ -294,6 +299,7 @@ def _picture_facts(
         missing=[product for product, look in seen if look == _Look()],
         unreadable={product: look.fault for product, look in seen if look.fault},
         grayscale=[product for product, look in seen if look.mode in GRAYSCALE],
+        turned=[product for product, look in seen if look.turned],
         usual_size=usual,
         odd_sizes=[product for product, look in seen if look.size not in ("", usual)],
         identical=sum(map(len, equal)),

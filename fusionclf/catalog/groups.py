@@ -11,7 +11,8 @@ from PIL import Image
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from fusionclf.catalog.pictures import map_paths, near_hash, open_picture, picture_hash
+from fusionclf.catalog.decoding import decoded_picture
+from fusionclf.catalog.pictures import map_paths, near_hash, picture_hash
 from fusionclf.catalog.records import Catalog
 from fusionclf.errors import PictureError
 
@@ -50,7 +51,8 @@ def map_pictures(paths: Sequence[Path | None], read: Callable[[Image.Image], Val
         if path is None:
             return None
         try:
-            return read(open_picture(path))
+            with decoded_picture(path) as decoded:
+                return read(decoded.picture)
         except PictureError:
             return None
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 from torch import Tensor
 
+from fusionclf.batches.cache import KEPT_COVERS
 from fusionclf.batches.transforms import STATISTICS, cover_size
 from fusionclf.config import PicturesConfig, Section
 from fusionclf.errors import RunError
@@ -147,10 +148,12 @@ def describe_pictures(settings: PicturesConfig) -> PictureSteps:
     height, width = cover_size(settings)
     mean, std = STATISTICS[settings.normalisation]
     first = [
-        "decode to 8-bit RGB as the file has it, without turning it by its EXIF tag; transparent becomes white, 16-bit "
-        "grey loses its lower 8 bits",
-        f"if it is larger than {height} x {width} (height x width) both ways: Pillow's BILINEAR to the size that just "
-        "covers that, shape kept, sides rounded",
+        "decode the first frame to 8-bit RGB and turn it upright by its EXIF orientation; transparent becomes white, "
+        "16-bit grey loses its lower 8 bits; 32-bit and floating-point grey is scaled by the narrowest of 0 to 1 "
+        "(floating point), 0 to 255, 0 to 65535 and its own range that holds it",
+        f"if it is larger than {height} x {width} (height x width) both ways, or has more than {KEPT_COVERS} times its "
+        f"area: Pillow's BILINEAR to the size that just covers {height} x {width}, or to {KEPT_COVERS} times its area "
+        "where that is smaller, shape kept, sides rounded",
         "divide by 255",
     ]
     resize = "bilinear, antialiased, corners not aligned (torch.nn.functional.interpolate), cut to 0..1"

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from fusionclf.batches import PictureCache
+from fusionclf.batches.cache import KEPT_COVERS
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import CategoryGraph, Thresholds, thresholds_of_run
 from fusionclf.evaluation import decide as grade
@@ -17,7 +18,8 @@ from fusionclf.prediction.network import NetworkModel
 from fusionclf.prediction.newclasses import parse_class
 from fusionclf.prediction.reading import Picture, Products, aligned, read_products, refuse_faulty
 
-LOT = 1024  # products that are decoded and answered together
+LOT, LEAST_LOT = 1024, 64  # products that are decoded and answered together
+LOT_BYTES = 48 * 10**6  # of their pictures, where all are as long as can be
 
 
 class Model(Protocol):
@@ -89,7 +91,8 @@ class Predictor:
         """
         rule = Rule(top_k, min_probability, target_precision)
         images, titles = aligned(images, titles)
-        lots = [slice(start, start + LOT) for start in range(0, max(len(titles), 1), LOT)]
+        size = self.picture_lot
+        lots = [slice(start, start + size) for start in range(0, max(len(titles), 1), size)]
         answers = []
         for lot in lots:
             products = self.read(images[lot], titles[lot])
@@ -97,6 +100,14 @@ class Predictor:
                 refuse_faulty(products, images[lot], lot.start)
             answers.append(self.answer(products, rule))
         return join_answers(answers)
+
+    @property
+    def picture_lot(self) -> int:
+        """How many products are decoded together: fewer for a model that is shown large pictures."""
+        if self.model.cover is None:
+            return LOT
+        most = 3 * KEPT_COVERS * self.model.cover[0] * self.model.cover[1]  # bytes
+        return min(LOT, max(LEAST_LOT, LOT_BYTES // most))
 
     def add_classes(self, names: Sequence[str], *, only: bool = False) -> None:
         """Take in classes that the model never saw, by their names; not kept in the run.

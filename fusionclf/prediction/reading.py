@@ -34,6 +34,11 @@ class Products:
     title_status: list[str]
     reasons: list[str]
 
+    @property
+    def picture_bytes(self) -> int:
+        """Bytes of the decoded pictures."""
+        return self.pictures.pixels.nbytes if self.pictures is not None else 0
+
 
 def aligned(
     images: Sequence[Picture | None] | None, titles: Sequence[str | None] | None

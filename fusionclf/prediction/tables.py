@@ -17,9 +17,9 @@ from fusionclf.catalog.records import leads_out, pattern_fields
 from fusionclf.catalog.rows import is_utf8, iterate_rows
 from fusionclf.config import CatalogConfig
 from fusionclf.errors import PredictionError, did_you_mean, near_path
+from fusionclf.prediction.folder import PictureFolder
 
 LONGEST_LINE = 2**20  # bytes of a line of JSON
-PICTURE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 Kind = Literal["csv", "parquet", "jsonl", "folder"]
 KINDS: dict[str, Kind] = {
     ".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl",
@@ -78,6 +78,9 @@ class ProductTable:
         pictures: folder below which a file's pictures are; default: the file's own.
         reads_pictures, reads_titles: what is needed of each product.
 
+    Attributes:
+        folder: the folder of pictures; None for a file.
+
     Raises:
         PredictionError: there is no such file, or it is of no known kind.
     """
@@ -101,6 +104,7 @@ class ProductTable:
             raise PredictionError(
                 f"{source}: a folder of pictures, which this run does not read; give a file"
             )
+        self.folder = PictureFolder(source) if self.kind == "folder" else None
         self._pieces = list(Formatter().parse(columns.picture)) if reads_pictures else []
         wanted = [columns.id, *([columns.title] if reads_titles else [])]
         wanted += pattern_fields(columns.picture) if reads_pictures else []
@@ -113,7 +117,7 @@ class ProductTable:
             CatalogError, PredictionError: the file lacks a column, or cannot be read on.
         """
         readers = {"csv": self._csv, "parquet": self._parquet, "jsonl": self._json_lines}
-        parts = self._folder(size) if self.kind == "folder" else readers[self.kind](size)
+        parts = self._folder(self.folder, size) if self.folder is not None else readers[self.kind](size)
         number = -1
         for number, part in enumerate(parts):
             yield self._lot(number, part)
@@ -126,9 +130,9 @@ class ProductTable:
 
     @cached_property
     def count(self) -> int:
-        """About how many products there are; an upper bound for text files."""
-        if self.kind == "folder":
-            return sum(1 for _ in _pictures_below(self.source))
+        """About how many products there are; an upper bound for text files and folders."""
+        if self.folder is not None:
+            return max(self.folder.count(), 1)
         if self.kind == "parquet":
             return _open_parquet(self.source).metadata.num_rows
         with self.source.open("rb") as stream:
@@ -228,8 +232,8 @@ class ProductTable:
                 return f"{name} holds what is no text"
         return found
 
-    def _folder(self, size: int) -> Iterator[_Part]:
-        names = _pictures_below(self.source)
+    def _folder(self, folder: PictureFolder, size: int) -> Iterator[_Part]:
+        names = folder.names()
         while some := list(islice(names, size)):
             good = [name for name in some if is_utf8(name)]
             faults = [
@@ -296,12 +300,3 @@ def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
             while len(rest) > LONGEST_LINE and not rest.endswith(b"\n"):
                 rest = stream.readline(LONGEST_LINE + 1)
             yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-
-
-def _pictures_below(folder: Path) -> Iterator[str]:
-    """Names of all pictures below a folder, sorted within each folder; those of hidden folders are left out."""
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith("."):
-                yield os.path.relpath(os.path.join(place, name), folder)

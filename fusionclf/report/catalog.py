@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from fusionclf.catalog import Catalog, Split, audit_catalog, open_picture, read_catalog
+from fusionclf.catalog import Catalog, Split, audit_catalog, decoded_picture, read_catalog
 from fusionclf.config import CatalogConfig, build_settings
 from fusionclf.errors import CatalogError, PictureError, RunError, SettingsError
 from fusionclf.report.collect import Run
@@ -103,12 +103,11 @@ def thumbnail(path: Path | None) -> str | None:
     """A small picture as a data: URI, encoded anew from its pixels; None where there is none to be read."""
     if path is None:
         return None
+    stream = io.BytesIO()
     try:
-        picture = open_picture(path)
+        with decoded_picture(path) as decoded:
+            decoded.picture.thumbnail(THUMBNAIL, Image.Resampling.LANCZOS)
+            decoded.picture.save(stream, "JPEG", quality=QUALITY, optimize=True)
     except PictureError:
         return None
-    picture.thumbnail(THUMBNAIL, Image.Resampling.LANCZOS)
-    picture.info.clear()  # Pillow would write a comment of the file into the thumbnail
-    stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=QUALITY, optimize=True)
     return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from fusionclf.catalog.decoding import READ
 from fusionclf.errors import FusionclfError
 from fusionclf.prediction import Predictor
 from fusionclf.serving.asker import Asker, BusyError
@@ -79,7 +80,7 @@ def _asker(request: Request) -> Asker:
 
 
 AskerOf = Annotated[Asker, Depends(_asker)]
-PictureOf = Annotated[UploadFile | None, File(description="JPEG, PNG, WebP, GIF, BMP or TIFF")]
+PictureOf = Annotated[UploadFile | None, File(description=READ)]
 TitleOf = Annotated[str | None, Form(max_length=TITLE_LENGTH)]
 
 

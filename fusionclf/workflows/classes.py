@@ -127,7 +127,7 @@ def _known_by(predictor: Predictor) -> dict[str, str]:
 
 
 def _products(predictor: Predictor, table: ProductTable, console: Console) -> Iterator[Products]:
-    for lot in table.lots(LOT):
+    for lot in table.lots(min(LOT, predictor.picture_lot)):
         for fault in lot.faults:
             console.warn(f"{table.source} {fault.place}: {fault.reason}; left out")
         products = predictor.read(lot.pictures, lot.titles)
@@ -135,6 +135,8 @@ def _products(predictor: Predictor, table: ProductTable, console: Console) -> It
             if reason:
                 console.warn(f"{table.source} {place}: {reason}; left out")
         yield products
+    if table.folder is not None and (note := table.folder.note()):
+        console.warn(note)
 
 
 def _with_examples(predictor: Predictor, new: AddedClass, lots: Iterator[Products]) -> AddedClass:

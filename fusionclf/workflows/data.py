@@ -140,6 +140,7 @@ def _picture_rows(facts: PictureFacts) -> list[tuple[str, str]]:
         ("missing (kept)", _ids(facts.missing)),
         ("unreadable", _ids(unreadable)),
         ("grayscale", _ids(facts.grayscale)),
+        ("turned by their EXIF orientation", _ids(facts.turned)),
         (f"not {facts.usual_size} pixels", _ids(facts.odd_sizes)),
         ("pixel for pixel like another", f"{facts.identical:,} in {facts.identical_groups:,} groups"),
         ("such groups with several classes", _ids(conflicting)),

@@ -33,7 +33,8 @@ from fusionclf.prediction.parts import Parts, Totals
 from fusionclf.prediction.tables import Lot, ProductTable
 from fusionclf.training import make_accelerator
 
-PICTURE_LOT, TITLE_LOT = 1024, 8192  # products that are answered, and kept, together
+TITLE_LOT = 8192  # products without pictures that are answered, and kept, together
+LOTS_BYTES = 96 * 10**6  # of pictures that wait for answers or are answered
 LEAST_LOT, SHARES = 64, 8
 SUFFIX = ".predictions"
 
@@ -124,6 +125,8 @@ def predict(
         return None
     totals = parts.finish(count)
     totals = replace(totals, seconds=time.perf_counter() - started)
+    if table.folder is not None and (note := table.folder.note()):
+        console.warn(note)
     _say_totals(console, request, parts, totals)
     return totals
 
@@ -225,7 +228,7 @@ def _job(
 
 def _lot_size(predictor: Predictor, table: ProductTable) -> int:
     """A short file is divided, too, so that several threads and processes have a share in it."""
-    most = PICTURE_LOT if predictor.reads_pictures else TITLE_LOT
+    most = predictor.picture_lot if predictor.reads_pictures else TITLE_LOT
     return min(most, max(LEAST_LOT, -(-table.count // SHARES)))
 
 
@@ -264,7 +267,7 @@ def _answer_share(
         parts.keep(lot, predictor.answer(products, rule))
 
     total = table.count
-    asked: deque[Future[None]] = deque()
+    asked: deque[tuple[Future[None], int]] = deque()  # with the bytes of its pictures
     with (
         console.bar("predict", total) as step,
         _settled_heap(),
@@ -273,14 +276,15 @@ def _answer_share(
         # While lots are answered and written, pictures of the next one are decoded.
         for lot, products in in_thread(read(), 1) if predictor.reads_pictures else read():
             if products is not None:
-                asked.append(pool.submit(answer, lot, products))
-            if len(asked) > workers:
-                asked.popleft().result()
+                asked.append((pool.submit(answer, lot, products), products.picture_bytes))
+            del products  # its pictures are freed with its answer
+            while len(asked) > workers or sum(size for _, size in asked) > LOTS_BYTES:
+                asked.popleft()[0].result()
             count = lot.number + 1
             done += len(lot.ids) + len(lot.faults)
             step(done, max(total, done))
         while asked:
-            asked.popleft().result()
+            asked.popleft()[0].result()
     return count
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from fusionclf.batches import open_cache
-from fusionclf.batches.cache import _expected, _plain_jpeg
+from fusionclf.batches.cache import _expected, decode_pictures
 from fusionclf.catalog import Catalog, open_picture, read_catalog
 from fusionclf.config import CatalogConfig
 from fusionclf.errors import PictureError
@@ -208,22 +208,30 @@ def test_several_may_build_at_once(catalog: Catalog, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "cache" / "pictures").iterdir()] == [caches[0].key]
 
 
-def test_a_jpeg_is_decoded_as_pillow_decodes_it(sample_dir: Path) -> None:
-    catalog = read_catalog(sample_dir)
-    cache = open_cache(catalog, cover=(400, 400))
-    files = [path for path in catalog.picture_paths() if path is not None]
-    assert len(files) > 500 and sum(_plain_jpeg(str(path)) is not None for path in files) == len(files)
-    for row, path in enumerate(catalog.picture_paths()):
-        if path is not None:
-            assert np.array_equal(cache.picture(row), np.asarray(open_picture(path))), path
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+def test_a_turned_picture_is_kept_upright(catalog: Catalog, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    kinds = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "tif": "TIFF"}
+    path = catalog.root / "images" / "3.jpg"
+    Image.new("RGB", (90, 60), "teal").save(path, kinds[suffix], exif=exif)
+    assert open_cache(catalog, cover=(64, 64)).sizes[3].tolist() == [90, 60]
+    assert decode_pictures([path], (64, 64)).sizes[0].tolist() == [90, 60]
 
 
-def test_what_is_no_ordinary_jpeg_is_left_to_pillow(tmp_path: Path) -> None:
-    picture = Image.effect_noise((40, 30), 50)
-    picture.convert("CMYK").save(tmp_path / "inks.jpg")
-    picture.save(tmp_path / "other.png")
-    picture.save(tmp_path / "whole.jpg")
-    (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:300])
-    assert _plain_jpeg(str(tmp_path / "whole.jpg")) is not None
-    for name in ("inks.jpg", "other.png", "cut.jpg", "gone.jpg"):
-        assert _plain_jpeg(str(tmp_path / name)) is None, name
+def test_a_turned_and_an_upright_copy_have_one_digest(catalog: Catalog) -> None:
+    upright = Image.effect_noise((60, 90), 50)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    upright.save(catalog.root / "images" / "3.jpg", "PNG")
+    upright.transpose(Image.Transpose.ROTATE_90).save(catalog.root / "images" / "4.jpg", "PNG", exif=exif)
+    digests = open_cache(catalog, cover=(64, 64)).digests
+    assert digests is not None and digests[3] == digests[4]
+
+
+@pytest.mark.parametrize("size", [(3000, 100), (60, 1900), (40, 1200)])
+def test_a_long_picture_is_kept_in_bounded_memory(size: tuple[int, int]) -> None:
+    found = decode_pictures([Image.new("RGB", size)], (50, 50))
+    height, width = found.sizes[0].tolist()
+    assert height * width <= 4.1 * 50 * 50
+    assert height / width == pytest.approx(size[1] / size[0], rel=0.15)

@@ -1,15 +1,17 @@
 """`fusionclf predict`: a file of products in, a file of answers out."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import ExifTags, Image
 
 from fusionclf.catalog import Catalog
-from tests.prediction.conftest import COLUMNS, RUNS, Runs, call, done, faults, refused
+from tests.prediction.conftest import COLUMNS, RUNS, Runs, call, done, faults, ids, refused
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -59,13 +61,55 @@ def test_a_folder_of_pictures(runs: Runs, sample: Catalog, tmp_path: Path) -> No
         shutil.copy(sample.root / picture, folder / name)
     (folder / "readme.txt").write_text("no picture")
     (folder / "d.jpg").write_bytes(b"no picture either")
-    done("--run", runs("image"), "--part", "top20", "--input", folder)
+    said = done("--run", runs("image"), "--part", "top20", "--input", folder)
+    assert "1 file is not a picture and was passed over (readme.txt)" in said
     found = pd.read_csv(tmp_path / "photos.predictions.csv")
     assert found["id"].tolist() == ["a.jpg", "b.jpg", "more/c.JPG"]
     assert set(found["picture_status"]) == {"used"}
     (fault,) = faults(tmp_path / "photos.predictions.errors.csv")
-    assert fault["id"] == "d.jpg" and fault["reason"].endswith("d.jpg: not a picture")
+    assert fault["id"] == "d.jpg" and "d.jpg: not a picture in a format that is read" in fault["reason"]
     assert "does not read; give a file" in refused("--run", runs("text"), "--input", folder)
+
+
+def test_a_folder_holds_pictures_by_content_and_counts_the_rest(runs: Runs, tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "photos", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    folder.mkdir()
+    kinds = {"a.jfif": "JPEG", "b.jpe": "JPEG", "c.avif": "AVIF", "d.mpo": "MPO", "e.jp2": "JPEG2000",
+             "f": "JPEG", "g.dat": "PNG"}  # fmt: skip
+    for name, kind in kinds.items():
+        Image.effect_noise((40, 60), 50).convert("RGB").save(folder / name, kind)
+    (folder / "h.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    for name in ("1.txt", "2.mp4", "3.txt"):
+        (folder / name).write_text("not a picture")
+    (folder / "4.link").symlink_to(elsewhere)
+    os.mkfifo(folder / "5.pipe")
+    said = done("--run", runs("image"), "--part", "top20", "--input", folder)
+    assert ids(tmp_path / "photos.predictions.csv") == list(kinds)
+    assert "5 files are not pictures and were passed over (1.txt, 2.mp4, 3.txt, …)" in said
+    assert "AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, TIFF and WebP are read" in " ".join(said.split())
+    (fault,) = faults(tmp_path / "photos.predictions.errors.csv")
+    assert fault["id"] == "h.heic" and "convert it to JPEG" in fault["reason"]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_turned_picture_is_answered_as_its_upright_copy(
+    runs: Runs, sample: Catalog, tmp_path: Path, kind: str
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    extra = (
+        {"lossless": True} if kind == "WEBP" else {"quality": 100, "subsampling": 0} if kind == "JPEG" else {}
+    )
+    with Image.open(sample.root / sample.table["picture"].iloc[0]) as picture:
+        picture.save(folder / "a", kind, **extra)
+        picture.transpose(Image.Transpose.ROTATE_90).save(folder / "b", kind, exif=exif, **extra)
+    done("--run", runs("frozen"), "--input", folder)
+    found = pd.read_csv(tmp_path / "photos.predictions.csv")
+    assert found["prob_1"][0] == pytest.approx(found["prob_1"][1], abs=0.01 if kind == "JPEG" else 1e-6)
+    assert found["label_1"][0] == found["label_1"][1]
 
 
 def test_a_bad_row_goes_to_the_side_file_and_the_rest_goes_on(

@@ -95,7 +95,7 @@ def test_another_input_does_not_go_on_with_a_cut_off_one(
 def test_another_description_of_a_class_does_not_go_on_with_a_cut_off_one(
     line: str, told: str, runs: Runs, sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workflow, "PICTURE_LOT", 7)
+    monkeypatch.setattr(Predictor, "picture_lot", 7)
     classes, products = tmp_path / "classes.txt", tmp_path / "products.csv"
     with (sample_dir / "styles.csv").open(encoding="utf-8") as rows:
         products.write_text("".join(islice(rows, 15)), encoding="utf-8")

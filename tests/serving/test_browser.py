@@ -156,7 +156,7 @@ def test_an_answer_is_explained_by_words_and_cells(visitor: Visitor, sample: Cat
     page.wait_for_selector("#explanation", state="hidden")
 
 
-def test_a_picture_is_shown_as_the_model_has_it_not_turned(visitor: Visitor, tmp_path: Path) -> None:
+def test_a_turned_picture_is_shown_upright_as_the_model_sees_it(visitor: Visitor, tmp_path: Path) -> None:
     file = tmp_path / "turned.jpg"
     turned = Image.Exif()
     turned[ExifTags.Base.Orientation] = 6
@@ -167,8 +167,8 @@ def test_a_picture_is_shown_as_the_model_has_it_not_turned(visitor: Visitor, tmp
     visitor.page.wait_for_selector("#explanation:not([hidden])")
     visitor.page.wait_for_selector("#seen:visible")
     shown = visitor.page.locator("#seen").bounding_box()
-    assert shown["height"] / shown["width"] == pytest.approx(80 / 60, abs=0.01)
-    assert visitor.page.locator("#cells").evaluate(CELLS)[:2] == [6, 8]
+    assert shown["height"] / shown["width"] == pytest.approx(60 / 80, abs=0.01)
+    assert visitor.page.locator("#cells").evaluate(CELLS)[:2] == [8, 6]
     assert not visitor.page.locator("#words").is_visible()
 
 

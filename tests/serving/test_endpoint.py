@@ -59,8 +59,9 @@ def test_a_model_of_titles_opens_no_picture(serve: Serve) -> None:
         (b"not a picture", "picture: not a picture"),
         (b"", "picture: not a picture"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "picture: not a picture"),
-        (png(20_000, 5_001), "at most 100 megapixels"),
-        (png(20_000, 20_000), "more than 100 megapixels"),
+        (png(10_000, 5_400), "at most 53 megapixels"),
+        (png(20_000, 20_000), "at most 53 megapixels"),
+        (png(99_000, 1), "at most 32 times"),
     ],
 )
 def test_what_is_no_picture_or_too_many_pixels_is_refused(
@@ -129,7 +130,7 @@ def test_what_is_not_read_takes_no_part_in_an_explanation(serve: Serve) -> None:
         ("fusion", {}, {"title": " "}, "no picture; no title: give a picture or a title"),
         ("linear", {"picture": b"none"}, {}, "no title: give a title"),
         ("fusion", {"picture": b"not a picture"}, {"title": "Red"}, "picture: not a picture"),
-        ("fusion", {"picture": png(20_000, 5_001)}, {}, "at most 100 megapixels"),
+        ("fusion", {"picture": png(10_000, 5_400)}, {}, "at most 53 megapixels"),
         ("fusion", {}, {"title": "a" * (values.TITLE_LENGTH + 1)}, "title="),
     ],
 )
