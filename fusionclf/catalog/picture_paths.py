@@ -66,13 +66,21 @@ class MissingPictures(Noted):
     empty: int = 0
     urls: int = 0
 
-    def look(self, finder: "PictureFinder", path: str) -> None:
-        """Count the product whose picture was looked for at `path` ("" where its cell is empty)."""
+    def look(self, finder: "PictureFinder | None", path: str) -> None:
+        """Count the product whose picture was looked for at `path` ("" where its cell is empty).
+
+        Args:
+            finder: names the nearest file, where this is one of the first; None for no example.
+            path: as the file gives it.
+        """
         if not path.strip():
             self.count, self.empty = self.count + 1, self.empty + 1
             return
         self.urls += URL.match(path) is not None
-        self.add(lambda: finder.described(path))
+        if finder is None:
+            self.count += 1
+        else:
+            self.add(lambda: finder.described(path))
 
     def __str__(self) -> str:
         """In one line: what was looked for, and the remedy."""
