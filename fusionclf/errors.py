@@ -1,8 +1,13 @@
 """The error tree. The command line prints these as one line and exits with code 2."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from itertools import accumulate
 from pathlib import Path
+
+LONGEST_NAME = 60  # characters of a name or a cell that a message shows
+MOST_COMPARED = 10_000  # names that a wrong one is compared with
+LISTED = 200  # characters of the names that a message lists
 
 
 class FusionclfError(Exception):
@@ -56,13 +61,46 @@ class Terminated(KeyboardInterrupt):
 
 
 def did_you_mean(value: str, allowed: Iterable[str]) -> str:
-    """The end of an error message: the near match of `value`, then all that is allowed."""
+    """The end of an error message: the near match of `value`, in any case, then what is allowed, cut if it is long."""
     names = list(allowed)
-    near = get_close_matches(value, names, n=1) or [
-        name for name in names if value and name.startswith(value)
+    near = near_name(value, names)
+    hint = f"did you mean {quoted(near)}? " if near else ""
+    return f"{hint}allowed: {_first_names(names)}"
+
+
+def near_name(value: str, names: Sequence[str]) -> str | None:
+    """The name that is most like `value`, whatever the case of its letters; None where none is."""
+    folded: dict[str, str] = {}
+    for name in names[:MOST_COMPARED]:
+        folded.setdefault(name.casefold(), name)
+    if value in names:
+        return value
+    wanted = value.casefold()
+    near = get_close_matches(wanted, folded, n=1) or [
+        name for name in folded if wanted and name.startswith(wanted)
     ]
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}allowed: {', '.join(names)}"
+    return folded[near[0]] if near else None
+
+
+def _first_names(names: Sequence[str]) -> str:
+    """Names, comma-separated; of many, the first, and how many there are."""
+    cut = [repr(_cut(name))[1:-1] for name in names]
+    shown = [
+        name
+        for name, end in zip(cut, accumulate(len(name) + 2 for name in cut), strict=True)
+        if end <= LISTED
+    ]
+    more = f", … ({len(names):,} in all)" if len(shown) < len(names) else ""
+    return ", ".join(shown) + more
+
+
+def quoted(text: str, limit: int = LONGEST_NAME) -> str:
+    """A text in quotes, at most about `limit` characters of it, without characters that could steer a terminal."""
+    return repr(_cut(text, limit))
+
+
+def _cut(text: str, limit: int = LONGEST_NAME) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def near_path(path: Path) -> str:
@@ -71,5 +109,5 @@ def near_path(path: Path) -> str:
         there = [other.name for other in path.parent.iterdir()]
     except OSError:
         return ""
-    near = get_close_matches(path.name, there, n=1)
-    return f"; did you mean {str(path.with_name(near[0]))!r}?" if near else ""
+    near = near_name(path.name, there)
+    return f"; did you mean {str(path.with_name(near))!r}?" if near else ""

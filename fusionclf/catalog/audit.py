@@ -1,23 +1,30 @@
 """What is in a catalog, what is wrong with it, and whether its split can be used: `fusionclf data check`."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fusionclf.catalog.cells import (
+    count_cells,
+    labels_with_path,
+    several_parents,
+    several_paths,
+    spellings_by_column,
+    with_several,
+)
 from fusionclf.catalog.decoding import decoded_picture
+from fusionclf.catalog.noted import Noted
+from fusionclf.catalog.picture_paths import MissingPictures
 from fusionclf.catalog.pictures import map_paths, picture_hash
 from fusionclf.catalog.records import Catalog
 from fusionclf.catalog.splits import NO_CHOICE, Split
 from fusionclf.catalog.usable import UnusedRows, unused_by_models
 from fusionclf.errors import CatalogError, PictureError
 
-# Cells that pandas.read_csv takes for missing unless it is told not to (its documentation, `na_values`).
-PANDAS_MISSING = ("NA", "N/A", "NaN", "nan", "NULL", "null", "None", "n/a", "<NA>", "#N/A", "-NaN", "-nan")
 GRAYSCALE = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")  # Pillow's modes without colour
 Progress = Callable[[int, int], None]
 
@@ -84,6 +91,12 @@ class Audit:
     without_title: list[str]
     levels: dict[str, int]
     single_product_classes: list[str]
+    spellings: dict[str, list[str]]  # column → names that differ in case, blanks or Unicode form alone
+    joined: dict[str, int]  # column → rows whose spelling was replaced
+    labels_with_path: list[str]
+    missing_words: dict[str, Noted]
+    corrected_paths: Noted
+    missing_pictures: MissingPictures
     na_texts: dict[str, int]
     empty_cells: dict[str, int]
     read_as_missing_by_pandas: dict[str, int]
@@ -150,13 +163,19 @@ def audit_catalog(
         levels={name: len(set(table[name]) - {""}) for name in columns.categories}
         | {"label": len(catalog.classes)},
         single_product_classes=sorted(name for name, n in Counter(labels).items() if n == 1),
-        na_texts=_count_cells(catalog, text_columns, "NA"),
-        empty_cells=_count_cells(catalog, text_columns, ""),
-        read_as_missing_by_pandas=_count_cells(catalog, text_columns, "", *PANDAS_MISSING),
-        titles_with_several_labels=len(_with_several(zip(titles, labels, strict=True))),
+        spellings=spellings_by_column(catalog),
+        joined=catalog.reading.joined,
+        labels_with_path=labels_with_path(catalog),
+        missing_words=catalog.reading.missing_words,
+        corrected_paths=catalog.reading.corrected_paths,
+        missing_pictures=catalog.reading.missing_pictures,
+        na_texts=count_cells(catalog, text_columns, "NA"),
+        empty_cells=count_cells(catalog, text_columns, ""),
+        read_as_missing_by_pandas=count_cells(catalog, text_columns, "", "NA"),
+        titles_with_several_labels=len(with_several(zip(titles, labels, strict=True))),
         titles_naming_the_label=100 * _share_named(titles, labels),
-        classes_with_several_paths=_several_paths(catalog),
-        categories_with_several_parents=_several_parents(catalog),
+        classes_with_several_paths=several_paths(catalog),
+        categories_with_several_parents=several_parents(catalog),
         random_split_titles_in_train=_random_leakage(titles),
         test_titles_in_train=_shared(titles, train, test) if divided else None,
         parts=parts,
@@ -187,41 +206,14 @@ def _problems(
     return found
 
 
-def _count_cells(catalog: Catalog, columns: Iterable[str], *texts: str) -> dict[str, int]:
-    counts = {name: sum(cell in texts for cell in catalog.table[name]) for name in columns}
-    return {name: n for name, n in counts.items() if n}
-
-
-def _with_several(pairs: Iterable[tuple[str, Hashable]]) -> list[str]:
-    """The keys that go with more than one value, sorted; "" is no key."""
-    values = defaultdict(set)
-    for key, value in pairs:
-        values[key].add(value)
-    return sorted(key for key, found in values.items() if key and len(found) > 1)
-
-
 def title_names(title: str, label: str) -> bool:
     """Whether a title contains its class's name, if need be without the final s, in any case."""
     return label.lower().removesuffix("s") in title.lower()
 
 
 def _share_named(titles: list[str], labels: list[str]) -> float:
-    return float(np.mean([title_names(title, label) for title, label in zip(titles, labels, strict=True)]))
-
-
-def _several_paths(catalog: Catalog) -> list[str]:
-    paths = catalog.table[list(catalog.columns.categories)].itertuples(index=False, name=None)
-    return _with_several(zip(catalog.table["label"], paths, strict=True))
-
-
-def _several_parents(catalog: Catalog) -> list[str]:
-    table = catalog.table
-    levels = pairwise(catalog.columns.categories)
-    return [
-        name
-        for upper, lower in levels
-        for name in _with_several(zip(table[lower], table[upper], strict=True))
-    ]
+    named = sum(title_names(title, label) for title, label in zip(titles, labels, strict=True))
+    return named / max(len(titles), 1)
 
 
 def _shared(values: Sequence[Hashable], train: np.ndarray, test: np.ndarray) -> int:

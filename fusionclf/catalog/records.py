@@ -2,45 +2,26 @@
 
 import hashlib
 import os
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
-from typing import cast
+from typing import NoReturn, cast
 
 import numpy as np
 import pandas as pd
 
+from fusionclf.catalog.ids import checked_ids, shown_cells
+from fusionclf.catalog.missing import are_missing_words
+from fusionclf.catalog.noted import EXAMPLES, Noted
+from fusionclf.catalog.picture_paths import PictureFinder, leads_out, pattern_fields
+from fusionclf.catalog.reading import Reading
 from fusionclf.catalog.rows import Rows, read_rows
+from fusionclf.catalog.spellings import joined_spelling
 from fusionclf.config import CatalogConfig
-from fusionclf.errors import CatalogError, near_path
+from fusionclf.errors import CatalogError, near_path, quoted
 
-SHOWN = 3  # faulty rows that an error message names
-LONGEST_ID = 200  # characters; file systems allow names of 255 bytes
 OWN_COLUMNS = ("id", "picture", "title", "label", "year")
 FIRST_YEAR, LAST_YEAR = 1, 9999
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What happened while a catalog was read.
-
-    Attributes:
-        rows_read: rows of the file, without its header.
-        repaired: ids of rows whose title held unquoted commas.
-        dropped: reason → ids (or lines, where a row has no usable id).
-        bad_years: ids of rows whose year is no whole number; they count as having none.
-        multiline: ids of rows that go over several lines, by a line break in a quoted cell.
-        lost_classes: labels of which every row was dropped.
-    """
-
-    rows_read: int
-    repaired: list[str] = field(default_factory=list)
-    dropped: dict[str, list[str]] = field(default_factory=dict)
-    bad_years: list[str] = field(default_factory=list)
-    multiline: list[str] = field(default_factory=list)
-    lost_classes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -82,19 +63,57 @@ class Catalog:
         return [self.root / name if isinstance(name, str) else None for name in names]
 
 
-def read_catalog(root: Path, columns: CatalogConfig | None = None) -> Catalog:
+class NoRowsError(CatalogError):
+    """No row of a catalog can be used; `catalog` is empty, and says what became of its rows."""
+
+    def __init__(self, message: str, catalog: Catalog) -> None:
+        super().__init__(message)
+        self.catalog = catalog
+
+
+def read_catalog(
+    root: Path, columns: CatalogConfig | None = None, *, split_column: str | None = None
+) -> Catalog:
     """Read, repair and check a catalog.
 
     Args:
         root: folder with the file `columns.file` and the pictures.
         columns: where the file keeps what; default: the Kaggle layout.
+        split_column: a further column to keep, by which products will be divided. It is no part of `sha256` unless
+            `columns` names it, too: a division changes nothing about the products.
 
     Raises:
         CatalogError: the file is missing, empty or not UTF-8, lacks a column, or holds an unsafe or duplicate
             id or a picture path that leads out of `root`.
+        NoRowsError: no row can be used.
     """
     columns = columns or CatalogConfig()
     root = Path(root)
+    file = _file_of(root, columns)
+    rows = read_rows(file, _wanted(columns, split_column), last=columns.title)
+    ids = checked_ids(file, rows, columns)
+    missing_words = _empty_missing_words(rows)
+    table = _clean(file, rows, columns, split_column)
+    named = [sorted(ids.iloc[places]) for places in (rows.repaired, rows.multiline)]
+    reading = Reading(
+        rows.rows_read, named[0], dict(rows.dropped), _bad_years(rows, columns), named[1],
+        missing_words=missing_words,
+    )  # fmt: skip
+    if columns.join_spellings:
+        _join_spellings(table, columns, reading)
+    labels = set(table["label"]) - {""}
+    table = _drop(table, _column(table, "label") == "", "no label", reading)
+    table = _with_pictures(root, rows, table, columns, reading)
+    reading.lost_classes.extend(sorted(labels - set(table["label"])))
+    table = table.sort_values("id", ignore_index=True)
+    catalog = Catalog(root, columns, table, reading, _hash(table, columns))
+    if not len(table):
+        raise NoRowsError(f"{file}: no usable row is left ({_why_none(reading)}", catalog)
+    return catalog
+
+
+def _file_of(root: Path, columns: CatalogConfig) -> Path:
+    """The catalog's table."""
     file = root / columns.file
     if leads_out(columns.file):
         raise CatalogError(
@@ -108,20 +127,14 @@ def read_catalog(root: Path, columns: CatalogConfig | None = None) -> Catalog:
         raise CatalogError(
             f"{file}: no such file; give the catalog's folder, or set catalog.file{_tables_in(root)}"
         )
-    rows = read_rows(file, _wanted(columns), last=columns.title)
-    ids = _checked_ids(file, rows, columns)
-    table = _clean(file, rows, columns)
-    named = [sorted(ids.iloc[places]) for places in (rows.repaired, rows.multiline)]
-    reading = Reading(rows.rows_read, named[0], dict(rows.dropped), _bad_years(rows, columns), named[1])
-    labels = set(table["label"]) - {""}
-    table = _drop(table, _column(table, "label") == "", "no label", reading)
-    table = _with_pictures(root, rows, table, columns, reading)
-    reading.lost_classes.extend(sorted(labels - set(table["label"])))
-    if not len(table):
-        reasons = ", ".join(f"{len(gone)} {reason}" for reason, gone in reading.dropped.items())
-        raise CatalogError(f"{file}: no usable row is left ({reasons or 'it holds a header alone'})")
-    table = table.sort_values("id", ignore_index=True)
-    return Catalog(root, columns, table, reading, _hash(table))
+    return file
+
+
+def _why_none(reading: Reading) -> str:
+    """What became of all rows, as the end of an error message."""
+    reasons = ", ".join(f"{len(gone)} {reason}" for reason, gone in reading.dropped.items())
+    missing = f"; {reading.missing_pictures}" if reading.missing_pictures.count else ""
+    return f"{reasons or 'it holds a header alone'}){missing}"
 
 
 def _column(table: pd.DataFrame, name: str) -> pd.Series:
@@ -134,54 +147,26 @@ def _tables_in(root: Path) -> str:
     return f"; there is {', '.join(names[:5])}" if names else ""
 
 
-def _wanted(columns: CatalogConfig) -> list[str]:
+def _wanted(columns: CatalogConfig, split_column: str | None) -> list[str]:
     named = [columns.id, columns.title, columns.label, *columns.categories, *columns.metadata]
-    return list(
-        dict.fromkeys([*named, *([columns.year] if columns.year else []), *pattern_fields(columns.picture)])
-    )
+    others = [name for name in (columns.year, split_column) if name]
+    return list(dict.fromkeys([*named, *others, *pattern_fields(columns.picture)]))
 
 
-def pattern_fields(pattern: str) -> list[str]:
-    """The columns that a pattern such as images/{id}.jpg names."""
-    remedy = "write a path such as images/{id}.jpg"
-    try:
-        pieces = list(Formatter().parse(pattern))
-    except ValueError as error:
-        raise CatalogError(f"catalog.picture={pattern!r}: {error}; {remedy}") from error
-    if any(name == "" or spec or conversion for _, name, spec, conversion in pieces):
-        raise CatalogError(f"catalog.picture={pattern!r}: only {{column}} is allowed in braces; {remedy}")
-    if not any(name for _, name, _, _ in pieces):
-        raise CatalogError(
-            f"catalog.picture={pattern!r}: names no column, so all pictures were one; {remedy}"
-        )
-    return [name for _, name, _, _ in pieces if name]
+def _empty_missing_words(rows: Rows) -> dict[str, Noted]:
+    """Make cells with a word for a missing value empty; how many each column has."""
+    found = {}
+    for name in rows.table.columns:
+        cells = _column(rows.table, name)
+        places = np.flatnonzero(are_missing_words(cells))
+        if len(places):
+            shown = [f"line {rows.lines[place]}: {quoted(cells.iloc[place])}" for place in places[:EXAMPLES]]
+            found[str(name)] = Noted(len(places), shown)
+            rows.table[name] = cells.mask(are_missing_words(cells), "")
+    return found
 
 
-def _checked_ids(file: Path, rows: Rows, columns: CatalogConfig) -> pd.Series:
-    """The ids, each a bare file name and there once."""
-    ids = _column(rows.table, columns.id)
-    unsafe = [place for place, value in enumerate(ids) if not _is_bare_name(value)]
-    if unsafe:
-        raise CatalogError(
-            f"{file}: {len(unsafe)} id(s) are no bare file name ({_shown(rows, ids, unsafe)}); an id is not "
-            f"empty, has no / or \\ and at most {LONGEST_ID} characters: mend or remove these rows"
-        )
-    double = np.flatnonzero(ids.duplicated())
-    if len(double):
-        raise CatalogError(
-            f"{file}: {len(double)} row(s) have the id of an earlier row ({_shown(rows, ids, double)}); "
-            "keep one row of each id"
-        )
-    return ids
-
-
-def _shown(rows: Rows, values: pd.Series, places: Sequence[int] | np.ndarray) -> str:
-    """The first few of some rows' values, with their lines."""
-    named = [f"line {rows.lines[place]}: {values.iloc[place][:LONGEST_ID]!r}" for place in places[:SHOWN]]
-    return ", ".join([*named, "…"] if len(places) > SHOWN else named)
-
-
-def _clean(file: Path, rows: Rows, columns: CatalogConfig) -> pd.DataFrame:
+def _clean(file: Path, rows: Rows, columns: CatalogConfig, split_column: str | None) -> pd.DataFrame:
     """All columns but the picture's, under the names that Catalog gives."""
     raw = rows.table
     table = pd.DataFrame(
@@ -190,9 +175,10 @@ def _clean(file: Path, rows: Rows, columns: CatalogConfig) -> pd.DataFrame:
     none = pd.Series(pd.NA, raw.index, "Int64")
     table["year"] = _years(_column(raw, columns.year)) if columns.year else none
     own = {"id": columns.id, "title": columns.title, "label": columns.label, "year": columns.year}
-    for name in dict.fromkeys((*columns.categories, *columns.metadata)):
+    further = [split_column] if split_column else []
+    for name in dict.fromkeys((*columns.categories, *columns.metadata, *further)):
         if name not in OWN_COLUMNS:
-            table[name] = raw[name]
+            table[name] = raw[name].str.strip() if name in columns.categories else raw[name]
         elif own.get(name) != name:
             raise CatalogError(
                 f"{file}: column {name!r} has a name that fusionclf uses itself; rename it in the file"
@@ -214,10 +200,13 @@ def _bad_years(rows: Rows, columns: CatalogConfig) -> list[str]:
     return sorted(_column(rows.table, columns.id)[bad])
 
 
-def _is_bare_name(value: str) -> bool:
-    if not value or value in (".", "..") or "/" in value or "\\" in value or len(value) > LONGEST_ID:
-        return False
-    return value.isprintable()  # no line break, no terminal control sequence
+def _join_spellings(table: pd.DataFrame, columns: CatalogConfig, reading: Reading) -> None:
+    """Write labels and categories that differ in case, blanks or Unicode form alone in one way, in place."""
+    for name, source in {"label": columns.label, **{name: name for name in columns.categories}}.items():
+        usual = joined_spelling(table[name])
+        if usual:
+            reading.joined[source] = int(np.count_nonzero(table[name].isin(usual)))
+            table[name] = table[name].replace(usual)
 
 
 def _drop(table: pd.DataFrame, faulty: pd.Series, reason: str, reading: Reading) -> pd.DataFrame:
@@ -230,44 +219,66 @@ def _with_pictures(
     root: Path, rows: Rows, table: pd.DataFrame, columns: CatalogConfig, reading: Reading
 ) -> pd.DataFrame:
     """The table with the column picture, a path below the catalog's folder."""
-    paths = pd.Series("", index=table.index, dtype="str")
-    for text, name, _, _ in Formatter().parse(columns.picture):
-        paths = paths + text
-        if name:
-            paths = paths + rows.table.loc[table.index, name]
-    outside = np.array([place for place, path in paths.items() if leads_out(path)], np.int64)
-    if len(outside):
-        shown = _shown(rows, paths.reindex(rows.table.index), outside)
-        raise CatalogError(
-            f"{root / columns.file}: {len(outside)} picture path(s) lead out of the catalog ({shown}); "
-            "mend these rows, or catalog.picture"
-        )
-    there = _existing(root, paths)
+    finder = PictureFinder(root)
+    written = _written_paths(rows, table, columns)
+    paths = [finder.relative(path) for path in written]
+    outside = [n for n, path in enumerate(paths) if path is None]
+    if outside:
+        _refuse_outside(root / columns.file, finder, rows, pd.Series(written, table.index), outside)
+    found = _find(finder, [path for path in paths if path is not None], reading)
+    changed = [n for n, file in enumerate(found) if file not in (None, written[n])]
+    reading.corrected_paths.count = len(changed)
+    reading.corrected_paths.examples += [
+        f"{quoted(written[n])} → {quoted(str(found[n]))}" for n in changed[:EXAMPLES]
+    ]
+    pictures = pd.Series(found, table.index, "str")
     if columns.missing_picture == "drop":
-        return _drop(table.assign(picture=paths), ~there, "missing picture", reading)
-    return table.assign(picture=paths.where(there))
+        return _drop(table.assign(picture=pictures), pictures.isna(), "missing picture", reading)
+    return table.assign(picture=pictures)
 
 
-def leads_out(path: str) -> bool:
-    """Whether a path below a folder leads out of it, by its words."""
-    if path.startswith(("/", "\\")):
-        return True
-    return ".." in path and ".." in re.split(r"[/\\]", path)
+def _refuse_outside(
+    file: Path, finder: PictureFinder, rows: Rows, written: pd.Series, outside: list[int]
+) -> NoReturn:
+    places = written.index.to_numpy()[outside]
+    shown = shown_cells(rows, written.reindex(rows.table.index), places)
+    near = finder.nearest(str(written.iloc[outside[0]]))
+    hint = f"; there is {quoted(near)}" if near else ""
+    raise CatalogError(
+        f"{file}: {len(outside)} picture path(s) lead out of the catalog ({shown}{hint}); mend these rows, or "
+        "catalog.picture"
+    )
 
 
-def _existing(root: Path, paths: pd.Series) -> pd.Series:
-    """Which paths are files, by one scan a folder."""
-    found: set[str] = set()
-    for folder in {os.path.dirname(path) for path in paths}:
-        if (root / folder).is_dir():
-            with os.scandir(root / folder) as entries:
-                found.update(os.path.join(folder, entry.name) for entry in entries if entry.is_file())
-    return paths.isin(found)
+def _written_paths(rows: Rows, table: pd.DataFrame, columns: CatalogConfig) -> list[str]:
+    """Each product's picture path as the file gives it; "" where all its cells are empty."""
+    pieces = list(Formatter().parse(columns.picture))
+    cells = {name: rows.table.loc[table.index, name].tolist() for name in pattern_fields(columns.picture)}
+    return [
+        "".join(text + (cells[name][n] if name else "") for text, name, _, _ in pieces)
+        if any(column[n] for column in cells.values())
+        else ""
+        for n in range(len(table))
+    ]
 
 
-def _hash(table: pd.DataFrame) -> str:
+def _find(finder: PictureFinder, paths: list[str], reading: Reading) -> list[str | None]:
+    """The file that each path means; those without one are noted."""
+    there: set[str] = set()
+    for below in {os.path.dirname(path) for path in paths}:
+        there.update(os.path.join(below, name) for name in finder.files(below))
+    found = [path if path in there else finder.find(path) for path in paths]
+    for path, file in zip(paths, found, strict=True):
+        if file is None:
+            reading.missing_pictures.look(finder, path)
+    return found
+
+
+def _hash(table: pd.DataFrame, columns: CatalogConfig) -> str:
+    """Of the columns that the catalog's settings name: a split's column is none of them."""
+    named = {*OWN_COLUMNS, *columns.categories, *columns.metadata}
     digest = hashlib.sha256()
-    for name in sorted(table.columns):
+    for name in sorted(named.intersection(table.columns)):
         digest.update(f"\x1d{name}\x1e".encode())
         digest.update("\x1f".join(table[name].astype("str").fillna("")).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

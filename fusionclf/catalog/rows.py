@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fusionclf.errors import CatalogError, did_you_mean
+from fusionclf.errors import CatalogError, did_you_mean, quoted
 
 CHUNK_ROWS = 65_536
 LONGEST_CELL = 2**20  # characters; Python's own limit, 131,072, is below some product descriptions
@@ -97,6 +97,7 @@ class _Reader:
         csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))  # of the whole process: never lowered
         self.reader = csv.reader(stream if lenient else self._without_nul(stream), strict=True)
         self.line = 1  # where the row begins that is being read
+        self.header: list[str] = []
         self.header = self._header(wanted)
         self.wanted = [(name, self.header.index(name)) for name in wanted]
         self.mendable = self.header[-1] == last
@@ -135,14 +136,17 @@ class _Reader:
 
     def _header(self, wanted: list[str]) -> list[str]:
         header = self._next()
-        if not header:
+        while header is not None and len(header) < 2 and not "".join(header).strip():
+            header = self._next()  # empty lines before it
+        if header is None:
             raise CatalogError(f"{self.file}: is empty; a catalog needs a header row and products")
         for name in wanted:
             if name not in header:
                 self._refuse_separator(header)
                 hint = did_you_mean(name, header).replace("allowed:", "columns found:")
                 raise CatalogError(
-                    f"{self.file}: no column {name!r}; {hint} (settings catalog.* name the columns)"
+                    f"{self.file}: no column {quoted(name)}; {hint} (settings catalog.* and split.column name the "
+                    "columns)"
                 )
             if header.count(name) > 1:
                 raise CatalogError(f"{self.file}: column {name!r} occurs twice; rename one")
@@ -169,9 +173,11 @@ class _Reader:
                 why = too_long if reason == too_long else error
                 start = f"{self.file}: the row that begins on line {self.line}"
                 raise CatalogError(f"{start} has no end ({why}); close or remove its quotes") from error
-            if self.line == 1:
+            if not self.header:
+                line = f"line {self.line}: " if self.line > 1 else ""
                 raise CatalogError(
-                    f"{self.file}: the header cannot be read ({reason}); mend its first line, with commas between names"
+                    f"{self.file}: {line}the header cannot be read ({reason}); mend its first line, with commas "
+                    "between names"
                 ) from error
             self._leave_out(reason, [])
             return []

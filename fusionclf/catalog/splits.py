@@ -15,7 +15,7 @@ import pandas as pd
 from fusionclf.catalog.groups import product_groups
 from fusionclf.catalog.records import Catalog
 from fusionclf.config import SplitConfig, build_settings
-from fusionclf.errors import CatalogError, RunError, SettingsError
+from fusionclf.errors import CatalogError, RunError, SettingsError, quoted
 from fusionclf.runfolder import read_json_as, write_json
 
 SUBSETS = ("train", "validation", "test")
@@ -125,6 +125,8 @@ def make_split(catalog: Catalog, spec: SplitConfig | None = None) -> Split:
     """
     spec = spec or SplitConfig()
     labels = catalog.table["label"].to_numpy(object)
+    if spec.rule == "column":  # refused before pictures are read
+        _from_column(catalog, str(spec.column))
     groups = product_groups(catalog, spec.group_by, spec.near_distance)
     subset = _train_or_test(catalog, spec, labels, groups)
     if spec.swap:
@@ -181,7 +183,8 @@ def _train_or_test(catalog: Catalog, spec: SplitConfig, labels: np.ndarray, grou
 def _from_column(catalog: Catalog, column: str) -> np.ndarray:
     if column not in catalog.table:
         raise CatalogError(
-            f"split.column={column!r}: not among the columns that were kept; add it to catalog.metadata"
+            f"split.column={quoted(column)}: not among the columns that were read; read the catalog with it "
+            "(split_column), or add it to catalog.metadata"
         )
     names = {
         "train": "train",
@@ -195,7 +198,8 @@ def _from_column(catalog: Catalog, column: str) -> np.ndarray:
     for cell, name, product in zip(cells, subset, catalog.table["id"], strict=True):
         if name is None:
             raise CatalogError(
-                f"split.column={column!r}: product {product} has {cell!r}; allowed: train, validation, test"
+                f"split.column={quoted(column)}: product {product} has {quoted(cell)}; allowed: train, "
+                "validation, test"
             )
     return subset
 

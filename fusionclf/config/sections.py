@@ -55,6 +55,11 @@ class CatalogConfig(Section):
     missing_picture: Literal["drop", "keep"] = Field(
         default="drop", description="rows whose picture does not exist"
     )
+    join_spellings: bool = Field(
+        default=False,
+        description="give labels and categories that differ in case, blanks or Unicode form alone the most frequent "
+        "spelling",
+    )
 
 
 class SplitConfig(Section):
@@ -79,6 +84,11 @@ class SplitConfig(Section):
         default=4, ge=0, le=32, description="bits by which near pictures' 64-bit hashes may differ"
     )
     seed: int = Field(default=0, ge=0)
+
+    @property
+    def column_read(self) -> str | None:
+        """The column of the catalog's file by which products are divided, if any."""
+        return self.column if self.rule == "column" else None
 
     @model_validator(mode="after")
     def _column_is_named(self) -> "SplitConfig":

@@ -18,6 +18,7 @@ from PIL import Image
 
 from fusionclf.batches import decode_pictures
 from fusionclf.batches.transforms import STATISTICS
+from fusionclf.catalog.missing import is_missing
 from fusionclf.errors import PredictionError, SettingsError, did_you_mean
 from fusionclf.runfolder import replacing, write_json
 
@@ -148,7 +149,7 @@ def explain(
         )
     whole = predictor.predict([image], [title], top_k=1)  # refuses what cannot be read
     picture = _as_shown(predictor, image)
-    title = title or ""
+    title = "" if title is None or is_missing(title) else title
     pieces = _pieces(title) if predictor.reads_titles else []
     boxes = _boxes(picture, cells) if picture is not None else np.zeros((0, 0, 4), int)
     without_words = [title[:start].rstrip() + title[end:] for start, end in pieces]

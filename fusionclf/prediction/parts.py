@@ -7,10 +7,11 @@ import csv
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fusionclf.catalog.picture_paths import MissingPictures
 from fusionclf.errors import RunError
 from fusionclf.prediction.answers import ABSTAIN, NONE, Answers
 from fusionclf.prediction.formats import FORMATS
@@ -27,6 +28,7 @@ class Totals:
         abstained: those of them whose decision is "abstain".
         faults: rows in the side file.
         new: products that were answered by this command, not by one that was cut off before.
+        missing: products whose picture was looked for and is not there.
         seconds: what reading, answering and writing these took, without loading the model.
     """
 
@@ -34,6 +36,7 @@ class Totals:
     abstained: int
     faults: int
     new: int
+    missing: MissingPictures = field(default_factory=MissingPictures)
     seconds: float = 0.0
 
 
@@ -109,6 +112,7 @@ class Parts:
             "answered": len(lot.ids) - len(failed),
             "abstained": answers.decisions.count(ABSTAIN),
             "faults": [asdict(fault) for fault in sorted(faults, key=_order)],
+            "missing": asdict(lot.missing),
         }
         write_json(self._part(lot.number).with_suffix(".json"), summary)
         with replacing(self._part(lot.number)) as aside:
@@ -116,12 +120,13 @@ class Parts:
 
     def finish(self, count: int) -> Totals:
         """Put the parts 0 … `count` - 1 together, then remove them."""
-        answered, abstained, faults, new = 0, 0, 0, 0
+        answered, abstained, faults, new, missing = 0, 0, 0, 0, MissingPictures()
         for number, summary in enumerate(self._summaries(count)):
             answered += summary["answered"]
             abstained += summary["abstained"]
             faults += len(summary["faults"])
             new += summary["answered"] if number not in self.before else 0
+            missing += MissingPictures(**summary.get("missing", {}))
         if faults:
             self._write_faults(count)
         else:
@@ -129,7 +134,7 @@ class Parts:
         with replacing(self.out) as aside:
             self.format.join(aside, [self._part(number) for number in range(count)])
         shutil.rmtree(self.folder, ignore_errors=True)
-        return Totals(answered, abstained, faults, new)
+        return Totals(answered, abstained, faults, new, missing)
 
     def _write_faults(self, count: int) -> None:
         with replacing(self.faults_file) as aside, aside.open("w", encoding="utf-8", newline="") as file:

@@ -11,7 +11,8 @@ from PIL import Image
 
 from fusionclf.batches import PictureCache, decode_pictures
 from fusionclf.catalog import open_picture
-from fusionclf.errors import PictureError, PredictionError
+from fusionclf.catalog.missing import is_missing
+from fusionclf.errors import PictureError, PredictionError, quoted
 
 Picture = str | Path | Image.Image
 
@@ -46,14 +47,17 @@ def aligned(
     """Both as lists of the same length; what is not given is missing for every product.
 
     Args:
-        images, titles: any sequence: lists, columns of a table, arrays.
+        images, titles: any sequence: lists, columns of a table, arrays. None, NaN, pandas.NA and texts that stand for a
+            missing value are missing.
 
     Raises:
         PredictionError: neither is given, their lengths differ, or an element is of another kind.
     """
     for name, values in (("images", images), ("titles", titles)):
         if isinstance(values, str | Path | Image.Image):
-            raise PredictionError(f"{name}: one {type(values).__name__}; give a list, such as [{values!r}]")
+            raise PredictionError(
+                f"{name}: one {type(values).__name__}; give a list, such as [{quoted(str(values))}]"
+            )
     if images is None and titles is None:
         raise PredictionError("neither images nor titles are given; give one list or both")
     if images is not None and titles is not None and len(images) != len(titles):
@@ -61,12 +65,13 @@ def aligned(
             f"{len(images)} images and {len(titles)} titles; give both for every product, None where there is none"
         )
     count = len(next(values for values in (images, titles) if values is not None))
-    pictures: list[Picture | None] = [*images] if images is not None else [None] * count
-    given = [None] * count if titles is None else [*titles]
-    texts = [title if title is not None else "" for title in given]
+    pictures: list[Picture | None] = [None] * count
+    if images is not None:
+        pictures = [None if is_missing(image) else image for image in images]
+    texts = [""] * count if titles is None else ["" if is_missing(title) else title for title in titles]
     for place, (picture, text) in enumerate(zip(pictures, texts, strict=True)):
         if not isinstance(text, str):
-            raise PredictionError(f"product {place}: title {text!r} is no text; give a str or None")
+            raise PredictionError(f"product {place}: title {repr(text)[:60]} is no text; give a str or None")
         if picture is not None and not isinstance(picture, str | Path | Image.Image):
             raise PredictionError(
                 f"product {place}: image is a {type(picture).__name__}; give a path, a PIL image or None"

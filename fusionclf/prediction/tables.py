@@ -1,25 +1,25 @@
 """A file of products, or a folder of pictures → lots of products, in constant memory."""
 
-import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import compress, islice
 from pathlib import Path
 from string import Formatter
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from fusionclf.catalog.records import leads_out, pattern_fields
+from fusionclf.catalog.missing import cell_text
+from fusionclf.catalog.noted import EXAMPLES
+from fusionclf.catalog.picture_paths import MissingPictures, PictureFinder, pattern_fields
 from fusionclf.catalog.rows import is_utf8, iterate_rows
 from fusionclf.config import CatalogConfig
-from fusionclf.errors import PredictionError, did_you_mean, near_path
+from fusionclf.errors import PredictionError, did_you_mean, near_path, quoted
+from fusionclf.prediction.cells import LONGEST_LINE, json_texts, one_line, open_parquet, parquet_texts
 from fusionclf.prediction.folder import PictureFolder
 
-LONGEST_LINE = 2**20  # bytes of a line of JSON
 Kind = Literal["csv", "parquet", "jsonl", "folder"]
 KINDS: dict[str, Kind] = {
     ".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl",
@@ -48,8 +48,9 @@ class Lot:
     Attributes:
         number: of the lot, from 0.
         ids, titles, places: n texts each; a title is "" where there is none or none is read.
-        pictures: n files, None where none is read.
+        pictures: n files, None where none is given or read.
         faults: rows that are no products.
+        missing: products whose picture was looked for and is not there.
     """
 
     number: int
@@ -58,6 +59,7 @@ class Lot:
     places: list[str]
     pictures: list[str | None]
     faults: list[Fault]
+    missing: MissingPictures = field(default_factory=MissingPictures)
 
 
 @dataclass
@@ -94,7 +96,7 @@ class ProductTable:
         reads_pictures: bool = True,
         reads_titles: bool = True,
     ) -> None:
-        self.source, self.columns, self.explicit_root = source, columns, pictures is not None
+        self.source, self.columns = source, columns
         self.kind = kind_of(source)
         self.root = os.path.abspath(source if self.kind == "folder" else pictures or source.parent)
         self.reads_pictures, self.reads_titles = reads_pictures, reads_titles
@@ -105,13 +107,18 @@ class ProductTable:
                 f"{source}: a folder of pictures, which this run does not read; give a file"
             )
         self.folder = PictureFolder(source) if self.kind == "folder" else None
+        self._finder, self._shown = PictureFinder(self.root), 0
         self._pieces = list(Formatter().parse(columns.picture)) if reads_pictures else []
         wanted = [columns.id, *([columns.title] if reads_titles else [])]
         wanted += pattern_fields(columns.picture) if reads_pictures else []
         self.wanted = list(dict.fromkeys(wanted))
 
-    def lots(self, size: int) -> Iterator[Lot]:
+    def lots(self, size: int, own: Callable[[int], bool] = lambda number: True) -> Iterator[Lot]:
         """All products, `size` rows at a time.
+
+        Args:
+            size: rows of a lot.
+            own: of which lots, by number, pictures are looked for; default: of all.
 
         Raises:
             CatalogError, PredictionError: the file lacks a column, or cannot be read on.
@@ -120,7 +127,7 @@ class ProductTable:
         parts = self._folder(self.folder, size) if self.folder is not None else readers[self.kind](size)
         number = -1
         for number, part in enumerate(parts):
-            yield self._lot(number, part)
+            yield self._lot(number, part, own(number))
         if number < 0:  # no product is an answer too
             yield Lot(0, [], [], [], [], [])
 
@@ -134,42 +141,59 @@ class ProductTable:
         if self.folder is not None:
             return max(self.folder.count(), 1)
         if self.kind == "parquet":
-            return _open_parquet(self.source).metadata.num_rows
+            return open_parquet(self.source).metadata.num_rows
         with self.source.open("rb") as stream:
             lines = sum(block.count(b"\n") for block in iter(lambda: stream.read(2**20), b""))
         return max(lines - (self.kind == "csv"), 1)
 
-    def _lot(self, number: int, part: _Part) -> Lot:
+    def _lot(self, number: int, part: _Part, own: bool) -> Lot:
         ids, count = part.cells[self.columns.id], len(part.places)
         has_titles = self.reads_titles and self.kind != "folder"
         titles = part.cells[self.columns.title] if has_titles else [""] * count
-        looks = (
-            [self._picture(part.cells, n) for n in range(count)]
-            if self.reads_pictures
-            else [(None, "")] * count
-        )
-        fine = [bool(product) and not reason for product, (_, reason) in zip(ids, looks, strict=True)]
+        paths, outside = self._paths(part.cells, count)
+        fine = [bool(product) and not reason for product, reason in zip(ids, outside, strict=True)]
         faults = list(part.faults)
         for place in [n for n in range(count) if not fine[n]]:
-            reason = looks[place][1] if ids[place] else f"no {self.columns.id}"
+            reason = outside[place] if ids[place] else f"no {self.columns.id}"
             faults.append(Fault(part.places[place], ids[place], reason))
-        places, pictures = part.places, [path for path, _ in looks]
+        places = part.places
         if not all(fine):
-            ids, titles, places = (list(compress(texts, fine)) for texts in (ids, titles, places))
-            pictures = list(compress(pictures, fine))
-        return Lot(number, ids, titles, places, pictures, faults)
+            ids, titles, places, paths = (
+                list(compress(texts, fine)) for texts in (ids, titles, places, paths)
+            )
+        missing = MissingPictures()
+        pictures = [self._picture(path, missing if own else None) for path in paths]
+        self._shown += len(missing.examples)
+        return Lot(number, ids, titles, places, pictures, faults, missing)
 
-    def _picture(self, cells: Mapping[str, Sequence[str]], place: int) -> tuple[str | None, str]:
-        """A product's file, and why it may not be opened, or ""."""
+    def _paths(self, cells: Mapping[str, Sequence[str]], count: int) -> tuple[list[str], list[str]]:
+        """Each product's path below the root, "" where there is none, and why it may not be opened, or ""."""
+        outside = [""] * count
+        if not self.reads_pictures:
+            return [""] * count, outside
         if self.kind == "folder":
-            return os.path.join(self.root, cells[self.columns.id][place]), ""
-        path = "".join(text + (cells[name][place] if name else "") for text, name, _, _ in self._pieces)
-        inside = not leads_out(path) and "\0" not in path
-        if self.explicit_root and os.path.isabs(path) and ".." not in path.split(os.sep):
-            inside = os.path.normpath(path).startswith(self.root + os.sep)
-        if not inside:
-            return None, f"the picture's path {path[:200]!r} leads out of {self.root}"
-        return os.path.join(self.root, path), ""
+            return list(cells[self.columns.id]), outside
+        paths = []
+        for n in range(count):
+            given = any(cells[name][n] for _, name, _, _ in self._pieces if name)
+            path = "".join(text + (cells[name][n] if name else "") for text, name, _, _ in self._pieces)
+            below = self._finder.relative(path)
+            if below is None:
+                outside[n] = f"the picture's path {quoted(path)} leads out of {self.root}"
+            paths.append(below if given and below else "")
+        return paths, outside
+
+    def _picture(self, path: str, missing: MissingPictures | None) -> str | None:
+        """The file that a path means, looked for where `missing` is given, which then counts one that is not there."""
+        if not self.reads_pictures:
+            return None
+        file = os.path.join(self.root, path) if path else None
+        if missing is None or self.kind == "folder" or (file is not None and os.path.isfile(file)):
+            return file
+        if found := self._finder.find(path):
+            return os.path.join(self.root, found)
+        missing.look(self._finder if self._shown + len(missing.examples) < EXAMPLES else None, path)
+        return file
 
     def _csv(self, size: int) -> Iterator[_Part]:
         for rows in iterate_rows(self.source, self.wanted, self.columns.title, size):
@@ -178,20 +202,22 @@ class ProductTable:
                 for text in texts:
                     place, _, beginning = text.partition(": ")
                     faults.append(Fault(place, "", f"{reason}: {beginning}" if beginning else reason))
-            cells = {name: rows.table[name].tolist() for name in self.wanted}
+            cells = {name: [cell_text(cell) for cell in rows.table[name]] for name in self.wanted}
             yield _Part([f"line {line}" for line in rows.lines.tolist()], cells, faults)
 
     def _parquet(self, size: int) -> Iterator[_Part]:
-        file = _open_parquet(self.source)
+        file = open_parquet(self.source)
         self._check_columns(file.schema_arrow.names)
         done = 0
         try:
             for batch in file.iter_batches(size, columns=self.wanted):
-                cells = {name: _texts(self.source, name, batch.column(name)) for name in self.wanted}
+                cells = {name: parquet_texts(self.source, name, batch.column(name)) for name in self.wanted}
                 yield _Part([f"row {done + n + 1}" for n in range(len(batch))], cells)
                 done += len(batch)
-        except (OSError, pa.ArrowException) as error:
-            raise PredictionError(f"{self.source}: damaged after row {done} ({error}); mend it") from error
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise PredictionError(
+                f"{self.source}: damaged after row {done} ({one_line(error)}); write it again"
+            ) from error
 
     def _json_lines(self, size: int) -> Iterator[_Part]:
         lines = _numbered_lines(self.source)
@@ -201,7 +227,7 @@ class ProductTable:
             for number, raw in some:
                 if not raw.strip():
                     continue
-                found = self._json_cells(raw)
+                found = json_texts(raw, self.wanted)
                 if isinstance(found, str):
                     part.faults.append(Fault(f"line {number}", "", found))
                     continue
@@ -212,25 +238,6 @@ class ProductTable:
                 for name in self.wanted:
                     part.cells[name].append(found.get(name, ""))
             yield part
-
-    def _json_cells(self, raw: bytes) -> dict[str, str] | str:
-        """A line's values as texts, or what is wrong with it."""
-        if len(raw) > LONGEST_LINE:
-            return f"a line of more than {LONGEST_LINE:,} bytes"
-        try:
-            values = json.loads(raw)
-        except (ValueError, RecursionError) as error:
-            return f"not JSON ({' '.join(str(error).split())[:100]})"
-        if not isinstance(values, dict):
-            return f"holds a {type(values).__name__}, not an object"
-        found = {}
-        for name, value in values.items():
-            if name in self.wanted and isinstance(value, dict | list):
-                return f"{name} holds a {type(value).__name__}, not a text"
-            found[name] = "" if value is None else str(value)
-            if name in self.wanted and not (is_utf8(found[name]) and "\0" not in found[name]):
-                return f"{name} holds what is no text"
-        return found
 
     def _folder(self, folder: PictureFolder, size: int) -> Iterator[_Part]:
         names = folder.names()
@@ -246,7 +253,7 @@ class ProductTable:
             if name not in there:
                 hint = did_you_mean(name, there).replace("allowed:", "columns found:")
                 raise PredictionError(
-                    f"{self.source}: no column {name!r}; {hint} (settings catalog.* name the columns)"
+                    f"{self.source}: no column {quoted(name)}; {hint} (settings catalog.* name the columns)"
                 )
 
 
@@ -270,24 +277,6 @@ def format_of(path: Path) -> Kind:
     if path.suffix.lower() not in KINDS:
         raise PredictionError(f"{path}: of no known kind; give a file that ends in {', '.join(KINDS)}")
     return KINDS[path.suffix.lower()]
-
-
-def _open_parquet(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path)
-    except (OSError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise PredictionError(f"{path}: cannot be read as Parquet ({reason})") from error
-
-
-def _texts(path: Path, name: str, column: Any) -> list[str]:
-    try:
-        texts = column.cast(pa.large_string())
-    except pa.ArrowException as error:
-        raise PredictionError(
-            f"{path}: column {name!r} holds {column.type}; give a column of texts or numbers"
-        ) from error
-    return ["" if text is None else text for text in texts.to_pylist()]
 
 
 def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -3,13 +3,14 @@
 import json
 from typing import Any
 
+from fusionclf.catalog.missing import is_missing
 from fusionclf.catalog.rows import is_utf8
 from fusionclf.errors import PredictionError
 from fusionclf.serving.values import LINES, TITLE_LENGTH
 
 
 def read_titles(body: bytes) -> list[str]:
-    """The titles of a batch, in its order; empty lines are skipped.
+    """The titles of a batch, in its order, "" for one that is null, NaN or a word for that; empty lines are skipped.
 
     Raises:
         PredictionError: there are none or too many, or a line is no object with a title.
@@ -31,9 +32,11 @@ def _title(number: int, line: bytes) -> str:
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:100]
         raise PredictionError(f"line {number}: not JSON ({reason})") from error
-    if not isinstance(product, dict) or not isinstance(product.get("title"), str):
+    title = product.get("title", 0) if isinstance(product, dict) else 0
+    if is_missing(title):
+        return ""
+    if not isinstance(title, str):
         raise PredictionError(f'line {number}: no title; give an object such as {{"title": "Red Dress"}}')
-    title = product["title"]
     if len(title) > TITLE_LENGTH:
         raise PredictionError(
             f"line {number}: a title of {len(title):,} characters; at most {TITLE_LENGTH:,} are read"

@@ -134,6 +134,8 @@ def _products(predictor: Predictor, table: ProductTable, console: Console) -> It
         for place, reason in zip(lot.places, products.reasons, strict=True):
             if reason:
                 console.warn(f"{table.source} {place}: {reason}; left out")
+        if lot.missing.count:
+            console.warn(f"{table.source}: {lot.missing.count:,} without a picture: {lot.missing}")
         yield products
     if table.folder is not None and (note := table.folder.note()):
         console.warn(note)

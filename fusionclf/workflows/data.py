@@ -11,6 +11,8 @@ from rich.table import Table
 
 from fusionclf.catalog import Audit, Catalog, Split, audit_catalog, make_split, read_catalog
 from fusionclf.catalog.audit import PictureFacts, printable
+from fusionclf.catalog.noted import Noted
+from fusionclf.catalog.records import NoRowsError
 from fusionclf.config import (
     CatalogConfig,
     PicturesConfig,
@@ -53,8 +55,7 @@ def check_catalog(
     for text in overrides:
         values = merge(values, parse_override(text))
     settings = build_settings(CheckConfig, values)
-    catalog = read_catalog(folder, settings.catalog)
-    split = _split_or_reason(catalog, settings.split)
+    catalog, split = _read(folder, settings)
     with console.bar("decode pictures", len(catalog)) as step:
         audit = audit_catalog(catalog, split, unreadable=settings.pictures.unreadable, progress=step)
     if as_json:
@@ -84,11 +85,17 @@ def render_audit(audit: Audit, out: RichConsole) -> None:
     out.print("usable" if audit.usable else "not usable as it is")
 
 
-def _split_or_reason(catalog: Catalog, spec: SplitConfig) -> Split | CatalogError:
+def _read(folder: Path, settings: CheckConfig) -> tuple[Catalog, Split | CatalogError]:
+    """A catalog, even an empty one, and its split or why there is none."""
+    spec = settings.split
     try:
-        return make_split(catalog, spec)
+        catalog = read_catalog(folder, settings.catalog, split_column=spec.column_read)
+    except NoRowsError as error:
+        return error.catalog, error
+    try:
+        return catalog, make_split(catalog, spec)
     except CatalogError as error:
-        return error
+        return catalog, error
 
 
 def _ids(ids: Collection[str]) -> str:
@@ -104,10 +111,12 @@ def _catalog_rows(audit: Audit) -> list[tuple[str, str]]:
     rows = [("rows read", f"{audit.rows_read:,}"), ("repaired (unquoted commas)", _ids(audit.repaired))]
     rows += [("with a line break in a cell", _ids(audit.multiline))] if audit.multiline else []
     rows += [(f"dropped: {reason}", _ids(ids)) for reason, ids in audit.dropped.items()]
+    missing = audit.read_as_missing_by_pandas
     return [
         *rows,
         ("products", f"{audit.products:,}"),
         ("distinct values", _counts(audit.levels)),
+        *_slip_rows(audit),
         ("classes of one product", _ids(audit.single_product_classes)),
         ("classes that lost all their rows", _ids(audit.lost_classes)),
         ("without a year", _ids(audit.without_year)),
@@ -115,7 +124,7 @@ def _catalog_rows(audit: Audit) -> list[tuple[str, str]]:
         ("without a title", _ids(audit.without_title)),
         ("cells with the text NA (kept)", _counts(audit.na_texts)),
         ("empty cells", _counts(audit.empty_cells)),
-        ("read as missing by pandas (both)", _counts(audit.read_as_missing_by_pandas)),
+        *([("read as missing by pandas (both)", _counts(missing))] if missing else []),
         ("titles that name their class", f"{audit.titles_naming_the_label:.1f} %"),
         ("titles with several classes", f"{audit.titles_with_several_labels:,}"),
         ("classes under several paths", _ids(audit.classes_with_several_paths)),
@@ -123,6 +132,32 @@ def _catalog_rows(audit: Audit) -> list[tuple[str, str]]:
         ("test titles that train has too", _leaked_titles(audit)),
         ("the same in a random 80/20 split", f"{audit.random_split_titles_in_train:.1f} %"),
     ]
+
+
+def _slip_rows(audit: Audit) -> list[tuple[str, str]]:
+    """What may be a slip in the cells, each with its examples; a row only where there is something."""
+    rows = [
+        (f"words for a missing value in {name}", _noted(cells)) for name, cells in audit.missing_words.items()
+    ]
+    rows += [
+        (f"spelled differently in {name}", f"{_ids(groups)}; catalog.join_spellings=true joins them")
+        for name, groups in audit.spellings.items()
+    ]
+    rows += [(f"joined spellings in {name}", f"{count:,} rows") for name, count in audit.joined.items()]
+    if audit.labels_with_path:
+        remedy = "give its parts in catalog.categories"
+        rows.append(("classes that hold a path", f"{_ids(audit.labels_with_path)}; {remedy}"))
+    if audit.corrected_paths.count:
+        rows.append(("pictures found by a corrected path", _noted(audit.corrected_paths)))
+    if audit.missing_pictures.count:
+        missing = audit.missing_pictures
+        rows.append(("products without a picture", printable(f"{missing.count:,}: {missing}")))
+    return rows
+
+
+def _noted(cells: Noted) -> str:
+    more = ", …" if cells.count > len(cells.examples) else ""
+    return f"{cells.count:,} ({printable(', '.join(cells.examples))}{more})"
 
 
 def _leaked_titles(audit: Audit) -> str:

@@ -258,10 +258,12 @@ def _answer_share(
     rank, world = accelerator.process_index, accelerator.num_processes
     count, done = 0, 0
 
+    def own(number: int) -> bool:
+        return number % world == rank and not parts.has(number)
+
     def read() -> Iterator[tuple[Lot, Products | None]]:
-        for lot in table.lots(_lot_size(predictor, table)):
-            own = lot.number % world == rank and not parts.has(lot.number)
-            yield lot, predictor.read(lot.pictures, lot.titles) if own else None
+        for lot in table.lots(_lot_size(predictor, table), own):
+            yield lot, predictor.read(lot.pictures, lot.titles) if own(lot.number) else None
 
     def answer(lot: Lot, products: Products) -> None:
         parts.keep(lot, predictor.answer(products, rule))
@@ -321,6 +323,12 @@ def _say_totals(console: Console, request: Request, parts: Parts, totals: Totals
     abstained = f", {totals.abstained:,} of them abstained" if totals.abstained else ""
     rate = f"; {totals.new / max(totals.seconds, 1e-9):,.0f} products/s" if totals.new else ""
     console.say(f"wrote {parts.out}: {totals.answered:,} products{abstained}{rate}")
+    if totals.missing.count:
+        rows = totals.answered + totals.faults
+        have = (
+            "product has" if rows == 1 else "products has" if totals.missing.count == 1 else "products have"
+        )
+        console.warn(f"{totals.missing.count:,} of {rows:,} {have} no picture: {totals.missing}")
     if totals.faults:
         rows = "1 row has" if totals.faults == 1 else f"{totals.faults:,} rows have"
         console.warn(f"{rows} no answer; {parts.faults_file} says why")

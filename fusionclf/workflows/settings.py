@@ -49,7 +49,7 @@ def read_divided(data: Path, columns: CatalogConfig, spec: SplitConfig) -> tuple
     Raises:
         CatalogError: it cannot be read or divided, or leaves nothing to learn.
     """
-    catalog = read_catalog(data, columns)
+    catalog = read_catalog(data, columns, split_column=spec.column_read)
     split = make_split(catalog, spec)
     if not split.has_choice(catalog):
         raise CatalogError(f"{data}: {NO_CHOICE}")

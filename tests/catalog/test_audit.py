@@ -40,7 +40,8 @@ def test_rows_cells_and_titles(write_catalog: WriteCatalog) -> None:
     assert (audit.bad_years, audit.without_year, audit.without_title) == (["8"], ["6", "8"], ["6", "9"])
     assert audit.levels == {"masterCategory": 2, "subCategory": 3, "label": 4}
     assert audit.single_product_classes == ["Belts", "Rings"]
-    assert (audit.na_texts, audit.empty_cells) == ({"usage": 1}, {"season": 1})
+    assert (audit.na_texts, audit.empty_cells) == ({"usage": 1}, {"season": 1, "usage": 1})
+    assert audit.missing_words["usage"].examples == ["line 10: 'N/A'"]
     assert audit.read_as_missing_by_pandas == {"season": 1, "usage": 2}
     assert audit.titles_with_several_labels == 1
     assert audit.titles_naming_the_label == pytest.approx(100 * 4 / 9)

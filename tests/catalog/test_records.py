@@ -37,9 +37,9 @@ def test_the_table_and_its_columns(write_catalog: WriteCatalog) -> None:
 
 
 def test_the_text_na_is_a_value_and_an_empty_cell_is_missing(make_catalog: MakeCatalog) -> None:
-    catalog = make_catalog([{"baseColour": "NA", "season": "", "usage": "nan", "productDisplayName": ""}])
+    catalog = make_catalog([{"baseColour": "NA", "season": "", "usage": "Nan", "productDisplayName": ""}])
     row = catalog.table.iloc[0]
-    assert (row["baseColour"], row["season"], row["usage"], row["title"]) == ("NA", "", "nan", "")
+    assert (row["baseColour"], row["season"], row["usage"], row["title"]) == ("NA", "", "Nan", "")
     assert not catalog.table.drop(columns=["year", "picture"]).isna().any(axis=None)
 
 
@@ -178,6 +178,38 @@ def test_an_unsafe_id_is_refused_with_file_line_and_value(write_catalog: WriteCa
     assert "\n" not in message and "\x1b" not in message
 
 
+@pytest.mark.parametrize("product", ["nan", "<NA>", " null "])
+def test_an_id_that_is_missing_is_refused(write_catalog: WriteCatalog, product: str) -> None:
+    folder = write_catalog([{}, {"id": product}], pictures=False)
+    with pytest.raises(CatalogError, match=rf"1 id\(s\) are no bare file name \(line 3: {product!r}\)"):
+        read_catalog(folder, KEEP)
+
+
+BY_FILE = CatalogConfig(picture="{season}", missing_picture="keep")
+
+
+@pytest.mark.parametrize("product", ["AB/1000", "a\\b", ".", ".."])
+def test_an_id_that_names_no_file_may_hold_a_slash(write_catalog: WriteCatalog, product: str) -> None:
+    folder = write_catalog([{"id": product}], pictures=False)
+    assert read_catalog(folder, BY_FILE).table["id"].tolist() == [product]
+
+
+@pytest.mark.parametrize("product", ["", "nan", "x" * 201, "a\x1b[2J"])
+def test_an_id_is_short_printable_text_at_any_rate(write_catalog: WriteCatalog, product: str) -> None:
+    folder = write_catalog([{}, {"id": product}], pictures=False)
+    with pytest.raises(CatalogError, match=r"1 id\(s\) cannot be used \(line 3: ") as caught:
+        read_catalog(folder, BY_FILE)
+    assert str(caught.value).isprintable() and "file name" not in str(caught.value)
+
+
+def test_messages_that_show_cells_stay_short(write_catalog: WriteCatalog) -> None:
+    for rows in ([{"id": f"{n}/" + "x" * 250} for n in range(9)], [{"id": "y" * 200}] * 9):
+        folder = write_catalog(rows, pictures=False, name=f"c{rows[0]['id'][0]}")
+        with pytest.raises(CatalogError) as caught:
+            read_catalog(folder, KEEP)
+        assert len(str(caught.value).replace(str(folder), "")) < 330
+
+
 @pytest.mark.parametrize("product", ["a b", "ä.1", "-x", "...", "1.jpg", "x" * 200])
 def test_unusual_but_safe_ids(make_catalog: MakeCatalog, product: str) -> None:
     assert make_catalog([{"id": product}]).table["id"].tolist() == [product]
@@ -238,6 +270,18 @@ def test_a_missing_column_is_named_with_those_found(write_catalog: WriteCatalog)
         CatalogError, match=r"no column 'artcleType'; did you mean 'articleType'\? columns found: id, "
     ):
         read_catalog(folder, CatalogConfig(label="artcleType"))
+
+
+def test_the_splits_column_need_not_be_metadata(write_catalog: WriteCatalog) -> None:
+    folder = write_catalog([{"usage": "train"}, {"usage": "test"}], pictures=False)
+    plain = CatalogConfig(missing_picture="keep", metadata=())
+    without, with_it = read_catalog(folder, plain), read_catalog(folder, plain, split_column="usage")
+    assert with_it.table["usage"].tolist() == ["train", "test"] and "usage" not in without.table
+    assert with_it.sha256 == without.sha256  # the column says how products are divided, not what they are
+    kept = read_catalog(folder, KEEP, split_column="usage")
+    assert kept.sha256 == read_catalog(folder, KEEP).sha256 != without.sha256
+    with pytest.raises(CatalogError, match=r"no column 'uasge'; did you mean 'usage'.*split\.column"):
+        read_catalog(folder, plain, split_column="uasge")
 
 
 def test_a_catalog_without_usable_rows_is_refused(write_catalog: WriteCatalog) -> None:

@@ -110,7 +110,34 @@ def test_other_encodings_are_refused(tmp_path: Path) -> None:
         read(tmp_path, "id,title\n1,One\n".encode("utf-16"))
 
 
-@pytest.mark.parametrize("content", ["", "\n", "\ufeff"])
+@pytest.mark.parametrize("start", ["\n", "\r\n", "\n\n \n", "\ufeff\n"])
+def test_empty_lines_before_the_header_are_skipped(tmp_path: Path, start: str) -> None:
+    rows = read(tmp_path, f"{start}id,title\n1,One\n")
+    assert cells(rows) == [("1", "One")]
+    assert rows.lines.tolist() == [start.count("\n") + 2]
+
+
+def test_a_header_after_empty_lines_is_still_the_header(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match="line 3: the header cannot be read"):
+        read(tmp_path, '\n\nid,"ti"tle\n1,One\n')
+
+
+def test_a_column_in_another_case_is_the_near_match(tmp_path: Path) -> None:
+    with pytest.raises(
+        CatalogError, match=r"no column 'sku'; did you mean 'SKU'\? columns found: SKU, title"
+    ):
+        read(tmp_path, "SKU,title\n1,One\n", ("sku", "title"))
+
+
+def test_a_long_or_strange_header_makes_a_short_line(tmp_path: Path) -> None:
+    header = ",".join(["\x1b[2Jevil", *(f"column number {n}" for n in range(5000))])
+    with pytest.raises(CatalogError) as caught:
+        read(tmp_path, f"{header}\n")
+    message = str(caught.value).replace(str(tmp_path), "")
+    assert len(message) < 330 and message.isprintable() and "5,001 in all" in message
+
+
+@pytest.mark.parametrize("content", ["", "\n", "\ufeff", "\n\n  \n"])
 def test_an_empty_file_is_refused(tmp_path: Path, content: str) -> None:
     with pytest.raises(CatalogError, match="is empty"):
         read(tmp_path, content)

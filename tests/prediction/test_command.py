@@ -11,6 +11,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from fusionclf.catalog import Catalog
+from fusionclf.workflows import predict as workflow
 from tests.prediction.conftest import COLUMNS, RUNS, Runs, call, done, faults, ids, refused
 
 
@@ -161,9 +162,31 @@ def test_a_bad_row_goes_to_the_side_file_and_the_rest_goes_on(
     ):
         assert part in reason
     assert "6 rows have no answer" in said and "errors.csv says why" in said
-    # Without --pictures not even an absolute path into the input's own folder is opened.
+    assert "1 of 10 products has no picture: looked for 'none.jpg'" in said
+    # Without --pictures an absolute path into the input's own folder is opened, too, and none outside.
     done(*words[:4], "--out", tmp_path / "b.csv", *words[6:])
-    assert "8" not in pd.read_csv(tmp_path / "b.csv", dtype={"id": str})["id"].tolist()
+    found = pd.read_csv(tmp_path / "b.csv", dtype={"id": str}).set_index("id")
+    assert found.loc["8", "picture_status"] == "used"
+    assert "3" not in found.index
+
+
+def test_products_without_their_picture_are_warned_of(
+    runs: Runs, sample: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workflow, "PICTURE_LOT", 5)  # 12 products: 3 lots
+    shutil.copytree(sample.root / "images", tmp_path / "images")
+    pictures = sample.table["picture"].iloc[:12].str.replace(".jpg", ".png")
+    pictures.iloc[:5] = sample.table["picture"].iloc[:5]
+    pictures.iloc[5] = ""
+    file = tmp_path / "products.csv"
+    pd.DataFrame({"sku": range(12), "name": "Red Shirt", "photo": pictures}).to_csv(file, index=False)
+    said = done("--run", runs("fusion"), "--input", file, *COLUMNS, "catalog.picture={photo}")
+    near = f"{pictures.iloc[6]!r} (there is {sample.table['picture'].iloc[6]!r})"
+    assert f"7 of 12 products have no picture: 1 empty cell; looked for {near}, " in said
+    found = pd.read_csv(tmp_path / "products.predictions.csv")
+    assert found["picture_status"].tolist() == ["used"] * 5 + ["missing"] * 7
+    said = done("--run", runs("linear"), "--input", file, "--out", tmp_path / "b.csv", *COLUMNS)
+    assert "no picture" not in said  # a model that reads titles alone misses none
 
 
 def test_bad_lines_of_json(runs: Runs, tmp_path: Path) -> None:

@@ -65,6 +65,41 @@ def test_columns_and_arrays_are_taken_as_lists_are() -> None:
     assert aligned(None, []) == aligned([], None) == ([], [])
 
 
+def test_missing_values_of_a_column_are_none() -> None:
+    titles: list[Any] = [
+        "Red Dress",
+        float("nan"),
+        pd.NA,
+        None,
+        pd.NaT,
+        "nan",
+        "<NA>",
+        "",
+        "NA",
+        np.float32("nan"),
+    ]
+    expected = ["Red Dress", "", "", "", "", "", "", "", "NA", ""]
+    for values in (titles, pd.Series(titles, dtype=object), np.array(titles, object)):
+        assert aligned(None, values) == ([None] * 10, expected)
+        pictures, texts = aligned(values, None)
+        assert pictures == [title or None for title in expected] and texts == [""] * 10
+    column: Any = pd.Series(["Red Dress", None, "nan"], dtype="string")
+    assert aligned(None, column) == ([None] * 3, ["Red Dress", "", ""])
+    with pytest.raises(PredictionError, match=r"product 1: title 7 is no text") as caught:
+        aligned(None, ["Red", 7, "x"])  # pyright: ignore[reportArgumentType]
+    with pytest.raises(PredictionError, match=r"titles: one str; give a list, such as \['x") as caught:
+        aligned(None, "x" * 10_000)
+    assert len(str(caught.value)) < 200
+
+
+def test_a_title_that_is_a_missing_value_word_is_none(runs: Runs) -> None:
+    model = fusionclf.load(runs("linear"))
+    answers = model.predict(titles=["Red Shirts", "nan"], errors="collect")
+    assert answers.title_status == ["used", "missing"] and answers.reasons == ["", "no title"]
+    with pytest.raises(PredictionError, match="no title"):
+        model.explain(title="N/A")
+
+
 def test_one_part_of_several_has_to_be_chosen(runs: Runs) -> None:
     with pytest.raises(RunError, match="one for each of top20, rest; choose one: part='top20'"):
         fusionclf.load(runs("image"))

@@ -156,6 +156,13 @@ def test_a_batch_of_titles(fusion: TestClient, runs: Runs, sample: Catalog) -> N
         assert (answer["answer"], answer["reason"]) == (list(expected.answered[place]), "")
 
 
+def test_a_missing_title_of_a_batch_has_no_answer(serve: Serve) -> None:
+    body = b'{"title": null}\n{"title": NaN}\n{"title": "nan"}\n{"title": ""}\n{"title": "Red Shirts"}'
+    response = serve("linear").post("/predict/batch", content=body)
+    found = [json.loads(line) for line in response.text.splitlines()]
+    assert [answer["reason"] for answer in found] == ["no title"] * 4 + [""]
+
+
 @pytest.mark.parametrize(
     ("body", "why"),
     [
@@ -164,6 +171,7 @@ def test_a_batch_of_titles(fusion: TestClient, runs: Runs, sample: Catalog) -> N
         (b'{"title": "Red"}\nRed', "line 2: not JSON"),
         (b'{"title": "Red"}\n\n["Red"]', "line 3: no title"),
         (b'{"title": 7}', "line 1: no title"),
+        (b'{"name": "Red"}', "line 1: no title"),
         (b'{"title": "\\ud800"}', "line 1: the title holds what is no text"),
         (b"[" * 100_000, "line 1: not JSON"),
         (b"\xff\xfe", "line 1: not JSON"),

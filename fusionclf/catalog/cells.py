@@ -1,0 +1,52 @@
+"""What the audit counts in a catalog's cells."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+from itertools import pairwise
+
+from fusionclf.catalog.records import Catalog
+from fusionclf.catalog.spellings import spellings
+
+PATH_SIGNS = (">", "|")  # with which shops write a path of categories
+
+
+def count_cells(catalog: Catalog, columns: Iterable[str], *texts: str) -> dict[str, int]:
+    """Column → how many of its cells are one of some texts; columns without such a cell are left out."""
+    counts = {name: sum(cell in texts for cell in catalog.table[name]) for name in columns}
+    return {name: n for name, n in counts.items() if n}
+
+
+def spellings_by_column(catalog: Catalog) -> dict[str, list[str]]:
+    """Column of the file → labels or categories that differ in case, blanks or Unicode form alone."""
+    columns = catalog.columns
+    names = {columns.label: "label", **{name: name for name in columns.categories}}
+    found = {source: spellings(catalog.table[name]) for source, name in names.items()}
+    return {source: [" = ".join(group) for group in groups] for source, groups in found.items() if groups}
+
+
+def with_several(pairs: Iterable[tuple[str, Hashable]]) -> list[str]:
+    """The keys that go with more than one value, sorted; "" is no key."""
+    values = defaultdict(set)
+    for key, value in pairs:
+        values[key].add(value)
+    return sorted(key for key, found in values.items() if key and len(found) > 1)
+
+
+def several_paths(catalog: Catalog) -> list[str]:
+    """Classes that stand below several category paths, sorted."""
+    paths = catalog.table[list(catalog.columns.categories)].itertuples(index=False, name=None)
+    return with_several(zip(catalog.table["label"], paths, strict=True))
+
+
+def several_parents(catalog: Catalog) -> list[str]:
+    """Categories that stand below several others, sorted by level and name."""
+    table = catalog.table
+    levels = pairwise(catalog.columns.categories)
+    return [
+        name for upper, lower in levels for name in with_several(zip(table[lower], table[upper], strict=True))
+    ]
+
+
+def labels_with_path(catalog: Catalog) -> list[str]:
+    """Classes whose name seems to be a category path, such as Apparel > Shirts."""
+    return [name for name in catalog.classes if any(sign in name for sign in PATH_SIGNS)]

@@ -1,0 +1,55 @@
+"""Product ids: text, each there once, and safe as a file name where pictures are named by it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from fusionclf.catalog.missing import is_missing
+from fusionclf.catalog.picture_paths import pattern_fields
+from fusionclf.catalog.rows import Rows
+from fusionclf.config import CatalogConfig
+from fusionclf.errors import CatalogError, quoted
+
+LONGEST_ID = 200  # characters; file systems allow names of 255 bytes
+SHOWN = 3  # faulty rows that an error message names
+LONGEST_SHOWN = 120  # characters of all their values together
+
+
+def checked_ids(file: Path, rows: Rows, columns: CatalogConfig) -> pd.Series:
+    """The ids, each there once; a bare file name each, where the pictures are named by it."""
+    ids = cast(pd.Series, rows.table[columns.id])
+    names_files = columns.id in pattern_fields(columns.picture)
+    unsafe = [place for place, value in enumerate(ids) if not _is_usable_id(value, names_files)]
+    if unsafe:
+        fault, rule = (
+            ("are no bare file name", "has no / or \\ and") if names_files else ("cannot be used", "has")
+        )
+        raise CatalogError(
+            f"{file}: {len(unsafe)} id(s) {fault} ({shown_cells(rows, ids, unsafe)}); an id is not "
+            f"empty, {rule} at most {LONGEST_ID} characters: mend or remove these rows"
+        )
+    double = np.flatnonzero(ids.duplicated())
+    if len(double):
+        raise CatalogError(
+            f"{file}: {len(double)} row(s) have the id of an earlier row ({shown_cells(rows, ids, double)}); "
+            "keep one row of each id"
+        )
+    return ids
+
+
+def _is_usable_id(value: str, names_files: bool) -> bool:
+    if is_missing(value) or len(value) > LONGEST_ID:
+        return False
+    if names_files and (value in (".", "..") or "/" in value or "\\" in value):
+        return False
+    return value.isprintable()  # no line break, no terminal control sequence
+
+
+def shown_cells(rows: Rows, values: pd.Series, places: Sequence[int] | np.ndarray) -> str:
+    """The first few of some rows' values, with their lines."""
+    limit = LONGEST_SHOWN // min(len(places), SHOWN)
+    named = [f"line {rows.lines[place]}: {quoted(values.iloc[place], limit)}" for place in places[:SHOWN]]
+    return ", ".join([*named, "…"] if len(places) > SHOWN else named)

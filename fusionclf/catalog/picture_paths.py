@@ -1,0 +1,274 @@
+"""Picture paths as people and programs write them → files below one folder, or what was looked for instead."""
+
+import os
+import re
+import unicodedata
+from bisect import bisect
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from string import Formatter
+
+from fusionclf.catalog.noted import EXAMPLES, Noted
+from fusionclf.errors import CatalogError, quoted
+
+LONGEST_EXAMPLES = 220  # characters of the examples in a message
+LONGEST_PATH = 48  # characters of a path in a message
+NEIGHBOURS = 500  # names of a folder on either side that are compared with a wrong one
+OTHER_FOLDERS = 20  # below the root, where a file of the same name is looked for
+NUMBER = re.compile(r"\d+")
+URL = re.compile(r"\s*([a-z][a-z0-9+.-]+://|data:)", re.IGNORECASE)
+
+
+def pattern_fields(pattern: str) -> list[str]:
+    """The columns that a pattern such as images/{id}.jpg names.
+
+    Raises:
+        CatalogError: the pattern is malformed, or names no column.
+    """
+    remedy = "write a path such as images/{id}.jpg"
+    try:
+        pieces = list(Formatter().parse(pattern))
+    except ValueError as error:
+        raise CatalogError(f"catalog.picture={quoted(pattern)}: {error}; {remedy}") from error
+    if any(name == "" or spec or conversion for _, name, spec, conversion in pieces):
+        raise CatalogError(
+            f"catalog.picture={quoted(pattern)}: only {{column}} is allowed in braces; {remedy}"
+        )
+    if not any(name for _, name, _, _ in pieces):
+        raise CatalogError(
+            f"catalog.picture={quoted(pattern)}: names no column, so all pictures were one; {remedy}"
+        )
+    return [name for _, name, _, _ in pieces if name]
+
+
+def leads_out(path: str) -> bool:
+    """Whether a path below a folder leads out of it, by its words."""
+    if path.startswith(("/", "\\")):
+        return True
+    return ".." in path and ".." in re.split(r"[/\\]", path)
+
+
+@dataclass
+class MissingPictures(Noted):
+    """Products without a picture file.
+
+    Attributes:
+        count: how many.
+        empty: those whose path is empty.
+        urls: those whose path is a URL.
+        examples: paths that were looked for, with the nearest file that is there.
+    """
+
+    empty: int = 0
+    urls: int = 0
+
+    def look(self, finder: "PictureFinder | None", path: str) -> None:
+        """Count the product whose picture was looked for at `path` ("" where its cell is empty).
+
+        Args:
+            finder: names the nearest file, where this is one of the first; None for no example.
+            path: as the file gives it.
+        """
+        if not path.strip():
+            self.count, self.empty = self.count + 1, self.empty + 1
+            return
+        self.urls += URL.match(path) is not None
+        if finder is None:
+            self.count += 1
+        else:
+            self.add(lambda: finder.described(path))
+
+    def __str__(self) -> str:
+        """In one line: what was looked for, and the remedy."""
+        said = []
+        if self.empty:
+            said.append(f"{self.empty:,} empty cell{'s' if self.empty > 1 else ''}")
+        if self.urls:
+            are = "is a URL" if self.urls == 1 else "are URLs"
+            said.append(f"{self.urls:,} {are}: download the pictures and give their paths")
+        if self.examples:
+            shown = [text for n, text in enumerate(self.examples) if not n or self._fits(n)]
+            more = ["…"] if self.count - self.empty > len(shown) else []
+            said.append(f"looked for {', '.join([*shown, *more])}")
+        return "; ".join(said)
+
+    def _fits(self, number: int) -> bool:
+        return sum(map(len, self.examples[: number + 1])) <= LONGEST_EXAMPLES
+
+    def __add__(self, other: "MissingPictures") -> "MissingPictures":
+        return MissingPictures(
+            self.count + other.count, [*self.examples, *other.examples][:EXAMPLES],
+            self.empty + other.empty, self.urls + other.urls,
+        )  # fmt: skip
+
+
+class _Listing:
+    """Names of the files and of the folders in a folder; none where there is no such folder.
+
+    Raises:
+        CatalogError: the folder cannot be read.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.files: set[str] = set()
+        self.folders: set[str] = set()
+        if not os.path.isdir(folder):
+            return
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_file():
+                        self.files.add(entry.name)
+                    elif entry.is_dir():
+                        self.folders.add(entry.name)
+        except OSError as error:
+            raise CatalogError(
+                f"{folder}: cannot be read ({error.strerror}); check its permissions"
+            ) from error
+
+    @cached_property
+    def ordered(self) -> list[str]:
+        """The files, by name."""
+        return sorted(self.files)
+
+    @cached_property
+    def files_by_key(self) -> dict[str, list[str]]:
+        """The files by what different spellings of a path have in common."""
+        return _by_key(self.ordered, _file_key)
+
+    @cached_property
+    def folders_by_key(self) -> dict[str, list[str]]:
+        """The folders by what different spellings of a path have in common."""
+        return _by_key(sorted(self.folders), _folder_key)
+
+
+class PictureFinder:
+    """Finds files below a folder by paths that may be nearly right. Each folder is listed once.
+
+    A path also means a file that it differs from in double slashes, backslashes, blanks at the ends of a name,
+    Unicode form, or the case of the suffix, or where it is absolute and inside the folder. A path that could mean
+    several files means none.
+
+    Args:
+        root: the folder. Nothing outside it is found; symbolic links in it are followed.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = os.path.abspath(root)
+        self._bases = tuple(dict.fromkeys((self.root, os.path.realpath(root))))
+        self._listings: dict[str, _Listing] = {}
+
+    def relative(self, path: str) -> str | None:
+        """The path below the folder, unchanged where it is one already; None where it leads out."""
+        if "\0" in path:
+            return None
+        bare = path.strip()
+        if not leads_out(bare):
+            return path
+        bare = bare.replace("\\", "/")
+        for base in self._bases:
+            below = bare.removeprefix(base.rstrip("/") + "/").lstrip("/")
+            if bare.startswith(base.rstrip("/") + "/") and not leads_out(below):
+                return below
+        return None
+
+    def files(self, folder: str) -> set[str]:
+        """Names of the files in a folder below the root; none where there is no such folder."""
+        return self._listing(folder).files
+
+    def find(self, path: str) -> str | None:
+        """The one file that a path can mean, below the root; None where there is none, or several."""
+        below = self.relative(path)
+        if below is None or not (names := _components(below)):
+            return None
+        place = self._folder(names[:-1])
+        if place is None:
+            return None
+        listing = self._listing(place)
+        name = _only(names[-1], listing.files, listing.files_by_key, _file_key)
+        return None if name is None else os.path.join(place, name)
+
+    def described(self, path: str) -> str:
+        """A path in quotes, with the nearest file that is there, for a message."""
+        near = self.nearest(path)
+        return _shown(path) + (f" (there is {_shown(near)})" if near else "")
+
+    def nearest(self, path: str) -> str | None:
+        """The file below the root that is most like a path: of the same folder, or of the same name; or None."""
+        *folders, name = _components(path) or [""]
+        place = None if URL.match(path) else self._folder(folders)
+        if place is not None and (near := _near(name, self._listing(place).ordered)):
+            return os.path.join(place, near)
+        top = self._listing("")
+        for other in ["", *sorted(top.folders)[:OTHER_FOLDERS]]:
+            for match in self._listing(other).files_by_key.get(_file_key(name), ()):
+                return os.path.join(other, match)
+        return None
+
+    def _folder(self, names: Sequence[str]) -> str | None:
+        """The one folder below the root that these names can mean."""
+        place = ""
+        for name in names:
+            listing = self._listing(place)
+            found = _only(name, listing.folders, listing.folders_by_key, _folder_key)
+            if found is None:
+                return None
+            place = os.path.join(place, found)
+        return place
+
+    def _listing(self, folder: str) -> _Listing:
+        if folder not in self._listings:
+            self._listings[folder] = _Listing(os.path.join(self.root, folder))
+        return self._listings[folder]
+
+
+def _only(name: str, names: set[str], by_key: dict[str, list[str]], key: Callable[[str], str]) -> str | None:
+    """The one of some names that `name` means: itself, or the only one that is spelled nearly like it."""
+    if name in names:
+        return name
+    same = by_key.get(key(name), ())
+    return same[0] if len(same) == 1 else None
+
+
+def _by_key(names: Sequence[str], key: Callable[[str], str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        found[key(name)].append(name)
+    return dict(found)
+
+
+def _components(path: str) -> list[str]:
+    """The names that a path is made of; blanks at its ends, empty names and single dots are left out."""
+    return [name for name in re.split(r"[/\\]", path.strip()) if name.strip() not in ("", ".")]
+
+
+def _folder_key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def _file_key(name: str) -> str:
+    stem, dot, suffix = _folder_key(name).rpartition(".")
+    return f"{stem.strip()}.{suffix.strip().casefold()}" if dot else suffix
+
+
+def _near(name: str, ordered: Sequence[str]) -> str | None:
+    """The name that is most like another: of the same stem, or with few letters, but no number, changed."""
+    place = bisect(ordered, name)
+    around = ordered[max(0, place - NEIGHBOURS) : place + NEIGHBOURS]
+    stem = os.path.splitext(name)[0].casefold()
+    same = [other for other in around if os.path.splitext(other)[0].casefold() == stem]
+    numbers = NUMBER.findall(name)
+    alike = same or [other for other in around if NUMBER.findall(other) == numbers]
+    close = get_close_matches(name[:200], alike, n=1) or same
+    return close[0] if close else None
+
+
+def _shown(path: str) -> str:
+    """A path in quotes; of a long one, its beginning and its end."""
+    if len(path) > LONGEST_PATH:
+        path = f"{path[: LONGEST_PATH // 3]}…{path[-LONGEST_PATH * 2 // 3 :]}"
+    return repr(path)
