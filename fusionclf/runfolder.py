@@ -12,19 +12,23 @@ import resource
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 
 from fusionclf.errors import RunError
 
 Value = TypeVar("Value")
 FINISHED = "metrics.json"
+AGAIN = "train again with --overwrite"
+LONGEST_FAULT = 240  # characters of an error message, without its path
+ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 MARKS = ("config.yaml", FINISHED, "checkpoints", "predictions")
 # What a spreadsheet would compute when it opens a CSV file, but for plain numbers.
 FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
@@ -76,23 +80,64 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def one_line(fault: str, path: Path | None = None) -> str:
+    """An error message of one short line: `path`, then the fault, whose middle is left out where it is long."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in fault).split())
+    if len(text) > LONGEST_FAULT:
+        half = LONGEST_FAULT // 2
+        text = f"{text[:half]} … {text[-half:]}"
+    return text if path is None or text.startswith(str(path)) else f"{path}: {text}"
+
+
+def read_bytes(path: Path, remedy: str = AGAIN) -> bytes:
+    """Raises RunError where there is no such file or it cannot be read. A device or a pipe is no file."""
+    if not path.is_file():
+        raise RunError(f"{path}: no such file; is {path.parent} a finished run? If so, {remedy}")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RunError(one_line(f"cannot be read ({error.strerror}); {remedy}", path)) from error
+
+
+def read_json_as(path: Path, schema: TypeAdapter[Value], remedy: str = AGAIN) -> Value:
+    """A JSON file, validated strictly.
+
+    Args:
+        path: the file.
+        schema: what it holds, such as run_schema.METRICS.
+        remedy: the end of an error message.
+
+    Raises:
+        RunError: the file is missing, is not JSON, or holds something else; the message names the field.
+    """
+    return parse_json_as(read_bytes(path, remedy), schema, path, remedy)
+
+
+def parse_json_as(text: str | bytes, schema: TypeAdapter[Value], path: Path, remedy: str = AGAIN) -> Value:
+    """As `read_json_as`, of text that was read from `path`."""
+    try:
+        return schema.validate_json(text, strict=True)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_context=False)[0]
+    if fault["type"] == "json_invalid":
+        raise RunError(one_line(f"cannot be read as JSON ({fault['msg']}); {remedy}", path))
+    field = ".".join(str(key)[:40] for key in fault["loc"])
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "missing":
+        message = "is missing"
+    elif fault["type"] != "value_error":
+        message += f", found {_shown(fault['input'])}"
+    raise RunError(one_line(f"{field}: {message}; {remedy}" if field else f"{message}; {remedy}", path))
+
+
+def _shown(value: Any) -> str:
+    """A value for an error message: a container by its type alone."""
+    return f"a {type(value).__name__}" if isinstance(value, dict | list) else ascii(str(value)[:40])
+
+
 def read_json(path: Path) -> Any:
     """Raises RunError where the file is missing or is not JSON."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RunError(f"{path}: no such file; is {path.parent} a finished run?") from error
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read as JSON ({error}); run it again with --overwrite") from error
-
-
-def read_json_as(path: Path, build: Callable[[Any], Value]) -> Value:
-    """What `build` makes of a JSON file; a RunError, of reading or of building, names the file."""
-    value = read_json(path)
-    try:
-        return build(value)
-    except RunError as error:
-        raise RunError(f"{path}: {error}") from error
+    return read_json_as(path, ANYTHING)
 
 
 def open_run(folder: Path, *, overwrite: bool = False, resume: bool = False) -> Path:

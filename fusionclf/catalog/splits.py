@@ -7,7 +7,6 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,8 @@ from fusionclf.catalog.groups import product_groups
 from fusionclf.catalog.records import Catalog
 from fusionclf.config import SplitConfig, build_settings
 from fusionclf.errors import CatalogError, RunError, SettingsError, quoted
-from fusionclf.runfolder import read_json_as, write_json
+from fusionclf.run_schema import SPLIT, SplitFile
+from fusionclf.runfolder import AGAIN, one_line, read_json_as, write_json
 
 SUBSETS = ("train", "validation", "test")
 REST = "rest"
@@ -71,32 +71,39 @@ class Split:
         counts = [self.train_counts(catalog, part).values() for part in self.classes]
         return any(sum(rows > 0 for rows in part) > 1 for part in counts)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> SplitFile:
         """Plain data, as in split.json."""
         return {
             "spec": self.spec.model_dump(mode="json"),
             "catalog_sha256": self.catalog_sha256,
             "sha256": self.sha256,
             "classes": {part: list(names) for part, names in self.classes.items()},
-            "ids": {p: {s: list(ids) for s, ids in subsets.items()} for p, subsets in self.ids.items()},
+            "ids": {
+                part: {
+                    "train": list(ids["train"]),
+                    "validation": list(ids["validation"]),
+                    "test": list(ids["test"]),
+                }
+                for part, ids in self.ids.items()
+            },
         }
 
     @classmethod
-    def from_dict(cls, value: dict[str, Any]) -> "Split":
+    def from_dict(cls, value: SplitFile) -> "Split":
         """The split that `to_dict` gave.
 
         Raises:
-            RunError: the data is no split, or was changed by hand.
+            RunError: its settings are none, or it was changed by hand.
         """
+        classes = {part: tuple(names) for part, names in value["classes"].items()}
+        ids = {p: {s: tuple(subsets[s]) for s in SUBSETS} for p, subsets in value["ids"].items()}
         try:
-            classes = {part: tuple(names) for part, names in value["classes"].items()}
-            ids = {p: {s: tuple(subsets[s]) for s in SUBSETS} for p, subsets in value["ids"].items()}
-            spec = build_settings(SplitConfig, value["spec"])
-            split = cls(spec, value["catalog_sha256"], value["sha256"], classes, ids)
-        except (KeyError, TypeError, AttributeError, ValueError, SettingsError) as error:
-            raise RunError(f"not a split ({error!r}); make the run again") from error
+            spec = build_settings(SplitConfig, value["spec"], "spec.")
+        except SettingsError as error:
+            raise RunError(f"{error}; {AGAIN}") from error
+        split = cls(spec, value["catalog_sha256"], value["sha256"], classes, ids)
         if split.sha256 != _hash(classes, ids):
-            raise RunError("the split's hash does not fit its rows; make the run again")
+            raise RunError(f"sha256: the split's hash does not fit its rows; {AGAIN}")
         return split
 
     def save(self, path: Path) -> None:
@@ -110,7 +117,11 @@ class Split:
         Raises:
             RunError: the file is missing or damaged.
         """
-        return read_json_as(path, cls.from_dict)
+        value = read_json_as(path, SPLIT)
+        try:
+            return cls.from_dict(value)
+        except RunError as error:
+            raise RunError(one_line(str(error), path)) from error
 
 
 def make_split(catalog: Catalog, spec: SplitConfig | None = None) -> Split:

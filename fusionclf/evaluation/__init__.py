@@ -23,10 +23,10 @@ from fusionclf.evaluation.mistakes import (
 from fusionclf.evaluation.predictions import (
     make_predictions,
     product_context,
-    read_predictions,
     write_predictions,
 )
 from fusionclf.evaluation.significance import bootstrap_interval, holm, mcnemar_exact
+from fusionclf.evaluation.stored import read_predictions
 from fusionclf.evaluation.thresholds import Decisions, Thresholds, decide, fit_thresholds, thresholds_of_run
 from fusionclf.evaluation.topk import first_classes
 

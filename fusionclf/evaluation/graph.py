@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -16,7 +15,8 @@ from scipy.sparse.csgraph import shortest_path
 
 from fusionclf.catalog import Catalog, Split
 from fusionclf.errors import RunError
-from fusionclf.runfolder import read_json_as, write_json
+from fusionclf.run_schema import GRAPH, GraphFile, GraphPath
+from fusionclf.runfolder import AGAIN, one_line, read_json_as, write_json
 
 SMOOTHING = 1.0  # rows added to every path of a class, so that one without training rows keeps a share
 CHUNK = 16_384  # products answered at once
@@ -215,24 +215,28 @@ class CategoryGraph:
             (np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(len(nodes), len(nodes))
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> GraphFile:
         """Plain data, as in graph.json."""
-        paths = [{"path": list(path), "rows": n} for path, n in zip(self.paths, self.rows, strict=True)]
+        paths: list[GraphPath] = [
+            {"path": list(path), "rows": n} for path, n in zip(self.paths, self.rows, strict=True)
+        ]
         return {"levels": list(self.levels), "classes": list(self.classes), "paths": paths}
 
     @classmethod
-    def from_dict(cls, value: Any) -> "CategoryGraph":
+    def from_dict(cls, value: GraphFile) -> "CategoryGraph":
         """The graph that `to_dict` gave.
 
         Raises:
             RunError: the data is no category graph.
         """
+        paths, rows = (
+            [tuple(each["path"]) for each in value["paths"]],
+            [each["rows"] for each in value["paths"]],
+        )
         try:
-            levels, classes = _texts(value["levels"]), _texts(value["classes"])
-            paths = tuple(_texts(each["path"]) for each in value["paths"])
-            return cls(levels, classes, paths, tuple(_count(each["rows"]) for each in value["paths"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(f"not a category graph ({error}); make the run again") from error
+            return cls(tuple(value["levels"]), tuple(value["classes"]), tuple(paths), tuple(rows))
+        except ValueError as error:
+            raise RunError(f"not a category graph ({error}); {AGAIN}") from error
 
     def save(self, path: Path) -> None:
         """Write graph.json."""
@@ -245,16 +249,8 @@ class CategoryGraph:
         Raises:
             RunError: the file is missing or damaged.
         """
-        return read_json_as(path, cls.from_dict)
-
-
-def _texts(values: Any) -> tuple[str, ...]:
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError("a list of texts is something else")
-    return tuple(values)
-
-
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"a number of rows is {value!r}")
-    return value
+        value = read_json_as(path, GRAPH)
+        try:
+            return cls.from_dict(value)
+        except RunError as error:
+            raise RunError(one_line(str(error), path)) from error

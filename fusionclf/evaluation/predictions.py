@@ -9,10 +9,8 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from fusionclf.catalog import Catalog, Split
-from fusionclf.errors import RunError
 from fusionclf.evaluation.graph import CategoryGraph
 from fusionclf.evaluation.topk import first_classes
 from fusionclf.runfolder import replacing
@@ -225,19 +223,3 @@ def write_predictions(path: Path, frame: pd.DataFrame) -> None:
     """One Parquet file, written aside and renamed."""
     with replacing(path) as aside:
         frame.to_parquet(aside, index=False)
-
-
-def read_predictions(path: Path) -> pd.DataFrame:
-    """Raises RunError where the file is missing, damaged, or of another layout."""
-    try:
-        frame = pd.read_parquet(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise RunError(
-            f"{path}: cannot be read ({' '.join(str(error).split())[:120]}); make the run again"
-        ) from error
-    missing = [column for column in COLUMNS if column not in frame]
-    if missing:
-        raise RunError(f"{path}: no column {missing[0]!r}; make the run again with this version")
-    if frame["id"].duplicated().any():
-        raise RunError(f"{path}: a product occurs twice; make the run again")
-    return frame

@@ -12,7 +12,7 @@ from scipy.optimize import isotonic_regression
 from fusionclf.errors import RunError, SettingsError, did_you_mean
 from fusionclf.evaluation.graph import CategoryGraph
 from fusionclf.evaluation.hierarchy import level_probs, right_to_level
-from fusionclf.evaluation.predictions import read_predictions
+from fusionclf.evaluation.stored import read_predictions
 
 ACCEPT, REVIEW, REJECT = "accept", "review", "reject"
 TARGETS = (0.98, 0.95)  # precisions that metrics.json tells of
@@ -248,7 +248,7 @@ def thresholds_of_run(folder: Path, part: str, target: float) -> Thresholds:
     kept = sorted(file.stem for file in (folder / HELD_OUT).glob("*.parquet"))
     if not kept:
         raise RunError(
-            f"{folder}: keeps no held-out answers to fit a threshold on; make the run again with this version "
+            f"{folder}: keeps no held-out answers to fit a threshold on; train again with --overwrite "
             "(of the baselines, linear alone has them)"
         )
     if part not in kept:

@@ -247,19 +247,20 @@ def _transformer(model: str, pretrained: bool) -> tuple[Any, Any]:
             raise WeightsError(f"model.text.model=offline: not installed; {INSTALL_OFFLINE}")
         source = str(Path(package.submodule_search_locations[0]) / "model")
     local = model == "offline" or Path(model).is_dir()
+    options: dict[str, Any] = {"local_files_only": local, "trust_remote_code": False}
     # The hub's client logs each retry, and the loader draws a bar of its own; one line below says what failed.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     transformers_logging.disable_progress_bar()
     try:
         if pretrained:
-            network = AutoModel.from_pretrained(source, use_safetensors=True, local_files_only=local)
+            network = AutoModel.from_pretrained(source, use_safetensors=True, **options)
         else:
-            network = AutoModel.from_config(AutoConfig.from_pretrained(source, local_files_only=local))
+            network = AutoModel.from_config(AutoConfig.from_pretrained(source, **options))
         if (pooler := getattr(network, "pooler", None)) is not None:
             # Titles are pooled by their mean: parameters that get no gradient would stop DDP.
             pooler.requires_grad_(False)
-        return network, AutoTokenizer.from_pretrained(source, local_files_only=local)
-    except (OSError, ValueError) as error:
+        return network, AutoTokenizer.from_pretrained(source, **options)
+    except Exception as error:  # a damaged folder has transformers raise errors of many kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise WeightsError(
             f"title encoder {model!r} cannot be loaded ({reason[:160]}); set model.text.model to a folder or to "

@@ -7,20 +7,42 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import torch
+from pydantic import AfterValidator, Field, TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from typing_extensions import TypedDict
 
 from fusionclf.errors import RunError
 from fusionclf.models.product import ProductClassifier
+from fusionclf.models.vocabulary import Vocabulary
 from fusionclf.models.wide import UNSEEN_SCORE
-from fusionclf.runfolder import read_json, replacing
+from fusionclf.run_schema import Count, Part, Text
+from fusionclf.runfolder import one_line, parse_json_as, replacing
 
 ADDED = "added.safetensors"  # vectors by part, number and kind; names, places, synonyms and counts in the metadata
-EARLIER_LISTING = "added.json"
+REMOVE = "remove the file and add the classes again"
+
+
+class AddedEntry(TypedDict):
+    """What the metadata say of an added class."""
+
+    name: Annotated[Text, Field(min_length=1)]
+    place: list[Text]
+    synonyms: list[Text]
+    count: Count
+
+
+def _named_once(entries: list[AddedEntry]) -> list[AddedEntry]:
+    if len({entry["name"] for entry in entries}) != len(entries):
+        raise ValueError("a class was added twice")
+    return entries
+
+
+LISTING = TypeAdapter(dict[Part, Annotated[list[AddedEntry], AfterValidator(_named_once)]])
 
 
 @dataclass(frozen=True)
@@ -60,6 +82,8 @@ def add_classes(model: ProductClassifier, added: Sequence[AddedClass]) -> None:
         raise RunError("this model cannot name new classes; train fusion with model.vocabulary=open")
     if not added:
         return
+    for new in added:
+        _check_vectors(new, vocabulary)
     more = len(added)
     head = model.heads["label"]
     assert isinstance(head, nn.Linear)
@@ -87,6 +111,20 @@ def add_classes(model: ProductClassifier, added: Sequence[AddedClass]) -> None:
     model.names = model.names.with_more(
         [new.name for new in added], [new.text for new in added], [new.synonyms for new in added]
     )
+
+
+def _check_vectors(new: AddedClass, vocabulary: Vocabulary) -> None:
+    """Raises RunError where the vectors of a class are not of the model's widths."""
+    pairs = (
+        (new.title_prototype, vocabulary.title_prototypes),
+        (new.feature_prototype, vocabulary.feature_prototypes),
+    )
+    for vector, own in pairs:
+        fits = vector is None or (
+            vector.shape == own.shape[1:] and vector.dtype == own.dtype and bool(vector.isfinite().all())
+        )
+        if not fits:
+            raise RunError(f"the vectors of the added class {new.name!r} do not fit the model; add it again")
 
 
 def _padded(values: Tensor, more: int, dim: int = 0, fill: float = 0.0) -> Tensor:
@@ -119,34 +157,27 @@ def read_added(folder: Path, part: str) -> list[AddedClass]:
 def _read_all(folder: Path) -> dict[str, list[AddedClass]]:
     """The added classes of every part."""
     file = folder / ADDED
-    if not file.is_file():
+    if not file.exists():
         return {}
     try:
         with safe_open(file, "pt") as opened:
-            listing = (opened.metadata() or {}).get("classes")
+            listing = (opened.metadata() or {}).get("classes", "{}")
             tensors = {key: opened.get_tensor(key) for key in opened.keys()}
-        parts = json.loads(listing) if listing else _earlier_listing(folder)
-        return {
-            part: [
-                AddedClass(
-                    str(entry["name"]), tuple(map(str, entry["place"])), tensors.get(f"{part}.{n}.title"),
-                    tensors.get(f"{part}.{n}.features"), int(entry["count"]),
-                    tuple(map(str, entry.get("synonyms", ()))),
-                )
-                for n, entry in enumerate(entries)
-            ]
-            for part, entries in parts.items()
-        }  # fmt: skip
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RunError(
-            f"{file}: added classes cannot be read ({error}); remove it and add them again"
-        ) from error
-
-
-def _earlier_listing(folder: Path) -> dict[str, Any]:
-    """What earlier versions kept in a file of its own."""
-    file = folder / EARLIER_LISTING
-    return read_json(file) if file.is_file() else {}
+    except (OSError, SafetensorError) as error:
+        raise RunError(one_line(f"cannot be used ({error}); {REMOVE}", file)) from error
+    found = {
+        part: [
+            AddedClass(
+                entry["name"], tuple(entry["place"]), tensors.pop(f"{part}.{n}.title", None),
+                tensors.pop(f"{part}.{n}.features", None), entry["count"], tuple(entry["synonyms"]),
+            )
+            for n, entry in enumerate(entries)
+        ]
+        for part, entries in parse_json_as(listing, LISTING, file, REMOVE).items()
+    }  # fmt: skip
+    if tensors:
+        raise RunError(one_line(f"{min(tensors)}: is of no added class; {REMOVE}", file))
+    return found
 
 
 def write_added(folder: Path, part: str, added: Sequence[AddedClass]) -> None:
@@ -170,4 +201,3 @@ def write_added(folder: Path, part: str, added: Sequence[AddedClass]) -> None:
     }
     with replacing(folder / ADDED) as aside:
         save_file(tensors, aside, {"classes": json.dumps(entries)})
-    (folder / EARLIER_LISTING).unlink(missing_ok=True)

@@ -1,18 +1,22 @@
 """A trained model on disk: safetensors, class names, and what its title encoder needs."""
 
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from fusionclf.errors import RunError
+from fusionclf.errors import FusionclfError, RunError
 from fusionclf.models.encoders import TransformerEncoder
 from fusionclf.models.product import ProductClassifier
 from fusionclf.models.registry import Variant
-from fusionclf.runfolder import read_json, replacing, write_json
-
-LONGEST_REASON = 160  # characters: a model may lack very many weights
+from fusionclf.run_schema import read_labels
+from fusionclf.runfolder import AGAIN, one_line, replacing, write_json
 
 
 def save_model(
@@ -29,7 +33,7 @@ def save_model(
     """
     with replacing(folder / f"{part}.safetensors") as aside:
         save_file({name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}, aside)
-    labels = read_json(folder / "labels.json") if (folder / "labels.json").is_file() else {}
+    labels: dict[str, Any] = dict(read_labels(folder)) if (folder / "labels.json").is_file() else {}
     labels[part] = {"classes": classes, "temperature": temperature}
     if model.names is not None:
         labels[part] |= {"paths": model.names.paths, "synonyms": model.names.synonyms}
@@ -51,30 +55,100 @@ def load_model(folder: Path, part: str, variant: Variant, params: Any) -> Produc
     Raises:
         RunError: a file is missing, damaged, or of another model.
     """
-    labels = read_json(folder / "labels.json")
-    if part not in labels:
-        raise RunError(f"{folder}: no model of part {part!r}; there are: {', '.join(labels)}")
-    counts = {task: len(names) for task, names in labels[part]["classes"].items()}
-    model = variant.build(_without_downloads(params, folder / "text"), counts)
+    labels = read_labels(folder, part)[part]
+    counts = {task: len(names) for task, names in labels["classes"].items()}
     file = folder / f"{part}.safetensors"
+    shapes = read_shapes(file)
+    own = _without_downloads(params, folder / "text")
     try:
-        weights = load_file(file)
-    except (OSError, SafetensorError) as error:
+        with no_larger_than(shapes):
+            model = variant.build(own, counts)
+    except KeyError as error:
         raise RunError(
-            f"{file}: cannot be used ({str(error).splitlines()[0]}); train again with --overwrite"
+            one_line(f"{part}.classes: no task {error}; {AGAIN}", folder / "labels.json")
         ) from error
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:  # its first line names the module, the second what is wrong
-        reason = " ".join(str(error).splitlines()[1].split())[:LONGEST_REASON]
-        raise RunError(
-            f"{file}: is of other settings or of another version of fusionclf ({reason}); train again with --overwrite"
-        ) from error
+    except (ValueError, RuntimeError, FusionclfError) as error:
+        message = f"no model can be built of its settings, classes and title encoder ({error}); {AGAIN}"
+        raise RunError(one_line(message, folder)) from error
+    fill_model(model, file)
     model.eval()
+    for module in model.modules():
+        if isinstance(module, TransformerEncoder):
+            _try_encoder(module, folder / "text")
     if model.vocabulary is not None:
-        known = labels[part]
-        model.name_classes(known["classes"]["label"], known["paths"], known.get("synonyms"))
+        names = labels["classes"]["label"]
+        model.name_classes(names, labels.get("paths", names), labels.get("synonyms"))
     return model
+
+
+def fill_model(model: nn.Module, file: Path) -> None:
+    """Give a model the weights of a safetensors file.
+
+    Raises:
+        RunError: the file is missing or damaged, or is of another model.
+    """
+    try:
+        model.load_state_dict(load_file(file))
+    except (OSError, SafetensorError) as error:
+        raise RunError(one_line(f"cannot be used ({error}); {AGAIN}", file)) from error
+    except RuntimeError as error:  # its first line names the module, the second what is wrong
+        reason = " ".join(str(error).splitlines()[1:2] or [str(error)])
+        message = f"is of other settings or of another version of fusionclf ({reason.strip()}); {AGAIN}"
+        raise RunError(one_line(message, file)) from error
+
+
+def read_shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    """Name → shape of each tensor of a safetensors file, from its header alone.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    if not file.is_file():
+        raise RunError(f"{file}: no such file; {AGAIN}")
+    try:
+        with safe_open(file, "pt") as opened:
+            return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}
+    except (OSError, SafetensorError) as error:
+        raise RunError(one_line(f"cannot be used ({error}); {AGAIN}", file)) from error
+
+
+@contextmanager
+def no_larger_than(shapes: Mapping[str, tuple[int, ...]]) -> Iterator[None]:
+    """Within the block a model that is far larger than stored tensors cannot be built.
+
+    A parameter is refused before it is initialised, when its memory is reserved but not yet filled.
+
+    Args:
+        shapes: name → shape of each stored tensor.
+
+    Raises:
+        ValueError: more or larger parameters were made than are stored.
+    """
+    # Parameters that are replaced while a model is built, such as a backbone's classifier, count, too.
+    tensors, numbers = 10 * len(shapes) + 1000, 2 * sum(map(math.prod, shapes.values())) + 2**26
+
+    def refuse_large(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal tensors, numbers
+        tensors, numbers = tensors - 1, numbers - (0 if parameter is None else parameter.numel())
+        if min(tensors, numbers) < 0:
+            raise ValueError("the settings ask for a far larger model than is stored")
+
+    hook = register_module_parameter_registration_hook(refuse_large)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _try_encoder(encoder: TransformerEncoder, folder: Path) -> None:
+    """Raises RunError where a stored tokenizer and its network do not go together."""
+    network, tokenizer = encoder.network, encoder.tokeniser.tokenizer
+    try:
+        if max(tokenizer.get_vocab().values()) >= network.config.vocab_size:  # pyright: ignore
+            raise ValueError("its tokenizer knows more tokens than its network")
+        encoder.compute(["a title", ""])
+    except Exception as error:  # whatever a damaged tokenizer or configuration leads to
+        raise RunError(one_line(f"the title encoder cannot be used ({error}); {AGAIN}", folder)) from error
 
 
 def _without_downloads(params: Any, text_folder: Path) -> Any:
@@ -83,5 +157,7 @@ def _without_downloads(params: Any, text_folder: Path) -> Any:
     if hasattr(params, "image"):
         changes["image"] = params.image.model_copy(update={"weights": "none"})
     if hasattr(params, "text") and params.text.kind != "hashed":
+        if not text_folder.is_dir():
+            raise RunError(f"{text_folder}: no such folder, which holds the title encoder; {AGAIN}")
         changes["text"] = params.text.model_copy(update={"model": str(text_folder), "pretrained": False})
     return params.model_copy(update=changes)

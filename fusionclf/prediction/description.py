@@ -1,9 +1,9 @@
 """preprocessing.json of an export: how pictures and titles become its tensors, for people and for `exported`."""
 
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, TypeAdapter, model_validator
 from torch import Tensor
 
 from fusionclf.batches.cache import KEPT_COVERS
@@ -39,11 +39,21 @@ COMPARED = (
 )
 
 
+EXPORT_AGAIN = "export again"
+FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]  # below the export's folder, never a path
+
+
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) != len(names):
+        raise ValueError("a class occurs twice")
+    return names
+
+
 class Input(Section):
     """A tensor that goes in. A dimension that is a text may be of any length."""
 
     name: str
-    dtype: str
+    dtype: Literal["float32", "int64", "bool"]
     shape: tuple[int | str, ...]
 
 
@@ -52,14 +62,14 @@ class Output(Section):
 
     name: str
     task: str
-    classes: tuple[str, ...]
+    classes: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
 class PictureSteps(Section):
     """How a picture is prepared."""
 
-    height: int
-    width: int
+    height: int = Field(ge=16, le=4096)
+    width: int = Field(ge=16, le=4096)
     fit: Literal["crop", "stretch"]
     cover: tuple[int, int]
     mean: tuple[float, ...]
@@ -78,7 +88,12 @@ class PictureSteps(Section):
                 f"{DESCRIPTION}: of another version (mean {self.mean}, std {self.std}); export again"
             )
         told = {"height": self.height, "width": self.width, "fit": self.fit, "normalisation": known[0]}
-        return PicturesConfig.model_validate(told)
+        settings = PicturesConfig.model_validate(told)
+        if cover_size(settings) != self.cover:
+            raise RunError(
+                f"{DESCRIPTION}: pictures.cover={self.cover} does not fit height and width; export again"
+            )
+        return settings
 
 
 class TitleSteps(Section):
@@ -86,13 +101,21 @@ class TitleSteps(Section):
 
     kind: Literal["hashed", "tokens", "embedding"]
     prefix: str
-    buckets: int = 0
-    smallest: int = 0
-    largest: int = 0
-    words: int = 0
-    longest: int = 0
-    dim: int = 0
+    buckets: int = Field(default=0, ge=0, le=2**26)
+    smallest: int = Field(default=0, ge=0, le=8)
+    largest: int = Field(default=0, ge=0, le=8)
+    words: int = Field(default=0, ge=0, le=4)
+    longest: int = Field(default=0, ge=0, le=2**20)
+    dim: int = Field(default=0, ge=0)
     steps: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> "TitleSteps":
+        if self.kind == "hashed" and not (self.buckets and 1 <= self.smallest <= self.largest):
+            raise ValueError("hashed titles need buckets, and smallest up to largest")
+        if self.kind != "hashed" and self.longest < 4:
+            raise ValueError("tokens need longest=4 or more")
+        return self
 
 
 class Names(Section):
@@ -105,26 +128,46 @@ class Names(Section):
     figures: tuple[str, ...]
     steps: str
 
+    @model_validator(mode="after")
+    def _of_the_same_classes(self) -> "Names":
+        if not len(self.classes) == len(self.paths) == len(self.synonyms) or not (
+            0 <= self.counted <= len(self.classes)
+        ):
+            raise ValueError("classes, paths and synonyms need one length, counted up to it")
+        return self
+
 
 class Description(Section):
     """All of preprocessing.json."""
 
     format: Literal[1] = 1
     kind: Literal["onnx", "torch"]
-    model: str
-    sentences: str | None
-    tokenizer: str | None
+    model: FileName
+    sentences: FileName | None
+    tokenizer: FileName | None
     variant: str
     part: str
     fusionclf: str
-    inputs: tuple[Input, ...]
-    outputs: tuple[Output, ...]
+    inputs: Annotated[tuple[Input, ...], Field(min_length=1)]
+    outputs: Annotated[tuple[Output, ...], Field(min_length=1)]
     pictures: PictureSteps | None
     titles: tuple[TitleSteps, ...]
     names: Names | None
     missing: str
     paths: dict[str, tuple[str, ...]]
     check: dict[str, Any] = Field(default={}, description="how far it is from its original")
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> "Description":
+        kinds = {steps.kind for steps in self.titles}
+        if self.tokenizer is None and kinds & {"tokens", "embedding"}:
+            raise ValueError("titles are read as tokens, and there is no tokenizer")
+        if ("embedding" in kinds or self.names is not None) != (self.sentences is not None):
+            raise ValueError("sentences must be given where titles are embedded, and nowhere else")
+        return self
+
+
+DESCRIBED = TypeAdapter(Description)
 
 
 def describe_inputs(examples: dict[str, Tensor]) -> tuple[Input, ...]:
@@ -134,7 +177,8 @@ def describe_inputs(examples: dict[str, Tensor]) -> tuple[Input, ...]:
         shape: list[int | str] = ["batch", *example.shape[1:]]
         if has_length(name):
             shape[1] = "length"
-        found.append(Input(name=name, dtype=str(example.dtype).removeprefix("torch."), shape=tuple(shape)))
+        dtype = str(example.dtype).removeprefix("torch.")
+        found.append(Input.model_validate({"name": name, "dtype": dtype, "shape": tuple(shape)}))
     return tuple(found)
 
 

@@ -10,14 +10,19 @@ import numpy as np
 import torch
 
 from fusionclf.batches import HashedNGrams, HashedTitles, PictureCache, PictureTransform, Tokeniser
-from fusionclf.config import build_settings
-from fusionclf.errors import PredictionError, RunError, SettingsError
+from fusionclf.errors import PredictionError, RunError
 from fusionclf.models.memory import Remembered
 from fusionclf.models.names import FIGURES, ClassNames
-from fusionclf.prediction.description import DESCRIPTION, Description, TitleSteps
+from fusionclf.prediction.description import (
+    DESCRIBED,
+    DESCRIPTION,
+    EXPORT_AGAIN,
+    Description,
+    TitleSteps,
+)
 from fusionclf.prediction.predictor import Predictor
 from fusionclf.prediction.tensors import HAS_PICTURE, HAS_TITLE, PAIRS, PICTURES
-from fusionclf.runfolder import read_json
+from fusionclf.runfolder import one_line, read_json_as
 
 BATCH = 128
 RAW = ("weight_", "tensor_")  # names of payloads that are a tensor's bytes
@@ -57,11 +62,9 @@ class ExportedModel:
     """
 
     def __init__(self, folder: Path, threads: int | None = None) -> None:
-        try:
-            self.description = build_settings(Description, read_json(folder / DESCRIPTION))
-        except SettingsError as error:
-            raise RunError(f"{folder / DESCRIPTION}: of another version ({error}); export again") from error
+        self.description = read_json_as(folder / DESCRIPTION, DESCRIBED, EXPORT_AGAIN)
         known = self.description
+        self._pictures = known.pictures and known.pictures.settings()
         if known.names is not None and known.names.figures != FIGURES:
             raise RunError(f"{folder}: compares names by other figures than this version; export again")
         threads = threads or torch.get_num_threads()
@@ -79,6 +82,21 @@ class ExportedModel:
             self.embed = Remembered(self._embed)
             self._names = ClassNames(
                 known.names.classes, known.names.paths, self.embed, known.names.synonyms, known.names.counted
+            )
+        self._try(folder)
+
+    def _try(self, folder: Path) -> None:
+        """Raises RunError where its files do not go together: by asking about one empty product."""
+        nothing = PictureCache(np.zeros(0, np.uint8), np.zeros(1, np.int64), np.zeros((1, 2), np.int32))
+        try:
+            outputs = self.outputs(nothing, [""])
+        except Exception as error:  # what tokenizers, ONNX Runtime and torch raise has no common root
+            raise RunError(one_line(f"its files do not fit ({error}); {EXPORT_AGAIN}", folder)) from error
+        widths = [values.shape for values in outputs]
+        wanted = [(1, len(output.classes)) for output in self.description.outputs]
+        if widths != wanted:
+            raise RunError(
+                f"{folder}: answers of the shapes {widths}, {DESCRIPTION} tells of {wanted}; {EXPORT_AGAIN}"
             )
 
     def probabilities(self, pictures: PictureCache | None, titles: list[str]) -> np.ndarray:
@@ -98,9 +116,9 @@ class ExportedModel:
     def tensors(self, pictures: PictureCache | None, titles: list[str]) -> Rows:
         """What goes into the model for some of the products: (b,) rows → input name → array."""
         readers: list[Rows] = []
-        if self.description.pictures is not None:
+        if self._pictures is not None:
             assert pictures is not None, "this model reads pictures"
-            shown = PictureTransform(pictures, self.description.pictures.settings())
+            shown = PictureTransform(pictures, self._pictures)
             readers.append(lambda rows: {PICTURES: shown.evaluation(rows).contiguous().numpy()})
         readers += [self._title_reader(steps, titles) for steps in self.description.titles]
         if self._names is not None:
@@ -147,12 +165,14 @@ def _tokeniser(folder: Path, known: Description) -> Tokeniser | None:
         return None
     from transformers import AutoTokenizer
 
+    place = folder / known.tokenizer
+    if not place.is_dir():
+        raise RunError(f"{place}: no tokenizer there; {EXPORT_AGAIN}")
     try:
-        return Tokeniser(
-            AutoTokenizer.from_pretrained(folder / known.tokenizer, local_files_only=True), longest[0]
-        )
-    except (OSError, ValueError) as error:
-        raise RunError(f"{folder / known.tokenizer}: no tokenizer there; export again") from error
+        tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # a damaged folder has transformers raise errors of many kinds
+        raise RunError(one_line(f"no tokenizer ({error}); {EXPORT_AGAIN}", place)) from error
+    return Tokeniser(tokenizer, longest[0])
 
 
 def open_session(folder: Path, name: str, kind: str, inputs: Sequence[str], threads: int) -> Session:
@@ -178,7 +198,7 @@ def _onnx_session(file: Path, threads: int) -> Session:
     try:
         session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own exception classes have no common root
-        raise RunError(f"{file}: cannot be used ({str(error)[:100]}); export again") from error
+        raise RunError(one_line(f"cannot be used ({error}); {EXPORT_AGAIN}", file)) from error
 
     def run(arrays: Arrays) -> list[np.ndarray]:
         found: Any = session.run(None, arrays)
@@ -192,7 +212,7 @@ def _torch_session(file: Path, inputs: Sequence[str]) -> Session:
     try:
         module = torch.export.load(file).module()
     except Exception as error:  # whatever the archive's reader raises
-        raise RunError(f"{file}: cannot be used ({str(error)[:100]}); export again") from error
+        raise RunError(one_line(f"cannot be used ({error}); {EXPORT_AGAIN}", file)) from error
 
     def run(arrays: Arrays) -> list[np.ndarray]:
         with torch.inference_mode():
@@ -211,8 +231,8 @@ def refuse_pickles(file: Path) -> None:
     try:
         with zipfile.ZipFile(file) as archive:
             faulty = [entry.filename for entry in archive.infolist() if not _is_raw(archive, entry)]
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise RunError(f"{file}: no archive of torch.export ({error}); export again") from error
+    except Exception as error:  # zipfile and the configurations in it raise errors of many kinds
+        raise RunError(one_line(f"no archive of torch.export ({error}); {EXPORT_AGAIN}", file)) from error
     if faulty:
         raise RunError(f"{file}: holds {faulty[0]!r}, which could run code and is never loaded; export again")
 

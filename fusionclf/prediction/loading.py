@@ -3,16 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from baselines import baseline_names
-from fusionclf.config import RunConfig, build_settings, read_yaml
-from fusionclf.errors import RunError, did_you_mean, near_path
+from baselines import baseline_names, find_baseline
+from fusionclf.config import RunConfig, build_settings
+from fusionclf.errors import RunError, SettingsError, did_you_mean, near_path
 from fusionclf.evaluation import CategoryGraph
 from fusionclf.models import find_variant
 from fusionclf.models.classes import read_added
 from fusionclf.prediction.baseline import BaselineModel
 from fusionclf.prediction.network import NetworkModel
 from fusionclf.prediction.predictor import Predictor
-from fusionclf.runfolder import is_finished, read_json
+from fusionclf.run_schema import read_config, read_labels
+from fusionclf.runfolder import AGAIN, is_finished, one_line
 
 JOINT = "joint"
 
@@ -26,14 +27,16 @@ def load(run: str | Path, *, part: str | None = None, device: str | None = None)
         )
     if not is_finished(folder):
         raise RunError(f"{folder}: not a finished run (no metrics.json); finish it with --resume")
-    settings = read_yaml(folder / "config.yaml")
+    settings = read_config(folder)
     chosen = _choose_part(folder, part)
-    paths = _paths(folder) | {new.name: list(new.place) for new in read_added(folder / "model", chosen)}
-    return Predictor(_open_model(folder / "model", chosen, settings, device), chosen, paths, folder)
+    paths = _paths(folder, chosen) | {
+        new.name: list(new.place) for new in read_added(folder / "model", chosen)
+    }
+    return Predictor(_open_model(folder, chosen, settings, device), chosen, paths, folder)
 
 
 def _choose_part(folder: Path, part: str | None) -> str:
-    parts = list(read_json(folder / "model" / "labels.json"))
+    parts = list(read_labels(folder / "model"))
     if part is not None and part not in parts:
         raise RunError(f"{folder}: no model of part {part!r}; {did_you_mean(part, parts)}")
     if part is None and JOINT not in parts and len(parts) > 1:
@@ -47,17 +50,26 @@ def _choose_part(folder: Path, part: str | None) -> str:
 def _open_model(
     folder: Path, part: str, values: dict[str, Any], device: str | None
 ) -> BaselineModel | NetworkModel:
-    name = str(values.get("variant"))
-    if name in baseline_names():
-        return BaselineModel(folder, part)
-    settings = build_settings(RunConfig[find_variant(name).params], values)
-    return NetworkModel(folder, part, settings, device)
+    name = values["variant"]
+    try:
+        if name in baseline_names():
+            build_settings(find_baseline(name).settings, values)
+            return BaselineModel(folder / "model", part)
+        settings = build_settings(RunConfig[find_variant(name).params], values)
+    except SettingsError as error:
+        raise RunError(one_line(f"{error}; {AGAIN}", folder / "config.yaml")) from error
+    return NetworkModel(folder / "model", part, settings, device)
 
 
-def _paths(folder: Path) -> dict[str, list[str]]:
-    """Category path of each class; none in a run of a version that kept none."""
+def _paths(folder: Path, part: str) -> dict[str, list[str]]:
+    """Category path of each class.
+
+    Raises:
+        RunError: the category graph is missing or damaged, or lacks a class of the model.
+    """
     file = folder / "model" / "graph.json"
-    if not file.is_file():
-        return {}
     graph = CategoryGraph.load(file)
+    labels = read_labels(folder / "model", part)[part]
+    if lacking := sorted(set(labels.get("candidates", labels["classes"]["label"])) - set(graph.classes)):
+        raise RunError(one_line(f"lacks the class {lacking[0]!r} of labels.json; {AGAIN}", file))
     return {name: list(graph.best_path(name)[:-1]) for name in graph.classes}

@@ -10,14 +10,16 @@ import torch
 
 from fusionclf.batches import PictureCache, PictureTransform, ProductSource, cover_size
 from fusionclf.config import RunConfig
+from fusionclf.errors import RunError
 from fusionclf.evaluation import softmax
 from fusionclf.models import find_variant
-from fusionclf.models.classes import AddedClass, add_classes, read_added
+from fusionclf.models.classes import ADDED, REMOVE, AddedClass, add_classes, read_added
 from fusionclf.models.folding import fold_encoder
 from fusionclf.models.memory import Remembered
 from fusionclf.models.product import FeaturesAlone
 from fusionclf.models.storage import load_model
-from fusionclf.runfolder import read_json
+from fusionclf.run_schema import read_labels
+from fusionclf.runfolder import one_line
 from fusionclf.training import one_process, predict_logits, to_device
 
 
@@ -62,7 +64,7 @@ class NetworkModel:
         settings: RunConfig[Any],
         device: torch.device | str | None = None,
     ) -> None:
-        labels = read_json(folder / "labels.json")[part]
+        labels = read_labels(folder, part)[part]
         self.every: tuple[str, ...] = tuple(labels["classes"]["label"])  # all classes, in the model's order
         self.classes = self.every  # those that it answers with
         self.temperature = float(labels["temperature"])
@@ -73,7 +75,13 @@ class NetworkModel:
             self.model = load_model(folder, part, find_variant(settings.variant), settings.model)
             if self.model.wide is not None and self.model.wide.sentences is not None:
                 self.model.wide.sentences.embedder = Remembered(self.model.wide.sentences.compute)
-            self.add(read_added(folder, part))
+            added = read_added(folder, part)
+            if known := sorted({new.name for new in added} & set(self.every)):
+                raise RunError(f"{folder / ADDED}: the model has a class {known[0]!r} of its own; {REMOVE}")
+            try:
+                self.add(added)
+            except RunError as error:
+                raise RunError(one_line(f"{error}; {REMOVE}", folder / ADDED)) from error
         if self.model.image is not None:
             fold_encoder(self.model.image, (settings.pictures.height, settings.pictures.width))
         to_device(self.model, self.process.device)

@@ -12,13 +12,13 @@ from fusionclf.catalog import Catalog, Split, picture_hash
 from fusionclf.catalog.groups import map_pictures
 from fusionclf.catalog.pictures import map_paths
 from fusionclf.errors import RunError
-from fusionclf.evaluation import CategoryGraph, disputed_labels, read_predictions
+from fusionclf.evaluation import CategoryGraph, disputed_labels
 from fusionclf.evaluation.metrics import JOINT
 from fusionclf.evaluation.thresholds import HELD_OUT
 from fusionclf.report.catalog import find_catalog, thumbnail
-from fusionclf.report.collect import Run, read_runs
+from fusionclf.report.collect import Run, read_answers, read_runs
 from fusionclf.report.page import environment, script
-from fusionclf.runfolder import guarded, write_json, write_text
+from fusionclf.runfolder import AGAIN, guarded, one_line, write_json, write_text
 
 PATH_SEPARATOR = " > "
 SHOWN_IDS = 20  # of an entry's products, in the page
@@ -50,7 +50,7 @@ def audit(runs: Sequence[Path], out: Path, *, top: int = 200, data: Path | None 
     if catalog is None:
         raise RunError(f"{note}; give its folder by --data")
     graph = CategoryGraph.from_split(catalog, Split.from_dict(found[0].split))
-    answers = [_out_of_sample(run, folder) for run, folder in zip(found, runs, strict=True)]
+    answers = [out_of_sample(run, folder) for run, folder in zip(found, runs, strict=True)]
     disputed = disputed_labels(answers)
     entries = _entries(disputed, catalog, graph, top)
     value = {
@@ -66,15 +66,17 @@ def audit(runs: Sequence[Path], out: Path, *, top: int = 200, data: Path | None 
     return value
 
 
-def _out_of_sample(run: Run, folder: Path) -> pd.DataFrame:
+def out_of_sample(run: Run, folder: Path) -> pd.DataFrame:
     """A run's answers to products that it was not fitted on, by the model over all classes where there is one."""
     files = {file.stem: file for file in sorted((folder / HELD_OUT).glob("*.parquet"))}
     chosen = {JOINT: files[JOINT]} if JOINT in files else files
-    held_out = [read_predictions(file) for file in chosen.values()]
+    if odd := [file for part, file in chosen.items() if part not in (*run.split["classes"], JOINT)]:
+        raise RunError(one_line(f"is of no part of split.json; {AGAIN}", odd[0]))
+    held_out = [read_answers(file, run.split, part, ("train", "validation")) for part, file in chosen.items()]
     tested = [run.frames[JOINT]] if JOINT in run.frames else list(run.frames.values())
     frame = pd.concat([*tested, *held_out], ignore_index=True)
     if frame["id"].duplicated().any():
-        raise RunError(f"{folder}: answers a product twice; make the run again")
+        raise RunError(f"{folder}: answers a product twice; {AGAIN}")
     return frame
 
 

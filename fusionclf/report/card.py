@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fusionclf.config import read_yaml
+from fusionclf.config import SplitConfig
 from fusionclf.report.text import code, count, duration, markdown, percent
-from fusionclf.runfolder import read_json, write_text
+from fusionclf.run_schema import ENVIRONMENT, SPLIT, read_config, read_labels
+from fusionclf.runfolder import read_json_as, write_text
 
 CARD = "README.md"
 FIGURES = (
@@ -38,13 +39,11 @@ def write_card(folder: Path, metrics: Mapping[str, Any]) -> None:
 
 def model_card(folder: Path, metrics: Mapping[str, Any]) -> str:
     """The card's text: metadata between two lines of ---, then Markdown."""
-    config = read_yaml(folder / "config.yaml")
-    cost = read_json(folder / "environment.json")
-    split = read_json(folder / "split.json")
-    labels = (
-        read_json(folder / "model" / "labels.json") if (folder / "model" / "labels.json").is_file() else {}
-    )
-    variant, name = str(config.get("variant")), code(Path(str(config.get("data"))).name)
+    config = read_config(folder)
+    cost = read_json_as(folder / "environment.json", ENVIRONMENT)
+    split = read_json_as(folder / "split.json", SPLIT)
+    labels = read_labels(folder / "model") if (folder / "model" / "labels.json").is_file() else {}
+    variant, name = config["variant"], code(Path(config["data"]).name)
     scores = dict(metrics["parts"])
     if metrics["joint"].get("top1") is not None:
         scores = {"joint": metrics["joint"], **scores}
@@ -119,12 +118,8 @@ def _loading(labels: Mapping[str, Any]) -> str:
 def _data(name: str, config: Mapping[str, Any], split: Mapping[str, Any], cost: Mapping[str, Any]) -> str:
     read = cost.get("catalog", {})
     dropped = "".join(f", {count(n)} dropped ({markdown(why)})" for why, n in read.get("dropped", {}).items())
-    spec = split["spec"]
-    group = (
-        f"; products with one {markdown(', '.join(spec['group_by']))} stay together"
-        if spec["group_by"]
-        else ""
-    )
+    spec = SplitConfig.model_validate(split["spec"])
+    group = f"; products with one {markdown(', '.join(spec.group_by))} stay together" if spec.group_by else ""
     rows = [
         f"| {markdown(part)} | {len(split['classes'][part])} | "
         + " | ".join(count(len(subsets[subset])) for subset in ("train", "validation", "test"))
@@ -138,7 +133,7 @@ def _data(name: str, config: Mapping[str, Any], split: Mapping[str, Any], cost: 
         f"Catalog `{name}`: {count(read.get('products'))} products, {count(read.get('repaired'))} rows "
         f"repaired{dropped}. Label: {markdown(column(config, 'label'))}; title: {markdown(column(config, 'title'))}.",
         "",
-        f"Split {RULES.get(spec['rule'], markdown(spec['rule']))}{group}. {hashes}",
+        f"Split {RULES[spec.rule]}{group}. {hashes}",
         "",
         "| part | classes | train | validation | test |",
         "| --- | --- | --- | --- | --- |",

@@ -1,22 +1,30 @@
 """Run folders → records. Runs that cannot be compared are refused by name."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
-from fusionclf.config import read_yaml
-from fusionclf.errors import RunError, SettingsError, near_path
-from fusionclf.evaluation import read_predictions
+from fusionclf.catalog import Split
+from fusionclf.errors import RunError, near_path
+from fusionclf.evaluation import correct, read_predictions
 from fusionclf.evaluation.metrics import JOINT
-from fusionclf.runfolder import is_finished, read_json
+from fusionclf.run_schema import (
+    ENVIRONMENT,
+    LOG_ROW,
+    METRICS,
+    SPLIT,
+    Environment,
+    Metrics,
+    SplitFile,
+    read_config,
+)
+from fusionclf.runfolder import AGAIN, is_finished, one_line, parse_json_as, read_bytes, read_json_as
 
-METRICS_KEYS = ("variant", "parts", "joint", "intervals", "slices", "per_class")
-SPLIT_KEYS = ("sha256", "catalog_sha256", "spec", "classes", "ids")
+Subset = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True)
@@ -34,10 +42,10 @@ class Run:
 
     name: str
     variant: str
-    metrics: dict[str, Any]
+    metrics: Metrics
     config: dict[str, Any]
-    environment: dict[str, Any]
-    split: dict[str, Any]
+    environment: Environment
+    split: SplitFile
     log: list[dict[str, Any]]
     frames: dict[str, pd.DataFrame]
 
@@ -45,7 +53,7 @@ class Run:
         """The metrics of a part or of `joint`; None where the run has none."""
         if part not in self.frames:
             return None
-        return self.metrics["joint"] if part == JOINT else self.metrics["parts"][part]
+        return dict(self.metrics["joint"] if part == JOINT else self.metrics["parts"][part])
 
     def top1(self, part: str) -> float:
         """For ranking: -1 where the run did not score the part."""
@@ -93,55 +101,75 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 
 def _read(folder: Path, name: str) -> Run:
-    metrics = _read_mapping(folder / "metrics.json", METRICS_KEYS)
-    split = _read_mapping(folder / "split.json", SPLIT_KEYS)
+    metrics = read_json_as(folder / "metrics.json", METRICS)
+    split = read_json_as(folder / "split.json", SPLIT)
     try:
-        config = read_yaml(folder / "config.yaml")
-    except SettingsError as error:
-        raise RunError(str(error)) from error
-    parts = [*metrics["parts"], *([JOINT] if metrics["joint"].get("top1") is not None else [])]
+        split["spec"] = Split.from_dict(split).spec.model_dump(mode="json")
+    except RunError as error:
+        raise RunError(one_line(str(error), folder / "split.json")) from error
+    config = read_config(folder)
+    parts = [*metrics["parts"], *([JOINT] if metrics["joint"]["top1"] is not None else [])]
     unknown = [part for part in parts if part not in (*split["classes"], JOINT)]
-    if unknown:
-        raise RunError(f"{folder}: part {unknown[0]!r} is not in its split.json; make the run again")
-    frames = {part: read_predictions(folder / "predictions" / f"{part}.parquet") for part in parts}
-    environment = _read_mapping(folder / "environment.json", ())
+    if unknown or not parts:
+        what = f"part {unknown[0]!r} is not in split.json" if unknown else "parts: no part was scored"
+        raise RunError(one_line(f"{what}; {AGAIN}", folder / "metrics.json"))
+    frames = {
+        part: read_answers(folder / "predictions" / f"{part}.parquet", split, part, ("test",))
+        for part in parts
+    }
+    environment = read_json_as(folder / "environment.json", ENVIRONMENT)
     log = _log(folder / "log.jsonl")
-    run = Run(name, str(metrics["variant"]), metrics, config, environment, split, log, frames)
+    run = Run(name, metrics["variant"], metrics, config, environment, split, log, frames)
     for part, frame in frames.items():
-        if (run.scores(part) or {}).get("n") != len(frame):
-            file = f"{folder}/predictions/{part}.parquet"
-            raise RunError(f"{file}: {len(frame)} products, metrics.json tells of others; make the run again")
+        _check_scores(folder, run, part, frame)
     return run
 
 
-def _read_mapping(file: Path, keys: Sequence[str]) -> dict[str, Any]:
-    value = read_json(file)
-    missing = [key for key in keys if key not in value] if isinstance(value, dict) else ["mapping"]
-    if missing:
-        raise RunError(f"{file}: holds no {missing[0]!r}; make the run again with this version")
-    for key in keys:
-        if key not in ("variant", "sha256", "catalog_sha256") and not isinstance(value[key], dict):
-            raise RunError(f"{file}: {key!r} is no mapping; make the run again with this version")
-    return value
+def read_answers(file: Path, split: SplitFile, part: str, subsets: Sequence[Subset]) -> pd.DataFrame:
+    """A predictions file whose products and classes are those of a part of the split.
+
+    Args:
+        file: the predictions file.
+        split: split.json.
+        part: of the split, or `joint` for all of it.
+        subsets: where its products may be.
+
+    Raises:
+        RunError: the file is damaged, or of other products or classes.
+    """
+    parts = list(split["classes"]) if part == JOINT else [part]
+    frame = read_predictions(file, [name for own in parts for name in split["classes"][own]])
+    known = {product for own in parts for subset in subsets for product in split["ids"][own][subset]}
+    if odd := sorted(set(frame["id"]) - known):
+        raise RunError(one_line(f"product {odd[0]!r} is not in split.json; {AGAIN}", file))
+    return frame
+
+
+def _check_scores(folder: Path, run: Run, part: str, frame: pd.DataFrame) -> None:
+    """Raises RunError where metrics.json is of other predictions than those that were read."""
+    scores = run.scores(part) or {}
+    file = folder / "predictions" / f"{part}.parquet"
+    if scores.get("n") != len(frame):
+        raise RunError(
+            one_line(f"{len(frame)} products, metrics.json tells of {scores.get('n')}; {AGAIN}", file)
+        )
+    if len(frame) and not math.isclose(scores["top1"] or 0, 100 * correct(frame).mean(), abs_tol=1e-6):
+        raise RunError(one_line(f"answers otherwise than metrics.json tells; {AGAIN}", file))
 
 
 def _log(file: Path) -> list[dict[str, Any]]:
     """Rows of log.jsonl; a figure that is no finite number becomes None."""
     if not file.is_file():
         return []
-    try:
-        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-        return [{"stage": str(row["stage"]), **_finite(row)} for row in rows]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{file}: cannot be read ({error!r}); make the run again") from error
+    lines = [line for line in read_bytes(file).splitlines() if line.strip()]
+    rows = [parse_json_as(line, LOG_ROW, file) for line in lines]
+    return [{"stage": row["stage"], **_finite(dict(row))} for row in rows]
 
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:
     names = ("epoch", "train_loss", "val_loss", "val_top1", "learning_rate", "seconds", "pictures_per_second")
     numbers = {name: row.get(name) for name in names}
-    return {
-        name: n if isinstance(n, int | float) and math.isfinite(n) else None for name, n in numbers.items()
-    }
+    return {name: n if n is not None and math.isfinite(n) else None for name, n in numbers.items()}
 
 
 def _refuse_mixed(runs: Sequence[Run], one_split: bool) -> None:

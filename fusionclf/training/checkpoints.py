@@ -23,7 +23,7 @@ from fusionclf.errors import RunError, TrainingError
 from fusionclf.runfolder import replacing
 
 LAYOUT = 2  # raise when a checkpoint's files or figures change
-DAMAGED = (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError)
+DAMAGED = (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)

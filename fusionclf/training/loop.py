@@ -20,9 +20,10 @@ from fusionclf.batches import Batch, ProductSource
 from fusionclf.config import TrainConfig
 from fusionclf.models import ProductClassifier, pretrained_encoders
 from fusionclf.models.product import NetworkAlone
+from fusionclf.models.storage import fill_model
 from fusionclf.training.accelerator import to_device
 from fusionclf.training.averaging import WeightAverage
-from fusionclf.training.checkpoints import load_weights, save_weights
+from fusionclf.training.checkpoints import save_weights
 from fusionclf.training.feeding import Feeder
 from fusionclf.training.mixing import draw_mix, mix
 from fusionclf.training.objective import Objective
@@ -80,7 +81,7 @@ def train_stage(
             run.end_epoch(stage, validation_rows)
             run.saver.stop_if(run.saver.any(request), request)
     run.release()
-    model.load_state_dict(load_weights(folder / "best.safetensors"))
+    fill_model(model, folder / "best.safetensors")
     return run.state
 
 

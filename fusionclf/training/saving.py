@@ -10,7 +10,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from fusionclf.errors import Stopped
+from fusionclf.errors import RunError, Stopped
+from fusionclf.runfolder import AGAIN, one_line
 from fusionclf.training.averaging import WeightAverage
 from fusionclf.training.checkpoints import (
     load_checkpoint,
@@ -119,17 +120,20 @@ class Saver:
         checkpoint = load_checkpoint(self.folder, warn if self.accelerator.is_main_process else None)
         if checkpoint is None:
             return None
-        self.model.load_state_dict(checkpoint.tensors["model"])
-        restore_optimiser(self.optimiser, checkpoint.tensors["optimiser"])
-        if self.average is not None:
-            self.average.model.load_state_dict(checkpoint.tensors["average"])
-        own = checkpoint.tensors["random"]
+        try:
+            self.model.load_state_dict(checkpoint.tensors["model"])
+            restore_optimiser(self.optimiser, checkpoint.tensors["optimiser"])
+            if self.average is not None:
+                self.average.model.load_state_dict(checkpoint.tensors["average"])
+            own, state = checkpoint.tensors["random"], StageState(**checkpoint.figures)
+        except (RuntimeError, KeyError, ValueError, TypeError) as error:  # whole, and of another run
+            raise RunError(one_line(f"is of another run ({error}); {AGAIN}", self.folder)) from error
         rank = self.accelerator.process_index
         if f"cpu.{rank}" in own:  # a run may go on with another number of processes
             torch.set_rng_state(own[f"cpu.{rank}"])
         if f"gpu.{rank}" in own and self.accelerator.device.type == "cuda":
             torch.cuda.set_rng_state(own[f"gpu.{rank}"], self.accelerator.device)
-        return StageState(**checkpoint.figures)
+        return state
 
     def _random(self) -> dict[str, Tensor]:
         """Every process's random states, by kind and process."""

@@ -10,7 +10,8 @@ from fusionclf.config import load_settings
 from fusionclf.console import Console
 from fusionclf.evaluation import finish_run
 from fusionclf.report.card import write_card
-from fusionclf.runfolder import environment, is_finished, open_run, read_json
+from fusionclf.run_schema import METRICS
+from fusionclf.runfolder import environment, is_finished, open_run, read_json_as
 from fusionclf.workflows.settings import begin_run, read_divided
 
 
@@ -45,7 +46,7 @@ def run_baseline(
     settings = load_settings(baseline.settings, config, overrides, variant=name, data=str(data))
     if resume and is_finished(out):
         console.say(f"{out}: finished already, nothing to do")
-        return read_json(out / "metrics.json")
+        return dict(read_json_as(out / "metrics.json", METRICS))
     catalog, split = read_divided(data, settings.catalog, settings.split)
     begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
     console.say(f"{name}: fit on train and validation titles")

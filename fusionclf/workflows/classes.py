@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fusionclf.catalog.audit import printable
-from fusionclf.config import CatalogConfig, Section, build_settings, merge, parse_override, read_yaml
+from fusionclf.config import CatalogConfig, Section, build_settings, merge, parse_override
 from fusionclf.console import Console
 from fusionclf.errors import PredictionError, did_you_mean
 from fusionclf.models.classes import AddedClass, read_added, write_added
@@ -20,6 +20,7 @@ from fusionclf.prediction import Predictor, Products, load
 from fusionclf.prediction.answers import PATH_SEPARATOR
 from fusionclf.prediction.newclasses import parse_class
 from fusionclf.prediction.tables import ProductTable
+from fusionclf.run_schema import read_config
 
 LOT = 512  # examples that are read together
 
@@ -64,7 +65,7 @@ def add_class(
     if new.name in predictor.classes:
         raise PredictionError(f"{run}: has a class {new.name!r} already; fusionclf classes list --run {run}")
     if examples is not None:
-        values = {"catalog": read_yaml(run / "config.yaml").get("catalog", {})}
+        values = {"catalog": read_config(run)["catalog"]}
         for text in overrides:
             values = merge(values, parse_override(text))
         columns = build_settings(ExamplesConfig, values).catalog

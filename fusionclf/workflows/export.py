@@ -39,7 +39,8 @@ from fusionclf.prediction.description import (
 from fusionclf.prediction.exported import open_exported
 from fusionclf.prediction.network import NetworkModel
 from fusionclf.prediction.tensors import SentenceModel, TensorModel, sentence_encoder
-from fusionclf.runfolder import read_json, write_json
+from fusionclf.run_schema import read_labels
+from fusionclf.runfolder import write_json
 
 Kind = Literal["onnx", "torch"]
 TOLERANCE = 1e-3  # of probabilities
@@ -175,7 +176,7 @@ def _write(folder: Path, kind: Kind, run: Path, predictor: Predictor, model: Net
     tensors = TensorModel(original, model.temperature, size)
     if any(reader["kind"] != "hashed" for reader in tensors.readers):
         shutil.copytree(run / "model" / "text", folder / TOKENIZER)
-    classes = read_json(run / "model" / "labels.json")[part]["classes"]
+    classes = read_labels(run / "model", part)[part]["classes"]
     outputs = [
         Output(name=OUTPUT if not n else f"{OUTPUT}_{n}", task=task, classes=tuple(classes[task]))
         for n, task in enumerate(tensors.tasks)

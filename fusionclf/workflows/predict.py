@@ -21,7 +21,7 @@ from rich.table import Table
 
 from fusionclf.batches import in_thread
 from fusionclf.catalog.audit import printable
-from fusionclf.config import CatalogConfig, Section, build_settings, merge, parse_override, read_yaml
+from fusionclf.config import CatalogConfig, Section, build_settings, merge, parse_override
 from fusionclf.console import Console
 from fusionclf.errors import PredictionError, RunError
 from fusionclf.models.classes import AddedClass
@@ -31,6 +31,7 @@ from fusionclf.prediction.formats import as_json
 from fusionclf.prediction.newclasses import read_classes
 from fusionclf.prediction.parts import Parts, Totals
 from fusionclf.prediction.tables import Lot, ProductTable
+from fusionclf.run_schema import read_config
 from fusionclf.training import make_accelerator
 
 TITLE_LOT = 8192  # products without pictures that are answered, and kept, together
@@ -173,7 +174,7 @@ def _settings(request: Request) -> PredictConfig:
     file = request.run / "config.yaml"
     if not file.is_file():
         raise RunError(f"{request.run}: no run folder (no config.yaml); give one by --run")
-    values: dict[str, Any] = {"catalog": read_yaml(file).get("catalog", {})}
+    values: dict[str, Any] = {"catalog": read_config(request.run)["catalog"]}
     for text in request.overrides:
         values = merge(values, parse_override(text))
     return build_settings(PredictConfig, values)

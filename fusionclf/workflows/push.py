@@ -8,11 +8,12 @@ from typing import Any
 
 import yaml
 
-from fusionclf.config import read_yaml
+from fusionclf.catalog import Split
 from fusionclf.console import Console, size_text
 from fusionclf.errors import RunError
 from fusionclf.report.card import CARD, model_card
-from fusionclf.runfolder import FINISHED, is_finished, read_json
+from fusionclf.run_schema import METRICS, read_config, read_labels
+from fusionclf.runfolder import AGAIN, FINISHED, is_finished, read_bytes, read_json_as
 
 LOGIN = "log in by `hf auth login`, or set HF_TOKEN to a token that may write"
 
@@ -70,14 +71,16 @@ def collect_files(run: Path, repo: str) -> dict[str, Path | bytes]:
     """
     if not is_finished(run):
         raise RunError(f"{run}: not a finished run (no {FINISHED}); finish it with --resume")
-    metrics = read_json(run / FINISHED)
-    card = (run / CARD).read_text(encoding="utf-8") if (run / CARD).is_file() else model_card(run, metrics)
-    config = {**read_yaml(run / "config.yaml")}
-    config["data"] = os.path.basename(str(config.get("data", "")).rstrip(os.sep))
-    split = {key: value for key, value in read_json(run / "split.json").items() if key != "ids"}
+    _refuse_links(run)
+    metrics = read_json_as(run / FINISHED, METRICS)
+    card = _card(run) if (run / CARD).exists() else model_card(run, metrics)
+    config = read_config(run)
+    config["data"] = os.path.basename(config["data"].rstrip(os.sep))
+    whole = Split.load(run / "split.json").to_dict()
+    split = {key: value for key, value in whole.items() if key != "ids"}
     split["counts"] = {
-        part: {subset: len(ids) for subset, ids in subsets.items()}
-        for part, subsets in read_json(run / "split.json")["ids"].items()
+        part: {"train": len(ids["train"]), "validation": len(ids["validation"]), "test": len(ids["test"])}
+        for part, ids in whole["ids"].items()
     }
     files: dict[str, Path | bytes] = {
         CARD: card.replace("REPOSITORY", repo).encode(),
@@ -85,10 +88,28 @@ def collect_files(run: Path, repo: str) -> dict[str, Path | bytes]:
         "split.json": (json.dumps(split, indent=2, ensure_ascii=False) + "\n").encode(),
         FINISHED: run / FINISHED,
     }
-    model = sorted(path for path in (run / "model").rglob("*") if path.is_file() and not path.is_symlink())
+    model = sorted(path for path in (run / "model").rglob("*") if path.is_file())
     if not model:
-        raise RunError(f"{run / 'model'}: holds no model; train again with --overwrite")
+        raise RunError(f"{run / 'model'}: holds no model; {AGAIN}")
+    read_labels(run / "model")
     return files | {path.relative_to(run).as_posix(): path for path in model}
+
+
+def _refuse_links(run: Path) -> None:
+    """Raises RunError where a file is a link: it could bring a file of another folder into the repository."""
+    named = [run / name for name in (CARD, "config.yaml", "split.json", FINISHED, "model")]
+    for path in [*named, *sorted((run / "model").rglob("*"))]:
+        if path.is_symlink():
+            raise RunError(
+                f"{path}: is a symbolic link, which is not uploaded; copy the run by `cp -rL` first"
+            )
+
+
+def _card(run: Path) -> str:
+    try:
+        return read_bytes(run / CARD).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RunError(f"{run / CARD}: is no text ({error.reason}); remove it") from error
 
 
 def _without_folders(value: Any) -> Any:

@@ -23,8 +23,9 @@ from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import fit_temperature, make_predictions, softmax
 from fusionclf.models import ProductClassifier, Variant, count_parameters
 from fusionclf.models.fusion import LEAST_CLASSES
-from fusionclf.models.storage import save_model
-from fusionclf.runfolder import read_json, write_text
+from fusionclf.models.storage import fill_model, save_model
+from fusionclf.run_schema import read_labels
+from fusionclf.runfolder import AGAIN, write_text
 from fusionclf.training import (
     StageState,
     check_batch_size,
@@ -168,7 +169,10 @@ class StageRunner:
     ) -> None:
         """Lay held-out answers out as predictions; of a joint model also those of each part among its own classes."""
         kept = load_weights(self.out / "checkpoints" / name / HELD_OUT)
-        self.fit_seconds += float(kept.get("seconds", 0.0))  # runs of before it was kept
+        if lacking := {"rows", "logits", "seen", "seconds"} - set(kept):
+            file = self.out / "checkpoints" / name / HELD_OUT
+            raise RunError(f"{file}: no tensor {min(lacking)!r}; {AGAIN}")
+        self.fit_seconds += float(kept["seconds"])
         rows, logits, seen = (kept[key].numpy() for key in ("rows", "logits", "seen"))
         names = self.catalog.table["label"].to_numpy(object)[rows]
         asked = {name: (part, classes)}
@@ -265,9 +269,9 @@ class StageRunner:
     ) -> float:
         """Fit experts or temperature and save the model, or load what was saved; the temperature."""
         folder = self.out / "model"
-        labels = read_json(folder / "labels.json") if (folder / "labels.json").is_file() else {}
+        labels = read_labels(folder) if (folder / "labels.json").is_file() else {}
         if name in labels:
-            model.load_state_dict(load_weights(folder / f"{name}.safetensors"))
+            fill_model(model, folder / f"{name}.safetensors")
             return labels[name]["temperature"]
         started = time.perf_counter()
         temperature, held_out = self._fit_beside(

@@ -12,7 +12,8 @@ from fusionclf.evaluation import finish_run
 from fusionclf.models import ProductClassifier, find_variant
 from fusionclf.models.fusion import FusionParams
 from fusionclf.report.card import write_card
-from fusionclf.runfolder import environment, is_finished, open_run, read_json
+from fusionclf.run_schema import METRICS
+from fusionclf.runfolder import environment, is_finished, open_run, read_json_as
 from fusionclf.training import make_accelerator
 from fusionclf.workflows.plan import JOINT, Stage, list_stages, trained_classes
 from fusionclf.workflows.settings import begin_run, read_divided
@@ -59,7 +60,7 @@ def train(
     console.quiet = not accelerator.is_main_process
     if resume and is_finished(out):
         console.say(f"{out}: finished already, nothing to do")
-        return read_json(out / "metrics.json")
+        return dict(read_json_as(out / "metrics.json", METRICS))
     catalog, split = read_divided(data, settings.catalog, settings.split)
     settings = _settled(settings, catalog, split)
     stages = list_stages(settings, split)

@@ -187,7 +187,7 @@ def test_damaged_predictions_are_named(context: pd.DataFrame, tmp_path: Path) ->
     with pytest.raises(RunError, match=r"top20\.parquet"):
         read_predictions(file)
     file.write_bytes(b"PAR1 and then nothing of the kind")
-    with pytest.raises(RunError, match=r"top20\.parquet: cannot be read"):
+    with pytest.raises(RunError, match=r"top20\.parquet: cannot be used"):
         read_predictions(file)
     frame = make_predictions(context, ["A", "B"], np.full((2, 2), 0.5))
     frame.drop(columns="prob_label").to_parquet(file)

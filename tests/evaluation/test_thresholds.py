@@ -33,7 +33,10 @@ PATH = {path[-1]: path for path in GRAPH.paths}
 
 def predictions(rows: list[tuple[str, dict[str, float]]]) -> pd.DataFrame:
     """Products by label and stated probabilities."""
-    known = {name: [0] * len(rows) for name in CONTEXT} | {"id": [str(n) for n in range(len(rows))]}
+    zero = {name: False if name in ("title_names_label", "leaked_title") else 0 for name in CONTEXT}
+    known = {name: [value] * len(rows) for name, value in zero.items()} | {
+        "id": [str(n) for n in range(len(rows))]
+    }
     paths = [PATH[label] for label, _ in rows]
     names = ("true_category_1", "true_category_2", "label")
     context = pd.DataFrame(known | {name: [path[n] for path in paths] for n, name in enumerate(names)})

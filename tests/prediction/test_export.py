@@ -268,11 +268,47 @@ def test_a_damaged_export_is_one_line(runs: Runs, tmp_path: Path) -> None:
         open_exported(out)
     description = json.loads((out / "preprocessing.json").read_text())
     (out / "preprocessing.json").write_text(json.dumps(description | {"model": "../text-onnx/model.onnx"}))
-    with pytest.raises(RunError, match="not there"):
+    with pytest.raises(RunError, match=r"preprocessing\.json: model: "):
         open_exported(out)
     (out / "preprocessing.json").write_text("{}")
-    with pytest.raises(RunError, match="another version"):
+    with pytest.raises(RunError, match=r"preprocessing\.json: kind: is missing; export again"):
         open_exported(out)
+
+
+ODD_DESCRIPTIONS = [
+    ("model", "/etc/passwd", "model: "),
+    ("tokenizer", "../elsewhere", "tokenizer: "),
+    ("format", 2, "format: "),
+    ("inputs", [], "inputs: "),
+    ("inputs.0.name", "other", "do not fit"),
+    ("inputs.0.dtype", "float64", "inputs.0.dtype: "),
+    ("outputs.0.classes", [], "outputs.0.classes: "),
+    ("outputs.0.classes.0", 7, "outputs.0.classes.0: "),
+    ("outputs.0.classes", ["only one"], "answers of the shapes"),
+    ("titles.0.buckets", 10**12, "titles.0.buckets: "),
+    ("titles.0.buckets", 0, "titles.0: hashed titles need buckets"),
+    ("titles.0.buckets", 2**20, "do not fit"),
+    ("titles.0.largest", 10**9, "titles.0.largest: "),
+    ("titles.0.kind", "tokens", "titles.0: tokens need longest"),
+    ("titles", {}, "titles: "),
+    ("paths", [1], "paths: "),
+]
+
+
+def test_an_odd_description_is_refused_by_field(runs: Runs, tmp_path: Path) -> None:
+    out = exported(runs, "text", "onnx", tmp_path)
+    whole = (out / "preprocessing.json").read_text()
+    for field, value, message in ODD_DESCRIPTIONS:
+        tree = json.loads(whole)
+        *way, last = field.split(".")
+        place = tree
+        for key in way:
+            place = place[int(key) if isinstance(place, list) else key]
+        place[int(last) if isinstance(place, list) else last] = value
+        (out / "preprocessing.json").write_text(json.dumps(tree))
+        with pytest.raises(RunError, match=re.escape(message)) as refused:
+            open_exported(out)
+        assert str(refused.value).endswith("export again"), field
 
 
 def test_pictures_that_are_normalised_in_an_unknown_way_are_refused() -> None:

@@ -3,6 +3,7 @@
 import doctest
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,11 +15,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+import yaml
 from PIL import Image
 
 import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.errors import PredictionError, RunError, SettingsError
+from fusionclf.models.classes import AddedClass, write_added
 from fusionclf.prediction import predictor
 from fusionclf.prediction.reading import aligned
 from tests.prediction.conftest import RUNS, Runs
@@ -127,16 +131,61 @@ def test_a_baseline_file_with_foreign_types_is_not_loaded(runs: Runs, tmp_path: 
     broken = tmp_path / "broken"
     shutil.copytree(runs("linear"), broken)
     skops.io.dump(subprocess.Popen.wait, broken / "model" / "joint.skops")
-    with pytest.raises(RunError, match="holds types that no baseline has"):
+    with pytest.raises(RunError, match=r"joint\.skops: cannot be used .*subprocess\.wait"):
         fusionclf.load(broken)
 
 
-def test_a_run_without_category_paths_gives_none(runs: Runs, tmp_path: Path) -> None:
-    older = tmp_path / "older"
-    shutil.copytree(runs("linear"), older)
-    (older / "model" / "graph.json").unlink()
-    found = fusionclf.load(older).predict(titles=["Red Shirt"])
-    assert found.paths == [()] and found.to_frame()["path"].tolist() == [""]
+def test_a_run_without_its_category_graph_is_refused(runs: Runs, tmp_path: Path) -> None:
+    broken = shutil.copytree(runs("linear"), tmp_path / "broken")
+    file = broken / "model" / "graph.json"
+    graph = json.loads(file.read_text())
+    for row in graph["paths"]:
+        row["path"] = [f"{cell} x" for cell in row["path"]]
+    file.write_text(json.dumps(graph | {"classes": [f"{name} x" for name in graph["classes"]]}))
+    with pytest.raises(RunError, match=r"graph\.json: lacks the class .* of labels\.json"):
+        fusionclf.load(broken)
+    file.unlink()
+    with pytest.raises(RunError, match=r"graph\.json: no such file"):
+        fusionclf.load(broken)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("variant", "nothing", "unknown variant 'nothing'"),
+        ("variant", "fusion", "unknown setting"),
+        ("seed", "x", "seed='x'"),
+        ("largest", 10**9, "largest=1000000000"),
+        ("catalog", ["id"], "catalog="),
+        ("split", {"rule": "none"}, "split.rule='none'"),
+    ],
+)
+def test_odd_settings_of_a_run_name_the_file(
+    runs: Runs, tmp_path: Path, key: str, value: Any, message: str
+) -> None:
+    broken = shutil.copytree(runs("linear"), tmp_path / "broken")
+    settings = yaml.safe_load((broken / "config.yaml").read_text())
+    (broken / "config.yaml").write_text(yaml.safe_dump(settings | {key: value}))
+    with pytest.raises(RunError, match=rf"config\.yaml: .*{re.escape(message)}"):
+        fusionclf.load(broken)
+
+
+def test_a_damaged_held_out_file_is_refused_by_column(runs: Runs, tmp_path: Path) -> None:
+    broken = shutil.copytree(runs("linear"), tmp_path / "broken")
+    file = broken / "held_out" / "joint.parquet"
+    pd.read_parquet(file).assign(prob_1="high").to_parquet(file)
+    with pytest.raises(RunError, match=r"held_out/joint\.parquet: .*'prob_1'"):
+        fusionclf.load(broken).predict(titles=["Red Shirt"], target_precision=0.9)
+
+
+def test_added_classes_of_other_widths_are_refused(runs: Runs, tmp_path: Path) -> None:
+    broken = shutil.copytree(runs("open"), tmp_path / "broken")
+    write_added(broken / "model", "joint", [AddedClass("Kite", (), torch.ones(3), None, 1)])
+    with pytest.raises(RunError, match=r"added\.safetensors: the vectors .*'Kite' do not fit"):
+        fusionclf.load(broken)
+    write_added(broken / "model", "joint", [AddedClass(fusionclf.load(runs("open")).classes[0])])
+    with pytest.raises(RunError, match=r"added\.safetensors: the model has a class"):
+        fusionclf.load(broken)
 
 
 def test_paths_are_the_most_frequent_of_each_class(runs: Runs, sample: Catalog) -> None:

@@ -72,15 +72,13 @@ def test_text_of_a_catalog_stays_text(run: Path, tmp_path: Path) -> None:
     config["catalog"]["label"] = config["catalog"]["title"] = EVIL
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     split, cost = read_json(run / "split.json"), read_json(run / "environment.json")
-    split["ids"][EVIL] = split["ids"].pop("rest")
-    split["classes"][EVIL] = split["classes"].pop("rest")
     cost["catalog"]["dropped"], cost["device"] = {EVIL: 3}, EVIL
     metrics = read_json(run / "metrics.json")
     metrics["parts"][EVIL] = metrics["parts"].pop("rest")
     for row in metrics["per_class"]["joint"]:
         row["label"] = EVIL
     (tmp_path / "model").mkdir()
-    labels = {EVIL: {"classes": {"label": [EVIL]}}}
+    labels = {"rest": {"classes": {"label": [EVIL]}, "temperature": 1.0}}
     for name, value in (("split", split), ("environment", cost), ("model/labels", labels)):
         (tmp_path / f"{name}.json").write_text(json.dumps(value))
     text = model_card(tmp_path, metrics)

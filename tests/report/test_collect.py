@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from fusionclf.config import SplitConfig
 from fusionclf.errors import RunError
 from fusionclf.report import compare, read_runs
+from fusionclf.report.audit import out_of_sample
 
 
 def test_runs_are_read_with_parts_joint_and_log(two_runs: list[Path]) -> None:
@@ -67,19 +69,149 @@ def test_a_refusal_writes_nothing(two_runs: list[Path], tmp_path: Path) -> None:
     ("file", "text", "message"),
     [
         ("metrics.json", "{", r"metrics\.json: cannot be read as JSON"),
-        ("metrics.json", "[]", r"metrics\.json: holds no 'mapping'"),
-        ("metrics.json", '{"variant": "nb", "parts": {}}', r"metrics\.json: holds no 'joint'"),
-        ("split.json", "{}", r"split\.json: holds no 'sha256'"),
+        ("metrics.json", "[]", r"metrics\.json: .*found a list"),
+        ("metrics.json", '{"variant": "nb", "parts": {}}', r"metrics\.json: joint: is missing"),
+        ("split.json", "{}", r"split\.json: spec: is missing"),
         ("config.yaml", "- 1", r"config\.yaml: holds list"),
         ("environment.json", "nonsense", r"environment\.json: cannot be read"),
-        ("log.jsonl", "{}", r"log\.jsonl: cannot be read"),
-        ("predictions/top2.parquet", "PAR1", r"top2\.parquet: cannot be read"),
+        ("log.jsonl", "{}", r"log\.jsonl: stage: is missing"),
+        ("predictions/top2.parquet", "PAR1", r"top2\.parquet: cannot be used"),
     ],
 )
 def test_a_damaged_file_is_named(two_runs: list[Path], file: str, text: str, message: str) -> None:
     (two_runs[0] / file).write_text(text)
     with pytest.raises(RunError, match=message):
         read_runs(two_runs)
+
+
+NOT_METRICS: list[tuple[str, Any]] = [
+    ("parts.top2", []),
+    ("parts.top2.top1", "87.5"),
+    ("parts.top2.top1", True),
+    ("parts.top2.n", 2.5),
+    ("joint", None),
+    ("intervals.top2.top1", [1.0]),
+    ("slices.top2.head classes", 3),
+    ("per_class.top2.0.train_rows", None),
+    ("hierarchy.top2.histogram", {"x": 1}),
+    ("decisions.top2", {}),
+    ("variant", ["nb"]),
+]
+NOT_ENVIRONMENT: list[tuple[str, Any]] = [
+    ("versions", ["torch"]),
+    ("train_seconds", "3"),
+    ("parameters", {}),
+    ("command", None),
+    ("catalog.dropped", [1]),
+]
+NOT_SPLIT: list[tuple[str, Any]] = [
+    ("spec", []),
+    ("spec.top_k", "two"),
+    ("classes.top2", "Shirts"),
+    ("ids.top2.test", {"a": 1}),
+    ("ids.top2.test.0", 5),
+    ("ids.top2.test.0", "999"),
+    ("sha256", 7),
+]
+ODD_VALUES = [
+    *(("metrics.json", *change) for change in NOT_METRICS),
+    *(("environment.json", *change) for change in NOT_ENVIRONMENT),
+    *(("split.json", *change) for change in NOT_SPLIT),
+]
+
+
+@pytest.mark.parametrize(("file", "field", "value"), ODD_VALUES)
+def test_a_value_of_another_type_is_refused_by_field(
+    two_runs: list[Path], file: str, field: str, value: Any
+) -> None:
+    tree = json.loads((two_runs[1] / file).read_text())
+    *way, last = field.split(".")
+    place = tree
+    for key in way:
+        place = place[int(key) if isinstance(place, list) else key]
+    place[int(last) if isinstance(place, list) else last] = value
+    (two_runs[1] / file).write_text(json.dumps(tree))
+    with pytest.raises(RunError) as refused:
+        compare(two_runs, two_runs[0].parent / "report")
+    message = str(refused.value)
+    assert message.startswith(str(two_runs[1] / file)) and message.endswith("train again with --overwrite")
+    assert ("sha256" if value == "999" else field.rpartition(".")[0]) in message
+    assert "\n" not in message and len(message) <= 400
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_is_not_finite_is_refused(two_runs: list[Path], number: str) -> None:
+    file = two_runs[0] / "metrics.json"
+    metrics = json.loads(file.read_text())
+    metrics["parts"]["rest"]["top5"] = "HERE"
+    file.write_text(json.dumps(metrics).replace('"HERE"', number))
+    with pytest.raises(RunError, match=r"metrics\.json: parts\.rest\.top5: .*finite"):
+        read_runs(two_runs)
+
+
+@pytest.mark.parametrize(
+    "name", ["metrics.json", "split.json", "environment.json", "log.jsonl", "config.yaml"]
+)
+def test_a_deeply_nested_file_is_refused(two_runs: list[Path], name: str) -> None:
+    (two_runs[1] / name).write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(RunError, match=name):
+        read_runs(two_runs)
+
+
+def test_a_part_that_is_a_path_is_refused(two_runs: list[Path]) -> None:
+    for name in ("metrics.json", "split.json"):
+        text = (two_runs[0] / name).read_text()
+        (two_runs[0] / name).write_text(text.replace('"top2"', '"../top2"'))
+    with pytest.raises(RunError, match=r"metrics\.json: parts\.\.\./top2"):
+        read_runs(two_runs)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: &a [*a]", "variant"),
+        ("variant: nb\ndata: x\nseed: 0\ncatalog: {}\nsplit: {}\nmore: &m {again: *m}", "not settings"),
+        ("variant: nb\nseed: 2026-99-99", "not settings"),
+        ("variant: [nb]", "variant"),
+        ("variant: nb\ndata: x\nseed: 0\ncatalog: []\nsplit: {}", "catalog"),
+    ],
+)
+def test_odd_settings_of_a_run_are_refused(two_runs: list[Path], text: str, message: str) -> None:
+    (two_runs[0] / "config.yaml").write_text(text)
+    with pytest.raises(RunError, match=rf"config\.yaml: .*{message}"):
+        read_runs(two_runs)
+
+
+def test_predictions_of_other_products_are_refused(two_runs: list[Path]) -> None:
+    file = two_runs[0] / "predictions" / "rest.parquet"
+    frame = pd.read_parquet(file)
+    frame["id"] = [f"x{n}" for n in range(len(frame))]
+    frame.to_parquet(file)
+    with pytest.raises(RunError, match=r"rest\.parquet: product 'x0' is not in split\.json"):
+        read_runs(two_runs)
+
+
+def test_predictions_of_other_classes_are_refused(two_runs: list[Path]) -> None:
+    file = two_runs[0] / "predictions" / "rest.parquet"
+    frame = pd.read_parquet(file)
+    frame.loc[0, "label_1"] = "Kites"
+    frame.to_parquet(file)
+    with pytest.raises(RunError, match=r"'label_1' holds 'Kites', which is no class"):
+        read_runs(two_runs)
+
+
+def test_predictions_of_another_run_are_refused(two_runs: list[Path]) -> None:
+    poor, good = (run / "predictions" / "top2.parquet" for run in two_runs)
+    good.write_bytes(poor.read_bytes())
+    with pytest.raises(RunError, match=r"top2\.parquet: answers otherwise than metrics\.json tells"):
+        read_runs(two_runs)
+
+
+def test_held_out_answers_of_no_part_are_refused(two_runs: list[Path]) -> None:
+    run = read_runs(two_runs)[1]
+    (two_runs[1] / "held_out" / "top2.parquet").rename(two_runs[1] / "held_out" / "odd.parquet")
+    with pytest.raises(RunError, match=r"odd\.parquet: is of no part"):
+        out_of_sample(run, two_runs[1])
 
 
 def test_predictions_that_do_not_fit_the_metrics_are_named(two_runs: list[Path]) -> None:

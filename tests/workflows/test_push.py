@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -186,6 +187,25 @@ def test_what_the_hub_refuses_is_one_line(run: Path, hub: Hub, tmp_path: Path) -
     assert "Traceback" not in said
     code, said = push(run, tmp_path, hub.server_port, "--repo", "a/b/c")
     assert code == 2 and "a/b/c" in said.splitlines()[-1]
+
+
+def test_a_link_is_refused_and_not_followed(run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "copy")
+    (tmp_path / "secret").write_text("secret")
+    for name in ("README.md", "model/more.json"):
+        (copy / name).unlink(missing_ok=True)
+        (copy / name).symlink_to(tmp_path / "secret")
+        with pytest.raises(RunError, match=rf"{name}: is a symbolic link"):
+            upload(copy, "me/shop", dry_run=True, console=Console(quiet=True))
+        (copy / name).unlink()
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "split.json", "config.yaml", "model/labels.json"])
+def test_a_damaged_run_is_not_uploaded(name: str, run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "copy")
+    (copy / name).write_text('{"parts": 7}')
+    with pytest.raises(RunError, match=rf"{name}: .*train again with --overwrite"):
+        upload(copy, "me/shop", dry_run=True, console=Console(quiet=True))
 
 
 def test_only_a_finished_run_is_uploaded(tmp_path: Path, hub: Hub) -> None:

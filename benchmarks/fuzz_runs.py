@@ -1,0 +1,188 @@
+"""Damages finished runs and an export, and counts how the commands that read them end.
+
+    python benchmarks/fuzz_runs.py --cases 600 --seed 0
+
+Makes a small catalog, five runs and an export in a temporary folder. Each case copies one of them, damages one or two
+of its files, and runs one command on it in a forked process. Prints one row; the exit code is 1 where a command left a
+traceback, hung, or took too much memory.
+"""
+
+import argparse
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import json
+import random
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from damages import damage
+from fuzzing import Tally, run_case, run_command
+
+IMAGE = (
+    "model.image.backbone=resnet18",
+    "model.image.weights=none",
+    "pictures.height=32",
+    "pictures.width=32",
+)
+QUICK = ("scheme=joint", "train.epochs=1")
+TEXT = ("model.text.buckets=4096", "model.text.dim=16", "model.hidden=16")
+NAMES = ("model.fuser=late", "model.vocabulary=open", "model.text.kind=both", "model.text.buckets=4096")
+TITLE = "Blue Running Shoes"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--cases", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", type=int, help="run this case alone and show its output")
+    parser.add_argument("--work", type=Path, help="keep the runs in this folder, and use those that it holds")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = given.work or Path(name)
+        os.environ["FUSIONCLF_CACHE"] = str(folder / "cache")
+        _import_all()
+        if not (folder / "runs" / "export").is_dir():
+            make_all(folder)
+        whole = {path.name: path for path in sorted((folder / "runs").iterdir())}
+        tally = Tally()
+        for number in range(given.cases) if given.only is None else [given.only]:
+            draw = random.Random(f"{given.seed}/{number}")
+            told, command = make_case(folder, whole, draw)
+            outcome = run_case(command)
+            tally.add(f"{number}: {told}", outcome)
+            if given.only is not None:
+                print(outcome.kind, told, outcome.output, sep="\n")
+        return tally.report("damaged runs")
+
+
+def _import_all() -> None:
+    """What a forked process then need not import."""
+    import onnxruntime  # noqa: F401
+    import skops.io  # noqa: F401
+    import torchvision  # noqa: F401
+    import transformers  # noqa: F401
+
+    import fusionclf.prediction
+    import fusionclf.report
+    import fusionclf.workflows.export
+    import fusionclf.workflows.push  # noqa: F401
+
+
+def make_all(folder: Path) -> None:
+    """Make the runs and the export below `folder`/runs."""
+    from fusionclf.catalog import generate_sample
+
+    data = generate_sample(folder / "catalog", products=200)
+    bert = make_transformer(folder / "bert")
+    train = {
+        "image": ("image", *IMAGE, "train.epochs=1", "stage2.epochs=1"),
+        "fusion": ("fusion", *IMAGE, *QUICK, *TEXT, "model.fuser=gated"),
+        "open": ("fusion", *IMAGE, *QUICK, *NAMES, f"model.text.model={bert}", "train.precision=fp32"),
+    }
+    for name in ("nb", "linear"):
+        _done("baseline", name, "--data", data, "--out", folder / "runs" / name)
+    for name, (variant, *words) in train.items():
+        _done("train", variant, "--data", data, "--out", folder / "runs" / name, "--cpu", *words)
+    _done("classes", "add", "--run", folder / "runs" / "open", "--name", "Toys > Kite")
+    _done("export", "--run", folder / "runs" / "fusion", "--out", folder / "runs" / "export")
+
+
+def make_transformer(folder: Path) -> Path:
+    """A transformers encoder of two small layers, with its tokenizer."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    folder.mkdir()
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "blue", "shirt", "shoe"]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def _done(*words: object) -> None:
+    outcome = run_case(partial(run_command, [str(word) for word in words]), 300, 4096)
+    if outcome.kind != "done":
+        raise SystemExit(f"{words}: {outcome.kind}\n{outcome.output}")
+
+
+def make_case(folder: Path, whole: dict[str, Path], draw: random.Random) -> tuple[str, Callable[[], int]]:
+    """A damaged copy of a run, and a command that reads what is damaged."""
+    name = draw.choice(list(whole))
+    shutil.rmtree(folder / "case", ignore_errors=True)
+    copy = folder / "case" / name
+    shutil.copytree(whole[name], copy, ignore=shutil.ignore_patterns("checkpoints"))
+    files = sorted(path.relative_to(copy) for path in copy.rglob("*") if path.is_file())
+    chosen = draw.sample(files, draw.choice((1, 1, 2)))
+    told = [name]
+    for file in chosen:
+        others = [path / file for other, path in whole.items() if other != name and (path / file).is_file()]
+        told.append(f"{file}: {damage(copy / file, others, draw)}")
+    words = _command(copy, chosen[0], whole, draw) if name != "export" else None
+    told.append(" ".join(map(str, words)) if words else "open_exported")
+    return "; ".join(told), partial(run_command, words) if words else partial(ask_exported, copy)
+
+
+def _command(run: Path, damaged: Path, whole: dict[str, Path], draw: random.Random) -> list[str]:
+    """A command that reads the damaged file of a run."""
+    out = run.parent / "out"
+    other = whole[draw.choice([name for name in whole if name not in ("export", run.name)])]
+    part = ["--part", "rest"] if (whole[run.name] / "checkpoints" / "rest").is_dir() else []
+    model = ["--run", run, "--title", TITLE, "--cpu", *part]
+    commands: dict[str, list[object]] = {
+        "compare": ["compare", run, other, "--out", out],
+        "alone": ["compare", run, "--out", out],
+        "audit": ["audit", "--run", run, "--run", other, "--out", out],
+        "predict": ["predict", *model],
+        "graded": ["predict", *model, "--target-precision", 0.9, "--json"],
+        "explain": ["explain", *model],
+        "classes": ["classes", "list", "--run", run, *part],
+        "push": ["push", "--run", run, "--repo", "me/run", "--dry-run"],
+        "resume": ["train", run.name, "--data", "x", "--out", run, "--resume", "--cpu"],
+        "export": ["export", "--run", run, "--out", out],
+    }
+    names = list(commands)[:-2]
+    if damaged.parts[0] == "model":
+        names = ["predict", "predict", "graded", "explain", "classes", "classes"]
+        names += ["export"] if run.name == "fusion" else []
+    elif damaged.parts[0] == "held_out":
+        names = ["audit", "graded"]
+    elif damaged.parts[0] in ("predictions", "environment.json", "log.jsonl", "split.json"):
+        names = ["compare", "alone", "audit", "push"]
+    elif damaged.name == "metrics.json":
+        names = ["compare", "alone", "audit", "push", "resume"]
+    return [str(word) for word in commands[draw.choice(names)]]
+
+
+def ask_exported(folder: Path) -> int:
+    """Ask an export about one title, and end as the command line would."""
+    from fusionclf.errors import FusionclfError
+    from fusionclf.prediction import open_exported
+
+    try:
+        answers = open_exported(folder).predict(titles=[TITLE])
+        json.dumps(answers.labels)
+    except FusionclfError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,297 @@
+"""What the JSON files of a run folder hold. Every reader validates them with `read_json_as` and one of these types.
+
+Files are read in pydantic's strict mode, so a number is no text; a number is finite; keys that are not named here stay.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, NotRequired
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter
+from typing_extensions import TypedDict
+
+from fusionclf.config import CatalogConfig, SplitConfig, build_settings, read_yaml
+from fusionclf.errors import RunError, SettingsError
+from fusionclf.runfolder import AGAIN, one_line, read_json_as
+
+MORE_KEYS = ConfigDict(extra="allow")
+
+Text = Annotated[str, Field(max_length=10_000)]
+Command = Annotated[str, Field(max_length=1_000_000)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+# A part names files, so it must not be a path.
+Part = Annotated[str, Field(pattern=r"^\w[\w.-]{0,99}$")]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Number = Annotated[FiniteFloat, Field(ge=0, le=1e18)]
+Percent = Annotated[FiniteFloat, Field(ge=0, le=100.001)]  # rounding may add to 100
+Interval = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
+
+
+def _each_once(names: list[str]) -> list[str]:
+    if len(set(names)) != len(names):
+        raise ValueError("a name occurs twice")
+    return names
+
+
+Names = Annotated[list[Text], Field(min_length=1), AfterValidator(_each_once)]
+
+
+class Scores(TypedDict):
+    """Metrics of one part."""
+
+    n: Count
+    top1: Percent | None
+    top5: Percent | None
+    seen: Percent | None
+    unseen: Percent | None
+    harmonic: Percent | None
+    macro_f1: Percent | None
+    balanced_accuracy: Percent | None
+    ece: Percent | None
+
+
+class NoScores(TypedDict):
+    """In place of `joint` where a run has no model over all classes."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # pyright: ignore[reportGeneralTypeIssues]
+
+    top1: None
+
+
+class Slice(TypedDict):
+    """Products of one kind."""
+
+    n: Count
+    top1: Percent | None
+
+
+class ClassRow(TypedDict):
+    """Metrics of one class."""
+
+    label: Text
+    train_rows: Count
+    test_rows: Count
+    top1: Percent | None
+    top5: Percent | None
+
+
+class LevelScore(TypedDict):
+    """Accuracy down to one category level."""
+
+    column: Text
+    top1: Percent | None
+
+
+class Hierarchy(TypedDict):
+    """Metrics of the answered category paths."""
+
+    n: Count
+    levels: list[LevelScore]
+    errors: Count
+    distance: Number | None
+    histogram: dict[Annotated[str, Field(pattern=r"^\d{1,9}$")], Count]
+
+
+class LevelDecision(TypedDict):
+    """Products that are answered to one level."""
+
+    column: Text
+    answered: Percent | None
+    precision: Percent | None
+
+
+class Decision(TypedDict):
+    """What a target precision does to the answers."""
+
+    target: Percent
+    accepted: Percent | None
+    precision: Percent | None
+    review: Percent | None
+    rejected: Percent | None
+    levels: list[LevelDecision]
+    unanswered: Percent | None
+
+
+class Metrics(TypedDict):
+    """metrics.json."""
+
+    __pydantic_config__ = MORE_KEYS  # pyright: ignore[reportGeneralTypeIssues]
+
+    variant: Text
+    parts: dict[Part, Scores]
+    joint: Annotated[Scores | NoScores, Field(union_mode="left_to_right")]
+    intervals: dict[Part, dict[Text, Interval | None]]
+    slices: dict[Part, dict[Text, Slice]]
+    per_class: dict[Part, list[ClassRow]]
+    hierarchy: dict[Part, Hierarchy]
+    decisions: dict[Part, list[Decision]]
+
+
+def _of_scored_parts(metrics: Metrics) -> Metrics:
+    scored = {*metrics["parts"], *(["joint"] if metrics["joint"]["top1"] is not None else [])}
+    for key in ("intervals", "slices", "per_class"):
+        if lacking := sorted(scored - set(metrics[key])):
+            raise ValueError(f"{key} lacks the part {lacking[0]!r}")
+    return metrics
+
+
+class CatalogCounts(TypedDict):
+    """Rows of the catalog, as the run read them."""
+
+    rows_read: Count
+    repaired: Count
+    dropped: dict[Text, Count]
+    products: Count
+
+
+class Environment(TypedDict):
+    """environment.json."""
+
+    __pydantic_config__ = MORE_KEYS  # pyright: ignore[reportGeneralTypeIssues]
+
+    finished_at: Text
+    command: Command
+    versions: dict[Text, Text]
+    platform: Text
+    peak_memory_mib: Number
+    seconds: Number
+    device: Text
+    train_seconds: Number
+    predict_seconds: Number
+    products_per_second: Number
+    pictures_per_second: Number | None
+    parameters: Count
+    catalog: CatalogCounts
+
+
+class Subsets(TypedDict):
+    """Product ids of one part."""
+
+    train: list[Text]
+    validation: list[Text]
+    test: list[Text]
+
+
+class SplitFile(TypedDict):
+    """split.json."""
+
+    spec: dict[Text, Any]
+    catalog_sha256: Digest
+    sha256: Digest
+    classes: Annotated[dict[Part, list[Text]], Field(min_length=1)]
+    ids: dict[Part, Subsets]
+
+
+def _of_same_parts(split: SplitFile) -> SplitFile:
+    if list(split["classes"]) != list(split["ids"]):
+        raise ValueError("classes and ids are of other parts")
+    return split
+
+
+class PartLabels(TypedDict):
+    """What a part's model answers with."""
+
+    __pydantic_config__ = MORE_KEYS  # pyright: ignore[reportGeneralTypeIssues]
+
+    classes: dict[Text, Names]
+    temperature: Annotated[FiniteFloat, Field(gt=0, le=1e12)]
+    candidates: NotRequired[Names]
+    paths: NotRequired[list[Text]]
+    synonyms: NotRequired[list[list[Text]]]
+
+
+def _named_alike(labels: PartLabels) -> PartLabels:
+    if "label" not in labels["classes"]:
+        raise ValueError("classes lacks 'label'")
+    count = len(labels["classes"]["label"])
+    for key, entries in (("paths", labels.get("paths")), ("synonyms", labels.get("synonyms"))):
+        if entries is not None and len(entries) != count:
+            raise ValueError(f"{key} has {len(entries)} entries for {count} classes")
+    if not set(labels["classes"]["label"]) <= set(labels.get("candidates", labels["classes"]["label"])):
+        raise ValueError("a class is no candidate")
+    return labels
+
+
+Labels = Annotated[dict[Part, Annotated[PartLabels, AfterValidator(_named_alike)]], Field(min_length=1)]
+
+
+class GraphPath(TypedDict):
+    """A category path and its training rows."""
+
+    path: list[Text]
+    rows: Count
+
+
+class GraphFile(TypedDict):
+    """model/graph.json."""
+
+    levels: Annotated[list[Text], Field(min_length=1)]
+    classes: Names
+    paths: list[GraphPath]
+
+
+class LogRow(TypedDict):
+    """A line of log.jsonl, an epoch. A loss may be no number."""
+
+    __pydantic_config__ = MORE_KEYS  # pyright: ignore[reportGeneralTypeIssues]
+
+    stage: Text
+    epoch: NotRequired[Count]
+    train_loss: NotRequired[float | None]
+    val_loss: NotRequired[float | None]
+    val_top1: NotRequired[float | None]
+    learning_rate: NotRequired[float | None]
+    seconds: NotRequired[float | None]
+    pictures_per_second: NotRequired[float | None]
+
+
+METRICS = TypeAdapter(Annotated[Metrics, AfterValidator(_of_scored_parts)])
+ENVIRONMENT = TypeAdapter(Environment)
+SPLIT = TypeAdapter(Annotated[SplitFile, AfterValidator(_of_same_parts)])
+LABELS = TypeAdapter(Labels)
+GRAPH = TypeAdapter(GraphFile)
+LOG_ROW = TypeAdapter(LogRow)
+
+
+def read_labels(folder: Path, part: str | None = None) -> dict[str, PartLabels]:
+    """labels.json of a model folder.
+
+    Args:
+        folder: the run's model folder.
+        part: a part that it must have.
+
+    Raises:
+        RunError: the file is missing or damaged, or has no such part.
+    """
+    labels = read_json_as(folder / "labels.json", LABELS)
+    if part is not None and part not in labels:
+        raise RunError(f"{folder}: no model of part {part!r}; there are: {', '.join(labels)}")
+    return labels
+
+
+class RunSettings(BaseModel):
+    """What all of config.yaml's kinds have in common."""
+
+    model_config = ConfigDict(extra="allow")
+
+    variant: str
+    data: str
+    seed: Annotated[int, Field(ge=0)]
+    catalog: CatalogConfig
+    split: SplitConfig
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.yaml of a run, as plain data.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    file = folder / "config.yaml"
+    try:
+        values = read_yaml(file)
+        known = build_settings(RunSettings, values).model_dump(mode="json")
+    except SettingsError as error:
+        raise RunError(one_line(f"{error}; {AGAIN}", file)) from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RunError(one_line(f"not settings ({error}); {AGAIN}", file)) from error
+    return {key: known[key] for key in values}
