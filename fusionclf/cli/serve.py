@@ -15,6 +15,14 @@ def serve_command(
     host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     part: PartOption = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-origin",
+            help="Origin whose pages may use the endpoint, such as https://shop.example; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     cpu: CpuOption = False,
 ) -> None:
     """Serve a finished run: a page to drop a picture on, and an HTTP endpoint.
@@ -23,4 +31,4 @@ def serve_command(
     """
     from fusionclf.serving.server import serve
 
-    serve(run, host=host, port=port, part=part, cpu=cpu)
+    serve(run, host=host, port=port, part=part, origins=allow_origin or (), cpu=cpu)

@@ -151,11 +151,15 @@ def read_added(folder: Path, part: str) -> list[AddedClass]:
     Raises:
         RunError: the file is damaged.
     """
-    return _read_all(folder).get(part, [])
+    return read_all_added(folder).get(part, [])
 
 
-def _read_all(folder: Path) -> dict[str, list[AddedClass]]:
-    """The added classes of every part."""
+def read_all_added(folder: Path) -> dict[str, list[AddedClass]]:
+    """The added classes of every part.
+
+    Raises:
+        RunError: the file is damaged.
+    """
     file = folder / ADDED
     if not file.exists():
         return {}
@@ -185,7 +189,7 @@ def write_added(folder: Path, part: str, added: Sequence[AddedClass]) -> None:
 
     Names and vectors are in one file, so that a cut never gives a class the vectors of another.
     """
-    kept = _read_all(folder) | {part: list(added)}
+    kept = read_all_added(folder) | {part: list(added)}
     tensors = {}
     for name, classes in kept.items():
         for n, new in enumerate(classes):

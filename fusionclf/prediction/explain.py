@@ -8,7 +8,7 @@ words out, Li, Monroe and Jurafsky, Understanding Neural Networks through Repres
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fusionclf.prediction.reading import Picture
 
 CELLS, MOST_CELLS, MOST_PIECES = 8, 32, 64
+AT_ONCE = 32  # products with a piece left out that the model is asked about together
 # What a missing picture is to models whose pictures are normalised as ImageNet's; to others it is nearly that.
 GREY = tuple(round(255 * channel) for channel in STATISTICS["imagenet"][0])
 DIGITS = 6
@@ -141,6 +142,23 @@ def explain(
     cells: int = CELLS,
 ) -> Explanation:
     """See Predictor.explain."""
+    steps = explain_in_steps(predictor, image, title, label=label, cells=cells)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def explain_in_steps(
+    predictor: "Predictor",
+    image: "Picture | None" = None,
+    title: str | None = None,
+    *,
+    label: str | None = None,
+    cells: int = CELLS,
+) -> Generator[None, None, Explanation]:
+    """As `explain`; yields after each AT_ONCE products, so that other work can go first."""
     if not 1 <= cells <= MOST_CELLS:
         raise SettingsError(f"cells={cells}: give a whole number from 1 to {MOST_CELLS}")
     if label is not None and label not in predictor.classes:
@@ -157,7 +175,7 @@ def explain(
     # Both whole; each word and each cell left out; the picture and the title left out.
     titles = [title, *without_words, *[title] * len(greyed), title, ""]
     pictures = [picture, *[picture] * len(without_words), *greyed, None, picture]
-    probabilities = _ask(predictor, pictures, titles)  # (n, K)
+    probabilities = yield from _ask(predictor, pictures, titles)  # (n, K)
     place = predictor.classes.index(label or whole.labels[0][0])
     falls = probabilities[0, place] - probabilities[:, place]
     first_cell = 1 + len(pieces)
@@ -182,9 +200,16 @@ def explain(
     )
 
 
-def _ask(predictor: "Predictor", pictures: Sequence[Image.Image | None], titles: Sequence[str]) -> np.ndarray:
+def _ask(
+    predictor: "Predictor", pictures: Sequence[Image.Image | None], titles: Sequence[str]
+) -> Generator[None, None, np.ndarray]:
     """(n, K) probabilities; NaN where there is nothing to answer by."""
-    return predictor.probabilities(predictor.read(pictures, titles))
+    parts = []
+    for start in range(0, len(titles), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        parts.append(predictor.probabilities(predictor.read(pictures[some], titles[some])))
+        yield
+    return np.concatenate(parts)
 
 
 def _as_shown(predictor: "Predictor", image: "Picture | None") -> Image.Image | None:

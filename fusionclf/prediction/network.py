@@ -50,6 +50,7 @@ class NetworkModel:
 
     Attributes:
         classes: K names.
+        tasks: task → names of its classes, in the order of the model's outputs; `label` holds all classes.
         cover: height and width in pixels that a decoded picture must cover; None for a model that reads none.
         reads_titles: whether it reads titles.
 
@@ -67,6 +68,7 @@ class NetworkModel:
         labels = read_labels(folder, part)[part]
         self.every: tuple[str, ...] = tuple(labels["classes"]["label"])  # all classes, in the model's order
         self.classes = self.every  # those that it answers with
+        self._classes_of: dict[str, Sequence[str]] = labels["classes"]
         self.temperature = float(labels["temperature"])
         self.asked: np.ndarray | None = None  # places of `classes` in `every`, where `keep_only` left some
         self.settings = settings
@@ -87,6 +89,11 @@ class NetworkModel:
         to_device(self.model, self.process.device)
         self.cover = cover_size(settings.pictures) if self.model.image is not None else None
         self.reads_titles = self.model.title_encoder is not None
+
+    @property
+    def tasks(self) -> dict[str, tuple[str, ...]]:
+        """Task → names of its classes; those that were added are last."""
+        return {task: tuple(names) for task, names in self._classes_of.items()} | {"label": self.every}
 
     @property
     def is_open(self) -> bool:

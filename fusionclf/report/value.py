@@ -206,7 +206,7 @@ def published(run: Run) -> list[dict[str, Any]]:
 def _slices(runs: Sequence[Run], part: str) -> list[dict[str, Any]]:
     sizes: dict[str, dict[str, Any]] = {}
     for run in ranked(runs, part):  # those of pictures are in some runs alone
-        sizes = {**(run.metrics["slices"].get(part) or {}), **sizes}
+        sizes = dict(run.metrics["slices"].get(part) or {}) | sizes
     rows = []
     for name, first in sizes.items():
         top1 = {run.name: run.metrics["slices"].get(part, {}).get(name, {}).get("top1") for run in runs}

@@ -10,12 +10,15 @@ from fastapi import APIRouter, Depends, FastAPI, File, Form, HTTPException, Quer
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp
 
 from fusionclf.catalog.decoding import READ
 from fusionclf.errors import FusionclfError
-from fusionclf.prediction import Predictor
 from fusionclf.serving.asker import Asker, BusyError
 from fusionclf.serving.guard import Guard
+from fusionclf.serving.limits import Limits
 from fusionclf.serving.lines import read_titles
 from fusionclf.serving.values import (
     LINES_BYTES,
@@ -46,31 +49,45 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 router = APIRouter()
 
 
-def make_app(predictor: Predictor, name: str, *, hosts: Collection[str] | None = None) -> FastAPI:
-    """The application.
+def make_app(
+    asker: Asker, name: str, *, hosts: Collection[str] | None = None, origins: Collection[str] = ()
+) -> ASGIApp:
+    """The application, guarded.
 
     Args:
-        predictor: the model that answers.
+        asker: asks the model.
         name: of the run, as the page shows it.
-        hosts: names under which it may be asked; None for any.
+        hosts: host names that are served; None for any.
+        origins: other origins whose pages may use it.
     """
+    product = PICTURE_BYTES + FIELDS_BYTES
+    most_bytes = {"/predict": product, "/explain": product, "/predict/batch": LINES_BYTES}
+    app: ASGIApp = Limits(_endpoints(asker, name), most_bytes)
+    if origins:
+        app = CORSMiddleware(
+            app, allow_origins=origins, allow_methods=("GET", "POST"), allow_private_network=True
+        )
+    return Guard(app, hosts, origins)
+
+
+def _endpoints(asker: Asker, name: str) -> FastAPI:
     app = FastAPI(
         title="fusionclf",
         description="Classifies products by picture and title.",
         version=version("fusionclf"),
         docs_url=None,  # FastAPI's pages load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would repeat the Host header
+        form_limits={"max_files": 1, "max_fields": 8, "max_part_size": FIELDS_BYTES},
     )
-    app.state.asker, app.state.run = Asker(predictor), name
-    product = PICTURE_BYTES + FIELDS_BYTES
-    most_bytes = {"/predict": product, "/explain": product, "/predict/batch": LINES_BYTES}
-    app.add_middleware(Guard, hosts=hosts, most_bytes=most_bytes)
+    app.state.asker, app.state.run = asker, name
     app.include_router(router)
     for path, (file, kind) in PAGE.items():
         app.add_api_route(path, _page_file(file, kind), include_in_schema=False)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(FusionclfError, _cannot)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _failed)
     return app
 
@@ -179,6 +196,10 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 async def _cannot(_: Request, error: Exception) -> JSONResponse:
     busy = isinstance(error, BusyError)
     return _one_line(503 if busy else 422, str(error), {"Retry-After": "1"} if busy else None)
+
+
+async def _gone(_: Request, error: Exception) -> JSONResponse:
+    return _one_line(400, "the client left before its request was complete")  # which nobody reads
 
 
 async def _not_valid(_: Request, error: Exception) -> JSONResponse:

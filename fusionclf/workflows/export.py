@@ -17,8 +17,6 @@ from torch import Tensor
 from fusionclf.catalog import Catalog, Split, read_catalog
 from fusionclf.console import Console
 from fusionclf.errors import CatalogError, PredictionError, RunError
-from fusionclf.models import find_variant
-from fusionclf.models.storage import load_model
 from fusionclf.prediction import Predictor, Products, load
 from fusionclf.prediction.description import (
     DESCRIPTION,
@@ -39,7 +37,6 @@ from fusionclf.prediction.description import (
 from fusionclf.prediction.exported import open_exported
 from fusionclf.prediction.network import NetworkModel
 from fusionclf.prediction.tensors import SentenceModel, TensorModel, sentence_encoder
-from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import write_json
 
 Kind = Literal["onnx", "torch"]
@@ -107,8 +104,10 @@ def export(
     asked = predictor.read(shown, titles)
     with _beside(out) as aside:
         console.say(f"export {predictor.part} of {run} as {kind}")
-        description = _write(aside, kind, run, predictor, model)
-        check = _compare(aside, run, predictor, model, asked)
+        plain = _in_float32(run, predictor.part, model)
+        expected = plain.probabilities(asked.pictures, asked.titles)  # `_write` changes the model
+        description = _write(aside, kind, run, predictor, plain)
+        check = _compare(aside, asked, expected, model.probabilities(asked.pictures, asked.titles))
         if not check.passed:
             raise PredictionError(
                 f"{out}: not written, for the export answers otherwise than the run: {check.same_top1} of "
@@ -167,18 +166,35 @@ def _complete(catalog: Catalog, rows: np.ndarray, model: NetworkModel) -> np.nda
     return there
 
 
-def _write(folder: Path, kind: Kind, run: Path, predictor: Predictor, model: NetworkModel) -> dict[str, Any]:
-    """The model, what embeds titles for it, its tokenizer and their description; the description's content."""
-    settings, part = model.settings, predictor.part
-    original = load_model(run / "model", part, find_variant(settings.variant), settings.model)
+def _in_float32(run: Path, part: str, model: NetworkModel) -> NetworkModel:
+    """The same model, added classes included, whose computation is in float32 on the CPU."""
+    train = model.settings.train.model_copy(update={"precision": "fp32"})
+    return NetworkModel(run / "model", part, model.settings.model_copy(update={"train": train}), "cpu")
+
+
+def _write(
+    folder: Path, kind: Kind, run: Path, predictor: Predictor, network: NetworkModel
+) -> dict[str, Any]:
+    """Write the model, what embeds titles for it, its tokenizer and their description.
+
+    Args:
+        folder: where to write.
+        kind: of export.
+        run: the run folder, whose tokenizer is copied.
+        predictor: names the part and the category paths.
+        network: what is exported; it is changed, and no longer fit for other use.
+
+    Returns:
+        The description's content.
+    """
+    settings, original = network.settings, network.model
     names, sentences = original.names, sentence_encoder(original)
     size = (settings.pictures.height, settings.pictures.width)
-    tensors = TensorModel(original, model.temperature, size)
+    tensors = TensorModel(original, network.temperature, size)
     if any(reader["kind"] != "hashed" for reader in tensors.readers):
         shutil.copytree(run / "model" / "text", folder / TOKENIZER)
-    classes = read_labels(run / "model", part)[part]["classes"]
     outputs = [
-        Output(name=OUTPUT if not n else f"{OUTPUT}_{n}", task=task, classes=tuple(classes[task]))
+        Output(name=OUTPUT if not n else f"{OUTPUT}_{n}", task=task, classes=network.tasks[task])
         for n, task in enumerate(tensors.tasks)
     ]
     if sentences is not None:
@@ -186,7 +202,7 @@ def _write(folder: Path, kind: Kind, run: Path, predictor: Predictor, model: Net
     _save(tensors, folder / FILES[kind], kind, [output.name for output in outputs])
     description = Description(
         kind=kind, model=FILES[kind], sentences=SENTENCES[kind] if sentences is not None else None,
-        tokenizer=TOKENIZER if (folder / TOKENIZER).is_dir() else None, variant=settings.variant, part=part,
+        tokenizer=TOKENIZER if (folder / TOKENIZER).is_dir() else None, variant=settings.variant, part=predictor.part,
         fusionclf=fusionclf_version(), inputs=describe_inputs(tensors.inputs), outputs=tuple(outputs),
         pictures=describe_pictures(settings.pictures) if original.image is not None else None,
         titles=describe_titles(tensors.readers), names=describe_names(names),
@@ -238,13 +254,9 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _compare(folder: Path, run: Path, predictor: Predictor, model: NetworkModel, asked: Products) -> Check:
+def _compare(folder: Path, asked: Products, plain: np.ndarray, as_predicted: np.ndarray) -> Check:
+    """The export in `folder` beside (n, K) probabilities in float32 and at the run's own precision."""
     exported = open_exported(folder).model.probabilities(asked.pictures, asked.titles)
-    as_predicted = model.probabilities(asked.pictures, asked.titles)
-    train = model.settings.train.model_copy(update={"precision": "fp32"})
-    plain = NetworkModel(
-        run / "model", predictor.part, model.settings.model_copy(update={"train": train}), "cpu"
-    ).probabilities(asked.pictures, asked.titles)
     first = exported.argmax(axis=1)
     return Check(
         len(first),

@@ -11,7 +11,9 @@ import yaml
 from fusionclf.catalog import Split
 from fusionclf.console import Console, size_text
 from fusionclf.errors import RunError
+from fusionclf.models.classes import read_all_added
 from fusionclf.report.card import CARD, model_card
+from fusionclf.report.text import markdown
 from fusionclf.run_schema import METRICS, read_config, read_labels
 from fusionclf.runfolder import AGAIN, FINISHED, is_finished, read_bytes, read_json_as
 
@@ -83,7 +85,7 @@ def collect_files(run: Path, repo: str) -> dict[str, Path | bytes]:
         for part, ids in whole["ids"].items()
     }
     files: dict[str, Path | bytes] = {
-        CARD: card.replace("REPOSITORY", repo).encode(),
+        CARD: (card.replace("REPOSITORY", repo) + _added_classes(run)).encode(),
         "config.yaml": yaml.safe_dump(_without_folders(config), sort_keys=False, allow_unicode=True).encode(),
         "split.json": (json.dumps(split, indent=2, ensure_ascii=False) + "\n").encode(),
         FINISHED: run / FINISHED,
@@ -110,6 +112,23 @@ def _card(run: Path) -> str:
         return read_bytes(run / CARD).decode("utf-8")
     except UnicodeDecodeError as error:
         raise RunError(f"{run / CARD}: is no text ({error.reason}); remove it") from error
+
+
+def _added_classes(run: Path) -> str:
+    """The card's section on classes added after training, which its figures do not cover; "" without any."""
+    lines = [
+        f"- `{markdown(part)}`: {markdown(new.name)}, "
+        + (f"known by {new.count} examples" if new.count else "known by its name")
+        for part, added in read_all_added(run / "model").items()
+        for new in added
+    ]
+    if not lines:
+        return ""
+    return (
+        "\n## Added classes\n\nAdded after training; the figures above do not cover them.\n\n"
+        + "\n".join(lines)
+        + "\n"
+    )
 
 
 def _without_folders(value: Any) -> Any:

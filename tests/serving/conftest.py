@@ -11,6 +11,7 @@ from PIL import Image
 import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.serving.app import make_app
+from fusionclf.serving.asker import Asker
 from fusionclf.serving.server import LOCAL
 from tests.prediction.conftest import Runs, runs, sample
 
@@ -43,7 +44,7 @@ def serve(runs: Runs) -> Iterator[Serve]:
 
     def client(name: str, part: str | None = None) -> TestClient:
         if (name, part) not in clients:
-            app: Any = make_app(fusionclf.load(runs(name), part=part, device="cpu"), name, hosts=LOCAL)
+            app: Any = make_app(Asker(fusionclf.load(runs(name), part=part, device="cpu")), name, hosts=LOCAL)
             clients[name, part] = TestClient(app, "http://127.0.0.1:8000", raise_server_exceptions=False)
         return clients[name, part]
 

@@ -8,15 +8,16 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.exceptions import HTTPException
 
-from fusionclf.serving import asker, guard, values
-from tests.serving.conftest import refused
+from fusionclf.serving import asker, guard, limits, values
+from fusionclf.serving.asker import Asker
+from tests.serving.conftest import Serve, refused
 
 
 def test_a_told_length_beyond_the_limit_is_refused_unread(fusion: TestClient) -> None:
     large = b"a" * (values.PICTURE_BYTES + 2**17)
     assert "larger than 20 MiB;" in refused(fusion.post("/predict", files={"picture": large}), 413)
     assert "larger than 64 KiB;" in refused(
-        fusion.post("/health", content=b"a" * (guard.FORM_BYTES + 1)), 413
+        fusion.post("/health", content=b"a" * (limits.FORM_BYTES + 1)), 413
     )
 
 
@@ -51,13 +52,13 @@ def test_bytes_are_counted_over_all_chunks_and_no_more_are_asked_for() -> None:
         while (await receive())["more_body"]:
             pass
 
-    guarded = guard.Guard(reads_all, None, {"/few": 100, "/many": 400})
+    limited = limits.Limits(reads_all, {"/few": 100, "/many": 400})
     scope = {"type": "http", "path": "/many", "headers": []}
-    asyncio.run(guarded(scope, receive, send))
+    asyncio.run(limited(scope, receive, send))
     assert asked == 10
     asked = 0
     with pytest.raises(HTTPException, match="larger than"):
-        asyncio.run(guarded({**scope, "path": "/few"}, receive, send))
+        asyncio.run(limited({**scope, "path": "/few"}, receive, send))
     assert asked == 3 and sent == []
 
 
@@ -92,9 +93,30 @@ def test_the_page_asks_for_nothing_from_elsewhere(fusion: TestClient) -> None:
     assert "//" not in page and "<script>" not in page and "style=" not in page
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8000", "", "[", "0.0.0.0"])
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8000", "0.0.0.0", "localhost."])
 def test_another_host_name_is_refused(fusion: TestClient, host: str) -> None:
-    assert "another host name" in refused(fusion.get("/health", headers={"Host": host}), 421)
+    assert "not served under that host name" in refused(fusion.get("/health", headers={"Host": host}), 421)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "[", "x@127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:8000:8000",
+     "127.0.0.1/x", "127.0.0.1?x", "127.0.0.1#x", "127.0.0.1, evil.example", "127.0.0.1\t", "[::1%25lo]",
+     "127.0.0.1:+80", "löcalhost".encode().decode("latin-1")],
+)  # fmt: skip
+def test_a_malformed_host_is_refused(fusion: TestClient, host: str) -> None:
+    header = host.encode("latin-1")
+    assert "Host header" in refused(fusion.get("/health", headers={b"Host": header}), 400)  # type: ignore[dict-item]
+
+
+def test_a_malformed_host_is_refused_where_any_name_is_served(serve: Serve) -> None:
+    client: Any = TestClient(guard.Guard(serve("linear").app, None), "http://127.0.0.1")
+    assert "Host header" in refused(client.get("/health", headers={"Host": "x@127.0.0.1"}), 400)
+
+
+def test_several_hosts_are_refused(fusion: TestClient) -> None:
+    headers = [("Host", "127.0.0.1"), ("Host", "localhost")]
+    assert "Host header" in refused(fusion.get("/health", headers=headers), 400)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:9", "[::1]:8000", "LOCALHOST:80"])
@@ -128,7 +150,8 @@ def test_the_model_is_asked_by_one_at_a_time_and_a_full_queue_says_so(
     monkeypatch.setattr(asker, "WAITING", 3)
     slow: Any = Slow()
     found: list[Any] = []
-    with TestClient(make_app(slow, "slow"), raise_server_exceptions=False) as client:
+    asked = Asker(slow)
+    with TestClient(make_app(asked, "slow"), raise_server_exceptions=False) as client:
 
         def ask() -> None:
             found.append(client.post("/predict", data={"title": "Red"}))
@@ -137,7 +160,7 @@ def test_the_model_is_asked_by_one_at_a_time_and_a_full_queue_says_so(
         for thread in threads:
             thread.start()
         assert slow.entered.wait(30)
-        while client.app.state.asker._waiting < 3:  # type: ignore[attr-defined]
+        while asked._waiting < 3:
             pass
         fourth = client.post("/predict", data={"title": "Red"})
         assert "3 requests are waiting" in refused(fourth, 503) and fourth.headers["Retry-After"] == "1"
@@ -146,4 +169,7 @@ def test_the_model_is_asked_by_one_at_a_time_and_a_full_queue_says_so(
         for thread in threads:
             thread.join()
     assert slow.most == 1
+    assert all(
+        response.headers.get(name) == guard.HEADERS[name] for response in found for name in guard.HEADERS
+    )
     assert all("secret" not in refused(response, 500) for response in found) and len(found) == 3

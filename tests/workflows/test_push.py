@@ -19,7 +19,9 @@ import yaml
 import fusionclf
 from fusionclf.console import Console
 from fusionclf.errors import RunError
+from fusionclf.models.classes import AddedClass, write_added
 from fusionclf.workflows.baseline import run_baseline
+from fusionclf.workflows.push import collect_files
 from fusionclf.workflows.push import push as upload
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,6 +152,18 @@ def test_what_is_uploaded_loads_again_and_names_no_product(
     assert "ids" not in split and split["sha256"] == whole["sha256"]
     assert split["counts"]["rest"]["test"] == len(whole["ids"]["rest"]["test"])
     assert str(sample_dir.parent).encode() not in b"".join(hub.files.values())
+
+
+def test_the_card_names_added_classes(run: Path, tmp_path: Path) -> None:
+    assert b"Added classes" not in bytes(collect_files(run, "me/shop")["README.md"])  # type: ignore[arg-type]
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    write_added(copy / "model", "joint", [AddedClass("Kite <b>"), AddedClass("Sledge", count=5)])
+    files = collect_files(copy, "me/shop")
+    card = files["README.md"]
+    assert isinstance(card, bytes) and "model/added.safetensors" in files
+    section = card.decode().partition("## Added classes\n")[2]
+    assert "Kite &lt;b&gt;, known by its name\n" in section
+    assert "Sledge, known by 5 examples\n" in section
 
 
 def test_a_dry_run_uploads_nothing(run: Path, hub: Hub, tmp_path: Path) -> None:

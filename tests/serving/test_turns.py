@@ -1,0 +1,106 @@
+"""Long requests take many turns, so that a short one is answered in between."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+import fusionclf
+from fusionclf.catalog import Catalog
+from fusionclf.serving.asker import Asker, BusyError
+from tests.prediction.conftest import Runs
+from tests.serving.conftest import picture_bytes
+
+
+class Recording:
+    """A predictor that keeps how many products it was asked about, and waits at the first question."""
+
+    def __init__(self, predictor: Any) -> None:
+        self.predictor, self.asked = predictor, list[int]()
+        self.entered, self.go = threading.Event(), threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.predictor, name)
+
+    def predict(self, images: Any = None, titles: Any = None, **more: Any) -> Any:
+        self._note(len(titles))
+        return self.predictor.predict(images, titles, **more)
+
+    def read(self, images: Any, titles: Any) -> Any:
+        self._note(len(titles))
+        return self.predictor.read(images, titles)
+
+    def _note(self, count: int) -> None:
+        self.asked.append(count)
+        self.entered.set()
+        assert self.go.wait(60)
+
+
+async def both(recording: Recording, long: Coroutine[Any, Any, Any], short: Callable[[], Any]) -> Any:
+    """The results of a long request, and of a short one that comes while the long one runs."""
+    first = asyncio.create_task(long)
+    while not recording.entered.is_set():
+        await asyncio.sleep(0.01)
+    second = asyncio.create_task(short())
+    await asyncio.sleep(0.1)
+    recording.go.set()
+    return await first, await second
+
+
+def test_a_product_waits_for_a_chunk_of_a_batch(runs: Runs, sample: Catalog) -> None:
+    recording: Any = Recording(fusionclf.load(runs("linear")))
+    asker, titles = Asker(recording), sample.table["title"].iloc[:200].tolist()
+    answers, one = asyncio.run(
+        both(recording, asker.many(titles, 3, 0.0), lambda: asker.one(None, "Red Shirts", 3, 0.0))
+    )
+    place = recording.asked.index(1)
+    assert place == 1 and sum(recording.asked[place:]) > 100  # most of the batch comes after the product
+    assert answers.labels == recording.predictor.predict(titles=titles, top_k=3).labels
+    assert len(answers) == 200 and len(one) == 1
+
+
+def test_long_titles_make_short_chunks(runs: Runs) -> None:
+    recording: Any = Recording(fusionclf.load(runs("linear")))
+    recording.go.set()
+    asyncio.run(Asker(recording).many(["red"] * 40 + ["red " * 490] * 6, 3, 0.0))
+    assert recording.asked == [32, 10, 2, 2]
+
+
+def test_a_product_waits_for_a_part_of_an_explanation(runs: Runs, sample: Catalog) -> None:
+    recording: Any = Recording(fusionclf.load(runs("fusion"), device="cpu"))
+    asker, title = Asker(recording), sample.table["title"].iloc[0]
+    explanation, one = asyncio.run(
+        both(
+            recording,
+            asker.explain(picture_bytes(sample), title),
+            lambda: asker.one(None, "Red Shirts", 3, 0.0),
+        )
+    )
+    # The product itself twice, some pieces left out, then the other product, then the remaining pieces.
+    assert recording.asked[:4] == [1, 1, 32, 1] and len(recording.asked) > 4
+    assert max(recording.asked) == 32
+    assert explanation.cells is not None and len(one) == 1
+
+
+def test_whoever_waits_is_refused_when_the_server_stops(runs: Runs) -> None:
+    recording: Any = Recording(fusionclf.load(runs("linear")))
+    asker = Asker(recording)
+
+    async def stop() -> list[Any]:
+        requests = [asker.many(["Red"] * 100, 3, 0.0), asker.one(None, "Red", 3, 0.0)]
+        tasks = [asyncio.create_task(request) for request in requests]
+        while not recording.entered.is_set():
+            await asyncio.sleep(0.01)
+        assert asker.is_computing
+        asker.stop()
+        tasks.append(asyncio.create_task(asker.one(None, "Red", 3, 0.0)))
+        found = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
+        recording.go.set()
+        return found
+
+    found = asyncio.run(stop())
+    assert [type(error) for error in found] == [BusyError] * 3
+    with pytest.raises(BusyError, match="the server stops"):
+        raise found[0]
