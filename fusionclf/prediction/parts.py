@@ -5,17 +5,19 @@ Nothing half-written ever stands under the final name, and a command that was cu
 
 import csv
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from fusionclf.errors import RunError
+from fusionclf.files import remove, replacing, replacing_all, sweep, write_json
 from fusionclf.prediction.answers import ABSTAIN, NONE, Answers
 from fusionclf.prediction.formats import FORMATS
 from fusionclf.prediction.tables import Fault, Lot, format_of
-from fusionclf.runfolder import first_difference, guarded, read_json, replacing, write_json
+from fusionclf.runfolder import first_difference, guarded, read_json
+
+JOB = "job.json"  # in the folder of parts: what the answers depend on
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Parts:
         self.before: set[int] = set()
 
     def begin(self, *, overwrite: bool, resume: bool) -> None:
-        """Make the folder ready, unless the output is there and `resume` says that this is well.
+        """Make the folder ready, unless the output is there and `resume` says that this is well. Hold its lock.
 
         Of what an output without parts was made is not known: it is not looked into.
 
@@ -61,9 +63,12 @@ class Parts:
             RunError: the output, its side file or its parts are there and neither `overwrite` nor `resume` is given, or
                 the parts are of another job.
         """
+        sweep(self.out, self.faults_file, self.folder)
         there = any(self.folder.glob("*.part"))
+        # A command that was to replace the output may have been killed before its first part.
+        replaces = overwrite or (resume and self.is_begun() and read_json(self.folder / JOB) == self.job)
         if overwrite or not there:  # without a part there is nothing to go on with
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove(self.folder)
         elif not resume:
             raise RunError(
                 f"{self.out}: a command that was cut off has left parts; --resume goes on with them, --overwrite "
@@ -71,7 +76,7 @@ class Parts:
             )
         else:
             self.check()
-        if not (overwrite or there):
+        if not (replaces or there):
             if resume and self.out.exists():
                 return
             for file in (self.out, self.faults_file):
@@ -80,14 +85,14 @@ class Parts:
                         f"{file}: is there already; --overwrite replaces it, or give another --out"
                     )
         if not self.is_begun():
-            write_json(self.folder / "job.json", self.job)
+            write_json(self.folder / JOB, self.job)
         self.before = {int(file.stem) for file in self.folder.glob("[0-9]*.part")}
 
     def check(self) -> None:
         """Raises RunError where the folder is not there or its parts are of another job."""
         if not self.is_begun():
             raise RunError(f"{self.folder}: parts of an unknown job; --overwrite begins anew")
-        differing = first_difference(read_json(self.folder / "job.json"), self.job)
+        differing = first_difference(read_json(self.folder / JOB), self.job)
         if differing:
             raise RunError(
                 f"{self.out}: begun with other settings or input ({differing}); use the same ones, or --overwrite"
@@ -95,7 +100,7 @@ class Parts:
 
     def is_begun(self) -> bool:
         """Whether the folder is ready for parts."""
-        return (self.folder / "job.json").is_file()
+        return (self.folder / JOB).is_file()
 
     def has(self, number: int) -> bool:
         """Whether a lot is answered."""
@@ -115,24 +120,35 @@ class Parts:
             self.format.write(aside, lot.ids, answers)
 
     def finish(self, count: int) -> Totals:
-        """Put the parts 0 … `count` - 1 together, then remove them."""
+        """Put the parts 0 … `count` - 1 together, then remove them.
+
+        Raises:
+            RunError: the files cannot be written, or parts were removed.
+        """
+        gone = [number for number in range(count) if not self.has(number)]
+        if gone:
+            raise RunError(
+                f"{self.folder}: {len(gone)} of {count} parts were removed while the command ran; give it again with "
+                "--resume"
+            )
         answered, abstained, faults, new = 0, 0, 0, 0
         for number, summary in enumerate(self._summaries(count)):
             answered += summary["answered"]
             abstained += summary["abstained"]
             faults += len(summary["faults"])
             new += summary["answered"] if number not in self.before else 0
-        if faults:
-            self._write_faults(count)
-        else:
-            self.faults_file.unlink(missing_ok=True)
-        with replacing(self.out) as aside:
-            self.format.join(aside, [self._part(number) for number in range(count)])
-        shutil.rmtree(self.folder, ignore_errors=True)
+        files = [self.out, self.faults_file] if faults else [self.out]
+        with replacing_all(*files) as asides:
+            self.format.join(asides[0], [self._part(number) for number in range(count)])
+            if faults:
+                self._write_faults(asides[1], count)
+        if not faults:
+            self.faults_file.unlink(missing_ok=True)  # of an output that was replaced
+        remove(self.folder)
         return Totals(answered, abstained, faults, new)
 
-    def _write_faults(self, count: int) -> None:
-        with replacing(self.faults_file) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+    def _write_faults(self, path: Path, count: int) -> None:
+        with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["place", "id", "reason"])
             for summary in self._summaries(count):

@@ -1,0 +1,396 @@
+"""Kills each command before every change that it makes to its output, gives it again, and compares the outcome.
+
+    python benchmarks/kill_everywhere.py [--points N] [--only NAME ...]
+
+A change is a file opened for writing, a rename, a removal, a new folder, a changed mode, or a call into a library that
+writes without Python (safetensors, Parquet, tokenizers); the latter are killed half-way through the file, too. Every
+kill is a SIGKILL in a forked process. The same command, with --resume where it has that option, must then leave what an
+uncut one leaves: the same files, with the same content but for times. Exit code 1 where one does not.
+"""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch: what is forked must have no threads
+
+import argparse
+import contextlib
+import importlib
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import pyarrow.parquet as pq
+import safetensors.torch
+from safetensors import safe_open
+
+from benchmarks.fuzzing import Outcome, run_case, run_command
+from fusionclf.batches.text import Tokeniser
+from fusionclf.catalog import generate_sample
+
+SECONDS, MEBIBYTES = 300.0, 4096.0
+EVENTS = (
+    "os.rename",
+    "os.remove",
+    "os.rmdir",
+    "os.mkdir",
+    "os.chmod",
+    "os.link",
+    "os.symlink",
+    "os.truncate",
+)
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+# Keys, columns and tensors that hold times or memory, and what is made of them.
+TIMES = {
+    "seconds", "train_seconds", "predict_seconds", "products_per_second", "pictures_per_second", "finished_at",
+    "peak_memory_mib", "epoch_seconds", "command", "cost", "costs", "making",
+}  # fmt: skip
+IN_PASSING = ("README.md", "report.html", "report.md")  # texts that tell times
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A command to kill.
+
+    Attributes:
+        words: the command.
+        again: what is added when it is given again.
+        complete: what it may then be refused with, where it was killed after all was in place.
+        before: copies of these (source, name below the box) are there first.
+        most: kills at most, for a command that takes long; None for one before every change.
+    """
+
+    words: tuple[str, ...]
+    again: tuple[str, ...] = ()
+    complete: str | None = None
+    before: tuple[tuple[Path, str], ...] = ()
+    most: int | None = None
+
+
+@dataclass
+class Row:
+    """What became of a command's kills."""
+
+    points: int = 0
+    equal: int = 0
+    strays: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+class Changes:
+    """Counts the changes of this process below a folder, and kills it before one of them."""
+
+    def __init__(self, box: Path, kill_at: int | None) -> None:
+        self.box, self.kill_at, self.count = str(box), kill_at, 0
+        self.lock = threading.Lock()
+
+    def hook(self, event: str, args: tuple[Any, ...]) -> None:
+        """For sys.addaudithook."""
+        if event == "open":
+            path, mode, flags = args
+            if set(mode) & set("wax+") if isinstance(mode, str) else flags & WRITES:
+                self.before(path)
+        elif event in EVENTS:
+            handles = [arg for arg in args[1:] if isinstance(arg, int)]
+            self.before(args[0], handles[-1] if event in ("os.remove", "os.rmdir", "os.mkdir") else -1)
+
+    def before(self, path: Any, handle: int = -1) -> None:
+        """A change of `path` comes next."""
+        if self._is_at(path, handle):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def half_way(self, path: Any) -> None:
+        """`path` was written by another library: that may have been cut off, too."""
+        if self._is_at(path, -1):
+            self.kill_at = None
+            os.truncate(path, Path(path).stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _is_at(self, path: Any, handle: int) -> bool:
+        if not isinstance(path, str | bytes | os.PathLike):
+            return False
+        name = os.fsdecode(path)
+        if handle >= 0 and not os.path.isabs(name):
+            name = os.path.join(os.readlink(f"/proc/self/fd/{handle}"), name)
+        if not os.path.abspath(name).startswith(self.box + os.sep):
+            return False
+        with self.lock:
+            self.count += 1
+            return self.count == self.kill_at
+
+    def watch(self) -> None:
+        """See all changes of this process from here on."""
+        sys.addaudithook(self.hook)
+        targets: list[tuple[Any, str, int]] = [
+            (safetensors.torch, "serialize_file", 1),
+            (pq, "write_table", 1),
+        ]
+        for module, name, place in targets:
+            setattr(module, name, self._around(getattr(module, name), place))
+        changes, save = self, Tokeniser.save
+
+        def save_half(own: Tokeniser, folder: Path) -> None:
+            changes.before(folder / "tokenizer.json")
+            save(own, folder)
+            changes.half_way(folder / "tokenizer.json")
+
+        class Writer(pq.ParquetWriter):
+            def __init__(self, where: Any, *words: Any, **named: Any) -> None:
+                changes.before(where)
+                self.own_path = where
+                super().__init__(where, *words, **named)
+
+            def close(self) -> None:
+                super().close()
+                changes.half_way(self.own_path)
+
+        Tokeniser.save, pq.ParquetWriter = save_half, Writer  # pyright: ignore
+
+    def _around(self, write: Callable[..., Any], place: int) -> Callable[..., Any]:
+        def writes(*words: Any, **named: Any) -> Any:
+            path = words[place] if len(words) > place else named.get("filename", named.get("where"))
+            self.before(path)
+            result = write(*words, **named)
+            self.half_way(path)
+            return result
+
+        return writes
+
+
+def run(words: tuple[str, ...], changes: Changes | None = None, notes: Path | None = None) -> Outcome:
+    """Run a command in a forked process; `notes` gets the number of changes and the modules that it imported."""
+
+    def case() -> int:
+        sys.argv = ["fusionclf", *words]
+        if changes is not None:
+            changes.watch()
+        code = run_command(words)
+        if notes is not None:
+            notes.write_text(json.dumps({"changes": changes and changes.count, "modules": list(sys.modules)}))
+        return code
+
+    return run_case(case, SECONDS, MEBIBYTES)
+
+
+def uncut_run(words: tuple[str, ...], notes: Path, box: Path | None = None) -> int:
+    """Run a command to its end; the number of its changes below `box`.
+
+    This process then imports what the command did, so that the next ones need not.
+    """
+    outcome = run(words, Changes(box, None) if box else None, notes)
+    if outcome.kind != "done":
+        raise SystemExit(f"fusionclf {' '.join(words)}: {outcome.kind}\n{outcome.output}")
+    noted = json.loads(notes.read_text())
+    for name in noted["modules"]:
+        if name not in sys.modules:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+    return noted["changes"] or 0
+
+
+def make_box(box: Path, scenario: Scenario) -> None:
+    shutil.rmtree(box, ignore_errors=True)
+    box.mkdir()
+    for source, name in scenario.before:
+        copy = shutil.copytree if source.is_dir() else shutil.copy2
+        copy(source, box / name)
+
+
+def kill_everywhere(scenario: Scenario, work: Path, points: int | None) -> Row:
+    """Kill a command at up to `points` changes, evenly spread; all where None."""
+    box, uncut = work / "box", work / "uncut"
+    make_box(box, scenario)
+    total = uncut_run(scenario.words, work / "notes.json", box)
+    shutil.rmtree(uncut, ignore_errors=True)
+    box.rename(uncut)
+    row = Row()
+    numbers = range(1, total + 1)
+    points = min(points or total, scenario.most or total)
+    if points < total:
+        numbers = sorted({1 + (total - 1) * n // max(points - 1, 1) for n in range(points)})
+    for number in numbers:
+        make_box(box, scenario)
+        cut = run(scenario.words, Changes(box, number))
+        left = ", ".join(names(box))
+        if cut.kind != "crash":
+            row.failures.append(f"change {number}: was not killed ({cut.kind}): {cut.output[-300:]}")
+            continue
+        row.points += 1
+        outcome = run((*scenario.words, *scenario.again))
+        complete = scenario.complete is not None and scenario.complete in outcome.output
+        if outcome.kind != "done" and not complete:
+            row.failures.append(f"change {number}, left {left}: {outcome.kind}: {outcome.output[-400:]}")
+            continue
+        strays = sorted(set(names(box)) - set(names(uncut)))
+        row.strays += len(strays)
+        differing = first_difference(uncut, box)
+        if differing:
+            row.failures.append(f"change {number}, left {left}: {differing}; strays: {strays}")
+        else:
+            row.equal += 1
+    return row
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def first_difference(uncut: Path, found: Path) -> str:
+    """The first file in which two folders differ, or ""."""
+    expected, there = names(uncut), names(found)
+    if expected != there:
+        return f"missing {sorted(set(expected) - set(there))}, further {sorted(set(there) - set(expected))}"
+    for name in expected:
+        # The checkpoint before the last one is as old as the kill has it.
+        if "/previous/" in name or not (uncut / name).is_file():
+            continue
+        if content(uncut / name) != content(found / name):
+            return f"{name} differs"
+    return ""
+
+
+def content(file: Path) -> Any:
+    """What a file holds, but for times."""
+    if file.name in IN_PASSING:
+        return file.stat().st_size > 0
+    if file.suffix == ".json":
+        value = json.loads(file.read_text())
+        return without_times(json.loads(value["content"])["figures"] if "digest" in value else value)
+    if file.suffix == ".jsonl" and file.name == "log.jsonl":
+        return [without_times(json.loads(line)) for line in file.read_text().splitlines()]
+    if file.suffix == ".safetensors":
+        with safe_open(file, "np") as opened:
+            return {key: opened.get_tensor(key).tobytes() for key in opened.keys() if key not in TIMES}
+    if file.suffix == ".skops":
+        with zipfile.ZipFile(file) as opened:  # its schema holds the addresses of objects
+            return sorted(opened.read(name) for name in opened.namelist() if name != "schema.json")
+    return file.read_bytes()
+
+
+def without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_times(inner) for key, inner in value.items() if key not in TIMES}
+    return [without_times(inner) for inner in value] if isinstance(value, list) else value
+
+
+def make_encoder(folder: Path) -> None:
+    """A text encoder of two small layers, with its tokenizer."""
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    folder.mkdir()
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "blue", "shirt", "shoe"]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    BertModel(BertConfig(vocab_size=len(words), **sizes)).save_pretrained(folder)
+
+
+def scenarios(work: Path) -> dict[str, Scenario]:
+    """Makes a catalog, three finished runs and a file of products; the commands on them."""
+    catalog, runs, box = work / "catalog", work / "runs", work / "box"
+    encoder, products, configs = work / "encoder", work / "products.csv", work / "configs"
+    generate_sample(catalog, products=200)
+    lines = (catalog / "styles.csv").read_text(encoding="utf-8").splitlines()
+    products.write_text("\n".join([*lines[:150], "too,few,fields"]) + "\n", encoding="utf-8")
+    configs.mkdir()
+    text = ("model.text.buckets=4096", "model.text.dim=16", "train.epochs=1")
+    (configs / "text.yaml").write_text(
+        "scheme: joint\nmodel: {text: {buckets: 4096, dim: 16}}\ntrain: {epochs: 1}\n"
+    )
+    run_case(lambda: make_encoder(encoder) or 0)
+    fusion = (
+        "scheme=joint", "pictures.height=32", "pictures.width=32", "model.image.backbone=resnet18",
+        "model.image.weights=none", "model.fuser=late", "model.text.kind=both",
+        f"model.text.model={encoder}", "model.text.buckets=4096", "train.epochs=2", "train.precision=fp32",
+    )  # fmt: skip
+    closed, opened = (*fusion, "model.vocabulary=closed"), (*fusion, "model.vocabulary=open")
+    data = ("--data", str(catalog))
+    linear = ("baseline", "linear", *data)
+    old = {name: runs / name for name in ("linear", "text", "open")}
+    for words in (
+        (*linear, "--out", str(old["linear"])),
+        ("train", "text", *data, "--out", str(old["text"]), "--cpu", "scheme=joint", *text),
+        ("train", "fusion", *data, "--out", str(old["open"]), "--cpu", *opened),
+    ):
+        uncut_run(words, work / "notes.json")
+    answers = work / "old.csv"
+    answers.write_text("old\n")
+    resume, again = ("--resume",), ("--overwrite",)
+    predict = (
+        "predict",
+        "--run",
+        str(old["text"]),
+        "--input",
+        str(products),
+        "--cpu",
+        "--out",
+        f"{box}/out.csv",
+    )
+    export = ("export", "--run", str(old["text"]), "--out", f"{box}/export", "--products", "20")
+    added = ("--run", f"{box}/run", "--name")
+    return {
+        "baseline": Scenario((*linear, "--out", f"{box}/run"), resume),
+        "baseline --overwrite": Scenario(
+            (*linear, "--out", f"{box}/run", *again), before=((old["linear"], "run"),)
+        ),
+        "train text": Scenario(("train", "text", *data, "--out", f"{box}/run", "--cpu", *text), resume),
+        "train fusion": Scenario(("train", "fusion", *data, "--out", f"{box}/run", "--cpu", *closed), resume),
+        "train fusion (open vocabulary)": Scenario(
+            ("train", "fusion", *data, "--out", f"{box}/run", "--cpu", *opened), resume, most=12
+        ),
+        "study": Scenario(("study", *data, "--out", f"{box}/study", "--configs", str(configs), "--cpu")),
+        "predict": Scenario(predict, resume),
+        "predict --overwrite": Scenario(
+            (*predict, *again), resume, before=((answers, "out.csv"), (answers, "out.errors.csv"))
+        ),
+        "predict (Parquet)": Scenario((*predict[:-1], f"{box}/out.parquet"), resume),
+        "classes add": Scenario(
+            ("classes", "add", *added, "Toys > Kite", "--cpu"),
+            complete="has a class",
+            before=((old["open"], "run"),),
+        ),
+        "export": Scenario(export, complete="holds an export already"),
+        "export --overwrite": Scenario((*export, *again), before=((old["text"] / "model", "export"),)),
+        "compare": Scenario(("compare", *(str(old[name]) for name in old), "--out", f"{box}/report")),
+        "audit": Scenario(("audit", "--run", str(old["open"]), "--out", f"{box}/audit")),
+        "data sample": Scenario(
+            ("data", "sample", f"{box}/sample", "--products", "200"), complete="holds files already"
+        ),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--points", type=int, help="kills of each command; default: before every change")
+    parser.add_argument("--only", nargs="+", help="names of commands; default: all")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="fusionclf-kill-") as folder:
+        work = Path(folder).resolve()
+        os.environ["FUSIONCLF_CACHE"] = str(work / "cache")
+        known = scenarios(work)
+        print("| command | killed | ended like an uncut one | stray files |\n| --- | ---: | ---: | ---: |")
+        rows = {}
+        for name in asked.only or known:
+            rows[name] = row = kill_everywhere(known[name], work, asked.points)
+            print(f"| `{name}` | {row.points} | {row.equal} | {row.strays} |", flush=True)
+    total = [sum(getattr(row, key) for row in rows.values()) for key in ("points", "equal", "strays")]
+    print(f"| all | {total[0]} | {total[1]} | {total[2]} |")
+    for name, row in rows.items():
+        for failure in row.failures[:20]:
+            print(f"--- {name}: {failure}")
+    return 1 if any(row.failures for row in rows.values()) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
