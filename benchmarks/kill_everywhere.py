@@ -66,6 +66,7 @@ class Scenario:
         again: what is added when it is given again.
         complete: what it may then be refused with, where it was killed after all was in place.
         before: copies of these (source, name below the box) are there first.
+        needs: what must be made before, beside the sources of `before`.
         most: kills at most, for a command that takes long; None for one before every change.
     """
 
@@ -73,6 +74,7 @@ class Scenario:
     again: tuple[str, ...] = ()
     complete: str | None = None
     before: tuple[tuple[Path, str], ...] = ()
+    needs: tuple[str, ...] = ()
     most: int | None = None
 
 
@@ -282,7 +284,7 @@ def without_times(value: Any) -> Any:
     return [without_times(inner) for inner in value] if isinstance(value, list) else value
 
 
-def make_encoder(folder: Path) -> None:
+def make_encoder(folder: Path) -> int:
     """A text encoder of two small layers, with its tokenizer."""
     from transformers import BertConfig, BertModel, BertTokenizer
 
@@ -292,80 +294,78 @@ def make_encoder(folder: Path) -> None:
     BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
     sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
     BertModel(BertConfig(vocab_size=len(words), **sizes)).save_pretrained(folder)
+    return 0
 
 
-def scenarios(work: Path) -> dict[str, Scenario]:
-    """Makes a catalog, three finished runs and a file of products; the commands on them."""
-    catalog, runs, box = work / "catalog", work / "runs", work / "box"
-    encoder, products, configs = work / "encoder", work / "products.csv", work / "configs"
-    generate_sample(catalog, products=200)
-    lines = (catalog / "styles.csv").read_text(encoding="utf-8").splitlines()
-    products.write_text("\n".join([*lines[:150], "too,few,fields"]) + "\n", encoding="utf-8")
-    configs.mkdir()
-    text = ("model.text.buckets=4096", "model.text.dim=16", "train.epochs=1")
-    (configs / "text.yaml").write_text(
-        "scheme: joint\nmodel: {text: {buckets: 4096, dim: 16}}\ntrain: {epochs: 1}\n"
+def make_inputs(work: Path) -> None:
+    """A catalog, a text encoder, settings files and files of products below `work`."""
+    generate_sample(work / "catalog", products=200)
+    lines = (work / "catalog" / "styles.csv").read_text(encoding="utf-8").splitlines()
+    products = "\n".join([*lines[:150], "too,few,fields"])
+    (work / "products.csv").write_text(products + "\n", encoding="utf-8")
+    (work / "old.csv").write_text("old\n")
+    (work / "configs").mkdir()
+    settings = "scheme: joint\nmodel: {text: {buckets: 4096, dim: 16}}\ntrain: {epochs: 1}\n"
+    (work / "configs" / "text.yaml").write_text(settings)
+    run_case(lambda: make_encoder(work / "encoder"), SECONDS, MEBIBYTES)
+
+
+def commands(work: Path) -> tuple[dict[str, tuple[str, ...]], dict[str, Scenario]]:
+    """Commands that make what others need, by name, and those to kill."""
+    runs, box = work / "runs", work / "box"
+    data, quick = (
+        ("--data", f"{work}/catalog"),
+        ("model.text.buckets=4096", "model.text.dim=16", "train.epochs=1"),
     )
-    run_case(lambda: make_encoder(encoder) or 0)
-    fusion = (
+    small = (
         "scheme=joint", "pictures.height=32", "pictures.width=32", "model.image.backbone=resnet18",
-        "model.image.weights=none", "model.fuser=late", "model.text.kind=both",
-        f"model.text.model={encoder}", "model.text.buckets=4096", "train.epochs=2", "train.precision=fp32",
+        "model.image.weights=none", "model.fuser=late", "model.text.kind=both", "model.text.buckets=4096",
+        f"model.text.model={work}/encoder", "train.epochs=2", "train.precision=fp32", "--cpu",
     )  # fmt: skip
-    closed, opened = (*fusion, "model.vocabulary=closed"), (*fusion, "model.vocabulary=open")
-    data = ("--data", str(catalog))
-    linear = ("baseline", "linear", *data)
-    old = {name: runs / name for name in ("linear", "text", "open")}
-    for words in (
-        (*linear, "--out", str(old["linear"])),
-        ("train", "text", *data, "--out", str(old["text"]), "--cpu", "scheme=joint", *text),
-        ("train", "fusion", *data, "--out", str(old["open"]), "--cpu", *opened),
-    ):
-        uncut_run(words, work / "notes.json")
-    answers = work / "old.csv"
-    answers.write_text("old\n")
-    resume, again = ("--resume",), ("--overwrite",)
-    predict = (
-        "predict",
-        "--run",
-        str(old["text"]),
-        "--input",
-        str(products),
-        "--cpu",
-        "--out",
-        f"{box}/out.csv",
+    linear, text, fusion = (
+        ("baseline", "linear", *data),
+        ("train", "text", *data),
+        ("train", "fusion", *data),
     )
-    export = ("export", "--run", str(old["text"]), "--out", f"{box}/export", "--products", "20")
-    added = ("--run", f"{box}/run", "--name")
-    return {
-        "baseline": Scenario((*linear, "--out", f"{box}/run"), resume),
-        "baseline --overwrite": Scenario(
-            (*linear, "--out", f"{box}/run", *again), before=((old["linear"], "run"),)
-        ),
-        "train text": Scenario(("train", "text", *data, "--out", f"{box}/run", "--cpu", *text), resume),
-        "train fusion": Scenario(("train", "fusion", *data, "--out", f"{box}/run", "--cpu", *closed), resume),
-        "train fusion (open vocabulary)": Scenario(
-            ("train", "fusion", *data, "--out", f"{box}/run", "--cpu", *opened), resume, most=12
-        ),
-        "study": Scenario(("study", *data, "--out", f"{box}/study", "--configs", str(configs), "--cpu")),
-        "predict": Scenario(predict, resume),
-        "predict --overwrite": Scenario(
-            (*predict, *again), resume, before=((answers, "out.csv"), (answers, "out.errors.csv"))
-        ),
-        "predict (Parquet)": Scenario((*predict[:-1], f"{box}/out.parquet"), resume),
-        "classes add": Scenario(
-            ("classes", "add", *added, "Toys > Kite", "--cpu"),
-            complete="has a class",
-            before=((old["open"], "run"),),
-        ),
-        "export": Scenario(export, complete="holds an export already"),
-        "export --overwrite": Scenario((*export, *again), before=((old["text"] / "model", "export"),)),
-        "compare": Scenario(("compare", *(str(old[name]) for name in old), "--out", f"{box}/report")),
-        "audit": Scenario(("audit", "--run", str(old["open"]), "--out", f"{box}/audit")),
-        "data sample": Scenario(
-            ("data", "sample", f"{box}/sample", "--products", "200"), complete="holds files already"
-        ),
+    opened, closed = (*small, "model.vocabulary=open"), (*small, "model.vocabulary=closed")
+    predict = ("predict", "--run", f"{runs}/text", "--input", f"{work}/products.csv", "--cpu", "--out")
+    export = ("export", "--run", f"{runs}/text", "--products", "20", "--out")
+    needed = {
+        "linear": (*linear, "--out", f"{runs}/linear"),
+        "text": (*text, "--out", f"{runs}/text", "--cpu", "scheme=joint", *quick),
+        "open": (*fusion, "--out", f"{runs}/open", *opened),
+        "export": (*export, f"{runs}/export"),
     }
+    resume, again, run = ("--resume",), ("--overwrite",), ("--out", f"{box}/run")
+    old = {name: runs / name for name in needed}
+    answers = ((work / "old.csv", "out.csv"), (work / "old.csv", "out.errors.csv"))
+    add = ("classes", "add", "--run", f"{box}/run", "--name", "Toys > Kite", "--cpu")
+    known = {
+        "baseline": Scenario((*linear, *run), resume),
+        "baseline --overwrite": Scenario((*linear, *run, *again), before=((old["linear"], "run"),)),
+        "train text": Scenario((*text, *run, "--cpu", *quick), resume),
+        "train fusion": Scenario((*fusion, *run, *closed), resume),
+        "train fusion, open vocabulary": Scenario((*fusion, *run, *opened), resume, most=12),
+        "study": Scenario(("study", *data, "--out", f"{box}/study", "--configs", f"{work}/configs", "--cpu")),
+        "predict": Scenario((*predict, f"{box}/out.csv"), resume, needs=("text",)),
+        "predict, Parquet": Scenario((*predict, f"{box}/out.parquet"), resume, needs=("text",)),
+        "predict --overwrite": Scenario(
+            (*predict, f"{box}/out.csv", *again), resume, before=answers, needs=("text",)
+        ),
+        "classes add": Scenario(add, complete="has a class", before=((old["open"], "run"),)),
+        "export": Scenario((*export, f"{box}/export"), complete="holds an export already", needs=("text",)),
+        "export --overwrite": Scenario(
+            (*export, f"{box}/export", *again), before=((old["export"], "export"),), needs=("text",)
+        ),
+        "compare": Scenario(
+            ("compare", f"{runs}/linear", f"{runs}/text", "--out", f"{box}/report"), needs=("linear", "text")
+        ),
+        "audit": Scenario(("audit", "--run", f"{runs}/linear", "--out", f"{box}/audit"), needs=("linear",)),
+        "data sample": Scenario(
+            ("data", "sample", f"{box}/sample", "--products", "200"), complete="holds files already", most=40
+        ),
+    }  # fmt: skip
+    return needed, known
 
 
 def main() -> int:
@@ -378,10 +378,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fusionclf-kill-") as folder:
         work = Path(folder).resolve()
         os.environ["FUSIONCLF_CACHE"] = str(work / "cache")
-        known = scenarios(work)
-        print("| command | killed | ended like an uncut one | stray files |\n| --- | ---: | ---: | ---: |")
+        make_inputs(work)
+        needed, known = commands(work)
+        print(
+            "| command | killed | ended like an uncut one | stray files |\n| --- | ---: | ---: | ---: |",
+            flush=True,
+        )
         rows = {}
         for name in asked.only or known:
+            for need in (*known[name].needs, *(source.name for source, _ in known[name].before)):
+                if need in needed:
+                    uncut_run(needed.pop(need), work / "notes.json")
             rows[name] = row = kill_everywhere(known[name], work, asked.points)
             print(f"| `{name}` | {row.points} | {row.equal} | {row.strays} |", flush=True)
     total = [sum(getattr(row, key) for row in rows.values()) for key in ("points", "equal", "strays")]

@@ -126,7 +126,9 @@ class Parts:
             RunError: the files cannot be written, or parts were removed.
         """
         gone = [number for number in range(count) if not self.has(number)]
-        if gone:
+        if gone or not self.is_begun():
+            if not self.is_begun():  # what is left there cannot be resumed
+                remove(self.folder)
             raise RunError(
                 f"{self.folder}: {len(gone)} of {count} parts were removed while the command ran; give it again with "
                 "--resume"

@@ -14,6 +14,13 @@ from fusionclf.errors import RunError
 from fusionclf.report.card import CARD, model_card
 from fusionclf.runfolder import FINISHED, is_finished, read_json
 
+# What `model/` may hold beside a file for each part of labels.json; a transformer's configuration is below text/.
+MODEL_FILES = ("labels.json", "graph.json", "added.safetensors", "added.json")
+TEXT_FILES = (
+    "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "chat_template.jinja", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "tokenizer.model",
+    "sentencepiece.bpe.model",
+)  # fmt: skip
 LOGIN = "log in by `hf auth login`, or set HF_TOKEN to a token that may write"
 
 
@@ -38,6 +45,10 @@ def push(
     console = console or Console()
     _check_name(repo)
     files = collect_files(run, repo)
+    if others := _others(run, files):
+        console.warn(
+            f"{run / 'model'}: {len(others)} files that no run writes are not uploaded: {', '.join(others[:3])}"
+        )
     total = 0
     for path, content in files.items():
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
@@ -66,7 +77,7 @@ def collect_files(run: Path, repo: str) -> dict[str, Path | bytes]:
     """Path in the repository → file, or content that differs from the run's own.
 
     Raises:
-        RunError: the run is not finished, or keeps no model.
+        RunError: the run is not finished, or a file of its model is missing.
     """
     if not is_finished(run):
         raise RunError(f"{run}: not a finished run (no {FINISHED}); finish it with --resume")
@@ -85,10 +96,26 @@ def collect_files(run: Path, repo: str) -> dict[str, Path | bytes]:
         "split.json": (json.dumps(split, indent=2, ensure_ascii=False) + "\n").encode(),
         FINISHED: run / FINISHED,
     }
-    model = sorted(path for path in (run / "model").rglob("*") if path.is_file() and not path.is_symlink())
-    if not model:
-        raise RunError(f"{run / 'model'}: holds no model; train again with --overwrite")
-    return files | {path.relative_to(run).as_posix(): path for path in model}
+    return files | {path.relative_to(run).as_posix(): path for path in _model_files(run / "model")}
+
+
+def _model_files(folder: Path) -> list[Path]:
+    """The files of a model, by the names that a run gives them."""
+    parts = []
+    for part in read_json(folder / "labels.json"):
+        weights = [folder / f"{part}{suffix}" for suffix in (".safetensors", ".skops")]
+        there = [file for file in weights if file.is_file()]
+        if not there:
+            raise RunError(f"{weights[0]}: no such file; train again with --overwrite")
+        parts += there
+    named = [*(folder / name for name in MODEL_FILES), *(folder / "text" / name for name in TEXT_FILES)]
+    return sorted(file for file in [*parts, *named] if file.is_file() and not file.is_symlink())
+
+
+def _others(run: Path, files: Mapping[str, Path | bytes]) -> list[str]:
+    """Files below model/ that are not among `files`."""
+    found = (path.relative_to(run).as_posix() for path in (run / "model").rglob("*") if path.is_file())
+    return sorted(set(found) - set(files))
 
 
 def _without_folders(value: Any) -> Any:
