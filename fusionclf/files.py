@@ -103,8 +103,10 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_all(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write several files of a folder: all appear, or none."""
-    with replacing_all(*(folder / name for name in texts)) as asides:
+    """Write several files of a folder: all appear, or none. Hold its lock."""
+    files = [folder / name for name in texts]
+    sweep(*files)
+    with replacing_all(*files) as asides:
         for aside, text in zip(asides, texts.values(), strict=True):
             aside.write_text(text, encoding="utf-8")
 
@@ -288,7 +290,7 @@ def _is_held(file: Path) -> bool:
 def check_present(path: Path) -> None:
     """Raises RunError where `path` belongs to an output that this process locked and that is gone since then."""
     place = path.absolute()
-    for file in _locks:
+    for file in list(_locks):
         if place.is_relative_to(file.parent) and not _is_held(file):
             raise RunError(
                 f"{file.parent}: was removed or moved while this command wrote to it; give the command again"

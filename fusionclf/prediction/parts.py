@@ -63,7 +63,7 @@ class Parts:
             RunError: the output, its side file or its parts are there and neither `overwrite` nor `resume` is given, or
                 the parts are of another job.
         """
-        sweep(self.out, self.faults_file, self.folder)
+        sweep(self.faults_file, self.folder)  # the lock did so for the output
         there = any(self.folder.glob("*.part"))
         # A command that was to replace the output may have been killed before its first part.
         replaces = overwrite or (resume and self.is_begun() and read_json(self.folder / JOB) == self.job)

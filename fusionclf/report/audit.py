@@ -15,7 +15,7 @@ from fusionclf.errors import RunError
 from fusionclf.evaluation import CategoryGraph, disputed_labels, read_predictions
 from fusionclf.evaluation.metrics import JOINT
 from fusionclf.evaluation.thresholds import HELD_OUT
-from fusionclf.files import json_text, locked_folder, sweep, write_all
+from fusionclf.files import json_text, locked_folder, write_all
 from fusionclf.report.catalog import find_catalog, thumbnail
 from fusionclf.report.collect import Run, read_runs
 from fusionclf.report.page import environment, script
@@ -69,7 +69,6 @@ def _audit(runs: Sequence[Path], out: Path, top: int, data: Path | None) -> dict
     }
     page = _page(value, _thumbnails(entries, catalog))
     texts = {"audit.html": page, "audit.csv": _table(entries), "audit.json": json_text(value)}
-    sweep(*(out / name for name in texts))
     write_all(out, texts)
     return value
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from fusionclf.catalog.pictures import map_paths
 from fusionclf.evaluation.metrics import JOINT, METRICS
-from fusionclf.files import json_text, locked_folder, sweep, write_all
+from fusionclf.files import json_text, locked_folder, write_all
 from fusionclf.report import charts, figures, text
 from fusionclf.report.catalog import find_catalog, thumbnail
 from fusionclf.report.collect import read_runs
@@ -64,7 +64,6 @@ def _compare(runs: Sequence[Path], out: Path | None, data: Path | None) -> dict[
     page = render("report.html.j2", value, pictures)
     markdown = re.sub(r"\n{3,}", "\n\n", render("report.md.j2", value))  # jinja leaves empty lines behind
     texts = {"report.html": page, "report.md": markdown, "report.json": json_text(value)}
-    sweep(*(out / name for name in texts))
     write_all(out, texts)
     return value
 
