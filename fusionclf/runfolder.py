@@ -1,83 +1,48 @@
-"""Files that a run leaves: written beside their place, then renamed, so that none is ever half there.
+"""The folder of a run: what is in it, and how it is begun, resumed and cleared.
 
 Layout: config.yaml, split.json, metrics.json, environment.json, log.jsonl, predictions/PART.parquet,
-held_out/PART.parquet, checkpoints/ and model/. `metrics.json` is written last: a folder that has it is a finished run.
+held_out/PART.parquet, checkpoints/ and model/. `config.yaml` is written first and removed last; `metrics.json` is
+written last: a folder that has it is a finished run.
 """
 
-import json
 import os
 import platform
 import re
 import resource
 import shlex
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError
 
 from fusionclf.errors import RunError
+from fusionclf.files import LOCK, remove, sweep, sweep_below
+from fusionclf.files import replacing as replacing
+from fusionclf.files import write_json as write_json
+from fusionclf.files import write_text as write_text
 
 Value = TypeVar("Value")
-FINISHED = "metrics.json"
 AGAIN = "train again with --overwrite"
 LONGEST_FAULT = 240  # characters of an error message, without its path
 ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
-MARKS = ("config.yaml", FINISHED, "checkpoints", "predictions")
+BEGUN, FINISHED = "config.yaml", "metrics.json"
+MARKS = (BEGUN, FINISHED, "checkpoints", "predictions")
+# What a run leaves, in the order in which it is removed: what remains after a kill can be resumed or removed.
+LEFT = (
+    FINISHED, "README.md", "environment.json", "predictions", "held_out", "tensorboard", "log.jsonl", "model",
+    "checkpoints", "split.json", BEGUN,
+)  # fmt: skip
 # What a spreadsheet would compute when it opens a CSV file, but for plain numbers.
 FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
 FORMULA = re.compile(r"^(?:[=@\t\r]|[+-](?!\d+(?:[.,]\d+)*$))")
-# It can only be read by setting it, which must not happen while another thread makes a file.
-UMASK = os.umask(0o077)
-os.umask(UMASK)
 
 
 def guarded(cell: str) -> str:
     """A cell of a CSV file that a spreadsheet takes as text: an apostrophe goes before what begins like a formula."""
     return f"'{cell}" if cell[:1] in FORMULA_BEGINS and FORMULA.match(cell) else cell
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; renamed onto `path` when the block ends well, removed when not."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    except OSError as error:
-        raise RunError(
-            f"{path}: cannot be written ({error.strerror}); choose another output folder"
-        ) from error
-    os.close(handle)
-    aside = Path(name)
-    try:
-        yield aside
-        # mkstemp makes the file private; give it what the umask would have given.
-        aside.chmod(0o666 & ~UMASK)
-        os.replace(aside, path)
-    except (OSError, SafetensorError) as error:
-        aside.unlink(missing_ok=True)
-        reason = getattr(error, "strerror", None) or error
-        raise RunError(
-            f"{path}: cannot be written ({reason}); free space or choose another folder"
-        ) from error
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-
-
-def write_text(path: Path, text: str) -> None:
-    with replacing(path) as aside:
-        aside.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def one_line(fault: str, path: Path | None = None) -> str:
@@ -141,36 +106,62 @@ def read_json(path: Path) -> Any:
 
 
 def open_run(folder: Path, *, overwrite: bool = False, resume: bool = False) -> Path:
-    """Make `folder` ready for a run, without touching a run that is in it unless told so.
+    """Make `folder` ready for a run, without touching a run that is in it unless told so. Hold its lock.
 
     Raises:
-        RunError: the folder holds a run and neither `overwrite` nor `resume` is given, or is no folder.
+        RunError: the folder holds a run and neither `overwrite` nor `resume` is given, or is no folder, or what it
+            holds cannot be resumed.
     """
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder}: is a file; give a folder for the run")
-    present = [name for name in MARKS if (folder / name).exists()]
+    sweep_run(folder)
+    present = [name for name in MARKS if holds(folder / name)]
     if present and not (overwrite or resume):
         raise RunError(f"{folder}: holds a run already; --resume goes on with it, --overwrite replaces it")
-    if folder.exists() and not present and any(folder.iterdir()):
+    if present and BEGUN not in present and not overwrite:
+        raise RunError(
+            f"{folder}: {BEGUN} is missing or empty, so the run's settings are unknown; --overwrite replaces the run"
+        )
+    if not present and any(path.name not in (LOCK, BEGUN) for path in _entries(folder)):
         raise RunError(f"{folder}: holds other files; give a new or empty folder for the run")
-    if present and overwrite:
-        clear_run(folder)
     try:
+        if present and overwrite:
+            clear_run(folder)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
+        raise RunError(
+            f"{folder}: cannot be made ready ({error.strerror}: {error.filename}); choose another folder"
+        ) from error
     return folder
+
+
+def holds(path: Path) -> bool:
+    """Whether there is a folder or a file that is not empty: a power cut may leave an empty one."""
+    return path.is_dir() or (path.is_file() and path.stat().st_size > 0)
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def sweep_run(folder: Path) -> None:
+    """Remove what killed commands left half-written in a run folder. Hold its lock."""
+    sweep(*(folder / name for name in LEFT))
+    for name in LEFT:
+        if (folder / name).is_dir():
+            sweep_below(folder / name)
 
 
 def clear_run(folder: Path) -> None:
     """Remove what a run leaves, and nothing else."""
-    for name in ("config.yaml", "split.json", "environment.json", "log.jsonl", "README.md", FINISHED):
-        (folder / name).unlink(missing_ok=True)
-    for name in ("predictions", "held_out", "checkpoints", "model", "tensorboard"):
-        for path in sorted((folder / name).rglob("*"), reverse=True):
-            path.unlink() if not path.is_dir() else path.rmdir()
-        if (folder / name).is_dir():
-            (folder / name).rmdir()
+    for name in LEFT:
+        remove(folder / name)
+
+
+def check_begun(folder: Path) -> None:
+    """Raises RunError where the first file of a run that is being written is gone."""
+    if not (folder / BEGUN).is_file():
+        raise RunError(f"{folder}: its files were removed while the command ran; give the command again")
 
 
 def is_finished(folder: Path) -> bool:

@@ -12,17 +12,18 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from fusionclf.errors import FusionclfError, RunError
+from fusionclf.files import replacing, write_json
 from fusionclf.models.encoders import TransformerEncoder
 from fusionclf.models.product import ProductClassifier
 from fusionclf.models.registry import Variant
 from fusionclf.run_schema import read_labels
-from fusionclf.runfolder import AGAIN, one_line, replacing, write_json
+from fusionclf.runfolder import AGAIN, one_line
 
 
 def save_model(
     folder: Path, part: str, model: ProductClassifier, classes: dict[str, tuple[str, ...]], temperature: float
 ) -> None:
-    """Write `folder`/PART.safetensors, its entry in labels.json, and a transformer's configuration.
+    """Write `folder`/PART.safetensors, a transformer's configuration, and the part's entry in labels.json.
 
     Args:
         folder: the run's model folder.
@@ -33,14 +34,14 @@ def save_model(
     """
     with replacing(folder / f"{part}.safetensors") as aside:
         save_file({name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}, aside)
+    for module in model.modules():
+        if isinstance(module, TransformerEncoder):
+            module.save_configuration(folder / "text")
     labels: dict[str, Any] = dict(read_labels(folder)) if (folder / "labels.json").is_file() else {}
     labels[part] = {"classes": classes, "temperature": temperature}
     if model.names is not None:
         labels[part] |= {"paths": model.names.paths, "synonyms": model.names.synonyms}
-    write_json(folder / "labels.json", labels)
-    for module in model.modules():
-        if isinstance(module, TransformerEncoder):
-            module.save_configuration(folder / "text")
+    write_json(folder / "labels.json", labels)  # last: a part that it names is whole
 
 
 def load_model(folder: Path, part: str, variant: Variant, params: Any) -> ProductClassifier:

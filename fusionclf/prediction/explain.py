@@ -20,7 +20,7 @@ from fusionclf.batches import decode_pictures
 from fusionclf.batches.transforms import STATISTICS
 from fusionclf.catalog.missing import is_missing
 from fusionclf.errors import PredictionError, SettingsError, did_you_mean
-from fusionclf.runfolder import replacing, write_json
+from fusionclf.files import json_text, locked_folder, replacing_all, sweep
 
 if TYPE_CHECKING:
     from fusionclf.prediction.predictor import Predictor
@@ -126,11 +126,14 @@ class Explanation:
         """Write explanation.json and explanation.png.
 
         Raises:
-            RunError: the folder cannot be written.
+            RunError: another command writes to the folder, or it cannot be written.
         """
-        with replacing(Path(folder) / "explanation.png") as aside:
-            self.draw().save(aside, "PNG")
-        write_json(Path(folder) / "explanation.json", self.to_json())
+        files = [Path(folder) / name for name in ("explanation.png", "explanation.json")]
+        with locked_folder(Path(folder)):
+            sweep(*files)
+            with replacing_all(*files) as (picture, text):
+                self.draw().save(picture, "PNG")
+                text.write_text(json_text(self.to_json()), encoding="utf-8")
 
 
 def explain(

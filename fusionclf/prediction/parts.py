@@ -5,7 +5,6 @@ Nothing half-written ever stands under the final name, and a command that was cu
 
 import csv
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,10 +12,13 @@ from typing import Any
 
 from fusionclf.catalog.picture_paths import MissingPictures
 from fusionclf.errors import RunError
+from fusionclf.files import remove, replacing, replacing_all, sweep, write_json
 from fusionclf.prediction.answers import ABSTAIN, NONE, Answers
 from fusionclf.prediction.formats import FORMATS
 from fusionclf.prediction.tables import Fault, Lot, format_of
-from fusionclf.runfolder import first_difference, guarded, read_json, replacing, write_json
+from fusionclf.runfolder import first_difference, guarded, read_json
+
+JOB = "job.json"  # in the folder of parts: what the answers depend on
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Parts:
         self.before: set[int] = set()
 
     def begin(self, *, overwrite: bool, resume: bool) -> None:
-        """Make the folder ready, unless the output is there and `resume` says that this is well.
+        """Make the folder ready, unless the output is there and `resume` says that this is well. Hold its lock.
 
         Of what an output without parts was made is not known: it is not looked into.
 
@@ -64,9 +66,12 @@ class Parts:
             RunError: the output, its side file or its parts are there and neither `overwrite` nor `resume` is given, or
                 the parts are of another job.
         """
+        sweep(self.faults_file, self.folder)  # the lock did so for the output
         there = any(self.folder.glob("*.part"))
+        # A command that was to replace the output may have been killed before its first part.
+        replaces = overwrite or (resume and self.is_begun() and read_json(self.folder / JOB) == self.job)
         if overwrite or not there:  # without a part there is nothing to go on with
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove(self.folder)
         elif not resume:
             raise RunError(
                 f"{self.out}: a command that was cut off has left parts; --resume goes on with them, --overwrite "
@@ -74,7 +79,7 @@ class Parts:
             )
         else:
             self.check()
-        if not (overwrite or there):
+        if not (replaces or there):
             if resume and self.out.exists():
                 return
             for file in (self.out, self.faults_file):
@@ -83,14 +88,14 @@ class Parts:
                         f"{file}: is there already; --overwrite replaces it, or give another --out"
                     )
         if not self.is_begun():
-            write_json(self.folder / "job.json", self.job)
+            write_json(self.folder / JOB, self.job)
         self.before = {int(file.stem) for file in self.folder.glob("[0-9]*.part")}
 
     def check(self) -> None:
         """Raises RunError where the folder is not there or its parts are of another job."""
         if not self.is_begun():
             raise RunError(f"{self.folder}: parts of an unknown job; --overwrite begins anew")
-        differing = first_difference(read_json(self.folder / "job.json"), self.job)
+        differing = first_difference(read_json(self.folder / JOB), self.job)
         if differing:
             raise RunError(
                 f"{self.out}: begun with other settings or input ({differing}); use the same ones, or --overwrite"
@@ -98,7 +103,7 @@ class Parts:
 
     def is_begun(self) -> bool:
         """Whether the folder is ready for parts."""
-        return (self.folder / "job.json").is_file()
+        return (self.folder / JOB).is_file()
 
     def has(self, number: int) -> bool:
         """Whether a lot is answered."""
@@ -119,7 +124,19 @@ class Parts:
             self.format.write(aside, lot.ids, answers)
 
     def finish(self, count: int) -> Totals:
-        """Put the parts 0 … `count` - 1 together, then remove them."""
+        """Put the parts 0 … `count` - 1 together, then remove them.
+
+        Raises:
+            RunError: the files cannot be written, or parts were removed.
+        """
+        gone = [number for number in range(count) if not self.has(number)]
+        if gone or not self.is_begun():
+            if not self.is_begun():  # what is left there cannot be resumed
+                remove(self.folder)
+            raise RunError(
+                f"{self.folder}: {len(gone)} of {count} parts were removed while the command ran; give it again with "
+                "--resume"
+            )
         answered, abstained, faults, new, missing = 0, 0, 0, 0, MissingPictures()
         for number, summary in enumerate(self._summaries(count)):
             answered += summary["answered"]
@@ -127,17 +144,18 @@ class Parts:
             faults += len(summary["faults"])
             new += summary["answered"] if number not in self.before else 0
             missing += MissingPictures(**summary.get("missing", {}))
-        if faults:
-            self._write_faults(count)
-        else:
-            self.faults_file.unlink(missing_ok=True)
-        with replacing(self.out) as aside:
-            self.format.join(aside, [self._part(number) for number in range(count)])
-        shutil.rmtree(self.folder, ignore_errors=True)
+        files = [self.out, self.faults_file] if faults else [self.out]
+        with replacing_all(*files) as asides:
+            self.format.join(asides[0], [self._part(number) for number in range(count)])
+            if faults:
+                self._write_faults(asides[1], count)
+        if not faults:
+            self.faults_file.unlink(missing_ok=True)  # of an output that was replaced
+        remove(self.folder)
         return Totals(answered, abstained, faults, new, missing)
 
-    def _write_faults(self, count: int) -> None:
-        with replacing(self.faults_file) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+    def _write_faults(self, path: Path, count: int) -> None:
+        with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["place", "id", "reason"])
             for summary in self._summaries(count):

@@ -15,10 +15,11 @@ from fusionclf.errors import RunError
 from fusionclf.evaluation import CategoryGraph, disputed_labels
 from fusionclf.evaluation.metrics import JOINT
 from fusionclf.evaluation.thresholds import HELD_OUT
+from fusionclf.files import json_text, locked_folder, write_all
 from fusionclf.report.catalog import find_catalog, thumbnail
 from fusionclf.report.collect import Run, read_answers, read_runs
 from fusionclf.report.page import environment, script
-from fusionclf.runfolder import AGAIN, guarded, one_line, write_json, write_text
+from fusionclf.runfolder import AGAIN, guarded, one_line
 
 PATH_SEPARATOR = " > "
 SHOWN_IDS = 20  # of an entry's products, in the page
@@ -42,9 +43,15 @@ def audit(runs: Sequence[Path], out: Path, *, top: int = 200, data: Path | None 
         entries with the keys COLUMNS, the highest score first, and catalog_sha256.
 
     Raises:
-        RunError: a run is not finished, of another catalog, or the catalog is not at hand; `out` cannot be written.
+        RunError: a run is not finished, of another catalog, or the catalog is not at hand; another
+            command writes to `out`, or it cannot be written.
         CatalogError: `data` cannot be read.
     """
+    with locked_folder(out):
+        return _audit(runs, out, top, data)
+
+
+def _audit(runs: Sequence[Path], out: Path, top: int, data: Path | None) -> dict[str, Any]:
     found = read_runs(runs, one_split=False)
     catalog, note = find_catalog(found, data)
     if catalog is None:
@@ -60,9 +67,9 @@ def audit(runs: Sequence[Path], out: Path, *, top: int = 200, data: Path | None 
         "entries": entries,
         "catalog_sha256": catalog.sha256,
     }
-    write_text(out / "audit.html", _page(value, _thumbnails(entries, catalog)))
-    write_text(out / "audit.csv", _table(entries))
-    write_json(out / "audit.json", value)
+    page = _page(value, _thumbnails(entries, catalog))
+    texts = {"audit.html": page, "audit.csv": _table(entries), "audit.json": json_text(value)}
+    write_all(out, texts)
     return value
 
 

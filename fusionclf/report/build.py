@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,13 @@ from markupsafe import Markup
 
 from fusionclf.catalog.pictures import map_paths
 from fusionclf.evaluation.metrics import JOINT, METRICS
+from fusionclf.files import json_text, locked_folder, write_all
 from fusionclf.report import charts, figures, text
 from fusionclf.report.catalog import find_catalog, thumbnail
 from fusionclf.report.collect import read_runs
 from fusionclf.report.examples import picture_files
 from fusionclf.report.page import environment, script
 from fusionclf.report.value import report_value
-from fusionclf.runfolder import write_json, write_text
 
 TITLES = {
     "top1": "top-1", "top5": "top-5", "seen": "seen", "unseen": "unseen", "harmonic": "harmonic",
@@ -42,9 +43,15 @@ def compare(runs: Sequence[Path], out: Path | None, data: Path | None = None) ->
         report.json's content.
 
     Raises:
-        RunError: the runs cannot be compared, `data` is another catalog, or `out` cannot be written.
+        RunError: the runs cannot be compared, `data` is another catalog, another command writes to `out`, or it
+            cannot be written.
         CatalogError: `data` is given and cannot be read.
     """
+    with locked_folder(out) if out is not None else nullcontext():
+        return _compare(runs, out, data)
+
+
+def _compare(runs: Sequence[Path], out: Path | None, data: Path | None) -> dict[str, Any]:
     found = read_runs(runs)
     catalog, note = find_catalog(found, data)
     value = report_value(found, catalog, note)
@@ -56,9 +63,8 @@ def compare(runs: Sequence[Path], out: Path | None, data: Path | None = None) ->
         pictures = dict(zip(files, map_paths(list(files.values()), thumbnail), strict=True))
     page = render("report.html.j2", value, pictures)
     markdown = re.sub(r"\n{3,}", "\n\n", render("report.md.j2", value))  # jinja leaves empty lines behind
-    write_text(out / "report.html", page)
-    write_text(out / "report.md", markdown)
-    write_json(out / "report.json", value)
+    texts = {"report.html": page, "report.md": markdown, "report.json": json_text(value)}
+    write_all(out, texts)
     return value
 
 

@@ -204,7 +204,7 @@ def published(run: Run) -> list[dict[str, Any]]:
 
 
 def _slices(runs: Sequence[Run], part: str) -> list[dict[str, Any]]:
-    sizes: dict[str, dict[str, Any]] = {}
+    sizes: dict[str, Any] = {}
     for run in ranked(runs, part):  # those of pictures are in some runs alone
         sizes = dict(run.metrics["slices"].get(part) or {}) | sizes
     rows = []

@@ -20,7 +20,7 @@ from torch import Tensor, as_tensor
 from torch.optim import Optimizer
 
 from fusionclf.errors import RunError, TrainingError
-from fusionclf.runfolder import replacing
+from fusionclf.files import check_present, replacing
 
 LAYOUT = 2  # raise when a checkpoint's files or figures change
 DAMAGED = (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -46,7 +46,9 @@ def save_checkpoint(
 
     Raises:
         TrainingError: it cannot be written; the checkpoints that were there stay whole.
+        RunError: the run folder was removed.
     """
+    check_present(folder)
     aside, last, previous = (folder / name for name in (".writing", "last", "previous"))
     try:
         shutil.rmtree(aside, ignore_errors=True)

@@ -9,9 +9,10 @@ from fusionclf.catalog.usable import UnusedRows
 from fusionclf.config import load_settings
 from fusionclf.console import Console
 from fusionclf.evaluation import finish_run
+from fusionclf.files import locked_folder
 from fusionclf.report.card import write_card
 from fusionclf.run_schema import METRICS
-from fusionclf.runfolder import environment, is_finished, open_run, read_json_as
+from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
 from fusionclf.workflows.settings import begin_run, read_divided
 
 
@@ -39,20 +40,27 @@ def run_baseline(
 
     Returns:
         metrics.json's content.
+
+    Raises:
+        CatalogError: the catalog cannot be read or divided.
+        RunError: `out` holds a run or other files, another command writes to it, or it cannot be written.
     """
     console = console or Console()
-    started = time.perf_counter()
     baseline = find_baseline(name)
     settings = load_settings(baseline.settings, config, overrides, variant=name, data=str(data))
-    if resume and is_finished(out):
-        console.say(f"{out}: finished already, nothing to do")
-        return dict(read_json_as(out / "metrics.json", METRICS))
-    catalog, split = read_divided(data, settings.catalog, settings.split)
-    begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
-    console.say(f"{name}: fit on train and validation titles")
-    frames, figures, held_out = baseline.run(settings, catalog, split, out)
-    unused = figures.get("unused_train_rows")
-    if unused is not None and (found := UnusedRows.model_validate(unused)):
-        console.warn(f"{name} cannot learn from every train row: {found}")
-    cost = environment(seconds=time.perf_counter() - started, **figures)
-    return finish_run(out, name, settings, catalog, split, frames, cost, held_out, write_card)
+    with locked_folder(out):
+        if resume and is_finished(out):
+            sweep_run(out)
+            console.say(f"{out}: finished already, nothing to do")
+            return dict(read_json_as(out / "metrics.json", METRICS))
+        started = time.perf_counter()
+        catalog, split = read_divided(data, settings.catalog, settings.split)
+        begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
+        console.say(f"{name}: fit on train and validation titles")
+        frames, figures, held_out = baseline.run(settings, catalog, split, out)
+        unused = figures.get("unused_train_rows")
+        if unused is not None and (found := UnusedRows.model_validate(unused)):
+            console.warn(f"{name} cannot learn from every train row: {found}")
+        check_begun(out)
+        cost = environment(seconds=time.perf_counter() - started, **figures)
+        return finish_run(out, name, settings, catalog, split, frames, cost, held_out, write_card)

@@ -1,6 +1,7 @@
 """`fusionclf classes`: the classes of a trained run, and new ones without training it again."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from rich.table import Table
 from fusionclf.catalog.audit import printable
 from fusionclf.config import CatalogConfig, Section, build_settings, merge, parse_override
 from fusionclf.console import Console
-from fusionclf.errors import PredictionError, did_you_mean
+from fusionclf.errors import PredictionError, RunError, did_you_mean, near_path
+from fusionclf.files import locked_folder
 from fusionclf.models.classes import AddedClass, read_added, write_added
 from fusionclf.models.vocabulary import prototype
 from fusionclf.prediction import Predictor, Products, load
@@ -21,6 +23,7 @@ from fusionclf.prediction.answers import PATH_SEPARATOR
 from fusionclf.prediction.newclasses import parse_class
 from fusionclf.prediction.tables import ProductTable
 from fusionclf.run_schema import read_config
+from fusionclf.runfolder import sweep_run
 
 LOT = 512  # examples that are read together
 
@@ -56,25 +59,23 @@ def add_class(
 
     Raises:
         PredictionError: the name is none or known already, or no example can be used.
-        RunError: the run cannot name new classes.
+        RunError: the run cannot name new classes, or another command writes to it.
     """
     console = console or Console()
     new = parse_class(name)
-    predictor = load(run, part=part, device="cpu" if cpu else None)
-    network = predictor.open_network()
-    if new.name in predictor.classes:
-        raise PredictionError(f"{run}: has a class {new.name!r} already; fusionclf classes list --run {run}")
-    if examples is not None:
-        values = {"catalog": read_config(run)["catalog"]}
-        for text in overrides:
-            values = merge(values, parse_override(text))
-        columns = build_settings(ExamplesConfig, values).catalog
-        table = ProductTable(examples, columns, pictures=pictures)
-        table.check()
-        new = _with_examples(predictor, new, _products(predictor, table, console))
-    network.add([new])  # what cannot be taken in is not kept
-    folder = run / "model"
-    write_added(folder, predictor.part, [*read_added(folder, predictor.part), new])
+    with _changing(run):
+        predictor = load(run, part=part, device="cpu" if cpu else None)
+        network = predictor.open_network()
+        if new.name in predictor.classes:
+            raise PredictionError(
+                f"{run}: has a class {new.name!r} already; fusionclf classes list --run {run}"
+            )
+        if examples is not None:
+            table = _example_table(run, examples, pictures, overrides)
+            new = _with_examples(predictor, new, _products(predictor, table, console))
+        network.add([new])  # what cannot be taken in is not kept
+        folder = run / "model"
+        write_added(folder, predictor.part, [*read_added(folder, predictor.part), new])
     told = f"{new.count} examples" if new.count else "its name alone"
     told += f" ({len(new.synonyms)} synonyms)" if new.synonyms else ""
     console.say(f"{run}: knows {new.name!r} by {told}; {len(network.classes)} classes")
@@ -82,18 +83,43 @@ def add_class(
     return new
 
 
+@contextmanager
+def _changing(run: Path) -> Iterator[None]:
+    """Keep other commands from changing a run, and remove what killed ones left half-written."""
+    if not run.is_dir():
+        raise RunError(f"{run}: no such run folder{near_path(run)}; give one by --run")
+    with locked_folder(run):
+        sweep_run(run)
+        yield
+
+
+def _example_table(
+    run: Path, examples: Path, pictures: Path | None, overrides: tuple[str, ...]
+) -> ProductTable:
+    values = {"catalog": read_config(run)["catalog"]}
+    for text in overrides:
+        values = merge(values, parse_override(text))
+    table = ProductTable(examples, build_settings(ExamplesConfig, values).catalog, pictures=pictures)
+    table.check()
+    return table
+
+
 def remove_class(run: Path, name: str, *, part: str | None = None, console: Console | None = None) -> None:
     """Forget a class that was added.
 
     Raises:
         PredictionError: no such class was added.
+        RunError: another command writes to the run.
     """
-    folder, part = run / "model", load(run, part=part, device="cpu").part
-    added = read_added(folder, part)
-    names = [new.name for new in added]
-    if name not in names:
-        raise PredictionError(f"{run}: no class {name!r} was added; {did_you_mean(name, names or ['none'])}")
-    write_added(folder, part, [new for new in added if new.name != name])
+    with _changing(run):
+        folder, part = run / "model", load(run, part=part, device="cpu").part
+        added = read_added(folder, part)
+        names = [new.name for new in added]
+        if name not in names:
+            raise PredictionError(
+                f"{run}: no class {name!r} was added; {did_you_mean(name, names or ['none'])}"
+            )
+        write_added(folder, part, [new for new in added if new.name != name])
     (console or Console()).say(f"{run}: forgot {name!r}")
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from torch import Tensor
 from fusionclf.catalog import Catalog, Split, read_catalog
 from fusionclf.console import Console
 from fusionclf.errors import CatalogError, PredictionError, RunError
+from fusionclf.files import locked_output, replacing_folder, write_json
 from fusionclf.prediction import Predictor, Products, load
 from fusionclf.prediction.description import (
     DESCRIPTION,
@@ -37,7 +37,6 @@ from fusionclf.prediction.description import (
 from fusionclf.prediction.exported import open_exported
 from fusionclf.prediction.network import NetworkModel
 from fusionclf.prediction.tensors import SentenceModel, TensorModel, sentence_encoder
-from fusionclf.runfolder import write_json
 
 Kind = Literal["onnx", "torch"]
 TOLERANCE = 1e-3  # of probabilities
@@ -89,11 +88,28 @@ def export(
         console: where progress goes.
 
     Raises:
-        RunError: there is something at `out`, or the run or its catalog cannot be used.
+        RunError: there is something at `out`, another command writes there, or the run or its catalog cannot be used.
         PredictionError: the model cannot be exported, or the export answers otherwise than the original.
     """
     console = console or Console()
-    _check_out(out, overwrite)
+    with locked_output(out):
+        _check_out(out, overwrite)
+        check = _export(run, out.absolute(), kind, part, data, products, console)
+    console.say(
+        f"wrote {out}: {check.same_top1} of {check.products} test products get the same first class, probabilities at "
+        f"most {check.largest_difference:.1e} apart"
+    )
+    if check.same_as_predict < check.products:
+        console.say(
+            f"predict on this machine computes in bfloat16: {check.same_as_predict} of {check.products} the same as "
+            "this export, which computes in float32"
+        )
+    return check
+
+
+def _export(
+    run: Path, out: Path, kind: Kind, part: str | None, data: Path | None, products: int, console: Console
+) -> Check:
     predictor = load(run, part=part, device="cpu")
     model = predictor.model
     if not isinstance(model, NetworkModel):
@@ -102,7 +118,7 @@ def export(
         )
     shown, titles = _test_products(run, predictor.part, data or Path(model.settings.data), model, products)
     asked = predictor.read(shown, titles)
-    with _beside(out) as aside:
+    with replacing_folder(out, overwrite=True) as aside:
         console.say(f"export {predictor.part} of {run} as {kind}")
         plain = _in_float32(run, predictor.part, model)
         expected = plain.probabilities(asked.pictures, asked.titles)  # `_write` changes the model
@@ -115,16 +131,6 @@ def export(
                 f"(allowed: all, {TOLERANCE:g}); use `fusionclf predict`"
             )
         write_json(aside / DESCRIPTION, description | {"check": vars(check)})
-        _replace(aside, out)
-    console.say(
-        f"wrote {out}: {check.same_top1} of {check.products} test products get the same first class, probabilities at "
-        f"most {check.largest_difference:.1e} apart"
-    )
-    if check.same_as_predict < check.products:
-        console.say(
-            f"predict on this machine computes in bfloat16: {check.same_as_predict} of {check.products} the same as "
-            "this export, which computes in float32"
-        )
     return check
 
 
@@ -264,27 +270,3 @@ def _compare(folder: Path, asked: Products, plain: np.ndarray, as_predicted: np.
         float(np.abs(exported - plain).max()),
         int((first == as_predicted.argmax(axis=1)).sum()),
     )
-
-
-@contextmanager
-def _beside(out: Path) -> Iterator[Path]:
-    """A folder beside `out`, gone when the block ends."""
-    try:
-        out.absolute().parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=out.absolute().parent, prefix=f".{out.name}."))
-    except OSError as error:
-        raise RunError(f"{out}: cannot be made ({error.strerror}); choose another folder") from error
-    try:
-        yield aside
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _replace(aside: Path, out: Path) -> None:
-    """Put a folder at `out`; what was there is gone only when the new one stands."""
-    aside.chmod(0o755)
-    before = aside.with_name(f"{aside.name}.before")
-    if out.exists():
-        out.rename(before)
-    aside.rename(out)
-    shutil.rmtree(before, ignore_errors=True)

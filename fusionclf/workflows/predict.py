@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
@@ -24,6 +24,7 @@ from fusionclf.catalog.audit import printable
 from fusionclf.config import CatalogConfig, Section, build_settings, merge, parse_override
 from fusionclf.console import Console
 from fusionclf.errors import PredictionError, RunError
+from fusionclf.files import is_partial, locked_output
 from fusionclf.models.classes import AddedClass
 from fusionclf.prediction import Answers, Predictor, Products, Rule, load
 from fusionclf.prediction.answers import PATH_SEPARATOR
@@ -112,20 +113,20 @@ def predict(
     out = request.out or _beside(request.source, table.kind)
     parts = Parts(out, _job(request, settings, predictor, table, named))
     _spare_input(request.source, parts)
-    if not _begin(parts, accelerator, overwrite, resume):
-        console.say(
-            f"{out}: is there already and stays as it is, whatever run, input and settings it is of; "
-            "--overwrite makes it anew"
-        )
-        return None
-    started = time.perf_counter()
-    count = _answer_share(table, predictor, request.rule, parts, accelerator, console)
-    accelerator.wait_for_everyone()
-    accelerator.end_training()
-    if not accelerator.is_main_process:
-        return None
-    totals = parts.finish(count)
-    totals = replace(totals, seconds=time.perf_counter() - started)
+    with locked_output(out) if accelerator.is_main_process else nullcontext():
+        if not _begin(parts, accelerator, overwrite, resume):
+            console.say(
+                f"{out}: is there already and stays as it is, whatever run, input and settings it is of; "
+                "--overwrite makes it anew"
+            )
+            return None
+        started = time.perf_counter()
+        count = _answer_share(table, predictor, request.rule, parts, accelerator, console)
+        accelerator.wait_for_everyone()
+        accelerator.end_training()
+        if not accelerator.is_main_process:
+            return None
+        totals = replace(parts.finish(count), seconds=time.perf_counter() - started)
     if table.folder is not None and (note := table.folder.note()):
         console.warn(note)
     _say_totals(console, request, parts, totals)
@@ -207,7 +208,7 @@ def _job(
 ) -> dict[str, Any]:
     """All that the answers, and their division into lots, depend on."""
     stat = request.source.stat()
-    models = sorted((request.run / "model").rglob("*"))
+    models = sorted(path for path in (request.run / "model").rglob("*") if not is_partial(path))
     return {
         "run": str(request.run.resolve()),
         "model": [

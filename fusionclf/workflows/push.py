@@ -17,6 +17,13 @@ from fusionclf.report.text import markdown
 from fusionclf.run_schema import METRICS, read_config, read_labels
 from fusionclf.runfolder import AGAIN, FINISHED, is_finished, read_bytes, read_json_as
 
+# What `model/` may hold beside a file for each part of labels.json; a transformer's configuration is below text/.
+MODEL_FILES = ("labels.json", "graph.json", "added.safetensors")
+TEXT_FILES = (
+    "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "chat_template.jinja", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "tokenizer.model",
+    "sentencepiece.bpe.model",
+)  # fmt: skip
 LOGIN = "log in by `hf auth login`, or set HF_TOKEN to a token that may write"
 
 
@@ -41,6 +48,10 @@ def push(
     console = console or Console()
     _check_name(repo)
     files = collect_files(run, repo)
+    if others := _others(run, files):
+        console.warn(
+            f"{run / 'model'}: {len(others)} files that no run writes are not uploaded: {', '.join(others[:3])}"
+        )
     total = 0
     for path, content in files.items():
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
@@ -69,7 +80,7 @@ def collect_files(run: Path, repo: str) -> dict[str, Path | bytes]:
     """Path in the repository → file, or content that differs from the run's own.
 
     Raises:
-        RunError: the run is not finished, or keeps no model.
+        RunError: the run is not finished, or a file of its model is missing.
     """
     if not is_finished(run):
         raise RunError(f"{run}: not a finished run (no {FINISHED}); finish it with --resume")
@@ -90,11 +101,26 @@ def collect_files(run: Path, repo: str) -> dict[str, Path | bytes]:
         "split.json": (json.dumps(split, indent=2, ensure_ascii=False) + "\n").encode(),
         FINISHED: run / FINISHED,
     }
-    model = sorted(path for path in (run / "model").rglob("*") if path.is_file())
-    if not model:
-        raise RunError(f"{run / 'model'}: holds no model; {AGAIN}")
-    read_labels(run / "model")
-    return files | {path.relative_to(run).as_posix(): path for path in model}
+    return files | {path.relative_to(run).as_posix(): path for path in _model_files(run / "model")}
+
+
+def _model_files(folder: Path) -> list[Path]:
+    """The files of a model, by the names that a run gives them."""
+    parts = []
+    for part in read_labels(folder):
+        weights = [folder / f"{part}{suffix}" for suffix in (".safetensors", ".skops")]
+        there = [file for file in weights if file.is_file()]
+        if not there:
+            raise RunError(f"{weights[0]}: no such file; {AGAIN}")
+        parts += there
+    named = [*(folder / name for name in MODEL_FILES), *(folder / "text" / name for name in TEXT_FILES)]
+    return sorted(file for file in [*parts, *named] if file.is_file() and not file.is_symlink())
+
+
+def _others(run: Path, files: Mapping[str, Path | bytes]) -> list[str]:
+    """Files below model/ that are not among `files`."""
+    found = (path.relative_to(run).as_posix() for path in (run / "model").rglob("*") if path.is_file())
+    return sorted(set(found) - set(files))
 
 
 def _refuse_links(run: Path) -> None:

@@ -9,8 +9,9 @@ from fusionclf.catalog import Catalog, Split, make_split, read_catalog
 from fusionclf.catalog.splits import NO_CHOICE
 from fusionclf.config import CatalogConfig, SplitConfig, dump_yaml
 from fusionclf.errors import CatalogError, RunError, SettingsError, did_you_mean
+from fusionclf.files import write_text
 from fusionclf.run_schema import SPLIT, read_config
-from fusionclf.runfolder import first_difference, read_json_as, write_text
+from fusionclf.runfolder import BEGUN, first_difference, holds, read_json_as
 
 
 def config_folder() -> Path:
@@ -59,14 +60,14 @@ def read_divided(data: Path, columns: CatalogConfig, spec: SplitConfig) -> tuple
 
 def begin_run(folder: Path, settings: BaseModel, split: Split) -> None:
     """Write config.yaml and split.json; a folder that is gone on with must hold the same settings."""
-    file = folder / "config.yaml"
-    if file.exists():
+    file = folder / BEGUN
+    if holds(file):
         differing = first_difference(read_config(folder), settings.model_dump(mode="json"))
         if differing:
             raise RunError(
                 f"{folder}: begun with other settings ({differing}); use the same ones, or --overwrite"
             )
-    begun = read_json_as(folder / "split.json", SPLIT) if (folder / "split.json").exists() else None
+    begun = read_json_as(folder / "split.json", SPLIT) if holds(folder / "split.json") else None
     if begun is not None and begun["sha256"] != split.sha256:
         raise RunError(
             f"{folder}: begun with other products or another split (the catalog has changed); use --overwrite, or "

@@ -14,6 +14,7 @@ from fusionclf.catalog import generate_sample
 from fusionclf.config import BaselineConfig, load_settings, read_yaml
 from fusionclf.console import Console
 from fusionclf.errors import SettingsError, Stopped, Terminated, did_you_mean
+from fusionclf.files import LOCK, check_present, is_locked, locked_folder, locked_output, wait_until_free
 from fusionclf.report import compare
 from fusionclf.runfolder import is_finished
 from fusionclf.workflows.settings import config_folder, find_config, read_divided
@@ -73,23 +74,45 @@ def study(
 
     Raises:
         CatalogError, SettingsError: the catalog or a settings file cannot be used; nothing has run then.
+        RunError: another command writes to `out`, or `out` was removed.
         Stopped: a signal asked to stop.
     """
     console = console or Console()
     entries = [*BASELINES, *_entries(configs, seeds)]
     shared = load_settings(BaselineConfig, None, overrides, variant="study", data=str(data))
-    read_divided(data, shared.catalog, shared.split)  # a bad catalog shows now, not in every run
+    with locked_folder(out):
+        read_divided(data, shared.catalog, shared.split)  # a bad catalog shows now, not in every run
+        failed = _run_all(entries, data, out, overrides, cpu, console)
+        _report([entry.name for entry in entries], failed, out, console)
+    return 1 if failed else 0
+
+
+def _run_all(
+    entries: list[Entry], data: Path, out: Path, overrides: tuple[str, ...], cpu: bool, console: Console
+) -> list[str]:
+    """Run those of a study that are not finished; the names of those that failed."""
     failed: list[str] = []
     for number, entry in enumerate(entries, start=1):
-        folder = out / "runs" / entry.name
-        if is_finished(folder):
-            console.say(f"[{number}/{len(entries)}] {entry.name}: finished already")
+        folder, place = out / "runs" / entry.name, f"[{number}/{len(entries)}] {entry.name}"
+        check_present(folder)
+        if is_locked(
+            folder
+        ):  # a study that was killed leaves the run that it had started to finish by itself
+            console.say(f"{place}: another command is writing to it; waiting until it ends")
+            wait_until_free(folder)
+        if is_finished(folder) and not (folder / LOCK).exists():  # a killed run may leave its lock file
+            console.say(f"{place}: finished already")
             continue
-        console.say(f"[{number}/{len(entries)}] {entry.name}")
+        console.say(place)
         if _run([*_command(entry, data, folder, cpu), *overrides]) != 0:
             failed.append(entry.name)
             console.warn(f"{entry.name} failed; going on with the next one")
-    finished = [out / "runs" / entry.name for entry in entries if is_finished(out / "runs" / entry.name)]
+    return failed
+
+
+def _report(names: list[str], failed: list[str], out: Path, console: Console) -> None:
+    """Compare the finished runs, and say which ones failed."""
+    finished = [out / "runs" / name for name in names if is_finished(out / "runs" / name)]
     if finished:
         compare(finished, out / "report")
         console.say(f"wrote {out / 'report' / 'report.html'}, report.md and report.json")
@@ -98,7 +121,6 @@ def study(
         console.say(
             f"failed: {', '.join(failed)}; mend the cause, then give the same command again to run these alone"
         )
-    return 1 if failed else 0
 
 
 def _run(command: list[str]) -> int:
@@ -130,10 +152,14 @@ def demo(out: Path, *, products: int = 500, seed: int = 0, console: Console | No
     """
     console = console or Console()
     catalog = out / "catalog"
-    if not catalog.is_dir():
-        generate_sample(catalog, products=products, seed=seed)
-        console.say(f"wrote {catalog}: a generated catalog; its figures mean nothing outside of this demo")
-    code = study(catalog, out, configs="sample", cpu=True, console=console)
+    with locked_folder(out):
+        with locked_output(catalog):
+            if not catalog.is_dir():
+                generate_sample(catalog, products=products, seed=seed)
+                console.say(
+                    f"wrote {catalog}: a generated catalog; its figures mean nothing outside of this demo"
+                )
+        code = study(catalog, out, configs="sample", cpu=True, console=console)
     console.say(f"next: open {out / 'report' / 'report.html'}, or: fusionclf data check YOUR_CATALOG")
     return code
 

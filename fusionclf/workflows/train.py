@@ -1,6 +1,7 @@
 """`fusionclf train`: catalog → batches → model → training → evaluation → run folder."""
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ from fusionclf.config import RunConfig, load_settings
 from fusionclf.console import Console
 from fusionclf.errors import CatalogError, RunError
 from fusionclf.evaluation import finish_run
+from fusionclf.files import locked_folder
 from fusionclf.models import ProductClassifier, find_variant
 from fusionclf.models.fusion import FusionParams
 from fusionclf.report.card import write_card
 from fusionclf.run_schema import METRICS
-from fusionclf.runfolder import environment, is_finished, open_run, read_json_as
+from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
 from fusionclf.training import make_accelerator
 from fusionclf.workflows.plan import JOINT, Stage, list_stages, trained_classes
 from fusionclf.workflows.settings import begin_run, read_divided
@@ -51,6 +53,7 @@ def train(
 
     Raises:
         CatalogError: the catalog cannot be read or divided, or a stage has no validation row.
+        RunError: `out` holds a run or other files, another command writes to it, or it cannot be written.
     """
     console = console or Console()
     started = time.perf_counter()
@@ -58,24 +61,29 @@ def train(
     settings = load_settings(RunConfig[variant.params], config, overrides, variant=name, data=str(data))
     accelerator = make_accelerator(settings.train.precision, cpu, track=track, folder=out)
     console.quiet = not accelerator.is_main_process
-    if resume and is_finished(out):
-        console.say(f"{out}: finished already, nothing to do")
-        return dict(read_json_as(out / "metrics.json", METRICS))
-    catalog, split = read_divided(data, settings.catalog, settings.split)
-    settings = _settled(settings, catalog, split)
-    stages = list_stages(settings, split)
-    runner = StageRunner(variant, settings, catalog, split, accelerator, out, console)
-    _refuse_unvalidated(runner, stages, runner.check(stages))  # before a run that `out` may hold is touched
-    if accelerator.is_main_process:
-        begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
-    accelerator.wait_for_everyone()
-    if not (out / "config.yaml").is_file():
-        raise RunError(f"{out}: not there on this machine; give a run folder that all machines share")
-    if track:
-        accelerator.init_trackers("tensorboard" if track == "tensorboard" else "fusionclf")
-    metrics = _run_stages(runner, stages, started)
-    accelerator.end_training()
-    return metrics
+    with locked_folder(out) if accelerator.is_main_process else nullcontext():
+        if resume and is_finished(out):
+            if accelerator.is_main_process:
+                sweep_run(out)
+            console.say(f"{out}: finished already, nothing to do")
+            return dict(read_json_as(out / "metrics.json", METRICS))
+        catalog, split = read_divided(data, settings.catalog, settings.split)
+        settings = _settled(settings, catalog, split)
+        stages = list_stages(settings, split)
+        runner = StageRunner(variant, settings, catalog, split, accelerator, out, console)
+        _refuse_unvalidated(
+            runner, stages, runner.check(stages)
+        )  # before a run that `out` may hold is touched
+        if accelerator.is_main_process:
+            begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
+        accelerator.wait_for_everyone()
+        if not (out / "config.yaml").is_file():
+            raise RunError(f"{out}: not there on this machine; give a run folder that all machines share")
+        if track:
+            accelerator.init_trackers("tensorboard" if track == "tensorboard" else "fusionclf")
+        metrics = _run_stages(runner, stages, started)
+        accelerator.end_training()
+        return metrics
 
 
 def _settled(settings: RunConfig[Any], catalog: Catalog, split: Split) -> RunConfig[Any]:
@@ -110,6 +118,7 @@ def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dic
     runner.accelerator.wait_for_everyone()
     metrics: dict[str, Any] = {}
     if runner.accelerator.is_main_process:
+        check_begun(runner.out)
         figures = environment(seconds=time.perf_counter() - started, **runner.figures())
         metrics = finish_run(
             runner.out, runner.variant.name, runner.settings, runner.catalog, runner.split, frames, figures,

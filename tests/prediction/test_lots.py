@@ -1,6 +1,7 @@
 """`fusionclf predict` lot by lot: cut off and gone on with, or shared by several processes."""
 
 import gc
+import shutil
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from fusionclf.prediction.tables import ProductTable
 from fusionclf.workflows import predict as workflow
 from tests.launch import launch_two, run_fusionclf
 from tests.prediction.conftest import COLUMNS, Runs, call, done, faults, ids, refused
+from tests.test_files import held
 
 
 class CutOff:
@@ -127,6 +129,58 @@ def test_a_failure_while_parts_are_joined_leaves_the_old_output(
     assert out.read_text() == "old"
     assert "40 products" in done(*words, "--resume")  # nothing needs to be answered again
     assert len(out.read_text().splitlines()) == 41
+
+
+def test_a_second_command_on_one_output_is_refused(runs: Runs, titles: Path, tmp_path: Path) -> None:
+    words = ("--run", runs("linear"), "--input", titles, "--out", tmp_path / "out.csv", *COLUMNS)
+    with held("locked_output", tmp_path / "out.csv"):
+        for flag in ((), ("--resume",), ("--overwrite",)):
+            assert "out.csv: another command is writing to it; wait" in refused(*words, *flag)
+    assert "40 products" in done(*words)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["out.csv"]
+
+
+@pytest.mark.parametrize(
+    ("removed", "told"),
+    [
+        (".", "was removed or moved while this command wrote to it"),
+        (".out.csv.parts", "of 6 parts were removed while the command ran; give it again with --resume"),
+    ],
+)
+def test_a_place_that_was_removed_meanwhile_is_told(
+    removed: str, told: str, runs: Runs, titles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workflow, "TITLE_LOT", 7)  # 40 products: 6 lots
+    out, original = tmp_path / "new" / "out.csv", Predictor.answer
+    answered = 0
+
+    def answer(own: Predictor, *words: Any) -> Any:
+        nonlocal answered
+        answered += 1
+        if answered == 4:
+            shutil.rmtree(out.parent / removed)
+        return original(own, *words)
+
+    monkeypatch.setattr(Predictor, "answer", answer)
+    words = ("--run", runs("linear"), "--input", titles, "--out", out, *COLUMNS)
+    assert told in refused(*words)
+    assert not out.exists()
+    monkeypatch.undo()
+    assert "40 products" in done(*words, "--resume")
+    assert [path.name for path in out.parent.iterdir()] == ["out.csv"]
+
+
+def test_a_replacement_killed_before_its_first_part_is_resumed(
+    runs: Runs, titles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text("old")
+    words = ("--run", runs("linear"), "--input", titles, "--out", out, *COLUMNS)
+    with monkeypatch.context() as patch:
+        CutOff(patch, after=0)
+        call(*words, "--overwrite")
+    assert "40 products" in done(*words, "--resume")
+    assert len(ids(out)) == 40
 
 
 def test_two_processes_write_what_one_does(runs: Runs, titles: Path, tmp_path: Path) -> None:

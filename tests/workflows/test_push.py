@@ -173,6 +173,29 @@ def test_a_dry_run_uploads_nothing(run: Path, hub: Hub, tmp_path: Path) -> None:
     assert not hub.files and not hub.created
 
 
+def test_files_that_no_run_writes_stay_here_and_are_named(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    for name in (".joint.skops.abcdefgh.partial", "notes.txt", "text/.env"):
+        (copy / "model" / name).parent.mkdir(exist_ok=True)
+        (copy / "model" / name).touch()
+    files = upload(copy, "me/shop", dry_run=True)
+    assert files == upload(run, "me/shop", dry_run=True, console=Console(quiet=True))
+    said = " ".join(capsys.readouterr().err.split())
+    assert (
+        "3 files that no run writes are not uploaded: model/.joint.skops.abcdefgh.partial, model/notes"
+        in said
+    )
+
+
+def test_a_model_that_lacks_a_part_is_not_uploaded(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    (copy / "model" / "rest.skops").unlink()
+    with pytest.raises(RunError, match=r"rest\.safetensors: no such file; train again"):
+        upload(copy, "me/shop", dry_run=True, console=Console(quiet=True))
+
+
 @pytest.mark.parametrize("name", ["bad repo!!", "a/b/c", "me/shop.git", ""])
 def test_a_dry_run_refuses_a_name_that_no_repository_can_have(name: str, run: Path) -> None:
     with pytest.raises(RunError, match=f"^--repo {name!r}: "):

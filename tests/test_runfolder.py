@@ -1,0 +1,61 @@
+"""What a run folder is taken for: new, begun, or somebody's other files."""
+
+from pathlib import Path
+
+import pytest
+
+from fusionclf.errors import RunError
+from fusionclf.runfolder import LEFT, clear_run, open_run
+
+FLAGS = [{}, {"resume": True}, {"overwrite": True}]
+
+
+@pytest.mark.parametrize("flags", FLAGS)
+def test_a_folder_of_leftovers_is_a_new_one(flags: dict[str, bool], tmp_path: Path) -> None:
+    (tmp_path / ".config.yaml.abcdefgh.partial").write_text("variant: li")
+    (tmp_path / ".checkpoints.abcdefgh.partial").mkdir()
+    (tmp_path / ".lock").touch()
+    (tmp_path / "config.yaml").touch()  # of a power cut
+    open_run(tmp_path, **flags)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "config.yaml"]
+
+
+@pytest.mark.parametrize("flags", FLAGS)
+def test_other_files_beside_leftovers_are_not_touched(flags: dict[str, bool], tmp_path: Path) -> None:
+    (tmp_path / ".config.yaml.abcdefgh.partial").touch()
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(RunError, match="holds other files"):
+        open_run(tmp_path, **flags)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_a_run_without_settings_is_not_resumed(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "config.yaml").touch()
+    with pytest.raises(RunError, match=r"config\.yaml is missing or empty, .*--overwrite replaces the run"):
+        open_run(tmp_path, resume=True)
+    open_run(tmp_path, overwrite=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_resumed_run_loses_what_a_kill_left(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("variant: linear")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/.joint.skops.abcdefgh.partial").touch()
+    (tmp_path / "model/joint.skops").touch()
+    (tmp_path / ".answers.csv.abcdefgh.partial").touch()  # of a prediction that goes here
+    open_run(tmp_path, resume=True)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [
+        ".answers.csv.abcdefgh.partial", "config.yaml", "joint.skops", "model",
+    ]  # fmt: skip
+
+
+def test_a_run_is_cleared_from_its_end_to_its_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in LEFT:
+        (tmp_path / name).mkdir() if "." not in name else (tmp_path / name).write_text("x")
+    removed: list[str] = []
+    monkeypatch.setattr("fusionclf.runfolder.remove", lambda path: removed.append(path.name))
+    clear_run(tmp_path)
+    assert removed[0] == "metrics.json" and removed[-1] == "config.yaml" and set(removed) == set(LEFT)
