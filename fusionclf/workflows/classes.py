@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fusionclf.catalog.audit import printable
-from fusionclf.config import CatalogConfig, Section, build_settings, merge, parse_override, read_yaml
+from fusionclf.config import CatalogConfig, Section, build_settings, override, read_yaml
 from fusionclf.console import Console
 from fusionclf.errors import PredictionError, did_you_mean
 from fusionclf.models.classes import AddedClass, read_added, write_added
@@ -65,8 +65,7 @@ def add_class(
         raise PredictionError(f"{run}: has a class {new.name!r} already; fusionclf classes list --run {run}")
     if examples is not None:
         values = {"catalog": read_yaml(run / "config.yaml").get("catalog", {})}
-        for text in overrides:
-            values = merge(values, parse_override(text))
+        values = override(ExamplesConfig, values, overrides)
         columns = build_settings(ExamplesConfig, values).catalog
         table = ProductTable(examples, columns, pictures=pictures)
         table.check()

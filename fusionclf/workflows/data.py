@@ -17,9 +17,8 @@ from fusionclf.config import (
     Section,
     SplitConfig,
     build_settings,
-    merge,
-    parse_override,
-    read_yaml,
+    override,
+    read_settings,
 )
 from fusionclf.console import Console
 from fusionclf.errors import CatalogError
@@ -49,9 +48,8 @@ def check_catalog(
         console: where progress goes.
     """
     file = find_config(config)
-    values = {k: v for k, v in (read_yaml(file) if file else {}).items() if k in CheckConfig.model_fields}
-    for text in overrides:
-        values = merge(values, parse_override(text))
+    values = {k: v for k, v in (read_settings(file) if file else {}).items() if k in CheckConfig.model_fields}
+    values = override(CheckConfig, values, overrides)
     settings = build_settings(CheckConfig, values)
     catalog = read_catalog(folder, settings.catalog)
     split = _split_or_reason(catalog, settings.split)

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from fusionclf.batches import in_thread
 from fusionclf.catalog.audit import printable
-from fusionclf.config import CatalogConfig, Section, build_settings, merge, parse_override, read_yaml
+from fusionclf.config import CatalogConfig, Section, build_settings, override, read_yaml
 from fusionclf.console import Console
 from fusionclf.errors import PredictionError, RunError
 from fusionclf.models.classes import AddedClass
@@ -171,8 +171,7 @@ def _settings(request: Request) -> PredictConfig:
     if not file.is_file():
         raise RunError(f"{request.run}: no run folder (no config.yaml); give one by --run")
     values: dict[str, Any] = {"catalog": read_yaml(file).get("catalog", {})}
-    for text in request.overrides:
-        values = merge(values, parse_override(text))
+    values = override(PredictConfig, values, request.overrides)
     return build_settings(PredictConfig, values)
 
 
