@@ -1,8 +1,11 @@
 """The error tree. The command line prints these as one line and exits with code 2."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from itertools import accumulate
 from pathlib import Path
+
+LISTED = 200  # characters of the names that a message lists
 
 
 class FusionclfError(Exception):
@@ -56,13 +59,20 @@ class Terminated(KeyboardInterrupt):
 
 
 def did_you_mean(value: str, allowed: Iterable[str]) -> str:
-    """The end of an error message: the near match of `value`, then all that is allowed."""
+    """The end of an error message: the near match of `value`, then what is allowed, or the first names of many."""
     names = list(allowed)
     near = get_close_matches(value, names, n=1) or [
         name for name in names if value and name.startswith(value)
     ]
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}allowed: {', '.join(names)}"
+    return f"{hint}allowed: {_first_names(names)}"
+
+
+def _first_names(names: Sequence[str]) -> str:
+    ends = accumulate(len(name) + 2 for name in names)
+    shown = [name for name, end in zip(names, ends, strict=True) if end <= LISTED] or list(names[:1])
+    more = f", … ({len(names):,} in all)" if len(shown) < len(names) else ""
+    return ", ".join(shown) + more
 
 
 def near_path(path: Path) -> str:

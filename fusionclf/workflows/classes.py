@@ -10,9 +10,8 @@ from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table
 
-from fusionclf.catalog.audit import printable
 from fusionclf.config import CatalogConfig, Section, build_settings, override, read_yaml
-from fusionclf.console import Console
+from fusionclf.console import Console, printable
 from fusionclf.errors import PredictionError, did_you_mean
 from fusionclf.models.classes import AddedClass, read_added, write_added
 from fusionclf.models.vocabulary import prototype

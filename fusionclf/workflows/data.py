@@ -1,6 +1,5 @@
 """`fusionclf data check`: a catalog's audit as tables or as JSON."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -10,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fusionclf.catalog import Audit, Catalog, Split, audit_catalog, make_split, read_catalog
-from fusionclf.catalog.audit import PictureFacts, printable
+from fusionclf.catalog.audit import PictureFacts
 from fusionclf.config import (
     CatalogConfig,
     PicturesConfig,
@@ -20,7 +19,7 @@ from fusionclf.config import (
     override,
     read_settings,
 )
-from fusionclf.console import Console
+from fusionclf.console import Console, json_text, printable
 from fusionclf.errors import CatalogError
 from fusionclf.workflows.settings import find_config
 
@@ -56,7 +55,7 @@ def check_catalog(
     with console.bar("decode pictures", len(catalog)) as step:
         audit = audit_catalog(catalog, split, unreadable=settings.pictures.unreadable, progress=step)
     if as_json:
-        print(json.dumps(audit.to_dict(), indent=2, ensure_ascii=False))
+        print(json_text(audit.to_dict()))
     else:
         render_audit(audit, RichConsole(highlight=False))
     return audit.usable
@@ -160,7 +159,7 @@ def _facts(title: str, rows: Sequence[tuple[str, str]]) -> Table:
     table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
     table.add_column(min_width=max(len(name) for name, _ in rows))
     for name, value in rows:
-        table.add_row(escape(printable(name)), escape(value))
+        table.add_row(escape(printable(name)), escape(printable(value)))
     return table
 
 
