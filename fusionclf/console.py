@@ -1,17 +1,47 @@
-"""What long work shows: a rich bar on a terminal, plain lines elsewhere."""
+"""What is printed: text that cannot steer a terminal, a rich bar on a terminal, plain lines elsewhere."""
 
 import itertools
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unicodedata import category
 
 import rich.console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
+from rich.text import Text
 
 PLAIN_EVERY_S = 30.0
+LONGEST_LINE = 400  # characters of an error message
+CUT = " … "
+
+
+def printable(text: str) -> str:
+    """Text of any origin, safe to print.
+
+    "?" stands for each character that could steer a terminal, reverse its text, hide, or fail to be encoded: control
+    and format characters, line separators, lone surrogates. Spaces of other widths become ordinary ones.
+    """
+    return "".join(
+        character if character.isprintable() else " " if category(character) == "Zs" else "?"
+        for character in text
+    )
+
+
+def one_line(text: str, longest: int = LONGEST_LINE) -> str:
+    """Printable text on one line; of a longer one than `longest` characters the middle is left out."""
+    line = printable(" ".join(text.split()))
+    if len(line) <= longest:
+        return line
+    end = longest // 3  # where an error message has its remedy
+    return f"{line[: longest - end - len(CUT)]}{CUT}{line[-end:]}"
+
+
+def json_text(value: Any) -> str:
+    """Indented JSON in printable ASCII: everything else is escaped."""
+    return json.dumps(value, indent=2, allow_nan=False).replace("\x7f", "\\u007f")
 
 
 class Console:
@@ -24,13 +54,12 @@ class Console:
     def say(self, text: str) -> None:
         """One line of plain text."""
         if not self.quiet:
-            self.rich.print(escape(text), soft_wrap=True)
+            self.rich.print(Text(printable(text)), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """One line that begins with `warning`."""
-        if self.quiet:
-            return
-        self.rich.print(f"[yellow]warning[/]: {escape(text)}", soft_wrap=True)
+        if not self.quiet:
+            self.rich.print(Text.assemble(("warning", "yellow"), f": {printable(text)}"), soft_wrap=True)
 
     @contextmanager
     def bar(self, title: str, total: int | None = None) -> Iterator[Callable[[int, int], None]]:
@@ -39,7 +68,7 @@ class Console:
             yield self._plain_steps(title)
             return
         with self._progress() as progress:
-            task = progress.add_task(escape(title), total=total)
+            task = progress.add_task(printable(title), total=total)
 
             def step(done: int, to_do: int) -> None:
                 progress.update(task, completed=done, total=to_do)
@@ -66,7 +95,7 @@ class Console:
 
     def _progress(self) -> RichProgress:
         return RichProgress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -94,9 +123,9 @@ class Console:
             yield TrainingLines(self, name, epochs, track)
             return
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[figures]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
@@ -117,7 +146,7 @@ class TrainingLines:
     ) -> None:
         self.console, self.name, self.epochs, self.track = console, name, epochs, track
         self.progress, self.warn = progress, console.warn
-        self.task = progress.add_task(escape(name), total=None, figures="") if progress else None
+        self.task = progress.add_task(printable(name), total=None, figures="") if progress else None
         self.said = time.monotonic()
         self.score = ""
 

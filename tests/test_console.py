@@ -6,7 +6,7 @@ import pytest
 import rich.console
 
 from fusionclf import console as module
-from fusionclf.console import Console
+from fusionclf.console import Console, one_line, printable
 
 ROW = {"epoch": 1, "train_loss": 0.5, "val_loss": 0.4, "val_top1": 81.5, "seconds": 60.0, "pictures_per_second": 120.0,
        "stage": "top20"}  # fmt: skip
@@ -47,3 +47,52 @@ def test_a_tracker_is_told_the_figures_by_stage() -> None:
         lines.epoch(ROW)
     assert told[0][0]["rest/val_top1"] == 81.5 and told[0][1] == 1
     assert not any(isinstance(value, str) for value in told[0][0].values())
+
+
+def test_printable_text_cannot_steer_a_terminal() -> None:
+    assert printable("a\x1b[31mb\x07\n\u202ec\x9b") == "a?[31mb???c?"
+    assert printable("\u200b\u2028\ufeff\xad\x7f\ud800\udcff") == "???????"
+
+
+@pytest.mark.parametrize("text", ["Café, 日本", "قميص أزرق", "חולצה", "साड़ी", "👕🏽", "❤️", "ﬁ ½ €"])
+def test_ordinary_text_and_emoji_stay_as_they_are(text: str) -> None:
+    assert printable(text) == text
+
+
+def test_a_space_of_another_width_becomes_a_space() -> None:
+    assert printable("10\xa0000\u2009€\u3000日本") == "10 000 € 日本"
+
+
+def test_one_line_cuts_the_middle_of_a_long_text() -> None:
+    assert one_line("a\n b\t\x1bc") == "a b ?c"
+    short = one_line("begin " + "x" * 5000 + " remedy")
+    assert len(short) == 400 and short.startswith("begin x") and short.endswith("x remedy") and " … " in short
+    assert one_line("y" * 400) == "y" * 400
+
+
+HOSTILE = "[red]a[/red] :heart: \x1b[31m\u202eb\ud800 \\"
+SHOWN = "[red]a[/red] :heart: ?[31m?b? \\"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_messages_show_text_as_it_is_and_steer_nothing(terminal: bool) -> None:
+    console, out = console_of(terminal=terminal)
+    console.say(HOSTILE)
+    console.warn(HOSTILE)
+    said, warned = out.getvalue().splitlines()
+    assert said == SHOWN and warned.endswith(f": {SHOWN}") and "warning" in warned
+
+
+def test_titles_of_bars_show_text_as_it_is_and_steer_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PLAIN_EVERY_S", -1.0)
+    console, out = console_of()
+    with console.bar(HOSTILE) as step:
+        step(1, 2)
+    assert out.getvalue() == f"{SHOWN}: 1 of 2\n"
+    console, out = console_of(terminal=True)
+    with console.bar(HOSTILE, 2) as step:
+        step(1, 2)
+    with console.training(HOSTILE, 2) as lines:
+        lines.step(2, 5, 10, 0.6, 121.0)
+        lines.progress.refresh()
+    assert SHOWN in out.getvalue() and "\x1b[31ma" not in out.getvalue() and "\u202e" not in out.getvalue()

@@ -299,8 +299,3 @@ def _picture_facts(
         conflicting_groups=[[ids[r] for r in rows] for rows in equal if len({labels[r] for r in rows}) > 1],
         test_pictures_in_train=_shared([look.digest for look in looks], train, test),
     )
-
-
-def printable(text: str) -> str:
-    """Catalog text without characters that could steer a terminal or turn its text around."""
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from fusionclf.config import read_yaml
+from fusionclf.config import read_settings
 from fusionclf.errors import SettingsError
 
 MOST_SYNONYMS = 100  # of one class
@@ -17,7 +17,7 @@ def read_synonyms(file: Path) -> dict[str, tuple[str, ...]]:
         SettingsError: the file cannot be read, or an entry is no list of names.
     """
     found = {}
-    for name, others in read_yaml(file).items():
+    for name, others in read_settings(file).items():
         if not isinstance(others, list) or len(others) > MOST_SYNONYMS:
             raise SettingsError(
                 f"{file}: {name!r}: give a list of at most {MOST_SYNONYMS} names, such as [deo, body spray]"
@@ -26,7 +26,7 @@ def read_synonyms(file: Path) -> dict[str, tuple[str, ...]]:
             raise SettingsError(
                 f"{file}: {name!r}: {str(wrong[0])[:60]!r} is no name; give text of 1 to {LONGEST_SYNONYM} characters"
             )
-        found[str(name)] = tuple(dict.fromkeys(other.strip() for other in others))
+        found[name] = tuple(dict.fromkeys(other.strip() for other in others))
     return found
 
 

@@ -1,5 +1,8 @@
 """The application that all commands belong to."""
 
+import sys
+import warnings
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -59,4 +62,15 @@ app.add_typer(ship_app)
 
 def main() -> None:
     """The console script."""
+    warnings.formatwarning = _one_line_warning
+    if isinstance(sys.stdout, TextIOWrapper):  # standard error has this handler already
+        sys.stdout.reconfigure(errors="backslashreplace")
     app()
+
+
+def _one_line_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    from fusionclf.console import one_line
+
+    return f"{one_line(f'{filename}:{lineno}: {category.__name__}: {message}')}\n"

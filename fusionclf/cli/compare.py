@@ -1,6 +1,5 @@
 """Commands that read finished runs of one catalog: `compare`, `audit`."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +28,7 @@ def compare_command(
 
     Example: fusionclf compare runs/* --out report
     """
-    from fusionclf.console import Console
+    from fusionclf.console import Console, json_text
     from fusionclf.report import compare
 
     if out is None and not as_json:
@@ -39,8 +38,8 @@ def compare_command(
         Console().say(f"wrote {out / 'report.html'}, report.md and report.json; next: open it")
     if value["catalog_note"]:
         Console().warn(f"{value['catalog_note']}: no titles and pictures; --data DIR gives them")
-    if as_json:  # escaped to ASCII: text of a catalog must not steer a terminal
-        print(json.dumps(value, indent=2, allow_nan=False))
+    if as_json:
+        print(json_text(value))
 
 
 @compare_app.command(name="audit")

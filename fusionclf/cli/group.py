@@ -62,14 +62,20 @@ def _one_line(way_on: Callable[[], str] = str) -> Iterator[None]:
         _end(usage_error(error))
     except FusionclfError as error:
         _end(error)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _end(UsageError(f"{error.filename}: {error.strerror}; give another path"))
     except KeyboardInterrupt as asked:
         print(f"interrupted{way_on()}", file=sys.stderr)
         raise SystemExit(143 if isinstance(asked, Terminated) else 130) from None
 
 
 def _end(error: FusionclfError) -> None:
+    from fusionclf.console import one_line  # rich takes time, and help does without
+
     label = "" if isinstance(error, Stopped) else "error: "
-    print(f"{label}{' '.join(str(error).split())}", file=sys.stderr)
+    print(one_line(f"{label}{error}"), file=sys.stderr)
     raise SystemExit(error.exit_code) from None
 
 

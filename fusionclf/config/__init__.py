@@ -6,8 +6,8 @@ from fusionclf.config.reading import (
     dump_yaml,
     load_settings,
     merge,
-    parse_override,
-    read_yaml,
+    override,
+    read_settings,
 )
 from fusionclf.config.sections import (
     BaselineConfig,
@@ -20,6 +20,7 @@ from fusionclf.config.sections import (
     SplitConfig,
     TrainConfig,
 )
+from fusionclf.config.yaml_text import read_yaml
 
 __all__ = [
     "BaselineConfig",
@@ -36,6 +37,7 @@ __all__ = [
     "dump_yaml",
     "load_settings",
     "merge",
-    "parse_override",
+    "override",
+    "read_settings",
     "read_yaml",
 ]

@@ -3,13 +3,16 @@
 An unknown key or a bad value is an error that names the path, the value and what is allowed.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from fusionclf.config.yaml_text import DEEPEST, NULLS, as_text, is_unicode, parse_yaml, read_yaml
 from fusionclf.errors import SettingsError, did_you_mean
 
 SettingsType = TypeVar("SettingsType", bound=BaseModel)
@@ -23,15 +26,13 @@ def load_settings(
     Args:
         schema: the settings class to validate with.
         file: YAML file, or None for the defaults.
-        overrides: texts such as `train.epochs=3`; values are YAML.
+        overrides: texts such as `train.epochs=3`.
         fixed: top-level values that neither file nor overrides may change (variant, data).
 
     Raises:
         SettingsError: unknown key, bad value or unreadable file.
     """
-    values = read_yaml(file) if file else {}
-    for text in overrides:
-        values = merge(values, parse_override(text))
+    values = override(schema, read_settings(file) if file else {}, overrides)
     for key in fixed:
         if key in values and values[key] != fixed[key]:
             raise SettingsError(
@@ -40,31 +41,63 @@ def load_settings(
     return build_settings(schema, {**values, **fixed})
 
 
-def read_yaml(file: Path) -> dict[str, Any]:
-    """A YAML file that holds a mapping; SettingsError where it is missing or is none."""
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file}: cannot be read ({error}); give an existing settings file") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise SettingsError(f"{file}: holds {type(values).__name__}; settings are a mapping of key: value")
-    return values
+def read_settings(file: Path) -> dict[str, Any]:
+    """A settings file whose scalars are the text that was written, ready to be validated.
+
+    Raises:
+        SettingsError: the file cannot be read, is not YAML, or holds no mapping.
+    """
+    return read_yaml(file, as_text)
 
 
-def parse_override(text: str) -> dict[str, Any]:
-    """`a.b=1` as {"a": {"b": 1}}."""
+def override(schema: type[BaseModel], values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """`values` with `key.path=value` texts laid over them.
+
+    Raises:
+        SettingsError: a text is malformed.
+    """
+    merged = dict(values)
+    for text in overrides:
+        merged = merge(merged, parse_override(schema, text))
+    return merged
+
+
+def parse_override(schema: type[BaseModel], text: str) -> dict[str, Any]:
+    """`a.b=1` as {"a": {"b": "1"}}.
+
+    The setting's declared type decides how its value is read: sections are YAML, all else is taken as it is.
+    """
+    if not is_unicode(text):
+        raise SettingsError(f"{text!r}: not UTF-8 text; type the setting anew")
     path, separator, value = text.partition("=")
-    if not separator or not path or not all(path.split(".")):
+    keys = path.split(".")
+    if not separator or not all(keys) or len(keys) > DEEPEST:
         raise SettingsError(f"{text!r}: a setting is written key.path=value, such as train.epochs=3")
     try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{text!r}: the value is not valid YAML") from error
-    for key in reversed(path.split(".")):
+        parsed: Any = _parse_value(value, _field_type(schema, keys))
+    except SettingsError as error:
+        raise SettingsError(f"{text!r}: {str(error).removeprefix('line 1: ')}") from error
+    for key in reversed(keys):
         parsed = {key: parsed}
     return parsed
+
+
+def _parse_value(text: str, annotation: Any) -> Any:
+    is_list = get_origin(annotation) is tuple
+    if _is_nested(annotation) or (is_list and text.startswith("[")):
+        return parse_yaml(text)
+    if is_list or type(None) in get_args(annotation):
+        return None if text in NULLS else text
+    return text or None
+
+
+def _is_nested(annotation: Any) -> bool:
+    """Whether a setting holds further settings, or a list of them: its value is YAML, and not a text or a number."""
+    origin, options = get_origin(annotation), get_args(annotation)
+    if origin in (tuple, Union, UnionType):
+        return any(_is_nested(option) for option in options)
+    is_section = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return is_section or annotation is Any or origin is dict
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,6 +107,19 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         old = merged.get(key)
         merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
+
+
+def plain_values(value: Any) -> Any:
+    """Numbers and truth values of a stage, which no declared type converts, from their text."""
+    if isinstance(value, dict):
+        return {key: plain_values(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [plain_values(inner) for inner in value]
+    try:
+        plain = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+    return plain if isinstance(plain, bool | int | float) else value
 
 
 def build_settings(schema: type[SettingsType], values: Mapping[str, Any], prefix: str = "") -> SettingsType:
@@ -92,13 +138,16 @@ def _first_fault(schema: type[BaseModel], error: ValidationError, prefix: str) -
     name = prefix + ".".join(path)
     if fault["type"] == "extra_forbidden":
         allowed = _keys_at(schema, path[:-1])
-        return f"unknown setting {name!r}: {did_you_mean(path[-1], allowed)}"
+        # Names are ASCII: an escape shows a letter that only looks like one of theirs.
+        return f"unknown setting {name!a}: {did_you_mean(path[-1], allowed)}"
     if fault["type"] == "missing":
         return f"setting {name!r} is missing: give {name}=VALUE"
     message = fault["msg"].removeprefix("Value error, ")
     if not path:
         return prefix + message
     hint = ""
+    if fault["type"] == "string_type":
+        message = "is text; give a value, and in a YAML file put it in quotes"
     if fault["type"] == "literal_error" and isinstance(fault["input"], str):
         allowed = _literals(schema, path)
         hint = f"; {did_you_mean(fault['input'], allowed)}" if allowed else ""
@@ -107,11 +156,16 @@ def _first_fault(schema: type[BaseModel], error: ValidationError, prefix: str) -
 
 
 def _field_type(schema: Any, path: Sequence[str]) -> Any:
+    """The declared type of the setting at `path`; None where there is no such setting."""
     for key in path:
-        schema = next((s for s in _unions(schema) if isinstance(s, type) and issubclass(s, BaseModel)), None)
-        if schema is None or key not in schema.model_fields:
+        options = _unions(schema)
+        section = next((s for s in options if isinstance(s, type) and issubclass(s, BaseModel)), None)
+        if section is not None and key in section.model_fields:
+            schema = section.model_fields[key].annotation
+        elif get_origin(schema) is dict:
+            schema = get_args(schema)[1]
+        elif schema is not Any:  # anything may be below Any
             return None
-        schema = schema.model_fields[key].annotation
     return schema
 
 

@@ -4,17 +4,17 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from fusionclf.config.reading import build_settings, merge
+from fusionclf.config.reading import build_settings, merge, plain_values
 
 
 class Section(BaseModel):
     """A frozen group of settings that refuses keys it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _split_commas(value: Any) -> Any:
-    """`a,b` on the command line means the list [a, b]; nothing, which YAML reads as null, means the empty list."""
+    """The text `a,b` means the list [a, b]; nothing and null mean the empty list."""
     if value is None:
         return ()
     if isinstance(value, str):
@@ -23,12 +23,13 @@ def _split_commas(value: Any) -> Any:
 
 
 def _one_column(value: Any) -> Any:
-    """`{file}` alone, which YAML reads as a mapping, is the text {file}."""
+    """`{file}` alone, which YAML takes for a mapping, is the text {file}."""
     if isinstance(value, dict) and len(value) == 1 and list(value.values()) == [None]:
         return f"{{{next(iter(value))}}}"
     return value
 
 
+StageChanges = Annotated[dict[str, Any], BeforeValidator(plain_values)]
 NameList = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
 Grouping = Literal["title", "picture", "near_picture"]
 
@@ -251,17 +252,17 @@ class RunConfig(Section, Generic[ModelParams]):
     pictures: PicturesConfig = PicturesConfig()
     model: ModelParams
     train: TrainConfig = TrainConfig()
-    stage2: dict[str, Any] = Field(default_factory=dict, description="what differs from `train` in stage two")
+    stage2: StageChanges = Field(default_factory=dict, description="what differs from `train` in stage two")
     stage3_classes: int = Field(
         default=0,
         ge=0,
         description="train the last model once more, on so many of its smallest classes; 0: do not",
     )
-    stage3: dict[str, Any] = Field(
+    stage3: StageChanges = Field(
         default_factory=dict,
         description="what differs from the stage before in stage three; augment=trivial if unsaid",
     )
-    title_stage: dict[str, Any] = Field(
+    title_stage: StageChanges = Field(
         default_factory=dict, description="how a title network is trained (fusion with model.title_network)"
     )
 

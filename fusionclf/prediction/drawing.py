@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fusionclf.catalog.audit import printable
+from fusionclf.console import printable
 
 if TYPE_CHECKING:
     from fusionclf.prediction.explain import Explanation

@@ -11,9 +11,8 @@ from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table
 
-from fusionclf.catalog.audit import printable
-from fusionclf.config import CatalogConfig, Section, build_settings, merge, parse_override
-from fusionclf.console import Console
+from fusionclf.config import CatalogConfig, Section, build_settings
+from fusionclf.console import Console, printable
 from fusionclf.errors import PredictionError, RunError, did_you_mean, near_path
 from fusionclf.files import locked_folder
 from fusionclf.models.classes import AddedClass, read_added, write_added
@@ -96,9 +95,7 @@ def _changing(run: Path) -> Iterator[None]:
 def _example_table(
     run: Path, examples: Path, pictures: Path | None, overrides: tuple[str, ...]
 ) -> ProductTable:
-    values = {"catalog": read_config(run)["catalog"]}
-    for text in overrides:
-        values = merge(values, parse_override(text))
+    values = override(ExamplesConfig, {"catalog": read_config(run)["catalog"]}, overrides)
     table = ProductTable(examples, build_settings(ExamplesConfig, values).catalog, pictures=pictures)
     table.check()
     return table

@@ -1,6 +1,5 @@
 """`fusionclf data check`: a catalog's audit as tables or as JSON."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -10,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fusionclf.catalog import Audit, Catalog, Split, audit_catalog, make_split, read_catalog
-from fusionclf.catalog.audit import PictureFacts, printable
+from fusionclf.catalog.audit import PictureFacts
 from fusionclf.catalog.noted import Noted
 from fusionclf.catalog.records import NoRowsError
 from fusionclf.config import (
@@ -19,11 +18,10 @@ from fusionclf.config import (
     Section,
     SplitConfig,
     build_settings,
-    merge,
-    parse_override,
-    read_yaml,
+    override,
+    read_settings,
 )
-from fusionclf.console import Console
+from fusionclf.console import Console, json_text, printable
 from fusionclf.errors import CatalogError
 from fusionclf.workflows.settings import find_config
 
@@ -51,15 +49,14 @@ def check_catalog(
         console: where progress goes.
     """
     file = find_config(config)
-    values = {k: v for k, v in (read_yaml(file) if file else {}).items() if k in CheckConfig.model_fields}
-    for text in overrides:
-        values = merge(values, parse_override(text))
+    values = {k: v for k, v in (read_settings(file) if file else {}).items() if k in CheckConfig.model_fields}
+    values = override(CheckConfig, values, overrides)
     settings = build_settings(CheckConfig, values)
     catalog, split = _read(folder, settings)
     with console.bar("decode pictures", len(catalog)) as step:
         audit = audit_catalog(catalog, split, unreadable=settings.pictures.unreadable, progress=step)
     if as_json:
-        print(json.dumps(audit.to_dict(), indent=2, ensure_ascii=False))
+        print(json_text(audit.to_dict()))
     else:
         render_audit(audit, RichConsole(highlight=False))
     return audit.usable
@@ -199,7 +196,7 @@ def _facts(title: str, rows: Sequence[tuple[str, str]]) -> Table:
     table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
     table.add_column(min_width=max(len(name) for name, _ in rows))
     for name, value in rows:
-        table.add_row(escape(printable(name)), escape(value))
+        table.add_row(escape(printable(name)), escape(printable(value)))
     return table
 
 

@@ -1,14 +1,12 @@
 """`fusionclf explain`: one product, its answer, and what carried it."""
 
-import json
 from pathlib import Path
 
 from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table
 
-from fusionclf.catalog.audit import printable
-from fusionclf.console import Console
+from fusionclf.console import Console, json_text, printable
 from fusionclf.errors import PredictionError
 from fusionclf.prediction import Explanation, load
 
@@ -42,7 +40,7 @@ def explain_one(
         image, title, label=label, cells=cells
     )
     if as_json:
-        print(json.dumps(explanation.to_json(), indent=2))  # ASCII: text must not steer a terminal
+        print(json_text(explanation.to_json()))
     else:
         _print_tables(explanation, RichConsole(highlight=False))
     if out is not None:

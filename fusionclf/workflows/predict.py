@@ -1,7 +1,6 @@
 """`fusionclf predict`: a finished run and a file of products → a file of answers."""
 
 import gc
-import json
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -20,9 +19,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from fusionclf.batches import in_thread
-from fusionclf.catalog.audit import printable
-from fusionclf.config import CatalogConfig, Section, build_settings, merge, parse_override
-from fusionclf.console import Console
+from fusionclf.config import CatalogConfig, Section, build_settings, override
+from fusionclf.console import Console, json_text, printable
 from fusionclf.errors import PredictionError, RunError
 from fusionclf.files import is_partial, locked_output
 from fusionclf.models.classes import AddedClass
@@ -153,7 +151,7 @@ def predict_one(
         target_precision=rule.target_precision,
     )  # fmt: skip
     if as_json_text:
-        print(json.dumps(as_json(answers, 0), ensure_ascii=False, indent=2))
+        print(json_text(as_json(answers, 0)))
     else:
         _print_table(answers, rule, RichConsole(highlight=False))
     return answers
@@ -176,8 +174,7 @@ def _settings(request: Request) -> PredictConfig:
     if not file.is_file():
         raise RunError(f"{request.run}: no run folder (no config.yaml); give one by --run")
     values: dict[str, Any] = {"catalog": read_config(request.run)["catalog"]}
-    for text in request.overrides:
-        values = merge(values, parse_override(text))
+    values = override(PredictConfig, values, request.overrides)
     return build_settings(PredictConfig, values)
 
 

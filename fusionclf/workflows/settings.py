@@ -1,5 +1,6 @@
 """What runs begin with: settings files by name, the divided catalog, and the first files of a run folder."""
 
+import os
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -25,8 +26,10 @@ def find_config(name: str | None) -> Path | None:
     if name is None:
         return None
     path = Path(name)
-    if path.is_file():
+    if os.path.isfile(name):
         return path
+    if os.path.isdir(name):
+        raise SettingsError(f"--config {name}: is a folder; give a settings file or a name")
     shipped = {file.stem: file for file in sorted(config_folder().glob("*.yaml"))}
     if path.name == name and path.name.removesuffix(".yaml") in shipped:
         return shipped[path.name.removesuffix(".yaml")]
@@ -36,7 +39,7 @@ def find_config(name: str | None) -> Path | None:
 def find_synonyms(name: str) -> Path:
     """A file of synonyms by path, or by the name of one that comes with fusionclf (`fashion`)."""
     shipped = {file.stem: file for file in sorted((config_folder() / "synonyms").glob("*.yaml"))}
-    if Path(name).is_file():
+    if os.path.isfile(name):  # Path.is_file raises where the name is too long
         return Path(name)
     if name in shipped:
         return shipped[name]

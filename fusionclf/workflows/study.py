@@ -3,15 +3,18 @@
 Each run is a process of its own, so that its memory and its failures are its own too.
 """
 
+import os
 import re
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from glob import escape
 from pathlib import Path
+from typing import Any
 
 from fusionclf.catalog import generate_sample
-from fusionclf.config import BaselineConfig, load_settings, read_yaml
+from fusionclf.config import BaselineConfig, load_settings, read_settings
 from fusionclf.console import Console
 from fusionclf.errors import SettingsError, Stopped, Terminated, did_you_mean
 from fusionclf.files import LOCK, check_present, is_locked, locked_folder, locked_output, wait_until_free
@@ -171,8 +174,8 @@ def _entries(configs: str, seeds: int) -> list[Entry]:
         runs = _listed(listing)
     else:
         folder = Path(configs)
-        shipped = sorted(config_folder().glob(f"*-{configs}.yaml")) if folder.name == configs else []
-        files = shipped or sorted(folder.glob("*.yaml"))
+        shipped = sorted(config_folder().glob(f"*-{escape(configs)}.yaml")) if folder.name == configs else []
+        files = shipped or (sorted(folder.glob("*.yaml")) if os.path.isdir(folder) else [])
         cut = f"-{configs}" if shipped else ""
         runs = [Entry(f.stem.removesuffix(cut), ("train", _variant(f)), f) for f in files]
     if not runs:
@@ -193,30 +196,44 @@ def _seeded(run: Entry, seed: int) -> Entry:
 def _listing(configs: str) -> Path | None:
     """A file that lists runs: by path, or by the name of one that comes with fusionclf (`ablation`)."""
     path, shipped = Path(configs), config_folder() / STUDIES / f"{configs}.yaml"
-    if path.is_file():
+    if os.path.isfile(path):  # Path.is_file raises where the name is too long
         return path
-    return shipped if path.name == configs and shipped.is_file() else None
+    return shipped if path.name == configs and os.path.isfile(shipped) else None
 
 
 def _listed(file: Path) -> list[Entry]:
     """The runs of a file: name → settings file (`config`) and what is set otherwise (`set`)."""
     runs = []
-    for name, entry in read_yaml(file).items():
-        if not isinstance(entry, dict) or not set(entry) <= {"config", "set"} or "config" not in entry:
+    for name, entry in read_settings(file).items():
+        if not _is_entry(entry):
             raise SettingsError(
                 f"{file}: {name}: give config and, if you like, set: {{config: …, set: [key=value]}}"
             )
         if not re.fullmatch(r"[\w][\w.-]*", name):
             raise SettingsError(f"{file}: {name!r} cannot name a folder; use letters, digits, '-' and '.'")
-        config = find_config(str(entry["config"]))
+        config = find_config(entry["config"])
         assert config is not None
-        runs.append(Entry(name, ("train", _variant(config)), config, tuple(map(str, entry.get("set") or ()))))
+        runs.append(Entry(name, ("train", _variant(config)), config, tuple(entry.get("set") or ())))
     return runs
+
+
+def _is_entry(entry: Any) -> bool:
+    if not isinstance(entry, dict) or not set(entry) <= {"config", "set"}:
+        return False
+    words = entry.get("set") or []
+    return (
+        isinstance(entry.get("config"), str)
+        and isinstance(words, list)
+        and all(isinstance(word, str) for word in words)
+    )
 
 
 def _variant(file: Path) -> str:
     """A settings file names its variant by the key `variant`, or by the first word of its own name."""
-    return str(read_yaml(file).get("variant", file.stem.partition("-")[0]))
+    variant = read_settings(file).get("variant", file.stem.partition("-")[0])
+    if not isinstance(variant, str):
+        raise SettingsError(f"{file}: variant={variant!r}: is text; give the name of a variant")
+    return variant
 
 
 def _command(entry: Entry, data: Path, folder: Path, cpu: bool) -> list[str]:

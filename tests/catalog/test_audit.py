@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fusionclf.catalog import Audit, Catalog, Split, audit_catalog, make_split, read_catalog
-from fusionclf.catalog.audit import printable, title_names
+from fusionclf.catalog.audit import title_names
 from fusionclf.config import CatalogConfig, SplitConfig
 from fusionclf.errors import CatalogError
 from tests.catalog.conftest import MakeCatalog, WriteCatalog
@@ -153,11 +153,6 @@ def test_the_audit_is_plain_data(write_catalog: WriteCatalog) -> None:
 )
 def test_titles_that_name_their_label(title: str, label: str, expected: bool) -> None:
     assert title_names(title, label) is expected
-
-
-def test_printable_text_cannot_steer_a_terminal() -> None:
-    assert printable("a\x1b[31mb\x07\n\u202ec\x9b") == "a?[31mb???c?"
-    assert printable("Café, 日本") == "Café, 日本"
 
 
 @pytest.fixture(scope="module")

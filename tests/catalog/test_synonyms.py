@@ -15,11 +15,28 @@ def test_names_are_kept_in_order_and_once(tmp_path: Path) -> None:
     assert found == {"Deodorant": ("body spray", "deo"), "Kite": ()}
 
 
+def test_names_are_the_text_that_is_written(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "No: [nothing, off, 1e3]\n7: [seven, lucky]\n007: [agent, 2020-01-01]\nnull: []\n"
+    )
+    assert read_synonyms(tmp_path / "mine.yaml") == {
+        "No": ("nothing", "off", "1e3"),
+        "7": ("seven", "lucky"),
+        "007": ("agent", "2020-01-01"),
+        "null": (),
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("Deodorant: deo", r"'Deodorant': give a list"),
-        ("Deodorant: [3]", r"'3' is no name"),
+        ("Deodorant: [[deo]]", r"is no name"),
+        ("Deodorant: [null]", r"'None' is no name"),
+        ("Deodorant: [deo]\nDeodorant: [spray]", "line 2: key 'Deodorant' is given twice"),
+        ("? [Deodorant]\n: [deo]", "line 1: a list or a mapping cannot be a key"),
+        ("Deodorant: &a [deo]\nKite: *a", "anchors and aliases"),
+        ("Deodorant: [a: b]", "is no name"),
         ("Deodorant: ['']", r"'' is no name"),
         (f"Deodorant: [{'x' * 201}]", "1 to 200 characters"),
         ('Deodorant: ["a\\x07b"]', "is no name"),

@@ -41,6 +41,29 @@ def test_each_run_of_a_file_has_its_seeds(tmp_path: Path) -> None:
     assert runs[0].command == ("train", "fusion") and runs[0].config == config_folder() / "fusion-sample.yaml"
 
 
+def test_names_and_words_of_a_listing_are_text(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "007: {config: text-sample, set: [seed=1, catalog.id=No]}\n2020-01-01: {config: text-sample, set: }\n"
+    )
+    assert [(run.name, run.overrides) for run in _entries(str(file), seeds=1)] == [
+        ("007", ("seed=1", "catalog.id=No")),
+        ("2020-01-01", ()),
+    ]
+
+
+@pytest.mark.parametrize("configs", ["**", "[", "x" * 5000, "no\udcffne", "a/**/b"])
+def test_a_set_that_no_file_can_have_is_refused(configs: str) -> None:
+    with pytest.raises(SettingsError, match="no settings files for --configs"):
+        _entries(configs, seeds=1)
+
+
+def test_a_variant_in_a_settings_file_must_be_text(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("variant: [text]\n")
+    with pytest.raises(SettingsError, match=r"mine\.yaml: variant="):
+        _entries(str(tmp_path), seeds=1)
+
+
 def test_a_set_is_found_where_a_folder_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sample").mkdir()
     (tmp_path / "sample" / "text-mine.yaml").write_text("train: {epochs: 1}\n")
@@ -56,6 +79,13 @@ def test_a_set_is_found_where_a_folder_has_its_name(tmp_path: Path, monkeypatch:
         ("small: {config: fusion-sample, seed: 1}", "small: give config"),
         ("../up: {config: fusion-sample}", "cannot name a folder"),
         ("small: {config: fusion-smaple}", "did you mean 'fusion-sample'"),
+        ("small: {config: fusion-sample, set: seed=1}", "small: give config"),
+        ("small: {config: fusion-sample, set: {seed: 1}}", "small: give config"),
+        ("small: {config: fusion-sample, set: [seed: 1]}", "small: give config"),
+        ("small: {config: [fusion-sample]}", "small: give config"),
+        ("small: {config: null}", "small: give config"),
+        ("small: {config: fusion-sample}\nsmall: {config: text-sample}", "key 'small' is given twice"),
+        ("- small", "holds list"),
     ],
 )
 def test_a_bad_listing_is_one_line(text: str, problem: str, tmp_path: Path) -> None:
