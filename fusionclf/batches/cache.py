@@ -2,7 +2,8 @@
 
 A picture is kept at its own size, or, where it is larger than training needs, scaled down so that it just
 covers the asked size. The folder's name is a hash of the products, their files' sizes and times, and that size: a
-changed picture gives a new cache. Beside the pixels are kept hashes of what the pictures show at their own size.
+changed picture gives a new cache. Beside the pixels are kept hashes of what the pictures show at their own size. What
+files there are, and how damage is noticed, stands in stored.py.
 """
 
 import hashlib
@@ -12,8 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,47 +21,19 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from fusionclf.batches.disk import building, cache_folder, check_space, load_array
+from fusionclf.batches.disk import building, cache_folder, check_space, writing
+from fusionclf.batches.stored import PIXELS, CacheWriter, PictureCache, StoredCache, is_intact, read_cache
 from fusionclf.catalog import Catalog, decoded_picture, open_picture, picture_hash, picture_size
 from fusionclf.console import size_text
 from fusionclf.errors import PictureError
 
+CACHE = "the picture cache"  # its name in messages
 LAYOUT = 2  # raise when the files' layout, or what a picture decodes to, changes
 KEPT_COVERS = 4  # areas that are covered: a long picture is scaled down to so many
 CHUNK = 16  # pictures that a thread decodes at a time
 HEADERS = 64  # pictures from which the size of a cache is estimated
 Progress = Callable[[int, int], None]
 Picture = str | Path | Image.Image | None
-
-
-@dataclass(frozen=True)
-class PictureCache:
-    """Decoded pictures by catalog row.
-
-    Attributes:
-        pixels: uint8, all pictures' RGB bytes one after the other.
-        offsets: (N,) where each picture starts in `pixels`.
-        sizes: (N, 2) height and width; (0, 0) where a picture is missing or unreadable.
-        key: names the pictures and their size: another key, other pixels.
-        digests: (N,) uint64, equal for pictures that are pixel for pixel alike before they are scaled down, 0 where
-            a picture is missing or unreadable; None where they were not asked for.
-    """
-
-    pixels: np.ndarray
-    offsets: np.ndarray
-    sizes: np.ndarray
-    key: str = ""
-    digests: np.ndarray | None = None
-
-    def picture(self, row: int) -> np.ndarray:
-        """One picture, (H, W, 3) uint8."""
-        height, width = self.sizes[row]
-        start = self.offsets[row]
-        return self.pixels[start : start + int(height) * int(width) * 3].reshape(height, width, 3)
-
-    def readable(self, rows: np.ndarray) -> np.ndarray:
-        """(n,) whether each row has a picture."""
-        return self.sizes[rows].min(axis=1) > 0
 
 
 def open_cache(
@@ -71,8 +43,9 @@ def open_cache(
     unreadable: str = "error",
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> PictureCache:
-    """The cache of a catalog's pictures, built where there is none yet, or where it is damaged.
+    """The cache of a catalog's pictures, built where there is none yet; damaged pictures are decoded again.
 
     Args:
         catalog: the products; row i of the cache is row i of its table.
@@ -80,21 +53,25 @@ def open_cache(
         unreadable: "error" stops at the first picture that cannot be decoded, "drop" marks it.
         progress: called with the pictures done and to do.
         say: told, before a cache is built, how large it will be and where.
+        warn: told of a damaged cache.
 
     Raises:
         PictureError: a picture cannot be decoded and `unreadable` is "error", or the disk has no room.
     """
     folder = cache_folder() / "pictures" / _key(catalog, cover)
-    cache = _read(folder)
-    if cache is None:
+    was_there = folder.exists()
+    stored = read_cache(folder, len(catalog))
+    if stored is None or not _repair(stored, catalog, cover, progress, warn):
+        if was_there:
+            warn(f"{folder}: damaged, or of a version without checksums; all its pictures are decoded again")
         _announce(folder.parent, catalog, cover, say)
         _build(folder, catalog, cover, progress)
-        cache = _read(folder)
-    if cache is None:
+        stored = read_cache(folder, len(catalog))
+    if stored is None:
         raise PictureError(f"{folder}: another process removed or damaged this picture cache; start again")
     if unreadable == "error":
-        _refuse_unreadable(catalog, cache)
-    return cache
+        _refuse_unreadable(catalog, stored.cache)
+    return stored.cache
 
 
 def decode_pictures(pictures: Iterable[Picture], cover: tuple[int, int]) -> PictureCache:
@@ -137,22 +114,40 @@ def _file_stat(path: str | None) -> tuple[int, int] | None:
     return stat and (stat.st_size, stat.st_mtime_ns)
 
 
-def _read(folder: Path) -> PictureCache | None:
-    """The cache in a folder; None where there is none or its files are damaged."""
-    sizes, digests = load_array(folder / "sizes.npy"), load_array(folder / "digests.npy")
-    if sizes is None or sizes.ndim != 2:
-        return None
-    if digests is None or digests.dtype != np.uint64 or digests.shape != sizes.shape[:1]:
-        return None  # also a cache of a version that kept none: built again, its pixels and its key stay
-    areas = sizes.prod(axis=1, dtype=np.int64) * 3
-    try:
-        pixels = np.memmap(folder / "pixels.bin", np.uint8, mode="r")
-    except (OSError, ValueError):
-        return None
-    if len(pixels) != max(1, areas.sum()):
-        return None
-    # A plain view: slices of it take half the time that slices of a memmap take.
-    return PictureCache(pixels.view(np.ndarray), areas.cumsum() - areas, sizes, folder.name, digests)
+def _repair(
+    stored: StoredCache,
+    catalog: Catalog,
+    cover: tuple[int, int],
+    progress: Progress | None,
+    warn: Callable[[str], None],
+) -> bool:
+    """Decode the pictures of damaged blocks again, in place; whether all pixels are then those that were written.
+
+    Until it is done a block is damaged, as it was, and other processes that write it write the same bytes.
+
+    Raises:
+        PictureError: the cache cannot be written.
+    """
+    rows = stored.damaged_rows()
+    if not len(rows):
+        return True
+    ids = ", ".join(map(str, catalog.table["id"].iloc[rows[:3]]))
+    warn(
+        f"{stored.folder}: damaged; decoding {len(rows)} pictures (ids {ids}{', …' * (len(rows) > 3)}) again"
+    )
+    wanted, sizes = set(rows.tolist()), stored.cache.sizes.tolist()
+    paths = (path for row, path in enumerate(_paths(catalog)) if row in wanted)
+    pictures = chain.from_iterable(_decoded(paths, cover))
+    with writing(stored.folder, CACHE), (stored.folder / PIXELS).open("r+b") as file:
+        for done, (row, picture) in enumerate(zip(rows.tolist(), pictures, strict=True), start=1):
+            if [picture.height, picture.width] == sizes[row]:  # another size: the checksums decide
+                file.seek(int(stored.cache.offsets[row]))
+                file.write(picture.pixels)
+            if progress:
+                progress(done, len(rows))
+        file.flush()
+        os.fsync(file.fileno())
+    return not len(stored.damaged_rows())
 
 
 def _announce(
@@ -162,7 +157,7 @@ def _announce(
     count, wanted = _expected(catalog, cover)
     if say is not None:
         say(f"picture cache: {count:,} pictures, about {size_text(wanted)}, in {parent}")
-    check_space(parent, wanted, "the picture cache")
+    check_space(parent, wanted, CACHE)
 
 
 def _expected(catalog: Catalog, cover: tuple[int, int]) -> tuple[int, int]:
@@ -193,21 +188,16 @@ def _kept_size(size: tuple[int, int], cover: tuple[int, int]) -> tuple[int, int]
 
 
 def _build(folder: Path, catalog: Catalog, cover: tuple[int, int], progress: Progress | None) -> None:
-    with building(folder, "the picture cache", lambda made: _read(made) is not None) as aside:
-        sizes, digests = np.zeros((len(catalog), 2), np.int32), np.zeros(len(catalog), np.uint64)
-        done = 0
-        with (aside / "pixels.bin").open("wb") as file:
-            for pictures in _decoded(_paths(catalog), cover, hashed=True):
-                for row, picture in enumerate(pictures, done):
-                    sizes[row], digests[row] = (picture.height, picture.width), picture.digest
-                    file.write(picture.pixels)
-                done += len(pictures)
-                if progress:
-                    progress(done, len(catalog))
-            if file.tell() == 0:
-                file.write(b"\0")  # an empty file cannot be memory-mapped
-        np.save(aside / "sizes.npy", sizes)
-        np.save(aside / "digests.npy", digests)
+    count = len(catalog)
+    with (
+        building(folder, CACHE, lambda made: is_intact(made, count)) as aside,
+        CacheWriter(aside, count) as writer,
+    ):
+        for pictures in _decoded(_paths(catalog), cover, hashed=True):
+            for picture in pictures:
+                writer.add(*picture)
+            if progress:
+                progress(writer.done, count)
 
 
 class _Decoded(NamedTuple):

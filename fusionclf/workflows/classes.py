@@ -11,7 +11,7 @@ from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table
 
-from fusionclf.config import CatalogConfig, Section, build_settings
+from fusionclf.config import CatalogConfig, Section, build_settings, override
 from fusionclf.console import Console, printable
 from fusionclf.errors import PredictionError, RunError, did_you_mean, near_path
 from fusionclf.files import locked_folder

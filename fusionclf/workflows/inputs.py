@@ -190,7 +190,7 @@ class Inputs:
             with self.accelerator.local_main_process_first(), self.console.bar("decode pictures") as step:
                 self.cache = open_cache(
                     self.catalog, cover_size(pictures), unreadable=pictures.unreadable,
-                    progress=step, say=self.console.say,
+                    progress=step, say=self.console.say, warn=self.console.warn,
                 )  # fmt: skip
         return self.cache
 
@@ -210,7 +210,9 @@ class Inputs:
                 parts = iterate_features(image, source, rows, self.accelerator)
                 return collect(parts, len(rows), self.accelerator, step).numpy()
 
-        features, made = cached_features("pictures", key, compute, self._all_have)
+        features, made = cached_features(
+            "pictures", key, len(rows), compute, self._all_have, self.console.warn
+        )
         self._seconds["pictures"] = made["seconds"] / max(len(rows), 1)
         return features
 
@@ -248,7 +250,9 @@ class Inputs:
             tokens = encoder.tokeniser(titles).tokens
             key = fingerprint({}, network, text_fingerprint([str(ids) for ids in tokens]))
             compute = partial(self._embed_shares, encoder, titles)
-            found, made = cached_features("titles", key, compute, self._all_have)
+            found, made = cached_features(
+                "titles", key, len(titles), compute, self._all_have, self.console.warn
+            )
             self.saved_seconds += max(made["seconds"] - (time.perf_counter() - started), 0.0)
             return found
 

@@ -6,6 +6,7 @@ from collections import namedtuple
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -35,8 +36,8 @@ def _counted() -> tuple[Callable[[], np.ndarray], list[int]]:
 
 def test_the_second_call_reads_what_the_first_computed() -> None:
     compute, calls = _counted()
-    first, made = cached_features("pictures", "a", compute)
-    second, found = cached_features("pictures", "a", compute)
+    first, made = cached_features("pictures", "a", 7, compute)
+    second, found = cached_features("pictures", "a", 7, compute)
     assert len(calls) == 1
     assert first.dtype == second.dtype == np.float32
     assert np.array_equal(first, VALUES) and np.array_equal(second, VALUES)
@@ -46,12 +47,12 @@ def test_the_second_call_reads_what_the_first_computed() -> None:
 def test_another_key_and_another_kind_are_computed() -> None:
     compute, calls = _counted()
     for kind, key in (("pictures", "a"), ("pictures", "b"), ("titles", "a")):
-        cached_features(kind, key, compute)
+        cached_features(kind, key, 7, compute)
     assert len(calls) == 3
 
 
 def test_the_files_are_read_in_place_and_hold_no_pickle(place: Path) -> None:
-    features, _ = cached_features("pictures", "a", lambda: VALUES.astype(np.float64)[:, ::-1])
+    features, _ = cached_features("pictures", "a", 7, lambda: VALUES.astype(np.float64)[:, ::-1])
     assert isinstance(features, np.memmap) and not features.flags.writeable
     assert np.array_equal(np.load(place / "a" / "features.npy", allow_pickle=False), VALUES[:, ::-1])
     assert set(json.loads((place / "a" / "meta.json").read_text())) == {"seconds", "rows"}
@@ -69,29 +70,78 @@ def test_the_files_are_read_in_place_and_hold_no_pickle(place: Path) -> None:
         ("meta.json", b'{"seconds": 1, "rows": 6}'),
         ("meta.json", b'{"seconds": 1}'),
         ("meta.json", None),
+        ("checks.json", b""),
+        ("checks.json", b"[1]"),
+        ("checks.json", b'{"meta.json": 1}'),
     ],
 )
 def test_damaged_files_are_computed_again(place: Path, file: str, content: bytes | None) -> None:
     compute, calls = _counted()
-    cached_features("pictures", "a", compute)
+    cached_features("pictures", "a", 7, compute)
     damaged = place / "a" / file
     if content is None:
         damaged.unlink()
     else:
         damaged.write_bytes(content)
-    features, _ = cached_features("pictures", "a", compute)
+    features, _ = cached_features("pictures", "a", 7, compute)
     assert len(calls) == 2 and np.array_equal(features, VALUES)
-    cached_features("pictures", "a", compute)
+    cached_features("pictures", "a", 7, compute)
     assert len(calls) == 2
     assert [path.name for path in place.iterdir()] == ["a"]
 
 
 def test_a_file_that_was_cut_off_is_computed_again(place: Path) -> None:
     compute, calls = _counted()
-    cached_features("pictures", "a", compute)
+    cached_features("pictures", "a", 7, compute)
     file = place / "a" / "features.npy"
     file.write_bytes(file.read_bytes()[:-4])
-    assert np.array_equal(cached_features("pictures", "a", compute)[0], VALUES)
+    assert np.array_equal(cached_features("pictures", "a", 7, compute)[0], VALUES)
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize("harm", ["zeros", "flip", "header"])
+def test_damaged_features_are_computed_again(place: Path, harm: str) -> None:
+    compute, calls = _counted()
+    cached_features("pictures", "a", 7, compute)
+    file = place / "a" / "features.npy"
+    content = bytearray(file.read_bytes())
+    if harm == "zeros":
+        content[-40:] = bytes(40)
+    elif harm == "flip":
+        content[-1] ^= 1
+    else:
+        content = content.replace(b"'fortran_order': False", b"'fortran_order': True ")
+    file.write_bytes(content)
+    warned: list[str] = []
+    features, _ = cached_features("pictures", "a", 7, compute, warn=warned.append)
+    assert np.array_equal(features, VALUES) and len(calls) == 2
+    assert len(warned) == 1 and "damaged" in warned[0] and len(warned[0]) <= 400
+    cached_features("pictures", "a", 7, compute, warn=warned.append)
+    assert len(calls) == 2 and len(warned) == 1
+
+
+def test_changed_seconds_are_damage(place: Path) -> None:
+    compute, calls = _counted()
+    cached_features("pictures", "a", 7, compute)
+    meta = place / "a" / "meta.json"
+    meta.write_text(json.dumps({**json.loads(meta.read_text()), "seconds": 1e6}))
+    _, found = cached_features("pictures", "a", 7, compute)
+    assert len(calls) == 2 and found["seconds"] < 1e6
+
+
+def test_features_of_another_number_of_rows_are_computed_again(place: Path) -> None:
+    cached_features("pictures", "b", 5, lambda: VALUES[:5])
+    shutil.copytree(place / "b", place / "a")
+    compute, calls = _counted()
+    features, _ = cached_features("pictures", "a", 7, compute)
+    assert len(calls) == 1 and np.array_equal(features, VALUES)
+
+
+def test_features_without_checksums_are_computed_again(place: Path) -> None:
+    compute, calls = _counted()
+    cached_features("pictures", "a", 7, compute)
+    (place / "a" / "checks.json").unlink()
+    cached_features("pictures", "a", 7, compute)
     assert len(calls) == 2
 
 
@@ -102,7 +152,7 @@ def test_an_unwritable_folder_is_one_clear_line_before_the_work(
     monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "file"))
     compute, calls = _counted()
     with pytest.raises(PictureError, match="set FUSIONCLF_CACHE"):
-        cached_features("pictures", "a", compute)
+        cached_features("pictures", "a", 7, compute)
     assert not calls
 
 
@@ -110,7 +160,7 @@ def test_a_full_disk_is_one_clear_line(place: Path, monkeypatch: pytest.MonkeyPa
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1000, 900, 100))
     with pytest.raises(PictureError, match=r"the cache of features takes .* set FUSIONCLF_CACHE"):
-        cached_features("pictures", "a", lambda: VALUES)
+        cached_features("pictures", "a", 7, lambda: VALUES)
     assert list(place.iterdir()) == []
 
 
@@ -119,14 +169,36 @@ def test_an_error_of_the_computation_is_its_own(place: Path) -> None:
         raise OSError("no such weights")
 
     with pytest.raises(OSError, match="no such weights"):
-        cached_features("pictures", "a", compute)
+        cached_features("pictures", "a", 7, compute)
     assert list(place.iterdir()) == []
 
 
 def test_several_may_compute_at_once(place: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: cached_features("pictures", "a", lambda: VALUES)[0], range(4)))
+        found = list(pool.map(lambda _: cached_features("pictures", "a", 7, lambda: VALUES)[0], range(4)))
     assert all(np.array_equal(features, VALUES) for features in found)
+    assert [path.name for path in place.iterdir()] == ["a"]
+
+
+def test_several_may_replace_damaged_features_at_once(place: Path) -> None:
+    cached_features("pictures", "a", 7, lambda: VALUES)
+    for _ in range(20):
+        with (place / "a" / "features.npy").open("r+b") as file:
+            file.seek(-8, 2)
+            file.write(bytes(8))
+        together = Barrier(4)
+
+        def read(together: Barrier = together) -> np.ndarray:
+            def agree(
+                there: bool,
+            ) -> bool:  # as processes do that compute shares: none begins before all have looked
+                together.wait(10)
+                return there
+
+            return cached_features("pictures", "a", 7, lambda: VALUES, agree)[0]
+
+        with ThreadPoolExecutor(4) as pool:
+            assert all(np.array_equal(f.result(), VALUES) for f in [pool.submit(read) for _ in range(4)])
     assert [path.name for path in place.iterdir()] == ["a"]
 
 
@@ -183,8 +255,8 @@ def test_text_fingerprint_is_unambiguous() -> None:
 
 def test_all_compute_where_one_of_them_lacks_the_features() -> None:
     compute, calls = _counted()
-    first, _ = cached_features("pictures", "a", compute)
-    again, _ = cached_features("pictures", "a", compute, agree=lambda there: False)
+    first, _ = cached_features("pictures", "a", 7, compute)
+    again, _ = cached_features("pictures", "a", 7, compute, agree=lambda there: False)
     assert len(calls) == 2 and np.array_equal(first, again)
-    cached_features("pictures", "a", compute, agree=lambda there: there)
+    cached_features("pictures", "a", 7, compute, agree=lambda there: there)
     assert len(calls) == 2

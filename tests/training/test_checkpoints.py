@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from fusionclf.errors import RunError, Stopped, TrainingError
 from fusionclf.training import Progress, checkpoints
-from fusionclf.training.checkpoints import load_checkpoint, save_checkpoint, save_weights
+from fusionclf.training.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
 from tests.training.small_stage import equal_weights, train_pictures
 
 TENSORS = {"model": {"weight": torch.arange(6.0).view(2, 3)}, "random": {"cpu.0": torch.get_rng_state()}}
@@ -155,3 +156,33 @@ def test_a_full_disk_when_the_best_weights_are_written_is_one_line(tmp_path: Pat
         save_weights(tmp_path / "best.safetensors", {"weight": torch.zeros(1000)})
     assert (tmp_path / "best.safetensors").read_bytes() == before
     assert not list(tmp_path.glob(".best*"))
+
+
+@pytest.mark.parametrize("harm", ["zero", "flip"])
+def test_damaged_best_weights_are_refused(harm: str, tmp_path: Path) -> None:
+    train_pictures(tmp_path, {"epochs": 1})
+    file = tmp_path / "best.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-8:] = bytes(8) if harm == "zero" else bytes([content[-8] ^ 1]) + content[-7:]
+    file.write_bytes(content)
+    with pytest.raises(RunError, match=r"best\.safetensors.*damaged.*--overwrite"):
+        train_pictures(tmp_path, {"epochs": 1})
+
+
+def test_weights_of_any_kind_come_back_equal(tmp_path: Path) -> None:
+    tensors = {
+        "half": torch.randn(3, 4).bfloat16().T,
+        "channels last": torch.randn(2, 3, 4, 4).contiguous(memory_format=torch.channels_last),
+        "none": torch.zeros(0, 3),
+        "one": torch.tensor(7),
+        "seen": torch.tensor([True, False]),
+    }
+    save_weights(tmp_path / "all.safetensors", tensors)
+    loaded = load_weights(tmp_path / "all.safetensors")
+    assert loaded.keys() == tensors.keys()
+    assert all(torch.equal(tensor, loaded[name]) for name, tensor in tensors.items())
+
+
+def test_weights_without_a_checksum_are_loaded(tmp_path: Path) -> None:
+    save_file({"weight": torch.ones(2)}, tmp_path / "old.safetensors")
+    assert load_weights(tmp_path / "old.safetensors")["weight"].tolist() == [1, 1]
