@@ -1,6 +1,6 @@
 """A trained network of a run, asked for products in the way in which the run asked it for its test rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ class NetworkModel:
         labels = read_labels(folder, part)[part]
         self.every: tuple[str, ...] = tuple(labels["classes"]["label"])  # all classes, in the model's order
         self.classes = self.every  # those that it answers with
-        self._classes_of: dict[str, Sequence[str]] = labels["classes"]
+        self._classes_of: Mapping[str, Sequence[str]] = labels["classes"]
         self.temperature = float(labels["temperature"])
         self.asked: np.ndarray | None = None  # places of `classes` in `every`, where `keep_only` left some
         self.settings = settings

@@ -5,6 +5,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_every_format_is_read_from_a_path_and_from_bytes(tmp_path: Path, kind: s
 def test_a_picture_of_several_frames_shows_its_first(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     for name in ("a.gif", "a.png", "a.webp", "a.mpo", "a.tif", "a.avif"):
-        extra = {"lossless": True} if name == "a.webp" else {}
+        extra: dict[str, Any] = {"lossless": True} if name == "a.webp" else {}
         first, second = (frame.copy() for frame in frames)
         first.save(tmp_path / name, save_all=True, append_images=[second], **extra)
         red, _, blue = np.asarray(open_picture(tmp_path / name))[4, 4].tolist()

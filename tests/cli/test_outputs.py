@@ -66,7 +66,7 @@ class Removing(Console):
         if ": fit on " in text:
             self.remove()
 
-    def stage(self, *_: Any) -> None:
+    def stage(self, *_: Any, **__: Any) -> None:
         self.remove()
 
     def remove(self) -> None:

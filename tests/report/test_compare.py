@@ -4,6 +4,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,7 +151,8 @@ def test_files_are_replaced_whole(two_runs: list[Path], report: Path) -> None:
 def reference_like(two_runs: list[Path], **spec: object):
     """A run as if its split were the reference's on the real catalog."""
     run = read_runs(two_runs)[0]
-    run.split["ids"] = {
+    split: Any = run.split
+    split["ids"] = {
         part: {"test": [str(n) for n in range(count)]} for part, count in (("top20", 15_149), ("rest", 5_505))
     }
     run.split["spec"] |= {"top_k": 20, **spec}
