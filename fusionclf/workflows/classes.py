@@ -13,12 +13,12 @@ from rich.table import Table
 from fusionclf.catalog.audit import printable
 from fusionclf.config import CatalogConfig, Section, build_settings, merge, parse_override, read_yaml
 from fusionclf.console import Console
-from fusionclf.errors import PredictionError, did_you_mean
+from fusionclf.errors import PredictionError, did_you_mean, quoted
 from fusionclf.models.classes import AddedClass, read_added, write_added
 from fusionclf.models.vocabulary import prototype
 from fusionclf.prediction import Predictor, Products, load
 from fusionclf.prediction.answers import PATH_SEPARATOR
-from fusionclf.prediction.newclasses import parse_class
+from fusionclf.prediction.newclasses import find_added, parse_class
 from fusionclf.prediction.tables import ProductTable
 
 LOT = 512  # examples that are read together
@@ -58,9 +58,10 @@ def add_class(
         RunError: the run cannot name new classes.
     """
     console = console or Console()
-    new = parse_class(name)
+    parse_class(name)  # no class name shows before the model is loaded
     predictor = load(run, part=part, device="cpu" if cpu else None)
     network = predictor.open_network()
+    new = parse_class(name, known=predictor.classes)
     if new.name in predictor.classes:
         raise PredictionError(f"{run}: has a class {new.name!r} already; fusionclf classes list --run {run}")
     if examples is not None:
@@ -84,16 +85,23 @@ def add_class(
 def remove_class(run: Path, name: str, *, part: str | None = None, console: Console | None = None) -> None:
     """Forget a class that was added.
 
+    Args:
+        run: the run folder.
+        name: its name, or all that it was added by: "Category > Name | other name".
+        part: which of the run's models.
+        console: where messages go.
+
     Raises:
         PredictionError: no such class was added.
     """
     folder, part = run / "model", load(run, part=part, device="cpu").part
     added = read_added(folder, part)
-    names = [new.name for new in added]
-    if name not in names:
-        raise PredictionError(f"{run}: no class {name!r} was added; {did_you_mean(name, names or ['none'])}")
-    write_added(folder, part, [new for new in added if new.name != name])
-    (console or Console()).say(f"{run}: forgot {name!r}")
+    found = find_added(added, name)
+    if found is None:
+        near = did_you_mean(name, [new.name for new in added] or ["none"])
+        raise PredictionError(f"{run}: no class {quoted(name)} was added; {near}")
+    write_added(folder, part, [new for new in added if new is not found])
+    (console or Console()).say(f"{run}: forgot {found.name!r}")
 
 
 def list_classes(run: Path, *, part: str | None = None) -> None:
