@@ -73,6 +73,12 @@ class StageRunner:
         """Build the first model and open the pictures: what cannot work shows before anything is written."""
         model = self._build(self.inputs.classes(self._part(stages[0])))
         self.inputs.check(model)
+        self._check_rows(stages, model)
+        if model.image is not None:
+            self.inputs.open_cache()
+            self._check_rows(stages, model)  # again: some pictures may be unreadable
+
+    def _check_rows(self, stages: Sequence[Stage], model: ProductClassifier) -> None:
         for stage in stages:
             if model.vocabulary is not None:
                 self._check_classes(stage, "open" if model.vocabulary.takes_new else "named")

@@ -14,6 +14,7 @@ from fusionclf.models.fusion import FusionParams
 from fusionclf.report.card import write_card
 from fusionclf.runfolder import environment, is_finished, open_run, read_json
 from fusionclf.training import make_accelerator
+from fusionclf.workflows.checks import check_model, check_names
 from fusionclf.workflows.plan import JOINT, Stage, list_stages, trained_classes
 from fusionclf.workflows.settings import begin_run, read_divided
 from fusionclf.workflows.stages import StageRunner
@@ -60,12 +61,16 @@ def train(
     if resume and is_finished(out):
         console.say(f"{out}: finished already, nothing to do")
         return read_json(out / "metrics.json")
-    catalog, split = read_divided(data, settings.catalog, settings.split)
+    check_names(settings)
+    catalog, split = read_divided(
+        data, settings.catalog, settings.split, lambda catalog: check_model(variant, settings, catalog)
+    )
     settings = _settled(settings, catalog, split)
     stages = list_stages(settings, split)
     runner = StageRunner(variant, settings, catalog, split, accelerator, out, console)
-    runner.check(stages)  # before a run that `out` may hold is touched
     _refuse_unvalidated(runner, stages)
+    runner.check(stages)  # before a run that `out` may hold is touched
+    _refuse_unvalidated(runner, stages)  # again: some pictures may be unreadable
     if accelerator.is_main_process:
         begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
     accelerator.wait_for_everyone()
