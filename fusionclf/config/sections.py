@@ -38,7 +38,9 @@ class CatalogConfig(Section):
     """Where a catalog's file keeps what (the defaults are the Kaggle layout)."""
 
     file: str = Field(default="styles.csv", description="CSV below the catalog's folder")
-    id: str = Field(default="id", description="column of the product id, a bare file name")
+    id: str = Field(
+        default="id", description="column of the product id; a bare file name where `picture` names it"
+    )
     picture: Annotated[str, BeforeValidator(_one_column)] = Field(
         default="images/{id}.jpg", description="path below the folder; {column} stands for a cell"
     )
@@ -76,7 +78,8 @@ class SplitConfig(Section):
     )
     test_fraction: float = Field(default=0.2, gt=0, lt=1, description="share of test rows (rule random)")
     column: str | None = Field(
-        default=None, description="column that says train, validation or test (rule column)"
+        default=None,
+        description="column that says train, validation or test (rule column); catalog.metadata need not name it",
     )
     group_by: Annotated[tuple[Grouping, ...], BeforeValidator(_split_commas)] = Field(
         default=(), description="keep products with one title, picture or near_picture on one side"

@@ -127,7 +127,8 @@ class Predictor:
         >>> model.classes[-1]
         'Kite'
         """
-        self.take_in([parse_class(name) for name in names], only=only)
+        known = self.open_network().every
+        self.take_in([parse_class(name, known=known) for name in names], only=only)
 
     def take_in(self, wanted: Sequence[AddedClass], *, only: bool = False) -> None:
         """As `add_classes`, with examples where there are any."""

@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from fusionclf.catalog import Catalog, Split, audit_catalog, decoded_picture, read_catalog
+from fusionclf.catalog.noted import Noted
 from fusionclf.config import CatalogConfig, build_settings
 from fusionclf.errors import CatalogError, PictureError, RunError, SettingsError
 from fusionclf.report.collect import Run
@@ -67,6 +68,11 @@ def catalog_facts(catalog: Catalog, run: Run) -> dict[str, Any]:
         ("no year", _named(audit.without_year)),
         ("year that is no number", _named(audit.bad_years)),
         ("no title", _named(audit.without_title)),
+        *(
+            (f"words for a missing value in {name}, read as empty", _noted(cells))
+            for name, cells in audit.missing_words.items()
+        ),
+        *((f"spelled differently in {name}", _named(groups)) for name, groups in audit.spellings.items()),
         ("cells with the text NA, kept as a value", _counted(audit.na_texts)),
         ("empty cells", _counted(audit.empty_cells)),
         ("classes of one product", _named(audit.single_product_classes)),
@@ -93,6 +99,10 @@ def _split(run: Run) -> Split | CatalogError:
 
 def _named(names: Sequence[str]) -> dict[str, Any]:
     return {"n": len(names), "ids": list(names[:SHOWN_IDS]), "cut": len(names) > SHOWN_IDS}
+
+
+def _noted(cells: Noted) -> dict[str, Any]:
+    return {"n": cells.count, "ids": cells.examples, "cut": cells.count > len(cells.examples)}
 
 
 def _counted(cells: Mapping[str, int]) -> dict[str, Any]:

@@ -13,13 +13,13 @@ from rich.table import Table
 
 from fusionclf.config import CatalogConfig, Section, build_settings, override
 from fusionclf.console import Console, printable
-from fusionclf.errors import PredictionError, RunError, did_you_mean, near_path
+from fusionclf.errors import PredictionError, RunError, did_you_mean, near_path, quoted
 from fusionclf.files import locked_folder
 from fusionclf.models.classes import AddedClass, read_added, write_added
 from fusionclf.models.vocabulary import prototype
 from fusionclf.prediction import Predictor, Products, load
 from fusionclf.prediction.answers import PATH_SEPARATOR
-from fusionclf.prediction.newclasses import parse_class
+from fusionclf.prediction.newclasses import find_added, parse_class
 from fusionclf.prediction.tables import ProductTable
 from fusionclf.run_schema import read_config
 from fusionclf.runfolder import sweep_run
@@ -61,10 +61,11 @@ def add_class(
         RunError: the run cannot name new classes, or another command writes to it.
     """
     console = console or Console()
-    new = parse_class(name)
+    parse_class(name)  # no class name shows before the model is loaded
     with _changing(run):
         predictor = load(run, part=part, device="cpu" if cpu else None)
         network = predictor.open_network()
+        new = parse_class(name, known=predictor.classes)
         if new.name in predictor.classes:
             raise PredictionError(
                 f"{run}: has a class {new.name!r} already; fusionclf classes list --run {run}"
@@ -104,6 +105,12 @@ def _example_table(
 def remove_class(run: Path, name: str, *, part: str | None = None, console: Console | None = None) -> None:
     """Forget a class that was added.
 
+    Args:
+        run: the run folder.
+        name: its name, or all that it was added by: "Category > Name | other name".
+        part: which of the run's models.
+        console: where messages go.
+
     Raises:
         PredictionError: no such class was added.
         RunError: another command writes to the run.
@@ -111,13 +118,12 @@ def remove_class(run: Path, name: str, *, part: str | None = None, console: Cons
     with _changing(run):
         folder, part = run / "model", load(run, part=part, device="cpu").part
         added = read_added(folder, part)
-        names = [new.name for new in added]
-        if name not in names:
-            raise PredictionError(
-                f"{run}: no class {name!r} was added; {did_you_mean(name, names or ['none'])}"
-            )
-        write_added(folder, part, [new for new in added if new.name != name])
-    (console or Console()).say(f"{run}: forgot {name!r}")
+        found = find_added(added, name)
+        if found is None:
+            near = did_you_mean(name, [new.name for new in added] or ["none"])
+            raise PredictionError(f"{run}: no class {quoted(name)} was added; {near}")
+        write_added(folder, part, [new for new in added if new is not found])
+    (console or Console()).say(f"{run}: forgot {found.name!r}")
 
 
 def list_classes(run: Path, *, part: str | None = None) -> None:

@@ -24,13 +24,13 @@ from fusionclf.batches import (
 )
 from fusionclf.catalog import Catalog, Split, read_synonyms
 from fusionclf.catalog.usable import UnusedRows, unused_rows, usable_rows
-from fusionclf.config import RunConfig, TrainConfig
+from fusionclf.config import RunConfig
 from fusionclf.console import Console
-from fusionclf.errors import CatalogError, SettingsError, did_you_mean
 from fusionclf.evaluation import CategoryGraph, product_context
 from fusionclf.models import ProductClassifier
 from fusionclf.models.encoders import TransformerEncoder
 from fusionclf.training import collect, iterate_features
+from fusionclf.workflows.checks import check_stages
 from fusionclf.workflows.episodes import class_paths
 from fusionclf.workflows.settings import find_synonyms
 
@@ -66,54 +66,23 @@ class Inputs:
     def classes(self, part: str | None) -> dict[str, tuple[str, ...]]:
         """Class names of each task; those of auxiliary columns come from the whole catalog."""
         classes = {"label": self.split.class_names(part)}
-        known = (*self.catalog.columns.categories, *self.catalog.columns.metadata)
         for column in getattr(self.settings.model, "auxiliary", {}):
-            if column not in known:
-                raise CatalogError(f"model.auxiliary: no column {column!r}; {did_you_mean(column, known)}")
             classes[column] = tuple(sorted(set(self.catalog.table[column]) - {""}))
         return classes
 
     def check(self, model: ProductClassifier) -> None:
-        """Refuse settings that this model cannot follow, read the synonyms, and open the pictures.
+        """Refuse settings that this model cannot follow, and read the synonyms.
 
         Raises:
             SettingsError: pictures are to be mixed or augmented that are not read as pictures.
         """
-        settings = self.settings
-        self._check_stage(model, "train", settings.train)
-        self._check_stage(model, "stage2", settings.second_stage)
-        if settings.stage3_classes and (model.image is None or model.image.frozen):
-            third = settings.third_stage.model_copy(
-                update={"augment": settings.stage3.get("augment", "none")}
-            )
-            self._check_stage(model, "stage3", third)
-        elif settings.stage3_classes:
-            self._check_stage(model, "stage3", settings.third_stage)
-        if model.vocabulary is not None and settings.model.synonyms:
-            file = find_synonyms(settings.model.synonyms)
+        check_stages(self.settings, model)
+        if model.vocabulary is not None and self.settings.model.synonyms:
+            file = find_synonyms(self.settings.model.synonyms)
             self.synonyms = read_synonyms(file)
             count = len(set(self.synonyms) & set(self.catalog.table["label"]))
             self.console.say(
                 f"{file}: synonyms of {count} of the catalog's {self.catalog.table['label'].nunique()} classes"
-            )
-        if model.image is not None:
-            self.open_cache()
-
-    def _check_stage(self, model: ProductClassifier, section: str, train: TrainConfig) -> None:
-        mixes = [name for name in ("mixup", "cutmix") if getattr(train, name)]
-        asked = mixes + (["augment"] if train.augment != "none" else [])
-        asked += ["progressive"] if train.progressive else []
-        if asked and model.image is None:
-            raise SettingsError(f"{section}.{asked[0]}: this model reads no pictures; remove it")
-        if asked and model.image is not None and model.image.frozen:
-            raise SettingsError(
-                f"{section}.{asked[0]}: a frozen encoder sees each picture once, as it is; remove it, or set "
-                "model.image.frozen=false"
-            )
-        if mixes and model.text is not None:
-            raise SettingsError(
-                f"{section}.{mixes[0]}: titles cannot be mixed; remove it, or use a model whose network reads "
-                "pictures alone (image, multitask, fusion with model.fuser=late)"
             )
 
     def source(self, model: ProductClassifier, classes: Mapping[str, tuple[str, ...]]) -> ProductSource:
@@ -156,9 +125,14 @@ class Inputs:
         return unused_rows(self.catalog, rows, *self._modalities(model))
 
     def _modalities(self, model: ProductClassifier) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """(N,) which products have a picture that can be read, and a title; None for what the model does not read."""
-        rows = np.arange(len(self.catalog))
-        has_picture = self.open_cache().readable(rows) if model.image is not None else None
+        """(N,) which products have a picture and a title; None for what the model does not read.
+
+        Once the cache is open, pictures that cannot be read do not count.
+        """
+        has_picture = None
+        if model.image is not None:
+            named = self.catalog.table["picture"].notna().to_numpy(bool)
+            has_picture = named if self.cache is None else self.cache.readable(np.arange(len(named)))
         return has_picture, self.catalog.has_title if model.title_encoder is not None else None
 
     def health(self, model: ProductClassifier, rows: np.ndarray) -> pd.DataFrame:

@@ -163,7 +163,7 @@ def _take_in(predictor: Predictor, classes: Path | None, only: bool) -> list[Add
         if only:
             raise PredictionError("--only: which classes? give --classes FILE")
         return []
-    named = read_classes(classes)
+    named = read_classes(classes, predictor.open_network().every)
     predictor.take_in(named, only=only)
     return named
 

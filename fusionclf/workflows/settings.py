@@ -1,6 +1,7 @@
 """What runs begin with: settings files by name, the divided catalog, and the first files of a run folder."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -48,13 +49,22 @@ def find_synonyms(name: str) -> Path:
     )
 
 
-def read_divided(data: Path, columns: CatalogConfig, spec: SplitConfig) -> tuple[Catalog, Split]:
+def read_divided(
+    data: Path, columns: CatalogConfig, spec: SplitConfig, check: Callable[[Catalog], None] | None = None
+) -> tuple[Catalog, Split]:
     """A catalog and its split.
+
+    Args:
+        data: the catalog's folder.
+        columns, spec: how it is read and divided.
+        check: called before pictures are read, where the split reads them.
 
     Raises:
         CatalogError: it cannot be read or divided, or leaves nothing to learn.
     """
     catalog = read_catalog(data, columns, split_column=spec.column_read)
+    if check is not None and {"picture", "near_picture"}.intersection(spec.group_by):
+        check(catalog)
     split = make_split(catalog, spec)
     if not split.has_choice(catalog):
         raise CatalogError(f"{data}: {NO_CHOICE}")

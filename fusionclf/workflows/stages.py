@@ -19,7 +19,7 @@ from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog, Split
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.console import Console
-from fusionclf.errors import RunError, SettingsError
+from fusionclf.errors import CatalogError, RunError, SettingsError
 from fusionclf.evaluation import fit_temperature, make_predictions, softmax
 from fusionclf.models import ProductClassifier, Variant, count_parameters
 from fusionclf.models.fusion import LEAST_CLASSES
@@ -71,20 +71,40 @@ class StageRunner:
         self.predicted, self.predict_seconds = 0, 0.0
         self.joint: tuple[np.ndarray, np.ndarray, ProductClassifier] | None = None
 
-    def check(self, stages: Sequence[Stage]) -> ProductClassifier:
+    def check(self, stages: Sequence[Stage]) -> None:
         """Build the first model and open the pictures: what cannot work shows before anything is written."""
         model = self._build(self.inputs.classes(self._part(stages[0])))
         self.inputs.check(model)
+        self._check_rows(stages, model)
+        if model.image is not None:
+            self.inputs.open_cache()
+            self._check_rows(stages, model)  # again: some pictures may be unreadable
         self.unused = self.inputs.unused(model)
         if self.unused:
             self.console.warn(f"{self.variant.name} cannot learn from every train row: {self.unused}")
+
+    def _check_rows(self, stages: Sequence[Stage], model: ProductClassifier) -> None:
+        """Refuse stages that have too few classes, train rows or validation rows to learn from."""
         for stage in stages:
             if model.vocabulary is not None:
                 self._check_classes(stage, "open" if model.vocabulary.takes_new else "named")
             rows = self.split.rows(self.catalog, self._part(stage), "train")
             rows = self.inputs.trainable_by_network(rows, model)
             check_batch_size(stage.settings.batch_size, len(rows), self.accelerator.num_processes)
-        return model
+            self._check_validation(stage, model)
+
+    def _check_validation(self, stage: Stage, model: ProductClassifier) -> None:
+        """Validation rows say which epoch is kept, and how sure a model may be."""
+        part = self._part(stage)
+        rows = self.split.rows(self.catalog, part, "validation")
+        if len(self.inputs.trainable_by_network(rows, model)):
+            return
+        remedy = "set split.rule or split.group_by otherwise"
+        if part is not None:
+            remedy = "set scheme=joint, or split.top_k for other parts"
+        raise CatalogError(
+            f"split.rule={self.split.spec.rule}: part {stage.part!r} has no validation row that can be used; {remedy}"
+        )
 
     def _check_classes(self, stage: Stage, vocabulary: str) -> None:
         count = trained_classes(self.catalog, self.split, stage)

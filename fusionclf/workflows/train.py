@@ -8,15 +8,16 @@ from typing import Any
 from fusionclf.catalog import Catalog, Split
 from fusionclf.config import RunConfig, load_settings
 from fusionclf.console import Console
-from fusionclf.errors import CatalogError, RunError
+from fusionclf.errors import RunError
 from fusionclf.evaluation import finish_run
 from fusionclf.files import locked_folder
-from fusionclf.models import ProductClassifier, find_variant
+from fusionclf.models import find_variant
 from fusionclf.models.fusion import FusionParams
 from fusionclf.report.card import write_card
 from fusionclf.run_schema import METRICS
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
 from fusionclf.training import make_accelerator
+from fusionclf.workflows.checks import check_model, check_names
 from fusionclf.workflows.plan import JOINT, Stage, list_stages, trained_classes
 from fusionclf.workflows.settings import begin_run, read_divided
 from fusionclf.workflows.stages import StageRunner
@@ -67,13 +68,14 @@ def train(
                 sweep_run(out)
             console.say(f"{out}: finished already, nothing to do")
             return dict(read_json_as(out / "metrics.json", METRICS))
-        catalog, split = read_divided(data, settings.catalog, settings.split)
+        check_names(settings)
+        catalog, split = read_divided(
+            data, settings.catalog, settings.split, lambda catalog: check_model(variant, settings, catalog)
+        )
         settings = _settled(settings, catalog, split)
         stages = list_stages(settings, split)
         runner = StageRunner(variant, settings, catalog, split, accelerator, out, console)
-        _refuse_unvalidated(
-            runner, stages, runner.check(stages)
-        )  # before a run that `out` may hold is touched
+        runner.check(stages)  # before a run that `out` may hold is touched
         if accelerator.is_main_process:
             begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
         accelerator.wait_for_everyone()
@@ -93,21 +95,6 @@ def _settled(settings: RunConfig[Any], catalog: Catalog, split: Split) -> RunCon
     has_new_classes = min(split.train_counts(catalog, None).values()) == 0
     trained = min(trained_classes(catalog, split, stage) for stage in list_stages(settings, split))
     return settings.model_copy(update={"model": settings.model.settled(has_new_classes, trained)})
-
-
-def _refuse_unvalidated(runner: StageRunner, stages: list[Stage], model: ProductClassifier) -> None:
-    """Validation rows say which epoch is kept, and how sure a model may be."""
-    for stage in stages:
-        part = None if stage.part == JOINT else stage.part
-        rows = runner.split.rows(runner.catalog, part, "validation")
-        if len(runner.inputs.trainable_by_network(rows, model)):
-            continue
-        remedy = "set split.rule or split.group_by otherwise"
-        if part is not None:
-            remedy = "set scheme=joint, or split.top_k for other parts"
-        raise CatalogError(
-            f"split.rule={runner.split.spec.rule}: part {stage.part!r} has no validation row that can be used; {remedy}"
-        )
 
 
 def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from fusionclf.prediction import Rule
 from fusionclf.prediction.newclasses import parse_class, read_classes
 from fusionclf.workflows.classes import add_class, list_classes, remove_class
 from fusionclf.workflows.predict import Request, predict, predict_one
-from tests.prediction.conftest import Runs
+from fusionclf.workflows.train import train
+from tests.prediction.conftest import OPEN, Runs
 
 TITLES = ["Acme Red Zeppelin Kite", "Acme Blue Tshirts", "Acme Silver Watches"]
 
@@ -127,6 +128,50 @@ def test_a_bad_list_of_classes_is_one_line(text: str, problem: str, tmp_path: Pa
     (tmp_path / "classes.txt").write_text(text)
     with pytest.raises(PredictionError, match=problem):
         read_classes(tmp_path / "classes.txt")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("Apparel > Shirts", "Apparel > Shirts"), (" Apparel>Shirts ", "Apparel > Shirts"), ("Bags|Totes", "Bags|Totes"),
+     ("Apparel > Shirts | tee", "Apparel > Shirts"), ("Apparel > Tops", "Tops"), ("Bags | Totes", "Bags")],
+)  # fmt: skip
+def test_a_class_that_is_known_is_named_in_full(text: str, name: str) -> None:
+    assert parse_class(text, known=("Apparel > Shirts", "Bags|Totes")).name == name
+
+
+def test_known_classes_of_a_list_are_named_in_full(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("Apparel > Shirts\nApparel > Tops\n")
+    found = read_classes(tmp_path / "classes.txt", known=("Apparel > Shirts",))
+    assert [(new.name, new.place) for new in found] == [("Apparel > Shirts", ()), ("Tops", ("Apparel",))]
+
+
+@pytest.mark.slow
+def test_classes_whose_names_hold_separators(
+    runs: Runs, sample_dir: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(sample_dir, tmp_path / "catalog")
+    file = tmp_path / "catalog/styles.csv"
+    file.write_text(
+        file.read_text().replace(",Shirts,", ",Apparel > Shirts,").replace(",Handbags,", ",Bags|Totes,")
+    )
+    run = tmp_path / "run"
+    words = tuple(word.format(bert=tiny_bert) if "{bert}" in word else word for word in OPEN)
+    train("fusion", tmp_path / "catalog", run, overrides=words, cpu=True)
+    for name in ("Apparel > Shirts", "Apparel>Shirts", "Bags|Totes", "Apparel > Shirts | tee"):
+        with pytest.raises(PredictionError, match="already"):
+            add_class(run, name, cpu=True)
+    model = fusionclf.load(run, device="cpu")
+    model.add_classes(["Apparel > Shirts", "Bags|Totes", "Apparel > Kites"])
+    assert sorted(set(model.classes) - set(fusionclf.load(run, device="cpu").classes)) == ["Kites"]
+
+
+@pytest.mark.parametrize("removed", ["Toys > Kite | glider", "Toys > Kite", "Toys>Kite", "Kite", " Kite "])
+def test_a_class_is_removed_by_the_name_it_was_added_by(run: Path, removed: str) -> None:
+    add_class(run, "Toys > Kite | glider", cpu=True)
+    with pytest.raises(PredictionError, match=r"no class 'Games > Kite' was added; allowed: Kite"):
+        remove_class(run, "Games > Kite")
+    remove_class(run, removed)
+    assert "Kite" not in fusionclf.load(run, device="cpu").classes
 
 
 def test_a_path_ends_in_the_name() -> None:

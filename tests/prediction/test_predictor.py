@@ -83,8 +83,8 @@ def test_missing_values_of_a_column_are_none() -> None:
         np.float32("nan"),
     ]
     expected = ["Red Dress", "", "", "", "", "", "", "", "NA", ""]
-    columns: list[Any] = [titles, pd.Series(titles, dtype=object), np.array(titles, object)]
-    for values in columns:
+    kinds: list[Any] = [titles, pd.Series(titles, dtype=object), np.array(titles, object)]
+    for values in kinds:
         assert aligned(None, values) == ([None] * 10, expected)
         pictures, texts = aligned(values, None)
         assert pictures == [title or None for title in expected] and texts == [""] * 10

@@ -14,6 +14,7 @@ from fusionclf.report import compare, read_runs
 from fusionclf.report.catalog import THUMBNAIL, catalog_facts, find_catalog, thumbnail
 from fusionclf.report.examples import MOST_PRODUCTS, MOST_RUNS, examples
 from fusionclf.workflows.baseline import run_baseline
+from tests.small import HEADER, write_catalog
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,23 @@ def test_the_catalog_is_found_where_the_runs_read_it(sample_runs: list[Path]) ->
     assert facts["unquoted commas in the title, repaired"]["n"] == len(catalog.reading.repaired) > 0
     assert facts["dropped: missing picture"]["ids"] == catalog.reading.dropped["missing picture"]
     assert facts["classes of top20 without a training row"]["n"] == 1
+
+
+def test_a_catalog_divided_by_a_further_column_is_found(tmp_path: Path) -> None:
+    labels = ("Shirts", "Belts", "belts")
+    rows = [
+        f"{n},Men,A,T,{labels[n % 3]},None,S,2012,C,{'test' if n < 9 else 'train'},{labels[n % 3]} {n}"
+        for n in range(60)
+    ]
+    data = write_catalog(tmp_path / "catalog", rows, HEADER.replace("usage,", "usage,fold,"))
+    words = ("split.rule=column", "split.column=fold", "split.top_k=3")
+    run_baseline("nb", data, tmp_path / "run", overrides=words)
+    runs = read_runs([tmp_path / "run"])
+    catalog, note = find_catalog(runs)
+    assert catalog is not None and note == ""
+    facts = dict(catalog_facts(catalog, runs[0])["findings"])
+    assert facts["words for a missing value in baseColour, read as empty"]["n"] == 60
+    assert facts["spelled differently in articleType"]["ids"] == ["Belts = belts"]
 
 
 def test_a_moved_catalog_is_noted_and_can_be_given(sample_runs: list[Path], tmp_path: Path) -> None:

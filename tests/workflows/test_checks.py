@@ -1,0 +1,111 @@
+"""What cannot work is refused before pictures are read."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fusionclf.catalog import groups
+from fusionclf.errors import FusionclfError
+from fusionclf.workflows import inputs
+from fusionclf.workflows.baseline import run_baseline
+from fusionclf.workflows.train import train
+from tests.small import HEADER, write_catalog
+
+IMAGE = (
+    "model.image.backbone=resnet18",
+    "model.image.weights=none",
+    "pictures.height=32",
+    "pictures.width=32",
+)
+TEXT = ("model.text.buckets=4096", "model.text.dim=16")
+LABELS, FOLDS = ("Shirts", "Belts"), ("tset", "train", "train")
+BY_COLUMN = ("split.rule=column", "split.column=fold")
+
+
+class PicturesReadError(Exception):
+    """Pictures were about to be read."""
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A catalog whose pictures must not be read."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PicturesReadError
+
+    monkeypatch.setattr(groups, "map_pictures", refuse)
+    monkeypatch.setattr(inputs, "open_cache", refuse)
+    rows = [
+        f"{n},Men,Apparel,Top,{LABELS[n % 2]},Blue,Summer,{2012 + n // 2 % 2},Casual,{FOLDS[n % 3]},item {n}"
+        for n in range(40)
+    ]
+    hats = [(n, 2012, "hat") for n in range(40, 45)] + [(n, 2013, f"hat {n}") for n in range(45, 47)]
+    rows += [f"{n},Men,Apparel,Top,Hats,Blue,Summer,{year},Casual,train,{title}" for n, year, title in hats]
+    return write_catalog(tmp_path / "catalog", rows, HEADER.replace("usage,", "usage,fold,"))
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("image", (*IMAGE, "split.rule=column", "split.column=fild"), "no column 'fild'; did you mean 'fold'"),
+        ("image", (*IMAGE, *BY_COLUMN), "product 0 has 'tset'"),
+        ("multitask", (*IMAGE, "model.auxiliary={colour: 1}"), "model.auxiliary: no column 'colour'"),
+        ("fusion", (*IMAGE, *TEXT, "model.synonyms=fashon"), "did you mean 'fashion'"),
+        ("fusion", (*IMAGE, *TEXT, "train.mixup=0.2"), "titles cannot be mixed"),
+        ("image", (*IMAGE, "model.image.backbone=resnet81"), "unknown torchvision backbone 'resnet81'"),
+        ("image", (*IMAGE, "model.image.frozen=true", "train.augment=rand"), "a frozen encoder sees each picture once"),
+        ("text", (*TEXT, "train.cutmix=1"), "train.cutmix: this model reads no pictures"),
+        ("text", (*TEXT, "stage2={augment: rand}"), "stage2.augment: this model reads no pictures"),
+    ],
+)  # fmt: skip
+def test_settings_that_cannot_work_are_refused_first(
+    catalog: Path, tmp_path: Path, name: str, words: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(FusionclfError) as caught:
+        train(
+            name,
+            catalog,
+            tmp_path / "run",
+            overrides=(*words, "split.group_by=picture", "split.top_k=2"),
+            cpu=True,
+        )
+    assert said in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("train.batch_size=1",), "train.batch_size=1 and"),
+        (("split.group_by=title",), "part 'rest' has no validation row"),
+    ],
+)  # fmt: skip
+def test_rows_that_cannot_work_are_refused_first(
+    catalog: Path, tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(FusionclfError) as caught:
+        train("image", catalog, tmp_path / "run", overrides=(*IMAGE, "split.top_k=2", *words), cpu=True)
+    assert said in str(caught.value)
+
+
+def test_a_baselines_split_column_is_checked_before_pictures(catalog: Path, tmp_path: Path) -> None:
+    words = (*BY_COLUMN, "split.group_by=picture")
+    with pytest.raises(FusionclfError, match="product 0 has 'tset'"):
+        run_baseline("nb", catalog, tmp_path / "run", overrides=words)
+
+
+def test_settings_that_can_work_go_on_to_the_pictures(catalog: Path, tmp_path: Path) -> None:
+    for words in (("split.group_by=picture",), ()):
+        with pytest.raises(PicturesReadError):
+            train("image", catalog, tmp_path / "run", overrides=(*IMAGE, "split.top_k=2", *words), cpu=True)
+
+
+def test_the_splits_column_of_a_run_need_not_be_metadata(tmp_path: Path) -> None:
+    rows = [
+        f"{n},Men,A,T,{LABELS[n % 2]},B,S,2012,C,{'test' if n < 9 else 'train'},{LABELS[n % 2]} {n}"
+        for n in range(60)
+    ]
+    data = write_catalog(tmp_path / "catalog", rows, HEADER.replace("usage,", "usage,fold,"))
+    metrics = run_baseline("nb", data, tmp_path / "run", overrides=(*BY_COLUMN, "split.top_k=2"))
+    assert metrics["parts"]["top2"]["n"] == 9
