@@ -58,7 +58,7 @@ def test_a_fitted_baseline_answers(tmp_path: Path, estimator: object) -> None:
     assert found.shape == (2, 4) and np.allclose(found.sum(axis=1), 1) and (found[:, 3] == 0).all()
 
 
-def changed(change: Callable[[Pipeline], object]) -> Pipeline:
+def changed(change: Callable[[Any], object]) -> Pipeline:
     model = fitted()
     change(model)
     return model

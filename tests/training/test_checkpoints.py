@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from fusionclf.errors import RunError, Stopped, TrainingError
-from fusionclf.training import Progress, checkpoints
+from fusionclf.training import Progress, StageState, checkpoints, make_accelerator
 from fusionclf.training.checkpoints import load_checkpoint, save_checkpoint, save_weights
+from fusionclf.training.saving import Saver
 from tests.training.small_stage import equal_weights, train_pictures
 
 TENSORS = {"model": {"weight": torch.arange(6.0).view(2, 3)}, "random": {"cpu.0": torch.get_rng_state()}}
@@ -155,3 +157,15 @@ def test_a_full_disk_when_the_best_weights_are_written_is_one_line(tmp_path: Pat
         save_weights(tmp_path / "best.safetensors", {"weight": torch.zeros(1000)})
     assert (tmp_path / "best.safetensors").read_bytes() == before
     assert not list(tmp_path.glob(".best*"))
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+    def saver(width: int) -> Saver:
+        model = nn.Linear(width, 2)
+        return Saver(
+            tmp_path, model, torch.optim.SGD(model.parameters()), None, make_accelerator("fp32", True), 1
+        )
+
+    saver(3).save(StageState())
+    with pytest.raises(RunError, match=rf"{tmp_path}: is of another run .*train again with --overwrite"):
+        saver(4).restore(print)
