@@ -77,15 +77,6 @@ def _link(file: Path, draw: random.Random) -> None:
     file.symlink_to(draw.choice(("/etc/passwd", "/dev/null", file.name, "nowhere")))
 
 
-def _places(value: Any) -> list[tuple[Any, Any]]:
-    """All (container, key) pairs of a tree."""
-    found: list[tuple[Any, Any]] = []
-    if isinstance(value, dict | list):
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            found += [(value, key), *_places(inner)]
-    return found
-
-
 def _change_tree(tree: Any, draw: random.Random) -> str:
     """Change one value of a tree, such as a key near its root as often as one of the many leaves."""
     container, key = tree, draw.choice(list(tree) if isinstance(tree, dict) else range(len(tree)))

@@ -86,10 +86,13 @@ class ExportedModel:
         self._try(folder)
 
     def _try(self, folder: Path) -> None:
-        """Raises RunError where its files do not go together: by asking about one empty product."""
+        """Raises RunError where its files do not go together: by asking about one title without a picture."""
         nothing = PictureCache(np.zeros(0, np.uint8), np.zeros(1, np.int64), np.zeros((1, 2), np.int32))
         try:
-            outputs = self.outputs(nothing, [""])
+            tensors = self.tensors(nothing, ["a title"])(np.arange(1))
+            if set(tensors) != {each.name for each in self.description.inputs}:
+                raise ValueError(f"the inputs are {', '.join(tensors)}")
+            outputs = self._run(tensors)
         except Exception as error:  # what tokenizers, ONNX Runtime and torch raise has no common root
             raise RunError(one_line(f"its files do not fit ({error}); {EXPORT_AGAIN}", folder)) from error
         widths = [values.shape for values in outputs]

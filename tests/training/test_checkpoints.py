@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from fusionclf.errors import RunError, Stopped, TrainingError
-from fusionclf.training import Progress, checkpoints
+from fusionclf.training import Progress, StageState, checkpoints, make_accelerator
 from fusionclf.training.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
+from fusionclf.training.saving import Saver
 from tests.training.small_stage import equal_weights, train_pictures
 
 TENSORS = {"model": {"weight": torch.arange(6.0).view(2, 3)}, "random": {"cpu.0": torch.get_rng_state()}}
@@ -186,3 +188,15 @@ def test_weights_of_any_kind_come_back_equal(tmp_path: Path) -> None:
 def test_weights_without_a_checksum_are_loaded(tmp_path: Path) -> None:
     save_file({"weight": torch.ones(2)}, tmp_path / "old.safetensors")
     assert load_weights(tmp_path / "old.safetensors")["weight"].tolist() == [1, 1]
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+    def saver(width: int) -> Saver:
+        model = nn.Linear(width, 2)
+        return Saver(
+            tmp_path, model, torch.optim.SGD(model.parameters()), None, make_accelerator("fp32", True), 1
+        )
+
+    saver(3).save(StageState())
+    with pytest.raises(RunError, match=rf"{tmp_path}: is of another run .*train again with --overwrite"):
+        saver(4).restore(print)
