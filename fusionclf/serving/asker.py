@@ -14,7 +14,7 @@ from fusionclf.prediction.answers import join_answers
 from fusionclf.prediction.explain import Explanation, explain_in_steps
 
 WAITING = 32  # requests that may wait for the model
-CHUNK_TITLES, CHUNK_CHARACTERS = 32, 4000  # of a batch, answered in one turn
+CHUNK_TITLES, CHUNK_CHARACTERS = 32, 8000  # of a batch, answered in one turn
 Value = TypeVar("Value")
 Steps: TypeAlias = Generator[None, None, Value]  # work that lets others go first wherever it yields
 

@@ -62,6 +62,46 @@ def test_bytes_are_counted_over_all_chunks_and_no_more_are_asked_for() -> None:
     assert asked == 3 and sent == []
 
 
+@pytest.mark.parametrize("complete", [False, True])
+def test_only_a_body_that_is_late_is_refused(complete: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "BODY_SECONDS", 0.05)
+    messages = [{"type": "http.request", "body": b"a", "more_body": not complete}]
+
+    async def receive() -> dict[str, Any]:
+        if not messages:
+            await asyncio.sleep(0.2)
+            return {"type": "http.disconnect"}
+        return messages.pop()
+
+    async def reads_twice(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        assert (await receive())["type"] == "http.disconnect"
+
+    async def send(message: Any) -> None:
+        raise AssertionError(message)
+
+    limited = limits.Limits(reads_twice, {})
+    asked = limited({"type": "http", "path": "/predict", "headers": []}, receive, send)
+    if complete:
+        asyncio.run(asked)
+    else:
+        with pytest.raises(HTTPException, match="the body took longer than"):
+            asyncio.run(asked)
+
+
+def test_a_form_of_many_parts_is_refused(fusion: TestClient) -> None:
+    many = [("picture", ("a.png", b"a")) for _ in range(2)]
+    assert "Too many files" in refused(fusion.post("/predict", files=many), 400)
+    assert "Too many fields" in refused(fusion.post("/predict", data={f"f{n}": "a" for n in range(9)}), 400)
+
+
+def test_a_websocket_is_refused(serve: Serve) -> None:
+    from starlette.websockets import WebSocketDisconnect
+
+    with pytest.raises(WebSocketDisconnect), serve("linear").websocket_connect("/predict"):
+        pass
+
+
 def test_an_explanation_has_the_limit_of_a_picture(fusion: TestClient) -> None:
     large = {"picture": b"a" * (values.PICTURE_BYTES + 2**17)}
     assert "larger than 20 MiB;" in refused(fusion.post("/explain", files=large), 413)

@@ -59,6 +59,11 @@ def test_a_folder_that_is_no_run_is_one_line(tmp_path: Path) -> None:
     assert "not a finished run" in refused("--run", tmp_path, "--port", 0)
 
 
+def test_what_is_no_origin_is_one_line(runs: Runs) -> None:
+    line = refused("--run", runs("linear"), "--port", 0, "--allow-origin", "*")
+    assert "--allow-origin '*': not an origin" in line and "https://shop.example" in line
+
+
 def test_without_the_extra_it_says_what_to_install(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     line = refused("--run", runs("linear"), "--port", 0)

@@ -65,7 +65,7 @@ def test_long_titles_make_short_chunks(runs: Runs) -> None:
     recording: Any = Recording(fusionclf.load(runs("linear")))
     recording.go.set()
     asyncio.run(Asker(recording).many(["red"] * 40 + ["red " * 490] * 6, 3, 0.0))
-    assert recording.asked == [32, 10, 2, 2]
+    assert recording.asked == [32, 12, 2]
 
 
 def test_a_product_waits_for_a_part_of_an_explanation(runs: Runs, sample: Catalog) -> None:
