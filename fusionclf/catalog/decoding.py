@@ -11,9 +11,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from io import BytesIO
+from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -35,6 +35,7 @@ FILE_BYTES = 200 * 10**6
 LARGE_FILE = 16 * 10**6  # bytes; one such file is read at a time
 ASPECT = 32  # the longer side over the shorter one
 ROWS = 64  # that are scaled at a time, for memory's sake
+READS = 200_000  # from a file while it is decoded; some files hold millions of tiny pieces
 SCANS = 100  # of a JPEG: each costs time as if it were a picture of its own
 
 JPEG = b"\xff\xd8\xff"
@@ -48,6 +49,9 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # EXIF orientation → what shows the picture upright
+
+# A large picture's memory goes back to the system only in pieces of over 32 MiB, the most that glibc keeps in its heap.
+Image.core.set_block_size(64 * 2**20)
 
 Source = str | Path | bytes | Image.Image
 
@@ -95,6 +99,26 @@ class _Reservation:
 
     def give_back(self) -> None:
         self.memory.add(-self.held)
+
+
+class _Counting:
+    """A stream of which Pillow reads at most READS times."""
+
+    label, reads = "", 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        if self.reads > READS:
+            raise PictureError(f"{self.label}: a file of more than {READS:,} pieces; save it anew")
+        return super().read(size)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class _File(_Counting, BufferedReader):
+    pass
+
+
+class _Bytes(_Counting, BytesIO):
+    pass
 
 
 _memory = _Memory(MEMORY)
@@ -207,17 +231,17 @@ def _one_line(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _stream(source: str | Path | bytes, name: str) -> Iterator[tuple[BinaryIO, int]]:
+def _stream(source: str | Path | bytes, name: str) -> Iterator[tuple[_File | _Bytes, int]]:
     """The file's content, and how many bytes it has."""
     if isinstance(source, bytes):
         _check_bytes(name, len(source))
-        yield BytesIO(source), len(source)
+        yield _Bytes(source), len(source)
         return
     found = os.stat(source)
     if not stat.S_ISREG(found.st_mode):
         raise PictureError(f"{name}: not a file")
     _check_bytes(name, found.st_size)
-    with open(source, "rb") as file:
+    with _File(FileIO(source)) as file:
         yield file, found.st_size
 
 
@@ -235,13 +259,14 @@ def _decode(source: Source, name: str, reservation: _Reservation) -> Decoded:
             plain = _plain_jpeg(content, name, reservation)
             if plain is not None:
                 return plain
-            stream = BytesIO(content)
+            stream = _Bytes(content)
         with _opened(stream, name) as picture:
             return _to_upright_rgb(picture, name, reservation)
 
 
-def _opened(stream: BinaryIO, name: str) -> Image.Image:
+def _opened(stream: _File | _Bytes, name: str) -> Image.Image:
     """Read the header, without Pillow's warnings of size and of odd metadata."""
+    stream.label = name
     stream.seek(0)
     head = stream.read(16)
     try:

@@ -3,6 +3,7 @@
 import io
 import os
 import threading
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,21 @@ def test_a_jpeg_of_too_many_scans_is_refused() -> None:
         open_picture(whole[:-2] + whole[last:-2] * 100 + b"\xff\xd9")
     behind = whole + b"\xff\xda" * 1000  # behind its end, as of a film that a phone adds
     assert open_picture(behind).size == (60, 80)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "JPEG", "PNG"])
+def test_a_file_of_millions_of_pieces_is_refused_soon(kind: str) -> None:
+    stream = io.BytesIO()
+    Image.new("L", (8, 8)).save(stream, kind)
+    whole = stream.getvalue()
+    crc = zlib.crc32(b"prVt").to_bytes(4)
+    pieces = {  # before the pixels
+        "GIF": b"GIF89a\x08\0\x08\0\0\0\0" + b"!\x01\x01x\0" * 10**6,
+        "JPEG": whole[:2] + b"\xff\xe1\0\2" * 10**6 + b"Exif\0\0" + whole[2:],
+        "PNG": whole[:33] + (bytes(4) + b"prVt" + crc) * 10**6 + whole[33:],
+    }
+    with pytest.raises(PictureError, match="more than 200,000 pieces"):
+        open_picture(pieces[kind])
 
 
 def test_decoding_on_many_threads_stays_within_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
