@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from fusionclf.errors import FusionclfError, RunError
-from fusionclf.files import replacing, write_json
+from fusionclf.files import write_json
 from fusionclf.models.encoders import TransformerEncoder
 from fusionclf.models.product import ProductClassifier
 from fusionclf.models.registry import Variant
+from fusionclf.models.weights import load_weights, save_weights
 from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import AGAIN, one_line
 
@@ -32,8 +32,7 @@ def save_model(
         classes: class names per task, in the order of the heads' outputs.
         temperature: divides the logits before the softmax.
     """
-    with replacing(folder / f"{part}.safetensors") as aside:
-        save_file({name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}, aside)
+    save_weights(folder / f"{part}.safetensors", model.state_dict())
     for module in model.modules():
         if isinstance(module, TransformerEncoder):
             module.save_configuration(folder / "text")
@@ -88,10 +87,9 @@ def fill_model(model: nn.Module, file: Path) -> None:
     Raises:
         RunError: the file is missing or damaged, or is of another model.
     """
+    weights = load_weights(file)
     try:
-        model.load_state_dict(load_file(file))
-    except (OSError, SafetensorError) as error:
-        raise RunError(one_line(f"cannot be used ({error}); {AGAIN}", file)) from error
+        model.load_state_dict(weights)
     except RuntimeError as error:  # its first line names the module, the second what is wrong
         reason = " ".join(str(error).splitlines()[1:2] or [str(error)])
         message = f"is of other settings or of another version of fusionclf ({reason.strip()}); {AGAIN}"

@@ -1,7 +1,6 @@
 """The one training loop, with losses, optimisers, schedules and checkpoints."""
 
 from fusionclf.training.accelerator import OneProcess, device_name, make_accelerator, one_process, to_device
-from fusionclf.training.checkpoints import load_weights, save_weights
 from fusionclf.training.feeding import check_batch_size
 from fusionclf.training.loop import train_stage
 from fusionclf.training.prediction import (
@@ -22,11 +21,9 @@ __all__ = [
     "device_name",
     "iterate_features",
     "iterate_logits",
-    "load_weights",
     "make_accelerator",
     "one_process",
     "predict_logits",
-    "save_weights",
     "to_device",
     "train_stage",
     "validate",

@@ -8,22 +8,21 @@ import hashlib
 import json
 import os
 import shutil
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, as_tensor
 from torch.optim import Optimizer
 
 from fusionclf.errors import RunError, TrainingError
-from fusionclf.files import check_present, replacing
+from fusionclf.files import check_present
+from fusionclf.models.weights import contiguous
 
-CHECKSUM = "crc32"  # its name in a safetensors file's metadata
 LAYOUT = 2  # raise when a checkpoint's files or figures change
 DAMAGED = (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
@@ -160,38 +159,3 @@ def _in_layout_of(parameter: Tensor, tensor: Tensor) -> Tensor:
     if tensor.shape != parameter.shape:
         return tensor
     return torch.empty_like(parameter, dtype=tensor.dtype, device=tensor.device).copy_(tensor)
-
-
-def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """One safetensors file with a checksum of its tensors, written aside and renamed."""
-    named = contiguous(tensors)
-    with replacing(path) as aside:
-        save_file(named, aside, {CHECKSUM: _checksum(named)})
-
-
-def load_weights(path: Path) -> dict[str, Tensor]:
-    """Raises RunError where the file is missing or damaged."""
-    try:
-        with safe_open(path, "pt") as opened:
-            written = (opened.metadata() or {}).get(CHECKSUM)
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise RunError(
-            f"{path}: cannot be read as safetensors ({error}); train again with --overwrite"
-        ) from error
-    if written is not None and written != _checksum(tensors):
-        raise RunError(f"{path}: damaged (its checksum does not match); train again with --overwrite")
-    return tensors
-
-
-def _checksum(tensors: Mapping[str, Tensor]) -> str:
-    """The CRC-32 of contiguous tensors' bytes, in the order of their names."""
-    found = 0
-    for name in sorted(tensors):
-        found = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, found)
-    return f"{found:08x}"
-
-
-def contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """CPU copies in row-major order, as safetensors wants them."""
-    return {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}

@@ -21,9 +21,9 @@ from fusionclf.config import TrainConfig
 from fusionclf.models import ProductClassifier, pretrained_encoders
 from fusionclf.models.product import NetworkAlone
 from fusionclf.models.storage import fill_model
+from fusionclf.models.weights import save_weights
 from fusionclf.training.accelerator import to_device
 from fusionclf.training.averaging import WeightAverage
-from fusionclf.training.checkpoints import save_weights
 from fusionclf.training.feeding import Feeder
 from fusionclf.training.mixing import draw_mix, mix
 from fusionclf.training.objective import Objective

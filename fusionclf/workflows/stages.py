@@ -24,15 +24,14 @@ from fusionclf.evaluation import fit_temperature, make_predictions, softmax
 from fusionclf.models import ProductClassifier, Variant, count_parameters
 from fusionclf.models.fusion import LEAST_CLASSES
 from fusionclf.models.storage import fill_model, save_model
+from fusionclf.models.weights import load_weights, save_weights
 from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import AGAIN, write_text
 from fusionclf.training import (
     StageState,
     check_batch_size,
     device_name,
-    load_weights,
     predict_logits,
-    save_weights,
     to_device,
     train_stage,
 )

@@ -13,7 +13,8 @@ from fusionclf.models import ProductClassifier
 from fusionclf.models.encoders import HashedNGramEncoder, ImageEncoder
 from fusionclf.models.fusers import ConcatFuser
 from fusionclf.models.product import linear_heads
-from fusionclf.training import StageState, load_weights, make_accelerator, train_stage
+from fusionclf.models.weights import load_weights
+from fusionclf.training import StageState, make_accelerator, train_stage
 from fusionclf.training.checkpoints import load_checkpoint
 
 PRODUCTS, CLASSES = 96, 4

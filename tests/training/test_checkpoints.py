@@ -14,8 +14,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from fusionclf.errors import RunError, Stopped, TrainingError
+from fusionclf.models.weights import load_weights, save_weights
 from fusionclf.training import Progress, StageState, checkpoints, make_accelerator
-from fusionclf.training.checkpoints import load_checkpoint, load_weights, save_checkpoint, save_weights
+from fusionclf.training.checkpoints import load_checkpoint, save_checkpoint
 from fusionclf.training.saving import Saver
 from tests.training.small_stage import equal_weights, train_pictures
 

@@ -12,7 +12,8 @@ from torch import nn
 from fusionclf.batches import Batch
 from fusionclf.errors import SettingsError
 from fusionclf.models import pretrained_encoders
-from fusionclf.training import Progress, load_weights
+from fusionclf.models.weights import load_weights
+from fusionclf.training import Progress
 from fusionclf.training.averaging import WeightAverage
 from fusionclf.training.mixing import Mix, draw_mix, mix
 from fusionclf.training.objective import Objective

@@ -16,7 +16,8 @@ from fusionclf.models import ProductClassifier
 from fusionclf.models.encoders import TransformerEncoder
 from fusionclf.models.fusers import ConcatFuser
 from fusionclf.models.product import linear_heads
-from fusionclf.training import Progress, load_weights, make_accelerator, saving, train_stage
+from fusionclf.models.weights import load_weights
+from fusionclf.training import Progress, make_accelerator, saving, train_stage
 from tests.training.small_stage import (
     CLASSES,
     TITLES,

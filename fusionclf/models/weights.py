@@ -1,0 +1,49 @@
+"""Named tensors on disk: a safetensors file with a checksum of its tensors."""
+
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from fusionclf.errors import RunError
+from fusionclf.files import replacing
+from fusionclf.runfolder import AGAIN, one_line
+
+CHECKSUM = "crc32"  # its name in a safetensors file's metadata
+
+
+def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """One safetensors file with a checksum of its tensors, written aside and renamed."""
+    named = contiguous(tensors)
+    with replacing(path) as aside:
+        save_file(named, aside, {CHECKSUM: _checksum(named)})
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Raises RunError where the file is missing or damaged."""
+    try:
+        with safe_open(path, "pt") as opened:
+            written = (opened.metadata() or {}).get(CHECKSUM)
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise RunError(one_line(f"cannot be read as safetensors ({error}); {AGAIN}", path)) from error
+    if written is not None and written != _checksum(tensors):
+        raise RunError(f"{path}: damaged (its checksum does not match); {AGAIN}")
+    return tensors
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    """The CRC-32 of contiguous tensors' bytes, in the order of their names."""
+    found = 0
+    for name in sorted(tensors):
+        found = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, found)
+    return f"{found:08x}"
+
+
+def contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """CPU copies in row-major order, as safetensors wants them."""
+    return {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
