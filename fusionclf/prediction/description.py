@@ -40,7 +40,7 @@ COMPARED = (
 
 
 EXPORT_AGAIN = "export again"
-FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]  # below the export's folder, never a path
+FileName = Annotated[str, Field(pattern=r"^\w[\w.-]{0,99}$")]  # below the export's folder, never a path
 
 
 def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -277,6 +277,7 @@ def test_a_damaged_export_is_one_line(runs: Runs, tmp_path: Path) -> None:
 
 ODD_DESCRIPTIONS = [
     ("model", "/etc/passwd", "model: "),
+    ("model", "a" * 5000, "model: "),
     ("tokenizer", "../elsewhere", "tokenizer: "),
     ("format", 2, "format: "),
     ("inputs", [], "inputs: "),
