@@ -14,7 +14,7 @@ from fusionclf.catalog import Catalog, Split
 from fusionclf.catalog.usable import UnusedRows, unused_rows
 from fusionclf.errors import CatalogError
 from fusionclf.evaluation import CategoryGraph, make_predictions, product_context
-from fusionclf.runfolder import replacing, write_json
+from fusionclf.files import replacing, write_json
 
 JOINT = "joint"
 LEARNED = ("coef_", "intercept_", "feature_log_prob_", "class_log_prior_", "class_prior_")

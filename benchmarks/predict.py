@@ -32,11 +32,11 @@ from fusionclf.batches import Batch
 from fusionclf.catalog import Catalog, read_catalog
 from fusionclf.config import RunConfig, build_settings, dump_yaml
 from fusionclf.console import Console
+from fusionclf.files import write_json, write_text
 from fusionclf.models import find_variant
 from fusionclf.models.storage import save_model
 from fusionclf.prediction.baseline import BaselineModel
 from fusionclf.prediction.network import NetworkModel
-from fusionclf.runfolder import write_json, write_text
 from fusionclf.training.prediction import PICTURE_BATCH
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.predict import Request, predict

@@ -20,9 +20,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from fusionclf.errors import RunError
 from fusionclf.files import LOCK, remove, sweep, sweep_below
-from fusionclf.files import replacing as replacing
-from fusionclf.files import write_json as write_json
-from fusionclf.files import write_text as write_text
 
 Value = TypeVar("Value")
 AGAIN = "train again with --overwrite"

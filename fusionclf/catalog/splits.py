@@ -15,8 +15,9 @@ from fusionclf.catalog.groups import product_groups
 from fusionclf.catalog.records import Catalog
 from fusionclf.config import SplitConfig, build_settings
 from fusionclf.errors import CatalogError, RunError, SettingsError, quoted
+from fusionclf.files import write_json
 from fusionclf.run_schema import SPLIT, SplitFile
-from fusionclf.runfolder import AGAIN, one_line, read_json_as, write_json
+from fusionclf.runfolder import AGAIN, one_line, read_json_as
 
 SUBSETS = ("train", "validation", "test")
 REST = "rest"

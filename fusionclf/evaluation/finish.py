@@ -13,7 +13,8 @@ from fusionclf.evaluation.graph import CategoryGraph
 from fusionclf.evaluation.metrics import run_metrics
 from fusionclf.evaluation.predictions import write_predictions
 from fusionclf.evaluation.thresholds import HELD_OUT
-from fusionclf.runfolder import FINISHED, write_json, write_text
+from fusionclf.files import write_json, write_text
+from fusionclf.runfolder import FINISHED
 
 
 def finish_run(

@@ -15,8 +15,9 @@ from scipy.sparse.csgraph import shortest_path
 
 from fusionclf.catalog import Catalog, Split
 from fusionclf.errors import RunError
+from fusionclf.files import write_json
 from fusionclf.run_schema import GRAPH, GraphFile, GraphPath
-from fusionclf.runfolder import AGAIN, one_line, read_json_as, write_json
+from fusionclf.runfolder import AGAIN, one_line, read_json_as
 
 SMOOTHING = 1.0  # rows added to every path of a class, so that one without training rows keeps a share
 CHUNK = 16_384  # products answered at once

@@ -13,7 +13,7 @@ import pandas as pd
 from fusionclf.catalog import Catalog, Split
 from fusionclf.evaluation.graph import CategoryGraph
 from fusionclf.evaluation.topk import first_classes
-from fusionclf.runfolder import replacing
+from fusionclf.files import replacing
 
 TOP = 5
 STATUSES = ("used", "missing", "unreadable", "cut", "ignored")

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from typing_extensions import TypedDict
 
 from fusionclf.errors import RunError
+from fusionclf.files import replacing
 from fusionclf.models.product import ProductClassifier
 from fusionclf.models.vocabulary import Vocabulary
 from fusionclf.models.wide import UNSEEN_SCORE
 from fusionclf.run_schema import Count, Part, Text
-from fusionclf.runfolder import one_line, parse_json_as, replacing
+from fusionclf.runfolder import one_line, parse_json_as
 
 ADDED = "added.safetensors"  # vectors by part, number and kind; names, places, synonyms and counts in the metadata
 REMOVE = "remove the file and add the classes again"

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from fusionclf.config import SplitConfig
+from fusionclf.files import write_text
 from fusionclf.report.text import code, count, duration, markdown, percent
 from fusionclf.run_schema import ENVIRONMENT, SPLIT, read_config, read_labels
-from fusionclf.runfolder import read_json_as, write_text
+from fusionclf.runfolder import read_json_as
 
 CARD = "README.md"
 FIGURES = (

@@ -10,7 +10,7 @@ import numpy as np
 
 from fusionclf.batches import ProductSource
 from fusionclf.errors import TrainingError
-from fusionclf.runfolder import write_json
+from fusionclf.files import write_json
 
 NOT_FINITE = "not-finite.json"
 

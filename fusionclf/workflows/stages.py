@@ -21,12 +21,13 @@ from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.console import Console
 from fusionclf.errors import CatalogError, RunError, SettingsError
 from fusionclf.evaluation import fit_temperature, make_predictions, softmax
+from fusionclf.files import write_text
 from fusionclf.models import ProductClassifier, Variant, count_parameters
 from fusionclf.models.fusion import LEAST_CLASSES
 from fusionclf.models.storage import fill_model, save_model
 from fusionclf.models.weights import load_weights, save_weights
 from fusionclf.run_schema import read_labels
-from fusionclf.runfolder import AGAIN, write_text
+from fusionclf.runfolder import AGAIN
 from fusionclf.training import (
     StageState,
     check_batch_size,

@@ -7,7 +7,7 @@ import pytest
 
 from fusionclf.catalog.folders import making_folder
 from fusionclf.errors import CatalogError
-from fusionclf.runfolder import write_text
+from fusionclf.files import write_text
 
 
 def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
