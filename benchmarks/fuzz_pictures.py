@@ -236,7 +236,7 @@ def write_picture(
 
 def opened(path: Path) -> int:
     """Open a picture by its path and by its bytes: both must end alike."""
-    found = []
+    found, line = [], ""
     sources = [path] if path.stat().st_size > 2**28 else [path, path.read_bytes()]
     for source in sources:
         try:
