@@ -267,8 +267,8 @@ def _look(path: Path | None) -> _Look:
         return _Look()
     try:
         with decoded_picture(path) as decoded:
-            picture, mode, turned = decoded
-            return _Look(mode, turned, f"{picture.width} x {picture.height}", picture_hash(picture))
+            width, height = decoded.size
+            return _Look(decoded.mode, decoded.turned, f"{width} x {height}", picture_hash(decoded.picture))
     except PictureError as error:
         return _Look(fault=str(error).removeprefix(f"{path}: "))
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from fusionclf.batches.cache import KEPT_COVERS
 from fusionclf.batches.transforms import STATISTICS, cover_size
+from fusionclf.catalog.conversion import WORKED_PIXELS
 from fusionclf.config import PicturesConfig, Section
 from fusionclf.errors import RunError
 from fusionclf.models.names import FIGURES
@@ -195,6 +196,8 @@ def describe_pictures(settings: PicturesConfig) -> PictureSteps:
         "decode the first frame to 8-bit RGB and turn it upright by its EXIF orientation; transparent becomes white, "
         "16-bit grey loses its lower 8 bits; 32-bit and floating-point grey is scaled by the narrowest of 0 to 1 "
         "(floating point), 0 to 255, 0 to 65535 and its own range that holds it",
+        f"if it has more than {WORKED_PIXELS // 10**6} megapixels: reduced by the least whole factor that brings it "
+        "below, each pixel the mean of a square; a JPEG first by libjpeg's decoding at 1/2, 1/4 or 1/8",
         f"if it is larger than {height} x {width} (height x width) both ways, or has more than {KEPT_COVERS} times its "
         f"area: Pillow's BILINEAR to the size that just covers {height} x {width}, or to {KEPT_COVERS} times its area "
         "where that is smaller, shape kept, sides rounded",

@@ -226,3 +226,15 @@ def test_uniforms_are_uniform(rows: int) -> None:
     assert ((values >= 0) & (values < 1)).all()
     assert abs(values.mean() - 0.5) < 0.05
     assert len(np.unique(values)) == values.size
+
+
+@pytest.mark.parametrize("fit", ["crop", "stretch"])
+def test_few_pictures_at_a_time_give_the_same_pixels(fit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = cache_of([*SIZES, *SIZES])
+    settings = PicturesConfig.model_validate({"height": 32, "width": 32, "fit": fit})
+    transform = PictureTransform(cache, settings)
+    rows = np.arange(8)
+    whole = transform.evaluation(rows), transform.training(rows, 0)
+    monkeypatch.setattr("fusionclf.batches.transforms.MOST_BYTES", 1)  # one picture at a time
+    assert torch.equal(transform.evaluation(rows), whole[0])
+    assert torch.allclose(transform.training(rows, 0), whole[1], atol=1e-6)

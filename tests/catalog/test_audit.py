@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from fusionclf.catalog import Audit, Catalog, Split, audit_catalog, make_split, read_catalog
 from fusionclf.catalog.audit import title_names
 from fusionclf.config import CatalogConfig, SplitConfig
 from fusionclf.errors import CatalogError
+from fusionclf.workflows.data import _picture_rows
 from tests.catalog.conftest import MakeCatalog, WriteCatalog
 
 BOTTOM = {"articleType": "Jeans", "subCategory": "Bottomwear"}
@@ -105,6 +106,22 @@ def test_pictures(write_catalog: WriteCatalog) -> None:
     assert audit_catalog(catalog, make_split(catalog), unreadable="drop").usable
     quick = audit_catalog(catalog, make_split(catalog), decode=False)
     assert quick.usable and quick.pictures is None
+
+
+def test_pictures_that_are_stored_turned_are_named(write_catalog: WriteCatalog) -> None:
+    folder = write_catalog([{"year": 2010 + n % 2, "articleType": "AB"[n > 3]} for n in range(8)])
+    for number, orientation in ((2, 1), (3, 6), (5, 3)):
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = orientation
+        Image.new("RGB", (8, 6) if orientation == 6 else (6, 8)).save(
+            folder / f"images/{number}.jpg", exif=exif
+        )
+    catalog = read_catalog(folder)
+    facts = audit_catalog(catalog, make_split(catalog)).pictures
+    assert facts is not None
+    assert facts.turned == ["3", "5"]
+    assert facts.odd_sizes == []  # upright, all are 6 x 8
+    assert ("turned by their EXIF orientation", "2 (3, 5)") in _picture_rows(facts)
 
 
 def test_missing_pictures_that_are_kept(write_catalog: WriteCatalog) -> None:

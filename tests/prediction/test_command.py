@@ -109,8 +109,8 @@ def test_a_turned_picture_is_answered_as_its_upright_copy(
         picture.transpose(Image.Transpose.ROTATE_90).save(folder / "b", kind, exif=exif, **extra)
     done("--run", runs("frozen"), "--input", folder)
     found = pd.read_csv(tmp_path / "photos.predictions.csv")
-    first, second = found["prob_1"].tolist()
-    assert first == pytest.approx(second, abs=0.01 if kind == "JPEG" else 1e-6)
+    upright, turned = found["prob_1"].tolist()
+    assert turned == pytest.approx(upright, abs=0.01 if kind == "JPEG" else 1e-6)
     assert len(set(found["label_1"])) == 1
 
 

@@ -1,11 +1,14 @@
 """The endpoint: answers as `predict` gives them, and one clear line for what it refuses."""
 
+import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from PIL import ExifTags, Image
 
 import fusionclf
 from fusionclf.catalog import Catalog
@@ -69,6 +72,22 @@ def test_what_is_no_picture_or_too_many_pixels_is_refused(
 ) -> None:
     response = fusion.post("/predict", files={"picture": content}, data={"title": "Red Shirts"})
     assert why in refused(response, 422)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "AVIF"])
+def test_a_picture_of_a_phone_is_answered_upright(serve: Serve, sample: Catalog, kind: str) -> None:
+    def sent(picture: Image.Image, orientation: int) -> Any:
+        exif, file = Image.Exif(), io.BytesIO()
+        exif[ExifTags.Base.Orientation] = orientation
+        options: Any = {"lossless": True} if kind == "WEBP" else {"quality": 100} if kind == "AVIF" else {}
+        picture.save(file, kind, exif=exif, **options)
+        return serve("frozen").post("/predict", files={"picture": file.getvalue()}).json()
+
+    with Image.open(io.BytesIO(picture_bytes(sample))) as picture:
+        upright, turned = sent(picture, 1), sent(picture.transpose(Image.Transpose.ROTATE_90), 6)
+    assert turned["labels"] == upright["labels"]
+    within = 0.02 if kind == "AVIF" else 1e-6
+    assert turned["probabilities"] == pytest.approx(upright["probabilities"], abs=within)
 
 
 def test_a_cut_off_picture_is_refused(fusion: TestClient, sample: Catalog) -> None:
