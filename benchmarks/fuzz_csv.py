@@ -172,9 +172,8 @@ def read(file: Path, columns: CatalogConfig) -> int:
         for lot in table.lots(LOT):
             assert len(lot.ids) == len(lot.titles) == len(lot.places) == len(lot.pictures)
             assert all(lot.ids) and all(isinstance(text, str) for text in (*lot.ids, *lot.titles))
-            inside = os.path.realpath(file.parent) + os.sep
             for path in filter(None, lot.pictures):
-                assert os.path.normpath(os.path.join(inside, path)).startswith(inside), path
+                assert os.path.commonpath([file.parent, os.path.normpath(path)]) == str(file.parent), path
             str(lot.missing).encode()
             json.dumps([vars(fault) for fault in lot.faults])
 
