@@ -68,9 +68,8 @@ def aligned(
     pictures: list[Picture | None] = [None] * count
     if images is not None:
         pictures = [None if is_missing(image) else image for image in images]
-    texts: list[str] = [""] * count
-    if titles is not None:
-        texts = ["" if title is None or is_missing(title) else title for title in titles]
+    given = [None] * count if titles is None else [*titles]
+    texts = ["" if title is None or is_missing(title) else title for title in given]
     for place, (picture, text) in enumerate(zip(pictures, texts, strict=True)):
         if not isinstance(text, str):
             raise PredictionError(f"product {place}: title {repr(text)[:60]} is no text; give a str or None")
