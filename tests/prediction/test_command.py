@@ -174,7 +174,7 @@ def test_a_bad_row_goes_to_the_side_file_and_the_rest_goes_on(
 def test_products_without_their_picture_are_warned_of(
     runs: Runs, sample: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workflow, "PICTURE_LOT", 5)  # 12 products: 3 lots
+    monkeypatch.setattr(workflow, "_lot_size", lambda *_: 5)  # 12 products: 3 lots
     shutil.copytree(sample.root / "images", tmp_path / "images")
     pictures = sample.table["picture"].iloc[:12].str.replace(".jpg", ".png")
     pictures.iloc[:5] = sample.table["picture"].iloc[:5]
