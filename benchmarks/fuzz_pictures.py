@@ -30,7 +30,7 @@ from fusionclf.catalog.decoding import JPEG
 from fusionclf.errors import PictureError
 from fusionclf.workflows.train import train
 
-BATCH = 50  # pictures of one catalog
+BATCH = 100  # pictures of one catalog
 MODES = {
     "JPEG": ("RGB", "L", "CMYK"), "PNG": ("RGB", "L", "1", "P", "RGBA", "LA", "I;16"), "WEBP": ("RGB", "RGBA"),
     "GIF": ("P", "L", "1"), "AVIF": ("RGB", "RGBA"), "TIFF": ("RGB", "RGBA", "L", "1", "CMYK", "F", "I", "I;16"),
@@ -269,7 +269,7 @@ def write_catalog(folder: Path, paths: list[Path]) -> Path:
 
 
 def batch_commands(folder: Path, run: Path, number: int) -> dict[str, list[str]]:
-    """Title → command; every tenth batch is trained on, too."""
+    """Title → command; every fifth batch is trained on, too."""
     words = ["catalog.id=id", "catalog.title=title", "catalog.label=label", "catalog.picture={file}",
              "catalog.categories=", "catalog.metadata=", "catalog.year=null", "split.rule=random"]  # fmt: skip
     out = folder.parent / f"answers-{number}.csv"
@@ -279,7 +279,7 @@ def batch_commands(folder: Path, run: Path, number: int) -> dict[str, list[str]]
         "train": ["train", "image", "--data", str(folder), "--out", str(folder.parent / f"run-{number}"), "--cpu",
                   *words, *SETTINGS, "scheme=joint", "train.epochs=1", "pictures.unreadable=drop"],
     }  # fmt: skip
-    if number % (10 * BATCH):
+    if number % (5 * BATCH):
         del found["train"]
     return found
 
