@@ -276,7 +276,7 @@ def wait_until_free(folder: Path, timeout: float = -1) -> None:
     """Return when no command is writing to a folder. Raises filelock.Timeout after so many seconds; -1: never."""
     if (folder / LOCK).exists():
         with FileLock(folder / LOCK, timeout=timeout):
-            pass
+            (folder / LOCK).unlink(missing_ok=True)  # a killed command left it, or this lock made it anew
 
 
 def _is_held(file: Path) -> bool:

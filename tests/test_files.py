@@ -134,6 +134,7 @@ def test_a_lock_can_be_waited_for(tmp_path: Path) -> None:
         process.stdin.close()  # it ends then
         wait_until_free(tmp_path, timeout=30)
     assert not is_locked(tmp_path)
+    assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize("change", ["removed", "moved", "removed and made again"])

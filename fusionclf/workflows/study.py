@@ -17,7 +17,7 @@ from fusionclf.catalog import generate_sample
 from fusionclf.config import BaselineConfig, load_settings, read_settings
 from fusionclf.console import Console
 from fusionclf.errors import SettingsError, Stopped, Terminated, did_you_mean
-from fusionclf.files import LOCK, check_present, is_locked, locked_folder, locked_output, wait_until_free
+from fusionclf.files import check_present, is_locked, locked_folder, locked_output, wait_until_free
 from fusionclf.report import compare
 from fusionclf.runfolder import is_finished
 from fusionclf.workflows.settings import config_folder, find_config, read_divided
@@ -103,7 +103,7 @@ def _run_all(
         ):  # a study that was killed leaves the run that it had started to finish by itself
             console.say(f"{place}: another command is writing to it; waiting until it ends")
             wait_until_free(folder)
-        if is_finished(folder) and not (folder / LOCK).exists():  # a killed run may leave its lock file
+        if is_finished(folder):
             console.say(f"{place}: finished already")
             continue
         console.say(place)
