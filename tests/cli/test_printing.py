@@ -62,7 +62,7 @@ def test_a_long_message_keeps_its_begin_and_its_remedy(text: str, tmp_path: Path
     data = write_catalog(tmp_path / "catalog", ROWS)
     file = tmp_path / "mine.yaml"
     file.write_text(text)
-    assert " … " in refused("data", "check", data, "--config", file)
+    assert "…" in refused("data", "check", data, "--config", file)
 
 
 @pytest.mark.parametrize("word", ["x" * 10_000, f"{'a.' * 5000}b=1", f"catalog.id={'x' * 10_000}",

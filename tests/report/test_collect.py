@@ -169,9 +169,13 @@ def test_a_part_that_is_a_path_is_refused(two_runs: list[Path]) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: &a [*a]", "variant"),
-        ("variant: nb\ndata: x\nseed: 0\ncatalog: {}\nsplit: {}\nmore: &m {again: *m}", "not settings"),
-        ("variant: nb\nseed: 2026-99-99", "not settings"),
+        ("a: &a [*a]", "anchors and aliases"),
+        (
+            "variant: nb\ndata: x\nseed: 0\ncatalog: {}\nsplit: {}\nmore: &m {again: *m}",
+            "anchors and aliases",
+        ),
+        ("variant: nb\nseed: 2026-99-99", "'data' is missing"),
+        ("variant: nb\ndata: x\nseed: 2026-99-99\ncatalog: {}\nsplit: {}", "seed"),
         ("variant: [nb]", "variant"),
         ("variant: nb\ndata: x\nseed: 0\ncatalog: []\nsplit: {}", "catalog"),
     ],
