@@ -277,7 +277,7 @@ def test_added_classes_are_kept_with_their_examples(tmp_path: Path) -> None:
         "Drone"
     ]
     (tmp_path / "added.safetensors").write_bytes(b"no")
-    with pytest.raises(RunError, match="cannot be used.*add the classes again"):
+    with pytest.raises(RunError, match=r"cannot be used.*add the classes again"):
         read_added(tmp_path, "joint")
 
 
