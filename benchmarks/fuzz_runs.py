@@ -1,6 +1,6 @@
 """Damages finished runs and an export, and counts how the commands that read them end.
 
-    python benchmarks/fuzz_runs.py --cases 600 --seed 0
+    python -m benchmarks.fuzz_runs --cases 600 --seed 0
 
 Makes a small catalog, five runs and an export in a temporary folder. Each case copies one of them, damages one or two
 of its files, and runs one command on it in a forked process. Prints one row; the exit code is 1 where a command left a
@@ -21,8 +21,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from damages import damage
-from fuzzing import Tally, run_case, run_command
+from benchmarks.damages import damage
+from benchmarks.fuzzing import Tally, run_case, run_command
 
 IMAGE = (
     "model.image.backbone=resnet18",

@@ -1,6 +1,6 @@
 """Mutated settings: words of the command line, settings files, synonyms files and lists of a study.
 
-    python benchmarks/fuzz_settings.py [--cases 1200] [--seed 0]
+    python -m benchmarks.fuzz_settings [--cases 1200] [--seed 0]
 
 A setting may be wrong in any way: it is taken as it was meant, or refused by one line of at most 400 characters.
 Training settings are read with a catalog that does not exist, so that no case trains.
@@ -20,9 +20,9 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import typer
-from fuzzing import Tally, run_case, run_command
 from PIL import Image
 
+from benchmarks.fuzzing import Tally, run_case, run_command
 from fusionclf.catalog import read_synonyms
 from fusionclf.cli.group import OneLineErrors
 from fusionclf.config import BaselineConfig, RunConfig, dump_yaml, load_settings

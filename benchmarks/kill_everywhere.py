@@ -1,6 +1,6 @@
 """Kills each command before every change that it makes to its output, gives it again, and compares the outcome.
 
-    python benchmarks/kill_everywhere.py [--points N] [--only NAME ...]
+    python -m benchmarks.kill_everywhere [--points N] [--only NAME ...]
 
 A change is a file opened for writing, a rename, a removal, a new folder, a changed mode, or a call into a library that
 writes without Python (safetensors, Parquet, tokenizers); the latter are killed half-way through the file, too. Every
@@ -22,8 +22,6 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.fuzzing import Outcome, run_case, run_command
 from benchmarks.killing import Changes, first_difference, names
