@@ -9,8 +9,7 @@ COMMANDS = ("baseline", "baseline --overwrite", "train text", "predict", "compar
 
 
 def test_a_killed_command_given_again_ends_like_an_uncut_one() -> None:
-    script = ROOT / "benchmarks" / "kill_everywhere.py"
-    words = [sys.executable, str(script), "--points", "4", "--only", *COMMANDS]
+    words = [sys.executable, "-m", "benchmarks.kill_everywhere", "--points", "4", "--only", *COMMANDS]
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"| all | {4 * len(COMMANDS)} | {4 * len(COMMANDS)} | 0 |" in done.stdout
