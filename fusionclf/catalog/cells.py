@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable
 from itertools import pairwise
 
 from fusionclf.catalog.records import Catalog
-from fusionclf.catalog.spellings import spellings
+from fusionclf.catalog.spellings import spellings, told_apart
 
 PATH_SIGNS = (">", "|")  # with which shops write a path of categories
 
@@ -21,7 +21,11 @@ def spellings_by_column(catalog: Catalog) -> dict[str, list[str]]:
     columns = catalog.columns
     names = {columns.label: "label", **{name: name for name in columns.categories}}
     found = {source: spellings(catalog.table[name]) for source, name in names.items()}
-    return {source: [" = ".join(group) for group in groups] for source, groups in found.items() if groups}
+    return {
+        source: [" = ".join(told_apart(group)) for group in groups]
+        for source, groups in found.items()
+        if groups
+    }
 
 
 def with_several(pairs: Iterable[tuple[str, Hashable]]) -> list[str]:

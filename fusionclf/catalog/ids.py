@@ -24,12 +24,14 @@ def checked_ids(file: Path, rows: Rows, columns: CatalogConfig) -> pd.Series:
     names_files = columns.id in pattern_fields(columns.picture)
     unsafe = [place for place, value in enumerate(ids) if not _is_usable_id(value, names_files)]
     if unsafe:
-        fault, rule = (
-            ("are no bare file name", "has no / or \\ and") if names_files else ("cannot be used", "has")
-        )
+        shown = shown_cells(rows, ids, unsafe)
+        fault, rule, other = "cannot be used", "", ""
+        if names_files:
+            fault, rule = "cannot name a picture file", " without / or \\"
+            other = ", or name another column in catalog.picture"
         raise CatalogError(
-            f"{file}: {len(unsafe)} id(s) {fault} ({shown_cells(rows, ids, unsafe)}); an id is not "
-            f"empty, {rule} at most {LONGEST_ID} characters: mend or remove these rows"
+            f"{file}: {len(unsafe)} id(s) {fault} ({shown}); an id is a text of 1 to {LONGEST_ID} characters{rule}: "
+            f"fix these rows{other}"
         )
     double = np.flatnonzero(ids.duplicated())
     if len(double):

@@ -2,13 +2,19 @@
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def spelling_key(name: str) -> str:
     """Equal for names that differ in case, blanks or Unicode form alone (Unicode's compatibility caseless match)."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return " ".join(folded.split())
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Names as a message shows them: with escapes where some look the same, for they differ in Unicode form alone."""
+    looks = {unicodedata.normalize("NFC", name) for name in names}
+    return list(names) if len(looks) == len(names) else [ascii(name)[1:-1] for name in names]
 
 
 def spellings(names: Iterable[str]) -> list[list[str]]:

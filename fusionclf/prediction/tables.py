@@ -84,7 +84,7 @@ class ProductTable:
         folder: the folder of pictures; None for a file.
 
     Raises:
-        PredictionError: there is no such file, or it is of no known kind.
+        PredictionError: there is no such file, or it is of no known format.
     """
 
     def __init__(
@@ -275,7 +275,7 @@ def kind_of(path: Path) -> Kind:
 def format_of(path: Path) -> Kind:
     """A file's format by its suffix; PredictionError where it is none that is read and written."""
     if path.suffix.lower() not in KINDS:
-        raise PredictionError(f"{path}: of no known kind; give a file that ends in {', '.join(KINDS)}")
+        raise PredictionError(f"{path}: unknown file format; give a name that ends in {', '.join(KINDS)}")
     return KINDS[path.suffix.lower()]
 
 

@@ -77,7 +77,7 @@ def add_class(
         folder = run / "model"
         write_added(folder, predictor.part, [*read_added(folder, predictor.part), new])
     told = f"{new.count} examples" if new.count else "its name alone"
-    told += f" ({len(new.synonyms)} synonyms)" if new.synonyms else ""
+    told += f" (synonyms: {len(new.synonyms)})" if new.synonyms else ""
     console.say(f"{run}: knows {new.name!r} by {told}; {len(network.classes)} classes")
     console.say(f"next: fusionclf predict --run {run} --title TITLE")
     return new

@@ -120,7 +120,7 @@ def _catalog_rows(audit: Audit) -> list[tuple[str, str]]:
         ("years that are no number", _ids(audit.bad_years)),
         ("without a title", _ids(audit.without_title)),
         ("cells with the text NA (kept)", _counts(audit.na_texts)),
-        ("empty cells", _counts(audit.empty_cells)),
+        ("empty categories and metadata", _counts(audit.empty_cells)),
         *([("read as missing by pandas (both)", _counts(missing))] if missing else []),
         ("titles that name their class", f"{audit.titles_naming_the_label:.1f} %"),
         ("titles with several classes", f"{audit.titles_with_several_labels:,}"),
@@ -173,7 +173,7 @@ def _picture_rows(facts: PictureFacts) -> list[tuple[str, str]]:
         ("unreadable", _ids(unreadable)),
         ("grayscale", _ids(facts.grayscale)),
         ("turned by their EXIF orientation", _ids(facts.turned)),
-        (f"not {facts.usual_size} pixels", _ids(facts.odd_sizes)),
+        *([(f"not {facts.usual_size} pixels", _ids(facts.odd_sizes))] if facts.usual_size else []),
         ("pixel for pixel like another", f"{facts.identical:,} in {facts.identical_groups:,} groups"),
         ("such groups with several classes", _ids(conflicting)),
         ("test pictures that train has too", f"{facts.test_pictures_in_train:,}"),
@@ -188,7 +188,7 @@ def _absent_rows(audit: Audit) -> list[tuple[str, str]]:
         rows += [(f"{part.part}: without train rows (test rows)", _ids(unseen))]
         rows += [(f"{part.part}: without validation rows", _ids(part.without_validation))]
         rows += [(f"{part.part}: without test rows", _ids(part.without_test))]
-    rows += [(f"{kind}: cannot learn from", printable(str(unused))) for kind, unused in audit.unused.items()]
+    rows += [(f"unused by {kind}", printable(str(unused))) for kind, unused in audit.unused.items()]
     return rows
 
 

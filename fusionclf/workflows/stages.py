@@ -259,9 +259,13 @@ class StageRunner:
         settings: TrainConfig,
         score_first: bool = False,
     ) -> None:
+        others = len(train_rows) + len(validation_rows)
         train_rows, validation_rows = (
             self.inputs.trainable_by_network(rows, model) for rows in (train_rows, validation_rows)
         )
+        others -= len(train_rows) + len(validation_rows)
+        if others:
+            self.console.say(f"{name}: {others} rows without a picture are left to the linear text model")
         self.console.stage(name, len(train_rows), len(validation_rows), settings.epochs)
         with self.console.training(name, settings.epochs, self.accelerator.log) as progress:
             state = train_stage(

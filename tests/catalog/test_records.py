@@ -172,16 +172,16 @@ def test_an_unsafe_id_is_refused_with_file_line_and_value(write_catalog: WriteCa
     with pytest.raises(CatalogError) as caught:
         read_catalog(folder, KEEP)
     message = str(caught.value)
-    assert message.startswith(f"{folder / 'styles.csv'}: 1 id(s) are no bare file name (line 3: ")
+    assert message.startswith(f"{folder / 'styles.csv'}: 1 id(s) cannot name a picture file (line 3: ")
     assert repr(product)[:100] in message
-    assert message.endswith("mend or remove these rows")
+    assert message.endswith("fix these rows, or name another column in catalog.picture")
     assert "\n" not in message and "\x1b" not in message
 
 
 @pytest.mark.parametrize("product", ["nan", "<NA>", " null "])
 def test_an_id_that_is_missing_is_refused(write_catalog: WriteCatalog, product: str) -> None:
     folder = write_catalog([{}, {"id": product}], pictures=False)
-    with pytest.raises(CatalogError, match=rf"1 id\(s\) are no bare file name \(line 3: {product!r}\)"):
+    with pytest.raises(CatalogError, match=rf"1 id\(s\) cannot name a picture file \(line 3: {product!r}\)"):
         read_catalog(folder, KEEP)
 
 

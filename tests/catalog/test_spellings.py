@@ -3,6 +3,7 @@
 import unicodedata
 
 from fusionclf.catalog import audit_catalog
+from fusionclf.catalog.spellings import told_apart
 from fusionclf.errors import CatalogError
 from tests.catalog.conftest import MakeCatalog
 
@@ -16,7 +17,7 @@ def test_spellings_of_one_class_are_named(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog([*ROWS, {"articleType": "Tops", "subCategory": "topwear"}])
     assert len(catalog.classes) == 8  # nothing is joined unless set
     audit = audit_catalog(catalog, NO_SPLIT, decode=False)
-    cafe = " = ".join(sorted(CAFE))
+    cafe = " = ".join(ascii(name)[1:-1] for name in sorted(CAFE))
     assert audit.spellings == {
         "articleType": [cafe, "Shirts = SHIRTS = shirts", "Track  Pants = Track Pants"],
         "subCategory": ["Topwear = topwear"],
@@ -53,3 +54,8 @@ def test_labels_that_hold_a_path_are_named(make_catalog: MakeCatalog) -> None:
     names = ["Apparel > Shirts", "Bags|Totes", "Tops"]
     catalog = make_catalog([{"articleType": name} for name in names])
     assert audit_catalog(catalog, NO_SPLIT, decode=False).labels_with_path == names[:2]
+
+
+def test_names_that_look_the_same_are_shown_as_escapes() -> None:
+    assert told_apart(["Caf\u00e9", "Cafe\u0301"]) == ["Caf\\xe9", "Cafe\\u0301"]
+    assert told_apart(["Shirts", "shirts"]) == ["Shirts", "shirts"]

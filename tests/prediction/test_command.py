@@ -235,7 +235,7 @@ def test_wrong_words_are_refused_before_anything_is_written(runs: Runs, titles: 
     assert "no column 'productDisplayName'" in refused(*words, "catalog.id=sku")
     assert "no column 'skuu'; did you mean 'sku'?" in refused(*words, "catalog.id=skuu", "catalog.title=name")
     assert "unknown setting 'train'" in refused(*words, "train.epochs=3")
-    assert "out.txt: of no known kind" in refused(*words, *COLUMNS, "--out", tmp_path / "out.txt")
+    assert "out.txt: unknown file format" in refused(*words, *COLUMNS, "--out", tmp_path / "out.txt")
     assert "no such file or folder" in refused("--run", runs("linear"), "--input", tmp_path / "no.csv")
     assert "no run folder" in refused("--run", tmp_path, "--input", titles)
     assert "either --input" in refused("--run", runs("linear"))
