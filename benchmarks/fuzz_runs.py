@@ -23,6 +23,7 @@ from pathlib import Path
 
 from benchmarks.damages import damage
 from benchmarks.fuzzing import Tally, run_case, run_command
+from benchmarks.tiny_bert import write_tiny_bert
 
 IMAGE = (
     "model.image.backbone=resnet18",
@@ -81,7 +82,7 @@ def make_all(folder: Path) -> None:
     from fusionclf.catalog import generate_sample
 
     data = generate_sample(folder / "catalog", products=200)
-    bert = make_transformer(folder / "bert")
+    bert = write_tiny_bert(folder / "bert")
     train = {
         "image": ("image", *IMAGE, "train.epochs=1", "stage2.epochs=1"),
         "fusion": ("fusion", *IMAGE, *QUICK, *TEXT, "model.fuser=gated"),
@@ -93,27 +94,6 @@ def make_all(folder: Path) -> None:
         _done("train", variant, "--data", data, "--out", folder / "runs" / name, "--cpu", *words)
     _done("classes", "add", "--run", folder / "runs" / "open", "--name", "Toys > Kite")
     _done("export", "--run", folder / "runs" / "fusion", "--out", folder / "runs" / "export")
-
-
-def make_transformer(folder: Path) -> Path:
-    """A transformers encoder of two small layers, with its tokenizer."""
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizer
-
-    folder.mkdir()
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "blue", "shirt", "shoe"]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-    )
-    BertModel(config).save_pretrained(folder)
-    return folder
 
 
 def _done(*words: object) -> None:

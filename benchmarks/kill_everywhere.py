@@ -21,10 +21,10 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from benchmarks.fuzzing import Outcome, run_case, run_command
 from benchmarks.killing import Changes, first_difference, names
+from benchmarks.tiny_bert import write_tiny_bert
 from fusionclf.catalog import generate_sample
 
 SECONDS, MEBIBYTES = 1800.0, 4096.0
@@ -136,20 +136,8 @@ def kill_everywhere(scenario: Scenario, work: Path, points: int | None) -> Row:
 
 
 def make_encoder(folder: Path) -> int:
-    """A text encoder of two small layers, with its tokenizer."""
-    from transformers import BertConfig, BertModel, BertTokenizer
-
-    folder.mkdir()
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "blue", "shirt", "shoe"]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
-    sizes: dict[str, Any] = {
-        "hidden_size": 16,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 32,
-    }
-    BertModel(BertConfig(vocab_size=len(words), **sizes)).save_pretrained(folder)
+    """Write a text encoder, as a case of `run_case`: torch must not start threads before the forks."""
+    write_tiny_bert(folder)
     return 0
 
 

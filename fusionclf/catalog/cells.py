@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable
 from itertools import pairwise
 
 from fusionclf.catalog.records import Catalog
-from fusionclf.catalog.spellings import spellings, told_apart
+from fusionclf.catalog.spellings import distinguishable, spellings
 
 PATH_SIGNS = (">", "|")  # with which shops write a path of categories
 
@@ -22,7 +22,7 @@ def spellings_by_column(catalog: Catalog) -> dict[str, list[str]]:
     names = {columns.label: "label", **{name: name for name in columns.categories}}
     found = {source: spellings(catalog.table[name]) for source, name in names.items()}
     return {
-        source: [" = ".join(told_apart(group)) for group in groups]
+        source: [" = ".join(distinguishable(group)) for group in groups]
         for source, groups in found.items()
         if groups
     }

@@ -245,7 +245,7 @@ def _refuse_outside(
     near = finder.nearest(str(written.iloc[outside[0]]))
     hint = f"; there is {quoted(near)}" if near else ""
     raise CatalogError(
-        f"{file}: {len(outside)} picture path(s) lead out of the catalog ({shown}{hint}); mend these rows, or "
+        f"{file}: {len(outside)} picture path(s) lead out of the catalog ({shown}{hint}); fix these rows, or "
         "catalog.picture"
     )
 

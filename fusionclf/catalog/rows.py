@@ -176,7 +176,7 @@ class _Reader:
             if not self.header:
                 line = f"line {self.line}: " if self.line > 1 else ""
                 raise CatalogError(
-                    f"{self.file}: {line}the header cannot be read ({reason}); mend its first line, with commas "
+                    f"{self.file}: {line}the header cannot be read ({reason}); fix its first line, with commas "
                     "between names"
                 ) from error
             self._leave_out(reason, [])

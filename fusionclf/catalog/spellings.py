@@ -11,7 +11,7 @@ def spelling_key(name: str) -> str:
     return " ".join(folded.split())
 
 
-def told_apart(names: Sequence[str]) -> list[str]:
+def distinguishable(names: Sequence[str]) -> list[str]:
     """Names as a message shows them: with escapes where some look the same, for they differ in Unicode form alone."""
     looks = {unicodedata.normalize("NFC", name) for name in names}
     return list(names) if len(looks) == len(names) else [ascii(name)[1:-1] for name in names]

@@ -94,7 +94,7 @@ def test_an_endless_quote_is_refused_in_a_large_file_too(tmp_path: Path) -> None
     ("header", "why"), [('"id";"title"', "broken quotes"), (f"id,{'x' * 2**21}", "a cell of more")]
 )
 def test_a_header_that_cannot_be_read_is_no_row_without_an_end(header: str, why: str, tmp_path: Path) -> None:
-    with pytest.raises(CatalogError, match=rf"the header cannot be read \({why}.*\); mend its first line"):
+    with pytest.raises(CatalogError, match=rf"the header cannot be read \({why}.*\); fix its first line"):
         read(tmp_path, f"{header}\n1,One\n")
 
 

@@ -3,7 +3,7 @@
 import unicodedata
 
 from fusionclf.catalog import audit_catalog
-from fusionclf.catalog.spellings import told_apart
+from fusionclf.catalog.spellings import distinguishable
 from fusionclf.errors import CatalogError
 from tests.catalog.conftest import MakeCatalog
 
@@ -57,5 +57,5 @@ def test_labels_that_hold_a_path_are_named(make_catalog: MakeCatalog) -> None:
 
 
 def test_names_that_look_the_same_are_shown_as_escapes() -> None:
-    assert told_apart(["Caf\u00e9", "Cafe\u0301"]) == ["Caf\\xe9", "Cafe\\u0301"]
-    assert told_apart(["Shirts", "shirts"]) == ["Shirts", "shirts"]
+    assert distinguishable(["Caf\u00e9", "Cafe\u0301"]) == ["Caf\\xe9", "Cafe\\u0301"]
+    assert distinguishable(["Shirts", "shirts"]) == ["Shirts", "shirts"]
