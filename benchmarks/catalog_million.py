@@ -6,7 +6,6 @@ CATALOG's styles.csv is repeated under new ids into a temporary folder, and read
 The target is 60 s and 3 GiB on two cores.
 """
 
-import resource
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from fusionclf.catalog import make_split, read_catalog
 from fusionclf.config import CatalogConfig
+from fusionclf.runfolder import peak_memory_mib
 
 
 def repeat_rows(source: Path, dest: Path, count: int) -> None:
@@ -42,7 +42,7 @@ def measure(folder: Path) -> dict[str, float]:
         "test_rows": len(split.rows(catalog, None, "test")),
         "read_s": middle - start,
         "split_s": end - middle,
-        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "peak_gib": peak_memory_mib() / 1024,
     }
 
 

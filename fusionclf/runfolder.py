@@ -165,6 +165,19 @@ def is_finished(folder: Path) -> bool:
     return (folder / FINISHED).is_file()
 
 
+def peak_memory_mib() -> float:
+    """The peak memory of this process in MiB.
+
+    Linux counts it since the program started. Elsewhere `getrusage` is read, which on some systems includes the peak of
+    the process that started this one.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file() and (found := re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE)):
+        return int(found[1]) / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 1024)  # bytes on macOS, KiB elsewhere
+
+
 def environment(**figures: Any) -> dict[str, Any]:
     """What environment.json holds: versions, machine, command line, peak memory, and the given figures."""
     versions = {"python": platform.python_version()}
@@ -187,7 +200,7 @@ def environment(**figures: Any) -> dict[str, Any]:
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "versions": versions,
         "platform": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
-        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "peak_memory_mib": round(peak_memory_mib(), 1),
         **figures,
     }
 

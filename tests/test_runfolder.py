@@ -1,5 +1,7 @@
 """What a run folder is taken for: new, begun, or somebody's other files."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,14 @@ def test_a_run_is_cleared_from_its_end_to_its_settings(
     monkeypatch.setattr("fusionclf.runfolder.remove", lambda path: removed.append(path.name))
     clear_run(tmp_path)
     assert removed[0] == "metrics.json" and removed[-1] == "config.yaml" and set(removed) == set(LEFT)
+
+
+def test_peak_memory_is_of_this_process_alone() -> None:
+    """A child began with the peak of its parent, as getrusage counts it."""
+    script = (
+        "import subprocess, sys; block = bytearray(600 * 2**20)\n"
+        "code = 'from fusionclf.runfolder import peak_memory_mib; print(peak_memory_mib())'\n"
+        "print(subprocess.run([sys.executable, '-c', code], capture_output=True, text=True).stdout)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert 5 < float(done.stdout) < 500
