@@ -17,7 +17,7 @@ from sklearn.svm import LinearSVC
 
 from baselines.majority import fit_prior
 from baselines.registry import Frames, register
-from baselines.titles import HeldOut, TitleModel, run_on_titles
+from baselines.text_baseline import HeldOut, TitleModel, run_on_titles
 from fusionclf.catalog import Catalog, Split
 from fusionclf.config import BaselineConfig
 from fusionclf.evaluation import fit_temperature, softmax

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.dummy import DummyClassifier
 
 from baselines.registry import Frames, register
-from baselines.titles import TitleModel, run_on_titles
+from baselines.text_baseline import TitleModel, run_on_titles
 from fusionclf.catalog import Catalog, Split
 from fusionclf.config import BaselineConfig
 

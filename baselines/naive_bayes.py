@@ -11,7 +11,7 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 
 from baselines.registry import Frames, register
-from baselines.titles import TitleModel, run_on_titles
+from baselines.text_baseline import TitleModel, run_on_titles
 from fusionclf.catalog import Catalog, Split
 from fusionclf.config import BaselineConfig
 

@@ -8,7 +8,7 @@ import time
 import torch
 from torch import nn
 
-from fusionclf.models.depthwise import speed_up_depthwise
+from fusionclf.models.layers.depthwise_conv import speed_up_depthwise
 
 BATCH, HEIGHT, WIDTH, STEPS = 64, 128, 96, 6
 

@@ -44,7 +44,14 @@ def make_run(words: list[str], data: Path, out: Path) -> None:
     """Make one run on the CPU, where there is none yet."""
     if is_finished(out):
         return
-    flags = ["--data", str(data), "--out", str(out), "--overwrite", *(["--cpu"] if words[0] == "train" else [])]
+    flags = [
+        "--data",
+        str(data),
+        "--out",
+        str(out),
+        "--overwrite",
+        *(["--cpu"] if words[0] == "train" else []),
+    ]
     subprocess.run(
         [sys.executable, "-m", "fusionclf", *words[:2], *flags, *words[2:]], check=True, stdout=sys.stderr
     )
@@ -54,7 +61,8 @@ def digest(run: Path) -> str:
     """SHA-256, in part, of a run's predictions, held-out predictions and metrics, without its costs."""
     found = hashlib.sha256()
     for file in sorted([*run.glob("predictions/*.parquet"), *run.glob("held_out/*.parquet")]):
-        found.update(file.name.encode() + pd.read_parquet(file).to_json(double_precision=15).encode())
+        table = str(pd.read_parquet(file).to_json(double_precision=15))
+        found.update((file.name + table).encode())
     metrics = json.loads((run / "metrics.json").read_text())
     metrics.pop("cost", None)
     found.update(json.dumps(metrics, sort_keys=True).encode())

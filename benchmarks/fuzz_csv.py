@@ -29,7 +29,7 @@ from benchmarks.fuzzing import Tally, run_case
 from fusionclf.config import CatalogConfig
 from fusionclf.console import Console
 from fusionclf.errors import FusionclfError
-from fusionclf.prediction.tables import ProductTable
+from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.workflows.data import check_catalog
 
 KINDS = ("csv", "csv", "csv", "csv", "jsonl", "parquet")

@@ -153,7 +153,7 @@ def _command(run: Path, damaged: Path, whole: dict[str, Path], draw: random.Rand
 def ask_exported(folder: Path) -> int:
     """Ask an export about one title, and end as the command line would."""
     from fusionclf.errors import FusionclfError
-    from fusionclf.prediction import open_exported
+    from fusionclf.export import open_exported
 
     try:
         answers = open_exported(folder).predict(titles=[TITLE])

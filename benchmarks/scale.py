@@ -134,8 +134,8 @@ def small_model(classes: int) -> Any:
     """A picture classifier that costs next to nothing."""
     from torch import nn
 
+    from fusionclf.models.classifier import ProductClassifier, linear_heads
     from fusionclf.models.encoders import ImageEncoder
-    from fusionclf.models.product import ProductClassifier, linear_heads
 
     network = nn.Sequential(
         nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2), nn.ReLU(),

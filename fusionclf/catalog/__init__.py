@@ -1,6 +1,6 @@
 """Files on disk → one clean table, and the split that all variants share."""
 
-from fusionclf.catalog.audit import Audit, audit_catalog
+from fusionclf.catalog.check import Audit, audit_catalog
 from fusionclf.catalog.decoding import (
     FORMATS,
     MEGAPIXELS,

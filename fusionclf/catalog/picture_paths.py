@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from string import Formatter
 
-from fusionclf.catalog.noted import EXAMPLES, Noted
+from fusionclf.catalog.counted_examples import EXAMPLES, Noted
 from fusionclf.errors import CatalogError, quoted
 
 LONGEST_EXAMPLES = 220  # characters of the examples in a message

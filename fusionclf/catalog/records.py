@@ -10,11 +10,11 @@ from typing import NoReturn, cast
 import numpy as np
 import pandas as pd
 
+from fusionclf.catalog.counted_examples import EXAMPLES, Noted
 from fusionclf.catalog.ids import checked_ids, shown_cells
 from fusionclf.catalog.missing import are_missing_words
-from fusionclf.catalog.noted import EXAMPLES, Noted
 from fusionclf.catalog.picture_paths import PictureFinder, leads_out, pattern_fields
-from fusionclf.catalog.reading import Reading
+from fusionclf.catalog.read_report import Reading
 from fusionclf.catalog.rows import Rows, read_rows
 from fusionclf.catalog.spellings import joined_spelling
 from fusionclf.config import CatalogConfig

@@ -1,6 +1,6 @@
 """The run's settings: one frozen pydantic tree, YAML in, key.path=value overrides."""
 
-from fusionclf.config.reading import (
+from fusionclf.config.loading import (
     SettingsType,
     build_settings,
     dump_yaml,

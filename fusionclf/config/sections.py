@@ -4,7 +4,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from fusionclf.config.reading import build_settings, merge, plain_values
+from fusionclf.config.loading import build_settings, merge, plain_values
 
 
 class Section(BaseModel):

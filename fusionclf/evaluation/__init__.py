@@ -8,10 +8,9 @@ from fusionclf.evaluation.calibration import (
     reliability,
     softmax,
 )
-from fusionclf.evaluation.disputes import disputed_labels
-from fusionclf.evaluation.finish import finish_run
-from fusionclf.evaluation.graph import CategoryGraph, PathAnswers
+from fusionclf.evaluation.category_graph import CategoryGraph, PathAnswers
 from fusionclf.evaluation.hierarchy import hierarchy
+from fusionclf.evaluation.label_issues import disputed_labels
 from fusionclf.evaluation.metrics import among_top5, correct, run_metrics, score
 from fusionclf.evaluation.mistakes import (
     answers,
@@ -25,10 +24,11 @@ from fusionclf.evaluation.predictions import (
     product_context,
     write_predictions,
 )
+from fusionclf.evaluation.read_predictions import read_predictions
 from fusionclf.evaluation.significance import bootstrap_interval, holm, mcnemar_exact
-from fusionclf.evaluation.stored import read_predictions
 from fusionclf.evaluation.thresholds import Decisions, Thresholds, decide, fit_thresholds, thresholds_of_run
 from fusionclf.evaluation.topk import first_classes
+from fusionclf.evaluation.write_run import finish_run
 
 __all__ = [
     "CategoryGraph",

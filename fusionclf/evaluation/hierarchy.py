@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fusionclf.evaluation.graph import CategoryGraph
+from fusionclf.evaluation.category_graph import CategoryGraph
 from fusionclf.evaluation.predictions import CATEGORY, CATEGORY_PROB, TRUE_CATEGORY, level_columns
 
 

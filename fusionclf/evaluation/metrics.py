@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import sparse
 
 from fusionclf.evaluation.calibration import expected_calibration_error
-from fusionclf.evaluation.graph import CategoryGraph
+from fusionclf.evaluation.category_graph import CategoryGraph
 from fusionclf.evaluation.hierarchy import has_paths, hierarchy
 from fusionclf.evaluation.predictions import LEAKED_PICTURE
 from fusionclf.evaluation.significance import percentile_interval, resampled_sums

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fusionclf.catalog import Catalog, Split
-from fusionclf.evaluation.graph import CategoryGraph
+from fusionclf.evaluation.category_graph import CategoryGraph
 from fusionclf.evaluation.topk import first_classes
 from fusionclf.files import replacing
 

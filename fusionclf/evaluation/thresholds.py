@@ -10,9 +10,9 @@ import pandas as pd
 from scipy.optimize import isotonic_regression
 
 from fusionclf.errors import RunError, SettingsError, did_you_mean
-from fusionclf.evaluation.graph import CategoryGraph
+from fusionclf.evaluation.category_graph import CategoryGraph
 from fusionclf.evaluation.hierarchy import level_probs, right_to_level
-from fusionclf.evaluation.stored import read_predictions
+from fusionclf.evaluation.read_predictions import read_predictions
 
 ACCEPT, REVIEW, REJECT = "accept", "review", "reject"
 TARGETS = (0.98, 0.95)  # precisions that metrics.json tells of

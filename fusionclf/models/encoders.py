@@ -19,7 +19,7 @@ from fusionclf.batches import (
     Tokeniser,
     joined_lengths,
 )
-from fusionclf.models.depthwise import speed_up_depthwise
+from fusionclf.models.layers.depthwise_conv import speed_up_depthwise
 
 TOKENS_AT_ONCE = {"cpu": 1024, "cuda": 16_384}  # what a processor's cache holds well, or fills a GPU
 

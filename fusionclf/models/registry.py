@@ -6,7 +6,7 @@ from typing import Any
 
 from fusionclf.config import Section
 from fusionclf.errors import SettingsError, did_you_mean
-from fusionclf.models.product import ProductClassifier
+from fusionclf.models.classifier import ProductClassifier
 
 Builder = Callable[[Any, dict[str, int]], ProductClassifier]
 

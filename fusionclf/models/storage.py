@@ -12,8 +12,8 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from fusionclf.errors import FusionclfError, RunError
 from fusionclf.files import write_json
+from fusionclf.models.classifier import ProductClassifier
 from fusionclf.models.encoders import TransformerEncoder
-from fusionclf.models.product import ProductClassifier
 from fusionclf.models.registry import Variant
 from fusionclf.models.weights import load_weights, save_weights
 from fusionclf.run_schema import read_labels

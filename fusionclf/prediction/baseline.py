@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from baselines.kept import KeptTitleModel
+from baselines.loaded import KeptTitleModel
 from fusionclf.batches import PictureCache
 
 

@@ -13,10 +13,10 @@ from fusionclf.config import RunConfig
 from fusionclf.errors import RunError
 from fusionclf.evaluation import softmax
 from fusionclf.models import find_variant
-from fusionclf.models.classes import ADDED, REMOVE, AddedClass, add_classes, read_added
-from fusionclf.models.folding import fold_encoder
-from fusionclf.models.memory import Remembered
-from fusionclf.models.product import FeaturesAlone
+from fusionclf.models.classifier import FeaturesAlone
+from fusionclf.models.layers.embedding_cache import Remembered
+from fusionclf.models.layers.fold_batchnorm import fold_encoder
+from fusionclf.models.open_vocabulary.added_classes import ADDED, REMOVE, AddedClass, add_classes, read_added
 from fusionclf.models.storage import load_model
 from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import one_line

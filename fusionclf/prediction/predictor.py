@@ -11,12 +11,11 @@ from fusionclf.batches.cache import KEPT_COVERS
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import CategoryGraph, Thresholds, thresholds_of_run
 from fusionclf.evaluation import decide as grade
-from fusionclf.models.classes import AddedClass
+from fusionclf.models.open_vocabulary.added_classes import AddedClass
 from fusionclf.prediction.answers import Answers, Rule, decide, join_answers
-from fusionclf.prediction.explain import CELLS, Explanation, explain
+from fusionclf.prediction.class_names import parse_class
+from fusionclf.prediction.io.products import Picture, Products, aligned, read_products, refuse_faulty
 from fusionclf.prediction.network import NetworkModel
-from fusionclf.prediction.newclasses import parse_class
-from fusionclf.prediction.reading import Picture, Products, aligned, read_products, refuse_faulty
 
 LOT, LEAST_LOT = 1024, 64  # products that are decoded and answered together
 LOT_BYTES = 48 * 10**6  # of their pictures, where all are as long as can be
@@ -209,30 +208,3 @@ class Predictor:
         found = np.full((len(products.answerable), len(self.classes)), np.nan)
         found[products.answerable] = known
         return found
-
-    def explain(
-        self,
-        image: Picture | None = None,
-        title: str | None = None,
-        *,
-        label: str | None = None,
-        cells: int = CELLS,
-    ) -> Explanation:
-        """What carried the answer about one product: cells of the picture, words, and picture and title as a whole.
-
-        Args:
-            image: a file or an opened picture.
-            title: of the product.
-            label: the class to explain; default: the most likely one.
-            cells: along the longer side of the picture.
-
-        Raises:
-            PredictionError: the product cannot be answered, or `label` is no class of this model.
-            SettingsError: `cells` is out of its range.
-
-        >>> import fusionclf
-        >>> explanation = fusionclf.load("runs/linear").explain(title="Women Red Dress")
-        >>> max(explanation.words, key=lambda word: word.counted).text
-        'Dress'
-        """
-        return explain(self, image, title, label=label, cells=cells)

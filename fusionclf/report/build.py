@@ -11,12 +11,12 @@ from markupsafe import Markup
 from fusionclf.catalog.pictures import map_paths
 from fusionclf.evaluation.metrics import JOINT, METRICS
 from fusionclf.files import json_text, locked_folder, write_all
-from fusionclf.report import charts, figures, text
+from fusionclf.report import charts, svg, text
 from fusionclf.report.catalog import find_catalog, thumbnail
 from fusionclf.report.collect import read_runs
 from fusionclf.report.examples import picture_files
 from fusionclf.report.page import environment, script
-from fusionclf.report.value import report_value
+from fusionclf.report.report_data import report_value
 
 TITLES = {
     "top1": "top-1", "top5": "top-5", "seen": "seen", "unseen": "unseen", "harmonic": "harmonic",
@@ -72,7 +72,7 @@ def render(template: str, value: dict[str, Any], pictures: dict[str, str | None]
     """Fill one of the templates."""
     made = environment(template)
     return made.get_template(template).render(
-        **value, charts=charts, figures=figures, rows_range=text.rows_range, metric_names=METRICS,
+        **value, charts=charts, figures=svg, rows_range=text.rows_range, metric_names=METRICS,
         titles=TITLES, joint=JOINT, overview=_overview(value), stages=_stages(value), costs=_costs(value),
         pictures=pictures or {}, shares=SHOWN_SHARES, **script(made),
     )  # fmt: skip

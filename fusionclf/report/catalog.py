@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from fusionclf.catalog import Catalog, Split, audit_catalog, decoded_picture, read_catalog
-from fusionclf.catalog.noted import Noted
+from fusionclf.catalog.counted_examples import Noted
 from fusionclf.config import CatalogConfig, build_settings
 from fusionclf.errors import CatalogError, PictureError, RunError, SettingsError
 from fusionclf.report.collect import Run

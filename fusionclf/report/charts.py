@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from fusionclf.report.figures import (
+from fusionclf.report.svg import (
     COLOURS,
     LARGE,
     MEDIUM,

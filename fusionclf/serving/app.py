@@ -16,11 +16,10 @@ from starlette.types import ASGIApp
 
 from fusionclf.catalog.decoding import READ
 from fusionclf.errors import FusionclfError
-from fusionclf.serving.asker import Asker, BusyError
 from fusionclf.serving.guard import Guard
+from fusionclf.serving.json_lines import read_titles
 from fusionclf.serving.limits import Limits
-from fusionclf.serving.lines import read_titles
-from fusionclf.serving.values import (
+from fusionclf.serving.schemas import (
     LINES_BYTES,
     MOST_CLASSES,
     PICTURE_BYTES,
@@ -31,6 +30,7 @@ from fusionclf.serving.values import (
     Health,
     to_answer,
 )
+from fusionclf.serving.worker import Asker, BusyError
 
 FIELDS_BYTES = 2**16  # what a form holds beside its picture
 NDJSON = "application/x-ndjson"

@@ -8,7 +8,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from fusionclf.serving.asker import Asker
+from fusionclf.serving.worker import Asker
 
 CONNECTIONS = 128  # at the same time
 FINISH_SECONDS = 4  # for requests that run when a signal asks to stop

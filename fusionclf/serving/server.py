@@ -12,7 +12,7 @@ from typing import NoReturn
 from fusionclf.console import Console
 from fusionclf.errors import SettingsError, Stopped, Terminated
 from fusionclf.prediction import load
-from fusionclf.serving.asker import Asker
+from fusionclf.serving.worker import Asker
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 

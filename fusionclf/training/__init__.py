@@ -1,7 +1,7 @@
 """The one training loop, with losses, optimisers, schedules and checkpoints."""
 
 from fusionclf.training.accelerator import OneProcess, device_name, make_accelerator, one_process, to_device
-from fusionclf.training.feeding import check_batch_size
+from fusionclf.training.feeder import check_batch_size
 from fusionclf.training.loop import train_stage
 from fusionclf.training.prediction import (
     collect,

@@ -5,7 +5,7 @@ import copy
 import torch
 
 from fusionclf.models import ProductClassifier, pretrained_encoders
-from fusionclf.models.product import OF_EXPERT
+from fusionclf.models.classifier import OF_EXPERT
 
 
 class WeightAverage:

@@ -19,18 +19,18 @@ from torch import Tensor, nn
 from fusionclf.batches import Batch, ProductSource
 from fusionclf.config import TrainConfig
 from fusionclf.models import ProductClassifier, pretrained_encoders
-from fusionclf.models.product import NetworkAlone
+from fusionclf.models.classifier import NetworkAlone
 from fusionclf.models.storage import fill_model
 from fusionclf.models.weights import save_weights
 from fusionclf.training.accelerator import to_device
 from fusionclf.training.averaging import WeightAverage
-from fusionclf.training.feeding import Feeder
+from fusionclf.training.checkpointer import Saver
+from fusionclf.training.feeder import Feeder
 from fusionclf.training.mixing import draw_mix, mix
 from fusionclf.training.objective import Objective
 from fusionclf.training.optimisers import build_optimiser, build_schedule
 from fusionclf.training.prediction import validate
 from fusionclf.training.progress import Progress, StageState, refuse_not_finite
-from fusionclf.training.saving import Saver
 from fusionclf.training.stopping import StopRequest, stop_signals
 
 SAVE_EVERY_S = 120.0

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fusionclf.batches import PictureTransform, ProductSource, ahead, in_batches
 from fusionclf.models.encoders import ImageEncoder
-from fusionclf.models.folding import folded_for_inference
+from fusionclf.models.layers.fold_batchnorm import folded_for_inference
 from fusionclf.training.accelerator import OneProcess
 
 EVALUATION_BATCH = 128

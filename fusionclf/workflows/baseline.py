@@ -10,7 +10,7 @@ from fusionclf.config import load_settings
 from fusionclf.console import Console
 from fusionclf.evaluation import finish_run
 from fusionclf.files import locked_folder
-from fusionclf.report.card import write_card
+from fusionclf.report.model_card import write_card
 from fusionclf.run_schema import METRICS
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
 from fusionclf.workflows.settings import begin_run, read_divided

@@ -6,7 +6,7 @@ from fusionclf.catalog import Catalog, read_synonyms
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.errors import CatalogError, SettingsError, did_you_mean
 from fusionclf.models import ProductClassifier, Variant
-from fusionclf.models.fusion import FusionParams
+from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.workflows.settings import find_synonyms
 
 

@@ -15,12 +15,12 @@ from fusionclf.config import CatalogConfig, Section, build_settings, override
 from fusionclf.console import Console, printable
 from fusionclf.errors import PredictionError, RunError, did_you_mean, near_path, quoted
 from fusionclf.files import locked_folder
-from fusionclf.models.classes import AddedClass, read_added, write_added
-from fusionclf.models.vocabulary import prototype
+from fusionclf.models.open_vocabulary.added_classes import AddedClass, read_added, write_added
+from fusionclf.models.open_vocabulary.stacked_head import prototype
 from fusionclf.prediction import Predictor, Products, load
 from fusionclf.prediction.answers import PATH_SEPARATOR
-from fusionclf.prediction.newclasses import find_added, parse_class
-from fusionclf.prediction.tables import ProductTable
+from fusionclf.prediction.class_names import find_added, parse_class
+from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.run_schema import read_config
 from fusionclf.runfolder import sweep_run
 

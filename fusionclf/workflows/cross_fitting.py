@@ -18,9 +18,9 @@ from torch import Tensor
 from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog
 from fusionclf.models import ProductClassifier
-from fusionclf.models.product import NetworkAlone
+from fusionclf.models.classifier import NetworkAlone
+from fusionclf.stacking.folds import brands, row_folds
 from fusionclf.training import predict_logits
-from fusionclf.workflows.episodes import brands, row_folds
 
 FOLDS = 3  # of brands
 # Trains a network on train rows beside validation rows, and keeps it under a name, where a resumed run finds it.

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from fusionclf.catalog import Audit, Catalog, Split, audit_catalog, make_split, read_catalog
-from fusionclf.catalog.audit import PictureFacts
-from fusionclf.catalog.noted import Noted
+from fusionclf.catalog.check import PictureFacts
+from fusionclf.catalog.counted_examples import Noted
 from fusionclf.catalog.records import NoRowsError
 from fusionclf.config import (
     CatalogConfig,

@@ -8,7 +8,8 @@ from rich.table import Table
 
 from fusionclf.console import Console, json_text, printable
 from fusionclf.errors import PredictionError
-from fusionclf.prediction import Explanation, load
+from fusionclf.explanation import Explanation, explain
+from fusionclf.prediction import load
 
 
 def explain_one(
@@ -29,16 +30,15 @@ def explain_one(
         run: the run folder.
         image, title: of the product.
         out: folder for explanation.png and explanation.json; None for none.
-        label, cells: as of Predictor.explain.
+        label, cells: as of `explain`.
         part: which of the run's models.
         as_json: print JSON.
         cpu: stay on the CPU.
     """
     if image is None and title is None:
         raise PredictionError("nothing to explain: give --image or --title of a product, or both")
-    explanation = load(run, part=part, device="cpu" if cpu else None).explain(
-        image, title, label=label, cells=cells
-    )
+    predictor = load(run, part=part, device="cpu" if cpu else None)
+    explanation = explain(predictor, image, title, label=label, cells=cells)
     if as_json:
         print(json_text(explanation.to_json()))
     else:

@@ -16,9 +16,7 @@ from torch import Tensor
 from fusionclf.catalog import Catalog, Split, read_catalog
 from fusionclf.console import Console
 from fusionclf.errors import CatalogError, PredictionError, RunError
-from fusionclf.files import locked_output, replacing_folder, write_json
-from fusionclf.prediction import Predictor, Products, load
-from fusionclf.prediction.description import (
+from fusionclf.export.manifest import (
     DESCRIPTION,
     FILES,
     OUTPUT,
@@ -34,9 +32,11 @@ from fusionclf.prediction.description import (
     fusionclf_version,
     has_length,
 )
-from fusionclf.prediction.exported import open_exported
+from fusionclf.export.runtime import open_exported
+from fusionclf.export.tensor_model import SentenceModel, TensorModel, sentence_encoder
+from fusionclf.files import locked_output, replacing_folder, write_json
+from fusionclf.prediction import Predictor, Products, load
 from fusionclf.prediction.network import NetworkModel
-from fusionclf.prediction.tensors import SentenceModel, TensorModel, sentence_encoder
 
 Kind = Literal["onnx", "torch"]
 TOLERANCE = 1e-3  # of probabilities

@@ -23,13 +23,13 @@ from fusionclf.config import CatalogConfig, Section, build_settings, override
 from fusionclf.console import Console, json_text, printable
 from fusionclf.errors import PredictionError, RunError
 from fusionclf.files import is_partial, locked_output
-from fusionclf.models.classes import AddedClass
+from fusionclf.models.open_vocabulary.added_classes import AddedClass
 from fusionclf.prediction import Answers, Predictor, Products, Rule, load
 from fusionclf.prediction.answers import PATH_SEPARATOR
-from fusionclf.prediction.formats import as_json
-from fusionclf.prediction.newclasses import read_classes
-from fusionclf.prediction.parts import Parts, Totals
-from fusionclf.prediction.tables import Lot, ProductTable
+from fusionclf.prediction.class_names import read_classes
+from fusionclf.prediction.io.chunks import Parts, Totals
+from fusionclf.prediction.io.readers import Lot, ProductTable
+from fusionclf.prediction.io.writers import as_json
 from fusionclf.run_schema import read_config
 from fusionclf.training import make_accelerator
 

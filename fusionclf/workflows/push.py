@@ -11,8 +11,8 @@ import yaml
 from fusionclf.catalog import Split
 from fusionclf.console import Console, size_text
 from fusionclf.errors import RunError
-from fusionclf.models.classes import read_all_added
-from fusionclf.report.card import CARD, model_card
+from fusionclf.models.open_vocabulary.added_classes import read_all_added
+from fusionclf.report.model_card import CARD, model_card
 from fusionclf.report.text import markdown
 from fusionclf.run_schema import METRICS, read_config, read_labels
 from fusionclf.runfolder import AGAIN, FINISHED, is_finished, read_bytes, read_json_as

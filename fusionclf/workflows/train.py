@@ -12,15 +12,15 @@ from fusionclf.errors import RunError
 from fusionclf.evaluation import finish_run
 from fusionclf.files import locked_folder
 from fusionclf.models import find_variant
-from fusionclf.models.fusion import FusionParams
-from fusionclf.report.card import write_card
+from fusionclf.models.variants.fusion import FusionParams
+from fusionclf.report.model_card import write_card
 from fusionclf.run_schema import METRICS
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
+from fusionclf.stacking.stage_runner import StageRunner
+from fusionclf.stacking.stages import JOINT, Stage, list_stages, trained_classes
 from fusionclf.training import make_accelerator
 from fusionclf.workflows.checks import check_model, check_names
-from fusionclf.workflows.plan import JOINT, Stage, list_stages, trained_classes
 from fusionclf.workflows.settings import begin_run, read_divided
-from fusionclf.workflows.stages import StageRunner
 
 
 def train(

@@ -10,7 +10,7 @@ import skops.io
 
 from baselines import find_baseline, linear_text
 from baselines.linear_text import LinearTextConfig
-from baselines.titles import run_on_titles
+from baselines.text_baseline import run_on_titles
 from fusionclf.catalog import Catalog, Split, make_split, read_catalog
 from fusionclf.config import SplitConfig, load_settings
 from fusionclf.errors import SettingsError

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fusionclf.prediction import Rule
 from fusionclf.prediction.answers import decide
-from fusionclf.prediction.formats import DIGITS, FORMATS, _number_cells
+from fusionclf.prediction.io.writers import DIGITS, FORMATS, _number_cells
 from fusionclf.runfolder import guarded
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from("=+-@\t\r\n,\"' .a1"), max_size=6)

@@ -10,7 +10,7 @@ import pytest
 import fusionclf
 from fusionclf.errors import PredictionError, RunError, SettingsError
 from fusionclf.prediction import Rule
-from fusionclf.prediction.newclasses import parse_class, read_classes
+from fusionclf.prediction.class_names import parse_class, read_classes
 from fusionclf.workflows.classes import add_class, list_classes, remove_class
 from fusionclf.workflows.predict import Request, predict, predict_one
 from fusionclf.workflows.train import train

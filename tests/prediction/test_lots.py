@@ -14,8 +14,9 @@ import torch
 import fusionclf
 from fusionclf.config import CatalogConfig
 from fusionclf.console import Console
-from fusionclf.prediction import Predictor, Rule, parts
-from fusionclf.prediction.tables import ProductTable
+from fusionclf.prediction import Predictor, Rule
+from fusionclf.prediction.io import chunks as parts
+from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.workflows import predict as workflow
 from tests.launch import launch_two, run_fusionclf
 from tests.prediction.conftest import COLUMNS, Runs, call, done, faults, ids, refused

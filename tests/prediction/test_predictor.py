@@ -22,9 +22,10 @@ from PIL import Image
 import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.errors import PredictionError, RunError, SettingsError
-from fusionclf.models.classes import AddedClass, write_added
+from fusionclf.explanation import explain
+from fusionclf.models.open_vocabulary.added_classes import AddedClass, write_added
 from fusionclf.prediction import predictor
-from fusionclf.prediction.reading import aligned
+from fusionclf.prediction.io.products import aligned
 from tests.prediction.conftest import RUNS, Runs
 
 PARTS = [(name, "rest" if name == "image" else "joint") for name in RUNS]
@@ -102,7 +103,7 @@ def test_a_title_that_is_a_missing_value_word_is_none(runs: Runs) -> None:
     answers = model.predict(titles=["Red Shirts", "nan"], errors="collect")
     assert answers.title_status == ["used", "missing"] and answers.reasons == ["", "no title"]
     with pytest.raises(PredictionError, match="no title"):
-        model.explain(title="N/A")
+        explain(model, title="N/A")
 
 
 def test_one_part_of_several_has_to_be_chosen(runs: Runs) -> None:

@@ -14,7 +14,7 @@ from fusionclf.report.charts import (
     reliability,
     zoom,
 )
-from fusionclf.report.figures import FEW, LARGE, MEDIUM, SMALL, Axes, mark, ticks
+from fusionclf.report.svg import FEW, LARGE, MEDIUM, SMALL, Axes, mark, ticks
 
 
 @pytest.mark.parametrize(

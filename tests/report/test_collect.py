@@ -10,7 +10,7 @@ import pytest
 from fusionclf.config import SplitConfig
 from fusionclf.errors import RunError
 from fusionclf.report import compare, read_runs
-from fusionclf.report.audit import out_of_sample
+from fusionclf.report.label_issues import out_of_sample
 
 
 def test_runs_are_read_with_parts_joint_and_log(two_runs: list[Path]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fusionclf.report import compare, read_runs
-from fusionclf.report.value import PUBLISHED, published
+from fusionclf.report.report_data import PUBLISHED, published
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report.md"
 

@@ -11,8 +11,8 @@ from PIL import Image
 import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.serving.app import make_app
-from fusionclf.serving.asker import Asker
 from fusionclf.serving.server import LOCAL
+from fusionclf.serving.worker import Asker
 from tests.prediction.conftest import Runs, runs, sample
 
 __all__ = ["runs", "sample"]

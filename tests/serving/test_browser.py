@@ -15,8 +15,8 @@ from PIL import ExifTags, Image
 import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.serving.app import make_app
-from fusionclf.serving.asker import Asker
 from fusionclf.serving.server import LOCAL
+from fusionclf.serving.worker import Asker
 from tests.browser import OpenPage
 from tests.prediction.conftest import Runs
 from tests.serving.conftest import HOSTILE

@@ -12,8 +12,9 @@ from PIL import ExifTags, Image
 
 import fusionclf
 from fusionclf.catalog import Catalog
-from fusionclf.prediction.formats import as_json
-from fusionclf.serving import values
+from fusionclf.explanation import explain
+from fusionclf.prediction.io.writers import as_json
+from fusionclf.serving import schemas as values
 from tests.prediction.conftest import Runs
 from tests.serving.conftest import HOSTILE, Serve, picture_bytes, png, refused
 
@@ -116,8 +117,8 @@ def test_bad_values_are_named(fusion: TestClient, data: dict[str, str], why: str
 def test_an_explanation_is_what_the_run_gives(fusion: TestClient, runs: Runs, sample: Catalog) -> None:
     title = sample.table["title"].iloc[0]
     found = fusion.post("/explain", files={"picture": picture_bytes(sample)}, data={"title": title}).json()
-    expected = fusionclf.load(runs("fusion"), device="cpu").explain(
-        sample.root / sample.table["picture"].iloc[0], title
+    expected = explain(
+        fusionclf.load(runs("fusion"), device="cpu"), sample.root / sample.table["picture"].iloc[0], title
     )
     assert set(found) == set(expected.to_json()) and found["meaning"]
     assert (found["label"], found["title"]) == (expected.label, title)

@@ -8,8 +8,10 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.exceptions import HTTPException
 
-from fusionclf.serving import asker, guard, limits, values
-from fusionclf.serving.asker import Asker
+from fusionclf.serving import guard, limits
+from fusionclf.serving import schemas as values
+from fusionclf.serving import worker as asker
+from fusionclf.serving.worker import Asker
 from tests.serving.conftest import Serve, refused
 
 

@@ -9,9 +9,9 @@ import fusionclf
 from fusionclf.errors import SettingsError
 from fusionclf.serving import guard
 from fusionclf.serving.app import make_app
-from fusionclf.serving.asker import Asker
 from fusionclf.serving.guard import parse_origin
 from fusionclf.serving.server import LOCAL
+from fusionclf.serving.worker import Asker
 from tests.prediction.conftest import Runs
 from tests.serving.conftest import Serve, refused
 

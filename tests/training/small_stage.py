@@ -10,9 +10,9 @@ from torch import nn
 from fusionclf.batches import PictureCache, PictureTransform, ProductSource
 from fusionclf.config import PicturesConfig, TrainConfig
 from fusionclf.models import ProductClassifier
+from fusionclf.models.classifier import linear_heads
 from fusionclf.models.encoders import HashedNGramEncoder, ImageEncoder
 from fusionclf.models.fusers import ConcatFuser
-from fusionclf.models.product import linear_heads
 from fusionclf.models.weights import load_weights
 from fusionclf.training import StageState, make_accelerator, train_stage
 from fusionclf.training.checkpoints import load_checkpoint

@@ -16,8 +16,8 @@ from torch import nn
 from fusionclf.errors import RunError, Stopped, TrainingError
 from fusionclf.models.weights import load_weights, save_weights
 from fusionclf.training import Progress, StageState, checkpoints, make_accelerator
+from fusionclf.training.checkpointer import Saver
 from fusionclf.training.checkpoints import load_checkpoint, save_checkpoint
-from fusionclf.training.saving import Saver
 from tests.training.small_stage import equal_weights, train_pictures
 
 TENSORS = {"model": {"weight": torch.arange(6.0).view(2, 3)}, "random": {"cpu.0": torch.get_rng_state()}}

@@ -13,11 +13,11 @@ from transformers import BertConfig, BertModel
 
 from fusionclf.batches import ProductSource
 from fusionclf.models import ProductClassifier
+from fusionclf.models.classifier import linear_heads
 from fusionclf.models.encoders import TransformerEncoder
 from fusionclf.models.fusers import ConcatFuser
-from fusionclf.models.product import linear_heads
 from fusionclf.models.weights import load_weights
-from fusionclf.training import Progress, make_accelerator, saving, train_stage
+from fusionclf.training import Progress, checkpointer, make_accelerator, train_stage
 from tests.training.small_stage import (
     CLASSES,
     TITLES,
@@ -82,7 +82,7 @@ def cut(epoch: int, step: int, *_: Any) -> None:
 
 def main() -> None:
     folder, was_cut = Path(sys.argv[1]), False
-    saving.LOOK_EVERY_STEPS = 1  # so that a checkpoint stands in the middle of an epoch
+    checkpointer.LOOK_EVERY_STEPS = 1  # so that a checkpoint stands in the middle of an epoch
     train(folder / "whole")
     try:
         train(folder / "cut", Progress(step=cut))

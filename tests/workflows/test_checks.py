@@ -7,7 +7,7 @@ import pytest
 
 from fusionclf.catalog import groups
 from fusionclf.errors import FusionclfError
-from fusionclf.workflows import inputs
+from fusionclf.stacking import run_inputs as inputs
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.train import train
 from tests.small import HEADER, write_catalog

@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 from fusionclf.catalog import make_split, read_catalog
 from fusionclf.config import SplitConfig
 from fusionclf.errors import SettingsError
+from fusionclf.stacking import stage_runner as stages
 from fusionclf.training import StageState
-from fusionclf.workflows import cross_fitting, stages
+from fusionclf.workflows import cross_fitting
 from fusionclf.workflows.train import train
 from tests.small import small_late_fusion
 

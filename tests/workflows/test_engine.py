@@ -13,7 +13,9 @@ import pytest
 import yaml
 
 from fusionclf.errors import RunError, SettingsError, Stopped, Terminated
-from fusionclf.workflows import inputs, stages, study
+from fusionclf.stacking import run_inputs as inputs
+from fusionclf.stacking import stage_runner as stages
+from fusionclf.workflows import study
 from fusionclf.workflows.settings import config_folder
 from fusionclf.workflows.train import train
 

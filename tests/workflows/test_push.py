@@ -19,7 +19,7 @@ import yaml
 import fusionclf
 from fusionclf.console import Console
 from fusionclf.errors import RunError
-from fusionclf.models.classes import AddedClass, write_added
+from fusionclf.models.open_vocabulary.added_classes import AddedClass, write_added
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.push import collect_files
 from fusionclf.workflows.push import push as upload

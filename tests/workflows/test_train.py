@@ -15,7 +15,7 @@ from fusionclf.config import RunConfig, SplitConfig, load_settings, read_yaml
 from fusionclf.errors import CatalogError, RunError
 from fusionclf.models import find_variant
 from fusionclf.prediction import load
-from fusionclf.workflows import stages
+from fusionclf.stacking import stage_runner as stages
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.settings import config_folder
 from fusionclf.workflows.train import train

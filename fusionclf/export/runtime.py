@@ -1,0 +1,250 @@
+"""An exported model, asked like any other: preprocessing.json says how, ONNX Runtime or torch computes."""
+
+import json
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fusionclf.batches import HashedNGrams, HashedTitles, PictureCache, PictureTransform, Tokeniser
+from fusionclf.errors import PredictionError, RunError
+from fusionclf.export.manifest import (
+    DESCRIBED,
+    DESCRIPTION,
+    EXPORT_AGAIN,
+    Description,
+    TitleSteps,
+)
+from fusionclf.export.tensor_model import HAS_PICTURE, HAS_TITLE, PAIRS, PICTURES
+from fusionclf.models.layers.embedding_cache import Remembered
+from fusionclf.models.open_vocabulary.name_match_features import FIGURES, ClassNames
+from fusionclf.prediction.predictor import Predictor
+from fusionclf.runfolder import one_line, read_json_as
+
+BATCH = 128
+RAW = ("weight_", "tensor_")  # names of payloads that are a tensor's bytes
+MARKS = ("archive_format", "archive_version", "byteorder")
+Arrays = dict[str, np.ndarray]
+Session = Callable[[Arrays], list[np.ndarray]]
+Rows = Callable[[np.ndarray], Arrays]
+
+
+def open_exported(folder: str | Path) -> Predictor:
+    """The model of an export, ready to be asked: `predict` as of `fusionclf.load`.
+
+    Raises:
+        RunError: the folder holds no export, or one that is damaged or of another version.
+
+    >>> from fusionclf.export import open_exported
+    >>> open_exported("fusion-onnx").predict(["shoe.jpg"], ["Blue Running Shoes"]).labels[0][0]
+    'Sports Shoes'
+    """
+    model = ExportedModel(Path(folder))
+    return Predictor(model, model.description.part, model.description.paths)
+
+
+class ExportedModel:
+    """What a Predictor asks, computed by an exported model.
+
+    Args:
+        folder: what `fusionclf export` made.
+        threads: of the computation; None for as many as torch has.
+
+    Attributes:
+        description: preprocessing.json.
+        classes, cover, reads_titles: as of NetworkModel.
+
+    Raises:
+        RunError: see `open_exported`.
+    """
+
+    def __init__(self, folder: Path, threads: int | None = None) -> None:
+        self.description = read_json_as(folder / DESCRIPTION, DESCRIBED, EXPORT_AGAIN)
+        known = self.description
+        self._pictures = known.pictures and known.pictures.settings()
+        if known.names is not None and known.names.figures != FIGURES:
+            raise RunError(f"{folder}: compares names by other figures than this version; export again")
+        threads = threads or torch.get_num_threads()
+        self._run = open_session(folder, known.model, known.kind, [i.name for i in known.inputs], threads)
+        self.classes = known.outputs[0].classes
+        self.cover = known.pictures and known.pictures.cover
+        self.reads_titles = bool(known.titles)
+        self._tokeniser = _tokeniser(folder, known)
+        self._sentences: Session | None = None
+        self.embed = self._embed
+        self._names: ClassNames | None = None
+        if known.sentences is not None and known.names is not None:
+            inputs = ["input_ids", "attention_mask"]
+            self._sentences = open_session(folder, known.sentences, known.kind, inputs, threads)
+            self.embed = Remembered(self._embed)
+            self._names = ClassNames(
+                known.names.classes, known.names.paths, self.embed, known.names.synonyms, known.names.counted
+            )
+        self._try(folder)
+
+    def _try(self, folder: Path) -> None:
+        """Raises RunError where its files do not go together: by asking about one title without a picture."""
+        nothing = PictureCache(np.zeros(0, np.uint8), np.zeros(1, np.int64), np.zeros((1, 2), np.int32))
+        try:
+            tensors = self.tensors(nothing, ["a title"])(np.arange(1))
+            if set(tensors) != {each.name for each in self.description.inputs}:
+                raise ValueError(f"the inputs are {', '.join(tensors)}")
+            outputs = self._run(tensors)
+        except Exception as error:  # what tokenizers, ONNX Runtime and torch raise has no common root
+            raise RunError(one_line(f"its files do not fit ({error}); {EXPORT_AGAIN}", folder)) from error
+        widths = [values.shape for values in outputs]
+        wanted = [(1, len(output.classes)) for output in self.description.outputs]
+        if widths != wanted:
+            raise RunError(
+                f"{folder}: answers of the shapes {widths}, {DESCRIPTION} tells of {wanted}; {EXPORT_AGAIN}"
+            )
+
+    def probabilities(self, pictures: PictureCache | None, titles: list[str]) -> np.ndarray:
+        """(n, K) probabilities of n products."""
+        outputs = self.outputs(pictures, titles)
+        return outputs[0].astype(np.float64)
+
+    def outputs(self, pictures: PictureCache | None, titles: list[str]) -> list[np.ndarray]:
+        """(n, K) probabilities of n products for each output."""
+        tensors = self.tensors(pictures, titles)
+        places = [np.arange(start, min(start + BATCH, len(titles))) for start in range(0, len(titles), BATCH)]
+        parts = [self._run(tensors(rows)) for rows in places]
+        if not parts:
+            return [np.zeros((0, len(output.classes)), np.float32) for output in self.description.outputs]
+        return [np.concatenate(values) for values in zip(*parts, strict=True)]
+
+    def tensors(self, pictures: PictureCache | None, titles: list[str]) -> Rows:
+        """What goes into the model for some of the products: (b,) rows → input name → array."""
+        readers: list[Rows] = []
+        if self._pictures is not None:
+            assert pictures is not None, "this model reads pictures"
+            shown = PictureTransform(pictures, self._pictures)
+            readers.append(lambda rows: {PICTURES: shown.evaluation(rows).contiguous().numpy()})
+        readers += [self._title_reader(steps, titles) for steps in self.description.titles]
+        if self._names is not None:
+            compared = self._names.compare(titles)
+            readers.append(lambda rows: {PAIRS: compared.batch(rows)["pairs"].numpy()})
+        if HAS_PICTURE in [i.name for i in self.description.inputs]:
+            assert pictures is not None
+            there = np.array([bool(title.strip()) for title in titles])
+            readers.append(lambda rows: {HAS_PICTURE: pictures.readable(rows), HAS_TITLE: there[rows]})
+        return lambda rows: {name: array for read in readers for name, array in read(rows).items()}
+
+    def _embed(self, texts: list[str]) -> np.ndarray:
+        """(n, D) sentence embeddings of length 1."""
+        assert self._sentences is not None and self._tokeniser is not None
+        table = self._tokeniser(texts)
+        order = np.argsort(table.lengths(), kind="stable")  # like lengths waste no padding
+        found: np.ndarray | None = None
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            values = self._sentences(_arrays(table.batch(rows)))[0]
+            found = np.zeros((len(texts), values.shape[1]), np.float32) if found is None else found
+            found[rows] = values
+        return found if found is not None else np.zeros((0, 0), np.float32)
+
+    def _title_reader(self, steps: TitleSteps, titles: list[str]) -> Rows:
+        if steps.kind == "hashed":
+            table = HashedNGrams(steps.buckets, steps.smallest, steps.largest, steps.words)(titles)
+            return lambda rows: _arrays(HashedTitles.padded(table, rows), steps.prefix)
+        if steps.kind == "embedding":
+            whole = self.embed(titles)
+            return lambda rows: {f"{steps.prefix}embedding": whole[rows]}
+        assert self._tokeniser is not None
+        tokens = self._tokeniser(titles)
+        return lambda rows: _arrays(tokens.batch(rows), steps.prefix)
+
+
+def _arrays(tensors: Mapping[str, torch.Tensor], prefix: str = "") -> Arrays:
+    return {f"{prefix}{name}": tensor.numpy() for name, tensor in tensors.items()}
+
+
+def _tokeniser(folder: Path, known: Description) -> Tokeniser | None:
+    longest = [steps.longest for steps in known.titles if steps.kind != "hashed"]
+    if known.tokenizer is None or not longest:
+        return None
+    from transformers import AutoTokenizer
+
+    place = folder / known.tokenizer
+    if not place.is_dir():
+        raise RunError(f"{place}: no tokenizer there; {EXPORT_AGAIN}")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # a damaged folder has transformers raise errors of many kinds
+        raise RunError(one_line(f"no tokenizer ({error}); {EXPORT_AGAIN}", place)) from error
+    return Tokeniser(tokenizer, longest[0])
+
+
+def open_session(folder: Path, name: str, kind: str, inputs: Sequence[str], threads: int) -> Session:
+    """A function that runs one exported file on named arrays.
+
+    Raises:
+        RunError: the file is missing, damaged, or leads out of the folder.
+        PredictionError: what runs it is not installed.
+    """
+    file = folder / name
+    if Path(name).name != name or not file.is_file():
+        raise RunError(f"{file}: not there; export again")
+    return _onnx_session(file, threads) if kind == "onnx" else _torch_session(file, inputs)
+
+
+def _onnx_session(file: Path, threads: int) -> Session:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise PredictionError('onnxruntime is not installed; pip install "fusionclf[export]"') from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its own exception classes have no common root
+        raise RunError(one_line(f"cannot be used ({error}); {EXPORT_AGAIN}", file)) from error
+
+    def run(arrays: Arrays) -> list[np.ndarray]:
+        found: Any = session.run(None, arrays)
+        return list(found)
+
+    return run
+
+
+def _torch_session(file: Path, inputs: Sequence[str]) -> Session:
+    refuse_pickles(file)
+    try:
+        module = torch.export.load(file).module()
+    except Exception as error:  # whatever the archive's reader raises
+        raise RunError(one_line(f"cannot be used ({error}); {EXPORT_AGAIN}", file)) from error
+
+    def run(arrays: Arrays) -> list[np.ndarray]:
+        with torch.inference_mode():
+            found = module(*(torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in inputs))
+        return [values.numpy() for values in found]
+
+    return run
+
+
+def refuse_pickles(file: Path) -> None:
+    """Raise RunError where an archive of torch.export holds more than a graph and raw weights.
+
+    torch.export.load would unpickle weights that say so, custom objects, example inputs and files of older layouts,
+    and run compiled code.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            faulty = [entry.filename for entry in archive.infolist() if not _is_raw(archive, entry)]
+    except Exception as error:  # zipfile and the configurations in it raise errors of many kinds
+        raise RunError(one_line(f"no archive of torch.export ({error}); {EXPORT_AGAIN}", file)) from error
+    if faulty:
+        raise RunError(f"{file}: holds {faulty[0]!r}, which could run code and is never loaded; export again")
+
+
+def _is_raw(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
+    folder, _, name = entry.filename.partition("/")
+    if name.endswith(("_weights_config.json", "_constants_config.json")):
+        payloads = json.loads(archive.read(entry))["config"].values()
+        return all(not p["use_pickle"] and p["path_name"].startswith(RAW) for p in payloads)
+    if name.startswith(("data/weights/", "data/constants/", "models/", ".data/")) or name in MARKS:
+        return bool(folder)
+    return name.startswith("data/sample_inputs/") and entry.file_size == 0

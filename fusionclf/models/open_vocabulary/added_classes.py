@@ -1,0 +1,208 @@
+"""Classes that are added to a trained open-vocabulary model: by name, and by examples where there are any.
+
+No weight that other classes use is changed, so their logits stay what they were.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import AfterValidator, Field, TypeAdapter
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from typing_extensions import TypedDict
+
+from fusionclf.errors import RunError
+from fusionclf.files import replacing
+from fusionclf.models.classifier import ProductClassifier
+from fusionclf.models.linear_text_model import UNSEEN_SCORE
+from fusionclf.models.open_vocabulary.stacked_head import Vocabulary
+from fusionclf.run_schema import Count, Part, Text
+from fusionclf.runfolder import one_line, parse_json_as
+
+ADDED = "added.safetensors"  # vectors by part, number and kind; names, places, synonyms and counts in the metadata
+REMOVE = "remove the file and add the classes again"
+
+
+class AddedEntry(TypedDict):
+    """What the metadata say of an added class."""
+
+    name: Annotated[Text, Field(min_length=1)]
+    place: list[Text]
+    synonyms: list[Text]
+    count: Count
+
+
+def _named_once(entries: list[AddedEntry]) -> list[AddedEntry]:
+    if len({entry["name"] for entry in entries}) != len(entries):
+        raise ValueError("a class was added twice")
+    return entries
+
+
+LISTING = TypeAdapter(dict[Part, Annotated[list[AddedEntry], AfterValidator(_named_once)]])
+
+
+@dataclass(frozen=True)
+class AddedClass:
+    """A class that no training row had.
+
+    Attributes:
+        name: what it is called.
+        place: its categories, coarsest first; may be empty.
+        title_prototype: (Dt,) mean of its examples' titles, or None.
+        feature_prototype: (D,) mean of its examples' features, or None.
+        count: how many examples there were.
+        synonyms: what else it is called; may be empty.
+    """
+
+    name: str
+    place: tuple[str, ...] = ()
+    title_prototype: Tensor | None = None
+    feature_prototype: Tensor | None = None
+    count: int = 0
+    synonyms: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Name and place as the model reads them, nearest category first."""
+        return ", ".join((self.name, *reversed(self.place)))
+
+
+def add_classes(model: ProductClassifier, added: Sequence[AddedClass]) -> None:
+    """Widen an open-vocabulary model by classes, after those that it has.
+
+    Raises:
+        RunError: the model's vocabulary is closed.
+    """
+    vocabulary = model.vocabulary
+    if vocabulary is None or not vocabulary.takes_new or model.wide is None or model.names is None:
+        raise RunError("this model cannot name new classes; train fusion with model.vocabulary=open")
+    if not added:
+        return
+    for new in added:
+        _check_vectors(new, vocabulary)
+    more = len(added)
+    head = model.heads["label"]
+    assert isinstance(head, nn.Linear)
+    model.heads["label"] = _wider(head, more)
+    wide = model.wide
+    wide.scores.table.weight = _frozen(_padded(wide.scores.table.weight, more, dim=1))
+    wide.scores.table.embedding_dim += more
+    wide.bias = _frozen(_padded(wide.bias, more, fill=UNSEEN_SCORE))
+    if wide.dense is not None:
+        wide.dense = _wider(wide.dense, more)
+    if model.title_network is not None:
+        of_title = model.title_network.heads["label"]
+        assert isinstance(of_title, nn.Linear)
+        model.title_network.heads["label"] = _wider(of_title, more)
+    vocabulary.probe.linear = _wider(vocabulary.probe.linear, more)
+    first = len(vocabulary.seen)
+    for buffer in ("seen", "examples", "title_prototypes", "feature_prototypes"):
+        setattr(vocabulary, buffer, _padded(getattr(vocabulary, buffer), more))
+    for number, new in enumerate(added, start=first):
+        vocabulary.examples[number] = new.count > 0
+        if new.title_prototype is not None:
+            vocabulary.title_prototypes[number] = new.title_prototype
+        if new.feature_prototype is not None:
+            vocabulary.feature_prototypes[number] = new.feature_prototype
+    model.names = model.names.with_more(
+        [new.name for new in added], [new.text for new in added], [new.synonyms for new in added]
+    )
+
+
+def _check_vectors(new: AddedClass, vocabulary: Vocabulary) -> None:
+    """Raises RunError where the vectors of a class are not of the model's widths."""
+    pairs = (
+        (new.title_prototype, vocabulary.title_prototypes),
+        (new.feature_prototype, vocabulary.feature_prototypes),
+    )
+    for vector, own in pairs:
+        fits = vector is None or (
+            vector.shape == own.shape[1:] and vector.dtype == own.dtype and bool(vector.isfinite().all())
+        )
+        if not fits:
+            raise RunError(f"the vectors of the added class {new.name!r} do not fit the model; add it again")
+
+
+def _padded(values: Tensor, more: int, dim: int = 0, fill: float = 0.0) -> Tensor:
+    shape = [*values.shape]
+    shape[dim] = more
+    return torch.cat([values.detach(), values.new_full(shape, fill)], dim=dim)
+
+
+def _frozen(values: Tensor) -> nn.Parameter:
+    return nn.Parameter(values, requires_grad=False)
+
+
+def _wider(layer: nn.Linear, more: int) -> nn.Linear:
+    wider = nn.Linear(layer.in_features, layer.out_features + more, layer.bias is not None)
+    wider.weight = _frozen(_padded(layer.weight, more))
+    if layer.bias is not None:
+        wider.bias = _frozen(_padded(layer.bias, more))
+    return wider
+
+
+def read_added(folder: Path, part: str) -> list[AddedClass]:
+    """The classes that were added to a part's model, in order.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    return read_all_added(folder).get(part, [])
+
+
+def read_all_added(folder: Path) -> dict[str, list[AddedClass]]:
+    """The added classes of every part.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    file = folder / ADDED
+    if not file.exists():
+        return {}
+    try:
+        with safe_open(file, "pt") as opened:
+            listing = (opened.metadata() or {}).get("classes", "{}")
+            tensors = {key: opened.get_tensor(key) for key in opened.keys()}
+    except (OSError, SafetensorError) as error:
+        raise RunError(one_line(f"cannot be used ({error}); {REMOVE}", file)) from error
+    found = {
+        part: [
+            AddedClass(
+                entry["name"], tuple(entry["place"]), tensors.pop(f"{part}.{n}.title", None),
+                tensors.pop(f"{part}.{n}.features", None), entry["count"], tuple(entry["synonyms"]),
+            )
+            for n, entry in enumerate(entries)
+        ]
+        for part, entries in parse_json_as(listing, LISTING, file, REMOVE).items()
+    }  # fmt: skip
+    if tensors:
+        raise RunError(one_line(f"{min(tensors)}: is of no added class; {REMOVE}", file))
+    return found
+
+
+def write_added(folder: Path, part: str, added: Sequence[AddedClass]) -> None:
+    """Keep the added classes of a part beside its model; those of other parts stay.
+
+    Names and vectors are in one file, so that a cut never gives a class the vectors of another.
+    """
+    kept = read_all_added(folder) | {part: list(added)}
+    tensors = {}
+    for name, classes in kept.items():
+        for n, new in enumerate(classes):
+            for kind, vector in (("title", new.title_prototype), ("features", new.feature_prototype)):
+                if vector is not None:
+                    tensors[f"{name}.{n}.{kind}"] = vector.cpu().contiguous()
+    entries = {
+        name: [
+            {"name": new.name, "place": list(new.place), "synonyms": list(new.synonyms), "count": new.count}
+            for new in classes
+        ]
+        for name, classes in kept.items()
+    }
+    with replacing(folder / ADDED) as aside:
+        save_file(tensors, aside, {"classes": json.dumps(entries)})

@@ -1,0 +1,164 @@
+"""How well a title fits a class by what the class is called: what a class without a training row is known by.
+
+Each (title, class) pair gets ten figures. Five compare words: the share of the name's words that stand in the title,
+whether all do, how near the end the last one stands (titles end in their noun), and the same share when words may be
+cut short or extended. Five compare sentence embeddings: of the title, and of its best run of one, two or three
+words, with that of the name, and of the title with the name and its place in the category graph. A run's embedding is
+the mean of its words' own, as a catalog's titles share their words. Where a class has synonyms, each figure but that of
+the place (`path`) is of the name or synonym that fits best.
+
+Source: label embeddings, Akata et al. (2015); the best run of words follows late interaction, Khattab and Zaharia,
+ColBERT (2020).
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fusionclf.batches import TextBatch
+from fusionclf.models.open_vocabulary.name_words import NameWords, name_words
+
+FIGURES = ("share", "all", "from_end", "like", "name", "path", "run_1", "run_2", "run_3", "last")
+OF_WORDS = [0, 1, 2, 3, 9]  # those of NameWords.compare
+LONGEST_RUN = 3
+TITLES_AT_ONCE = 64  # whose words are compared together: what a processor's cache holds
+ROWS_AT_ONCE = 4096
+Embed = Callable[[list[str]], np.ndarray]
+
+
+class ClassNames:
+    """What C classes are called, ready to be compared with titles.
+
+    Args:
+        names: C class names.
+        paths: C texts of name and place in the category graph, such as "Lipstick, Lips, Personal Care".
+        embed: texts → (n, D) sentence embeddings of length 1.
+        synonyms: further names of each class; default: none.
+        counted: how many of the classes, from the first on, tell how much a word that several share says;
+            default: all.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        paths: Sequence[str],
+        embed: Embed,
+        synonyms: Sequence[Sequence[str]] | None = None,
+        counted: int | None = None,
+    ) -> None:
+        self.names, self.paths = tuple(names), tuple(paths)
+        self.synonyms = tuple(tuple(own) for own in synonyms or [()] * len(names))
+        self.embed = embed
+        self.counted = len(names) if counted is None else counted
+        called = [(name, *others) for name, others in zip(self.names, self.synonyms, strict=True)]
+        texts = [text for own in called for text in own]  # M, class by class
+        self.first = np.cumsum([0, *map(len, called)])[:-1]  # (C,) where each class's names begin
+        self.name_embeddings = embed(texts)  # (M, D)
+        self.path_embeddings = embed(list(paths))  # (C, D)
+        owners = np.repeat(np.arange(len(names)), [len(own) for own in called])
+        self.words = NameWords(texts, owners, self.counted)
+
+    def with_more(
+        self, names: Sequence[str], paths: Sequence[str], synonyms: Sequence[Sequence[str]]
+    ) -> "ClassNames":
+        """These and further classes; the figures of these stay what they were."""
+        return ClassNames(
+            (*self.names, *names), (*self.paths, *paths), self.embed,
+            (*self.synonyms, *map(tuple, synonyms)), self.counted,
+        )  # fmt: skip
+
+    def best(self, of_names: np.ndarray) -> np.ndarray:
+        """(…, C) the best of each class's names, of (…, M)."""
+        return np.maximum.reduceat(of_names, self.first, axis=-1)
+
+    def compare(self, titles: list[str]) -> "NameTable":
+        """Everything about the titles that needs no class: their words, runs of words, and embeddings."""
+        numbers: dict[str, int] = {}
+        runs = [[_numbered(_runs(title, n), numbers) for n in range(1, LONGEST_RUN + 1)] for title in titles]
+        whole = self.embed(titles)
+        return NameTable(
+            self,
+            [name_words(title) for title in titles],
+            runs,
+            self._of_runs(list(numbers)),
+            self._cosines(whole),
+            (whole @ self.path_embeddings.T).astype(np.float16),
+        )
+
+    def _of_runs(self, runs: list[str]) -> np.ndarray:
+        """(n, C) cosine of each run of words with each class."""
+        found = np.empty((len(runs), len(self.names)), np.float16)
+        numbers: dict[str, int] = {}
+        words = [_numbered(run.split(" "), numbers) for run in runs]
+        embeddings = self.embed(list(numbers)) if numbers else np.zeros((0, 0))  # (W, D)
+        for start in range(0, len(runs), ROWS_AT_ONCE):
+            some = words[start : start + ROWS_AT_ONCE]
+            first = np.cumsum([0, *map(len, some)])[:-1]
+            sums = np.add.reduceat(embeddings[np.concatenate(some)], first)  # (b, D)
+            sums /= np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-9)
+            found[start : start + ROWS_AT_ONCE] = self._cosines(sums)
+        return found
+
+    def _cosines(self, embeddings: np.ndarray) -> np.ndarray:
+        """(n, C) with the name or synonym that is nearest."""
+        found = np.empty((len(embeddings), len(self.names)), np.float16)
+        for start in range(0, len(embeddings), ROWS_AT_ONCE):
+            some = slice(start, start + ROWS_AT_ONCE)
+            found[some] = self.best(embeddings[some] @ self.name_embeddings.T)
+        return found
+
+
+@dataclass(frozen=True)
+class NameTable:
+    """Titles compared with class names; rows are picked batch by batch.
+
+    Attributes:
+        names: the classes.
+        words: words of each title.
+        runs: of each title, for each length, numbers of its runs of words.
+        of_runs: (R, C) cosine of each distinct run of words and each name.
+        of_names, of_paths: (n, C) cosine of each title and each name, or name with path.
+    """
+
+    names: ClassNames
+    words: list[list[str]]
+    runs: list[list[np.ndarray]]
+    of_runs: np.ndarray
+    of_names: np.ndarray
+    of_paths: np.ndarray
+
+    def batch(self, rows: np.ndarray) -> TextBatch:
+        """pairs (B, C, 10): the figures in the order of FIGURES."""
+        found = np.zeros((len(rows), len(self.names.names), len(FIGURES)), np.float32)
+        for start in range(0, len(rows), TITLES_AT_ONCE):
+            self._fill(found[start : start + TITLES_AT_ONCE], rows[start : start + TITLES_AT_ONCE])
+        return {"pairs": torch.from_numpy(found)}
+
+    def lengths(self) -> None:
+        return None
+
+    def _fill(self, found: np.ndarray, rows: np.ndarray) -> None:
+        """Write (b, C, 10) figures of some rows."""
+        worded = [place for place, row in enumerate(rows) if self.words[row]]
+        if worded:
+            of_names = self.names.words.compare([self.words[row] for row in rows[worded]])  # (b, 5, M)
+            found[np.ix_(worded, range(found.shape[1]), OF_WORDS)] = self.names.best(of_names).swapaxes(1, 2)
+        found[:, :, 4], found[:, :, 5] = self.of_names[rows], self.of_paths[rows]
+        for own, row in zip(found, rows, strict=True):
+            for column, numbers in enumerate(self.runs[row], start=6):
+                if len(numbers):
+                    own[:, column] = self.of_runs[numbers].max(axis=0)
+                elif column > 6:  # a title of two words has no run of three
+                    own[:, column] = own[:, column - 1]
+
+
+def _runs(title: str, length: int) -> list[str]:
+    words = re.findall(r"\w+", title.lower())
+    return [" ".join(words[i : i + length]) for i in range(len(words) - length + 1)]
+
+
+def _numbered(texts: list[str], numbers: dict[str, int]) -> np.ndarray:
+    return np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int64)

@@ -1,0 +1,1 @@
+"""Files of products in, files of predictions out, in constant memory."""

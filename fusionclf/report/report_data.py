@@ -1,0 +1,277 @@
+"""Records → the report as plain data: what report.json holds and what the templates show."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fusionclf.catalog import Catalog
+from fusionclf.evaluation import (
+    by_training_rows,
+    confused_pairs,
+    correct,
+    coverage_accuracy,
+    reliability,
+)
+from fusionclf.evaluation.metrics import JOINT
+from fusionclf.evaluation.predictions import LEAKED_PICTURE
+from fusionclf.report.catalog import catalog_facts
+from fusionclf.report.collect import Run
+from fusionclf.report.examples import examples
+from fusionclf.report.notes import notes
+from fusionclf.report.paths import decisions, hierarchy
+from fusionclf.report.ranking import against_best, best_values, headline, ranked, scored, summary, verdict
+from fusionclf.report.reproducibility import making
+
+COST = (
+    "train_seconds",
+    "predict_seconds",
+    "products_per_second",
+    "pictures_per_second",
+    "parameters",
+    "peak_memory_mib",
+    "device",
+)
+# uditarora/fashion-product-classification: RESULTS.md, MTRESULTS.md, README. top1 and top5 by part, percent.
+PUBLISHED = (
+    ("ResNet50, two-stage", "full-size pictures", (88.05, 95.78), (47.10, 63.85)),
+    ("multitask", "full-size pictures", (88.35, 95.74), (48.97, 63.94)),
+    ("ResNet50, two-stage", "small pictures", (87.01, 95.76), (42.96, 62.87)),
+    ("multitask", "small pictures", (87.46, 95.78), (46.23, 62.92)),
+    ("Naive Bayes", "titles", (85.23, None), (42.55, None)),
+)
+REFERENCE_TEST_ROWS = {"top20": 15_149, "rest": 5_505}
+PAIRS_OF_BEST, PAIRS_OF_OTHERS, MOST_PAIRS = 12, 4, 30  # confused pairs that a run brings in, and all
+COVERAGE_SHARES = (2, *range(5, 101, 5))  # percent of the products, answered surest first
+
+
+def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str = "") -> dict[str, Any]:
+    """Everything the report says but for pictures; runs are listed best first, by the first part.
+
+    Args:
+        runs: what to compare.
+        catalog: theirs, where it is at hand: for titles, pictures and the audit.
+        note: why it is not.
+    """
+    parts = list(runs[0].split["classes"])
+    if any(JOINT in run.frames for run in runs):
+        parts.append(JOINT)
+    parts = [part for part in parts if any(part in run.frames for run in runs)]
+    runs = sorted(runs, key=lambda run: tuple(-run.top1(part) for part in parts))
+    reference = published(runs[0])
+    found = {part: against_best(runs, part) for part in parts}
+    verdicts = {part: verdict(runs, part, found[part]) for part in parts}
+    return {
+        "parts": parts,
+        "title": summary(verdicts),
+        "headline": [headline(runs, part, found[part], reference) for part in parts],
+        "verdicts": verdicts,
+        "notes": notes(runs, parts),
+        "runs": [_run(run, number, parts) for number, run in enumerate(runs)],
+        "best": {part: best_values(runs, part) for part in parts},
+        "tests": found,
+        "split": split_facts(runs, parts),
+        "published": reference,
+        "slices": {part: _slices(runs, part) for part in parts},
+        "training_rows": {part: _by_run(runs, part, _training_rows) for part in parts},
+        "per_class": {part: _per_class(runs, part) for part in parts if part != JOINT},
+        "confused": {part: _confused(runs, part) for part in parts},
+        "hierarchy": {part: hierarchy(runs, part) for part in parts},
+        "decisions": {part: decisions(runs, part) for part in parts},
+        "examples": {part: examples(runs, part, catalog) for part in parts},
+        "curves": [
+            {"run": run.name, "colour": number, "stage": stage, "rows": rows}
+            for number, run in enumerate(runs)
+            for stage, rows in _stages(run)
+        ],
+        "calibration": {part: _by_run(runs, part, _calibration) for part in parts},
+        "coverage": {part: _by_run(runs, part, _coverage) for part in parts},
+        "catalog": catalog_facts(catalog, runs[0]) if catalog is not None else None,
+        "catalog_note": note,
+        "making": making(runs),
+    }
+
+
+def _run(run: Run, number: int, parts: Sequence[str]) -> dict[str, Any]:
+    return {
+        "name": run.name,
+        "variant": run.variant,
+        "colour": number,
+        "seed": run.config.get("seed"),
+        "scores": {part: run.scores(part) for part in parts},
+        "intervals": {part: run.metrics["intervals"].get(part) or {} for part in parts},
+        "cost": {name: run.environment.get(name) for name in COST},
+    }
+
+
+def split_facts(runs: Sequence[Run], parts: Sequence[str]) -> dict[str, Any]:
+    """Counts, ceilings, leaked titles and leaked pictures of the split.
+
+    The predictions of the run that scored most products tell of a part's classes and titles.
+    """
+    split = runs[0].split
+    pictures = {part: _leaked_pictures(runs, part) for part in parts}
+    rows = []
+    for part in parts:
+        frame = ranked(runs, part)[0].frames[part]
+        own = list(split["classes"]) if part == JOINT else [part]
+        subsets = ("train", "validation", "test")
+        seen = frame["label_train_count"].to_numpy() > 0
+        rows.append(
+            {
+                "part": part,
+                "classes": sum(len(split["classes"][name]) for name in own),
+                **{subset: sum(len(split["ids"][name][subset]) for name in own) for subset in subsets},
+                "scored": len(frame),
+                "unseen_rows": int((~seen).sum()),
+                "unseen_classes": len(set(frame["label"].to_numpy()[~seen])),
+                "ceiling": 100 * float(seen.mean()) if len(seen) else None,
+                "leaked_rows": int(frame["leaked_title"].to_numpy(bool).sum()),
+                "leaked": 100 * float(frame["leaked_title"].to_numpy(bool).mean()) if len(frame) else None,
+                "leaked_pictures": pictures[part][0] if len(pictures[part]) == 1 else None,
+            }
+        )
+    return {
+        "spec": split["spec"],
+        "rule": _rule(split["spec"]),
+        "parts": rows,
+        "leaked": _leaked(rows, "leaked_rows"),
+        "leaked_pictures": {
+            **_leaked(rows, "leaked_pictures"),
+            "why_unknown": _why_unknown([pictures[part] for part in parts if part != JOINT]),
+        },
+        "catalog": runs[0].environment.get("catalog") or {},
+        "sha256": split["sha256"],
+        "catalog_sha256": split["catalog_sha256"],
+    }
+
+
+def _rule(spec: dict[str, Any]) -> str:
+    """How the products are divided, in words."""
+    rules = {
+        "year_parity": "even years are train products, odd years and products without a year test products",
+        "random": f"{100 * (spec.get('test_fraction') or 0):g} % of each class, at random, are test products",
+        "column": f"the column {spec.get('column')} says which products are test products",
+    }
+    text = rules.get(str(spec.get("rule")), str(spec.get("rule")))
+    text += ", then train and test are exchanged" if spec.get("swap") else ""
+    groups = [str(name).replace("_", " ") for name in spec.get("group_by") or ()]
+    return text + (f"; products with one {' or one '.join(groups)} stay on one side" if groups else "")
+
+
+def _leaked(rows: Sequence[dict[str, Any]], column: str) -> dict[str, Any]:
+    """A column over all parts of the split; None where it is not known of one."""
+    rows = [row for row in rows if row["part"] != JOINT]
+    total, counts = sum(row["scored"] for row in rows), [row[column] for row in rows]
+    leaked = None if None in counts else sum(counts)
+    share = 100 * leaked / total if leaked is not None and total else None
+    return {"rows": leaked, "of": total, "share": share}
+
+
+def _leaked_pictures(runs: Sequence[Run], part: str) -> list[int]:
+    """Test rows whose picture is in train, by the runs that noted it: one figure, unless pictures have changed."""
+    most = max(scored(run, part) for run in runs)
+    frames = [run.frames[part] for run in runs if scored(run, part) == most]
+    return sorted(
+        {int(frame[LEAKED_PICTURE].to_numpy(bool).sum()) for frame in frames if LEAKED_PICTURE in frame}
+    )
+
+
+def _why_unknown(found: Sequence[list[int]]) -> str:
+    """Why the leaked pictures of some part are not known; "" where all are."""
+    if any(len(counts) > 1 for counts in found):
+        return "the pictures have changed between these runs"
+    return "" if all(found) else "none of these runs read pictures and noted it"
+
+
+def published(run: Run) -> list[dict[str, Any]]:
+    """The reference's figures, only where the split is the reference's, on the reference's catalog."""
+    sizes = {part: len(ids["test"]) for part, ids in run.split["ids"].items()}
+    spec = run.split["spec"]
+    its_split = spec.get("rule") == "year_parity" and spec.get("top_k") == 20
+    if sizes != REFERENCE_TEST_ROWS or not its_split or spec.get("swap") or spec.get("group_by"):
+        return []
+    return [
+        {
+            "name": name,
+            "pictures": pictures,
+            "top20": {"top1": top[0], "top5": top[1]},
+            "rest": {"top1": rest[0], "top5": rest[1]},
+        }
+        for name, pictures, top, rest in PUBLISHED
+    ]
+
+
+def _slices(runs: Sequence[Run], part: str) -> list[dict[str, Any]]:
+    sizes: dict[str, Any] = {}
+    for run in ranked(runs, part):  # those of pictures are in some runs alone
+        sizes = dict(run.metrics["slices"].get(part) or {}) | sizes
+    rows = []
+    for name, first in sizes.items():
+        top1 = {run.name: run.metrics["slices"].get(part, {}).get(name, {}).get("top1") for run in runs}
+        rows.append(
+            {"slice": name, "n": first["n"], "top1": {k: v for k, v in top1.items() if _has(runs, k, part)}}
+        )
+    return rows
+
+
+def _has(runs: Sequence[Run], name: str, part: str) -> bool:
+    return any(run.name == name and part in run.frames for run in runs)
+
+
+def _per_class(runs: Sequence[Run], part: str) -> list[dict[str, Any]]:
+    """A row a class, most test rows first; under `runs` what each run reaches on it."""
+    rows: dict[str, dict[str, Any]] = {}
+    for run in ranked(runs, part):
+        for entry in run.metrics["per_class"].get(part, []):
+            row = rows.setdefault(
+                entry["label"],
+                {**{key: entry[key] for key in ("label", "train_rows", "test_rows")}, "runs": {}},
+            )
+            row["runs"][run.name] = {"top1": entry["top1"], "top5": entry["top5"]}
+    return sorted(rows.values(), key=lambda row: (-row["test_rows"], row["label"]))
+
+
+def _stages(run: Run) -> list[tuple[str, list[dict[str, Any]]]]:
+    names = list(dict.fromkeys(row["stage"] for row in run.log))
+    return [(name, [row for row in run.log if row["stage"] == name]) for name in names]
+
+
+def _by_run(
+    runs: Sequence[Run], part: str, figures: Callable[[pd.DataFrame], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """What `figures` makes of the predictions of each run that scored the part."""
+    scoring = [(number, run) for number, run in enumerate(runs) if len(run.frames.get(part, ()))]
+    return [{"run": run.name, "colour": number, **figures(run.frames[part])} for number, run in scoring]
+
+
+def _training_rows(frame: pd.DataFrame) -> dict[str, Any]:
+    return {"bins": by_training_rows(frame)}
+
+
+def _calibration(frame: pd.DataFrame) -> dict[str, Any]:
+    bins = reliability(frame["prob_1"].to_numpy(float), correct(frame))
+    return {"bins": [{"n": n, "confidence": 100 * sure, "accuracy": 100 * share} for n, sure, share in bins]}
+
+
+def _coverage(frame: pd.DataFrame) -> dict[str, Any]:
+    shares = np.array(COVERAGE_SHARES) / 100
+    accuracy = 100 * coverage_accuracy(frame["prob_1"].to_numpy(float), correct(frame), shares)
+    return {"shares": list(COVERAGE_SHARES), "accuracy": accuracy.tolist()}
+
+
+def _confused(runs: Sequence[Run], part: str) -> list[dict[str, Any]]:
+    """Pairs of label and wrong answer: those that a run makes most, by the best run's count of them."""
+    counts = {run.name: confused_pairs(run.frames[part]) for run in ranked(runs, part)}
+    best, *others = [list(each) for each in counts.values()]
+    pairs = best[:PAIRS_OF_BEST] + [pair for each in others for pair in each[:PAIRS_OF_OTHERS]]
+    rows = [
+        {
+            "label": label,
+            "answer": answer,
+            "runs": {name: each.get((label, answer), 0) for name, each in counts.items()},
+        }
+        for label, answer in dict.fromkeys(pairs)
+    ]
+    return sorted(rows, key=lambda row: [-n for n in row["runs"].values()])[:MOST_PAIRS]

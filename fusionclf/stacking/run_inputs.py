@@ -1,0 +1,252 @@
+"""Catalog → what the models of a run read: class numbers, pictures, features of frozen encoders, titles."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from accelerate import Accelerator
+
+from fusionclf.batches import (
+    PictureCache,
+    PictureTransform,
+    ProductSource,
+    TitleTable,
+    cached_features,
+    cover_size,
+    fingerprint,
+    open_cache,
+    text_fingerprint,
+)
+from fusionclf.catalog import Catalog, Split, read_synonyms
+from fusionclf.catalog.usable import UnusedRows, unused_rows, usable_rows
+from fusionclf.config import RunConfig
+from fusionclf.console import Console
+from fusionclf.evaluation import CategoryGraph, product_context
+from fusionclf.models import ProductClassifier
+from fusionclf.models.encoders import TransformerEncoder
+from fusionclf.stacking.folds import class_paths
+from fusionclf.training import collect, iterate_features
+from fusionclf.workflows.checks import check_stages
+from fusionclf.workflows.settings import find_synonyms
+
+
+class Inputs:
+    """Opens what is needed once, and shares it between the stages of a run.
+
+    Attributes:
+        graph: the catalog's category paths, counted over train and validation rows.
+        saved_seconds: what preparing titles would have taken more, had none been remembered.
+        seconds_per_product: of features and titles that are ready before a model answers; had they been remembered
+            from another run, what they took there.
+    """
+
+    def __init__(
+        self,
+        settings: RunConfig[Any],
+        catalog: Catalog,
+        split: Split,
+        accelerator: Accelerator,
+        console: Console,
+    ) -> None:
+        self.settings, self.catalog, self.split = settings, catalog, split
+        self.accelerator, self.console = accelerator, console
+        self.cache: PictureCache | None = None
+        self.titles: TitleTable | None = None
+        self.synonyms: dict[str, tuple[str, ...]] = {}
+        self.seconds_per_product = 0.0
+        self.graph = CategoryGraph.from_split(catalog, split)
+        self.saved_seconds = 0.0
+        self._seconds = {"pictures": 0.0, "titles": 0.0}
+
+    def classes(self, part: str | None) -> dict[str, tuple[str, ...]]:
+        """Class names of each task; those of auxiliary columns come from the whole catalog."""
+        classes = {"label": self.split.class_names(part)}
+        for column in getattr(self.settings.model, "auxiliary", {}):
+            classes[column] = tuple(sorted(set(self.catalog.table[column]) - {""}))
+        return classes
+
+    def check(self, model: ProductClassifier) -> None:
+        """Refuse settings that this model cannot follow, and read the synonyms.
+
+        Raises:
+            SettingsError: pictures are to be mixed or augmented that are not read as pictures.
+        """
+        check_stages(self.settings, model)
+        if model.vocabulary is not None and self.settings.model.synonyms:
+            file = find_synonyms(self.settings.model.synonyms)
+            self.synonyms = read_synonyms(file)
+            count = len(set(self.synonyms) & set(self.catalog.table["label"]))
+            self.console.say(
+                f"{file}: synonyms of {count} of the catalog's {self.catalog.table['label'].nunique()} classes"
+            )
+
+    def source(self, model: ProductClassifier, classes: Mapping[str, tuple[str, ...]]) -> ProductSource:
+        """All products as `model` reads them; the model is on its device."""
+        pictures, features, frozen = None, None, False
+        if model.image is not None:
+            pictures = PictureTransform(self.open_cache(), self.settings.pictures, self.settings.seed)
+            frozen = model.image.frozen
+            if frozen and self.settings.train.cache_features:
+                features = self._features(model, pictures)
+        titles = self._read_titles(model, classes) if model.title_encoder is not None else None
+        targets = {task: _numbers(self._column(task), names) for task, names in classes.items()}
+        self.seconds_per_product = sum(self._seconds.values())
+        ids = self.catalog.table["id"].tolist()
+        everything = np.arange(len(self.catalog))
+        has_picture = None if pictures is None else pictures.cache.readable(everything)
+        has_title = None if titles is None else self.catalog.has_title
+        return ProductSource(
+            pictures, titles, targets, features, augmented=not frozen, ids=ids, has_picture=has_picture,
+            has_title=has_title,
+        )  # fmt: skip
+
+    def of_titles(self, network: ProductClassifier, source: ProductSource) -> ProductSource:
+        """The same products as a network reads them that stands beside another, and reads titles alone."""
+        titles = network.prepare_titles(self.catalog.table["title"].tolist())
+        return replace(source, pictures=None, features=None, titles=titles, has_picture=None)
+
+    def trainable(self, rows: np.ndarray, model: ProductClassifier) -> np.ndarray:
+        """Those of `rows` that a model, with all that is fitted beside its network, can learn from."""
+        return rows[usable_rows(*self._modalities(model))[rows]]
+
+    def trainable_by_network(self, rows: np.ndarray, model: ProductClassifier) -> np.ndarray:
+        """Those of `rows` that the network of a model can learn from: with late fusion it reads no titles."""
+        has_picture, has_title = self._modalities(model)
+        return rows[usable_rows(has_picture, None if model.text is None else has_title)[rows]]
+
+    def unused(self, model: ProductClassifier) -> UnusedRows:
+        """The train rows that a model cannot learn from."""
+        rows = self.split.rows(self.catalog, None, "train", "validation")
+        return unused_rows(self.catalog, rows, *self._modalities(model))
+
+    def _modalities(self, model: ProductClassifier) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """(N,) which products have a picture and a title; None for what the model does not read.
+
+        Once the cache is open, pictures that cannot be read do not count.
+        """
+        has_picture = None
+        if model.image is not None:
+            named = self.catalog.table["picture"].notna().to_numpy(bool)
+            has_picture = named if self.cache is None else self.cache.readable(np.arange(len(named)))
+        return has_picture, self.catalog.has_title if model.title_encoder is not None else None
+
+    def health(self, model: ProductClassifier, rows: np.ndarray) -> pd.DataFrame:
+        """What became of each product's picture and title: picture_status and title_status."""
+        table = self.catalog.table.iloc[rows]
+        picture, title = np.full(len(rows), "ignored", object), np.full(len(rows), "ignored", object)
+        if model.image is not None and self.cache is not None:
+            unread = np.where(table["picture"].isna(), "missing", "unreadable")
+            picture = np.where(self.cache.readable(rows), "used", unread)
+        if model.title_encoder is not None:
+            title = np.where(self.catalog.has_title[rows], "used", "missing")
+        return pd.DataFrame({"picture_status": picture, "title_status": title})
+
+    def context(
+        self,
+        part: str | None,
+        subset: Literal["test", "validation"] = "test",
+        rows: np.ndarray | None = None,
+    ) -> pd.DataFrame:
+        """As `product_context`, with what the pictures tell where they are read."""
+        digests = None if self.cache is None else self.cache.digests
+        return product_context(self.catalog, self.split, part, subset, rows, digests)
+
+    def open_cache(self) -> PictureCache:
+        """The picture cache, built where there is none yet."""
+        if self.cache is None:
+            pictures = self.settings.pictures
+            # On each machine one process builds the cache, the others then find it.
+            with self.accelerator.local_main_process_first(), self.console.bar("decode pictures") as step:
+                self.cache = open_cache(
+                    self.catalog, cover_size(pictures), unreadable=pictures.unreadable,
+                    progress=step, say=self.console.say, warn=self.console.warn,
+                )  # fmt: skip
+        return self.cache
+
+    def _features(self, model: ProductClassifier, pictures: PictureTransform) -> np.ndarray:
+        """(N, D) features of every product's picture, computed over all processes or remembered."""
+        assert model.image is not None
+        image, shown, rows = model.image, self.settings.pictures, np.arange(len(self.catalog))
+        size = (shown.height, shown.width, shown.fit, shown.normalisation)
+        key = fingerprint(
+            image.state_dict(), pictures.cache.key, size, image.dim, self.accelerator.mixed_precision
+        )
+
+        def compute() -> np.ndarray:
+            self.console.say(f"picture features: {len(rows)} pictures, once for all runs with this encoder")
+            source = ProductSource(pictures, None, {})
+            with self.console.bar("picture features", len(rows)) as step:
+                parts = iterate_features(image, source, rows, self.accelerator)
+                return collect(parts, len(rows), self.accelerator, step).numpy()
+
+        features, made = cached_features(
+            "pictures", key, len(rows), compute, self._all_have, self.console.warn
+        )
+        self._seconds["pictures"] = made["seconds"] / max(len(rows), 1)
+        return features
+
+    def _all_have(self, there: bool) -> bool:
+        told = torch.tensor(float(there), device=self.accelerator.device)
+        return float(self.accelerator.reduce(told, "mean")) == 1.0  # pyright: ignore[reportArgumentType]
+
+    def _read_titles(self, model: ProductClassifier, classes: Mapping[str, tuple[str, ...]]) -> TitleTable:
+        assert model.title_encoder is not None
+        titles = self.catalog.table["title"].tolist()
+        model.title_encoder.fit([titles[row] for row in self.split.rows(self.catalog, None, "train")])
+        for encoder in model.modules():
+            if isinstance(encoder, TransformerEncoder) and encoder.frozen:
+                encoder.embedder = self._embedder(encoder)
+        if model.vocabulary is not None:
+            names = classes["label"]
+            synonyms = [self.synonyms.get(name, ()) for name in names]
+            model.name_classes(names, class_paths(self.graph, names), synonyms)
+        if self.titles is None or model.vocabulary is not None:
+            started = time.perf_counter()
+            self.saved_seconds = 0.0
+            self.titles = model.prepare_titles(titles)
+            seconds = time.perf_counter() - started + self.saved_seconds
+            self._seconds["titles"] = seconds / max(len(titles), 1)
+        return self.titles
+
+    def _embedder(self, encoder: TransformerEncoder) -> Callable[[list[str]], np.ndarray]:
+        """Embeds titles in shares over all processes, and remembers them where that is set."""
+        network = fingerprint(encoder.network.state_dict(), self.accelerator.mixed_precision)
+
+        def embed(titles: list[str]) -> np.ndarray:
+            if not self.settings.train.cache_features or not titles:
+                return self._embed_shares(encoder, titles)
+            started = time.perf_counter()
+            tokens = encoder.tokeniser(titles).tokens
+            key = fingerprint({}, network, text_fingerprint([str(ids) for ids in tokens]))
+            compute = partial(self._embed_shares, encoder, titles)
+            found, made = cached_features(
+                "titles", key, len(titles), compute, self._all_have, self.console.warn
+            )
+            self.saved_seconds += max(made["seconds"] - (time.perf_counter() - started), 0.0)
+            return found
+
+        return embed
+
+    def _embed_shares(self, encoder: TransformerEncoder, titles: list[str]) -> np.ndarray:
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        with self.accelerator.autocast():
+            if len(titles) < world:
+                return encoder.compute(titles)
+            places = np.arange(len(titles))[rank::world]
+            own = torch.from_numpy(encoder.compute([titles[place] for place in places]))
+        parts = iter([(places, own.to(self.accelerator.device))])
+        return collect(parts, len(titles), self.accelerator).numpy()
+
+    def _column(self, task: str) -> list[str]:
+        return self.catalog.table["label" if task == "label" else task].tolist()
+
+
+def _numbers(values: list[str], names: tuple[str, ...]) -> np.ndarray:
+    """Class number of each value; -1 for values that are no class."""
+    number = {name: n for n, name in enumerate(names)}
+    return np.array([number.get(value, -1) for value in values], np.int64)

@@ -1,0 +1,121 @@
+"""Titles against class names: words, cut-short words, and runs of words."""
+
+import numpy as np
+import pytest
+
+from fusionclf.models.open_vocabulary.name_match_features import FIGURES, ClassNames
+from fusionclf.models.open_vocabulary.name_words import NameWords, likeness, name_words
+
+NAMES = ["Nail Polish", "Deodorant", "Tshirts", "Lip Gloss", "Lip Care"]
+
+
+def embed(texts: list[str]) -> np.ndarray:
+    """Stands for a sentence encoder: letters counted, length 1."""
+    counts = np.array(
+        [[text.lower().count(letter) for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts]
+    )
+    return counts.reshape(-1, 26) / np.linalg.norm(counts.reshape(-1, 26), axis=1, keepdims=True).clip(1e-9)
+
+
+def class_names(**synonyms: list[str]) -> ClassNames:
+    others = [synonyms.get(name.replace(" ", "_"), []) for name in NAMES]
+    return ClassNames(NAMES, [f"{name}, Personal Care" for name in NAMES], embed, others)
+
+
+def figures(title: str, **synonyms: list[str]) -> dict[str, np.ndarray]:
+    names = class_names(**synonyms)
+    pairs = names.compare([title]).batch(np.array([0]))["pairs"]
+    assert pairs.shape == (1, len(NAMES), len(FIGURES))
+    return dict(zip(FIGURES, pairs[0].T.numpy(), strict=True))
+
+
+def test_words_are_singular_and_without_fillers() -> None:
+    assert name_words("Perfume and Body Mists") == ["perfume", "body", "mist"]
+    assert name_words("Blue T-Shirts, Dresses & Babies") == ["blue", "tshirt", "dress", "baby"]
+
+
+@pytest.mark.parametrize(
+    ("title", "name", "expected"),
+    [
+        ("polish", "polish", 1.0),
+        ("deo", "deodorant", 0.8),
+        ("sweatshirt", "shirt", 0.8),
+        ("blue", "polish", 0.0),
+    ],
+)
+def test_likeness(title: str, name: str, expected: float) -> None:
+    assert likeness(title, name) == expected
+
+
+def test_a_name_in_the_title_shows_in_the_figures_of_that_class_alone() -> None:
+    found = figures("Colorbar Women Red Nail Polish")
+    assert found["all"].tolist() == [1, 0, 0, 0, 0]
+    assert found["share"].tolist() == pytest.approx([1, 0, 0, 0, 0])
+    assert found["from_end"].tolist() == [1, 0, 0, 0, 0]
+    assert found["last"][0] == 1
+    assert found["run_2"][0] > 0.98 and found["run_2"].argmax() == 0
+
+
+def test_a_word_that_many_names_share_says_less() -> None:
+    found = figures("Lip Colour")
+    lip_gloss, lip_care = found["share"][3], found["share"][4]
+    assert 0 < lip_gloss < 0.5 and lip_gloss == lip_care
+
+
+def test_a_cut_short_word_counts_in_part() -> None:
+    assert figures("Nivea Deo")["like"][1] == pytest.approx(0.8)
+
+
+def test_an_empty_title_says_nothing_and_does_not_fail() -> None:
+    found = figures("")
+    assert all(np.isfinite(values).all() for values in found.values())
+    assert not any(found[name].any() for name in ("share", "all", "like", "run_1", "last"))
+
+
+def test_a_synonym_counts_as_the_name_does() -> None:
+    title = "Colorbar Red Nail Lacquer"
+    assert figures(title)["all"].tolist() == [0] * 5
+    found = figures(title, Nail_Polish=["nail enamel", "nail lacquer"])
+    assert found["all"].tolist() == [1, 0, 0, 0, 0] and found["last"][0] == 1
+    assert found["run_2"][0] > 0.98 and found["run_2"].argmax() == 0
+
+
+def test_synonyms_of_one_class_lower_no_figure_of_it() -> None:
+    without, found = figures("Nivea Deo Polish"), figures("Nivea Deo Polish", Deodorant=["lip", "wax"])
+    assert all((found[name][1] >= without[name][1] - 1e-3).all() for name in FIGURES)
+
+
+def test_classes_that_are_added_later_move_no_figure() -> None:
+    names = class_names(Deodorant=["body spray"])
+    more = names.with_more(["Lip Balm"], ["Lip Balm"], [["nail spray"]])
+    rows = np.array([0, 1])
+    titles = ["Acme Nail Spray", "Red Lip Gloss"]
+    before, after = (known.compare(titles).batch(rows)["pairs"].numpy() for known in (names, more))
+    assert np.array_equal(after[:, : len(NAMES)], before)
+    assert after[0, -1, FIGURES.index("all")] == 1
+
+
+def test_a_run_is_the_mean_of_its_words_and_each_word_is_embedded_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def counting(texts: list[str]) -> np.ndarray:
+        asked.extend(texts)
+        return embed(texts)
+
+    names = ClassNames(NAMES, NAMES, counting)
+    titles = ["Red Nail Lip Polish", "Lip Gloss Red"]
+    pairs = names.compare(titles).batch(np.array([0, 1]))["pairs"].numpy()
+    runs = [["red", "nail"], ["nail", "lip"], ["lip", "polish"]]
+    means = np.stack([embed(run).mean(axis=0) for run in runs])
+    cosines = means / np.linalg.norm(means, axis=1, keepdims=True) @ embed(NAMES).T
+    assert pairs[0, :, FIGURES.index("run_2")] == pytest.approx(cosines.max(axis=0), abs=1e-3)
+    assert sorted(asked[2 * len(NAMES) :]) == sorted([*titles, "red", "nail", "lip", "polish", "gloss"])
+
+
+def test_words_are_looked_up_as_if_each_pair_had_been_compared() -> None:
+    words = NameWords(["nail polish", "sweatshirt", "shirt", "tee", "&"], np.arange(5), 5)
+    for word in ("shirt", "sweatshirt", "polished", "te", "tees", "tailpolish", "x", "nailpolish"):
+        expected = [likeness(word, name) for name in words.words]
+        assert words.likeness_of(word).tolist() == pytest.approx(expected), word

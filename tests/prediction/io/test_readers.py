@@ -1,0 +1,129 @@
+"""Products of a file: the same texts from every format, and the pictures that their paths mean."""
+
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fusionclf.config import CatalogConfig
+from fusionclf.errors import PredictionError
+from fusionclf.prediction.io.readers import Lot, ProductTable
+
+COLUMNS = CatalogConfig(id="sku", title="name", picture="{file}")
+
+
+def read(file: Path, **settings: Any) -> Lot:
+    (lot,) = ProductTable(file, COLUMNS, **settings).lots(1000)
+    return lot
+
+
+def write_all(folder: Path, table: pd.DataFrame) -> list[Path]:
+    """A table as CSV, JSON lines and Parquet, as pandas writes it."""
+    files = [folder / f"t.{kind}" for kind in ("csv", "jsonl", "parquet")]
+    table.to_csv(files[0], index=False)
+    table.to_json(files[1], orient="records", lines=True)
+    table.to_parquet(files[2])
+    return files
+
+
+@pytest.mark.parametrize("ids", [[1000, 1001], [2**62 + 1, -3], ["007", "1000.0"]])
+def test_an_id_is_the_same_text_from_every_format(tmp_path: Path, ids: list[Any]) -> None:
+    table = pd.DataFrame({"sku": ids, "name": "Red Shirt"})
+    for file in write_all(tmp_path, table):
+        assert read(file, reads_pictures=False).ids == [str(value) for value in ids], file.suffix
+
+
+def test_whole_numbers_have_no_fraction(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text(
+        '{"sku": 1000.0, "name": 1.5}\n{"sku": 12345678901234567890, "name": true}\n'
+    )
+    assert read(tmp_path / "t.jsonl", reads_pictures=False).ids == ["1000", "12345678901234567890"]
+    assert read(tmp_path / "t.jsonl", reads_pictures=False).titles == ["1.5", "true"]
+    columns = {
+        "float64": pa.array([1000.0, 1.5]), "float32": pa.array([1000.0, 1.5], pa.float32()),
+        "decimal": pa.array([Decimal("1000.00"), Decimal("1.50")]), "uint64": pa.array([1000, 2**64 - 1], pa.uint64()),
+        "bool": pa.array([True, False]), "dictionary": pa.array(["1000", "1.5"]).dictionary_encode(),
+    }  # fmt: skip
+    found = {}
+    for name, ids in columns.items():
+        pq.write_table(pa.table({"sku": ids, "name": ["a", "b"]}), tmp_path / f"{name}.parquet")
+        found[name] = read(tmp_path / f"{name}.parquet", reads_pictures=False).ids
+    assert found == {
+        "float64": ["1000", "1.5"], "float32": ["1000", "1.5"], "decimal": ["1000", "1.50"],
+        "uint64": ["1000", "18446744073709551615"], "bool": ["true", "false"], "dictionary": ["1000", "1.5"],
+    }  # fmt: skip
+
+
+def test_missing_values_are_missing_from_every_format(tmp_path: Path) -> None:
+    values = ["Red Shirt", None, "nan", "<NA>", "N/A", " null ", "NA"]
+    table = pd.DataFrame({"sku": [f"s{n}" for n in range(7)], "name": values, "file": values})
+    files = write_all(tmp_path, table)
+    (tmp_path / "n.jsonl").write_text(
+        '{"sku": "s1", "name": NaN, "file": NaN}\n{"sku": NaN, "name": "a", "file": null}\n'
+    )
+    for file in files:
+        lot = read(file)
+        assert lot.titles == ["Red Shirt", "", "", "", "", "", "NA"], file.suffix
+        assert [path is None for path in lot.pictures] == [False, True, True, True, True, True, False]
+    lot = read(tmp_path / "n.jsonl")
+    assert (lot.ids, lot.titles, lot.pictures) == (["s1"], [""], [None])
+    assert [(fault.place, fault.reason) for fault in lot.faults] == [("line 2", "no sku")]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "images//1.jpg",
+        " images/1.jpg",
+        "images/1.jpg ",
+        "images\\1.jpg",
+        "images/1.JPG",
+        "{root}/images/1.jpg",
+    ],
+)
+def test_a_picture_path_that_means_one_file_is_opened(tmp_path: Path, cell: str) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/1.jpg").touch()
+    (tmp_path / "images/2.jpg").touch()
+    cells = [cell.replace("{root}", str(tmp_path))]
+    for file in write_all(tmp_path, pd.DataFrame({"sku": [1], "name": ["a"], "file": cells})):
+        lot = read(file)
+        assert [os.path.normpath(str(path)) for path in lot.pictures] == [str(tmp_path / "images/1.jpg")]
+        assert lot.missing.count == 0
+
+
+def test_missing_pictures_are_counted_and_shown_once(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/0.jpg").touch()
+    cells = ["images/0.jpg", "", *(f"images/{n}.png" for n in range(8))]
+    pd.DataFrame({"sku": range(10), "name": "a", "file": cells}).to_csv(tmp_path / "t.csv", index=False)
+    lots = list(ProductTable(tmp_path / "t.csv", COLUMNS).lots(4))
+    assert [(lot.missing.count, lot.missing.empty, len(lot.missing.examples)) for lot in lots] == [
+        (3, 1, 2), (4, 0, 1), (2, 0, 0),
+    ]  # fmt: skip
+    assert lots[0].missing.examples[0] == "'images/0.png' (there is 'images/0.jpg')"
+    own = list(ProductTable(tmp_path / "t.csv", COLUMNS).lots(4, lambda number: number == 1))
+    assert [lot.missing.count for lot in own] == [0, 4, 0]
+
+
+def test_a_path_outside_the_folder_is_a_fault(tmp_path: Path) -> None:
+    pd.DataFrame({"sku": [1, 2], "name": "a", "file": ["../x.jpg", "/x" * 300]}).to_csv(tmp_path / "t.csv")
+    reasons = [fault.reason for fault in read(tmp_path / "t.csv").faults]
+    assert len(reasons) == 2 and all("leads out of" in reason and len(reason) < 300 for reason in reasons)
+
+
+def test_a_missing_column_is_named_in_every_format(tmp_path: Path) -> None:
+    for file in write_all(tmp_path, pd.DataFrame({"SKU": [1], "name": ["a"]})):
+        with pytest.raises(Exception, match="no column 'sku'; did you mean 'SKU'"):
+            read(file, reads_pictures=False)
+
+
+def test_a_column_that_holds_no_texts_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"sku": [[1], [2]], "name": ["a", "b"]}), tmp_path / "t.parquet")
+    with pytest.raises(PredictionError, match=r"column 'sku' holds list<.*give a column of texts or numbers"):
+        read(tmp_path / "t.parquet", reads_pictures=False)
