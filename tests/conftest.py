@@ -13,8 +13,9 @@ from hypothesis import settings
 from benchmarks.tiny_bert import write_tiny_bert
 from fusionclf.catalog import generate_sample
 from tests.browser import browser
+from tests.runs import runs, sample, titles
 
-__all__ = ["browser"]
+__all__ = ["browser", "runs", "sample", "titles"]
 ROOT = Path(__file__).resolve().parents[1]
 settings.register_profile("fusionclf", deadline=None)  # other work on the machine is no failure
 settings.load_profile("fusionclf")

@@ -72,7 +72,7 @@ def render(template: str, value: dict[str, Any], pictures: dict[str, str | None]
     """Fill one of the templates."""
     made = environment(template)
     return made.get_template(template).render(
-        **value, charts=charts, figures=svg, rows_range=text.rows_range, metric_names=METRICS,
+        **value, charts=charts, svg=svg, rows_range=text.rows_range, metric_names=METRICS,
         titles=TITLES, joint=JOINT, overview=_overview(value), stages=_stages(value), costs=_costs(value),
         pictures=pictures or {}, shares=SHOWN_SHARES, **script(made),
     )  # fmt: skip

@@ -17,7 +17,7 @@ from fusionclf.cli import app
 from fusionclf.errors import PredictionError, SettingsError
 from fusionclf.explanation import Explanation, explain
 from fusionclf.prediction import Predictor
-from tests.prediction.conftest import Runs
+from tests.runs import Runs
 
 
 class Rule:

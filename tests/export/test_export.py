@@ -27,7 +27,7 @@ from fusionclf.export.runtime import ExportedModel
 from fusionclf.export.tensor_model import TensorModel
 from fusionclf.models.encoders import HashedNGramEncoder, JoinedTextEncoder
 from fusionclf.workflows import export as workflow
-from tests.prediction.conftest import Runs
+from tests.runs import Runs
 from tests.small import one_batch, tiny_model
 
 TITLES = ["Red Women's T-Shirt  (pack of 2)", "", "a", "Blue Shoes Blue", "Größe  übel"]

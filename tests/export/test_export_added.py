@@ -12,7 +12,7 @@ from fusionclf.catalog import Catalog
 from fusionclf.export import open_exported
 from fusionclf.workflows.classes import add_class
 from fusionclf.workflows.export import export
-from tests.prediction.conftest import Runs
+from tests.runs import Runs
 
 TITLES = ["Acme Red Zeppelin Kite", "Acme Blimp"]
 

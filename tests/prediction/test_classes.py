@@ -14,7 +14,7 @@ from fusionclf.prediction.class_names import parse_class, read_classes
 from fusionclf.workflows.classes import add_class, list_classes, remove_class
 from fusionclf.workflows.predict import Request, predict, predict_one
 from fusionclf.workflows.train import train
-from tests.prediction.conftest import OPEN, Runs
+from tests.runs import OPEN, Runs
 
 TITLES = ["Acme Red Zeppelin Kite", "Acme Blue Tshirts", "Acme Silver Watches"]
 

@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 
 from fusionclf.catalog import Catalog
 from fusionclf.workflows import predict as workflow
-from tests.prediction.conftest import COLUMNS, RUNS, Runs, call, done, faults, ids, refused
+from tests.runs import COLUMNS, RUNS, Runs, call, done, faults, ids, refused
 
 
 @pytest.mark.parametrize("name", RUNS)

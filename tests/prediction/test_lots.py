@@ -19,7 +19,7 @@ from fusionclf.prediction.io import chunks as parts
 from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.workflows import predict as workflow
 from tests.launch import launch_two, run_fusionclf
-from tests.prediction.conftest import COLUMNS, Runs, call, done, faults, ids, refused
+from tests.runs import COLUMNS, Runs, call, done, faults, ids, refused
 from tests.test_files import held
 
 

@@ -26,7 +26,7 @@ from fusionclf.explanation import explain
 from fusionclf.models.open_vocabulary.added_classes import AddedClass, write_added
 from fusionclf.prediction import predictor
 from fusionclf.prediction.io.products import aligned
-from tests.prediction.conftest import RUNS, Runs
+from tests.runs import RUNS, Runs
 
 PARTS = [(name, "rest" if name == "image" else "joint") for name in RUNS]
 

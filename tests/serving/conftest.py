@@ -13,9 +13,8 @@ from fusionclf.catalog import Catalog
 from fusionclf.serving.app import make_app
 from fusionclf.serving.server import LOCAL
 from fusionclf.serving.worker import Asker
-from tests.prediction.conftest import Runs, runs, sample
+from tests.runs import Runs
 
-__all__ = ["runs", "sample"]
 Serve = Callable[..., TestClient]
 HOSTILE = "<script>alert(1)</script>\u202e'\"><img src=x onerror=alert(2)>"
 

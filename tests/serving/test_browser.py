@@ -18,7 +18,7 @@ from fusionclf.serving.app import make_app
 from fusionclf.serving.server import LOCAL
 from fusionclf.serving.worker import Asker
 from tests.browser import OpenPage
-from tests.prediction.conftest import Runs
+from tests.runs import Runs
 from tests.serving.conftest import HOSTILE
 
 DROP = """([target, name, content]) => {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.prediction.conftest import Runs
+from tests.runs import Runs
 
 # Its model takes half a minute for whatever it is asked.
 SLOW = """

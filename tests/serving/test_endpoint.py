@@ -15,7 +15,7 @@ from fusionclf.catalog import Catalog
 from fusionclf.explanation import explain
 from fusionclf.prediction.io.writers import as_json
 from fusionclf.serving import schemas as values
-from tests.prediction.conftest import Runs
+from tests.runs import Runs
 from tests.serving.conftest import HOSTILE, Serve, picture_bytes, png, refused
 
 

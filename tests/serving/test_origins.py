@@ -12,7 +12,7 @@ from fusionclf.serving.app import make_app
 from fusionclf.serving.guard import parse_origin
 from fusionclf.serving.server import LOCAL
 from fusionclf.serving.worker import Asker
-from tests.prediction.conftest import Runs
+from tests.runs import Runs
 from tests.serving.conftest import Serve, refused
 
 SHOP, EVIL = "https://shop.example", "https://evil.example"

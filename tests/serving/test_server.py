@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from fusionclf.cli import app
 from fusionclf.serving.server import _is_local
-from tests.prediction.conftest import Runs
+from tests.runs import Runs
 
 
 def refused(*words: object) -> str:

@@ -10,7 +10,7 @@ import pytest
 import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.serving.worker import Asker, BusyError
-from tests.prediction.conftest import Runs
+from tests.runs import Runs
 from tests.serving.conftest import picture_bytes
 
 

@@ -1,4 +1,4 @@
-"""Small finished runs on the sample catalog, one of each kind, that the tests of this package share."""
+"""Small finished runs on the sample catalog, one of each kind, that tests share."""
 
 import csv
 import os
