@@ -5,9 +5,9 @@ that is shown twice, by a balanced sampler or as an extra copy, is augmented ano
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar, cast
 
 import numpy as np
@@ -67,12 +67,13 @@ class ProductSource:
     Attributes:
         pictures: transform over the picture cache; None for a model that reads no picture.
         titles: prepared titles; None for a model that reads no title.
-        targets: per task (N,) class numbers of all catalog rows, -1 for none.
+        targets: task → (N,) class numbers of all catalog rows, -1 for none.
         features: (N, D) features of the pictures, read in their place; None where there are none.
         augmented: whether training pictures are cropped and flipped; not for a frozen encoder, whose features are
             the same whether they were computed before or are computed now.
         ids: (N,) product ids, for messages.
         has_picture, has_title: (N,) whether a product has one; None: all have.
+        class_counts: task → number of classes; default: one more than the largest class number.
     """
 
     pictures: PictureTransform | None
@@ -83,6 +84,11 @@ class ProductSource:
     ids: Sequence[str] | None = None
     has_picture: np.ndarray | None = None
     has_title: np.ndarray | None = None
+    class_counts: Mapping[str, int] = field(default_factory=dict)
+
+    def count_classes(self, task: str) -> int:
+        """How many classes a task has."""
+        return self.class_counts.get(task, int(self.targets[task].max(initial=-1)) + 1)
 
     def training(self, order: np.ndarray, epoch: int, view: View | None = None) -> Batch:
         """An augmented batch of some lines of an epoch's order, (B, 2)."""

@@ -15,7 +15,12 @@ from torch import Tensor, nn
 from fusionclf.batches import Batch, HashedNGrams
 from fusionclf.errors import PredictionError
 from fusionclf.models import ProductClassifier
-from fusionclf.models.encoders import HashedNGramEncoder, JoinedTextEncoder, TextEncoder, TransformerEncoder
+from fusionclf.models.text_encoders import (
+    HashedNGramEncoder,
+    JoinedTextEncoder,
+    TextEncoder,
+    TransformerEncoder,
+)
 from fusionclf.models.open_vocabulary.meta_classifier import AT_HAND, scorer_inputs
 from fusionclf.models.open_vocabulary.name_match_features import FIGURES
 from fusionclf.models.open_vocabulary.stacked_head import Vocabulary

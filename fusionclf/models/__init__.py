@@ -4,16 +4,24 @@ from importlib import import_module
 
 from fusionclf.models.classifier import ProductClassifier, count_parameters
 from fusionclf.models.encoders import pretrained_encoders
-from fusionclf.models.registry import Variant, find_variant, register, variant_names
+from fusionclf.models.fusers import Fuser, find_fuser, fuser_names, register_fuser
+from fusionclf.models.registry import Model, Variant, find_variant, register, variant_names
+from fusionclf.models.stacked_classifier import StackedClassifier
 
 import_module("fusionclf.models.variants")
 
 __all__ = [
+    "Fuser",
+    "Model",
     "ProductClassifier",
+    "StackedClassifier",
     "Variant",
     "count_parameters",
+    "find_fuser",
     "find_variant",
+    "fuser_names",
     "pretrained_encoders",
     "register",
+    "register_fuser",
     "variant_names",
 ]

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from fusionclf.config import Section
 from fusionclf.errors import SettingsError, WeightsError, did_you_mean
-from fusionclf.models.encoders import (
+from fusionclf.models.encoders import ImageEncoder
+from fusionclf.models.text_encoders import (
+    NGRAMS,
+    SENTENCE,
     HashedNGramEncoder,
-    ImageEncoder,
     JoinedTextEncoder,
     TextEncoder,
     TransformerEncoder,
@@ -206,23 +208,15 @@ def _stages(network: nn.Module) -> list[nn.Module]:
     return []
 
 
-def build_text_encoder(
-    kind: str = "hashed",
-    buckets: int = 2**18,
-    dim: int = 256,
-    words: int = 2,
-    model: str = "sentence-transformers/all-MiniLM-L6-v2",
-    pretrained: bool = True,
-    frozen: bool = False,
-    longest: int = 64,
-) -> TextEncoder:
+def build_text_encoder(params: TextEncoderParams) -> TextEncoder:
     """A title encoder: hashed n-grams, a transformer, or both side by side."""
-    if kind == "hashed":
-        return HashedNGramEncoder(buckets, dim, words=words)
-    transformer = build_transformer(model, pretrained, frozen, longest)
-    if kind == "transformer":
+    if params.kind == "hashed":
+        return HashedNGramEncoder(params.buckets, params.dim, words=params.words)
+    transformer = build_transformer(params.model, params.pretrained, params.frozen, params.longest)
+    if params.kind == "transformer":
         return transformer
-    return JoinedTextEncoder([HashedNGramEncoder(buckets, dim, words=words), transformer])
+    ngrams = HashedNGramEncoder(params.buckets, params.dim, words=params.words)
+    return JoinedTextEncoder({NGRAMS: ngrams, SENTENCE: transformer})
 
 
 def build_transformer(

@@ -1,17 +1,69 @@
-"""Fusers: a picture's features and a title's features → one vector; and what stands in for one that is missing."""
+"""Fusers: a picture's features and a title's features → one vector; and what replaces features that are missing."""
+
+from collections.abc import Callable
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from fusionclf.errors import SettingsError, did_you_mean
 
-class ConcatFuser(nn.Module):
-    """Normalises each side, and lays them side by side behind a hidden layer that sees both.
 
-    A picture's features are many and dense; left alone they drown the title's, are learned by heart first, and the
-    network answers wrongly where pictures change from year to year. `image_gain` starts them smaller.
+class Fuser(nn.Module):
+    """Features of picture and title → one vector: (B, Di) and (B, Dt) → (B, dim).
 
-    Output: the picture's part, the title's part and their joint part, (B, Di + Dt + hidden). A linear head on
-    it is the sum of a picture classifier, a title classifier, and what only the two together tell.
+    A fuser is a subclass that is registered by `register_fuser`. It is built with image_dim, text_dim, hidden, dropout
+    and image_gain, and with regions where it needs them.
+
+    Attributes:
+        dim: width of the output.
+        needs_regions: whether it reads features of a grid of regions of the picture (`model.image.regions` ≥ 2).
+    """
+
+    dim: int
+    needs_regions: ClassVar[bool] = False
+
+    def forward(self, image: Tensor, text: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+FuserClass = TypeVar("FuserClass", bound=type[Fuser])
+_FUSERS: dict[str, type[Fuser]] = {}
+
+
+def register_fuser(name: str) -> Callable[[FuserClass], FuserClass]:
+    """Register the decorated class as `model.fuser=NAME`.
+
+    Raises:
+        ValueError: another fuser has this name.
+    """
+
+    def add(fuser: FuserClass) -> FuserClass:
+        if _FUSERS.setdefault(name, fuser) is not fuser:
+            raise ValueError(f"a fuser {name!r} is registered already")
+        return fuser
+
+    return add
+
+
+def fuser_names() -> list[str]:
+    """All registered names, sorted."""
+    return sorted(_FUSERS)
+
+
+def find_fuser(name: str) -> type[Fuser]:
+    """Raises SettingsError, with the near match, where there is no such fuser."""
+    if name not in _FUSERS:
+        raise SettingsError(f"unknown fuser {name!r}: {did_you_mean(name, fuser_names())}")
+    return _FUSERS[name]
+
+
+@register_fuser("concat")
+class ConcatFuser(Fuser):
+    """The normalised features of both modalities, and a hidden layer of both: (B, Di + Dt + hidden).
+
+    A linear head on it is the sum of a picture classifier, a title classifier, and a classifier of both together. A
+    picture has many dense features, which the network would memorise first; `image_gain` makes them smaller at the start.
     """
 
     def __init__(
@@ -31,7 +83,8 @@ class ConcatFuser(nn.Module):
         return torch.cat([both, self.joint(both)], dim=-1)  # (B, Di+Dt+hidden)
 
 
-class GatedFuser(nn.Module):
+@register_fuser("gated")
+class GatedFuser(Fuser):
     """Gated multimodal unit: a learned gate weighs the two sides, value by value.
 
     Source: Arevalo et al., Gated Multimodal Units for Information Fusion (2017), equation 1.
@@ -57,22 +110,25 @@ class GatedFuser(nn.Module):
         )  # (B, hidden)
 
 
-class CrossAttentionFuser(nn.Module):
-    """The title asks, the regions of the picture answer: multi-head attention from one to the others.
+@register_fuser("attention")
+class CrossAttentionFuser(Fuser):
+    """Multi-head attention from the title to the regions of the picture.
 
-    Output: the title's part, what it found in the picture, and their joint part, (B, 3 · hidden).
+    Output: the title's features, the attended picture features, and a hidden layer of both, (B, 3 · hidden).
 
     Args:
         image_dim: Di = regions² · channels, regions in the order of a map flattened behind its channels.
         text_dim: Dt.
         hidden: width of query, keys and values.
-        dropout: on the joint part.
+        dropout: on the hidden layer.
         image_gain: factor of the picture's normalised features.
         regions: side of the grid of regions; 1 leaves nothing to choose from.
         attention_heads: heads of the attention; they divide `hidden`.
 
     Source: Vaswani et al., Attention Is All You Need (2017), section 3.2; Lu et al., ViLBERT (2019), co-attention.
     """
+
+    needs_regions = True
 
     def __init__(
         self,
@@ -104,11 +160,11 @@ class CrossAttentionFuser(nn.Module):
 
 
 class MissingModality(nn.Module):
-    """Learned features in the place of a picture or a title that is not there; in training, now and then for all.
+    """Learned features for a picture or a title that is missing; in training also for some products that have both.
 
     Args:
         image_dim, text_dim: widths of the features.
-        share: of the products of a training batch of which one side is hidden, picture or title in equal parts.
+        share: of the products of a training batch, whose picture or title is replaced, half of them each.
 
     Source: modality dropout, Neverova et al., ModDrop (2016).
     """
@@ -125,14 +181,11 @@ class MissingModality(nn.Module):
     ) -> list[Tensor]:
         if self.training and self.share > 0:
             drawn = torch.rand(len(image), device=image.device)
-            shown, told = drawn >= self.share / 2, drawn < 1 - self.share / 2
-            has_picture = shown if has_picture is None else has_picture & shown
-            has_title = told if has_title is None else has_title & told
+            with_picture, with_title = drawn >= self.share / 2, drawn < 1 - self.share / 2
+            has_picture = with_picture if has_picture is None else has_picture & with_picture
+            has_title = with_title if has_title is None else has_title & with_title
         if has_picture is not None:
             image = torch.where(has_picture[:, None], image, self.image.to(image.dtype))
         if has_title is not None:
             text = torch.where(has_title[:, None], text, self.text.to(text.dtype))
         return [image, text]
-
-
-FUSERS = {"concat": ConcatFuser, "gated": GatedFuser, "attention": CrossAttentionFuser}

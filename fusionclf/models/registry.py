@@ -1,14 +1,21 @@
-"""Variants by name. A variant is one file: a params class, modules, and a builder registered here."""
+"""Variants and fusers by name.
+
+A variant is one file in fusionclf/models/variants: settings, modules, and a registered Variant. Help texts, errors, the
+model card and the contract tests read the registry; no other file names a variant.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fusionclf.config import Section
 from fusionclf.errors import SettingsError, did_you_mean
 from fusionclf.models.classifier import ProductClassifier
+from fusionclf.models.stacked_classifier import StackedClassifier
 
-Builder = Callable[[Any, dict[str, int]], ProductClassifier]
+Modality = Literal["picture", "title"]
+Model = ProductClassifier | StackedClassifier
+Builder = Callable[[Any, dict[str, int]], Model]
 
 
 @dataclass(frozen=True)
@@ -18,27 +25,32 @@ class Variant:
     Attributes:
         name: what `fusionclf train NAME` takes.
         params: the settings below `model`.
-        build: (params, number of classes per task) → model.
+        build: (params, number of classes of each task) → model. The task `label` is the one that is scored.
+        modalities: what the model reads of a product.
+        hub_task: the Hugging Face hub's `pipeline_tag`; None where none fits.
         summary: one line for listings.
     """
 
     name: str
     params: type[Section]
     build: Builder
+    modalities: tuple[Modality, ...]
+    hub_task: str | None
     summary: str
 
 
 _VARIANTS: dict[str, Variant] = {}
 
 
-def register(name: str, params: type[Section], summary: str) -> Callable[[Builder], Builder]:
-    """Add the decorated builder to the registry."""
+def register(variant: Variant) -> Variant:
+    """Add a variant to the registry.
 
-    def add(build: Builder) -> Builder:
-        _VARIANTS[name] = Variant(name, params, build, summary)
-        return build
-
-    return add
+    Raises:
+        ValueError: another variant has this name.
+    """
+    if _VARIANTS.setdefault(variant.name, variant) is not variant:
+        raise ValueError(f"a variant {variant.name!r} is registered already")
+    return variant
 
 
 def variant_names() -> list[str]:

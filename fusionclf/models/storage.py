@@ -12,16 +12,17 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from fusionclf.errors import FusionclfError, RunError
 from fusionclf.files import write_json
-from fusionclf.models.classifier import ProductClassifier
-from fusionclf.models.encoders import TransformerEncoder
-from fusionclf.models.registry import Variant
+from fusionclf.models.open_vocabulary.stacked_head import StackedHead
+from fusionclf.models.registry import Model, Variant
+from fusionclf.models.stacked_classifier import StackedClassifier
+from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.models.weights import load_weights, save_weights
 from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import AGAIN, one_line
 
 
 def save_model(
-    folder: Path, part: str, model: ProductClassifier, classes: dict[str, tuple[str, ...]], temperature: float
+    folder: Path, part: str, model: Model, classes: dict[str, tuple[str, ...]], temperature: float
 ) -> None:
     """Write `folder`/PART.safetensors, a transformer's configuration, and the part's entry in labels.json.
 
@@ -38,12 +39,13 @@ def save_model(
             module.save_configuration(folder / "text")
     labels: dict[str, Any] = dict(read_labels(folder)) if (folder / "labels.json").is_file() else {}
     labels[part] = {"classes": classes, "temperature": temperature}
-    if model.names is not None:
-        labels[part] |= {"paths": model.names.paths, "synonyms": model.names.synonyms}
+    if isinstance(model, StackedClassifier) and model.class_names is not None:
+        names = model.class_names
+        labels[part] |= {"paths": names.paths, "synonyms": names.synonyms}
     write_json(folder / "labels.json", labels)  # last: a part that it names is whole
 
 
-def load_model(folder: Path, part: str, variant: Variant, params: Any) -> ProductClassifier:
+def load_model(folder: Path, part: str, variant: Variant, params: Any) -> Model:
     """The model that `save_model` wrote, in evaluation mode.
 
     Args:
@@ -75,7 +77,7 @@ def load_model(folder: Path, part: str, variant: Variant, params: Any) -> Produc
     for module in model.modules():
         if isinstance(module, TransformerEncoder):
             _try_encoder(module, folder / "text")
-    if model.vocabulary is not None:
+    if isinstance(model, StackedClassifier) and isinstance(model.head, StackedHead):
         names = labels["classes"]["label"]
         model.name_classes(names, labels.get("paths", names), labels.get("synonyms"))
     return model

@@ -1,7 +1,7 @@
-"""What is fitted after a network is trained: the linear expert, its blend, and the vocabulary."""
+"""What is fitted after the base model is trained: the linear text model and the head that combines both."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,130 +12,214 @@ from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog
 from fusionclf.console import SILENT, Console
 from fusionclf.evaluation import fit_blend
-from fusionclf.models import ProductClassifier
-from fusionclf.models.classifier import FeaturesAlone, NetworkAlone
-from fusionclf.stacking.folds import (
-    MOST_ROWS,
-    EpisodeMaker,
-    HeldOut,
-    fit_on_episodes,
-    without,
+from fusionclf.models import StackedClassifier
+from fusionclf.models.linear_text_model import LinearTextWeights, fit_linear_text_model
+from fusionclf.models.open_vocabulary.linear_probe import LinearProbe
+from fusionclf.models.open_vocabulary.meta_classifier import (
+    MetaClassifier,
+    count_steps,
+    fit_meta_classifiers,
 )
-from fusionclf.training import predict_logits
+from fusionclf.models.open_vocabulary.stacked_head import StackedHead
+from fusionclf.models.stacked_classifier import WeightedSum
+from fusionclf.stacking.base_learners import PlacedFold, StackingData, fit_base_learners, make_fold
+from fusionclf.stacking.folds import BRAND, FoldPlan, plan_folds
+from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_fold, too_few
+from fusionclf.training import predict_features, predict_logits
 
-LEAST_ROWS = 50  # of each class, where a vocabulary is taught on a sample
+MOST_ROWS = 60_000  # that meta-classifiers are fitted on; more do not change their few weights
+LEAST_ROWS = 50  # of each class, where they are fitted on a sample
 
 
-def fit_blended(
-    model: ProductClassifier,
+@dataclass(frozen=True)
+class FittedWeightedSum:
+    """What a WeightedSum and its linear text model learned."""
+
+    linear_text: LinearTextWeights
+    weights: tuple[float, float]
+    out_of_fold: OutOfFoldPredictions
+
+    @property
+    def summary(self) -> str:
+        """One line for the log."""
+        return f"weights: {self.weights[0]:.2f} x base model + {self.weights[1]:.2f} x linear text model"
+
+    def apply(self, model: StackedClassifier) -> None:
+        """Give a model these weights."""
+        assert isinstance(model.head, WeightedSum)
+        model.linear_text_model.set_weights(self.linear_text)
+        model.head.weights.copy_(torch.tensor(self.weights))
+
+
+@dataclass(frozen=True)
+class FittedStackedHead:
+    """What a StackedHead and its base learners learned."""
+
+    linear_text: LinearTextWeights
+    probe: LinearProbe
+    seen: Tensor
+    meta_classifiers: dict[str, MetaClassifier]
+    out_of_fold: OutOfFoldPredictions
+    summary: str
+
+    def apply(self, model: StackedClassifier) -> None:
+        """Give a model these weights."""
+        assert isinstance(model.head, StackedHead)
+        model.linear_text_model.set_weights(self.linear_text)
+        model.head.set_fitted(self.probe, self.seen, self.meta_classifiers)
+
+
+@dataclass(frozen=True)
+class FittingContext:
+    """Where and how fitting runs.
+
+    Attributes:
+        accelerator: where the base model runs.
+        seed: of solvers, folds and order.
+        console: where progress shows.
+    """
+
+    accelerator: Accelerator
+    seed: int = 0
+    console: Console = SILENT
+
+
+def fit_weighted_sum(
+    model: StackedClassifier,
     source: ProductSource,
     catalog: Catalog,
     train_rows: np.ndarray,
     validation_rows: np.ndarray,
-    accelerator: Accelerator,
-    seed: int = 0,
-) -> tuple[str, HeldOut]:
-    """Fit the expert on train rows, what weighs it on validation rows, then the expert on both.
+    context: FittingContext,
+) -> FittedWeightedSum:
+    """Fit the linear text model on train rows, the weights of both on validation rows, then the former on all.
 
     Args:
-        model: a trained model with `wide`.
+        model: with a trained base model.
         source: all products.
         catalog: their titles.
         train_rows, validation_rows: catalog rows of the model's classes.
-        accelerator: where the network runs.
-        seed: of the solver.
-
-    Returns:
-        A line for the reader, and what the validation rows were answered.
+        context: where it runs.
     """
-    assert model.wide is not None
-    wide, rows = model.wide, np.concatenate([train_rows, validation_rows])
-    counts = wide.count(catalog.table["title"].to_numpy(object)[rows].tolist())
-    targets = source.targets["label"][rows]
-    embeddings = model.wide.embed(catalog.table["title"].tolist())[rows]
-    is_train = np.arange(len(rows)) < len(train_rows)
+    linear, rows = model.linear_text_model, np.concatenate([train_rows, validation_rows])
+    titles = catalog.table["title"]
+    counts = linear.hashed(titles.to_numpy(object)[rows].tolist()).counts
+    embeddings = linear.embed(titles.tolist())[rows]
+    targets, is_train = source.targets["label"][rows], np.arange(len(rows)) < len(train_rows)
     # A picture network needs no titles.
-    read = source if model.text is not None else replace(source, titles=None)
-    network = predict_logits(NetworkAlone(model), read, validation_rows, accelerator).numpy()
-    if source.has_picture is not None and model.text is None:  # as the blend counts them when it answers
-        network = network * source.has_picture[validation_rows, None]
-    wide.fit(counts[is_train], targets[is_train], embeddings[is_train], seed)
-    expert = wide.score(counts[~is_train], embeddings[~is_train]).cpu().numpy()
-    if source.has_title is not None:
-        expert = expert * source.has_title[validation_rows, None]
-    first, second = fit_blend(network, expert, targets[~is_train])
-    model.blend.copy_(torch.tensor([first, second]))
-    wide.fit(counts, targets, embeddings, seed)
-    known = np.bincount(targets[is_train], minlength=network.shape[1]) > 0
-    held_out = HeldOut(
-        validation_rows, first * network + second * expert, np.broadcast_to(known, network.shape)
+    read = source if model.base.text is not None else replace(source, titles=None)
+    base = predict_logits(model.base, read, validation_rows, context.accelerator).numpy()
+    classes = base.shape[1]
+    # As WeightedSum masks them.
+    if source.has_picture is not None and model.base.text is None:
+        base = base * source.has_picture[validation_rows, None]
+    fitted = fit_linear_text_model(
+        counts[is_train], embeddings[is_train], targets[is_train], classes, context.seed
     )
-    return f"blend: {first:.2f} x network + {second:.2f} x linear expert", held_out
+    scores = fitted.scores(counts[~is_train], embeddings[~is_train]).numpy()
+    if source.has_title is not None:
+        scores = scores * source.has_title[validation_rows, None]
+    first, second = fit_blend(base, scores, targets[~is_train])
+    known = np.bincount(targets[is_train], minlength=classes) > 0
+    out_of_fold = OutOfFoldPredictions(
+        validation_rows, first * base + second * scores, np.broadcast_to(known, base.shape)
+    )
+    return FittedWeightedSum(
+        fit_linear_text_model(counts, embeddings, targets, classes, context.seed),
+        (first, second),
+        out_of_fold,
+    )
 
 
-def fit_vocabulary(
-    model: ProductClassifier,
+@dataclass(frozen=True)
+class ClassGroups:
+    """How classes are grouped.
+
+    Attributes:
+        families: (C,) lowest category of each class.
+        candidates: (C,) masks of classes that are also candidates among themselves, such as a part of the split.
+    """
+
+    families: np.ndarray
+    candidates: Sequence[np.ndarray] = ()
+
+
+def fit_stacked_head(
+    model: StackedClassifier,
     source: ProductSource,
     catalog: Catalog,
     rows: np.ndarray,
-    families: np.ndarray,
-    groups: Sequence[np.ndarray],
-    accelerator: Accelerator,
-    seed: int = 0,
-    of_titles: Tensor | None = None,
-    of_pictures: Tensor | None = None,
+    groups: ClassGroups,
+    context: FittingContext,
     by_year: bool = False,
-    console: Console = SILENT,
-) -> tuple[str, HeldOut]:
-    """Teach a model's vocabulary on episodes, then fit its expert and its probe on all rows.
+) -> FittedStackedHead:
+    """Fit meta-classifiers on meta-training folds, then the base learners on all rows.
 
     Args:
-        model: a trained model with a vocabulary.
+        model: with a trained base model and a StackedHead.
         source: all products.
-        catalog: their titles.
+        catalog: their titles and years.
         rows: catalog rows for training and validation.
-        families: (C,) lowest category of each class.
-        groups: (C,) masks of the classes that are asked for among themselves.
-        accelerator: where the network runs.
-        seed: of the solver, of folds and of order.
-        of_titles: (n, C) what title networks say of `rows` that saw none of the products they are asked about.
-        of_pictures: (n, C) likewise, of networks that read pictures; None: a probe is asked.
-        by_year: whether episodes also hold rows out year by year.
-        console: where progress shows.
+        groups: families and candidates.
+        context: where it runs.
+        by_year: whether rows are also held out year by year.
 
-    Returns:
-        A line for the reader, and what held-out products were answered.
+    Raises:
+        RunError: there are too few rows to hold some of them out.
     """
-    assert model.wide is not None and model.vocabulary is not None
-    embeddings = model.wide.embed(
-        catalog.table["title"].tolist()
-    )  # all were embedded before, and are remembered
+    targets = source.targets["label"]
+    all_embeddings = model.linear_text_model.embed(catalog.table["title"].tolist())  # cached: embedded before
     some = rows
     if len(rows) > MOST_ROWS:
-        places = some_of_each(source.targets["label"][rows], MOST_ROWS, seed)
-        some, chosen = rows[places], torch.from_numpy(places)
-        of_titles = None if of_titles is None else of_titles[chosen]
-        of_pictures = None if of_pictures is None else of_pictures[chosen]
-    features = _features(model, source, some, accelerator, console)
-    device = accelerator.device
-    model.vocabulary.cpu()
-    maker = EpisodeMaker(
-        model, features, some, source, catalog, embeddings[some], seed, of_titles, of_pictures, by_year
+        some = rows[sample_of_each_class(targets[rows], MOST_ROWS, context.seed)]
+    features = _features(model, source, some, context)
+    data = StackingData.collect(model, source, catalog, some, features, all_embeddings[some])
+    years = catalog.table["year"].astype(str).to_numpy(object)[some]
+    plan = plan_folds(
+        data.titles, years if by_year and len(set(years)) > 1 else None, data.targets, groups.families,
+        context.seed, data.allows_unseen,
+    )  # fmt: skip
+    folds = _make_folds(data, plan, context)
+    masks = [torch.from_numpy(mask) for mask in groups.candidates]
+    every = [placed for kind in folds.values() for placed in kind.values()]
+    meta_folds, classes = [fold for fold, _ in every], 0 if data.allows_unseen else data.classes
+    with context.console.counted("meta-classifiers", count_steps(meta_folds)) as on_step:
+        meta_classifiers = fit_meta_classifiers(meta_folds, masks, classes, context.seed, on_step=on_step)
+    out_of_fold = predict_out_of_fold(
+        data, plan, folds[BRAND], every, masks, context.seed, context.console
     )
-    held_out, count = fit_on_episodes(maker, families, groups, seed, console)
-    maker.fit(np.ones(len(some), bool))
+    learners = fit_base_learners(data, np.ones(len(some), bool), context.seed)
+    linear_text, seen = learners.linear_text, learners.seen
     if len(rows) > len(some):
         titles = catalog.table["title"].to_numpy(object)[rows].tolist()
-        counts = model.wide.count(titles)
-        model.wide.fit(counts, source.targets["label"][rows], embeddings[rows], seed)
-        model.vocabulary.seen[np.unique(source.targets["label"][rows])] = True
-    model.vocabulary.to(device)
-    seen = int(model.vocabulary.seen.sum())
-    kind = "open" if model.vocabulary.takes_new else "named"
-    return f"{kind} vocabulary: {seen} of {len(families)} classes seen; {count} episodes", held_out
+        counts = model.linear_text_model.hashed(titles).counts
+        linear_text = fit_linear_text_model(
+            counts, all_embeddings[rows], targets[rows], data.classes, context.seed
+        )
+        seen[np.unique(targets[rows])] = True
+    kind = "open" if data.allows_unseen else "named"
+    summary = f"{kind} vocabulary: {int(seen.sum())} of {data.classes} classes seen; {len(every)} meta-training folds"
+    return FittedStackedHead(linear_text, learners.probe, seen, meta_classifiers, out_of_fold, summary)
 
 
-def some_of_each(classes: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+def _make_folds(
+    data: StackingData, plan: FoldPlan, context: FittingContext
+) -> dict[str, dict[int, PlacedFold]]:
+    """Kind of fold → number → fold; those that leave too little to fit on are left out."""
+    made: dict[str, dict[int, PlacedFold]] = {}
+    for kind in plan.fold_of:
+        made[kind] = {}
+        with context.console.counted(f"products held out by {kind}", len(plan.unseen)) as on_step:
+            for number, held_out, unseen in plan.folds(kind):
+                if data.can_fit(~held_out & ~np.isin(data.targets, unseen)):
+                    made[kind][number] = make_fold(data, held_out, unseen, number, context.seed)
+                on_step()
+        if kind == BRAND and not made[BRAND]:
+            raise too_few(data)
+    return made
+
+
+def sample_of_each_class(classes: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     """Places of about `count` products, ascending: LEAST_ROWS of each class, or all that it has, the rest at random.
 
     Args:
@@ -153,24 +237,20 @@ def some_of_each(classes: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
 
 
 def _features(
-    model: ProductClassifier,
-    source: ProductSource,
-    rows: np.ndarray,
-    accelerator: Accelerator,
-    console: Console,
+    model: StackedClassifier, source: ProductSource, rows: np.ndarray, context: FittingContext
 ) -> dict[str, Tensor]:
-    """What is at hand of the products → (n, D) features of the network."""
-    network = FeaturesAlone(model)
+    """Modality → (n, D) features of the base model."""
 
-    def of(products: ProductSource, at_hand: str) -> Tensor:
-        with console.bar(f"features of {at_hand}", len(rows)) as step:
-            return predict_logits(network, products, rows, accelerator, step)
+    def of(products: ProductSource, modalities: str) -> Tensor:
+        with context.console.bar(f"features of {modalities}", len(rows)) as on_step:
+            return predict_features(model.base, products, rows, context.accelerator, on_step)
 
-    if model.text is None:  # a picture network says the same with and without a title
-        of_pictures = of(replace(source, titles=None), "pictures")
-        return {"both": of_pictures, "picture": of_pictures}
+    if model.base.text is None:  # its features do not depend on the title
+        pictures = of(replace(source, titles=None), "pictures")
+        return {"both": pictures, "picture": pictures}
+    nothing = np.zeros(len(source.targets["label"]), bool)
     return {
         "both": of(source, "pictures and titles"),
-        "picture": of(without(source, "title"), "pictures"),
-        "title": of(without(source, "picture"), "titles"),
+        "picture": of(replace(source, has_title=nothing), "pictures"),
+        "title": of(replace(source, has_picture=nothing), "titles"),
     }

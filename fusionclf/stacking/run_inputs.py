@@ -28,7 +28,7 @@ from fusionclf.config import RunConfig
 from fusionclf.console import Console
 from fusionclf.evaluation import CategoryGraph, product_context
 from fusionclf.models import ProductClassifier
-from fusionclf.models.encoders import TransformerEncoder
+from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.stacking.folds import class_paths
 from fusionclf.training import collect, iterate_features
 from fusionclf.workflows.checks import check_stages

@@ -2,11 +2,12 @@
 
 from fusionclf.training.accelerator import OneProcess, device_name, make_accelerator, one_process, to_device
 from fusionclf.training.feeder import check_batch_size
-from fusionclf.training.loop import train_stage
+from fusionclf.training.loop import StageSpec, train_stage
 from fusionclf.training.prediction import (
     collect,
     iterate_features,
     iterate_logits,
+    predict_features,
     predict_logits,
     validate,
 )
@@ -15,6 +16,7 @@ from fusionclf.training.progress import Progress, StageState
 __all__ = [
     "OneProcess",
     "Progress",
+    "StageSpec",
     "StageState",
     "check_batch_size",
     "collect",
@@ -23,6 +25,7 @@ __all__ = [
     "iterate_logits",
     "make_accelerator",
     "one_process",
+    "predict_features",
     "predict_logits",
     "to_device",
     "train_stage",

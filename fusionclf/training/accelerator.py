@@ -25,7 +25,7 @@ def make_accelerator(
     Args:
         precision: "fp32", "bf16", or "auto": bf16 where the hardware multiplies it fast.
         cpu: stay on the CPU even where there is a GPU.
-        track: name of a tracker that is told of every epoch.
+        track: name of a tracker that logs every epoch.
         folder: where the tracker's files go.
 
     Raises:

@@ -5,7 +5,6 @@ import copy
 import torch
 
 from fusionclf.models import ProductClassifier, pretrained_encoders
-from fusionclf.models.classifier import OF_EXPERT
 
 
 class WeightAverage:
@@ -32,9 +31,7 @@ class WeightAverage:
             for t in e.state_dict(keep_vars=True).values()
         }
         ours, theirs = self.model.state_dict(), model.state_dict(keep_vars=True)
-        followed = [
-            name for name, t in theirs.items() if id(t) not in still and not name.startswith(OF_EXPERT)
-        ]
+        followed = [name for name, t in theirs.items() if id(t) not in still]
         floats = [name for name in followed if theirs[name].is_floating_point()]
         self._floats = [ours[name] for name in floats], [theirs[name].detach() for name in floats]
         self._others = [(ours[name], theirs[name].detach()) for name in followed if name not in floats]

@@ -1,4 +1,4 @@
-"""When a stage is saved, and what: all that another process needs to go on as this one would have."""
+"""When a stage is saved, and what: all that another process needs to resume it exactly."""
 
 import signal
 import time
@@ -26,8 +26,8 @@ LOOK_EVERY_S = 2.0  # between two looks at the loss, where a look waits for a GP
 LOOK_EVERY_STEPS = 20
 
 
-class Saver:
-    """Saves and restores one stage, and looks after it while it trains.
+class Checkpointer:
+    """Saves and restores one stage, and decides when.
 
     Args:
         folder: the stage's checkpoints.
@@ -51,12 +51,12 @@ class Saver:
         self.look_every = 1
 
     def begin(self, state: StageState) -> None:
-        """An epoch begins, or goes on: what came before it is saved."""
+        """An epoch begins or is resumed; all before it is saved."""
         self.saved = self.looked = time.perf_counter()
         self.epoch_began = self.saved - state.epoch_seconds
 
     def epoch_seconds(self) -> float:
-        """Time spent in this epoch, by this process and by those that it goes on from."""
+        """Time spent in this epoch, by this process and by those that it resumes."""
         return time.perf_counter() - self.epoch_began
 
     def is_time_to_look(self, steps: int) -> bool:
@@ -68,7 +68,7 @@ class Saver:
 
         Args:
             losses: of the steps since the last look, on this process.
-            request: whether this process was asked to stop.
+            request: whether this process got a signal to stop.
             epoch_ends: validation comes next; what is worth a checkpoint is saved before it.
 
         Returns:
@@ -78,16 +78,16 @@ class Saver:
         due = now - self.saved > (self.every_s / 10 if epoch_ends else self.every_s)
         own = [float(request), float(due), (now - self.looked) / len(losses)]
         self.looked = now
-        told = torch.cat([torch.stack(losses), losses[0].new_tensor(own)])
-        *values, stop, save, step_s = self.accelerator.reduce(told, "mean").tolist()  # pyright: ignore
+        local = torch.cat([torch.stack(losses), losses[0].new_tensor(own)])
+        *values, stop, save, step_s = self.accelerator.reduce(local, "mean").tolist()  # pyright: ignore
         waits = self.accelerator.device.type != "cpu" or self.accelerator.num_processes > 1
         self.look_every = min(max(int(LOOK_EVERY_S / max(step_s, 1e-9)), 1), LOOK_EVERY_STEPS) if waits else 1
         return values, stop > 0, save > 0
 
     def any(self, request: StopRequest) -> bool:
-        """Whether any process was asked to stop; every process must ask."""
-        told = torch.tensor(float(bool(request)), device=self.accelerator.device)
-        return float(self.accelerator.reduce(told, "mean")) > 0  # pyright: ignore[reportArgumentType]
+        """Whether any process got a signal to stop; every process must call it."""
+        local = torch.tensor(float(bool(request)), device=self.accelerator.device)
+        return float(self.accelerator.reduce(local, "mean")) > 0  # pyright: ignore[reportArgumentType]
 
     def save(self, state: StageState) -> None:
         """Write a checkpoint; returns when it is there, on every process."""
@@ -108,8 +108,8 @@ class Saver:
         """Raises Stopped where `stop` is true; call it after `save`."""
         if stop:
             raise Stopped(
-                "stopped; all work so far is saved: go on with the same command and --resume",
-                request.number or signal.SIGTERM,  # another process of this run was asked
+                "stopped; all work so far is saved: resume with the same command and --resume",
+                request.number or signal.SIGTERM,  # another process of this run got it
             )
 
     def restore(self, warn: Callable[[str], None]) -> StageState | None:
@@ -129,7 +129,7 @@ class Saver:
         except (RuntimeError, KeyError, ValueError, TypeError) as error:  # whole, and of another run
             raise RunError(one_line(f"is of another run ({error}); {AGAIN}", self.folder)) from error
         rank = self.accelerator.process_index
-        if f"cpu.{rank}" in own:  # a run may go on with another number of processes
+        if f"cpu.{rank}" in own:  # a run may be resumed with another number of processes
             torch.set_rng_state(own[f"cpu.{rank}"])
         if f"gpu.{rank}" in own and self.accelerator.device.type == "cuda":
             torch.cuda.set_rng_state(own[f"gpu.{rank}"], self.accelerator.device)

@@ -2,12 +2,12 @@
 
 The order of products and their augmentation depend on (seed, epoch, product) alone, each global batch is dealt
 out to the processes, and the loss is divided by the weight of the global batch: so one process and several do
-the same sums, and a run that was cut off goes on in the middle of an epoch as if it had not been.
+the same sums, and a run that was cut off resumes in the middle of an epoch and gives the same weights.
 """
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +19,14 @@ from torch import Tensor, nn
 from fusionclf.batches import Batch, ProductSource
 from fusionclf.config import TrainConfig
 from fusionclf.models import ProductClassifier, pretrained_encoders
-from fusionclf.models.classifier import NetworkAlone
 from fusionclf.models.storage import fill_model
 from fusionclf.models.weights import save_weights
 from fusionclf.training.accelerator import to_device
 from fusionclf.training.averaging import WeightAverage
-from fusionclf.training.checkpointer import Saver
+from fusionclf.training.checkpointer import Checkpointer
 from fusionclf.training.feeder import Feeder
 from fusionclf.training.mixing import draw_mix, mix
-from fusionclf.training.objective import Objective
+from fusionclf.training.objective import Objective, build_losses
 from fusionclf.training.optimisers import build_optimiser, build_schedule
 from fusionclf.training.prediction import validate
 from fusionclf.training.progress import Progress, StageState, refuse_not_finite
@@ -36,52 +35,60 @@ from fusionclf.training.stopping import StopRequest, stop_signals
 SAVE_EVERY_S = 120.0
 
 
+@dataclass(frozen=True)
+class StageSpec:
+    """One stage of training.
+
+    Attributes:
+        name: in the log.
+        folder: of the stage's checkpoints; a stage that was begun there is resumed, a finished one is only loaded.
+        train_rows, validation_rows: catalog rows.
+        seed: of order and dropout.
+        save_every_s: seconds between two checkpoints within an epoch.
+        score_first: the first weights are a candidate for the best ones too, as epoch 0.
+    """
+
+    name: str
+    folder: Path
+    train_rows: np.ndarray
+    validation_rows: np.ndarray
+    seed: int = 0
+    save_every_s: float = SAVE_EVERY_S
+    score_first: bool = False
+
+
 def train_stage(
     model: ProductClassifier,
     source: ProductSource,
-    train_rows: np.ndarray,
-    validation_rows: np.ndarray,
+    spec: StageSpec,
     settings: TrainConfig,
     accelerator: Accelerator,
-    folder: Path,
-    *,
-    stage: str,
-    seed: int = 0,
     progress: Progress | None = None,
-    save_every_s: float = SAVE_EVERY_S,
-    score_first: bool = False,
 ) -> StageState:
     """Train `model` in place; it ends with the weights of the best epoch.
 
     Args:
         model: what to train; its tasks are those of `source.targets`. It is moved to the accelerator's device.
         source: all products.
-        train_rows, validation_rows: catalog rows.
+        spec: rows, folder and seed of the stage.
         settings: epochs, optimiser, schedule and the like.
         accelerator: made by `make_accelerator`.
-        folder: the stage's checkpoints; a stage that was begun there goes on, a finished one is only loaded.
-        stage: name in the log.
-        seed: of order and dropout.
-        progress: told of steps and epochs.
-        save_every_s: seconds between two checkpoints within an epoch.
-        score_first: the weights that training begins with are a candidate for the best too, as epoch 0.
+        progress: called after steps and epochs.
 
     Raises:
         TrainingError: the loss is not finite, a checkpoint cannot be written, or a signal asked to stop.
     """
     to_device(model, accelerator.device)
-    run = _Stage(
-        model, source, train_rows, settings, accelerator, folder, seed, progress or Progress(), save_every_s
-    )
+    run = _Stage(model, source, spec, settings, accelerator, progress or Progress())
     with stop_signals() as request:
-        if score_first and not run.state.begun:
-            run.keep_if_best(0, run.validate(validation_rows)[0])
+        if spec.score_first and not run.state.begun:
+            run.keep_if_best(0, run.validate()[0])
         while not run.finished:
             run.train_epoch(request)
-            run.end_epoch(stage, validation_rows)
-            run.saver.stop_if(run.saver.any(request), request)
+            run.end_epoch()
+            run.checkpointer.stop_if(run.checkpointer.any(request), request)
     run.release()
-    fill_model(model, folder / "best.safetensors")
+    fill_model(model, spec.folder / "best.safetensors")
     return run.state
 
 
@@ -92,25 +99,29 @@ class _Stage:
         self,
         model: ProductClassifier,
         source: ProductSource,
-        rows: np.ndarray,
+        spec: StageSpec,
         settings: TrainConfig,
         accelerator: Accelerator,
-        folder: Path,
-        seed: int,
         progress: Progress,
-        save_every_s: float,
     ) -> None:
-        # A network without a title encoder needs no titles; those for the expert take time to batch.
+        # A model without a title encoder needs no titles; those for the linear text model take time to batch.
         self.source = source if model.text is not None else replace(source, titles=None)
-        self.plain, self.seed, self.progress = model, seed, progress
-        self.settings, self.accelerator, self.folder = settings, accelerator, folder
-        self.feeder = Feeder(self.source, rows, settings, seed, accelerator)
-        self.objective = Objective(model, source, rows, settings, accelerator.device)
+        self.plain, self.spec, self.progress = model, spec, progress
+        self.settings, self.accelerator = settings, accelerator
+        self.feeder = Feeder(self.source, spec.train_rows, settings, spec.seed, accelerator)
+        losses = build_losses(
+            source, spec.train_rows, class_weights=settings.class_weights,
+            label_smoothing=settings.label_smoothing, focal_gamma=settings.focal_gamma,
+        )  # fmt: skip
+        losses = {task: loss.to(accelerator.device) for task, loss in losses.items()}
+        self.objective = Objective(losses, model.task_weights, source.targets)
         optimiser = build_optimiser(model, **settings.optimiser.model_dump())
-        torch.manual_seed(seed + accelerator.process_index)
+        torch.manual_seed(spec.seed + accelerator.process_index)
         self.average = None if settings.ema_decay is None else WeightAverage(model, settings.ema_decay)
-        self.saver = Saver(folder, model, optimiser, self.average, accelerator, save_every_s)
-        self.state = self.saver.restore(progress.warn) or StageState()
+        self.checkpointer = Checkpointer(
+            spec.folder, model, optimiser, self.average, accelerator, spec.save_every_s
+        )
+        self.state = self.checkpointer.restore(progress.warn) or StageState()
         self.schedule = self._schedule(optimiser)
         self.optimiser = accelerator.prepare(optimiser)
         self.frozen: bool | None = None
@@ -164,7 +175,7 @@ class _Stage:
 
     @property
     def finished(self) -> bool:
-        """All epochs are done, or so many without a better score as are borne."""
+        """All epochs are done, or `patience` epochs gave no better score."""
         done, patience = self.state.epoch - 1, self.settings.patience
         stalled = patience is not None and done - self.state.best_epoch >= patience
         return done >= self.settings.epochs or stalled
@@ -176,28 +187,28 @@ class _Stage:
         self.model.train()
         batches = self.feeder.batches(state.epoch)
         todo = batches[state.step :]
-        self.saver.begin(state)
+        self.checkpointer.begin(state)
         losses: list[Tensor] = []
         for lines, parts in zip(todo, self.feeder.micro_batches(todo, state.epoch), strict=True):
             losses.append(self._step(parts, lines[:, 0], state.step + len(losses)))
             step = state.step + len(losses)
-            if not self.saver.is_time_to_look(len(losses)) and step < len(batches):
+            if not self.checkpointer.is_time_to_look(len(losses)) and step < len(batches):
                 continue
-            values, stop, save = self.saver.agree(losses, bool(request), step == len(batches))
-            refuse_not_finite(values, batches[state.step : step], state, self.source, self.folder)
+            values, stop, save = self.checkpointer.agree(losses, bool(request), step == len(batches))
+            refuse_not_finite(values, batches[state.step : step], state, self.source, self.spec.folder)
             state.loss_sum += sum(values)
-            state.step, state.epoch_seconds = step, self.saver.epoch_seconds()
+            state.step, state.epoch_seconds = step, self.checkpointer.epoch_seconds()
             losses.clear()
             rate = step / len(batches) * self.feeder.shown / max(state.epoch_seconds, 1e-9)
             self.progress.step(state.epoch, step, len(batches), state.loss_sum / step, rate)
             if stop or save:
-                self.saver.save(state)
-            self.saver.stop_if(stop, request)
+                self.checkpointer.save(state)
+            self.checkpointer.stop_if(stop, request)
 
     def _step(self, parts: Sequence[Batch], rows: np.ndarray, step: int) -> Tensor:
         """One step of the optimiser over this process's micro-batches of a global batch; their loss."""
         settings, epoch, device = self.settings, self.state.epoch, self.accelerator.device
-        how = draw_mix(settings.mixup, settings.cutmix, self.seed, epoch, step)
+        how = draw_mix(settings.mixup, settings.cutmix, self.spec.seed, epoch, step)
         totals = self.objective.totals(rows)
         whole = torch.zeros((), device=device)
         for number, part in enumerate(parts, start=1):
@@ -220,32 +231,30 @@ class _Stage:
         return whole
 
     @property
-    def kept(self) -> ProductClassifier:
+    def best_model(self) -> ProductClassifier:
         """The model whose weights are scored and saved."""
         return self.plain if self.average is None else self.average.model
 
-    def validate(self, rows: np.ndarray) -> tuple[float, float]:
+    def validate(self) -> tuple[float, float]:
         """Top-1 in percent and loss of the weights that would be kept."""
         if self.accelerator.num_processes > 1:
-            _share_buffers(self.kept)  # the main process's are those that are saved
-        # What is fitted after training has no say in which epoch is best.
-        model = self.kept if self.plain.wide is None else NetworkAlone(self.kept)
-        return validate(model, self.source, rows, self.accelerator)
+            _share_buffers(self.best_model)  # the main process's are those that are saved
+        return validate(self.best_model, self.source, self.spec.validation_rows, self.accelerator)
 
     def keep_if_best(self, epoch: int, score: float) -> None:
         """Save the weights where their score is the best so far."""
         if self.settings.select_by == "last" or score > self.state.best_score:
             self.state.best_score, self.state.best_epoch = score, epoch
             if self.accelerator.is_main_process:
-                save_weights(self.folder / "best.safetensors", self.kept.state_dict())
+                save_weights(self.spec.folder / "best.safetensors", self.best_model.state_dict())
 
-    def end_epoch(self, stage: str, validation_rows: np.ndarray) -> None:
+    def end_epoch(self) -> None:
         """Validate, keep the best weights, log, and save."""
         state = self.state
-        score, loss = self.validate(validation_rows)
+        score, loss = self.validate()
         self.keep_if_best(state.epoch, score)
         row = {
-            "stage": stage,
+            "stage": self.spec.name,
             "epoch": state.epoch,
             "train_loss": state.loss_sum / self.feeder.steps,
             "val_loss": loss,
@@ -258,7 +267,7 @@ class _Stage:
         self.progress.epoch(row)
         state.seconds += state.epoch_seconds
         state.epoch, state.step, state.loss_sum, state.epoch_seconds = state.epoch + 1, 0, 0.0, 0.0
-        self.saver.save(state)
+        self.checkpointer.save(state)
 
 
 def _share_buffers(module: nn.Module) -> None:

@@ -1,50 +1,61 @@
-"""What a stage minimises: each task's loss, weighed, over the weight of the global batch."""
+"""What a stage minimises: each task's loss, weighted, over the weight of the global batch."""
+
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fusionclf.batches import Batch, ProductSource
-from fusionclf.config import TrainConfig
-from fusionclf.models import ProductClassifier
 from fusionclf.training.losses import WeightedCrossEntropy, inverse_frequency_weights
 from fusionclf.training.mixing import partner_targets
 
 
-class Objective:
-    """The loss of a model's tasks.
+def build_losses(
+    source: ProductSource,
+    rows: np.ndarray,
+    *,
+    class_weights: str = "none",
+    label_smoothing: float = 0.0,
+    focal_gamma: float = 0.0,
+) -> dict[str, WeightedCrossEntropy]:
+    """Task → loss.
 
     Args:
-        model: whose tasks and task weights they are.
         source: all products' targets.
         rows: the training rows, for class weights.
-        settings: class weights, label smoothing, focal loss.
-        device: where logits are.
+        class_weights: "none", or "inverse" for the label's inverse frequencies.
+        label_smoothing, focal_gamma: as of WeightedCrossEntropy.
+    """
+    losses = {}
+    for task, targets in source.targets.items():
+        classes = source.count_classes(task)
+        weights = torch.ones(classes)
+        if task == "label" and class_weights == "inverse":
+            weights = inverse_frequency_weights(targets[rows], classes)
+        losses[task] = WeightedCrossEntropy(weights, label_smoothing, focal_gamma)
+    return losses
+
+
+class Objective:
+    """The weighted sum of the tasks' losses.
+
+    Args:
+        losses: task → loss.
+        task_weights: task → factor of its loss; tasks that are not in it do not count.
+        targets: task → (N,) class numbers of all products.
     """
 
     def __init__(
         self,
-        model: ProductClassifier,
-        source: ProductSource,
-        rows: np.ndarray,
-        settings: TrainConfig,
-        device: torch.device,
+        losses: Mapping[str, WeightedCrossEntropy],
+        task_weights: Mapping[str, float],
+        targets: Mapping[str, np.ndarray],
     ) -> None:
-        self.targets, self.rows, self.settings = source.targets, rows, settings
-        self.task_weights = model.task_weights
-        self.losses = {
-            task: self._loss(task, head.out_features).to(device)  # pyright: ignore[reportArgumentType]
-            for task, head in model.heads.items()
-        }
-
-    def _loss(self, task: str, classes: int) -> WeightedCrossEntropy:
-        weights = torch.ones(classes)
-        if task == "label" and self.settings.class_weights == "inverse":
-            weights = inverse_frequency_weights(self.targets[task][self.rows], classes)
-        return WeightedCrossEntropy(weights, self.settings.label_smoothing, self.settings.focal_gamma)
+        self.losses, self.task_weights, self.targets = losses, task_weights, targets
 
     def totals(self, rows: np.ndarray) -> dict[str, float]:
-        """For each task the weight of a global batch, which its losses are divided by."""
+        """Task → weight of the products of a global batch, which its loss is divided by."""
         return {task: self.losses[task].total(self.targets[task][rows]) for task in self.task_weights}
 
     def __call__(

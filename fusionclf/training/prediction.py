@@ -1,4 +1,4 @@
-"""What a model says of products: batch by batch in constant memory, or all at once; over processes too."""
+"""Logits and features of products: batch by batch in constant memory, or all at once; over processes too."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from fusionclf.batches import PictureTransform, ProductSource, ahead, in_batches
+from fusionclf.models import ProductClassifier
 from fusionclf.models.encoders import ImageEncoder
 from fusionclf.models.layers.fold_batchnorm import folded_for_inference
 from fusionclf.training.accelerator import OneProcess
@@ -31,10 +32,22 @@ def iterate_logits(
     return _iterate(lambda batch: model(batch)["label"], model, source, rows, accelerator)
 
 
+def predict_features(
+    model: ProductClassifier,
+    source: ProductSource,
+    rows: np.ndarray,
+    accelerator: Accelerator | OneProcess,
+    progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """(n, D) float32 features before the heads, on the CPU, every row exactly once, on every process."""
+    batches = _iterate(model.features, model, source, rows, accelerator)
+    return collect(batches, len(rows), accelerator, progress)
+
+
 def iterate_features(
     encoder: ImageEncoder, source: ProductSource, rows: np.ndarray, accelerator: Accelerator | OneProcess
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
-    """As `iterate_logits`, but what a picture encoder's network gives, (b, D)."""
+    """As `iterate_logits`, but the output of a picture encoder's network, (b, D)."""
     return _iterate(lambda batch: encoder.network(batch.pictures), encoder, source, rows, accelerator)
 
 
@@ -62,19 +75,19 @@ def _iterate(
 
 
 def _prepared(model: torch.nn.Module, source: ProductSource) -> AbstractContextManager[None]:
-    """In which a model answers fastest."""
-    shown = _seen_pictures(source)
-    return nullcontext() if shown is None else folded_for_inference(model, shown.size)
+    """Within it, batch normalisations are folded where the model reads pictures."""
+    pictures = _read_pictures(source)
+    return nullcontext() if pictures is None else folded_for_inference(model, pictures.size)
 
 
 def batch_size(source: ProductSource, device: torch.device) -> int:
-    """How many products a model is asked about at once."""
-    seen_on_cpu = device.type == "cpu" and _seen_pictures(source) is not None
-    return PICTURE_BATCH if seen_on_cpu else EVALUATION_BATCH
+    """How many products are in a batch."""
+    convolves_on_cpu = device.type == "cpu" and _read_pictures(source) is not None
+    return PICTURE_BATCH if convolves_on_cpu else EVALUATION_BATCH
 
 
-def _seen_pictures(source: ProductSource) -> PictureTransform | None:
-    """The pictures, where a network sees them and not what was computed of them before."""
+def _read_pictures(source: ProductSource) -> PictureTransform | None:
+    """The pictures, where an encoder reads them and not features that were computed before."""
     return source.pictures if source.features is None else None
 
 

@@ -1,4 +1,4 @@
-"""Where a stage stands, whom it tells, and the stop at a loss that is no number."""
+"""The state of a stage, its callbacks, and the stop at a loss that is not finite."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ NOT_FINITE = "not-finite.json"
 
 @dataclass
 class Progress:
-    """What a training stage tells its caller; every function may be replaced.
+    """Callbacks of a training stage.
 
     Attributes:
         step: called with epoch, steps done and to do in it, mean loss so far, and products a second.
@@ -32,7 +32,7 @@ class Progress:
 
 @dataclass
 class StageState:
-    """Where a stage stands; saved with every checkpoint."""
+    """The state of a stage; saved with every checkpoint."""
 
     epoch: int = 1
     step: int = 0
@@ -56,12 +56,12 @@ def refuse_not_finite(
     source: ProductSource,
     folder: Path,
 ) -> None:
-    """Stop at the first loss that is not finite; its batch is saved for a look.
+    """Stop at the first loss that is not finite; the ids of its batch are saved.
 
     Args:
         losses: of the steps since the last look.
         batches: their lines, (b, 2) each.
-        state: where the stage stood before them.
+        state: of the stage before them.
         source: whose ids name the products.
         folder: of the stage's checkpoints.
 

@@ -5,7 +5,7 @@ import torch
 from sklearn.feature_extraction.text import TfidfTransformer
 
 from fusionclf.batches import HashedNGrams
-from fusionclf.models.encoders import HashedNGramEncoder
+from fusionclf.models.text_encoders import HashedNGramEncoder
 
 TITLES = ["Blue Denim Shirt", "Red Running Shoes for Men", "", "Blue Shoes", "Blue Blue Shirt"]
 

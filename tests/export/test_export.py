@@ -25,7 +25,7 @@ from fusionclf.export import open_exported
 from fusionclf.export.manifest import describe_pictures
 from fusionclf.export.runtime import ExportedModel
 from fusionclf.export.tensor_model import TensorModel
-from fusionclf.models.encoders import HashedNGramEncoder, JoinedTextEncoder
+from fusionclf.models.text_encoders import HashedNGramEncoder, JoinedTextEncoder
 from fusionclf.workflows import export as workflow
 from tests.runs import Runs
 from tests.small import one_batch, tiny_model

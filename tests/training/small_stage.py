@@ -11,7 +11,8 @@ from fusionclf.batches import PictureCache, PictureTransform, ProductSource
 from fusionclf.config import PicturesConfig, TrainConfig
 from fusionclf.models import ProductClassifier
 from fusionclf.models.classifier import linear_heads
-from fusionclf.models.encoders import HashedNGramEncoder, ImageEncoder
+from fusionclf.models.encoders import ImageEncoder
+from fusionclf.models.text_encoders import HashedNGramEncoder
 from fusionclf.models.fusers import ConcatFuser
 from fusionclf.models.weights import load_weights
 from fusionclf.training import StageState, make_accelerator, train_stage

@@ -14,7 +14,7 @@ from transformers import BertConfig, BertModel
 from fusionclf.batches import ProductSource
 from fusionclf.models import ProductClassifier
 from fusionclf.models.classifier import linear_heads
-from fusionclf.models.encoders import TransformerEncoder
+from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.models.fusers import ConcatFuser
 from fusionclf.models.weights import load_weights
 from fusionclf.training import Progress, checkpointer, make_accelerator, train_stage

@@ -18,9 +18,11 @@ from typing_extensions import TypedDict
 
 from fusionclf.errors import RunError
 from fusionclf.files import replacing
-from fusionclf.models.classifier import ProductClassifier
-from fusionclf.models.linear_text_model import UNSEEN_SCORE
-from fusionclf.models.open_vocabulary.stacked_head import Vocabulary
+from fusionclf.models.linear_text_model import UNSEEN_SCORE, LinearTextModel
+from fusionclf.models.open_vocabulary.prototypes import Prototypes
+from fusionclf.models.open_vocabulary.stacked_head import StackedHead
+from fusionclf.models.registry import Model
+from fusionclf.models.stacked_classifier import StackedClassifier
 from fusionclf.run_schema import Count, Part, Text
 from fusionclf.runfolder import one_line, parse_json_as
 
@@ -72,54 +74,54 @@ class AddedClass:
         return ", ".join((self.name, *reversed(self.place)))
 
 
-def add_classes(model: ProductClassifier, added: Sequence[AddedClass]) -> None:
+def add_classes(model: Model, added: Sequence[AddedClass]) -> None:
     """Widen an open-vocabulary model by classes, after those that it has.
 
     Raises:
-        RunError: the model's vocabulary is closed.
+        RunError: the model has a closed vocabulary.
     """
-    vocabulary = model.vocabulary
-    if vocabulary is None or not vocabulary.takes_new or model.wide is None or model.names is None:
+    head = model.head if isinstance(model, StackedClassifier) else None
+    if not isinstance(head, StackedHead) or not head.allows_unseen:
         raise RunError("this model cannot name new classes; train fusion with model.vocabulary=open")
+    assert isinstance(model, StackedClassifier) and model.class_names is not None
     if not added:
         return
     for new in added:
-        _check_vectors(new, vocabulary)
+        _check_vectors(new, head.prototypes)
     more = len(added)
-    head = model.heads["label"]
-    assert isinstance(head, nn.Linear)
-    model.heads["label"] = _wider(head, more)
-    wide = model.wide
-    wide.scores.table.weight = _frozen(_padded(wide.scores.table.weight, more, dim=1))
-    wide.scores.table.embedding_dim += more
-    wide.bias = _frozen(_padded(wide.bias, more, fill=UNSEEN_SCORE))
-    if wide.dense is not None:
-        wide.dense = _wider(wide.dense, more)
-    if model.title_network is not None:
-        of_title = model.title_network.heads["label"]
-        assert isinstance(of_title, nn.Linear)
-        model.title_network.heads["label"] = _wider(of_title, more)
-    vocabulary.probe.linear = _wider(vocabulary.probe.linear, more)
-    first = len(vocabulary.seen)
-    for buffer in ("seen", "examples", "title_prototypes", "feature_prototypes"):
-        setattr(vocabulary, buffer, _padded(getattr(vocabulary, buffer), more))
+    label = model.base.heads["label"]
+    assert isinstance(label, nn.Linear)
+    model.base.heads["label"] = _wider(label, more)
+    _widen_linear_text_model(model.linear_text_model, more)
+    head.probe.linear = _wider(head.probe.linear, more)
+    first = len(head.seen)
+    head.seen = _padded(head.seen, more)
+    prototypes = head.prototypes
+    for buffer in ("available", "title", "features"):
+        setattr(prototypes, buffer, _padded(getattr(prototypes, buffer), more))
     for number, new in enumerate(added, start=first):
-        vocabulary.examples[number] = new.count > 0
+        prototypes.available[number] = new.count > 0
         if new.title_prototype is not None:
-            vocabulary.title_prototypes[number] = new.title_prototype
+            prototypes.title[number] = new.title_prototype
         if new.feature_prototype is not None:
-            vocabulary.feature_prototypes[number] = new.feature_prototype
-    model.names = model.names.with_more(
+            prototypes.features[number] = new.feature_prototype
+    model.class_names = model.class_names.with_more(
         [new.name for new in added], [new.text for new in added], [new.synonyms for new in added]
     )
 
 
-def _check_vectors(new: AddedClass, vocabulary: Vocabulary) -> None:
+def _widen_linear_text_model(model: LinearTextModel, more: int) -> None:
+    table = model.ngrams.table
+    table.weight = _frozen(_padded(table.weight, more, dim=1))
+    table.embedding_dim += more
+    model.bias = _frozen(_padded(model.bias, more, fill=UNSEEN_SCORE))
+    if model.sentence is not None:
+        model.sentence = _wider(model.sentence, more)
+
+
+def _check_vectors(new: AddedClass, prototypes: Prototypes) -> None:
     """Raises RunError where the vectors of a class are not of the model's widths."""
-    pairs = (
-        (new.title_prototype, vocabulary.title_prototypes),
-        (new.feature_prototype, vocabulary.feature_prototypes),
-    )
+    pairs = ((new.title_prototype, prototypes.title), (new.feature_prototype, prototypes.features))
     for vector, own in pairs:
         fits = vector is None or (
             vector.shape == own.shape[1:] and vector.dtype == own.dtype and bool(vector.isfinite().all())

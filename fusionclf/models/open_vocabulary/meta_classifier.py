@@ -1,6 +1,6 @@
-"""The scorer of a vocabulary: what is said of a product and a class → a logit; and the episodes that it learns from.
+"""The meta-classifier (level 1): what base learners and name-match features say of a product and a class → a logit.
 
-All classes share its weights, but for a few of each class's own where no class is new.
+All classes share its weights, except for a few weights of each class where no class is unseen.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,210 +11,264 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fusionclf.models.open_vocabulary.name_match_features import FIGURES
+from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEATURES
 
-AT_HAND = ("both", "title", "picture")  # what is at hand of a product
+MODALITIES = ("both", "title", "picture")  # which modalities of a product are available
 HIDDEN = 32
 LEAST_LOG_PROBABILITY = -12.0
-LEAST_SPREAD = 1e-4  # standard deviation of an input of the scorer
+LEAST_SPREAD = 1e-4  # standard deviation of a feature
 BATCH = 512
 STEPS = {"both": 1800, "title": 600, "picture": 600}  # at most
-ASKED_TIMES = 100  # each product at most, of a small catalog; but LEAST_STEPS are made
+SHOWN_TIMES = 100  # each product at most, of a small catalog; but LEAST_STEPS are made
 LEAST_STEPS = 300
 LEARNING_RATE = 5e-3
 WEIGHT_DECAY = 1e-2
-DECAY_OF_CLASS = 2.0  # of a class's own weights, which few products teach
-OUT_OF_QUESTION = -1e4
-OWN, SIMILAR = 2, 2  # what expert and probe say; likeness to examples by title and by features
-OF_KNOWN = OWN + len(FIGURES)  # the first inputs, of seen classes alone; one more with a title network
-WIDTH = OF_KNOWN + len(FIGURES) + 1 + SIMILAR + 1  # one more likewise
+CLASS_WEIGHT_DECAY = 2.0  # of a class's own weights, which few products teach
+MASKED_LOGIT = -1e4
+# Blocks of features. `seen` is zero for unseen classes, the others are zero for seen ones.
+META_FEATURES: dict[str, tuple[str, ...]] = {
+    "seen": ("linear_text", "base", *NAME_MATCH_FEATURES),
+    "unseen": (*NAME_MATCH_FEATURES, "bias"),
+    "prototypes": ("title", "features", "bias"),
+}
+WIDTH = sum(map(len, META_FEATURES.values()))
+MetaFeatures = dict[str, Tensor]  # block of META_FEATURES → (B, C, its width)
 
 
 @dataclass(frozen=True)
-class Episode:
-    """Products, and what a model says of them that saw neither them nor some of the classes.
+class LevelZero:
+    """What the base learners give for B products and C classes.
 
     Attributes:
-        network: what is at hand → (n, C) logits of the probe; without "title" where the network reads no titles.
-        expert: (n, C) scores of the linear expert.
-        pairs: (n, C, 10) figures of the names.
-        similar: what is at hand → (n, C, 2) likeness to the examples of classes that have some; a title alone is as
-            like as the title of "both".
+        base: (B, C) logits of the base model or of a probe of its features; None where it reads nothing of the product.
+        linear_text: (B, C) scores of the linear text model.
+        name_match: (B, C, 10) name-match features.
+        similarity: (B, C, 2) cosines with the prototypes of classes that have some, by title and by features.
+    """
+
+    base: Tensor | None
+    linear_text: Tensor
+    name_match: Tensor
+    similarity: Tensor
+
+
+def meta_features(level_zero: LevelZero, modality: str, seen: Tensor, has_prototype: Tensor) -> MetaFeatures:
+    """Block → (B, C, width), with zeros for what the modality does not give.
+
+    Args:
+        level_zero: of B products.
+        modality: one of MODALITIES.
+        seen: (C,) classes with training rows.
+        has_prototype: (C,) classes with prototypes.
+    """
+    known = seen[None, :, None]  # (1, C, 1)
+    linear_text = level_zero.linear_text.float()
+    name_match, similarity = level_zero.name_match.float(), level_zero.similarity.float()
+    base = torch.zeros_like(linear_text)
+    if level_zero.base is not None:
+        base = _log_probabilities(level_zero.base, seen)
+    if modality == "picture":
+        linear_text, name_match = torch.zeros_like(linear_text), torch.zeros_like(name_match)
+        similarity = similarity * similarity.new_tensor([0, 1])
+    elif modality == "title":
+        similarity = similarity * similarity.new_tensor([1, 0])
+    learners = torch.stack([linear_text, base], dim=-1)  # (B, C, 2)
+    unseen = (~known).float()
+    with_prototype = (has_prototype[None, :, None] & ~known).float()
+    one = torch.ones_like(name_match[:, :, :1])
+    return {
+        "seen": torch.cat([learners.masked_fill(~known, 0.0), name_match * known], dim=-1),
+        "unseen": torch.cat([name_match * unseen, one * unseen], dim=-1),
+        "prototypes": torch.cat([similarity * with_prototype, one * with_prototype], dim=-1),
+    }
+
+
+def _log_probabilities(logits: Tensor, seen: Tensor) -> Tensor:
+    """(B, C) among the seen classes; none is below LEAST_LOG_PROBABILITY."""
+    return logits.float().masked_fill(~seen, -torch.inf).log_softmax(dim=1).clamp_min(LEAST_LOG_PROBABILITY)
+
+
+@dataclass(frozen=True)
+class MetaTrainingFold:
+    """Query rows, and the predictions of base learners that saw neither these rows nor the unseen classes.
+
+    Attributes:
+        base: modality → (n, C) logits; without "title" where the base model reads no titles.
+        linear_text: (n, C) scores of the linear text model.
+        name_match: (n, C, 10) name-match features.
+        similarity: modality → (n, C, 2) cosines with prototypes; "title" has those of "both".
         targets: (n,) class numbers.
-        weights: (n,) how many products each stands for.
-        seen: (C,) whether the model knew the class.
-        examples: (C,) whether there are examples of a class that it did not know.
-        title_network: (n, C) logits of a title network that saw none of these products; None where there is none.
+        weights: (n,) weights of the rows.
+        seen: (C,) whether the base learners were fitted on the class.
+        has_prototype: (C,) whether an unseen class has support rows.
         has_picture, has_title: (n,) whether a product has one; None: all have.
     """
 
-    network: Mapping[str, Tensor]
-    expert: Tensor
-    pairs: Tensor
-    similar: Mapping[str, Tensor]
+    base: Mapping[str, Tensor]
+    linear_text: Tensor
+    name_match: Tensor
+    similarity: Mapping[str, Tensor]
     targets: Tensor
     weights: Tensor
     seen: Tensor
-    examples: Tensor
-    title_network: Tensor | None = None
+    has_prototype: Tensor
     has_picture: Tensor | None = None
     has_title: Tensor | None = None
 
-    def inputs(self, at_hand: str, rows: Tensor | slice = slice(None)) -> Tensor:
-        """(b, C, 26 or 27) what the scorer takes, of some rows."""
-        network, similar = self.network.get(at_hand), self.similar.get(at_hand, self.similar["both"])
-        return scorer_inputs(
-            at_hand, None if network is None else network[rows], self.expert[rows], self.pairs[rows],
-            similar[rows], self.seen, self.examples,
-            None if self.title_network is None else self.title_network[rows],
+    def features(self, modality: str, rows: Tensor | slice = slice(None)) -> MetaFeatures:
+        """Block → (b, C, width) of some rows."""
+        base, similarity = self.base.get(modality), self.similarity.get(modality, self.similarity["both"])
+        level_zero = LevelZero(
+            None if base is None else base[rows], self.linear_text[rows], self.name_match[rows],
+            similarity[rows],
         )  # fmt: skip
+        return meta_features(level_zero, modality, self.seen, self.has_prototype)
 
-    def only(self, rows: Tensor) -> "Episode":
-        """The same episode with some of its rows alone, (k,) places."""
+    def subset(self, rows: Tensor) -> "MetaTrainingFold":
+        """The same fold with some of its rows, (k,) places."""
         return replace(
             self,
-            network={at_hand: logits[rows] for at_hand, logits in self.network.items()},
-            similar={at_hand: values[rows] for at_hand, values in self.similar.items()},
-            expert=self.expert[rows], pairs=self.pairs[rows],
+            base={modality: logits[rows] for modality, logits in self.base.items()},
+            similarity={modality: values[rows] for modality, values in self.similarity.items()},
+            linear_text=self.linear_text[rows], name_match=self.name_match[rows],
             targets=self.targets[rows], weights=self.weights[rows],
-            title_network=None if self.title_network is None else self.title_network[rows],
             has_picture=None if self.has_picture is None else self.has_picture[rows],
             has_title=None if self.has_title is None else self.has_title[rows],
         )  # fmt: skip
 
-    def having(self, at_hand: str) -> "Episode":
-        """The products that have what a kind of scorer reads: both, a title or a picture."""
+    def with_modality(self, modality: str) -> "MetaTrainingFold":
+        """The rows that have what a meta-classifier reads: both, a title or a picture."""
         needed = {
             "both": (self.has_picture, self.has_title),
             "title": (self.has_title,),
             "picture": (self.has_picture,),
         }
-        masks = [mask for mask in needed[at_hand] if mask is not None]
+        masks = [mask for mask in needed[modality] if mask is not None]
         rows = torch.stack([torch.ones(len(self.targets), dtype=torch.bool), *masks]).all(dim=0)
-        return self if rows.all() else self.only(rows.nonzero().squeeze(1))
+        return self if rows.all() else self.subset(rows.nonzero().squeeze(1))
 
-    def weighed(self, at_hand: str) -> Tensor:
-        """(n,) weights; a picture cannot tell of a class that is known by its name alone, so none is asked for."""
-        if at_hand != "picture":
+    def row_weights(self, modality: str) -> Tensor:
+        """(n,) weights; a picture cannot identify a class that is known by its name alone, so such rows get 0."""
+        if modality != "picture":
             return self.weights
-        return self.weights * (self.seen | self.examples)[self.targets]
+        return self.weights * (self.seen | self.has_prototype)[self.targets]
 
 
-def scorer_inputs(
-    at_hand: str,
-    network: Tensor | None,
-    expert: Tensor,
-    pairs: Tensor,
-    similar: Tensor,
-    seen: Tensor,
-    examples: Tensor,
-    title_network: Tensor | None = None,
-) -> Tensor:
-    """(B, C, 26): what is said of a seen class, or of a new one; zeros elsewhere, and for what is not at hand.
+class MetaClassifier(nn.Module):
+    """A logit for each (product, class) pair: meta-features (B, C, width) → (B, C).
 
-    Where there is a title network, 27: what it says stands first.
-    """
-    known = seen[None, :, None]  # (1, C, 1)
-    pairs, similar = pairs.float(), similar.float()
-    of_title, said = [expert.float()], torch.zeros_like(expert, dtype=torch.float32)
-    if title_network is not None:
-        of_title.insert(0, _log_probabilities(title_network, seen))
-    if network is not None:
-        said = _log_probabilities(network, seen)
-    if at_hand == "picture":
-        of_title = [torch.zeros_like(said) for _ in of_title]
-        pairs, similar = torch.zeros_like(pairs), similar * similar.new_tensor([0, 1])
-    elif at_hand == "title":
-        similar = similar * similar.new_tensor([1, 0])
-    own = torch.stack([*of_title, said], dim=-1)  # (B, C, 2 or 3)
-    new, shown = (~known).float(), (examples[None, :, None] & ~known).float()
-    one = torch.ones_like(pairs[:, :, :1])
-    return torch.cat(
-        [own.masked_fill(~known, 0.0), pairs * known, pairs * new, one * new, similar * shown, one * shown],
-        dim=-1,
-    )
-
-
-def _log_probabilities(logits: Tensor, seen: Tensor) -> Tensor:
-    """(B, C) among the seen classes; none is below a least one."""
-    return logits.float().masked_fill(~seen, -torch.inf).log_softmax(dim=1).clamp_min(LEAST_LOG_PROBABILITY)
-
-
-class Scorer(nn.Module):
-    """A logit for each (product, class) pair, (B, C, width) → (B, C).
-
-    All classes share a linear layer and a few hidden units; where no class is new, each has some weights of its own.
+    All classes share a linear layer and a few hidden units; where no class is unseen, each has some weights of its own.
 
     Args:
-        width: of `scorer_inputs`.
-        of_class: shape of the classes' own weights, (C, the first inputs they are of); None: all weights are shared.
+        classes: number of classes that have own weights, on the features of the block `seen`; 0: all weights are shared.
+
+    Source: stacking, Wolpert, Stacked Generalization (1992).
     """
 
     scale: Tensor
-    of_class: nn.Parameter | None
+    class_weights: nn.Parameter | None
 
-    def __init__(self, width: int, of_class: tuple[int, int] | None = None) -> None:
+    def __init__(self, classes: int = 0) -> None:
         super().__init__()
-        self.register_buffer("scale", torch.ones(width))
-        self.of_class = None if of_class is None else nn.Parameter(torch.zeros(of_class))
-        self.linear = nn.Linear(width, 1, bias=False)
-        self.bent = nn.Sequential(nn.Linear(width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
+        self.register_buffer("scale", torch.ones(WIDTH))
+        own = torch.zeros(classes, len(META_FEATURES["seen"]))
+        self.class_weights = nn.Parameter(own) if classes else None
+        self.linear = nn.Linear(WIDTH, 1, bias=False)
+        self.hidden = nn.Sequential(nn.Linear(WIDTH, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
         nn.init.zeros_(self.linear.weight)
         self.requires_grad_(False)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        scaled = inputs / self.scale
-        shared = (self.linear(scaled) + self.bent(scaled)).squeeze(-1)
-        if self.of_class is None:
-            return shared
-        return shared + (scaled[..., : self.of_class.shape[1]] * self.of_class).sum(dim=-1)
-
-    def fit(
-        self,
-        episodes: Sequence[Episode],
-        groups: Sequence[Tensor],
-        at_hand: str,
-        told: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Train on episodes, each as often as the others; `told` is called after each of `steps_on` steps."""
-        episodes = _having(episodes, at_hand)
-        self.requires_grad_(True)
-        some = torch.cat([e.inputs(at_hand, slice(None, None, 7)).flatten(0, 1) for e in episodes])
-        spread = some.std(dim=0)
-        del some
-        # What never varied taught its weights nothing, so it shall not count when it does vary.
-        self.scale.copy_(spread.masked_fill(spread < LEAST_SPREAD, torch.inf))
-        steps = steps_on(episodes, at_hand)
-        weights: list[dict[str, Any]] = [{"params": [*self.linear.parameters(), *self.bent.parameters()]}]
-        if self.of_class is not None:
-            weights.append({"params": [self.of_class], "weight_decay": DECAY_OF_CLASS})
-        optimiser = torch.optim.AdamW(weights, LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
-        for episode, rows in _batches(episodes, steps):
-            logits = self(episode.inputs(at_hand, rows))
-            optimiser.zero_grad()
-            _loss(logits, episode.targets[rows], episode.weighed(at_hand)[rows], groups).backward()
-            optimiser.step()
-            schedule.step()
-            told()
-        self.requires_grad_(False)
+    def forward(self, features: MetaFeatures) -> Tensor:
+        scaled = concatenated(features) / self.scale
+        logits = (self.linear(scaled) + self.hidden(scaled)).squeeze(-1)
+        if self.class_weights is None:
+            return logits
+        own = features["seen"] / self.scale[: features["seen"].shape[-1]]  # the first block
+        return logits + (own * self.class_weights).sum(dim=-1)
 
 
-def steps_on(episodes: Sequence[Episode], at_hand: str) -> int:
-    """How many steps a scorer is trained for."""
-    questions = sum(len(episode.targets) for episode in _having(episodes, at_hand))
-    return min(STEPS[at_hand], max(LEAST_STEPS, ASKED_TIMES * questions // BATCH))
+def concatenated(features: MetaFeatures) -> Tensor:
+    """(B, C, width) all blocks, in the order of META_FEATURES."""
+    return torch.cat([features[block] for block in META_FEATURES], dim=-1)
 
 
-def _having(episodes: Sequence[Episode], at_hand: str) -> list[Episode]:
-    """The episodes' products that have what a kind of scorer reads; all of them where none has."""
-    found = [episode.having(at_hand) for episode in episodes]
-    return [episode for episode in found if len(episode.targets)] or list(episodes)
+def fit_meta_classifiers(
+    folds: Sequence[MetaTrainingFold],
+    groups: Sequence[Tensor],
+    classes: int,
+    seed: int,
+    modalities: Sequence[str] = MODALITIES,
+    on_step: Callable[[], None] = lambda: None,
+) -> dict[str, MetaClassifier]:
+    """Modality → a meta-classifier.
+
+    Args:
+        folds: each with other unseen classes.
+        groups: (C,) masks of classes that are also candidates among themselves, such as a part of the split.
+        classes: as of MetaClassifier.
+        seed: of order and first weights.
+        modalities: which to fit.
+        on_step: called after each of `count_steps` steps.
+    """
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(seed)
+        found = {modality: MetaClassifier(classes) for modality in modalities}
+        for modality, classifier in found.items():
+            _fit(classifier, _with_modality(folds, modality), groups, modality, on_step)
+    return found
 
 
-def _batches(episodes: Sequence[Episode], steps: int) -> Iterator[tuple[Episode, Tensor]]:
+def _fit(
+    classifier: MetaClassifier,
+    folds: Sequence[MetaTrainingFold],
+    groups: Sequence[Tensor],
+    modality: str,
+    on_step: Callable[[], None],
+) -> None:
+    """Train a new meta-classifier, on each fold as often as on the others."""
+    classifier.requires_grad_(True)
+    some = [concatenated(fold.features(modality, slice(None, None, 7))).flatten(0, 1) for fold in folds]
+    spread = torch.cat(some).std(dim=0)
+    del some
+    # A feature that never varied taught its weights nothing, so it must not count where it does vary.
+    classifier.scale.copy_(spread.masked_fill(spread < LEAST_SPREAD, torch.inf))
+    steps = _steps(folds, modality)
+    weights: list[dict[str, Any]] = [
+        {"params": [*classifier.linear.parameters(), *classifier.hidden.parameters()]}
+    ]
+    if classifier.class_weights is not None:
+        weights.append({"params": [classifier.class_weights], "weight_decay": CLASS_WEIGHT_DECAY})
+    optimiser = torch.optim.AdamW(weights, LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
+    for fold, rows in _batches(folds, steps):
+        logits = classifier(fold.features(modality, rows))
+        optimiser.zero_grad()
+        _loss(logits, fold.targets[rows], fold.row_weights(modality)[rows], groups).backward()
+        optimiser.step()
+        schedule.step()
+        on_step()
+    classifier.requires_grad_(False)
+
+
+def count_steps(folds: Sequence[MetaTrainingFold], modalities: Sequence[str] = MODALITIES) -> int:
+    """How many steps `fit_meta_classifiers` takes."""
+    return sum(_steps(_with_modality(folds, modality), modality) for modality in modalities)
+
+
+def _steps(folds: Sequence[MetaTrainingFold], modality: str) -> int:
+    rows = sum(len(fold.targets) for fold in folds)
+    return min(STEPS[modality], max(LEAST_STEPS, SHOWN_TIMES * rows // BATCH))
+
+
+def _with_modality(folds: Sequence[MetaTrainingFold], modality: str) -> list[MetaTrainingFold]:
+    """The folds' rows that have what a meta-classifier reads; all of them where none has."""
+    found = [fold.with_modality(modality) for fold in folds]
+    return [fold for fold in found if len(fold.targets)] or list(folds)
+
+
+def _batches(folds: Sequence[MetaTrainingFold], steps: int) -> Iterator[tuple[MetaTrainingFold, Tensor]]:
     while True:
-        batches = [(e, rows) for e in episodes for rows in torch.randperm(len(e.targets)).split(BATCH)]
+        batches = [(fold, rows) for fold in folds for rows in torch.randperm(len(fold.targets)).split(BATCH)]
         for number in torch.randperm(len(batches)).tolist():
             if steps == 0:
                 return
@@ -226,10 +280,10 @@ def _loss(logits: Tensor, targets: Tensor, weights: Tensor, groups: Sequence[Ten
     """Weighted cross-entropy among all classes, and among those of the group that the product is in."""
     losses = F.cross_entropy(logits, targets, reduction="none")
     for group in groups:
-        asked = group[targets]
-        if asked.any():
-            among = logits[asked].masked_fill(~group, OUT_OF_QUESTION)
-            places = asked.nonzero().squeeze(1)
-            own = F.cross_entropy(among, targets[asked], reduction="none")
+        inside = group[targets]
+        if inside.any():
+            masked = logits[inside].masked_fill(~group, MASKED_LOGIT)
+            places = inside.nonzero().squeeze(1)
+            own = F.cross_entropy(masked, targets[inside], reduction="none")
             losses = losses.index_add(0, places, own)
     return (losses * weights).sum() / weights.sum().clamp_min(1e-9)

@@ -1,11 +1,11 @@
-"""How well a title fits a class by what the class is called: what a class without a training row is known by.
+"""Name-match features: how well a title fits the name of a class. A class without training rows is known by them alone.
 
-Each (title, class) pair gets ten figures. Five compare words: the share of the name's words that stand in the title,
-whether all do, how near the end the last one stands (titles end in their noun), and the same share when words may be
-cut short or extended. Five compare sentence embeddings: of the title, and of its best run of one, two or three
-words, with that of the name, and of the title with the name and its place in the category graph. A run's embedding is
-the mean of its words' own, as a catalog's titles share their words. Where a class has synonyms, each figure but that of
-the place (`path`) is of the name or synonym that fits best.
+Each (title, class) pair has ten features. Five compare words: the share of the name's words that occur in the title,
+whether all occur, how near the end the last one is (titles end in their noun), where the last one is, and the share of
+words that match at least in part. Five compare sentence embeddings: the title, and its best run of one, two or three
+words, with the name; and the title with the name and its place in the category graph. The embedding of a run is the mean
+of its words' embeddings, because a catalog's titles share their words. Where a class has synonyms, each feature except
+`path` is that of the name or synonym that fits best.
 
 Source: label embeddings, Akata et al. (2015); the best run of words follows late interaction, Khattab and Zaharia,
 ColBERT (2020).
@@ -21,9 +21,10 @@ import torch
 from fusionclf.batches import TextBatch
 from fusionclf.models.open_vocabulary.name_words import NameWords, name_words
 
-FIGURES = ("share", "all", "from_end", "like", "name", "path", "run_1", "run_2", "run_3", "last")
+NAME_MATCH_FEATURES = ("share", "all", "from_end", "like", "name", "path", "run_1", "run_2", "run_3", "last")
 OF_WORDS = [0, 1, 2, 3, 9]  # those of NameWords.compare
 LONGEST_RUN = 3
+NAME_MATCH = "name_match"  # the name of the tensor in a batch of titles
 TITLES_AT_ONCE = 64  # whose words are compared together: what a processor's cache holds
 ROWS_AT_ONCE = 4096
 Embed = Callable[[list[str]], np.ndarray]
@@ -37,7 +38,7 @@ class ClassNames:
         paths: C texts of name and place in the category graph, such as "Lipstick, Lips, Personal Care".
         embed: texts → (n, D) sentence embeddings of length 1.
         synonyms: further names of each class; default: none.
-        counted: how many of the classes, from the first on, tell how much a word that several share says;
+        weighted_by: the weight of a word falls with the number of classes that share it, of the first so many classes;
             default: all.
     """
 
@@ -47,27 +48,27 @@ class ClassNames:
         paths: Sequence[str],
         embed: Embed,
         synonyms: Sequence[Sequence[str]] | None = None,
-        counted: int | None = None,
+        weighted_by: int | None = None,
     ) -> None:
         self.names, self.paths = tuple(names), tuple(paths)
         self.synonyms = tuple(tuple(own) for own in synonyms or [()] * len(names))
         self.embed = embed
-        self.counted = len(names) if counted is None else counted
+        self.weighted_by = len(names) if weighted_by is None else weighted_by
         called = [(name, *others) for name, others in zip(self.names, self.synonyms, strict=True)]
         texts = [text for own in called for text in own]  # M, class by class
         self.first = np.cumsum([0, *map(len, called)])[:-1]  # (C,) where each class's names begin
         self.name_embeddings = embed(texts)  # (M, D)
         self.path_embeddings = embed(list(paths))  # (C, D)
         owners = np.repeat(np.arange(len(names)), [len(own) for own in called])
-        self.words = NameWords(texts, owners, self.counted)
+        self.words = NameWords(texts, owners, self.weighted_by)
 
     def with_more(
         self, names: Sequence[str], paths: Sequence[str], synonyms: Sequence[Sequence[str]]
     ) -> "ClassNames":
-        """These and further classes; the figures of these stay what they were."""
+        """These and further classes; the features of these stay what they were."""
         return ClassNames(
             (*self.names, *names), (*self.paths, *paths), self.embed,
-            (*self.synonyms, *map(tuple, synonyms)), self.counted,
+            (*self.synonyms, *map(tuple, synonyms)), self.weighted_by,
         )  # fmt: skip
 
     def best(self, of_names: np.ndarray) -> np.ndarray:
@@ -131,17 +132,17 @@ class NameTable:
     of_paths: np.ndarray
 
     def batch(self, rows: np.ndarray) -> TextBatch:
-        """pairs (B, C, 10): the figures in the order of FIGURES."""
-        found = np.zeros((len(rows), len(self.names.names), len(FIGURES)), np.float32)
+        """`name_match` (B, C, 10): the features in the order of NAME_MATCH_FEATURES."""
+        found = np.zeros((len(rows), len(self.names.names), len(NAME_MATCH_FEATURES)), np.float32)
         for start in range(0, len(rows), TITLES_AT_ONCE):
             self._fill(found[start : start + TITLES_AT_ONCE], rows[start : start + TITLES_AT_ONCE])
-        return {"pairs": torch.from_numpy(found)}
+        return {NAME_MATCH: torch.from_numpy(found)}
 
     def lengths(self) -> None:
         return None
 
     def _fill(self, found: np.ndarray, rows: np.ndarray) -> None:
-        """Write (b, C, 10) figures of some rows."""
+        """Write (b, C, 10) features of some rows."""
         worded = [place for place, row in enumerate(rows) if self.words[row]]
         if worded:
             of_names = self.names.words.compare([self.words[row] for row in rows[worded]])  # (b, 5, M)

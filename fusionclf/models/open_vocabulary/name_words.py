@@ -52,22 +52,24 @@ class NameWords:
     Args:
         texts: M names.
         owners: (M,) class of each.
-        counted: classes below this number tell how much a word says: the more of them share it, the less.
+        weighted_by: the weight of a word falls with the number of classes that share it, of classes below this number.
     """
 
-    def __init__(self, texts: Sequence[str], owners: np.ndarray, counted: int) -> None:
+    def __init__(self, texts: Sequence[str], owners: np.ndarray, weighted_by: int) -> None:
         words = [dict.fromkeys(name_words(text) or [""]) for text in texts]  # no title has the empty word
         sharing: dict[str, set[int]] = {word: set() for own in words for word in own}
         for own, owner in zip(words, owners.tolist(), strict=True):
             for word in own:
-                if owner < counted:
+                if owner < weighted_by:
                     sharing[word].add(owner)
         self.words = sorted(sharing)
         place = {word: n for n, word in enumerate(self.words)}
-        says = np.array([np.log(1 + counted / max(len(sharing[word]), 1)) for word in self.words])  # (W,)
+        weight = np.array(
+            [np.log(1 + weighted_by / max(len(sharing[word]), 1)) for word in self.words]
+        )  # (W,)
         self.places = np.array([place[word] for own in words for word in own])  # words, name by name
         self.first = np.cumsum([0, *map(len, words)])[:-1]  # (M,) where each name's words begin
-        weights = says[self.places]
+        weights = weight[self.places]
         total = np.add.reduceat(weights, self.first)
         self.weights = (weights / np.repeat(total, [len(own) for own in words])).astype(np.float32)
         self._having: dict[str, list[int]] = {}  # run of letters → places of the words that have it

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from fusionclf.config import Section
-from fusionclf.errors import SettingsError
+from fusionclf.errors import SettingsError, did_you_mean
 from fusionclf.models.backbones import (
     ImageEncoderParams,
     TextEncoderParams,
@@ -14,11 +14,14 @@ from fusionclf.models.backbones import (
     build_transformer,
 )
 from fusionclf.models.classifier import ProductClassifier, linear_heads
-from fusionclf.models.encoders import JoinedTextEncoder, TransformerEncoder
-from fusionclf.models.fusers import FUSERS, MissingModality
-from fusionclf.models.linear_text_model import WideTitles
-from fusionclf.models.open_vocabulary.stacked_head import Vocabulary
-from fusionclf.models.registry import register
+from fusionclf.models.fusers import MissingModality, find_fuser, fuser_names
+from fusionclf.models.linear_text_model import LinearTextModel
+from fusionclf.models.open_vocabulary.stacked_head import StackedHead
+from fusionclf.models.registry import Variant, register
+from fusionclf.models.stacked_classifier import StackedClassifier, WeightedSum
+from fusionclf.models.text_encoders import SENTENCE, JoinedTextEncoder, TransformerEncoder
+
+LATE = "late"  # no fuser: the base model reads the picture alone
 
 
 class FusionParams(Section):
@@ -26,22 +29,23 @@ class FusionParams(Section):
 
     image: ImageEncoderParams = ImageEncoderParams()
     text: TextEncoderParams = TextEncoderParams()
-    fuser: Literal["concat", "gated", "attention", "late"] = Field(
+    fuser: str = Field(
         default="concat",
-        description="concat, gated, attention: one network of both, and the linear expert beside it; late: a picture "
-        "network and the linear expert",
+        description="concat, gated, attention: the base model reads picture and title; late: it reads the picture alone, "
+        "and the linear text model reads the title",
     )
-    hidden: int = Field(default=512, ge=1, description="width of the layer that sees both sides")
+    hidden: int = Field(default=512, ge=1, description="width of the hidden layer of both modalities")
     image_gain: float = Field(default=0.2, gt=0, description="factor of the picture's normalised features")
     dropout: float = Field(default=0.2, ge=0, lt=1)
     modality_dropout: float = Field(
         default=0.1,
         ge=0,
         lt=1,
-        description="share of training products that picture or title is hidden of, so that either alone will do",
+        description="share of training products whose picture or title is hidden, so that the model can do with either alone",
     )
     wide: bool = Field(
-        default=True, description="blend in a linear SVM on the title's n-grams (kind hashed or both)"
+        default=True,
+        description="a linear text model beside the base model: an SVM on the title's n-grams (kind hashed or both)",
     )
     vocabulary: Literal["auto", "closed", "named", "open"] = Field(
         default="auto",
@@ -57,37 +61,34 @@ class FusionParams(Section):
         description="open, named: what else classes are called; a YAML file, or the name of one of configs/synonyms "
         "(fashion)",
     )
-    title_network: bool = Field(
-        default=False,
-        description="open, named: a copy of the sentence encoder is trained on the titles by itself, and heard beside "
-        "the linear expert; see title_stage",
-    )
-    cross_fitted: bool = Field(
-        default=False,
-        description="named, late: three more picture networks are trained, each without a third of the brands, and the "
-        "vocabulary learns by them how far the picture can be trusted; for pictures that are fine-tuned",
-    )
     label_weight: float = Field(default=1.0, gt=0, description="factor of the label's loss")
     auxiliary: dict[str, float] = Field(
         default={}, description="further columns to predict: factor of their loss"
     )
 
-    def settled(self, has_new_classes: bool, trained: int) -> "FusionParams":
-        """With `vocabulary=auto` decided for a split: open only where a class has no training row.
+    @field_validator("fuser")
+    @classmethod
+    def _is_registered(cls, name: str) -> str:
+        if name not in (LATE, *fuser_names()):
+            raise ValueError(did_you_mean(name, [*fuser_names(), LATE]))
+        return name
+
+    def resolve_auto(self, has_unseen_classes: bool, trained: int) -> "FusionParams":
+        """With `vocabulary=auto` replaced by what a split needs: open only where a class has no training row.
 
         Args:
-            has_new_classes: whether there is such a class.
+            has_unseen_classes: whether there is such a class.
             trained: how many classes of a stage have training rows, in that with the fewest.
         """
         if self.vocabulary != "auto":
             return self
-        fits = [kind for kind in ("open", "named") if trained >= LEAST_CLASSES[kind] and self.reads_names]
-        wanted = fits if has_new_classes else [kind for kind in fits if kind == "named"]
+        fits = [kind for kind in ("open", "named") if trained >= LEAST_CLASSES[kind] and self.uses_names]
+        wanted = fits if has_unseen_classes else [kind for kind in fits if kind == "named"]
         return self.model_copy(update={"vocabulary": [*wanted, "closed"][0]})
 
     @property
-    def reads_names(self) -> bool:
-        """Whether classes are scored by their names; `auto` that is not settled: whether they can be."""
+    def uses_names(self) -> bool:
+        """Whether classes are scored by their names; for `auto`, whether they can be."""
         if self.vocabulary == "auto":
             return self.text.kind == "both" and self.wide
         return self.vocabulary != "closed"
@@ -96,95 +97,92 @@ class FusionParams(Section):
 LEAST_CLASSES = {"open": 3, "named": 2}  # with training rows: two must be left where one is held out
 
 
-@register("fusion", FusionParams, "picture + title → article type, in one network")
-def build(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
-    """Args: params: settings; classes: number of classes per task, auxiliary columns included."""
+def build(params: FusionParams, classes: dict[str, int]) -> ProductClassifier | StackedClassifier:
+    """A base model of picture and title, with or without the stacked head.
+
+    Args:
+        params: settings.
+        classes: number of classes of each task, auxiliary columns included.
+
+    Raises:
+        SettingsError: settings contradict each other.
+    """
+    _check(params)
+    return _build_late(params, classes) if params.fuser == LATE else _build_early(params, classes)
+
+
+def _check(params: FusionParams) -> None:
     if params.wide and params.text.kind == "transformer":
         raise SettingsError(
             "model.wide=true reads n-grams: set model.text.kind=hashed or both, or model.wide=false"
         )
-    if params.fuser == "late" and not params.wide:
-        raise SettingsError("model.fuser=late: the title is read by the linear expert; set model.wide=true")
-    if params.reads_names and (params.text.kind != "both" or not params.wide):
+    if params.fuser == LATE and not params.wide:
+        raise SettingsError("model.fuser=late: the linear text model reads the title; set model.wide=true")
+    if params.uses_names and (params.text.kind != "both" or not params.wide):
         raise SettingsError(
             f"model.vocabulary={params.vocabulary} compares titles with class names by a sentence encoder: "
             "set model.text.kind=both model.wide=true"
         )
-    if params.title_network and not params.reads_names:
-        raise SettingsError(
-            "model.title_network=true: is heard by a vocabulary of names; set model.vocabulary=named or open"
-        )
-    if params.cross_fitted and (params.fuser != "late" or params.vocabulary != "named"):
-        raise SettingsError(
-            "model.cross_fitted=true: is for a named vocabulary beside a picture network; set model.fuser=late "
-            "model.vocabulary=named"
-        )
     regions = params.image.regions
-    if (params.fuser == "attention") != (regions > 1):
+    if (params.fuser != LATE and find_fuser(params.fuser).needs_regions) != (regions > 1):
         raise SettingsError(
             f"model.image.regions={regions}, model.fuser={params.fuser}: attention needs a grid of 2 or more regions "
             "a side, the other fusers 1"
         )
-    return _late(params, classes) if params.fuser == "late" else _joint(params, classes)
 
 
-def _late(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
-    """A picture network; the title is the linear expert's alone."""
+def _build_late(params: FusionParams, classes: dict[str, int]) -> StackedClassifier:
+    """The base model reads the picture, the linear text model the title."""
     image = build_image_encoder(**params.image.model_dump())
     weights = {"label": params.label_weight, **params.auxiliary}
     sentences = None
     if params.text.kind == "both":
         sentences = build_transformer(params.text.model, params.text.pretrained, True, params.text.longest)
-    wide = WideTitles(params.text.buckets, classes["label"], params.text.words, sentences)
+    linear = LinearTextModel(params.text.buckets, classes["label"], params.text.words, sentences)
     heads = linear_heads(image.dim, {task: classes[task] for task in weights})
-    vocabulary = _vocabulary(params, classes["label"], image.dim, sentences)
-    return ProductClassifier(
-        image, None, None, heads, weights, params.dropout, wide, vocabulary,
-        title_network=_title_network(params, classes["label"]),
-    )  # fmt: skip
+    base = ProductClassifier(image, None, None, heads, weights, params.dropout)
+    return StackedClassifier(base, linear, _head(params, classes["label"], image.dim, sentences))
 
 
-def _joint(params: FusionParams, classes: dict[str, int]) -> ProductClassifier:
-    """One network of both, and the linear expert beside it."""
+def _build_early(params: FusionParams, classes: dict[str, int]) -> ProductClassifier | StackedClassifier:
+    """The base model reads picture and title; with `wide`, the linear text model is beside it."""
     image = build_image_encoder(**params.image.model_dump())
     weights = {"label": params.label_weight, **params.auxiliary}
-    text = build_text_encoder(
-        **{**params.text.model_dump(), "frozen": params.text.frozen or params.reads_names}
-    )
-    sentences = text.encoders[1] if params.reads_names and isinstance(text, JoinedTextEncoder) else None
-    assert sentences is None or isinstance(sentences, TransformerEncoder)
-    wide = None
+    frozen = params.text.frozen or params.uses_names
+    text = build_text_encoder(params.text.model_copy(update={"frozen": frozen}))
+    sentences = None
+    if params.uses_names and isinstance(text, JoinedTextEncoder):
+        sentences = text.encoders[SENTENCE]
+        assert isinstance(sentences, TransformerEncoder)
+    linear = None
     if params.wide:
-        wide = WideTitles(params.text.buckets, classes["label"], params.text.words, sentences, shared=True)
-    more = {"regions": params.image.regions} if params.fuser == "attention" else {}
-    fuser = FUSERS[params.fuser](
+        linear = LinearTextModel(
+            params.text.buckets, classes["label"], params.text.words, sentences, shared=True
+        )
+    more = {"regions": params.image.regions} if params.image.regions > 1 else {}
+    fuser = find_fuser(params.fuser)(
         image.dim, text.dim, params.hidden, params.dropout, params.image_gain, **more
     )
     heads = linear_heads(fuser.dim, {task: classes[task] for task in weights})
-    vocabulary = _vocabulary(params, classes["label"], fuser.dim, sentences)
     missing = MissingModality(image.dim, text.dim, params.modality_dropout)
-    return ProductClassifier(
-        image, text, fuser, heads, weights, params.dropout, wide, vocabulary, missing,
-        _title_network(params, classes["label"]),
-    )  # fmt: skip
+    base = ProductClassifier(image, text, fuser, heads, weights, params.dropout, missing)
+    if linear is None:
+        return base
+    return StackedClassifier(base, linear, _head(params, classes["label"], fuser.dim, sentences))
 
 
-def _vocabulary(
+def _head(
     params: FusionParams, classes: int, dim: int, sentences: TransformerEncoder | None
-) -> Vocabulary | None:
-    if not params.reads_names:
-        return None
+) -> WeightedSum | StackedHead:
+    if not params.uses_names:
+        return WeightedSum()
     assert sentences is not None
-    return Vocabulary(
-        classes, dim, sentences.dim, params.paths, params.vocabulary != "named", params.title_network,
-        params.cross_fitted,
-    )  # fmt: skip
+    return StackedHead(classes, dim, sentences.dim, params.paths, allows_unseen=params.vocabulary != "named")
 
 
-def _title_network(params: FusionParams, classes: int) -> ProductClassifier | None:
-    if not params.title_network:
-        return None
-    encoder = build_transformer(params.text.model, params.text.pretrained, longest=params.text.longest)
-    return ProductClassifier(
-        None, encoder, None, linear_heads(encoder.dim, {"label": classes}), {"label": 1.0}
+register(
+    Variant(
+        "fusion", FusionParams, build, ("picture", "title"), None,
+        "picture + title → class; can name classes without training rows",
     )
+)  # fmt: skip

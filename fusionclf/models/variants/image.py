@@ -5,7 +5,7 @@ from pydantic import Field
 from fusionclf.config import Section
 from fusionclf.models.backbones import ImageEncoderParams, build_image_encoder
 from fusionclf.models.classifier import ProductClassifier, linear_heads
-from fusionclf.models.registry import register
+from fusionclf.models.registry import Variant, register
 
 
 class ImageParams(Section):
@@ -15,9 +15,20 @@ class ImageParams(Section):
     dropout: float = Field(default=0.0, ge=0, lt=1, description="on the features before the head")
 
 
-@register("image", ImageParams, "picture → article type, one convolutional network")
 def build(params: ImageParams, classes: dict[str, int]) -> ProductClassifier:
     """Args: params: settings; classes: number of classes per task."""
     encoder = build_image_encoder(**params.image.model_dump())
     heads = linear_heads(encoder.dim, {"label": classes["label"]})
     return ProductClassifier(encoder, None, None, heads, {"label": 1.0}, params.dropout)
+
+
+register(
+    Variant(
+        "image",
+        ImageParams,
+        build,
+        ("picture",),
+        "image-classification",
+        "picture → class, one convolutional network",
+    )
+)

@@ -5,7 +5,7 @@ from pydantic import Field
 from fusionclf.config import Section
 from fusionclf.models.backbones import ImageEncoderParams, build_image_encoder
 from fusionclf.models.classifier import ProductClassifier, linear_heads
-from fusionclf.models.registry import register
+from fusionclf.models.registry import Variant, register
 
 
 class MultitaskParams(Section):
@@ -20,10 +20,21 @@ class MultitaskParams(Section):
     )
 
 
-@register("multitask", MultitaskParams, "picture → article type, categories and other columns")
 def build(params: MultitaskParams, classes: dict[str, int]) -> ProductClassifier:
     """Args: params: settings; classes: number of classes per task, auxiliary columns included."""
     encoder = build_image_encoder(**params.image.model_dump())
     weights = {"label": params.label_weight, **params.auxiliary}
     heads = linear_heads(encoder.dim, {task: classes[task] for task in weights})
     return ProductClassifier(encoder, None, None, heads, weights, params.dropout)
+
+
+register(
+    Variant(
+        "multitask",
+        MultitaskParams,
+        build,
+        ("picture",),
+        "image-classification",
+        "picture → class, categories and other columns",
+    )
+)

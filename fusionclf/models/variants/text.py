@@ -5,7 +5,7 @@ from pydantic import Field
 from fusionclf.config import Section
 from fusionclf.models.backbones import TextEncoderParams, build_text_encoder
 from fusionclf.models.classifier import ProductClassifier, linear_heads
-from fusionclf.models.registry import register
+from fusionclf.models.registry import Variant, register
 
 
 class TextParams(Section):
@@ -15,9 +15,11 @@ class TextParams(Section):
     dropout: float = Field(default=0.2, ge=0, lt=1, description="on the features before the head")
 
 
-@register("text", TextParams, "title → article type; the ablation of fusion")
 def build(params: TextParams, classes: dict[str, int]) -> ProductClassifier:
     """Args: params: settings; classes: number of classes per task."""
-    encoder = build_text_encoder(**params.text.model_dump())
+    encoder = build_text_encoder(params.text)
     heads = linear_heads(encoder.dim, {"label": classes["label"]})
     return ProductClassifier(None, encoder, None, heads, {"label": 1.0}, params.dropout)
+
+
+register(Variant("text", TextParams, build, ("title",), "text-classification", "title → class"))

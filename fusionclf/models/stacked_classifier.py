@@ -1,0 +1,135 @@
+"""A base model with a linear text model beside it, and a head that combines both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fusionclf.batches import Batch, TextBatch, TitleTable, joined_lengths
+from fusionclf.models.classifier import ProductClassifier
+from fusionclf.models.encoders import ImageEncoder
+from fusionclf.models.linear_text_model import LinearTextModel
+from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, ClassNames
+from fusionclf.models.text_encoders import TextEncoder
+
+
+@dataclass(frozen=True)
+class BaseOutputs:
+    """What the base model and the linear text model give for B products and C classes.
+
+    Attributes:
+        features: (B, D) of the base model.
+        logits: (B, C) of the base model.
+        linear_text: (B, C) scores.
+        has_picture, has_title: (B,) whether a product has one; None: all have.
+        base_reads_titles: whether the base model reads titles, too.
+        embedding: (B, Dt) sentence embeddings of the titles; None without a sentence encoder.
+        name_match: (B, C, 10) name-match features; None where classes are not scored by their names.
+    """
+
+    features: Tensor
+    logits: Tensor
+    linear_text: Tensor
+    has_picture: Tensor | None
+    has_title: Tensor | None
+    base_reads_titles: bool
+    embedding: Tensor | None = None
+    name_match: Tensor | None = None
+
+
+class WeightedSum(nn.Module):
+    """The weighted sum of the logits of the base model and the linear text model, (B, C).
+
+    A product without a title is scored by the base model alone; one without a picture by the linear text model alone,
+    where the base model reads no titles.
+
+    Source: late fusion; Cheng et al., Wide & Deep Learning for Recommender Systems (2016), section 3.
+    """
+
+    weights: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("weights", torch.tensor([1.0, 0.0]))
+
+    def forward(self, outputs: BaseOutputs) -> Tensor:
+        base, linear_text = self.weights[0] * outputs.logits, self.weights[1] * outputs.linear_text
+        if outputs.has_title is not None:
+            linear_text = linear_text * outputs.has_title[:, None]
+        if outputs.has_picture is not None and not outputs.base_reads_titles:
+            base = base * outputs.has_picture[:, None]
+        return base + linear_text
+
+
+class StackedClassifier(nn.Module):
+    """Logits of each task; those of `label` combine the base model and the linear text model.
+
+    The base model is trained first, by itself; then the linear text model and the head are fitted.
+
+    Args:
+        base: encoders, a fuser and heads.
+        linear_text_model: scores titles.
+        head: BaseOutputs → (B, C); a WeightedSum or a StackedHead.
+    """
+
+    def __init__(self, base: ProductClassifier, linear_text_model: LinearTextModel, head: nn.Module) -> None:
+        super().__init__()
+        self.base = base
+        self.linear_text_model = linear_text_model
+        self.head = head
+        self.class_names: ClassNames | None = None
+
+    @property
+    def image(self) -> ImageEncoder | None:
+        """The picture encoder."""
+        return self.base.image
+
+    @property
+    def heads(self) -> nn.ModuleDict:
+        """Task → head of the base model."""
+        return self.base.heads
+
+    @property
+    def text_encoder(self) -> TextEncoder:
+        """The encoder whose `prepare` gives the tensors that this model reads."""
+        return self.base.text if self.base.text is not None else self.linear_text_model.text_encoder
+
+    def name_classes(
+        self, names: Sequence[str], paths: Sequence[str], synonyms: Sequence[Sequence[str]] | None = None
+    ) -> None:
+        """Set what the classes are called, and where they are in the category graph."""
+        self.class_names = ClassNames(names, paths, self.linear_text_model.embed, synonyms)
+
+    def prepare_titles(self, titles: list[str]) -> TitleTable:
+        """Titles as tensors; where the classes are named, with name-match features."""
+        table = self.text_encoder.prepare(titles)
+        if self.class_names is None:
+            return table
+        return _WithNameMatch(table, self.class_names.compare(titles))
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Task → (B, K) logits."""
+        assert batch.titles is not None, "this model reads titles"
+        features = self.base.features(batch)  # (B, D)
+        logits = self.base.logits(features)
+        name_match = batch.titles.get(NAME_MATCH)
+        outputs = BaseOutputs(
+            features, logits["label"], self.linear_text_model(batch.titles),
+            batch.has_picture, batch.has_title, self.base.text is not None,
+            None if name_match is None else self.linear_text_model.embedding(batch.titles), name_match,
+        )  # fmt: skip
+        return {**logits, "label": self.head(outputs)}
+
+
+@dataclass(frozen=True)
+class _WithNameMatch:
+    titles: TitleTable
+    name_match: TitleTable
+
+    def batch(self, rows: np.ndarray) -> TextBatch:
+        return {**self.titles.batch(rows), **self.name_match.batch(rows)}
+
+    def lengths(self) -> np.ndarray | None:
+        return joined_lengths((self.titles, self.name_match))

@@ -1,0 +1,246 @@
+"""Text encoders: prepared titles → (B, dim)."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fusionclf.batches import (
+    HashedNGrams,
+    TextBatch,
+    TextPreparer,
+    TitleTable,
+    Tokeniser,
+    joined_lengths,
+)
+from fusionclf.models.encoders import PretrainedEncoder
+
+TOKENS_AT_ONCE = {"cpu": 1024, "cuda": 16_384}  # what a processor's cache holds well, or fills a GPU
+NGRAMS, SENTENCE = "ngrams", "sentence"  # names of the encoders that a title is read by
+
+
+class TextEncoder(nn.Module):
+    """What every title encoder has: `dim`, and `prepare`, which turns titles into its input."""
+
+    dim: int
+    prepare: TextPreparer
+
+    def fit(self, titles: list[str]) -> None:
+        """Learn from training titles what is no parameter, such as word frequencies."""
+
+
+class HashedNGramEncoder(TextEncoder):
+    """The TF-IDF-weighted mean of hashed n-gram embeddings: (B, dim).
+
+    Args:
+        buckets: rows of the embedding table.
+        dim: width of the embedding.
+        smallest, largest: lengths of the character n-grams.
+        words: longest word n-gram; 0 for none.
+    """
+
+    inverse_frequency: Tensor
+
+    def __init__(
+        self, buckets: int = 2**18, dim: int = 256, smallest: int = 2, largest: int = 5, words: int = 2
+    ) -> None:
+        super().__init__()
+        self.dim = dim
+        self.hashed = HashedNGrams(buckets, smallest, largest, words)
+        self.prepare = self.hashed
+        self.table = nn.EmbeddingBag(buckets, dim, mode="sum")
+        nn.init.normal_(self.table.weight, std=dim**-0.5)
+        self.register_buffer("inverse_frequency", torch.ones(buckets))
+
+    def fit(self, titles: list[str]) -> None:
+        """Learn the inverse document frequencies."""
+        self.inverse_frequency.copy_(inverse_frequencies(self.hashed(titles).counts))
+
+    def forward(self, titles: TextBatch) -> Tensor:
+        """(B, dim) of n-grams in a row, as HashedTitles.batch gives them, or of HashedTitles.padded."""
+        return tfidf_sum(titles, self.inverse_frequency, self.table.weight)
+
+
+def inverse_frequencies(counts: sparse.csr_matrix) -> Tensor:
+    """(buckets,) smoothed inverse document frequencies of n-gram counts (n, buckets); 0 for n-grams that do not occur.
+
+    Source: scikit-learn's TfidfTransformer, `smooth_idf`.
+    """
+    (rows, buckets) = counts.shape  # pyright: ignore[reportGeneralTypeIssues]
+    seen = np.bincount(counts.indices, minlength=buckets)
+    frequency = np.log((1 + rows) / (1 + seen)) + 1
+    return torch.from_numpy(np.where(seen > 0, frequency, 0.0)).float()
+
+
+def tfidf_sum(titles: TextBatch, inverse_frequency: Tensor, table: Tensor) -> Tensor:
+    """(B, dim) the sum of each title's n-gram embeddings, weighted by TF-IDF of length 1.
+
+    Args:
+        titles: ids, counts and offsets of HashedTitles.batch, or ids and counts, (B, L), of HashedTitles.padded.
+        inverse_frequency: (buckets,).
+        table: (buckets, dim) embeddings.
+    """
+    if titles["ids"].ndim == 2:
+        return _padded_tfidf_sum(titles["ids"], titles["counts"], inverse_frequency, table)
+    ids, offsets = titles["ids"], titles["offsets"]
+    weights = (1 + titles["counts"].log()) * inverse_frequency[ids]  # (nnz,)
+    counts = F.pad(offsets[1:], (0, 1), value=len(ids)) - offsets  # (B,)
+    places = torch.arange(len(offsets), device=ids.device)
+    # Without output_size a GPU is waited for.
+    title = torch.repeat_interleave(places, counts, output_size=len(ids))
+    norms = torch.zeros(len(offsets), device=ids.device).index_add_(0, title, weights.square()).sqrt()
+    weights = (weights / norms.clamp_min(1e-6)[title]).to(table.dtype)
+    return F.embedding_bag(ids, table, offsets, mode="sum", per_sample_weights=weights)  # (B, dim)
+
+
+def _padded_tfidf_sum(ids: Tensor, counts: Tensor, inverse_frequency: Tensor, table: Tensor) -> Tensor:
+    """The same in operations that ONNX has: ids (B, L) and counts (B, L), 0 where a title has no more n-grams."""
+    weights = (1 + counts.clamp_min(1).log()) * inverse_frequency[ids] * (counts > 0)  # (B, L)
+    norms = weights.square().sum(dim=1, keepdim=True).sqrt().clamp_min(1e-6)
+    rows = F.embedding(ids, table)  # (B, L, dim)
+    return ((weights / norms).to(rows.dtype)[:, None] @ rows).squeeze(1)  # (B, dim)
+
+
+class TransformerEncoder(PretrainedEncoder, TextEncoder):
+    """A transformers encoder with mean pooling: (B, dim).
+
+    Args:
+        network: a model whose output has `last_hidden_state` (B, T, dim).
+        tokenizer: its tokenizer.
+        longest: tokens kept of a title.
+        frozen: keep the network's weights; titles are then embedded when they are prepared, once for all epochs.
+
+    Attributes:
+        embedder: takes the place of `compute`, to remember embeddings or to share the work with other processes.
+    """
+
+    def __init__(self, network: Any, tokenizer: Any, longest: int = 64, frozen: bool = False) -> None:
+        super().__init__(network, _transformer_layers(network), frozen)
+        self.dim = int(network.config.hidden_size)
+        self.tokeniser = Tokeniser(tokenizer, longest)
+        self.prepare = self._embedded if frozen else self.tokeniser
+        self.embedder: Callable[[list[str]], np.ndarray] | None = None
+
+    def forward(self, titles: TextBatch) -> Tensor:
+        if "embedding" in titles:
+            return titles["embedding"]
+        hidden = self.network(**titles).last_hidden_state  # (B, T, dim)
+        mask = titles["attention_mask"].unsqueeze(-1).to(hidden.dtype)  # (B, T, 1)
+        return F.normalize((hidden * mask).sum(1) / mask.sum(1).clamp_min(1), dim=-1)  # (B, dim)
+
+    def embed(self, titles: list[str]) -> np.ndarray:
+        """(n, dim) embeddings of length 1, by `embedder` where there is one."""
+        return self.compute(titles) if self.embedder is None else self.embedder(titles)
+
+    def save_configuration(self, folder: Path) -> None:
+        """Write what it takes to build the encoder again, but for its weights."""
+        network: Any = self.network
+        network.config.save_pretrained(folder)
+        self.tokeniser.save(folder)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    @torch.no_grad()
+    def compute(self, titles: list[str]) -> np.ndarray:
+        """(n, dim) embeddings, computed here and now."""
+        table = self.tokeniser(titles)
+        found = np.zeros((len(titles), self.dim), np.float32)
+        for rows in _of_like_length(table.lengths(), TOKENS_AT_ONCE.get(self.device.type, 1024)):
+            batch = {name: tensor.to(self.device) for name, tensor in table.batch(rows).items()}
+            found[rows] = self(batch).float().cpu().numpy()
+        return found
+
+    def _embedded(self, titles: list[str]) -> "EmbeddedTitles":
+        return EmbeddedTitles(self.embed(titles))
+
+
+def _of_like_length(lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:
+    """All places, short titles first, in batches of up to so many tokens with their padding."""
+    order = np.argsort(lengths, kind="stable")  # like lengths waste no padding
+    start = 0
+    for end in range(1, len(order) + 1):
+        if end == len(order) or (end + 1 - start) * lengths[order[end]] > tokens:
+            yield order[start:end]
+            start = end
+
+
+def _transformer_layers(network: Any) -> list[nn.Module]:
+    """Embeddings, then the layers, of BERT and its kin; others have none that are known here."""
+    embeddings, stack = getattr(network, "embeddings", None), getattr(network, "encoder", None)
+    if embeddings is None or stack is None:
+        return []
+    return [embeddings, *getattr(stack, "layer", ())]
+
+
+@dataclass(frozen=True)
+class EmbeddedTitles:
+    """Titles as embeddings of a frozen encoder, (n, D)."""
+
+    embeddings: np.ndarray
+
+    def batch(self, rows: np.ndarray) -> TextBatch:
+        """embedding (B, D)."""
+        return {"embedding": torch.from_numpy(np.asarray(self.embeddings[rows]))}
+
+    def lengths(self) -> None:
+        return None
+
+
+class JoinedTextEncoder(TextEncoder):
+    """Several text encoders side by side: (B, sum of their dims).
+
+    Args:
+        encoders: name → encoder. The tensors of a prepared title carry the name before a dot: `sentence.embedding`.
+    """
+
+    def __init__(self, encoders: Mapping[str, TextEncoder]) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleDict(dict(encoders))
+        self.dim = sum(encoder.dim for encoder in encoders.values())
+        self.prepare = _JoinedPreparer({name: encoder.prepare for name, encoder in encoders.items()})
+
+    def fit(self, titles: list[str]) -> None:
+        for encoder in self.encoders.values():
+            assert isinstance(encoder, TextEncoder)
+            encoder.fit(titles)
+
+    def forward(self, titles: TextBatch) -> Tensor:
+        features = [encoder(tensors_of(titles, name)) for name, encoder in self.encoders.items()]
+        return torch.cat(features, dim=-1)  # (B, dim)
+
+
+def tensors_of(titles: TextBatch, name: str) -> TextBatch:
+    """The tensors that a JoinedTextEncoder prepared for one of its encoders, without its name before them."""
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): t for key, t in titles.items() if key.startswith(prefix)}
+
+
+@dataclass(frozen=True)
+class _JoinedPreparer:
+    preparers: Mapping[str, TextPreparer]
+
+    def __call__(self, titles: list[str]) -> "_JoinedTitles":
+        return _JoinedTitles({name: prepare(titles) for name, prepare in self.preparers.items()})
+
+
+@dataclass(frozen=True)
+class _JoinedTitles:
+    tables: Mapping[str, TitleTable]
+
+    def lengths(self) -> np.ndarray | None:
+        return joined_lengths(self.tables.values())
+
+    def batch(self, rows: np.ndarray) -> TextBatch:
+        return {
+            f"{name}.{key}": tensor
+            for name, table in self.tables.items()
+            for key, tensor in table.batch(rows).items()
+        }

@@ -1,0 +1,202 @@
+"""The base learners of a stacked head (level 0), fitted on some rows, and what they predict for others."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from fusionclf.batches import ProductSource
+from fusionclf.catalog import Catalog
+from fusionclf.models import StackedClassifier
+from fusionclf.models.linear_text_model import LinearTextWeights, fit_linear_text_model
+from fusionclf.models.open_vocabulary.linear_probe import LinearProbe, fit_linear_probe
+from fusionclf.models.open_vocabulary.meta_classifier import MetaTrainingFold
+from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH
+from fusionclf.models.open_vocabulary.prototypes import Prototypes
+from fusionclf.models.open_vocabulary.stacked_head import StackedHead
+
+MOST_SUPPORT_ROWS = 5  # of a class
+LEAST_SUPPORT = 0.1  # of the rows that a fold leaves to fit on
+ROWS_AT_ONCE = 4096
+PlacedFold = tuple[MetaTrainingFold, np.ndarray]  # a fold, and the places of its query rows
+
+
+@dataclass(frozen=True)
+class StackingData:
+    """The rows that base learners and meta-classifiers are fitted on.
+
+    Attributes:
+        rows: (n,) catalog rows.
+        titles: (n,).
+        targets: (n,) class numbers.
+        counts: (n, buckets) n-gram counts of the titles.
+        embeddings: (n, Dt) sentence embeddings of the titles.
+        features: modality → (n, D) features of the base model; without "title" where it reads no titles.
+        name_match: (n, C, 10) name-match features.
+        has_picture, has_title: (n,) whether a product has one.
+        has_features: (n,) whether the base model reads something of the product.
+        allows_unseen: whether classes without a training row are candidates.
+    """
+
+    rows: np.ndarray
+    titles: np.ndarray
+    targets: np.ndarray
+    counts: sparse.csr_matrix
+    embeddings: np.ndarray
+    features: Mapping[str, Tensor]
+    name_match: Tensor
+    has_picture: np.ndarray
+    has_title: np.ndarray
+    has_features: np.ndarray
+    allows_unseen: bool
+
+    @classmethod
+    def collect(
+        cls,
+        model: StackedClassifier,
+        source: ProductSource,
+        catalog: Catalog,
+        rows: np.ndarray,
+        features: Mapping[str, Tensor],
+        embeddings: np.ndarray,
+    ) -> "StackingData":
+        """That of some catalog rows.
+
+        Args:
+            model: with a trained base model.
+            source: prepared titles and class numbers of all products.
+            catalog: titles.
+            rows: (n,) catalog rows.
+            features: as of StackingData.
+            embeddings: (n, Dt).
+        """
+        head, titles = model.head, catalog.table["title"].to_numpy(object)[rows]
+        assert isinstance(head, StackedHead) and source.titles is not None
+        has_picture, has_title = (
+            np.ones(len(rows), bool) if mask is None else mask[rows]
+            for mask in (source.has_picture, source.has_title)
+        )
+        chunks = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
+        name_match = torch.cat([source.titles.batch(chunk)[NAME_MATCH].half() for chunk in chunks])
+        return cls(
+            rows, titles, source.targets["label"][rows],
+            model.linear_text_model.hashed(titles.tolist()).counts, embeddings, features,
+            head.used_name_match(name_match), has_picture, has_title,
+            # The features of a base model of both modalities also stand for a product without a picture.
+            has_picture if model.base.text is None else has_picture | has_title,
+            head.allows_unseen,
+        )  # fmt: skip
+
+    @property
+    def classes(self) -> int:
+        """C."""
+        return self.name_match.shape[1]
+
+    def can_fit(self, support: np.ndarray) -> bool:
+        """Whether the rows of an (n,) mask are enough to fit on: a tenth of all, of two classes."""
+        return support.sum() >= LEAST_SUPPORT * len(support) and len(np.unique(self.targets[support])) > 1
+
+    def modality_masks(self) -> dict[str, np.ndarray]:
+        """(n,) masks of the products with both modalities, a title alone, or a picture alone; empty ones left out."""
+        picture, title = self.has_picture, self.has_title
+        masks = {"both": picture & title, "title": ~picture, "picture": picture & ~title}
+        return {modality: mask for modality, mask in masks.items() if mask.any()}
+
+
+@dataclass(frozen=True)
+class BaseLearners:
+    """What was fitted on some rows.
+
+    Attributes:
+        linear_text: weights of the linear text model.
+        probe: of the base model's features.
+        seen: (C,) classes that have such rows.
+    """
+
+    linear_text: LinearTextWeights
+    probe: LinearProbe
+    seen: Tensor
+
+
+def fit_base_learners(data: StackingData, support: np.ndarray, seed: int) -> BaseLearners:
+    """Fit the linear text model and the probe on the rows of an (n,) mask."""
+    linear_text = fit_linear_text_model(
+        data.counts[support], data.embeddings[support], data.targets[support], data.classes, seed
+    )
+    places = torch.from_numpy(np.flatnonzero(support & data.has_features))
+    targets = torch.from_numpy(data.targets)[places]
+    probe = fit_linear_probe(data.features["both"][places], targets, data.classes, seed)
+    seen = torch.zeros(data.classes, dtype=torch.bool)
+    seen[np.unique(data.targets[support])] = True
+    return BaseLearners(linear_text, probe, seen)
+
+
+def make_fold(
+    data: StackingData, held_out: np.ndarray, unseen: np.ndarray, number: int, seed: int
+) -> PlacedFold:
+    """Predictions for held-out rows by base learners that were fitted without them and without some classes.
+
+    Args:
+        data: all rows.
+        held_out: (n,) mask of the rows that are held out.
+        unseen: class numbers that are held out with all their rows; half of them get support rows.
+        number: of the fold; support rows depend on it.
+        seed: of the solver and of support rows.
+
+    Returns:
+        The fold, and the places of its query rows in `data`.
+    """
+    is_unseen = np.isin(data.targets, unseen)
+    learners = fit_base_learners(data, ~held_out & ~is_unseen, seed)
+    prototypes, is_support = _support_rows(data, unseen, number, seed)
+    candidates = data.allows_unseen | learners.seen.numpy()[data.targets]
+    query = np.flatnonzero((held_out | is_unseen) & ~is_support & candidates)
+    places, embeddings = torch.from_numpy(query), torch.from_numpy(data.embeddings[query])
+    base = {modality: learners.probe(values[places]) for modality, values in data.features.items()}
+    similarity = {
+        modality: prototypes.similarity(values[places], embeddings).half()
+        for modality, values in data.features.items()
+        if modality == "both" or (modality == "picture" and values is not data.features["both"])
+    }
+    targets = data.targets[query]
+    weights = balanced_weights(~learners.seen.numpy()[targets], prototypes.available.numpy()[targets])
+    return MetaTrainingFold(
+        base, learners.linear_text.scores(data.counts[query], data.embeddings[query]),
+        data.name_match[places], similarity, torch.from_numpy(targets),
+        torch.from_numpy(weights).float(), learners.seen, prototypes.available,
+        torch.from_numpy(data.has_picture[query]), torch.from_numpy(data.has_title[query]),
+    ), query  # fmt: skip
+
+
+def _support_rows(
+    data: StackingData, unseen: np.ndarray, number: int, seed: int
+) -> tuple[Prototypes, np.ndarray]:
+    """Prototypes of half of the unseen classes; (n,) mask of the rows that they are the means of."""
+    features = data.features["both"]
+    prototypes = Prototypes(data.classes, features.shape[1], data.embeddings.shape[1])
+    generator = np.random.default_rng([seed, number])
+    is_support = np.zeros(len(data.rows), bool)
+    for chosen in generator.permutation(unseen)[: len(unseen) // 2]:
+        own = np.flatnonzero(data.targets == chosen)
+        count = min(int(generator.integers(1, MOST_SUPPORT_ROWS + 1)), len(own) - 1)
+        if count < 1:
+            continue
+        picked = generator.choice(own, count, replace=False)
+        is_support[picked] = True
+        with_features = torch.from_numpy(picked[data.has_features[picked]])
+        embeddings = data.embeddings[picked[data.has_title[picked]]]
+        prototypes.set(int(chosen), features[with_features], torch.from_numpy(embeddings))
+    return prototypes, is_support
+
+
+def balanced_weights(unseen: np.ndarray, has_prototype: np.ndarray) -> np.ndarray:
+    """(n,) weights that give rows of seen classes, of unseen ones, and of unseen ones with prototypes equal totals.
+
+    Seen and unseen classes then count alike, as in the harmonic mean of their accuracies.
+    """
+    kind = np.where(unseen, 1 + has_prototype, 0)
+    _, member, counts = np.unique(kind, return_inverse=True, return_counts=True)
+    return len(unseen) / (len(counts) * counts[member])
