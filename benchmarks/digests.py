@@ -13,6 +13,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -38,6 +39,7 @@ RUNS = {
     ],
 }  # fmt: skip
 TEXT_RUNS = ("nb", "linear")
+DIGITS = 10  # of a float: a sum in another order differs in the sixteenth
 
 
 def make_run(words: list[str], data: Path, out: Path) -> None:
@@ -58,15 +60,23 @@ def make_run(words: list[str], data: Path, out: Path) -> None:
 
 
 def digest(run: Path) -> str:
-    """SHA-256, in part, of a run's predictions, held-out predictions and metrics, without its costs."""
+    """SHA-256, in part, of a run's predictions, held-out predictions and metrics, without its costs, rounded."""
     found = hashlib.sha256()
     for file in sorted([*run.glob("predictions/*.parquet"), *run.glob("held_out/*.parquet")]):
-        table = str(pd.read_parquet(file).to_json(double_precision=15))
+        table = str(pd.read_parquet(file).to_json(double_precision=DIGITS))
         found.update((file.name + table).encode())
     metrics = json.loads((run / "metrics.json").read_text())
     metrics.pop("cost", None)
-    found.update(json.dumps(metrics, sort_keys=True).encode())
+    found.update(json.dumps(_rounded(metrics), sort_keys=True).encode())
     return found.hexdigest()[:16]
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_rounded(inner) for inner in value]
+    return round(value, DIGITS) if isinstance(value, float) else value
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from fusionclf.batches import Batch
-from fusionclf.models import ProductClassifier, Variant, find_variant
+from fusionclf.models import Model, Variant, find_variant
 
 HEADER = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName"
 # The least settings below `model` with which each variant can be built without a download.
@@ -26,7 +26,7 @@ TINY: dict[str, dict[str, Any]] = {
 CLASSES = {"label": 4, "masterCategory": 3, "subCategory": 3}
 
 
-def tiny_model(name: str, **changes: Any) -> tuple[Variant, Any, ProductClassifier]:
+def tiny_model(name: str, **changes: Any) -> tuple[Variant, Any, Model]:
     """A variant, its tiny parameters, and a model of four classes."""
     variant = find_variant(name)
     params = variant.params.model_validate({**TINY[name], **changes})
@@ -34,23 +34,23 @@ def tiny_model(name: str, **changes: Any) -> tuple[Variant, Any, ProductClassifi
     return variant, params, variant.build(params, CLASSES)
 
 
-def one_batch(model: ProductClassifier, size: int = 16) -> Batch:
-    """Products of four classes that picture and title both tell apart."""
+def one_batch(model: Model, size: int = 16) -> Batch:
+    """Products of four classes that both picture and title distinguish."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(size) % 4
     pictures = torch.randn(size, 3, 32, 32, generator=generator) * 0.3 + labels.view(-1, 1, 1, 1) - 1.5
     words = ["red shirt", "blue shoe", "gold watch", "black bag"]
     titles = [f"{words[int(n)]} {i}" for i, n in enumerate(labels)]
     prepared = None
-    if model.title_encoder is not None:
-        model.title_encoder.fit(titles)
+    if model.text_encoder is not None:
+        model.text_encoder.fit(titles)
         prepared = model.prepare_titles(titles).batch(np.arange(size))
     targets = {"label": labels, "masterCategory": labels % 3, "subCategory": labels % 3}
     return Batch(np.arange(size), pictures if model.image is not None else None, prepared, targets)
 
 
 def write_catalog(folder: Path, rows: list[str], header: str = HEADER, pictures: bool = True) -> Path:
-    """A catalog of these CSV lines, each with a plain picture unless told otherwise."""
+    """A catalog of these CSV lines, each with a plain picture unless `pictures` is false."""
     (folder / "images").mkdir(parents=True)
     (folder / "styles.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     for number, row in enumerate(rows if pictures else ()):

@@ -115,16 +115,6 @@ ModelParams = TypeVar("ModelParams", bound=Section)
 FOR_ALL_STAGES = ("precision", "cache_features")
 # What stage three does not take over from the stage before: its start must be able to win, and it is short.
 THIRD_STAGE = {"augment": "trivial", "select_by": "val_top1", "freeze_epochs": 0, "progressive": ()}
-# A pretrained sentence encoder moves little, and its new head much.
-TITLE_STAGE = {
-    "epochs": 3,
-    "optimiser": {"name": "adamw", "learning_rate": 0.05, "encoder_factor": 0.002, "weight_decay": 0.01},
-    "schedule": {"name": "one_cycle", "warmup_epochs": 0.3},
-    "class_weights": "none",
-    "label_smoothing": 0.05,
-    "clip_norm": 1.0,
-    "select_by": "last",
-}
 
 
 def current_scheme(value: Any) -> Any:
@@ -164,15 +154,6 @@ class RunConfig(Section, Generic[ModelParams]):
         default_factory=dict,
         description="what differs from the stage before in stage three; augment=trivial if unsaid",
     )
-    title_stage: StageChanges = Field(
-        default_factory=dict, description="how a title network is trained (fusion with model.title_network)"
-    )
-
-    @property
-    def title_network_stage(self) -> TrainConfig:
-        """The settings of a title network's training: its own defaults with `title_stage` laid over them."""
-        shared = {name: getattr(self.train, name) for name in FOR_ALL_STAGES}
-        return TrainConfig.model_validate(merge(TITLE_STAGE, self.title_stage) | shared)
 
     @property
     def second_stage(self) -> TrainConfig:
@@ -197,8 +178,7 @@ class RunConfig(Section, Generic[ModelParams]):
         build_settings(
             TrainConfig, merge(before.model_dump(), {**THIRD_STAGE, **self.stage3}), prefix="stage3."
         )
-        build_settings(TrainConfig, merge(TITLE_STAGE, self.title_stage), prefix="title_stage.")
-        changed = (("stage2", self.stage2), ("stage3", self.stage3), ("title_stage", self.title_stage))
+        changed = (("stage2", self.stage2), ("stage3", self.stage3))
         for section, changes in changed:
             for name in FOR_ALL_STAGES:
                 if name in changes:

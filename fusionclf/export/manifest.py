@@ -1,4 +1,4 @@
-"""preprocessing.json of an export: how pictures and titles become its tensors, for people and for `exported`."""
+"""preprocessing.json of an export: how pictures and titles become its tensors, for people and for the runtime."""
 
 from importlib.metadata import version
 from typing import Annotated, Any, Literal
@@ -11,8 +11,8 @@ from fusionclf.batches.transforms import STATISTICS, cover_size
 from fusionclf.catalog.conversion import WORKED_PIXELS
 from fusionclf.config import PicturesConfig, Section
 from fusionclf.errors import RunError
-from fusionclf.export.tensor_model import HAS_PICTURE, HAS_TITLE, PAIRS, PICTURES
-from fusionclf.models.open_vocabulary.name_match_features import FIGURES
+from fusionclf.export.tensor_model import HAS_PICTURE, HAS_TITLE, PICTURES, TITLE
+from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, NAME_MATCH_FEATURES
 
 FILES = {"onnx": "model.onnx", "torch": "model.pt2"}
 SENTENCES = {"onnx": "sentences.onnx", "torch": "sentences.pt2"}
@@ -33,9 +33,9 @@ TOKENS = (
     "the tokenizer in `tokenizer`, with its special tokens, cut to `longest` tokens",
     "`input_ids` and `attention_mask` (1 for a token, 0 for padding), padded to the batch's longest",
 )
-EMBEDDING = ("tokens as said above, through the model in `sentences`: one vector of length 1",)
+EMBEDDING = ("these tokens through the model in `sentences`: one vector of length 1",)
 COMPARED = (
-    "a row of figures for each class, in the order of `figures`, from the words of the title and of the class's name "
+    "a row of features for each class, in the order of `figures`, from the words of the title and of the class's name "
     "and synonyms, and their embeddings by the model in `sentences`; "
     "fusionclf.models.open_vocabulary.name_match_features computes them"
 )
@@ -89,8 +89,8 @@ class PictureSteps(Section):
             raise RunError(
                 f"{DESCRIPTION}: of another version (mean {self.mean}, std {self.std}); export again"
             )
-        told = {"height": self.height, "width": self.width, "fit": self.fit, "normalisation": known[0]}
-        settings = PicturesConfig.model_validate(told)
+        values = {"height": self.height, "width": self.width, "fit": self.fit, "normalisation": known[0]}
+        settings = PicturesConfig.model_validate(values)
         if cover_size(settings) != self.cover:
             raise RunError(
                 f"{DESCRIPTION}: pictures.cover={self.cover} does not fit height and width; export again"
@@ -121,7 +121,7 @@ class TitleSteps(Section):
 
 
 class Names(Section):
-    """The classes of a vocabulary, with which titles are compared."""
+    """The classes whose names titles are compared with."""
 
     classes: tuple[str, ...]
     paths: tuple[str, ...]
@@ -226,12 +226,12 @@ def describe_titles(readers: list[dict[str, Any]]) -> tuple[TitleSteps, ...]:
 
 
 def describe_names(names: Any) -> Names | None:
-    """The classes of a vocabulary; None for a model without one."""
+    """The classes whose names titles are compared with; None for a model that does not compare them."""
     if names is None:
         return None
     return Names(
-        classes=names.names, paths=names.paths, synonyms=names.synonyms, counted=names.counted,
-        figures=FIGURES, steps=COMPARED,
+        classes=names.names, paths=names.paths, synonyms=names.synonyms, counted=names.weighted_by,
+        figures=NAME_MATCH_FEATURES, steps=COMPARED,
     )  # fmt: skip
 
 
@@ -239,8 +239,9 @@ def describe_missing(examples: dict[str, Tensor]) -> str:
     """What to give where a picture or a title is missing."""
     if HAS_PICTURE not in examples:
         return f"{next(iter(examples))} must be there: the model reads nothing else"
-    pairs = f", {PAIRS} as of an empty title" if PAIRS in examples else ""
-    return f"{HAS_PICTURE} false with {PICTURES} 0; {HAS_TITLE} false with an empty title{pairs}; one must be there"
+    name_match = f"{TITLE}{NAME_MATCH}"
+    also = f", {name_match} as of an empty title" if name_match in examples else ""
+    return f"{HAS_PICTURE} false with {PICTURES} 0; {HAS_TITLE} false with an empty title{also}; one must be there"
 
 
 def fusionclf_version() -> str:

@@ -1,4 +1,4 @@
-"""An exported model, asked like any other: preprocessing.json says how, ONNX Runtime or torch computes."""
+"""Runs an exported model: prepares products as preprocessing.json says, and computes by ONNX Runtime or torch."""
 
 import json
 import zipfile
@@ -19,9 +19,9 @@ from fusionclf.export.manifest import (
     Description,
     TitleSteps,
 )
-from fusionclf.export.tensor_model import HAS_PICTURE, HAS_TITLE, PAIRS, PICTURES
-from fusionclf.models.layers.embedding_cache import Remembered
-from fusionclf.models.open_vocabulary.name_match_features import FIGURES, ClassNames
+from fusionclf.export.tensor_model import HAS_PICTURE, HAS_TITLE, PICTURES, TITLE
+from fusionclf.models.layers.embedding_cache import EmbeddingCache
+from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEATURES, ClassNames
 from fusionclf.prediction.predictor import Predictor
 from fusionclf.runfolder import one_line, read_json_as
 
@@ -34,7 +34,7 @@ Rows = Callable[[np.ndarray], Arrays]
 
 
 def open_exported(folder: str | Path) -> Predictor:
-    """The model of an export, ready to be asked: `predict` as of `fusionclf.load`.
+    """The model of an export, with `predict` as of `fusionclf.load`.
 
     Raises:
         RunError: the folder holds no export, or one that is damaged or of another version.
@@ -48,7 +48,7 @@ def open_exported(folder: str | Path) -> Predictor:
 
 
 class ExportedModel:
-    """What a Predictor asks, computed by an exported model.
+    """The model of a Predictor, computed by an exported model.
 
     Args:
         folder: what `fusionclf export` made.
@@ -66,8 +66,8 @@ class ExportedModel:
         self.description = read_json_as(folder / DESCRIPTION, DESCRIBED, EXPORT_AGAIN)
         known = self.description
         self._pictures = known.pictures and known.pictures.settings()
-        if known.names is not None and known.names.figures != FIGURES:
-            raise RunError(f"{folder}: compares names by other figures than this version; export again")
+        if known.names is not None and known.names.figures != NAME_MATCH_FEATURES:
+            raise RunError(f"{folder}: compares names by other features than this version; export again")
         threads = threads or torch.get_num_threads()
         self._run = open_session(folder, known.model, known.kind, [i.name for i in known.inputs], threads)
         self.classes = known.outputs[0].classes
@@ -80,14 +80,14 @@ class ExportedModel:
         if known.sentences is not None and known.names is not None:
             inputs = ["input_ids", "attention_mask"]
             self._sentences = open_session(folder, known.sentences, known.kind, inputs, threads)
-            self.embed = Remembered(self._embed)
+            self.embed = EmbeddingCache(self._embed)
             self._names = ClassNames(
                 known.names.classes, known.names.paths, self.embed, known.names.synonyms, known.names.counted
             )
         self._try(folder)
 
     def _try(self, folder: Path) -> None:
-        """Raises RunError where its files do not go together: by asking about one title without a picture."""
+        """Raises RunError where its files do not go together: tried on one title without a picture."""
         nothing = PictureCache(np.zeros(0, np.uint8), np.zeros(1, np.int64), np.zeros((1, 2), np.int32))
         try:
             tensors = self.tensors(nothing, ["a title"])(np.arange(1))
@@ -127,7 +127,7 @@ class ExportedModel:
         readers += [self._title_reader(steps, titles) for steps in self.description.titles]
         if self._names is not None:
             compared = self._names.compare(titles)
-            readers.append(lambda rows: {PAIRS: compared.batch(rows)["pairs"].numpy()})
+            readers.append(lambda rows: _arrays(compared.batch(rows), TITLE))
         if HAS_PICTURE in [i.name for i in self.description.inputs]:
             assert pictures is not None
             there = have_titles(titles)

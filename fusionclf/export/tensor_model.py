@@ -1,11 +1,8 @@
-"""The tensor part of a model, for export: prepared tensors → probabilities, without Python's own decisions.
+"""The tensor part of a model, for export: prepared tensors → probabilities.
 
-What a title becomes before it is a tensor, and how a picture is cut, stays outside: `exported` does that again from
-the description that goes with an export.
+How titles become tensors, and how pictures are cut, is no part of it: the runtime does that by the manifest.
 """
 
-import re
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,19 +11,20 @@ from torch import Tensor, nn
 
 from fusionclf.batches import Batch, HashedNGrams
 from fusionclf.errors import PredictionError
-from fusionclf.models import ProductClassifier
+from fusionclf.models import Model, StackedClassifier
+from fusionclf.models.open_vocabulary.meta_classifier import MODALITIES
+from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, NAME_MATCH_FEATURES
+from fusionclf.models.open_vocabulary.stacked_head import StackedHead
+from fusionclf.models.stacked_classifier import BaseOutputs
 from fusionclf.models.text_encoders import (
     HashedNGramEncoder,
     JoinedTextEncoder,
     TextEncoder,
     TransformerEncoder,
 )
-from fusionclf.models.open_vocabulary.meta_classifier import AT_HAND, scorer_inputs
-from fusionclf.models.open_vocabulary.name_match_features import FIGURES
-from fusionclf.models.open_vocabulary.stacked_head import Vocabulary
 
-PICTURES, HAS_PICTURE, HAS_TITLE, PAIRS = "pictures", "has_picture", "has_title", "title_pairs"
-TITLE = "title_"
+PICTURES, HAS_PICTURE, HAS_TITLE = "pictures", "has_picture", "has_title"
+TITLE = "title."  # before the names of the tensors that a model reads of a title
 TRACED_BATCH, TRACED_LENGTH = 2, 7  # any sizes but 0 and 1, which tracing takes for constants
 
 
@@ -34,7 +32,7 @@ class TensorModel(nn.Module):
     """Probabilities of each task, (B, K), from tensors in the order of `inputs`.
 
     Args:
-        model: the trained model, on the CPU; it is changed, and no longer fit for other use.
+        model: the trained model, on the CPU; it is changed, and cannot be used otherwise afterwards.
         temperature: divides the label's logits before the softmax.
         size: height and width of the pictures, in pixels.
 
@@ -44,16 +42,16 @@ class TensorModel(nn.Module):
         tasks: what the outputs are of, in their order; `label` is the first.
     """
 
-    def __init__(self, model: ProductClassifier, temperature: float, size: tuple[int, int]) -> None:
+    def __init__(self, model: Model, temperature: float, size: tuple[int, int]) -> None:
         super().__init__()
         self.model = model.float().eval()
         self.temperature = temperature
         self.readers = title_readers(model)
         self.inputs = _examples(model, self.readers, size)
-        self._title_keys = {name: _key(name) for name in self.inputs if name.startswith(TITLE)}
+        self._title_keys = {name: name.removeprefix(TITLE) for name in self.inputs if name.startswith(TITLE)}
         self.tasks = ["label", *(task for task in model.heads if task != "label")]
-        if model.vocabulary is not None:
-            model.vocabulary = _EveryKind(model.vocabulary)  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(model, StackedClassifier) and isinstance(model.head, StackedHead):
+            model.head = _AllModalities(model.head)
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """(B, K) for each of `tasks`."""
@@ -75,7 +73,7 @@ class TensorModel(nn.Module):
 
 
 class SentenceModel(nn.Module):
-    """Sentence embeddings (B, D) from tokens: what titles and runs of their words are compared with names by."""
+    """Sentence embeddings (B, D) from tokens, by which titles and runs of their words are compared with names."""
 
     def __init__(self, encoder: TransformerEncoder) -> None:
         super().__init__()
@@ -86,64 +84,46 @@ class SentenceModel(nn.Module):
         return (self.encoder(dict(zip(self.inputs, tensors, strict=True))),)
 
 
-class _EveryKind(nn.Module):
-    """A vocabulary that scores every product in all three ways and then picks: no way depends on the data."""
+class _AllModalities(nn.Module):
+    """A stacked head that scores every product by all meta-classifiers and then picks: nothing depends on the data."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, head: StackedHead) -> None:
         super().__init__()
-        self.vocabulary, self.hears_head = vocabulary, vocabulary.hears_head
+        self.head = head
 
-    def forward(
-        self,
-        features: Tensor,
-        expert: Tensor,
-        pairs: Tensor,
-        embedding: Tensor,
-        has_picture: Tensor,
-        has_title: Tensor,
-        reads_titles: bool = False,
-        title_network: Tensor | None = None,
-        head: Tensor | None = None,
-    ) -> Tensor:
-        """As Vocabulary.forward."""
-        known = self.vocabulary
-        pairs, network = known.figures(pairs), known.probe(features) if head is None else head.float()
-        similar = known.similar(features, embedding)
-        logits = {}
-        for at_hand in AT_HAND:
-            said = None if at_hand == "title" and not reads_titles else network
-            inputs = scorer_inputs(
-                at_hand, said, expert, pairs, similar, known.seen, known.examples, title_network
-            )
-            logits[at_hand] = known.scorers[at_hand](inputs)
-        with_picture = torch.where(has_title[:, None], logits["both"], logits["picture"])
-        chosen = torch.where(has_picture[:, None], with_picture, logits["title"])
-        return known.answered(chosen, known.seen)
+    def forward(self, outputs: BaseOutputs) -> Tensor:
+        """As StackedHead.forward."""
+        head, level_zero, logits = self.head, self.head.level_zero(outputs), {}
+        for modality in MODALITIES:
+            own = head.subset(level_zero, slice(None), modality, outputs.base_reads_titles)
+            logits[modality] = head.logits(own, modality)
+        assert outputs.has_picture is not None and outputs.has_title is not None
+        with_picture = torch.where(outputs.has_title[:, None], logits["both"], logits["picture"])
+        chosen = torch.where(outputs.has_picture[:, None], with_picture, logits["title"])
+        return head.masked(chosen, head.seen)
 
 
-def title_readers(model: ProductClassifier) -> list[dict[str, Any]]:
+def title_readers(model: Model) -> list[dict[str, Any]]:
     """How a model's titles become tensors: one entry for each encoder, with the prefix of its inputs.
 
     Raises:
         PredictionError: an encoder is of a kind that cannot be exported.
     """
-    encoder = model.title_encoder
+    encoder = model.text_encoder
     if encoder is None:
         return []
-    parts: Sequence[Any] = [encoder]
-    prefixes = [TITLE]
+    encoders: dict[str, Any] = {TITLE: encoder}
     if isinstance(encoder, JoinedTextEncoder):
-        parts = list(encoder.encoders)
-        prefixes = [f"{TITLE}{number}_" for number in range(len(parts))]
-    return [
-        _reader(part, prefix, model.vocabulary is not None)
-        for part, prefix in zip(parts, prefixes, strict=True)
-    ]
+        encoders = {f"{TITLE}{name}.": own for name, own in encoder.encoders.items()}
+    by_name = sentence_encoder(model) is not None
+    return [_reader(own, prefix, by_name) for prefix, own in encoders.items()]
 
 
-def sentence_encoder(model: ProductClassifier) -> TransformerEncoder | None:
-    """Who embeds titles before a vocabulary compares them with names; None for a model without one."""
-    return model.wide.sentences if model.vocabulary is not None and model.wide is not None else None
+def sentence_encoder(model: Model) -> TransformerEncoder | None:
+    """The encoder that embeds titles before they are compared with class names; None for a model that does not."""
+    if isinstance(model, StackedClassifier) and model.class_names is not None:
+        return model.linear_text_model.sentences
+    return None
 
 
 def _reader(encoder: TextEncoder, prefix: str, by_name: bool) -> dict[str, Any]:
@@ -169,9 +149,7 @@ def _hashing(hashed: HashedNGrams) -> dict[str, Any]:
     }
 
 
-def _examples(
-    model: ProductClassifier, readers: list[dict[str, Any]], size: tuple[int, int]
-) -> dict[str, Tensor]:
+def _examples(model: Model, readers: list[dict[str, Any]], size: tuple[int, int]) -> dict[str, Tensor]:
     """Name → example, in the order of the exported model's inputs."""
     found: dict[str, Tensor] = {}
     if model.image is not None:
@@ -185,17 +163,13 @@ def _examples(
             found[f"{prefix}embedding"] = torch.ones(TRACED_BATCH, reader["dim"])
         else:
             found |= _token_examples(prefix)
-    if model.names is not None:
-        found[PAIRS] = torch.zeros(TRACED_BATCH, len(model.names.names), len(FIGURES))
-    if model.image is not None and model.title_encoder is not None:
+    if isinstance(model, StackedClassifier) and model.class_names is not None:
+        shape = (TRACED_BATCH, len(model.class_names.names), len(NAME_MATCH_FEATURES))
+        found[f"{TITLE}{NAME_MATCH}"] = torch.zeros(shape)
+    if model.image is not None and model.text_encoder is not None:
         for name in (HAS_PICTURE, HAS_TITLE):
             found[name] = torch.ones(TRACED_BATCH, dtype=torch.bool)
     return found
-
-
-def _key(name: str) -> str:
-    """What a model calls an input of its titles: title_0_ids is 0.ids to it."""
-    return re.sub(r"^(\d+)_", r"\1.", name.removeprefix(TITLE))
 
 
 def _token_examples(prefix: str) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ from fusionclf.models.classifier import ProductClassifier, count_parameters
 from fusionclf.models.encoders import pretrained_encoders
 from fusionclf.models.fusers import Fuser, find_fuser, fuser_names, register_fuser
 from fusionclf.models.registry import Model, Variant, find_variant, register, variant_names
-from fusionclf.models.stacked_classifier import StackedClassifier
+from fusionclf.models.stacked_classifier import StackedClassifier, base_model
 
 import_module("fusionclf.models.variants")
 
@@ -16,6 +16,7 @@ __all__ = [
     "ProductClassifier",
     "StackedClassifier",
     "Variant",
+    "base_model",
     "count_parameters",
     "find_fuser",
     "find_variant",

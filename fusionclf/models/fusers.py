@@ -63,7 +63,7 @@ class ConcatFuser(Fuser):
     """The normalised features of both modalities, and a hidden layer of both: (B, Di + Dt + hidden).
 
     A linear head on it is the sum of a picture classifier, a title classifier, and a classifier of both together. A
-    picture has many dense features, which the network would memorise first; `image_gain` makes them smaller at the start.
+    picture has many dense features, which the network would memorise first; `image_gain` makes them smaller at first.
     """
 
     def __init__(

@@ -123,6 +123,11 @@ class StackedClassifier(nn.Module):
         return {**logits, "label": self.head(outputs)}
 
 
+def base_model(model: "ProductClassifier | StackedClassifier") -> ProductClassifier:
+    """The network of a model, which is trained first."""
+    return model.base if isinstance(model, StackedClassifier) else model
+
+
 @dataclass(frozen=True)
 class _WithNameMatch:
     titles: TitleTable

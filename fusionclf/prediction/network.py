@@ -1,4 +1,4 @@
-"""A trained network of a run, asked for products in the way in which the run asked it for its test rows."""
+"""A trained model of a run, which predicts products as it predicted the run's test rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,31 +7,32 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import softmax
 
 from fusionclf.batches import PictureCache, PictureTransform, ProductSource, cover_size
 from fusionclf.catalog.titles import have_titles
 from fusionclf.config import RunConfig
 from fusionclf.errors import RunError
-from fusionclf.evaluation import softmax
-from fusionclf.models import find_variant
-from fusionclf.models.classifier import FeaturesAlone
-from fusionclf.models.layers.embedding_cache import Remembered
+from fusionclf.models import StackedClassifier, find_variant
+from fusionclf.models.layers.embedding_cache import EmbeddingCache
 from fusionclf.models.layers.fold_batchnorm import fold_encoder
 from fusionclf.models.open_vocabulary.added_classes import ADDED, REMOVE, AddedClass, add_classes, read_added
+from fusionclf.models.open_vocabulary.prototypes import normalised
+from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.storage import load_model
 from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import one_line
-from fusionclf.training import one_process, predict_logits, to_device
+from fusionclf.training import one_process, predict_features, predict_logits, to_device
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """What an open-vocabulary model compares examples by.
+    """What prototypes of a class are made of.
 
     Attributes:
-        features: (n, D) normalised features of the network.
+        features: (n, D) normalised features of the base model.
         embeddings: (n, Dt) sentence embeddings of the titles.
-        has_picture, has_title: (n,) whether they say something.
+        has_picture, has_title: (n,) whether a product has one.
     """
 
     features: torch.Tensor
@@ -41,7 +42,7 @@ class Vectors:
 
 
 class NetworkModel:
-    """A network with the experts beside it.
+    """A trained model of a run.
 
     Args:
         folder: the run's model folder.
@@ -68,16 +69,18 @@ class NetworkModel:
     ) -> None:
         labels = read_labels(folder, part)[part]
         self.every: tuple[str, ...] = tuple(labels["classes"]["label"])  # all classes, in the model's order
-        self.classes = self.every  # those that it answers with
+        self.classes = self.every  # the candidates
         self._classes_of: Mapping[str, Sequence[str]] = labels["classes"]
         self.temperature = float(labels["temperature"])
-        self.asked: np.ndarray | None = None  # places of `classes` in `every`, where `keep_only` left some
+        self.columns: np.ndarray | None = None  # places of `classes` in `every`, where `keep_only` left some
         self.settings = settings
         self.process = one_process(settings.train.precision, device)
-        with self.process.autocast():  # class names are embedded as they were in training
+        with self.process.autocast():  # class names are embedded as in training
             self.model = load_model(folder, part, find_variant(settings.variant), settings.model)
-            if self.model.wide is not None and self.model.wide.sentences is not None:
-                self.model.wide.sentences.embedder = Remembered(self.model.wide.sentences.compute)
+            if isinstance(self.model, StackedClassifier):
+                sentences = self.model.linear_text_model.sentences
+                if sentences is not None:
+                    sentences.embedder = EmbeddingCache(sentences.compute)
             added = read_added(folder, part)
             if known := sorted({new.name for new in added} & set(self.every)):
                 raise RunError(f"{folder / ADDED}: the model has a class {known[0]!r} of its own; {REMOVE}")
@@ -89,7 +92,7 @@ class NetworkModel:
             fold_encoder(self.model.image, (settings.pictures.height, settings.pictures.width))
         to_device(self.model, self.process.device)
         self.cover = cover_size(settings.pictures) if self.model.image is not None else None
-        self.reads_titles = self.model.title_encoder is not None
+        self.reads_titles = self.model.text_encoder is not None
 
     @property
     def tasks(self) -> dict[str, tuple[str, ...]]:
@@ -98,14 +101,15 @@ class NetworkModel:
 
     @property
     def is_open(self) -> bool:
-        """Whether it can name classes that it never saw."""
-        return self.model.vocabulary is not None and self.model.vocabulary.takes_new
+        """Whether it can name classes without training rows."""
+        head = self.model.head if isinstance(self.model, StackedClassifier) else None
+        return isinstance(head, StackedHead) and head.allows_unseen
 
     def add(self, added: Sequence[AddedClass]) -> None:
-        """Take in classes after those that it has.
+        """Add classes after those that it has.
 
         Raises:
-            RunError: its vocabulary is closed.
+            RunError: the model has a closed vocabulary.
         """
         if not added:
             return
@@ -113,13 +117,13 @@ class NetworkModel:
         self.model.to(self.process.device)
         names = tuple(new.name for new in added)
         self.every, self.classes = (*self.every, *names), (*self.classes, *names)
-        if self.asked is not None:
+        if self.columns is not None:
             self.keep_only(self.classes)
 
     def keep_only(self, names: Sequence[str]) -> None:
-        """Answer with these of all its classes alone."""
+        """Predict with these classes as the only candidates."""
         place = {name: n for n, name in enumerate(self.every)}
-        self.asked = np.array([place[name] for name in names])
+        self.columns = np.array([place[name] for name in names])
         self.classes = tuple(names)
 
     def probabilities(self, pictures: PictureCache | None, titles: list[str]) -> np.ndarray:
@@ -135,19 +139,20 @@ class NetworkModel:
             self.model, self._source(pictures, titles), np.arange(len(titles)), self.process
         )
         values = logits.numpy() / self.temperature
-        return softmax(values if self.asked is None else values[:, self.asked])
+        chosen = values if self.columns is None else values[:, self.columns]
+        return softmax(chosen.astype(np.float64), axis=1)
 
     def vectors(self, pictures: PictureCache | None, titles: list[str]) -> Vectors:
-        """What examples of a class are compared by."""
-        assert self.model.vocabulary is not None and self.model.wide is not None
+        """What prototypes of a class are made of."""
+        assert isinstance(self.model, StackedClassifier)
         source, rows = self._source(pictures, titles), np.arange(len(titles))
-        features = predict_logits(FeaturesAlone(self.model), source, rows, self.process)
+        features = predict_features(self.model.base, source, rows, self.process)
         with self.process.autocast(), torch.inference_mode():
-            embeddings = torch.from_numpy(self.model.wide.embed(titles))
+            embeddings = torch.from_numpy(self.model.linear_text_model.embed(titles))
         there = source.has_picture if source.has_picture is not None else np.zeros(len(rows), bool)
         assert source.has_title is not None
         return Vectors(
-            self.model.vocabulary.probe.normalised(features), embeddings,
+            normalised(features), embeddings,
             torch.from_numpy(there), torch.from_numpy(source.has_title),
         )  # fmt: skip
 

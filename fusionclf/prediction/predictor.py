@@ -180,7 +180,7 @@ class Predictor:
             RunError: the run keeps no held-out answers.
             SettingsError: the target is out of its range, or some classes alone are asked for.
         """
-        if isinstance(self.model, NetworkModel) and self.model.asked is not None:
+        if isinstance(self.model, NetworkModel) and self.model.columns is not None:
             raise SettingsError(
                 "a target precision holds where all classes are candidates; leave it out, or --only (only=True)"
             )

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog
+from fusionclf.console import Console
+from fusionclf.errors import RunError
 from fusionclf.models import StackedClassifier
 from fusionclf.models.linear_text_model import LinearTextWeights, fit_linear_text_model
 from fusionclf.models.open_vocabulary.linear_probe import LinearProbe, fit_linear_probe
@@ -17,6 +19,7 @@ from fusionclf.models.open_vocabulary.meta_classifier import MetaTrainingFold
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH
 from fusionclf.models.open_vocabulary.prototypes import Prototypes
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
+from fusionclf.stacking.folds import BRAND, FoldPlan
 
 MOST_SUPPORT_ROWS = 5  # of a class
 LEAST_SUPPORT = 0.1  # of the rows that a fold leaves to fit on
@@ -99,6 +102,13 @@ class StackingData:
         """Whether the rows of an (n,) mask are enough to fit on: a tenth of all, of two classes."""
         return support.sum() >= LEAST_SUPPORT * len(support) and len(np.unique(self.targets[support])) > 1
 
+    def too_few(self) -> RunError:
+        """The error for a catalog that is too small."""
+        return RunError(
+            f"{len(self.rows)} products of {len(np.unique(self.targets))} classes are too few to hold some of them "
+            "out; set model.vocabulary=closed"
+        )
+
     def modality_masks(self) -> dict[str, np.ndarray]:
         """(n,) masks of the products with both modalities, a title alone, or a picture alone; empty ones left out."""
         picture, title = self.has_picture, self.has_title
@@ -132,6 +142,27 @@ def fit_base_learners(data: StackingData, support: np.ndarray, seed: int) -> Bas
     seen = torch.zeros(data.classes, dtype=torch.bool)
     seen[np.unique(data.targets[support])] = True
     return BaseLearners(linear_text, probe, seen)
+
+
+def make_folds(
+    data: StackingData, plan: FoldPlan, seed: int, console: Console
+) -> dict[str, dict[int, PlacedFold]]:
+    """Kind of fold → number → fold; those that leave too little to fit on are left out.
+
+    Raises:
+        RunError: no fold of brands is left.
+    """
+    made: dict[str, dict[int, PlacedFold]] = {}
+    for kind in plan.fold_of:
+        made[kind] = {}
+        with console.counted(f"products held out by {kind}", len(plan.unseen)) as on_step:
+            for number, held_out, unseen in plan.folds(kind):
+                if data.can_fit(~held_out & ~np.isin(data.targets, unseen)):
+                    made[kind][number] = make_fold(data, held_out, unseen, number, seed)
+                on_step()
+        if kind == BRAND and not made[BRAND]:
+            raise data.too_few()
+    return made
 
 
 def make_fold(

@@ -22,9 +22,9 @@ from fusionclf.models.open_vocabulary.meta_classifier import (
 )
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.stacked_classifier import WeightedSum
-from fusionclf.stacking.base_learners import PlacedFold, StackingData, fit_base_learners, make_fold
-from fusionclf.stacking.folds import BRAND, FoldPlan, plan_folds
-from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_fold, too_few
+from fusionclf.stacking.base_learners import StackingData, fit_base_learners, make_folds
+from fusionclf.stacking.folds import BRAND, plan_folds
+from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_fold
 from fusionclf.training import predict_features, predict_logits
 
 MOST_ROWS = 60_000  # that meta-classifiers are fitted on; more do not change their few weights
@@ -179,15 +179,13 @@ def fit_stacked_head(
         data.titles, years if by_year and len(set(years)) > 1 else None, data.targets, groups.families,
         context.seed, data.allows_unseen,
     )  # fmt: skip
-    folds = _make_folds(data, plan, context)
+    folds = make_folds(data, plan, context.seed, context.console)
     masks = [torch.from_numpy(mask) for mask in groups.candidates]
     every = [placed for kind in folds.values() for placed in kind.values()]
     meta_folds, classes = [fold for fold, _ in every], 0 if data.allows_unseen else data.classes
     with context.console.counted("meta-classifiers", count_steps(meta_folds)) as on_step:
         meta_classifiers = fit_meta_classifiers(meta_folds, masks, classes, context.seed, on_step=on_step)
-    out_of_fold = predict_out_of_fold(
-        data, plan, folds[BRAND], every, masks, context.seed, context.console
-    )
+    out_of_fold = predict_out_of_fold(data, plan, folds[BRAND], every, masks, context.seed, context.console)
     learners = fit_base_learners(data, np.ones(len(some), bool), context.seed)
     linear_text, seen = learners.linear_text, learners.seen
     if len(rows) > len(some):
@@ -200,23 +198,6 @@ def fit_stacked_head(
     kind = "open" if data.allows_unseen else "named"
     summary = f"{kind} vocabulary: {int(seen.sum())} of {data.classes} classes seen; {len(every)} meta-training folds"
     return FittedStackedHead(linear_text, learners.probe, seen, meta_classifiers, out_of_fold, summary)
-
-
-def _make_folds(
-    data: StackingData, plan: FoldPlan, context: FittingContext
-) -> dict[str, dict[int, PlacedFold]]:
-    """Kind of fold → number → fold; those that leave too little to fit on are left out."""
-    made: dict[str, dict[int, PlacedFold]] = {}
-    for kind in plan.fold_of:
-        made[kind] = {}
-        with context.console.counted(f"products held out by {kind}", len(plan.unseen)) as on_step:
-            for number, held_out, unseen in plan.folds(kind):
-                if data.can_fit(~held_out & ~np.isin(data.targets, unseen)):
-                    made[kind][number] = make_fold(data, held_out, unseen, number, context.seed)
-                on_step()
-        if kind == BRAND and not made[BRAND]:
-            raise too_few(data)
-    return made
 
 
 def sample_of_each_class(classes: np.ndarray, count: int, seed: int = 0) -> np.ndarray:

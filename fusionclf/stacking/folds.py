@@ -16,8 +16,8 @@ RANDOM, BRAND, YEAR = "random", "brand", "year"
 class FoldPlan:
     """Which rows and classes each meta-training fold holds out.
 
-    Rows are held out in random folds and in folds of brands (first words of titles), because next year's products are of
-    other brands; and in folds of years where the split is one by years. Each fold of an open vocabulary also holds
+    Rows are held out in random folds and in folds of brands (first words of titles), because next year's products are
+    of other brands; and in folds of years where the split is one by years. Each fold of an open vocabulary also holds
     classes out: single ones, then whole families.
 
     Attributes:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from fusionclf.console import Console
-from fusionclf.errors import RunError
 from fusionclf.models.open_vocabulary.meta_classifier import (
     MASKED_LOGIT,
     MetaClassifier,
@@ -80,7 +79,7 @@ def predict_out_of_fold(
                 rows.append(data.rows[query[wanted]])
                 seen.append(np.broadcast_to(fold.seen.numpy(), (len(wanted), len(fold.seen))))
     if not rows:
-        raise too_few(data)
+        raise data.too_few()
     return OutOfFoldPredictions(np.concatenate(rows), np.concatenate(logits), np.concatenate(seen))
 
 
@@ -105,12 +104,3 @@ def _predict(
             logits = logits.masked_fill(~fold.seen, MASKED_LOGIT)
         found.append(logits.numpy())
     return found
-
-
-def too_few(data: StackingData) -> RunError:
-    """The error for a catalog that is too small."""
-    classes = len(np.unique(data.targets))
-    return RunError(
-        f"{len(data.rows)} products of {classes} classes are too few to hold some of them out; "
-        "set model.vocabulary=closed"
-    )

@@ -1,10 +1,9 @@
 """Catalog → what the models of a run read: class numbers, pictures, features of frozen encoders, titles."""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -25,24 +24,26 @@ from fusionclf.batches import (
 from fusionclf.catalog import Catalog, Split, read_synonyms
 from fusionclf.catalog.usable import UnusedRows, unused_rows, usable_rows
 from fusionclf.config import RunConfig
+from fusionclf.config.shipped import find_synonyms
 from fusionclf.console import Console
+from fusionclf.errors import CatalogError
 from fusionclf.evaluation import CategoryGraph, product_context
-from fusionclf.models import ProductClassifier
+from fusionclf.models import Model, ProductClassifier, StackedClassifier, base_model
+from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.text_encoders import TransformerEncoder
-from fusionclf.stacking.folds import class_paths
-from fusionclf.training import collect, iterate_features
-from fusionclf.workflows.checks import check_stages
-from fusionclf.workflows.settings import find_synonyms
+from fusionclf.stacking.checks import check_classes, check_stages
+from fusionclf.stacking.stages import Stage
+from fusionclf.training import check_batch_size, collect, iterate_features
 
 
-class Inputs:
-    """Opens what is needed once, and shares it between the stages of a run.
+class RunInputs:
+    """What the models of a run read; opened once and shared by all stages.
 
     Attributes:
         graph: the catalog's category paths, counted over train and validation rows.
-        saved_seconds: what preparing titles would have taken more, had none been remembered.
-        seconds_per_product: of features and titles that are ready before a model answers; had they been remembered
-            from another run, what they took there.
+        saved_seconds: what preparing titles took in the run that cached their embeddings, where one did.
+        seconds_per_product: of features and titles that are ready before a model predicts; for cached ones, what they
+            took when they were computed.
     """
 
     def __init__(
@@ -70,14 +71,43 @@ class Inputs:
             classes[column] = tuple(sorted(set(self.catalog.table[column]) - {""}))
         return classes
 
-    def check(self, model: ProductClassifier) -> None:
-        """Refuse settings that this model cannot follow, and read the synonyms.
+    def check(self, model: Model, stages: Sequence[Stage]) -> None:
+        """Refuse what this model cannot be trained on, read the synonyms, and open the picture cache.
 
         Raises:
-            SettingsError: pictures are to be mixed or augmented that are not read as pictures.
+            SettingsError: pictures are to be mixed or augmented that are not read as pictures, or a stage has too few
+                classes.
+            CatalogError: a stage has no validation row that can be used.
         """
         check_stages(self.settings, model)
-        if model.vocabulary is not None and self.settings.model.synonyms:
+        self._read_synonyms(model)
+        self._check_rows(stages, model)
+        if model.image is not None:
+            self.open_cache()
+            self._check_rows(stages, model)  # again: some pictures may be unreadable
+
+    def _check_rows(self, stages: Sequence[Stage], model: Model) -> None:
+        """Refuse stages that have too few classes, train rows or validation rows to learn from."""
+        base = base_model(model)
+        for stage in stages:
+            check_classes(self.catalog, self.split, stage, model)
+            train, validation = (
+                self.trainable_by_base(self.split.rows(self.catalog, stage.split_part, name), base)
+                for name in ("train", "validation")
+            )
+            check_batch_size(stage.settings.batch_size, len(train), self.accelerator.num_processes)
+            if len(validation):
+                continue
+            remedy = "set split.rule or split.group_by otherwise"
+            if stage.split_part is not None:
+                remedy = "set scheme=single_stage, or split.top_k for other parts"
+            raise CatalogError(
+                f"split.rule={self.split.spec.rule}: part {stage.part!r} has no validation row that can be used; "
+                f"{remedy}"
+            )
+
+    def _read_synonyms(self, model: Model) -> None:
+        if _is_stacked(model) and self.settings.model.synonyms:
             file = find_synonyms(self.settings.model.synonyms)
             self.synonyms = read_synonyms(file)
             count = len(set(self.synonyms) & set(self.catalog.table["label"]))
@@ -85,7 +115,7 @@ class Inputs:
                 f"{file}: synonyms of {count} of the catalog's {self.catalog.table['label'].nunique()} classes"
             )
 
-    def source(self, model: ProductClassifier, classes: Mapping[str, tuple[str, ...]]) -> ProductSource:
+    def source(self, model: Model, classes: Mapping[str, tuple[str, ...]]) -> ProductSource:
         """All products as `model` reads them; the model is on its device."""
         pictures, features, frozen = None, None, False
         if model.image is not None:
@@ -93,7 +123,7 @@ class Inputs:
             frozen = model.image.frozen
             if frozen and self.settings.train.cache_features:
                 features = self._features(model, pictures)
-        titles = self._read_titles(model, classes) if model.title_encoder is not None else None
+        titles = self._read_titles(model, classes) if model.text_encoder is not None else None
         targets = {task: _numbers(self._column(task), names) for task, names in classes.items()}
         self.seconds_per_product = sum(self._seconds.values())
         ids = self.catalog.table["id"].tolist()
@@ -102,29 +132,23 @@ class Inputs:
         has_title = None if titles is None else self.catalog.has_title
         return ProductSource(
             pictures, titles, targets, features, augmented=not frozen, ids=ids, has_picture=has_picture,
-            has_title=has_title,
+            has_title=has_title, class_counts={task: len(names) for task, names in classes.items()},
         )  # fmt: skip
 
-    def of_titles(self, network: ProductClassifier, source: ProductSource) -> ProductSource:
-        """The same products as a network reads them that stands beside another, and reads titles alone."""
-        titles = network.prepare_titles(self.catalog.table["title"].tolist())
-        return replace(source, pictures=None, features=None, titles=titles, has_picture=None)
-
-    def trainable(self, rows: np.ndarray, model: ProductClassifier) -> np.ndarray:
-        """Those of `rows` that a model, with all that is fitted beside its network, can learn from."""
+    def trainable(self, rows: np.ndarray, model: Model) -> np.ndarray:
+        """Those of `rows` that a model can learn from, the linear text model of a StackedClassifier included."""
         return rows[usable_rows(*self._modalities(model))[rows]]
 
-    def trainable_by_network(self, rows: np.ndarray, model: ProductClassifier) -> np.ndarray:
-        """Those of `rows` that the network of a model can learn from: with late fusion it reads no titles."""
-        has_picture, has_title = self._modalities(model)
-        return rows[usable_rows(has_picture, None if model.text is None else has_title)[rows]]
+    def trainable_by_base(self, rows: np.ndarray, base: ProductClassifier) -> np.ndarray:
+        """Those of `rows` that a base model can learn from: with late fusion it reads no titles."""
+        return rows[usable_rows(*self._modalities(base))[rows]]
 
-    def unused(self, model: ProductClassifier) -> UnusedRows:
+    def unused(self, model: Model) -> UnusedRows:
         """The train rows that a model cannot learn from."""
         rows = self.split.rows(self.catalog, None, "train", "validation")
         return unused_rows(self.catalog, rows, *self._modalities(model))
 
-    def _modalities(self, model: ProductClassifier) -> tuple[np.ndarray | None, np.ndarray | None]:
+    def _modalities(self, model: Model) -> tuple[np.ndarray | None, np.ndarray | None]:
         """(N,) which products have a picture and a title; None for what the model does not read.
 
         Once the cache is open, pictures that cannot be read do not count.
@@ -133,16 +157,16 @@ class Inputs:
         if model.image is not None:
             named = self.catalog.table["picture"].notna().to_numpy(bool)
             has_picture = named if self.cache is None else self.cache.readable(np.arange(len(named)))
-        return has_picture, self.catalog.has_title if model.title_encoder is not None else None
+        return has_picture, self.catalog.has_title if model.text_encoder is not None else None
 
-    def health(self, model: ProductClassifier, rows: np.ndarray) -> pd.DataFrame:
-        """What became of each product's picture and title: picture_status and title_status."""
+    def modality_status(self, model: Model, rows: np.ndarray) -> pd.DataFrame:
+        """(n, 2) picture_status and title_status of each product: used, missing, unreadable or ignored."""
         table = self.catalog.table.iloc[rows]
         picture, title = np.full(len(rows), "ignored", object), np.full(len(rows), "ignored", object)
         if model.image is not None and self.cache is not None:
             unread = np.where(table["picture"].isna(), "missing", "unreadable")
             picture = np.where(self.cache.readable(rows), "used", unread)
-        if model.title_encoder is not None:
+        if model.text_encoder is not None:
             title = np.where(self.catalog.has_title[rows], "used", "missing")
         return pd.DataFrame({"picture_status": picture, "title_status": title})
 
@@ -152,7 +176,7 @@ class Inputs:
         subset: Literal["test", "validation"] = "test",
         rows: np.ndarray | None = None,
     ) -> pd.DataFrame:
-        """As `product_context`, with what the pictures tell where they are read."""
+        """As `product_context`, with the pictures' hashes where pictures are read."""
         digests = None if self.cache is None else self.cache.digests
         return product_context(self.catalog, self.split, part, subset, rows, digests)
 
@@ -168,8 +192,8 @@ class Inputs:
                 )  # fmt: skip
         return self.cache
 
-    def _features(self, model: ProductClassifier, pictures: PictureTransform) -> np.ndarray:
-        """(N, D) features of every product's picture, computed over all processes or remembered."""
+    def _features(self, model: Model, pictures: PictureTransform) -> np.ndarray:
+        """(N, D) features of every product's picture, computed over all processes or cached."""
         assert model.image is not None
         image, shown, rows = model.image, self.settings.pictures, np.arange(len(self.catalog))
         size = (shown.height, shown.width, shown.fit, shown.normalisation)
@@ -191,21 +215,21 @@ class Inputs:
         return features
 
     def _all_have(self, there: bool) -> bool:
-        told = torch.tensor(float(there), device=self.accelerator.device)
-        return float(self.accelerator.reduce(told, "mean")) == 1.0  # pyright: ignore[reportArgumentType]
+        local = torch.tensor(float(there), device=self.accelerator.device)
+        return float(self.accelerator.reduce(local, "mean")) == 1.0  # pyright: ignore[reportArgumentType]
 
-    def _read_titles(self, model: ProductClassifier, classes: Mapping[str, tuple[str, ...]]) -> TitleTable:
-        assert model.title_encoder is not None
+    def _read_titles(self, model: Model, classes: Mapping[str, tuple[str, ...]]) -> TitleTable:
+        assert model.text_encoder is not None
         titles = self.catalog.table["title"].tolist()
-        model.title_encoder.fit([titles[row] for row in self.split.rows(self.catalog, None, "train")])
+        model.text_encoder.fit([titles[row] for row in self.split.rows(self.catalog, None, "train")])
         for encoder in model.modules():
             if isinstance(encoder, TransformerEncoder) and encoder.frozen:
                 encoder.embedder = self._embedder(encoder)
-        if model.vocabulary is not None:
+        if _is_stacked(model):
             names = classes["label"]
             synonyms = [self.synonyms.get(name, ()) for name in names]
             model.name_classes(names, class_paths(self.graph, names), synonyms)
-        if self.titles is None or model.vocabulary is not None:
+        if self.titles is None or _is_stacked(model):
             started = time.perf_counter()
             self.saved_seconds = 0.0
             self.titles = model.prepare_titles(titles)
@@ -214,7 +238,7 @@ class Inputs:
         return self.titles
 
     def _embedder(self, encoder: TransformerEncoder) -> Callable[[list[str]], np.ndarray]:
-        """Embeds titles in shares over all processes, and remembers them where that is set."""
+        """Embeds titles in shares over all processes, and caches the embeddings where that is set."""
         network = fingerprint(encoder.network.state_dict(), self.accelerator.mixed_precision)
 
         def embed(titles: list[str]) -> np.ndarray:
@@ -250,3 +274,20 @@ def _numbers(values: list[str], names: tuple[str, ...]) -> np.ndarray:
     """Class number of each value; -1 for values that are no class."""
     number = {name: n for n, name in enumerate(names)}
     return np.array([number.get(value, -1) for value in values], np.int64)
+
+
+def _is_stacked(model: Model) -> TypeGuard[StackedClassifier]:
+    """Whether a model scores classes by their names."""
+    return isinstance(model, StackedClassifier) and isinstance(model.head, StackedHead)
+
+
+def class_paths(graph: CategoryGraph, names: Sequence[str]) -> list[str]:
+    """A text of each class's name and most frequent place in the category graph, nearest category first."""
+    return [", ".join(filter(None, reversed(graph.best_path(name)))) for name in names]
+
+
+def class_families(graph: CategoryGraph, names: Sequence[str]) -> np.ndarray:
+    """The lowest category of each class; a number of its own where the catalog has no categories."""
+    if len(graph.levels) == 1:
+        return np.arange(len(names)).astype(str)
+    return np.array([graph.best_path(name)[-2] for name in names], object).astype(str)

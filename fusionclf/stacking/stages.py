@@ -12,7 +12,7 @@ from fusionclf.run_schema import ALL_CLASSES
 
 @dataclass(frozen=True)
 class Stage:
-    """One network to train.
+    """One model to train.
 
     Attributes:
         part: of the split, or ALL_CLASSES.
@@ -23,6 +23,16 @@ class Stage:
     part: str
     settings: TrainConfig
     last: bool
+
+    @property
+    def split_part(self) -> str | None:
+        """The part of the split; None for all classes."""
+        return None if self.part == ALL_CLASSES else self.part
+
+    def candidates(self, split: Split) -> dict[str | None, tuple[str, ...]]:
+        """Part (None: all classes) → the candidates that the stage's model predicts it with."""
+        found: dict[str | None, tuple[str, ...]] = {self.split_part: split.class_names(self.split_part)}
+        return found | split.classes if self.split_part is None else found
 
 
 def list_stages(settings: RunConfig[Any], split: Split) -> list[Stage]:
@@ -36,7 +46,7 @@ def list_stages(settings: RunConfig[Any], split: Split) -> list[Stage]:
 
 def trained_classes(catalog: Catalog, split: Split, stage: Stage) -> int:
     """How many of a stage's classes have rows in train or validation."""
-    counts = split.train_counts(catalog, None if stage.part == ALL_CLASSES else stage.part)
+    counts = split.train_counts(catalog, stage.split_part)
     return sum(rows > 0 for rows in counts.values())
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console as RichConsole
@@ -15,8 +14,10 @@ from fusionclf.config import CatalogConfig, Section, build_settings, override
 from fusionclf.console import Console, printable
 from fusionclf.errors import PredictionError, RunError, did_you_mean, near_path, quoted
 from fusionclf.files import locked_folder
+from fusionclf.models import StackedClassifier
 from fusionclf.models.open_vocabulary.added_classes import AddedClass, read_added, write_added
-from fusionclf.models.open_vocabulary.stacked_head import prototype
+from fusionclf.models.open_vocabulary.prototypes import mean_direction
+from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.prediction import Predictor, Products, load
 from fusionclf.prediction.answers import PATH_SEPARATOR
 from fusionclf.prediction.class_names import find_added, parse_class
@@ -76,9 +77,9 @@ def add_class(
         network.add([new])  # what cannot be taken in is not kept
         folder = run / "model"
         write_added(folder, predictor.part, [*read_added(folder, predictor.part), new])
-    told = f"{new.count} examples" if new.count else "its name alone"
-    told += f" (synonyms: {len(new.synonyms)})" if new.synonyms else ""
-    console.say(f"{run}: knows {new.name!r} by {told}; {len(network.classes)} classes")
+    source = f"{new.count} examples" if new.count else "its name alone"
+    source += f" (synonyms: {len(new.synonyms)})" if new.synonyms else ""
+    console.say(f"{run}: knows {new.name!r} by {source}; {len(network.classes)} classes")
     console.say(f"next: fusionclf predict --run {run} --title TITLE")
     return new
 
@@ -136,19 +137,20 @@ def list_classes(run: Path, *, part: str | None = None) -> None:
         table.add_column(column)
     for name in predictor.classes:
         place = PATH_SEPARATOR.join(predictor.paths.get(name, ()))
-        told = known[name]
+        source = known[name]
         if name in added:
-            told = f"{added[name].count} examples" if added[name].count else f"{told} (added)"
-        table.add_row(escape(printable(name)), escape(printable(place)), told)
+            source = f"{added[name].count} examples" if added[name].count else f"{source} (added)"
+        table.add_row(escape(printable(name)), escape(printable(place)), source)
     RichConsole(highlight=False).print(table)
 
 
 def _known_by(predictor: Predictor) -> dict[str, str]:
     """How the model knows each class: by training rows (all, where it does not tell), or by what it is called."""
-    model: Any = getattr(predictor.model, "model", None)
-    if getattr(model, "vocabulary", None) is None:
+    model = getattr(predictor.model, "model", None)
+    if not isinstance(model, StackedClassifier) or not isinstance(model.head, StackedHead):
         return dict.fromkeys(predictor.classes, "training rows")
-    seen, synonyms = model.vocabulary.seen.tolist(), model.names.synonyms
+    assert model.class_names is not None
+    seen, synonyms = model.head.seen.tolist(), model.class_names.synonyms
     by_name = [f"its name, {len(others)} more" if others else "its name" for others in synonyms]
     return {
         name: "training rows" if known else called
@@ -191,4 +193,4 @@ def _with_examples(predictor: Predictor, new: AddedClass, lots: Iterator[Product
 
 def _mean(parts: Sequence[torch.Tensor]) -> torch.Tensor | None:
     vectors = torch.cat(list(parts))
-    return prototype(vectors) if len(vectors) else None
+    return mean_direction(vectors) if len(vectors) else None

@@ -194,7 +194,7 @@ def _write(
         The description's content.
     """
     settings, original = network.settings, network.model
-    names, sentences = original.names, sentence_encoder(original)
+    names, sentences = getattr(original, "class_names", None), sentence_encoder(original)
     size = (settings.pictures.height, settings.pictures.width)
     tensors = TensorModel(original, network.temperature, size)
     if any(reader["kind"] != "hashed" for reader in tensors.readers):

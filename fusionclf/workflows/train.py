@@ -14,12 +14,12 @@ from fusionclf.files import locked_folder
 from fusionclf.models import find_variant
 from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.report.model_card import write_card
-from fusionclf.run_schema import ALL_CLASSES, METRICS
+from fusionclf.run_schema import METRICS
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
+from fusionclf.stacking.checks import check_model, check_names
 from fusionclf.stacking.stage_runner import StageRunner
 from fusionclf.stacking.stages import Stage, list_stages, trained_classes
 from fusionclf.training import make_accelerator
-from fusionclf.workflows.checks import check_model, check_names
 from fusionclf.workflows.settings import begin_run, read_divided
 
 
@@ -46,7 +46,7 @@ def train(
         overrides: key.path=value texts.
         overwrite, resume: what to do where `out` holds a run.
         cpu: stay on the CPU.
-        track: one of Accelerate's trackers, such as tensorboard, told of every epoch; its files go to `out`.
+        track: one of Accelerate's trackers, such as tensorboard, which logs every epoch; its files go to `out`.
         console: where progress goes.
 
     Returns:
@@ -72,7 +72,7 @@ def train(
         catalog, split = read_divided(
             data, settings.catalog, settings.split, lambda catalog: check_model(variant, settings, catalog)
         )
-        settings = _settled(settings, catalog, split)
+        settings = _resolve_auto(settings, catalog, split)
         stages = list_stages(settings, split)
         runner = StageRunner(variant, settings, catalog, split, accelerator, out, console)
         runner.check(stages)  # before a run that `out` may hold is touched
@@ -88,27 +88,25 @@ def train(
         return metrics
 
 
-def _settled(settings: RunConfig[Any], catalog: Catalog, split: Split) -> RunConfig[Any]:
-    """With what the split decides."""
+def _resolve_auto(settings: RunConfig[Any], catalog: Catalog, split: Split) -> RunConfig[Any]:
+    """The settings with `model.vocabulary=auto` replaced by what the split needs."""
     if not isinstance(settings.model, FusionParams):
         return settings
-    has_new_classes = min(split.train_counts(catalog, None).values()) == 0
+    has_unseen = min(split.train_counts(catalog, None).values()) == 0
     trained = min(trained_classes(catalog, split, stage) for stage in list_stages(settings, split))
-    return settings.model_copy(update={"model": settings.model.settled(has_new_classes, trained)})
+    return settings.model_copy(update={"model": settings.model.resolve_auto(has_unseen, trained)})
 
 
 def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dict[str, Any]:
     """Train and predict stage by stage, then write what the run leaves; metrics.json's content on the main process."""
-    frames = {stage.part: runner.run(stage) for stage in stages}
-    if ALL_CLASSES in frames:
-        frames |= runner.parts_of_joint()
+    frames = {part: frame for stage in stages for part, frame in runner.run(stage).items()}
     runner.accelerator.wait_for_everyone()
     metrics: dict[str, Any] = {}
     if runner.accelerator.is_main_process:
         check_begun(runner.out)
-        figures = environment(seconds=time.perf_counter() - started, **runner.figures())
+        statistics = environment(seconds=time.perf_counter() - started, **runner.statistics())
         metrics = finish_run(
-            runner.out, runner.variant.name, runner.settings, runner.catalog, runner.split, frames, figures,
+            runner.out, runner.variant.name, runner.settings, runner.catalog, runner.split, frames, statistics,
             runner.held_out, write_card,
         )  # fmt: skip
     runner.accelerator.wait_for_everyone()

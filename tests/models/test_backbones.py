@@ -9,7 +9,7 @@ from torchvision.models import resnet18
 
 from fusionclf.errors import SettingsError, WeightsError
 from fusionclf.models import backbones
-from fusionclf.models.backbones import build_image_encoder, build_text_encoder
+from fusionclf.models.backbones import TextEncoderParams, build_image_encoder, build_text_encoder
 
 PICTURES = torch.randn(2, 3, 64, 48, generator=torch.Generator().manual_seed(0))
 
@@ -89,7 +89,7 @@ def test_offline_image_weights_know_imagenet() -> None:
 def test_transformer_ignores_padding(tiny_bert: Path) -> None:
     import numpy as np
 
-    encoder = build_text_encoder("transformer", model=str(tiny_bert)).eval()
+    encoder = build_text_encoder(TextEncoderParams(kind="transformer", model=str(tiny_bert))).eval()
     table = encoder.prepare(["red shirt", "blue shoe red shirt blue shoe"])
     with torch.no_grad():
         alone = encoder(table.batch(np.array([0])))
@@ -101,14 +101,14 @@ def test_transformer_ignores_padding(tiny_bert: Path) -> None:
 def test_both_lays_hashed_and_transformer_side_by_side(tiny_bert: Path) -> None:
     import numpy as np
 
-    encoder = build_text_encoder("both", buckets=1024, dim=8, model=str(tiny_bert))
+    encoder = build_text_encoder(TextEncoderParams(kind="both", buckets=1024, dim=8, model=str(tiny_bert)))
     encoder.fit(["red shirt", "blue shoe"])
     assert encoder(encoder.prepare(["red shirt"]).batch(np.array([0]))).shape == (1, 24)
 
 
 def test_missing_transformer_says_what_to_set_instead(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"model\.text\.kind=hashed"):
-        build_text_encoder("transformer", model=str(tmp_path))
+        build_text_encoder(TextEncoderParams(kind="transformer", model=str(tmp_path)))
 
 
 def test_a_frozen_encoder_learns_nothing_and_takes_features_that_were_computed_before() -> None:

@@ -1,4 +1,4 @@
-"""Sentence embeddings that are remembered: titles of a catalog share words, and are asked about more than once."""
+"""A cache of sentence embeddings: titles of a catalog share words, and many occur more than once."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -8,12 +8,12 @@ import numpy as np
 MOST_TEXTS = 50_000  # 77 MB of embeddings of 384 numbers
 
 
-class Remembered:
-    """Embeds texts, each once as long as it is remembered. Several threads may ask.
+class EmbeddingCache:
+    """Embeds texts, each once as long as it is cached; safe for several threads.
 
     Args:
         compute: texts → (n, D) embeddings.
-        most: texts that are remembered; with one more, all are forgotten.
+        most: texts that are cached; with one more, the cache is cleared.
     """
 
     def __init__(self, compute: Callable[[list[str]], np.ndarray], most: int = MOST_TEXTS) -> None:

@@ -160,7 +160,7 @@ class MetaClassifier(nn.Module):
     All classes share a linear layer and a few hidden units; where no class is unseen, each has some weights of its own.
 
     Args:
-        classes: number of classes that have own weights, on the features of the block `seen`; 0: all weights are shared.
+        classes: number of classes that have own weights, on the features of the block `seen`; 0: all are shared.
 
     Source: stacking, Wolpert, Stacked Generalization (1992).
     """

@@ -3,9 +3,9 @@
 Each (title, class) pair has ten features. Five compare words: the share of the name's words that occur in the title,
 whether all occur, how near the end the last one is (titles end in their noun), where the last one is, and the share of
 words that match at least in part. Five compare sentence embeddings: the title, and its best run of one, two or three
-words, with the name; and the title with the name and its place in the category graph. The embedding of a run is the mean
-of its words' embeddings, because a catalog's titles share their words. Where a class has synonyms, each feature except
-`path` is that of the name or synonym that fits best.
+words, with the name; and the title with the name and its place in the category graph. The embedding of a run is the
+mean of its words' embeddings, because a catalog's titles share their words. Where a class has synonyms, each feature
+except `path` is that of the name or synonym that fits best.
 
 Source: label embeddings, Akata et al. (2015); the best run of words follows late interaction, Khattab and Zaharia,
 ColBERT (2020).

@@ -1,10 +1,10 @@
 """The stacked head: logits of all classes from base learners (level 0) and name-match features.
 
 A seen class gets its logit from a probe of the base model's features, the linear text model, and how well its name
-matches the title. An unseen class gets it from its name, and from prototypes where it has support rows. Meta-classifiers
-(level 1) turn these into logits: one for products with picture and title, one for each modality alone. They are fitted
-on meta-training folds, whose query rows neither base learner was fitted on. In an open vocabulary these folds also hold
-classes out, so the balance between seen and unseen classes is learned from training rows.
+matches the title. An unseen class gets it from its name, and from prototypes where it has support rows.
+Meta-classifiers (level 1) turn these into logits: one for products with picture and title, one for each modality alone.
+They are fitted on meta-training folds, whose query rows neither base learner was fitted on. In an open vocabulary these
+folds also hold classes out, so the balance between seen and unseen classes is learned from training rows.
 
 Source: generalised zero-shot learning, Chao et al. (2016), where the balance is one constant (calibrated stacking);
 folds over held-out classes follow Vinyals et al., Matching Networks (2016).

@@ -31,8 +31,8 @@ class FusionParams(Section):
     text: TextEncoderParams = TextEncoderParams()
     fuser: str = Field(
         default="concat",
-        description="concat, gated, attention: the base model reads picture and title; late: it reads the picture alone, "
-        "and the linear text model reads the title",
+        description="concat, gated, attention: the base model reads picture and title; late: it reads the picture "
+        "alone, and the linear text model reads the title",
     )
     hidden: int = Field(default=512, ge=1, description="width of the hidden layer of both modalities")
     image_gain: float = Field(default=0.2, gt=0, description="factor of the picture's normalised features")
@@ -41,7 +41,8 @@ class FusionParams(Section):
         default=0.1,
         ge=0,
         lt=1,
-        description="share of training products whose picture or title is hidden, so that the model can do with either alone",
+        description="share of training products whose picture or title is hidden, so that the model can do with either "
+        "alone",
     )
     wide: bool = Field(
         default=True,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fusionclf.models.layers.embedding_cache import Remembered
+from fusionclf.models.layers.embedding_cache import EmbeddingCache
 
 
 def test_a_text_is_embedded_once_until_all_are_forgotten() -> None:
@@ -12,7 +12,7 @@ def test_a_text_is_embedded_once_until_all_are_forgotten() -> None:
         asked.append(texts)
         return np.array([[len(text), ord(text[0])] for text in texts], float).reshape(-1, 2)
 
-    embed = Remembered(compute, most=3)
+    embed = EmbeddingCache(compute, most=3)
     assert embed(["a", "bb", "a"]).tolist() == [[1, 97], [2, 98], [1, 97]]
     assert embed(["bb", "ccc"]).tolist() == [[2, 98], [3, 99]]
     assert embed(["a"]).tolist() == [[1, 97]]

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from fusionclf.models.open_vocabulary.name_match_features import FIGURES, ClassNames
+from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEATURES, ClassNames
 from fusionclf.models.open_vocabulary.name_words import NameWords, likeness, name_words
 
 NAMES = ["Nail Polish", "Deodorant", "Tshirts", "Lip Gloss", "Lip Care"]
 
 
 def embed(texts: list[str]) -> np.ndarray:
-    """Stands for a sentence encoder: letters counted, length 1."""
+    """Stands for a sentence encoder: counts of letters, length 1."""
     counts = np.array(
         [[text.lower().count(letter) for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts]
     )
@@ -22,11 +22,11 @@ def class_names(**synonyms: list[str]) -> ClassNames:
     return ClassNames(NAMES, [f"{name}, Personal Care" for name in NAMES], embed, others)
 
 
-def figures(title: str, **synonyms: list[str]) -> dict[str, np.ndarray]:
+def features(title: str, **synonyms: list[str]) -> dict[str, np.ndarray]:
     names = class_names(**synonyms)
-    pairs = names.compare([title]).batch(np.array([0]))["pairs"]
-    assert pairs.shape == (1, len(NAMES), len(FIGURES))
-    return dict(zip(FIGURES, pairs[0].T.numpy(), strict=True))
+    pairs = names.compare([title]).batch(np.array([0]))["name_match"]
+    assert pairs.shape == (1, len(NAMES), len(NAME_MATCH_FEATURES))
+    return dict(zip(NAME_MATCH_FEATURES, pairs[0].T.numpy(), strict=True))
 
 
 def test_words_are_singular_and_without_fillers() -> None:
@@ -47,8 +47,8 @@ def test_likeness(title: str, name: str, expected: float) -> None:
     assert likeness(title, name) == expected
 
 
-def test_a_name_in_the_title_shows_in_the_figures_of_that_class_alone() -> None:
-    found = figures("Colorbar Women Red Nail Polish")
+def test_a_name_in_the_title_shows_for_that_class_alone() -> None:
+    found = features("Colorbar Women Red Nail Polish")
     assert found["all"].tolist() == [1, 0, 0, 0, 0]
     assert found["share"].tolist() == pytest.approx([1, 0, 0, 0, 0])
     assert found["from_end"].tolist() == [1, 0, 0, 0, 0]
@@ -57,32 +57,32 @@ def test_a_name_in_the_title_shows_in_the_figures_of_that_class_alone() -> None:
 
 
 def test_a_word_that_many_names_share_says_less() -> None:
-    found = figures("Lip Colour")
+    found = features("Lip Colour")
     lip_gloss, lip_care = found["share"][3], found["share"][4]
     assert 0 < lip_gloss < 0.5 and lip_gloss == lip_care
 
 
 def test_a_cut_short_word_counts_in_part() -> None:
-    assert figures("Nivea Deo")["like"][1] == pytest.approx(0.8)
+    assert features("Nivea Deo")["like"][1] == pytest.approx(0.8)
 
 
 def test_an_empty_title_says_nothing_and_does_not_fail() -> None:
-    found = figures("")
+    found = features("")
     assert all(np.isfinite(values).all() for values in found.values())
     assert not any(found[name].any() for name in ("share", "all", "like", "run_1", "last"))
 
 
 def test_a_synonym_counts_as_the_name_does() -> None:
     title = "Colorbar Red Nail Lacquer"
-    assert figures(title)["all"].tolist() == [0] * 5
-    found = figures(title, Nail_Polish=["nail enamel", "nail lacquer"])
+    assert features(title)["all"].tolist() == [0] * 5
+    found = features(title, Nail_Polish=["nail enamel", "nail lacquer"])
     assert found["all"].tolist() == [1, 0, 0, 0, 0] and found["last"][0] == 1
     assert found["run_2"][0] > 0.98 and found["run_2"].argmax() == 0
 
 
 def test_synonyms_of_one_class_lower_no_figure_of_it() -> None:
-    without, found = figures("Nivea Deo Polish"), figures("Nivea Deo Polish", Deodorant=["lip", "wax"])
-    assert all((found[name][1] >= without[name][1] - 1e-3).all() for name in FIGURES)
+    without, found = features("Nivea Deo Polish"), features("Nivea Deo Polish", Deodorant=["lip", "wax"])
+    assert all((found[name][1] >= without[name][1] - 1e-3).all() for name in NAME_MATCH_FEATURES)
 
 
 def test_classes_that_are_added_later_move_no_figure() -> None:
@@ -90,9 +90,9 @@ def test_classes_that_are_added_later_move_no_figure() -> None:
     more = names.with_more(["Lip Balm"], ["Lip Balm"], [["nail spray"]])
     rows = np.array([0, 1])
     titles = ["Acme Nail Spray", "Red Lip Gloss"]
-    before, after = (known.compare(titles).batch(rows)["pairs"].numpy() for known in (names, more))
+    before, after = (known.compare(titles).batch(rows)["name_match"].numpy() for known in (names, more))
     assert np.array_equal(after[:, : len(NAMES)], before)
-    assert after[0, -1, FIGURES.index("all")] == 1
+    assert after[0, -1, NAME_MATCH_FEATURES.index("all")] == 1
 
 
 def test_a_run_is_the_mean_of_its_words_and_each_word_is_embedded_once(
@@ -106,11 +106,11 @@ def test_a_run_is_the_mean_of_its_words_and_each_word_is_embedded_once(
 
     names = ClassNames(NAMES, NAMES, counting)
     titles = ["Red Nail Lip Polish", "Lip Gloss Red"]
-    pairs = names.compare(titles).batch(np.array([0, 1]))["pairs"].numpy()
+    pairs = names.compare(titles).batch(np.array([0, 1]))["name_match"].numpy()
     runs = [["red", "nail"], ["nail", "lip"], ["lip", "polish"]]
     means = np.stack([embed(run).mean(axis=0) for run in runs])
     cosines = means / np.linalg.norm(means, axis=1, keepdims=True) @ embed(NAMES).T
-    assert pairs[0, :, FIGURES.index("run_2")] == pytest.approx(cosines.max(axis=0), abs=1e-3)
+    assert pairs[0, :, NAME_MATCH_FEATURES.index("run_2")] == pytest.approx(cosines.max(axis=0), abs=1e-3)
     assert sorted(asked[2 * len(NAMES) :]) == sorted([*titles, "red", "nail", "lip", "polish", "gloss"])
 
 

@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 from fusionclf.errors import RunError, SettingsError
-from fusionclf.models import find_variant, variant_names
-from fusionclf.models.classifier import OF_CLASSES, ProductClassifier
+from fusionclf.models import Model, StackedClassifier, base_model, find_variant, variant_names
+from fusionclf.models.classifier import HEADS
 from fusionclf.models.fusers import MissingModality
 from fusionclf.models.storage import load_model, save_model
 from tests.small import CLASSES, TINY, one_batch, tiny_model
@@ -26,7 +26,7 @@ def test_every_variant_is_under_contract() -> None:
 def test_logits_have_a_row_a_product_and_a_column_a_class(name: str) -> None:
     _, _, model = tiny_model(name)
     logits = model(one_batch(model))
-    assert set(logits) == set(model.task_weights)
+    assert set(logits) == set(base_model(model).task_weights)
     for task, values in logits.items():
         assert values.shape == (16, CLASSES[task])
         assert torch.isfinite(values).all()
@@ -35,7 +35,7 @@ def test_logits_have_a_row_a_product_and_a_column_a_class(name: str) -> None:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_trainable_parameter_gets_a_gradient(name: str) -> None:
     _, _, model = tiny_model(name)
-    batch = one_batch(model)
+    model, batch = base_model(model), one_batch(model)
     sum(values.float().square().mean() for values in model(batch).values()).backward()  # pyright: ignore
     without = [
         n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())
@@ -49,7 +49,9 @@ def test_save_and_load_give_equal_predictions(name: str, tmp_path: Path) -> None
     batch = one_batch(model)
     model(batch)  # moves the batch statistics away from their start
     model.eval()
-    names = {task: tuple(f"{task} {n}" for n in range(CLASSES[task])) for task in model.task_weights}
+    names = {
+        task: tuple(f"{task} {n}" for n in range(CLASSES[task])) for task in base_model(model).task_weights
+    }
     save_model(tmp_path, "top20", model, names, temperature=1.5)
     loaded = load_model(tmp_path, "top20", variant, params)
     with torch.no_grad():
@@ -58,7 +60,9 @@ def test_save_and_load_give_equal_predictions(name: str, tmp_path: Path) -> None
 
 def test_a_saved_model_that_does_not_fit_is_refused_by_what_differs(tmp_path: Path) -> None:
     variant, params, model = tiny_model("text")
-    names = {task: tuple(f"{task} {n}" for n in range(CLASSES[task])) for task in model.task_weights}
+    names = {
+        task: tuple(f"{task} {n}" for n in range(CLASSES[task])) for task in base_model(model).task_weights
+    }
     save_model(tmp_path, "top20", model, names, temperature=1.0)
     file = tmp_path / "top20.safetensors"
     weights = load_file(file)
@@ -78,7 +82,7 @@ def test_a_saved_model_that_does_not_fit_is_refused_by_what_differs(tmp_path: Pa
 @pytest.mark.parametrize("name", VARIANTS)
 def test_overfits_sixteen_rows(name: str) -> None:
     _, _, model = tiny_model(name, dropout=0.0)
-    batch = one_batch(model)
+    model, batch = base_model(model), one_batch(model)
     optimiser = torch.optim.AdamW(model.parameters(), 3e-3)
     loss = torch.tensor(torch.inf)
     for _ in range(60):
@@ -92,7 +96,7 @@ def test_overfits_sixteen_rows(name: str) -> None:
     assert (model(batch)["label"].argmax(1) == batch.targets["label"]).all()
 
 
-def fusion_by(fuser: str) -> ProductClassifier:
+def fusion_by(fuser: str) -> Model:
     image = {**TINY["fusion"]["image"], "regions": 2 if fuser == "attention" else 1}
     return tiny_model("fusion", fuser=fuser, image=image)[2]
 
@@ -140,9 +144,9 @@ def test_attention_needs_regions_and_the_others_none() -> None:
         tiny_model("fusion", fuser="gated", image={**TINY["fusion"]["image"], "regions": 2})
 
 
-def test_late_fusion_needs_the_expert_and_blends_a_picture_network_with_it() -> None:
+def test_late_fusion_needs_the_linear_text_model() -> None:
     _, _, model = tiny_model("fusion", fuser="late")
-    assert model.text is None and model.wide is not None
+    assert isinstance(model, StackedClassifier) and model.base.text is None
     assert model(one_batch(model))["label"].shape == (16, 4)
     with pytest.raises(SettingsError, match=r"set model\.wide=true"):
         tiny_model("fusion", fuser="late", wide=False)
@@ -153,14 +157,15 @@ def test_stage_two_takes_over_all_but_the_heads() -> None:
     variant = find_variant("fusion")
     torch.manual_seed(1)
     second = variant.build(variant.params.model_validate(TINY["fusion"]), {"label": 7})
-    second.load_backbone(first.backbone_state())
-    before, after = first.state_dict(), second.state_dict()
+    ours, theirs = base_model(first), base_model(second)
+    theirs.load_backbone(ours.backbone_state())
+    before, after = ours.state_dict(), theirs.state_dict()
     taken = {
         name
         for name, value in after.items()
         if name in before and value.shape == before[name].shape and torch.equal(value, before[name])
     }
-    assert {name for name in after if not name.startswith(OF_CLASSES)} <= taken
+    assert {name for name in after if not name.startswith(HEADS)} <= taken
     assert "heads.label.weight" not in taken
 
 

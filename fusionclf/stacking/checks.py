@@ -1,13 +1,15 @@
-"""What the settings of a training run show before any picture is read: names and values that cannot work."""
+"""Settings and catalogs that a training run cannot use: refused before any picture is read."""
 
 from typing import Any
 
-from fusionclf.catalog import Catalog, read_synonyms
+from fusionclf.catalog import Catalog, Split, read_synonyms
 from fusionclf.config import RunConfig, TrainConfig
+from fusionclf.config.shipped import find_synonyms
 from fusionclf.errors import CatalogError, SettingsError, did_you_mean
-from fusionclf.models import ProductClassifier, Variant
-from fusionclf.models.variants.fusion import FusionParams
-from fusionclf.workflows.settings import find_synonyms
+from fusionclf.models import Model, ProductClassifier, StackedClassifier, Variant, base_model
+from fusionclf.models.open_vocabulary.stacked_head import StackedHead
+from fusionclf.models.variants.fusion import LEAST_CLASSES, FusionParams
+from fusionclf.stacking.stages import Stage, trained_classes
 
 
 def check_names(settings: RunConfig[Any]) -> None:
@@ -33,40 +35,59 @@ def check_model(variant: Variant, settings: RunConfig[Any], catalog: Catalog) ->
     """
     params = settings.model
     if isinstance(params, FusionParams) and params.vocabulary == "auto":
-        params = params.model_copy(update={"vocabulary": "named" if params.reads_names else "closed"})
+        params = params.model_copy(update={"vocabulary": "named" if params.uses_names else "closed"})
     columns = {"label": "label", **{name: name for name in getattr(params, "auxiliary", {})}}
     classes = {task: len(set(catalog.table[column])) for task, column in columns.items()}
     check_stages(settings, variant.build(params, classes))
 
 
-def check_stages(settings: RunConfig[Any], model: ProductClassifier) -> None:
+def check_stages(settings: RunConfig[Any], model: Model) -> None:
     """Refuse stages that the model cannot follow.
 
     Raises:
         SettingsError: pictures are to be mixed or augmented that are not read as pictures.
     """
-    _check_stage(model, "train", settings.train)
-    _check_stage(model, "stage2", settings.second_stage)
-    if settings.stage3_classes and (model.image is None or model.image.frozen):
+    base = base_model(model)
+    _check_stage(base, "train", settings.train)
+    _check_stage(base, "stage2", settings.second_stage)
+    if settings.stage3_classes and (base.image is None or base.image.frozen):
         third = settings.third_stage.model_copy(update={"augment": settings.stage3.get("augment", "none")})
-        _check_stage(model, "stage3", third)
+        _check_stage(base, "stage3", third)
     elif settings.stage3_classes:
-        _check_stage(model, "stage3", settings.third_stage)
+        _check_stage(base, "stage3", settings.third_stage)
 
 
-def _check_stage(model: ProductClassifier, section: str, train: TrainConfig) -> None:
+def _check_stage(base: ProductClassifier, section: str, train: TrainConfig) -> None:
     mixes = [name for name in ("mixup", "cutmix") if getattr(train, name)]
     changes = mixes + (["augment"] if train.augment != "none" else [])
     changes += ["progressive"] if train.progressive else []
-    if changes and model.image is None:
+    if changes and base.image is None:
         raise SettingsError(f"{section}.{changes[0]}: this model reads no pictures; remove it")
-    if changes and model.image is not None and model.image.frozen:
+    if changes and base.image is not None and base.image.frozen:
         raise SettingsError(
             f"{section}.{changes[0]}: a frozen encoder sees each picture once, as it is; remove it, or set "
             "model.image.frozen=false"
         )
-    if mixes and model.text is not None:
+    if mixes and base.text is not None:
         raise SettingsError(
             f"{section}.{mixes[0]}: titles cannot be mixed; remove it, or use a model whose network reads "
             "pictures alone (image, multitask, fusion with model.fuser=late)"
+        )
+
+
+def check_classes(catalog: Catalog, split: Split, stage: Stage, model: Model) -> None:
+    """Refuse a stage that has too few classes for a stacked head.
+
+    Raises:
+        SettingsError: it has too few classes with train rows.
+    """
+    if not isinstance(model, StackedClassifier) or not isinstance(model.head, StackedHead):
+        return
+    vocabulary = "open" if model.head.allows_unseen else "named"
+    count = trained_classes(catalog, split, stage)
+    if count < LEAST_CLASSES[vocabulary]:
+        raise SettingsError(
+            f"{stage.part}: {count} {'class has' if count == 1 else 'classes have'} train rows, and "
+            f"model.vocabulary={vocabulary} needs {LEAST_CLASSES[vocabulary]} or more; set "
+            "model.vocabulary=closed, or split.top_k for other parts"
         )
