@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.model_selection import GroupKFold
 
 from fusionclf.catalog.titles import first_word
 
@@ -63,7 +64,7 @@ def plan_folds(
         BRAND: group_folds(brands(titles), len(unseen), seed),
     }
     if years is not None:
-        fold_of[YEAR] = even_folds(years, YEAR_FOLDS)
+        fold_of[YEAR] = group_folds(years, YEAR_FOLDS)
     return FoldPlan(fold_of, tuple(unseen))
 
 
@@ -81,30 +82,30 @@ def held_out_classes(
     Returns:
         Up to 2 · folds arrays of class numbers; none is empty and none holds all classes.
     """
-    generator = np.random.default_rng(seed)
-    order = generator.permutation(classes)
-    chosen = [order[n::folds] for n in range(folds)]
-    names = generator.permutation(np.unique(families))
-    chosen += [classes[np.isin(families, names[n::folds])] for n in range(folds)]
-    return [fold for fold in chosen if 0 < len(fold) < len(classes)]
+    numbers = [group_folds(groups, folds, seed) for groups in (classes, families)]
+    found = [classes[fold_of == number] for fold_of in numbers for number in range(int(fold_of.max()) + 1)]
+    return [fold for fold in found if 0 < len(fold) < len(classes)]
 
 
-def group_folds(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """(n,) fold number of each row; rows of one group (n,) are in one fold, unless all rows are of one group."""
+def group_folds(groups: np.ndarray, folds: int, seed: int | None = None) -> np.ndarray:
+    """(n,) fold number of each row; rows of one group are in one fold, unless all rows are of one group.
+
+    Args:
+        groups: (n,) group of each row.
+        folds: how many; no more than there are groups.
+        seed: of the division; None: the largest group first, each to the fold that is smallest yet.
+    """
     _, member = np.unique(groups.astype(str), return_inverse=True)
     if member.max() == 0:  # one group alone: its rows are divided
         member = np.arange(len(groups))
-    return np.random.default_rng(seed).permutation(int(member.max()) + 1)[member] % max(folds, 2)
-
-
-def even_folds(groups: np.ndarray, folds: int) -> np.ndarray:
-    """(n,) fold number of each row; groups (n,), the largest first, join the fold that is smallest yet."""
-    _, member, counts = np.unique(groups.astype(str), return_inverse=True, return_counts=True)
-    fold_of, sizes = np.zeros(len(counts), np.int64), np.zeros(folds, np.int64)
-    for group in np.argsort(-counts, kind="stable"):
-        fold_of[group] = sizes.argmin()
-        sizes[fold_of[group]] += counts[group]
-    return fold_of[member]
+    found = np.zeros(len(groups), np.int64)
+    count = min(folds, int(member.max()) + 1)
+    if count < 2:
+        return found
+    splitter = GroupKFold(count, shuffle=seed is not None, random_state=seed)
+    for number, (_, held_out) in enumerate(splitter.split(member, groups=member)):
+        found[held_out] = number
+    return found
 
 
 def brands(titles: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ from fusionclf.stacking.base_learners import (
     make_folds,
 )
 from fusionclf.stacking.fitting import LEAST_ROWS, sample_of_each_class
-from fusionclf.stacking.folds import CLASS_FOLDS, even_folds, group_folds, held_out_classes, plan_folds
+from fusionclf.stacking.folds import CLASS_FOLDS, group_folds, held_out_classes, plan_folds
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_fold
 from fusionclf.stacking.run_inputs import class_families, class_paths
 from fusionclf.workflows.train import train
@@ -60,7 +60,7 @@ def test_rows_of_one_group_alone_are_divided() -> None:
 
 def test_large_groups_get_own_folds_and_small_ones_share() -> None:
     years = np.repeat(["2010", "2012", "2014", "2016", "2018"], [40, 600, 20, 300, 30])
-    fold = even_folds(years, 3)
+    fold = group_folds(years, 3)
     members = {frozenset(years[fold == number]) for number in range(3)}
     assert members == {frozenset({"2012"}), frozenset({"2016"}), frozenset({"2010", "2014", "2018"})}
 

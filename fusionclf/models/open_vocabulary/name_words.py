@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+import inflection
 import numpy as np
 
 from fusionclf.catalog.titles import split_words
@@ -10,23 +11,23 @@ from fusionclf.catalog.titles import split_words
 FILLERS = frozenset({"a", "and", "for", "in", "of", "the", "with"})
 CUT_SHORT = 0.8  # likeness of a word and its beginning: "deo", "deodorant"
 LEAST_LIKE = 0.5
+IRREGULAR = {"lens": "lens", "lenses": "lens", "ties": "tie"}  # what inflection gets wrong
 MOST_LIKENESSES = 20_000  # words of titles whose likeness to names is remembered
 
 
 def name_words(text: str) -> list[str]:
     """Lower-case words in the singular, without fillers; "T-shirt" is one word."""
     joined = re.sub(r"\bt[ -]shirt", "tshirt", text.lower())
-    return [_singular(word) for word in split_words(joined) if word not in FILLERS]
+    return [singular(word) for word in split_words(joined) if word not in FILLERS]
 
 
-def _singular(word: str) -> str:
-    if len(word) > 4 and re.search(r"(ss|sh|ch|x|z)es$", word):
-        return word[:-2]
-    if len(word) > 4 and word.endswith("ies"):
-        return word[:-3] + "y"
-    if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
-        return word[:-1]
-    return word
+def singular(word: str) -> str:
+    """The singular of a plural; another word stays what it is.
+
+    >>> singular("watches"), singular("ties"), singular("lens")
+    ('watch', 'tie', 'lens')
+    """
+    return IRREGULAR.get(word) or inflection.singularize(word)
 
 
 def likeness(title_word: str, name_word: str) -> float:
