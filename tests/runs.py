@@ -25,8 +25,7 @@ QUICK = ("train.epochs=1", "scheme=single_stage")
 FUSION = (*IMAGE, *TEXT, *QUICK, "model.hidden=16", "model.fuser=gated")
 # With a transformer in bfloat16 an answer depends on which titles share its batch, in the third digit.
 OPEN = (*IMAGE, *QUICK, "train.precision=fp32", "model.fuser=late", "model.vocabulary=open",
-        "model.text.kind=both", "model.text.buckets=4096", "model.text.model={bert}",
-        "model.title_network=true", "title_stage.epochs=1")  # fmt: skip
+        "model.text.kind=both", "model.text.buckets=4096", "model.text.model={bert}")  # fmt: skip
 RUNS = {
     "linear": ("linear", ()),
     "image": ("image", (*IMAGE, "train.epochs=1", "stage2.epochs=1")),

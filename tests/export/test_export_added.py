@@ -54,6 +54,6 @@ def test_its_description_names_the_added_classes(exported: Path) -> None:
     names, label = description["names"], description["outputs"][0]
     assert label["classes"] == names["classes"] and label["classes"][-2:] == ["Zeppelin Kite", "Sledge"]
     assert names["synonyms"][-2:] == [["blimp"], []] and names["paths"][-2] == "Zeppelin Kite, Toys"
-    shape = next(each["shape"] for each in description["inputs"] if each["name"] == "title_pairs")
+    shape = next(each["shape"] for each in description["inputs"] if each["name"] == "title.name_match")
     assert shape[1] == len(label["classes"])
     assert description["paths"]["Zeppelin Kite"] == ["Toys"]

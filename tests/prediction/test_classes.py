@@ -9,6 +9,8 @@ import pytest
 
 import fusionclf
 from fusionclf.errors import PredictionError, RunError, SettingsError
+from fusionclf.models import StackedClassifier
+from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.prediction import Rule
 from fusionclf.prediction.class_names import parse_class, read_classes
 from fusionclf.workflows.classes import add_class, list_classes, remove_class
@@ -90,10 +92,12 @@ def test_examples_become_prototypes(run: Path, sample_dir: Path, tmp_path: Path)
         csv.writer(file).writerows([*rows, ["nothing", *[""] * 9]])
     new = add_class(run, "Zeppelin Kite", examples=few, pictures=sample_dir, cpu=True)
     assert new.count == 4  # the header is none, nor is the row that has neither picture nor title
-    vocabulary = fusionclf.load(run, device="cpu").open_network().model.vocabulary
-    assert vocabulary is not None and vocabulary.examples.sum() == 1
-    assert vocabulary.title_prototypes[-1].norm() == pytest.approx(1, abs=1e-4)
-    assert vocabulary.feature_prototypes[-1].norm() == pytest.approx(1, abs=1e-4)
+    model = fusionclf.load(run, device="cpu").open_network().model
+    assert isinstance(model, StackedClassifier) and isinstance(model.head, StackedHead)
+    prototypes = model.head.prototypes
+    assert prototypes.available.sum() == 1
+    assert prototypes.title[-1].norm() == pytest.approx(1, abs=1e-4)
+    assert prototypes.features[-1].norm() == pytest.approx(1, abs=1e-4)
 
 
 def test_a_file_of_classes_for_one_prediction(

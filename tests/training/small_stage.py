@@ -12,10 +12,10 @@ from fusionclf.config import PicturesConfig, TrainConfig
 from fusionclf.models import ProductClassifier
 from fusionclf.models.classifier import linear_heads
 from fusionclf.models.encoders import ImageEncoder
-from fusionclf.models.text_encoders import HashedNGramEncoder
 from fusionclf.models.fusers import ConcatFuser
+from fusionclf.models.text_encoders import HashedNGramEncoder
 from fusionclf.models.weights import load_weights
-from fusionclf.training import StageState, make_accelerator, train_stage
+from fusionclf.training import StageSpec, StageState, make_accelerator, train_stage
 from fusionclf.training.checkpoints import load_checkpoint
 
 PRODUCTS, CLASSES = 96, 4
@@ -83,10 +83,10 @@ def train_pictures(
     """Train the picture model; the trained model and where the stage ended."""
     model = options.pop("model", None) or picture_model()
     source = options.pop("source", None) or picture_source()
-    state = train_stage(
-        model, source, TRAIN, VALIDATION, settings(**(changes or {})), make_accelerator("fp32", cpu=True), folder,
-        stage="all", **options,
-    )  # fmt: skip
+    progress = options.pop("progress", None)
+    spec = StageSpec("all", folder, TRAIN, VALIDATION, **options)
+    accelerator = make_accelerator("fp32", cpu=True)
+    state = train_stage(model, source, spec, settings(**(changes or {})), accelerator, progress)
     return model, state
 
 

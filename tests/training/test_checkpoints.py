@@ -16,7 +16,7 @@ from torch import nn
 from fusionclf.errors import RunError, Stopped, TrainingError
 from fusionclf.models.weights import load_weights, save_weights
 from fusionclf.training import Progress, StageState, checkpoints, make_accelerator
-from fusionclf.training.checkpointer import Saver
+from fusionclf.training.checkpointer import Checkpointer
 from fusionclf.training.checkpoints import load_checkpoint, save_checkpoint
 from tests.training.small_stage import equal_weights, train_pictures
 
@@ -192,9 +192,9 @@ def test_weights_without_a_checksum_are_loaded(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
-    def saver(width: int) -> Saver:
+    def saver(width: int) -> Checkpointer:
         model = nn.Linear(width, 2)
-        return Saver(
+        return Checkpointer(
             tmp_path, model, torch.optim.SGD(model.parameters()), None, make_accelerator("fp32", True), 1
         )
 

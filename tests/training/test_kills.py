@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from fusionclf.training import make_accelerator, train_stage
+from fusionclf.training import StageSpec, make_accelerator, train_stage
 from fusionclf.training.checkpoints import load_checkpoint
 from tests.training.small_stage import TRAIN, VALIDATION, differing, fusion, settings
 
@@ -29,10 +29,8 @@ def work(folder: Path) -> None:
     """Train the stage from wherever `folder` stands; a checkpoint after every step."""
     torch.set_num_threads(1)
     model, source = fusion()
-    train_stage(
-        model, source, TRAIN, VALIDATION, settings(**CHANGES), make_accelerator("fp32", cpu=True), folder,
-        stage="all", save_every_s=0.0,
-    )  # fmt: skip
+    spec = StageSpec("all", folder, TRAIN, VALIDATION, save_every_s=0.0)
+    train_stage(model, source, spec, settings(**CHANGES), make_accelerator("fp32", cpu=True))
 
 
 def start(folder: Path) -> Any:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,15 @@ import torch
 from fusionclf.batches import ProductSource, epoch_order
 from fusionclf.config import TrainConfig
 from fusionclf.errors import TrainingError
-from fusionclf.models import ProductClassifier
-from fusionclf.training import Progress, iterate_logits, make_accelerator, predict_logits, train_stage
+from fusionclf.models import ProductClassifier, base_model
+from fusionclf.training import (
+    Progress,
+    StageSpec,
+    iterate_logits,
+    make_accelerator,
+    predict_logits,
+    train_stage,
+)
 from fusionclf.training.checkpoints import load_checkpoint
 from tests.small import CLASSES, tiny_model
 
@@ -34,7 +42,7 @@ class Stop(Exception):
 
 
 def make() -> tuple[ProductClassifier, ProductSource]:
-    _, _, model = tiny_model("text", dropout=0.3)
+    model = base_model(tiny_model("text", dropout=0.3)[2])
     assert model.text is not None
     model.text.fit(TITLES)
     return model, ProductSource(None, model.text.prepare(TITLES), {"label": np.arange(80) % CLASSES["label"]})
@@ -51,11 +59,12 @@ def run(folder: Path, settings: TrainConfig = SETTINGS, stop_at: int | None = No
             raise Stop
 
     accelerator = make_accelerator("fp32", cpu=True)
-    rows = np.arange(64), np.arange(64, 80)
-    train_stage(
-        model, source, *rows, settings, accelerator, folder, stage="all", progress=Progress(step=step)
-    )
+    train_stage(model, source, spec(folder), settings, accelerator, Progress(step=step))
     return model
+
+
+def spec(folder: Path, **more: Any) -> StageSpec:
+    return StageSpec("all", folder, np.arange(64), np.arange(64, 80), **more)
 
 
 def test_learns_and_logs_every_epoch(tmp_path: Path) -> None:
@@ -74,19 +83,16 @@ def test_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_every_epoch_of_a_model_that_is_trained_again_is_in_the_precision_asked_for(tmp_path: Path) -> None:
+def test_a_model_that_is_trained_again_keeps_the_precision(tmp_path: Path) -> None:
     model, source = make()
     assert model.text is not None
     seen: list[bool] = []
     model.text.register_forward_hook(
         lambda module, *_: seen.append(torch.is_autocast_enabled("cpu")) if module.training else None
     )
-    rows = np.arange(64), np.arange(64, 80)
     settings = SETTINGS.model_copy(update={"freeze_epochs": 1, "precision": "bf16"})
     for name in ("first", "second"):
-        train_stage(
-            model, source, *rows, settings, make_accelerator("bf16", cpu=True), tmp_path / name, stage=name
-        )
+        train_stage(model, source, spec(tmp_path / name), settings, make_accelerator("bf16", cpu=True))
     assert seen == [True] * (2 * 3 * 8)
 
 
@@ -127,19 +133,16 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_products(tmp_path: Path) 
     with pytest.raises(
         TrainingError, match=r"not finite in epoch 2, step 4.*not-finite\.json.*learning_rate"
     ):
-        train_stage(
-            model, source, np.arange(64), np.arange(64, 80), SETTINGS, make_accelerator("fp32", cpu=True), tmp_path,
-            stage="all",
-        )  # fmt: skip
-    told = json.loads((tmp_path / "not-finite.json").read_text())
+        train_stage(model, source, spec(tmp_path), SETTINGS, make_accelerator("fp32", cpu=True))
+    saved = json.loads((tmp_path / "not-finite.json").read_text())
     order = epoch_order(np.arange(64), targets, 0, 2)[24:32, 0]
-    assert told["ids"] == [f"id-{row}" for row in order]
+    assert saved["ids"] == [f"id-{row}" for row in order]
     checkpoint = load_checkpoint(tmp_path)
     assert checkpoint is not None and checkpoint.figures["epoch"] == 2
     assert all(torch.isfinite(tensor).all() for tensor in checkpoint.tensors["model"].values())
 
 
-def test_titles_of_like_length_are_read_together_and_come_back_in_order() -> None:
+def test_titles_of_like_length_share_a_batch_and_keep_their_order() -> None:
     model, source = make()
 
     class Lengths:

@@ -11,8 +11,8 @@ from torch.optim import SGD, Adam, AdamW
 
 from fusionclf.batches import PictureCache, PictureTransform, ProductSource
 from fusionclf.config import PicturesConfig, TrainConfig
-from fusionclf.models import ProductClassifier, variant_names
-from fusionclf.training import Progress, make_accelerator, train_stage
+from fusionclf.models import ProductClassifier, base_model, variant_names
+from fusionclf.training import Progress, StageSpec, make_accelerator, train_stage
 from fusionclf.training.checkpoints import load_checkpoint, optimiser_tensors, restore_optimiser
 from tests.small import CLASSES, TINY, tiny_model
 from tests.training.small_stage import TITLES, differing
@@ -40,7 +40,7 @@ def kill(epoch: int, step: int, *_: Any) -> None:
 def make(variant: str) -> tuple[ProductClassifier, ProductSource]:
     """The tiny model of a variant, and products as it reads them."""
     pictures_too = {"image": NETWORK} if "image" in TINY[variant] else {}
-    _, _, model = tiny_model(variant, dropout=0.2, **pictures_too)
+    model = base_model(tiny_model(variant, dropout=0.2, **pictures_too)[2])
     labels = np.arange(16) % CLASSES["label"]
     pictures = None
     if model.image is not None:
@@ -49,8 +49,8 @@ def make(variant: str) -> tuple[ProductClassifier, ProductSource]:
         shown = PicturesConfig(height=SIZE, width=SIZE)
         pictures = PictureTransform(PictureCache(pixels, offsets, sizes), shown)
     titles = None
-    if model.title_encoder is not None:
-        model.title_encoder.fit(TITLES[:16])
+    if model.text is not None:
+        model.text.fit(TITLES[:16])
         titles = model.prepare_titles(TITLES[:16])
     targets = {task: labels % CLASSES[task] for task in model.task_weights}
     return model, ProductSource(pictures, titles, targets)
@@ -61,9 +61,9 @@ def run(folder: Path, variant: str, changes: dict[str, Any], **options: Any) -> 
         {"epochs": 1, "batch_size": 4, "precision": "fp32", "select_by": "last", **changes}
     )
     model, source = make(variant)
-    train_stage(
-        model, source, TRAIN, VALIDATION, settings, make_accelerator("fp32", cpu=True), folder, stage="all", **options
-    )  # fmt: skip
+    progress = options.pop("progress", None)
+    spec = StageSpec("all", folder, TRAIN, VALIDATION, **options)
+    train_stage(model, source, spec, settings, make_accelerator("fp32", cpu=True), progress)
     return model
 
 

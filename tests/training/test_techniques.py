@@ -16,7 +16,7 @@ from fusionclf.models.weights import load_weights
 from fusionclf.training import Progress
 from fusionclf.training.averaging import WeightAverage
 from fusionclf.training.mixing import Mix, draw_mix, mix
-from fusionclf.training.objective import Objective
+from fusionclf.training.objective import Objective, build_losses
 from tests.training.small_stage import (
     CLASSES,
     TRAIN,
@@ -149,7 +149,7 @@ def test_cutmix_pastes_a_box_and_counts_its_area() -> None:
 def test_a_mixed_loss_weighs_own_and_partners_target() -> None:
     batch, logits = pictures(), torch.randn(8, CLASSES, generator=torch.Generator().manual_seed(0))
     source = picture_source()
-    objective = Objective(picture_model(), source, TRAIN, settings(), torch.device("cpu"))
+    objective = Objective(build_losses(source, TRAIN), picture_model().task_weights, source.targets)
     targets = batch.targets["label"]
     own, partners = (torch.nn.functional.cross_entropy(logits, t) for t in (targets, targets.flip(0)))
     found = objective({"label": logits}, batch, {"label": 8.0}, 0.8)

@@ -14,10 +14,10 @@ from transformers import BertConfig, BertModel
 from fusionclf.batches import ProductSource
 from fusionclf.models import ProductClassifier
 from fusionclf.models.classifier import linear_heads
-from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.models.fusers import ConcatFuser
+from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.models.weights import load_weights
-from fusionclf.training import Progress, checkpointer, make_accelerator, train_stage
+from fusionclf.training import Progress, StageSpec, checkpointer, make_accelerator, train_stage
 from tests.training.small_stage import (
     CLASSES,
     TITLES,
@@ -69,10 +69,8 @@ def make() -> tuple[ProductClassifier, ProductSource]:
 
 def train(folder: Path, progress: Progress | None = None) -> None:
     model, source = make()
-    train_stage(
-        model, source, TRAIN, VALIDATION, settings(**CHANGES), make_accelerator("fp32", cpu=True), folder,
-        stage="all", progress=progress, save_every_s=0.0,
-    )  # fmt: skip
+    spec = StageSpec("all", folder, TRAIN, VALIDATION, save_every_s=0.0)
+    train_stage(model, source, spec, settings(**CHANGES), make_accelerator("fp32", cpu=True), progress)
 
 
 def cut(epoch: int, step: int, *_: Any) -> None:
@@ -95,9 +93,9 @@ def main() -> None:
         differ = differing(folder / "whole", folder / "cut")
         start, average = make()[0].state_dict(), load_weights(folder / "whole/last/average.safetensors")
         followed = not torch.equal(start["heads.label.weight"], average["heads.label.weight"])
-        told = {"cut": was_cut, "differ": differ, "average follows": followed}
-        told["processes"] = accelerator.num_processes
-        (folder / "told.json").write_text(json.dumps(told))
+        found = {"cut": was_cut, "differ": differ, "average follows": followed}
+        found["processes"] = accelerator.num_processes
+        (folder / "found.json").write_text(json.dumps(found))
     accelerator.end_training()
 
 

@@ -57,8 +57,8 @@ def test_two_killed_processes_end_as_uncut_ones(launcher: str, tmp_path: Path) -
     """Convolutions, batch norm, EMA, frozen first epochs, micro-batches and a fine-tuned transformer."""
     start = [word for word in launch_two(launcher, tmp_path) if word != "fusionclf"]
     run_fusionclf([*start, "tests.training.two_processes"], [str(tmp_path)], tmp_path)
-    told = json.loads((tmp_path / "told.json").read_text())
-    assert told == {"cut": True, "differ": [], "average follows": True, "processes": 2}
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found == {"cut": True, "differ": [], "average follows": True, "processes": 2}
 
 
 def _log(folder: Path) -> list[dict[str, Any]]:
