@@ -115,7 +115,7 @@ def measure_torch(catalog: Catalog, classes: int, costs: dict[str, Cost], consol
 
     count = len(catalog)
     with measured("cache", costs, console), console.bar("  decode", count) as step:
-        cache = open_cache(catalog, cover_size(PICTURES), progress=step, say=console.info)
+        cache = open_cache(catalog, cover_size(PICTURES), progress=step, info=console.info)
     source = ProductSource(PictureTransform(cache, PICTURES), None, {})
     accelerator = make_accelerator("fp32")
     model = small_model(classes).to(accelerator.device)

@@ -135,7 +135,7 @@ class Inputs:
             has_picture = named if self.cache is None else self.cache.readable(np.arange(len(named)))
         return has_picture, self.catalog.has_title if model.title_encoder is not None else None
 
-    def health(self, model: ProductClassifier, rows: np.ndarray) -> pd.DataFrame:
+    def modality_status(self, model: ProductClassifier, rows: np.ndarray) -> pd.DataFrame:
         """What became of each product's picture and title: picture_status and title_status."""
         table = self.catalog.table.iloc[rows]
         picture, title = np.full(len(rows), "ignored", object), np.full(len(rows), "ignored", object)
@@ -164,7 +164,7 @@ class Inputs:
             with self.accelerator.local_main_process_first(), self.console.bar("decode pictures") as step:
                 self.cache = open_cache(
                     self.catalog, cover_size(pictures), unreadable=pictures.unreadable,
-                    progress=step, say=self.console.info, warn=self.console.warn,
+                    progress=step, info=self.console.info, warn=self.console.warn,
                 )  # fmt: skip
         return self.cache
 

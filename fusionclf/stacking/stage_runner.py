@@ -165,7 +165,7 @@ class StageRunner:
         context = self.inputs.context(part)
         self._keep_held_out(stage.part, part, classes["label"], temperature)
         return make_predictions(
-            context, classes["label"], probabilities, self.inputs.health(model, rows), self.graph
+            context, classes["label"], probabilities, self.inputs.modality_status(model, rows), self.graph
         )
 
     def parts_of_joint(self) -> dict[str, pd.DataFrame]:
@@ -180,7 +180,7 @@ class StageRunner:
             probabilities = softmax(logits[np.searchsorted(joint_rows, rows)][:, columns])
             context = self.inputs.context(part)
             frames[part] = make_predictions(
-                context, names, probabilities, self.inputs.health(model, rows), self.graph
+                context, names, probabilities, self.inputs.modality_status(model, rows), self.graph
             )
         return frames
 

@@ -14,7 +14,8 @@ from baselines.text_baseline import run_on_titles
 from fusionclf.catalog import Catalog, Split, make_split, read_catalog
 from fusionclf.config import SplitConfig, load_settings
 from fusionclf.errors import SettingsError
-from fusionclf.evaluation import score, softmax
+from fusionclf.evaluation import softmax
+from fusionclf.evaluation.metrics import score
 
 
 def run(catalog: Catalog, split: Split, folder: Path):

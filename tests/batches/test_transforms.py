@@ -8,9 +8,9 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as TF
 
-from fusionclf.batches import PictureCache, PictureTransform, View, uniforms
+from fusionclf.batches import PictureCache, PictureTransform, View
 from fusionclf.batches.augmentation import augmentation, augmented
-from fusionclf.batches.transforms import CROP_TRIES, STATISTICS, _keys, random_boxes
+from fusionclf.batches.transforms import CROP_TRIES, STATISTICS, _keys, random_boxes, uniforms
 from fusionclf.config import PicturesConfig
 from fusionclf.errors import SettingsError
 

@@ -9,17 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusionclf.errors import RunError, SettingsError
-from fusionclf.evaluation import (
-    CategoryGraph,
-    Thresholds,
-    decide,
-    fit_thresholds,
-    make_predictions,
-    thresholds_of_run,
-    write_predictions,
-)
-from fusionclf.evaluation.predictions import CONTEXT
-from fusionclf.evaluation.thresholds import decision_metrics
+from fusionclf.evaluation import CategoryGraph, Thresholds, decide, make_predictions, thresholds_of_run
+from fusionclf.evaluation.predictions import CONTEXT, write_predictions
+from fusionclf.evaluation.thresholds import decision_metrics, fit_thresholds
 
 GRAPH = CategoryGraph(
     ("master", "sub", "type"),
@@ -181,7 +173,7 @@ def test_figures_of_decisions() -> None:
 
 def test_thresholds_of_another_graph_are_refused() -> None:
     found = Thresholds(0.9, 10, {}, 0.7, (0.9,), 0.4)
-    with pytest.raises(RunError, match="1 category levels, the answers have 2"):
+    with pytest.raises(RunError, match="1 category levels, the predictions have 2"):
         decide(GRAPH, found, np.ones((1, 4)) / 4, GRAPH.classes)
 
 

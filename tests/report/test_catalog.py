@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from fusionclf.errors import CatalogError, RunError
-from fusionclf.report import compare, read_runs
+from fusionclf.report import compare
 from fusionclf.report.catalog import THUMBNAIL, catalog_facts, find_catalog, thumbnail
+from fusionclf.report.collect import read_runs
 from fusionclf.report.examples import MOST_PRODUCTS, MOST_RUNS, examples
 from fusionclf.workflows.baseline import run_baseline
 from tests.small import HEADER, write_catalog

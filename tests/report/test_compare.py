@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from fusionclf.report import compare, read_runs
+from fusionclf.report import compare
+from fusionclf.report.collect import read_runs
 from fusionclf.report.report_data import PUBLISHED, published
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report.md"
