@@ -91,8 +91,8 @@ def test_another_number_is_no_near_file(tmp_path: Path) -> None:
 def test_kept_products_without_picture_are_shown_too(tmp_path: Path) -> None:
     catalog = catalog_of(tmp_path, ["images/1.png", "images/1.jpg"], ["images/1.jpg"], missing_picture="keep")
     assert catalog.picture_paths() == [None, tmp_path / "images/1.jpg"]
-    audit = check_catalog(catalog, CatalogError("no split"), decode=False)
-    assert audit.missing_pictures.examples == ["'images/1.png' (there is 'images/1.jpg')"]
+    found = check_catalog(catalog, CatalogError("no split"), decode=False)
+    assert found.missing_pictures.examples == ["'images/1.png' (there is 'images/1.jpg')"]
 
 
 @pytest.mark.parametrize(

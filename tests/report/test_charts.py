@@ -68,7 +68,7 @@ def test_a_chart_shows_its_figures_and_reads_them_out() -> None:
     assert "<title>a, epoch 2: validation top-1 75.5</title>" in panel.chart
     assert 'aria-label="top20: validation top-1 by epoch. a: 50.00 to 75.50"' in panel.chart
     (panel,) = reliability([{"run": "a", "colour": 0, "bins": [BIN]}], "t")
-    assert "<title>a says 90.0 %: 80.0 % of 20 right</title>" in panel.chart
+    assert "<title>a at 90.0 % confidence: 80.0 % of 20 right</title>" in panel.chart
     (panel,) = by_training_rows([{"run": "a", "colour": 0, "bins": [ROWS]}], "t")
     assert "a: 50.00 % of 7 products of 2 classes with 1\N{EN DASH}4 training rows" in panel.chart
 

@@ -208,14 +208,14 @@ def test_predictions_of_other_classes_are_refused(two_runs: list[Path]) -> None:
 def test_predictions_of_another_run_are_refused(two_runs: list[Path]) -> None:
     poor, good = (run / "predictions" / "top2.parquet" for run in two_runs)
     good.write_bytes(poor.read_bytes())
-    with pytest.raises(RunError, match=r"top2\.parquet: answers otherwise than metrics\.json tells"):
+    with pytest.raises(RunError, match=r"top2\.parquet: its predictions do not match metrics\.json"):
         read_runs(two_runs)
 
 
 def test_held_out_answers_of_no_part_are_refused(two_runs: list[Path]) -> None:
     run = read_runs(two_runs)[1]
     (two_runs[1] / "held_out" / "top2.parquet").rename(two_runs[1] / "held_out" / "odd.parquet")
-    with pytest.raises(RunError, match=r"odd\.parquet: is of no part"):
+    with pytest.raises(RunError, match=r"odd\.parquet: is not a part"):
         out_of_sample(run, two_runs[1])
 
 

@@ -57,7 +57,7 @@ def test_leaked_pictures_are_told_by_the_runs_that_read_pictures(two_runs: list[
     }  # fmt: skip
     share = pytest.approx(100 * 3 / 28)
     assert value["split"]["leaked_pictures"] == {"rows": 3, "of": 28, "share": share, "why_unknown": ""}
-    assert "3 of 28 test products (10.71 %) show a picture" in (report / "report.html").read_text()
+    assert "3 of 28 test products (10.71 %) have a picture" in (report / "report.html").read_text()
     row = next(row for row in value["slices"]["top2"] if row["slice"] == "picture in train")
     assert (row["n"], row["top1"]) == (3, {"good": 100.0, "poor": None})
 
@@ -65,8 +65,8 @@ def test_leaked_pictures_are_told_by_the_runs_that_read_pictures(two_runs: list[
 def test_leaked_pictures_that_are_not_known_are_no_zero(make_run, tmp_path: Path) -> None:
     runs = [make_run("text"), make_run("few", copies=1, keep=6), make_run("one", copies=1)]
     for given, why in (
-        (runs[:1], "none of these runs read pictures and noted it"),
-        (runs[:2], "none of these runs read pictures and noted it"),  # of the whole test set
+        (runs[:1], "none of these runs read pictures"),
+        (runs[:2], "none of these runs read pictures"),  # of the whole test set
         ([*runs, make_run("two", copies=2)], "the pictures have changed between these runs"),
     ):
         split = compare(given, tmp_path / "report")["split"]

@@ -62,7 +62,7 @@ def test_headline_in_words(runs: list[Run]) -> None:
         "On top2, good is ahead: 100.00 % of 20 test products right, 25.00 points ahead of poor"
     )
     assert "the lead over poor does not hold." in text  # p = 0.0625
-    assert text.endswith("That is 19.50 points above the reference's best published figure, 80.50 "
+    assert text.endswith("That is 19.50 points above the reference's best published value, 80.50 "
                          "(multitask, small pictures).")  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def test_a_verdict_holds_only_where_every_lead_does(make_run) -> None:
         ([("a", "best"), ("b", "ahead"), ("a", "best")], "a is best on x and z; b is ahead on y"),
         ([("a", "ahead"), ("a", "best"), ("b", None)], "a is best on y, ahead on x"),
         ([("a", "level with b"), ("a", "level with b")], "a is level with b on x and y"),
-        ([("a", None), ("a", None), ("a", None)], "a: the figures of one model"),
+        ([("a", None), ("a", None), ("a", None)], "a: the metrics of one model"),
     ],
 )
 def test_summary_claims_no_more_than_holds(leads: list, text: str) -> None:
