@@ -124,7 +124,7 @@ def test_pictures_that_are_stored_turned_are_named(write_catalog: WriteCatalog) 
     assert ("turned by their EXIF orientation", "2 (3, 5)") in _picture_rows(facts)
 
 
-def test_missing_pictures_that_are_kept(write_catalog: WriteCatalog) -> None:
+def test_products_without_picture_are_reported_when_not_dropped(write_catalog: WriteCatalog) -> None:
     folder = write_catalog([{"year": 2010 + n % 2, "articleType": "AB"[n > 3]} for n in range(8)])
     (folder / "images/2.jpg").unlink()
     catalog = read_catalog(folder, CatalogConfig(missing_picture="keep"))
@@ -133,7 +133,7 @@ def test_missing_pictures_that_are_kept(write_catalog: WriteCatalog) -> None:
     assert (facts.decoded, facts.missing, facts.unreadable) == (7, ["2"], {})
 
 
-def test_a_catalog_that_cannot_be_split_is_reported_all_the_same(make_catalog: MakeCatalog) -> None:
+def test_catalog_that_cannot_be_split_is_still_checked(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog([{"year": 2011}, {"year": 2013}])
     with pytest.raises(CatalogError) as caught:
         make_split(catalog)
@@ -150,7 +150,7 @@ def test_a_catalog_of_one_trainable_class_is_not_usable(make_catalog: MakeCatalo
     assert found.problems == ["no part has two classes with train rows: set split.rule or split.top_k"]
 
 
-def test_the_audit_is_plain_data(write_catalog: WriteCatalog) -> None:
+def test_check_is_plain_data(write_catalog: WriteCatalog) -> None:
     found = check_of(write_catalog(ROWS))
     value = found.to_dict()
     assert json.loads(json.dumps(value, allow_nan=False)) == value

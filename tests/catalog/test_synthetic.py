@@ -96,7 +96,7 @@ def test_pictures_and_titles_fit_their_rows(sample_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("silhouette", sorted(SILHOUETTES))
-def test_drawings_fill_some_of_the_picture_and_are_never_twice_the_same(silhouette: str) -> None:
+def test_drawings_fill_a_part_of_the_picture_and_all_differ(silhouette: str) -> None:
     generator = np.random.default_rng(0)
     first, second = (np.asarray(draw_product(silhouette, "Navy Blue", generator), float) for _ in range(2))
     assert first.shape == (80, 60, 3)
@@ -113,7 +113,7 @@ def test_too_few_products_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_with_files_is_refused_and_a_failure_leaves_nothing(
+def test_folder_with_files_is_refused_and_left_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine").write_text("mine")

@@ -33,7 +33,7 @@ def rows() -> list[str]:
     found = []
     for label, words in WORDS.items():
         found += [(label, f"{words} {n % 20}", 2010 + n % 2) for n in range(80)]
-    # Shoes whose titles say nothing: models are not always sure of shoes.
+    # Shoes with titles that do not name them: models are not always sure of shoes.
     found += [("Shoes", "thing", 2011)] * 8
     found += [("<b>Belts</b>", WRONG, 2011)] * 3 + [("<b>Belts</b>", "=running shoe 4", 2011)]
     return [
@@ -73,7 +73,7 @@ def test_mislabelled_products_come_first(runs: list[Path], tmp_path: Path) -> No
     assert json.loads((tmp_path / "out" / "audit.json").read_text()) == value
 
 
-def test_the_page_shows_text_as_text_and_needs_no_network(runs: list[Path], tmp_path: Path) -> None:
+def test_page_escapes_text_and_needs_no_network(runs: list[Path], tmp_path: Path) -> None:
     list_label_issues(runs, tmp_path / "out")
     page = (tmp_path / "out" / "audit.html").read_text()
     assert "&lt;script&gt;alert(1)" in page and "&lt;b&gt;Belts" in page

@@ -39,7 +39,7 @@ def test_settings_that_differ_are_listed_with_their_runs(make_run) -> None:
     ]
 
 
-def test_making_of_two_runs(two_runs: list[Path]) -> None:
+def test_reproducibility_of_two_runs(two_runs: list[Path]) -> None:
     found = reproducibility(read_runs(two_runs))
     assert [row["command"].split()[:3] for row in found["runs"]] == [
         ["fusionclf", "baseline", "nb"],
