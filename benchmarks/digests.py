@@ -30,7 +30,9 @@ RUNS = {
     "text-frozen": ["train", "text", "--config", "text-frozen"],
     "fusion": ["train", "fusion", "--config", "fusion-sample"],
     "fusion-gated": ["train", "fusion", "--config", "fusion-joint-sample"],
-    "fusion-attention": ["train", "fusion", "--config", "fusion-sample", "model.fuser=attention", "model.image.regions=2"],
+    "fusion-attention": [
+        "train", "fusion", "--config", "fusion-sample", "model.fuser=attention", "model.image.regions=2",
+    ],
     "fusion-closed-frozen": ["train", "fusion", "--config", "fusion-closed-frozen"],
     "fusion-open-frozen": ["train", "fusion", "--config", "fusion-frozen"],
     "fusion-open-concat": ["train", "fusion", "--config", "fusion-frozen", "model.fuser=concat"],

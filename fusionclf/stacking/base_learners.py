@@ -155,7 +155,7 @@ def make_folds(
     made: dict[str, dict[int, PlacedFold]] = {}
     for kind in plan.fold_of:
         made[kind] = {}
-        with console.counted(f"products held out by {kind}", len(plan.unseen)) as on_step:
+        with console.progress(f"products held out by {kind}", len(plan.unseen)) as on_step:
             for number, held_out, unseen in plan.folds(kind):
                 if data.can_fit(~held_out & ~np.isin(data.targets, unseen)):
                     made[kind][number] = make_fold(data, held_out, unseen, number, seed)

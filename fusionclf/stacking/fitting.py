@@ -183,7 +183,7 @@ def fit_stacked_head(
     masks = [torch.from_numpy(mask) for mask in groups.candidates]
     every = [placed for kind in folds.values() for placed in kind.values()]
     meta_folds, classes = [fold for fold, _ in every], 0 if data.allows_unseen else data.classes
-    with context.console.counted("meta-classifiers", count_steps(meta_folds)) as on_step:
+    with context.console.progress("meta-classifiers", count_steps(meta_folds)) as on_step:
         meta_classifiers = fit_meta_classifiers(meta_folds, masks, classes, context.seed, on_step=on_step)
     out_of_fold = predict_out_of_fold(data, plan, folds[BRAND], every, masks, context.seed, context.console)
     learners = fit_base_learners(data, np.ones(len(some), bool), context.seed)

@@ -69,7 +69,7 @@ def predict_out_of_fold(
         if not numbers or not others:
             continue
         title = f"meta-classifiers {turn + 1} of {CLASS_FOLDS} for held-out rows"
-        with console.counted(title, count_steps(others, list(masks))) as on_step:
+        with console.progress(title, count_steps(others, list(masks))) as on_step:
             fitted = fit_meta_classifiers(others, groups, classes, seed, list(masks), on_step)
         for number in numbers:
             fold, query = by_brand[number]

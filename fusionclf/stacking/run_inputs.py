@@ -111,7 +111,7 @@ class RunInputs:
             file = find_synonyms(self.settings.model.synonyms)
             self.synonyms = read_synonyms(file)
             count = len(set(self.synonyms) & set(self.catalog.table["label"]))
-            self.console.say(
+            self.console.info(
                 f"{file}: synonyms of {count} of the catalog's {self.catalog.table['label'].nunique()} classes"
             )
 
@@ -188,7 +188,7 @@ class RunInputs:
             with self.accelerator.local_main_process_first(), self.console.bar("decode pictures") as step:
                 self.cache = open_cache(
                     self.catalog, cover_size(pictures), unreadable=pictures.unreadable,
-                    progress=step, say=self.console.say, warn=self.console.warn,
+                    progress=step, info=self.console.info, warn=self.console.warn,
                 )  # fmt: skip
         return self.cache
 
@@ -202,7 +202,7 @@ class RunInputs:
         )
 
         def compute() -> np.ndarray:
-            self.console.say(f"picture features: {len(rows)} pictures, once for all runs with this encoder")
+            self.console.info(f"picture features: {len(rows)} pictures, once for all runs with this encoder")
             source = ProductSource(pictures, None, {})
             with self.console.bar("picture features", len(rows)) as step:
                 parts = iterate_features(image, source, rows, self.accelerator)

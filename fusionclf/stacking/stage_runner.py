@@ -163,7 +163,7 @@ class StageRunner:
             self.inputs.trainable_by_base(some, base) for some in (rows.train, rows.validation)
         )
         if others := len(rows.all) - len(train) - len(validation):
-            self.console.say(f"{name}: {others} rows without a picture are left to the linear text model")
+            self.console.info(f"{name}: {others} rows without a picture are left to the linear text model")
         self.console.stage(name, len(train), len(validation), settings.epochs)
         spec = StageSpec(
             name, self.out / "checkpoints" / name, train, validation, self.settings.seed,
@@ -191,7 +191,7 @@ class StageRunner:
         if isinstance(model, StackedClassifier):
             fitted = self._fit_head(model, source, classes["label"], rows)
             fitted.apply(model)
-            self.console.say(fitted.summary)
+            self.console.info(fitted.summary)
             # The head is calibrated by the way it is fitted.
             temperature, predictions = 1.0, fitted.out_of_fold
         else:

@@ -1,4 +1,4 @@
-"""A kept baseline that is damaged, or is none, is refused in one line."""
+"""A saved baseline that is damaged or something else is refused in one line."""
 
 import json
 import zipfile
@@ -16,7 +16,7 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 
-from baselines.loaded import KeptTitleModel
+from baselines.loaded import LoadedBaseline
 from fusionclf.errors import RunError
 
 CLASSES = ["bag", "shirt", "shoe"]
@@ -38,7 +38,7 @@ def keep(folder: Path, estimator: object, classes: list[str] = CLASSES) -> Path:
 
 def refused(folder: Path) -> str:
     with pytest.raises(RunError) as error:
-        KeptTitleModel(folder, "joint")
+        LoadedBaseline(folder, "joint")
     message = str(error.value)
     assert "joint.skops: cannot be used" in message and message.endswith("train again with --overwrite")
     assert "\n" not in message and len(message) <= 400
@@ -53,8 +53,8 @@ def refused(folder: Path) -> str:
         DummyClassifier(strategy="prior").fit(np.zeros((3, 1)), CLASSES),
     ],
 )
-def test_a_fitted_baseline_answers(tmp_path: Path, estimator: object) -> None:
-    found = KeptTitleModel(keep(tmp_path, estimator), "joint").probabilities(["red shoe", ""])
+def test_fitted_baseline_predicts(tmp_path: Path, estimator: object) -> None:
+    found = LoadedBaseline(keep(tmp_path, estimator), "joint").probabilities(["red shoe", ""])
     assert found.shape == (2, 4) and np.allclose(found.sum(axis=1), 1) and (found[:, 3] == 0).all()
 
 
@@ -83,7 +83,7 @@ OTHERS: list[tuple[Callable[[], object], str]] = [
 
 
 @pytest.mark.parametrize(("make", "message"), OTHERS)
-def test_what_no_baseline_is_is_refused(tmp_path: Path, make: Callable[[], object], message: str) -> None:
+def test_other_estimators_are_refused(tmp_path: Path, make: Callable[[], object], message: str) -> None:
     assert message in refused(keep(tmp_path, make()))
 
 

@@ -87,7 +87,7 @@ LONG = "x" * 5000
     ("predict", "--run", LONG, "--title", "x"), ("predict", "--run", LONG, "--input", LONG), ("export", "--run", LONG),
     ("baseline", "majority", "--data", "{data}", "--out", LONG), ("study", "--data", "{data}", "--out", LONG),
     ("study", "--data", LONG, "--out", "{data}"), ("demo", "--out", LONG), ("classes", "list", "--run", LONG),
-    ("audit", "--run", LONG, "--out", LONG), ("train", "text", "--cpu", "--data", LONG, "--out", LONG),
+    ("label-issues", "--run", LONG, "--out", LONG), ("train", "text", "--cpu", "--data", LONG, "--out", LONG),
 ], ids=lambda words: " ".join(words)[:30])  # fmt: skip
 def test_a_path_too_long_for_a_file_is_one_line(words: tuple[str, ...], tmp_path: Path) -> None:
     data = write_catalog(tmp_path / "catalog", ROWS)
@@ -146,7 +146,7 @@ def test_a_librarys_warning_is_one_line_that_steers_nothing(tmp_path: Path) -> N
     text = f"odd {STEERING}\ncell"
     code = (
         "import sys, warnings, fusionclf.workflows.data as data\n"
-        f"data.check_catalog = lambda *_: warnings.warn({text!a}) or True\n"
+        f"data.data_check = lambda *_: warnings.warn({text!a}) or True\n"
         "sys.argv = ['fusionclf', 'data', 'check', 'x']\n"
         "from fusionclf.cli import main\n"
         "main()\n"
@@ -168,5 +168,5 @@ def test_an_error_of_many_lines_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path
     def fail(*_: object, **__: object) -> None:
         raise CatalogError(f"a\n  b\r\n\x1b[2Kc{STEERING}\u2028d")
 
-    monkeypatch.setattr("fusionclf.workflows.data.check_catalog", fail)
+    monkeypatch.setattr("fusionclf.workflows.data.data_check", fail)
     assert refused("data", "check", tmp_path).startswith("error: a b ?[2Kc?[31m")

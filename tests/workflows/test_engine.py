@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 import yaml
 
+from fusionclf.config.shipped import config_folder
 from fusionclf.errors import RunError, SettingsError, Stopped, Terminated
 from fusionclf.stacking import run_inputs as inputs
 from fusionclf.stacking import stage_runner as stages
 from fusionclf.workflows import study
-from fusionclf.workflows.settings import config_folder
 from fusionclf.workflows.train import train
 
 PICTURES = ("model.image.backbone=resnet18", "model.image.weights=none", "pictures.height=32", "pictures.width=32",
@@ -104,7 +104,7 @@ def test_features_are_computed_once_for_all_runs(
         (
             "image",
             ("stage2.precision=bf16",),
-            r"stage2\.precision: is one for all stages; set train\.precision",
+            r"stage2\.precision: is the same for all stages; set train\.precision",
         ),
         ("image", ("stage3_classes=3", "stage3.freeze_epochs=9"), r"^stage3\.freeze_epochs=9: must be fewer"),
     ],
