@@ -17,7 +17,7 @@ from fusionclf.catalog import Split, read_catalog
 from fusionclf.config import CatalogConfig, build_settings, read_yaml
 from fusionclf.prediction.network import NetworkModel
 
-LOT = 2048
+CHUNK = 2048
 NOTHING = {"both": (), "title alone": ("picture",), "picture alone": ("title",)}
 
 
@@ -36,12 +36,12 @@ def main(run: Path) -> None:
     print("| --- |" + " ---: |" * (len(split.classes) + 1))
     for name, hidden in NOTHING.items():
         parts = []
-        for start in range(0, len(rows), LOT):
-            lot = slice(start, start + LOT)
-            pictures = type(cache)(cache.pixels, cache.offsets[rows[lot]], cache.sizes[rows[lot]])
+        for start in range(0, len(rows), CHUNK):
+            chunk = slice(start, start + CHUNK)
+            pictures = type(cache)(cache.pixels, cache.offsets[rows[chunk]], cache.sizes[rows[chunk]])
             if "picture" in hidden:
                 pictures = type(cache)(pictures.pixels, pictures.offsets, np.zeros_like(pictures.sizes))
-            told = [""] * len(rows[lot]) if "title" in hidden else titles[lot].tolist()
+            told = [""] * len(rows[chunk]) if "title" in hidden else titles[chunk].tolist()
             parts.append(network.probabilities(pictures, told))
         probabilities = np.concatenate(parts)
         figures = []

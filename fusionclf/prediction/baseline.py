@@ -1,4 +1,4 @@
-"""A text baseline of a run, behind the same face as a network."""
+"""A text baseline of a run, with the interface of a network."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from fusionclf.batches import PictureCache
 
 
 class BaselineModel:
-    """A baseline: reads titles or nothing, and no picture.
+    """A baseline: reads titles or nothing, never pictures.
 
     Args:
         folder: the run's model folder.

@@ -1,5 +1,6 @@
 """Run folder → Predictor."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,27 @@ from fusionclf.runfolder import AGAIN, is_finished, one_line
 JOINT = "joint"
 
 
+@dataclass(frozen=True)
+class RunModel:
+    """One of a run's models.
+
+    Attributes:
+        run: the run folder.
+        part: which of its models; None for the one over all classes, or the only one.
+        cpu: stay on the CPU.
+    """
+
+    run: Path
+    part: str | None = None
+    cpu: bool = False
+
+    def load(self) -> Predictor:
+        """The model, loaded."""
+        return load(self.run, part=self.part, device="cpu" if self.cpu else None)
+
+
 def load(run: str | Path, *, part: str | None = None, device: str | None = None) -> Predictor:
-    """As `fusionclf.load`, which imports this, and torch, when it is first called."""
+    """As `fusionclf.load`, which imports this module, and torch, at its first call."""
     folder = Path(run)
     if not folder.is_dir():
         raise RunError(
@@ -41,7 +61,7 @@ def _choose_part(folder: Path, part: str | None) -> str:
         raise RunError(f"{folder}: no model of part {part!r}; {did_you_mean(part, parts)}")
     if part is None and JOINT not in parts and len(parts) > 1:
         raise RunError(
-            f"{folder}: has no model over all classes but one for each of {', '.join(parts)}; choose one: "
+            f"{folder}: has no model over all classes, but one for each of {', '.join(parts)}; choose one: "
             f"part={parts[0]!r}, or --part {parts[0]}"
         )
     return part or (JOINT if JOINT in parts else parts[0])

@@ -30,7 +30,7 @@ from fusionclf.serving.schemas import (
     Health,
     to_answer,
 )
-from fusionclf.serving.worker import Asker, BusyError
+from fusionclf.serving.worker import BusyError, ModelWorker
 
 FIELDS_BYTES = 2**16  # what a form holds beside its picture
 NDJSON = "application/x-ndjson"
@@ -50,19 +50,19 @@ router = APIRouter()
 
 
 def make_app(
-    asker: Asker, name: str, *, hosts: Collection[str] | None = None, origins: Collection[str] = ()
+    worker: ModelWorker, name: str, *, hosts: Collection[str] | None = None, origins: Collection[str] = ()
 ) -> ASGIApp:
     """The application, guarded.
 
     Args:
-        asker: asks the model.
+        worker: asks the model.
         name: of the run, as the page shows it.
         hosts: host names that are served; None for any.
         origins: other origins whose pages may use it.
     """
     product = PICTURE_BYTES + FIELDS_BYTES
     most_bytes = {"/predict": product, "/explain": product, "/predict/batch": LINES_BYTES}
-    app: ASGIApp = Limits(_endpoints(asker, name), most_bytes)
+    app: ASGIApp = Limits(_endpoints(worker, name), most_bytes)
     if origins:
         app = CORSMiddleware(
             app, allow_origins=origins, allow_methods=("GET", "POST"), allow_private_network=True
@@ -70,7 +70,7 @@ def make_app(
     return Guard(app, hosts, origins)
 
 
-def _endpoints(asker: Asker, name: str) -> FastAPI:
+def _endpoints(worker: ModelWorker, name: str) -> FastAPI:
     app = FastAPI(
         title="fusionclf",
         description="Classifies products by picture and title.",
@@ -80,7 +80,7 @@ def _endpoints(asker: Asker, name: str) -> FastAPI:
         redirect_slashes=False,  # a redirect would repeat the Host header
         form_limits={"max_files": 1, "max_fields": 8, "max_part_size": FIELDS_BYTES},
     )
-    app.state.asker, app.state.run = asker, name
+    app.state.worker, app.state.run = worker, name
     app.include_router(router)
     for path, (file, kind) in PAGE.items():
         app.add_api_route(path, _page_file(file, kind), include_in_schema=False)
@@ -92,19 +92,19 @@ def _endpoints(asker: Asker, name: str) -> FastAPI:
     return app
 
 
-def _asker(request: Request) -> Asker:
-    return request.app.state.asker
+def _worker(request: Request) -> ModelWorker:
+    return request.app.state.worker
 
 
-AskerOf = Annotated[Asker, Depends(_asker)]
+WorkerOf = Annotated[ModelWorker, Depends(_worker)]
 PictureOf = Annotated[UploadFile | None, File(description=READ)]
 TitleOf = Annotated[str | None, Form(max_length=TITLE_LENGTH)]
 
 
 @router.get("/health")
-async def health(request: Request, asker: AskerOf) -> Health:
+async def health(request: Request, worker: WorkerOf) -> Health:
     """What is served, and how much a request may hold."""
-    predictor = asker.predictor
+    predictor = worker.predictor
     return Health(
         run=request.app.state.run,
         part=predictor.part,
@@ -118,7 +118,7 @@ async def health(request: Request, asker: AskerOf) -> Health:
 # Without an answer there is a refusal in its place, so no reason.
 @router.post("/predict", responses=REFUSALS, response_model_exclude={"reason"})
 async def predict(
-    asker: AskerOf,
+    worker: WorkerOf,
     picture: PictureOf = None,
     title: TitleOf = None,
     top_k: Annotated[int, Form(ge=1, le=MOST_CLASSES, description="classes to name")] = 5,
@@ -126,18 +126,18 @@ async def predict(
 ) -> Answer:
     """Answer one product by its picture, its title, or both."""
     content = await picture.read() if picture is not None else None
-    answers = await asker.one(content, title, top_k, min_probability)
+    answers = await worker.one(content, title, top_k, min_probability)
     answer = to_answer(answers, 0)
     if answer.reason:
-        raise HTTPException(422, f"{answer.reason}: give {asker.wanted}")
+        raise HTTPException(422, f"{answer.reason}: give {worker.wanted}")
     return answer
 
 
 @router.post("/explain", responses=REFUSALS)
-async def explain(asker: AskerOf, picture: PictureOf = None, title: TitleOf = None) -> Explanation:
+async def explain(worker: WorkerOf, picture: PictureOf = None, title: TitleOf = None) -> Explanation:
     """Say what carried the answer about one product: asks the model about a hundred times as much as /predict."""
     content = await picture.read() if picture is not None else None
-    explanation = await asker.explain(content, title)
+    explanation = await worker.explain(content, title)
     return Explanation.model_validate(explanation.to_json())
 
 
@@ -162,15 +162,15 @@ async def explain(asker: AskerOf, picture: PictureOf = None, title: TitleOf = No
 )
 async def predict_batch(
     request: Request,
-    asker: AskerOf,
+    worker: WorkerOf,
     top_k: Annotated[int, Query(ge=1, le=MOST_CLASSES)] = 5,
     min_probability: Annotated[float, Query(ge=0, le=1)] = 0.0,
 ) -> Response:
     """Answer many products by their titles: JSON lines in, JSON lines out."""
-    if not asker.predictor.reads_titles:
+    if not worker.predictor.reads_titles:
         raise HTTPException(422, "this run reads no titles; send pictures to /predict")
     titles = read_titles(await request.body())
-    answers = await asker.many(titles, top_k, min_probability)
+    answers = await worker.many(titles, top_k, min_probability)
     lines = (to_answer(answers, place).model_dump_json() for place in range(len(answers)))
     return Response("".join(f"{line}\n" for line in lines), media_type=NDJSON)
 

@@ -8,7 +8,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from fusionclf.serving.worker import Asker
+from fusionclf.serving.worker import ModelWorker
 
 CONNECTIONS = 128  # at the same time
 FINISH_SECONDS = 4  # for requests that run when a signal asks to stop
@@ -57,10 +57,10 @@ class Server(uvicorn.Server):
 
     Args:
         app: the application.
-        asker: what its requests wait for.
+        worker: what its requests wait for.
     """
 
-    def __init__(self, app: ASGIApp, asker: Asker) -> None:
+    def __init__(self, app: ASGIApp, worker: ModelWorker) -> None:
         super().__init__(
             uvicorn.Config(
                 app, http=TimedProtocol, ws="none", proxy_headers=False, server_header=False, access_log=False,
@@ -68,11 +68,11 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=FINISH_SECONDS + 2,
             )
         )  # fmt: skip
-        self.asker = asker
+        self.worker = worker
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()
-        loop.call_later(FINISH_SECONDS, self.asker.stop)
+        loop.call_later(FINISH_SECONDS, self.worker.stop)
         loop.call_later(FINISH_SECONDS + 0.5, self._cut)  # when the refusals are sent
         await super().shutdown(sockets)
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 from fusionclf.console import Console
 from fusionclf.errors import SettingsError, Stopped, Terminated
 from fusionclf.prediction import load
-from fusionclf.serving.worker import Asker
+from fusionclf.serving.worker import ModelWorker
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
@@ -58,7 +58,7 @@ def serve(
     allowed = [parse_origin(origin) for origin in origins]
     with _listen(host, port) as listener:
         predictor = load(run, part=part, device="cpu" if cpu else None)
-        asker, local = Asker(predictor), _is_local(host)
+        worker, local = ModelWorker(predictor), _is_local(host)
         hosts = {*LOCAL, host.lower()} if local else None
         if not local:
             console.warn(f"{host} can be reached by other machines, and nothing asks for a password")
@@ -67,15 +67,15 @@ def serve(
             "Ctrl-C stops it"
         )
         try:
-            app = make_app(asker, run.resolve().name, hosts=hosts, origins=allowed)
-            Server(app, asker).run(sockets=[listener])
+            app = make_app(worker, run.resolve().name, hosts=hosts, origins=allowed)
+            Server(app, worker).run(sockets=[listener])
         except KeyboardInterrupt as asked:
-            _end(asker, signal.SIGTERM if isinstance(asked, Terminated) else signal.SIGINT)
+            _end(worker, signal.SIGTERM if isinstance(asked, Terminated) else signal.SIGINT)
 
 
-def _end(asker: Asker, number: int) -> NoReturn:
+def _end(worker: ModelWorker, number: int) -> NoReturn:
     """Raise Stopped, or exit at once where a request is still computed: nothing can interrupt that."""
-    if asker.is_computing:
+    if worker.is_computing:
         print("stopped; a request was not finished", file=sys.stderr, flush=True)
         os._exit(128 + number)  # Python would wait for the thread
     raise Stopped("stopped", number) from None

@@ -23,7 +23,7 @@ class BusyError(FusionclfError):
     """As many requests as may wait do so already, or the server stops."""
 
 
-class Asker:
+class ModelWorker:
     """Asks a model on one thread: requests take turns, and at most one picture is decoded at a time.
 
     A long request takes many turns, so that a short one waits for a part of it alone.

@@ -16,7 +16,7 @@ import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.serving.app import make_app
 from fusionclf.serving.server import LOCAL
-from fusionclf.serving.worker import Asker
+from fusionclf.serving.worker import ModelWorker
 from tests.browser import OpenPage
 from tests.runs import Runs
 from tests.serving.conftest import HOSTILE
@@ -42,7 +42,7 @@ class Served:
     def __init__(self, predictor: Any, name: str) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        app = make_app(Asker(predictor), name, hosts=LOCAL)
+        app = make_app(ModelWorker(predictor), name, hosts=LOCAL)
         self.server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]})
         self.thread.start()

@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 
 from fusionclf.serving import guard, limits
 from fusionclf.serving import schemas as values
-from fusionclf.serving import worker as asker
-from fusionclf.serving.worker import Asker
+from fusionclf.serving import worker as worker
+from fusionclf.serving.worker import ModelWorker
 from tests.serving.conftest import Serve, refused
 
 
@@ -110,7 +110,7 @@ def test_an_explanation_has_the_limit_of_a_picture(fusion: TestClient) -> None:
 
 
 def test_an_explanation_waits_its_turn(fusion: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asker, "WAITING", 0)
+    monkeypatch.setattr(worker, "WAITING", 0)
     busy = fusion.post("/explain", data={"title": "Red"})
     assert "requests are waiting" in refused(busy, 503) and busy.headers["Retry-After"] == "1"
 
@@ -189,10 +189,10 @@ def test_the_model_is_asked_by_one_at_a_time_and_a_full_queue_says_so(
 ) -> None:
     from fusionclf.serving.app import make_app
 
-    monkeypatch.setattr(asker, "WAITING", 3)
+    monkeypatch.setattr(worker, "WAITING", 3)
     slow: Any = Slow()
     found: list[Any] = []
-    asked = Asker(slow)
+    asked = ModelWorker(slow)
     with TestClient(make_app(asked, "slow"), raise_server_exceptions=False) as client:
 
         def ask() -> None:

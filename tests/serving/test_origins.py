@@ -11,7 +11,7 @@ from fusionclf.serving import guard
 from fusionclf.serving.app import make_app
 from fusionclf.serving.guard import parse_origin
 from fusionclf.serving.server import LOCAL
-from fusionclf.serving.worker import Asker
+from fusionclf.serving.worker import ModelWorker
 from tests.runs import Runs
 from tests.serving.conftest import Serve, refused
 
@@ -23,8 +23,8 @@ PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-He
 @pytest.fixture(scope="module")
 def shop(runs: Runs) -> TestClient:
     """A server that allows the origin SHOP."""
-    asker = Asker(fusionclf.load(runs("linear"), device="cpu"))
-    app: Any = make_app(asker, "linear", hosts=LOCAL, origins=[SHOP])
+    worker = ModelWorker(fusionclf.load(runs("linear"), device="cpu"))
+    app: Any = make_app(worker, "linear", hosts=LOCAL, origins=[SHOP])
     return TestClient(app, "http://127.0.0.1:8000", raise_server_exceptions=False)
 
 

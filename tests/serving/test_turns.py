@@ -9,7 +9,7 @@ import pytest
 
 import fusionclf
 from fusionclf.catalog import Catalog
-from fusionclf.serving.worker import Asker, BusyError
+from fusionclf.serving.worker import BusyError, ModelWorker
 from tests.runs import Runs
 from tests.serving.conftest import picture_bytes
 
@@ -51,9 +51,9 @@ async def both(recording: Recording, long: Coroutine[Any, Any, Any], short: Call
 
 def test_a_product_waits_for_a_chunk_of_a_batch(runs: Runs, sample: Catalog) -> None:
     recording: Any = Recording(fusionclf.load(runs("linear")))
-    asker, titles = Asker(recording), sample.table["title"].iloc[:200].tolist()
+    worker, titles = ModelWorker(recording), sample.table["title"].iloc[:200].tolist()
     answers, one = asyncio.run(
-        both(recording, asker.many(titles, 3, 0.0), lambda: asker.one(None, "Red Shirts", 3, 0.0))
+        both(recording, worker.many(titles, 3, 0.0), lambda: worker.one(None, "Red Shirts", 3, 0.0))
     )
     place = recording.asked.index(1)
     assert place == 1 and sum(recording.asked[place:]) > 100  # most of the batch comes after the product
@@ -64,18 +64,18 @@ def test_a_product_waits_for_a_chunk_of_a_batch(runs: Runs, sample: Catalog) -> 
 def test_long_titles_make_short_chunks(runs: Runs) -> None:
     recording: Any = Recording(fusionclf.load(runs("linear")))
     recording.go.set()
-    asyncio.run(Asker(recording).many(["red"] * 40 + ["red " * 490] * 6, 3, 0.0))
+    asyncio.run(ModelWorker(recording).many(["red"] * 40 + ["red " * 490] * 6, 3, 0.0))
     assert recording.asked == [32, 12, 2]
 
 
 def test_a_product_waits_for_a_part_of_an_explanation(runs: Runs, sample: Catalog) -> None:
     recording: Any = Recording(fusionclf.load(runs("fusion"), device="cpu"))
-    asker, title = Asker(recording), sample.table["title"].iloc[0]
+    worker, title = ModelWorker(recording), sample.table["title"].iloc[0]
     explanation, one = asyncio.run(
         both(
             recording,
-            asker.explain(picture_bytes(sample), title),
-            lambda: asker.one(None, "Red Shirts", 3, 0.0),
+            worker.explain(picture_bytes(sample), title),
+            lambda: worker.one(None, "Red Shirts", 3, 0.0),
         )
     )
     # The product itself twice, some pieces left out, then the other product, then the remaining pieces.
@@ -86,16 +86,16 @@ def test_a_product_waits_for_a_part_of_an_explanation(runs: Runs, sample: Catalo
 
 def test_whoever_waits_is_refused_when_the_server_stops(runs: Runs) -> None:
     recording: Any = Recording(fusionclf.load(runs("linear")))
-    asker = Asker(recording)
+    worker = ModelWorker(recording)
 
     async def stop() -> list[Any]:
-        requests = [asker.many(["Red"] * 100, 3, 0.0), asker.one(None, "Red", 3, 0.0)]
+        requests = [worker.many(["Red"] * 100, 3, 0.0), worker.one(None, "Red", 3, 0.0)]
         tasks = [asyncio.create_task(request) for request in requests]
         while not recording.entered.is_set():
             await asyncio.sleep(0.01)
-        assert asker.is_computing
-        asker.stop()
-        tasks.append(asyncio.create_task(asker.one(None, "Red", 3, 0.0)))
+        assert worker.is_computing
+        worker.stop()
+        tasks.append(asyncio.create_task(worker.one(None, "Red", 3, 0.0)))
         found = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
         recording.go.set()
         return found
