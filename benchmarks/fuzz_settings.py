@@ -26,10 +26,10 @@ from benchmarks.fuzzing import Tally, run_case, run_command
 from fusionclf.catalog import read_synonyms
 from fusionclf.cli.group import OneLineErrors
 from fusionclf.config import BaselineConfig, RunConfig, dump_yaml, load_settings
+from fusionclf.config.shipped import config_folder
 from fusionclf.models import find_variant
 from fusionclf.workflows import baseline, study, train  # noqa: F401  # imported once, before the forks
 from fusionclf.workflows.data import check_catalog
-from fusionclf.workflows.settings import config_folder
 
 VARIANTS = ("image", "multitask", "text", "fusion")
 COLUMNS = ("No", "Name: EN", "on", "007", "1e5", "year", "masterCategory", "subCategory", "id")

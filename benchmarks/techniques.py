@@ -20,7 +20,7 @@ from statistics import mean
 
 import torch
 
-from fusionclf.workflows.settings import find_config
+from fusionclf.config.shipped import find_config
 from fusionclf.workflows.train import train
 
 SCALES: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -1,5 +1,6 @@
-"""Commands for what comes after a run: `explain`, `export`, `push`."""
+"""Commands on a finished run: `explain`, `export`, `push`."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fusionclf.cli.options import CpuOption, PartOption, RunOption
+from fusionclf.cli.options_class import takes
 
 ship_app = typer.Typer()
 
@@ -18,33 +20,41 @@ class Format(StrEnum):
     torch = "torch"
 
 
-@ship_app.command(name="explain")
-def explain_command(
-    run: RunOption,
-    image: Annotated[Path | None, typer.Option("--image", help="The product's picture.")] = None,
-    title: Annotated[str | None, typer.Option("--title", help="The product's title.")] = None,
+@dataclass(frozen=True, kw_only=True)
+class ExplainOptions:
+    """Options of `explain`."""
+
+    run: RunOption
+    image: Annotated[Path | None, typer.Option("--image", help="The product's picture.")] = None
+    title: Annotated[str | None, typer.Option("--title", help="The product's title.")] = None
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for explanation.png and explanation.json.")
-    ] = None,
-    label: Annotated[
-        str | None, typer.Option("--label", help="Class to explain; default: the answer.")
-    ] = None,
+    ] = None
+    label: Annotated[str | None, typer.Option("--label", help="Class to explain; default: the answer.")] = (
+        None
+    )
     cells: Annotated[
         int, typer.Option("--cells", min=1, max=32, help="Cells along the picture's longer side.")
-    ] = 8,
-    part: PartOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print explanation.json's content.")] = False,
-    cpu: CpuOption = False,
-) -> None:
+    ] = 8
+    part: PartOption = None
+    as_json: Annotated[bool, typer.Option("--json", help="Print explanation.json's content.")] = False
+    cpu: CpuOption = False
+
+
+@ship_app.command(name="explain")
+@takes(ExplainOptions)
+def explain_command(options: ExplainOptions) -> None:
     """Show which part of the picture and which words carried an answer, and how much each side counted.
 
     Example: fusionclf explain --run runs/fusion --image shoe.jpg --title "Blue Running Shoes" --out explanation
     """
+    from fusionclf.prediction import RunModel
     from fusionclf.workflows.explain import explain_one
 
     explain_one(
-        run, image=image, title=title, out=out, label=label, cells=cells, part=part, as_json=as_json, cpu=cpu
-    )
+        RunModel(options.run, options.part, options.cpu), options.image, options.title,
+        out=options.out, label=options.label, cells=options.cells, as_json=options.as_json,
+    )  # fmt: skip
 
 
 @ship_app.command(name="export")
@@ -67,12 +77,10 @@ def export_command(
     Example: fusionclf export --run runs/fusion --format onnx --out fusion-onnx
     """
     from fusionclf.console import Console
-    from fusionclf.workflows.export import export
+    from fusionclf.workflows.export import ExportRequest, export
 
-    export(
-        run, out, kind=form.value, part=part, data=data, products=products, overwrite=overwrite,
-        console=Console(),
-    )  # fmt: skip
+    request = ExportRequest(run, out, form.value, part, data, products)
+    export(request, overwrite=overwrite, console=Console())
 
 
 @ship_app.command(name="push")

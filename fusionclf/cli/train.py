@@ -39,8 +39,8 @@ def train_command(
 
     Example: fusionclf train fusion --data data/fashion-small --out runs/fusion --config fusion-cpu
     """
+    from fusionclf.config.shipped import find_config
     from fusionclf.console import Console
-    from fusionclf.workflows.settings import find_config
     from fusionclf.workflows.train import train
 
     console = Console()
@@ -65,9 +65,9 @@ def baseline_command(
 
     Example: fusionclf baseline nb --data data/fashion-small --out runs/nb protocol=reference
     """
+    from fusionclf.config.shipped import find_config
     from fusionclf.console import Console
     from fusionclf.workflows.baseline import run_baseline
-    from fusionclf.workflows.settings import find_config
 
     console = Console()
     metrics = run_baseline(

@@ -1,4 +1,4 @@
-"""Which parts of a product's picture and title carried a prediction."""
+"""How much each part of a product's picture and title contributed to a prediction."""
 
 from fusionclf.explanation.attribution import Explanation, explain
 

@@ -1,7 +1,7 @@
-"""What carried an answer: what is left out one piece at a time, and by how much the answer's probability then falls.
+"""Attribution by occlusion: each piece of the input is left out in turn; the drop of the probability is its share.
 
-Leaving out needs no gradients, so it does for every model, also where words are hashed, looked up or compared with
-names. Each figure is of one piece alone: two words that say the same thing cover for each other and both get little.
+Occlusion needs no gradients, so it works for every model, also where words are hashed, looked up or compared with
+names. Each drop is of one piece alone: two words with the same meaning replace each other, and both get a small drop.
 
 Source: occlusion, Zeiler and Fergus, Visualizing and Understanding Convolutional Networks (2014), section 4.1; leaving
 words out, Li, Monroe and Jurafsky, Understanding Neural Networks through Representation Erasure (2016).
@@ -25,18 +25,18 @@ from fusionclf.prediction.io.products import Picture
 from fusionclf.prediction.predictor import Predictor
 
 CELLS, MOST_CELLS, MOST_PIECES = 8, 32, 64
-AT_ONCE = 32  # products with a piece left out that the model is asked about together
-# What a missing picture is to models whose pictures are normalised as ImageNet's; to others it is nearly that.
+BATCH = 32  # products with a piece left out that are predicted together
+# Equals a missing picture for models that normalise pictures as ImageNet's; for others nearly so.
 GREY = tuple(round(255 * channel) for channel in STATISTICS["imagenet"][0])
 DIGITS = 6
 MEANING = {
-    "probability": "of `label`, with all that was given",
-    "words": "`counted`: by how much that probability falls when this piece of the title is left out; below 0 it spoke "
-    "for another class",
+    "probability": "of `label`, with the whole input",
+    "words": "`counted`: by how much that probability falls when this piece of the title is left out; below 0 the "
+    "piece favours another class",
     "cells": "rows of the picture, top down, each from left to right: by how much the probability falls when that "
     "cell is grey",
     "modalities": "`counted`: by how much it falls without the whole picture or the whole title; `label` and "
-    "`probability`: what is answered then. null where nothing is left to answer by",
+    "`probability`: the prediction then. null where no input is left to predict from",
 }
 
 
@@ -46,14 +46,14 @@ class Piece:
 
     Attributes:
         text: as in the title.
-        start, end: where it stands there, in characters.
-        counted: by how much the probability falls without it; None where nothing is left to answer by.
+        start, end: its position there, in characters.
+        counted: by how much the probability falls without it; None where no input is left to predict from.
     """
 
     text: str
     start: int
     end: int
-    counted: float | None
+    drop: float | None
 
 
 @dataclass(frozen=True)
@@ -61,28 +61,28 @@ class Modality:
     """Picture or title as a whole.
 
     Attributes:
-        counted: by how much the probability falls without it; None where nothing is left to answer by.
-        label, probability: what is answered without it.
+        counted: by how much the probability falls without it; None where no input is left to predict from.
+        label, probability: the prediction without it.
     """
 
-    counted: float | None
+    drop: float | None
     label: str | None
     probability: float | None
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What carried one answer.
+    """How much each part of the input contributed to one prediction.
 
     Attributes:
-        label: the class that is explained; `probability` is what it gets.
+        label, probability: the class that is explained, and its probability with the whole input.
         answer: the most likely class.
-        title: as given; "" where there is none.
+        title: as given; "" for a missing one.
         words: its pieces, in their order.
         cells: (rows, columns) by how much the probability falls when that cell of the picture is grey; None where no
             picture is read.
         modalities: "picture" and "title", those that were given and are read.
-        picture: as the model is shown it, before it is cut.
+        picture: as the model reads it, before the crop.
     """
 
     label: str
@@ -101,21 +101,24 @@ class Explanation:
             "probability": _rounded(self.probability),
             "answer": self.answer,
             "title": self.title,
-            "words": [vars(piece) | {"counted": _rounded(piece.counted)} for piece in self.words],
+            "words": [
+                {"text": word.text, "start": word.start, "end": word.end, "counted": _rounded(word.drop)}
+                for word in self.words
+            ],
             "cells": None if self.cells is None else np.round(self.cells, DIGITS).tolist(),
             "modalities": {
                 name: {
-                    "counted": _rounded(said.counted),
-                    "label": said.label,
-                    "probability": _rounded(said.probability),
+                    "counted": _rounded(without.drop),
+                    "label": without.label,
+                    "probability": _rounded(without.probability),
                 }
-                for name, said in self.modalities.items()
+                for name, without in self.modalities.items()
             },
             "meaning": MEANING,
         }
 
     def draw(self) -> Image.Image:
-        """A picture of all of it."""
+        """The explanation as a picture."""
         from fusionclf.explanation.figure import draw
 
         return draw(self)
@@ -142,23 +145,23 @@ def explain(
     label: str | None = None,
     cells: int = CELLS,
 ) -> Explanation:
-    """What carried the prediction for one product: cells of the picture, words, and picture and title as a whole.
+    """How much cells of the picture, words, and picture and title as a whole contributed to one prediction.
 
     Args:
         predictor: a finished run's model, from `fusionclf.load`.
         image: a file or an opened picture.
         title: of the product.
         label: the class to explain; default: the most likely one.
-        cells: along the longer side of the picture.
+        cells: number of cells along the longer side of the picture.
 
     Raises:
-        PredictionError: the product cannot be answered, or `label` is no class of this model.
+        PredictionError: the product has no readable input, or `label` is no class of this model.
         SettingsError: `cells` is out of its range.
 
     >>> import fusionclf
     >>> from fusionclf.explanation import explain
     >>> explanation = explain(fusionclf.load("runs/linear"), title="Women Red Dress")
-    >>> max(explanation.words, key=lambda word: word.counted).text
+    >>> max(explanation.words, key=lambda word: word.drop).text
     'Dress'
     """
     steps = explain_in_steps(predictor, image, title, label=label, cells=cells)
@@ -177,69 +180,95 @@ def explain_in_steps(
     label: str | None = None,
     cells: int = CELLS,
 ) -> Generator[None, None, Explanation]:
-    """As `explain`; yields after each AT_ONCE products, so that other work can go first."""
+    """As `explain`; yields after each batch, so that the caller can do other work first."""
     if not 1 <= cells <= MOST_CELLS:
         raise SettingsError(f"cells={cells}: give a whole number from 1 to {MOST_CELLS}")
     if label is not None and label not in predictor.classes:
         raise PredictionError(
             f"label {label!r}: not a class of this model; {did_you_mean(label, predictor.classes)}"
         )
-    whole = predictor.predict([image], [title], top_k=1)  # refuses what cannot be read
-    picture = _as_shown(predictor, image)
+    whole = predictor.predict([image], [title], top_k=1)  # raises where an input cannot be read
+    occlusions = _occlude(predictor, image, title, cells)
+    probabilities = yield from _predict_in_batches(predictor, occlusions.pictures, occlusions.titles)
+    answer = whole.labels[0][0]
+    return _explanation(occlusions, predictor.classes, probabilities, label or answer, answer)
+
+
+@dataclass(frozen=True)
+class _Occlusions:
+    """A product and its copies, each with one piece left out.
+
+    Attributes:
+        title, picture: of the whole product.
+        spans: start and end of each piece of the title.
+        boxes: (rows, columns, 4) cells of the picture.
+        titles, pictures: of the whole product; of its copies without each piece of the title and without each cell;
+            of its copies without the picture and without the title.
+    """
+
+    title: str
+    picture: Image.Image | None
+    spans: list[tuple[int, int]]
+    boxes: np.ndarray
+    titles: list[str]
+    pictures: list[Image.Image | None]
+
+
+def _occlude(predictor: Predictor, image: Picture | None, title: str | None, cells: int) -> _Occlusions:
+    picture = _as_read(predictor, image)
     title = "" if title is None or is_missing(title) else title
-    pieces = _pieces(title) if predictor.reads_titles else []
+    spans = _spans(title) if predictor.reads_titles else []
     boxes = _boxes(picture, cells) if picture is not None else np.zeros((0, 0, 4), int)
-    without_words = [title[:start].rstrip() + title[end:] for start, end in pieces]
+    without_piece = [title[:start].rstrip() + title[end:] for start, end in spans]
     greyed = [_greyed(picture, box) for box in boxes.reshape(-1, 4)] if picture is not None else []
-    # Both whole; each word and each cell left out; the picture and the title left out.
-    titles = [title, *without_words, *[title] * len(greyed), title, ""]
-    pictures = [picture, *[picture] * len(without_words), *greyed, None, picture]
-    probabilities = yield from _ask(predictor, pictures, titles)  # (n, K)
-    place = predictor.classes.index(label or whole.labels[0][0])
-    falls = probabilities[0, place] - probabilities[:, place]
-    first_cell = 1 + len(pieces)
-    words = (
-        Piece(title[start:end], start, end, _number(fall))
-        for (start, end), fall in zip(pieces, falls[1:first_cell], strict=True)
+    titles = [title, *without_piece, *[title] * len(greyed), title, ""]
+    pictures = [picture, *[picture] * len(without_piece), *greyed, None, picture]
+    return _Occlusions(title, picture, spans, boxes, titles, pictures)
+
+
+def _explanation(
+    occlusions: _Occlusions, classes: Sequence[str], probabilities: np.ndarray, label: str, answer: str
+) -> Explanation:
+    """The drops of the probability of `label`, from (n, K) probabilities of all copies."""
+    place, first_cell = classes.index(label), 1 + len(occlusions.spans)
+    drops = probabilities[0, place] - probabilities[:, place]  # (n,)
+    words = tuple(
+        Piece(occlusions.title[start:end], start, end, _number(drop))
+        for (start, end), drop in zip(occlusions.spans, drops[1:first_cell], strict=True)
     )
-    modalities = {}
-    if picture is not None:
-        modalities["picture"] = _modality(predictor.classes, probabilities[-2], falls[-2])
-    if pieces:
-        modalities["title"] = _modality(predictor.classes, probabilities[-1], falls[-1])
+    modalities, cells = {}, None
+    if occlusions.picture is not None:
+        modalities["picture"] = _modality(classes, probabilities[-2], drops[-2])
+        cells = drops[first_cell:-2].reshape(occlusions.boxes.shape[:2])
+    if words:
+        modalities["title"] = _modality(classes, probabilities[-1], drops[-1])
     return Explanation(
-        predictor.classes[place],
-        float(probabilities[0, place]),
-        whole.labels[0][0],
-        title,
-        tuple(words),
-        falls[first_cell:-2].reshape(boxes.shape[:2]) if picture is not None else None,
-        modalities,
-        picture,
-    )
+        label, float(probabilities[0, place]), answer, occlusions.title, words, cells, modalities,
+        occlusions.picture,
+    )  # fmt: skip
 
 
-def _ask(
+def _predict_in_batches(
     predictor: Predictor, pictures: Sequence[Image.Image | None], titles: Sequence[str]
 ) -> Generator[None, None, np.ndarray]:
-    """(n, K) probabilities; NaN where there is nothing to answer by."""
-    parts = []
-    for start in range(0, len(titles), AT_ONCE):
-        some = slice(start, start + AT_ONCE)
-        parts.append(predictor.probabilities(predictor.read(pictures[some], titles[some])))
+    """(n, K) probabilities; NaN where there is no input to predict from."""
+    batches = []
+    for start in range(0, len(titles), BATCH):
+        some = slice(start, start + BATCH)
+        batches.append(predictor.probabilities(predictor.read(pictures[some], titles[some])))
         yield
-    return np.concatenate(parts)
+    return np.concatenate(batches)
 
 
-def _as_shown(predictor: Predictor, image: Picture | None) -> Image.Image | None:
-    """The decoded picture, no larger than the model needs: the pieces left out are cut from what it sees."""
+def _as_read(predictor: Predictor, image: Picture | None) -> Image.Image | None:
+    """The decoded picture, no larger than the model needs; None for a missing or unread one."""
     cover = predictor.model.cover
     if image is None or cover is None:
         return None
     return Image.fromarray(decode_pictures([image], cover).picture(0))
 
 
-def _pieces(title: str) -> list[tuple[int, int]]:
+def _spans(title: str) -> list[tuple[int, int]]:
     """Start and end of each word; of runs of words where there are more than MOST_PIECES."""
     words = [match.span() for match in re.finditer(r"\S+", title)]
     runs = [
@@ -266,11 +295,11 @@ def _greyed(picture: Image.Image, box: np.ndarray) -> Image.Image:
     return greyed
 
 
-def _modality(classes: Sequence[str], probabilities: np.ndarray, fall: float) -> Modality:
+def _modality(classes: Sequence[str], probabilities: np.ndarray, drop: float) -> Modality:
     if np.isnan(probabilities[0]):
         return Modality(None, None, None)
     best = int(probabilities.argmax())
-    return Modality(float(fall), classes[best], float(probabilities[best]))
+    return Modality(float(drop), classes[best], float(probabilities[best]))
 
 
 def _number(value: float) -> float | None:

@@ -25,6 +25,7 @@ from fusionclf.batches import (
 from fusionclf.catalog import Catalog, Split, read_synonyms
 from fusionclf.catalog.usable import UnusedRows, unused_rows, usable_rows
 from fusionclf.config import RunConfig
+from fusionclf.config.shipped import find_synonyms
 from fusionclf.console import Console
 from fusionclf.evaluation import CategoryGraph, product_context
 from fusionclf.models import ProductClassifier
@@ -32,7 +33,6 @@ from fusionclf.models.encoders import TransformerEncoder
 from fusionclf.stacking.folds import class_paths
 from fusionclf.training import collect, iterate_features
 from fusionclf.workflows.checks import check_stages
-from fusionclf.workflows.settings import find_synonyms
 
 
 class Inputs:

@@ -4,10 +4,10 @@ from typing import Any
 
 from fusionclf.catalog import Catalog, read_synonyms
 from fusionclf.config import RunConfig, TrainConfig
+from fusionclf.config.shipped import find_synonyms
 from fusionclf.errors import CatalogError, SettingsError, did_you_mean
 from fusionclf.models import ProductClassifier, Variant
 from fusionclf.models.variants.fusion import FusionParams
-from fusionclf.workflows.settings import find_synonyms
 
 
 def check_names(settings: RunConfig[Any]) -> None:

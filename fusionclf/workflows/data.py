@@ -21,9 +21,9 @@ from fusionclf.config import (
     override,
     read_settings,
 )
+from fusionclf.config.shipped import find_config
 from fusionclf.console import Console, json_text, printable
 from fusionclf.errors import CatalogError
-from fusionclf.workflows.settings import find_config
 
 SHOWN = 5  # ids that a line names
 

@@ -15,12 +15,13 @@ from typing import Any
 
 from fusionclf.catalog import generate_sample
 from fusionclf.config import BaselineConfig, load_settings, read_settings
+from fusionclf.config.shipped import config_folder, find_config
 from fusionclf.console import Console
 from fusionclf.errors import SettingsError, Stopped, Terminated, did_you_mean
 from fusionclf.files import check_present, is_locked, locked_folder, locked_output, wait_until_free
 from fusionclf.report import compare
 from fusionclf.runfolder import is_finished
-from fusionclf.workflows.settings import config_folder, find_config, read_divided
+from fusionclf.workflows.run_start import read_divided
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from fusionclf.catalog import read_synonyms
+from fusionclf.config.shipped import config_folder, find_synonyms
 from fusionclf.errors import SettingsError
-from fusionclf.workflows.settings import config_folder, find_synonyms
 
 
 def test_names_are_kept_in_order_and_once(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from fusionclf.config import CatalogConfig, RunConfig, build_settings, dump_yaml, load_settings, read_yaml
+from fusionclf.config.shipped import find_config
 from fusionclf.errors import SettingsError
 from fusionclf.models import find_variant
-from fusionclf.workflows.settings import find_config
 
 SCHEMA = RunConfig[find_variant("fusion").params]
 

@@ -57,7 +57,9 @@ def test_classes_can_be_restricted_again_and_extended(run: Path) -> None:
     assert [set(names) for names in answers.labels] == [set(model.classes)] * 3
     found = dict(zip(answers.labels[1], answers.probabilities[1], strict=True))
     of_all = dict(zip(everything.labels[1], everything.probabilities[1], strict=True))
-    assert found["Tshirts"] / found["Watches"] == pytest.approx(of_all["Tshirts"] / of_all["Watches"], rel=1e-3)
+    assert found["Tshirts"] / found["Watches"] == pytest.approx(
+        of_all["Tshirts"] / of_all["Watches"], rel=1e-3
+    )
 
 
 def test_restricted_classes_have_no_target_precision(run: Path) -> None:

@@ -126,7 +126,7 @@ def test_an_explanation_is_what_the_run_gives(fusion: TestClient, runs: Runs, sa
     assert np.allclose(found["cells"], expected.cells, atol=1e-5)
     assert [word["text"] for word in found["words"]] == title.split()
     counted = [word["counted"] for word in found["words"]]
-    assert counted == pytest.approx([word.counted for word in expected.words], abs=1e-5)
+    assert counted == pytest.approx([word.drop for word in expected.words], abs=1e-5)
     assert set(found["modalities"]) == {"picture", "title"}
     assert found["modalities"]["title"]["label"] == expected.modalities["title"].label
 

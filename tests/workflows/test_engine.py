@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 import yaml
 
+from fusionclf.config.shipped import config_folder
 from fusionclf.errors import RunError, SettingsError, Stopped, Terminated
 from fusionclf.stacking import run_inputs as inputs
 from fusionclf.stacking import stage_runner as stages
 from fusionclf.workflows import study
-from fusionclf.workflows.settings import config_folder
 from fusionclf.workflows.train import train
 
 PICTURES = ("model.image.backbone=resnet18", "model.image.weights=none", "pictures.height=32", "pictures.width=32",

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from fusionclf.config import RunConfig, load_settings
+from fusionclf.config.shipped import config_folder
 from fusionclf.errors import SettingsError
 from fusionclf.models import find_variant
-from fusionclf.workflows.settings import config_folder
 from fusionclf.workflows.study import _entries
 
 

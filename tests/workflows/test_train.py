@@ -12,12 +12,12 @@ import pytest
 
 from fusionclf.catalog import make_split, read_catalog
 from fusionclf.config import RunConfig, SplitConfig, load_settings, read_yaml
+from fusionclf.config.shipped import config_folder
 from fusionclf.errors import CatalogError, RunError
 from fusionclf.models import find_variant
 from fusionclf.prediction import load
 from fusionclf.stacking import stage_runner as stages
 from fusionclf.workflows.baseline import run_baseline
-from fusionclf.workflows.settings import config_folder
 from fusionclf.workflows.train import train
 from tests.small import small_late_fusion, write_catalog
 
