@@ -1,4 +1,4 @@
-"""The settings files and lists of synonyms that come with fusionclf."""
+"""Settings files and synonyms that come with the package."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from fusionclf.errors import SettingsError, did_you_mean
 
 
 def config_folder() -> Path:
-    """Folder of the settings files that come with fusionclf."""
+    """The folder of the settings files that come with fusionclf."""
     package = Path(__file__).parents[1]
     inside = package / "configs"
     return (

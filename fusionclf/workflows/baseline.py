@@ -13,7 +13,7 @@ from fusionclf.files import locked_folder
 from fusionclf.report.model_card import write_card
 from fusionclf.run_schema import METRICS
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
-from fusionclf.workflows.run_start import begin_run, read_divided
+from fusionclf.workflows.settings import begin_run, read_divided
 
 
 def run_baseline(

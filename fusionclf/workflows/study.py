@@ -21,7 +21,7 @@ from fusionclf.errors import SettingsError, Stopped, Terminated, did_you_mean
 from fusionclf.files import check_present, is_locked, locked_folder, locked_output, wait_until_free
 from fusionclf.report import compare
 from fusionclf.runfolder import is_finished
-from fusionclf.workflows.run_start import read_divided
+from fusionclf.workflows.settings import read_divided
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from fusionclf.stacking.stage_runner import StageRunner
 from fusionclf.stacking.stages import JOINT, Stage, list_stages, trained_classes
 from fusionclf.training import make_accelerator
 from fusionclf.workflows.checks import check_model, check_names
-from fusionclf.workflows.run_start import begin_run, read_divided
+from fusionclf.workflows.settings import begin_run, read_divided
 
 
 def train(
