@@ -35,7 +35,7 @@ class PredictOptions:
         Path | None, typer.Option("--pictures", help="Folder of the pictures; default: the input's.")
     ] = None
     part: PartOption = None
-    top_k: Annotated[int, typer.Option("--top-k", min=1, help="Classes named for each product.")] = 5
+    top_k: Annotated[int, typer.Option("--top-k", min=1, help="Number of classes for each product.")] = 5
     min_probability: Annotated[
         float, typer.Option("--min-probability", min=0, max=1, help="Abstain below it.")
     ] = 0.0
@@ -45,29 +45,29 @@ class PredictOptions:
             "--target-precision",
             min=0,
             max=1,
-            help="Accept only what is right in this share by held-out answers, such as 0.98; else review or reject.",
+            help="Share of correct answers among the accepted ones, such as 0.98; others: review or reject.",
         ),
     ] = None
     image: Annotated[Path | None, typer.Option("--image", help="One product's picture.")] = None
     title: Annotated[str | None, typer.Option("--title", help="One product's title.")] = None
-    as_json: Annotated[bool, typer.Option("--json", help="One product's answer as JSON.")] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print one product's prediction as JSON.")] = False
     classes: Annotated[
         Path | None,
         typer.Option(
             "--classes",
-            help="Text file of further classes, one a line: Name, Category > Name, or Name | synonym.",
+            help="Text file of further classes, one per line: Name, Category > Name, or Name | synonym.",
         ),
     ] = None
-    only: Annotated[bool, typer.Option("--only", help="Answer with the classes of --classes alone.")] = False
+    only: Annotated[bool, typer.Option("--only", help="Predict only the classes of --classes.")] = False
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an output that was cut off.")] = False
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an output that was interrupted.")] = False
     cpu: CpuOption = False
 
 
 @predict_app.command(name="predict")
 @takes(PredictOptions)
 def predict_command(options: PredictOptions) -> None:
-    """Answer every product of a file by a finished run, or one product by --image and --title.
+    """Predict every product of a file by a finished run, or one product by --image and --title.
 
     Example: fusionclf predict --run runs/fusion --input products.csv catalog.title=name catalog.id=sku
     """

@@ -30,9 +30,9 @@ class ExplainOptions:
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for explanation.png and explanation.json.")
     ] = None
-    label: Annotated[str | None, typer.Option("--label", help="Class to explain; default: the answer.")] = (
-        None
-    )
+    label: Annotated[
+        str | None, typer.Option("--label", help="Class to explain; default: the predicted one.")
+    ] = None
     cells: Annotated[
         int, typer.Option("--cells", min=1, max=32, help="Cells along the picture's longer side.")
     ] = 8
@@ -44,7 +44,7 @@ class ExplainOptions:
 @ship_app.command(name="explain")
 @takes(ExplainOptions)
 def explain_command(options: ExplainOptions) -> None:
-    """Show which part of the picture and which words carried an answer, and how much each side counted.
+    """Show how much each part of the picture, each word and each modality contributed to a prediction.
 
     Example: fusionclf explain --run runs/fusion --image shoe.jpg --title "Blue Running Shoes" --out explanation
     """
@@ -72,7 +72,7 @@ def export_command(
     products: Annotated[int, typer.Option("--products", min=1, help="Test products of the check.")] = 200,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
 ) -> None:
-    """Write a network for other programs, in float32; refused where it answers otherwise than the run.
+    """Write a network for other programs, in float32; refused where its predictions differ from the run's.
 
     Example: fusionclf export --run runs/fusion --format onnx --out fusion-onnx
     """
@@ -90,9 +90,9 @@ def push_command(
         str, typer.Option("--repo", help="Model repository, such as me/fashion-fusion.", show_default=False)
     ],
     private: Annotated[bool, typer.Option("--private", help="Make the repository private.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be uploaded.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be uploaded.")] = False,
 ) -> None:
-    """Upload a run's model, settings, figures and card to the Hugging Face hub; no product ids, no titles.
+    """Upload a run's model, settings, metrics and card to the Hugging Face hub; no product ids, no titles.
 
     Example: fusionclf push --run runs/fusion --repo me/fashion-fusion --private --dry-run
     """

@@ -1,6 +1,7 @@
 """How a run begins: the divided catalog, and the first files of the run folder."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -12,6 +13,19 @@ from fusionclf.errors import CatalogError, RunError
 from fusionclf.files import write_text
 from fusionclf.run_schema import SPLIT, read_config
 from fusionclf.runfolder import BEGUN, first_difference, holds, read_json_as
+
+
+@dataclass(frozen=True)
+class ExistingRun:
+    """What to do where the run folder holds a run already; an error by default.
+
+    Attributes:
+        overwrite: replace it.
+        resume: resume it; a finished run stays as it is.
+    """
+
+    overwrite: bool = False
+    resume: bool = False
 
 
 def read_divided(

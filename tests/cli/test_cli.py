@@ -321,10 +321,10 @@ def test_a_stop_by_a_signal_exits_with_the_shells_code(
 @pytest.mark.parametrize(
     ("target", "words", "expected"),
     [
-        ("train.train", "train text --data {} --out {}/run", "; give the same command with --resume to go on"),
-        ("predict.predict", "predict --run {0} --input {0}", "; give the same command with --resume to go on"),
-        ("study.study", "study --data {} --out {}/study", "; give the same command again to go on"),
-        ("study.demo", "demo --out {}/demo", "; give the same command again to go on"),
+        ("train.train", "train text --data {} --out {}/run", "; run the same command with --resume to resume"),
+        ("predict.predict", "predict --run {0} --input {0}", "; run the same command with --resume to resume"),
+        ("study.study", "study --data {} --out {}/study", "; run the same command again to resume"),
+        ("study.demo", "demo --out {}/demo", "; run the same command again to resume"),
         ("export.export", "export --run {} --out {}/onnx", ""),
         ("classes.list_classes", "classes list --run {}", ""),
     ],
