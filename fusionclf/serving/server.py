@@ -1,4 +1,4 @@
-"""Run folder → a server that runs until it is stopped."""
+"""Run folder → a server that runs until a signal stops it."""
 
 import ipaddress
 import os
@@ -38,12 +38,12 @@ def serve(
         part: which of the run's models.
         origins: other origins whose pages may use it, such as "https://shop.example".
         cpu: stay on the CPU.
-        console: told where the page is.
+        console: where the address is printed.
 
     Raises:
         RunError: the run cannot be opened.
-        SettingsError: the extra `serve` is missing, or the address cannot be had.
-        Stopped: a signal asked to stop.
+        SettingsError: the extra `serve` is not installed, or the address is not available.
+        Stopped: a signal stopped the server.
     """
     console = console or Console()
     try:
@@ -61,7 +61,7 @@ def serve(
         worker, local = ModelWorker(predictor), _is_local(host)
         hosts = {*LOCAL, host.lower()} if local else None
         if not local:
-            console.warn(f"{host} can be reached by other machines, and nothing asks for a password")
+            console.warn(f"{host} can be reached by other machines, and there is no password")
         console.say(
             f"serving {run} ({predictor.part}, {len(predictor.classes)} classes) at {_address(host, listener)}; "
             "Ctrl-C stops it"
@@ -69,12 +69,12 @@ def serve(
         try:
             app = make_app(worker, run.resolve().name, hosts=hosts, origins=allowed)
             Server(app, worker).run(sockets=[listener])
-        except KeyboardInterrupt as asked:
-            _end(worker, signal.SIGTERM if isinstance(asked, Terminated) else signal.SIGINT)
+        except KeyboardInterrupt as interrupt:
+            _stop(worker, signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
 
 
-def _end(worker: ModelWorker, number: int) -> NoReturn:
-    """Raise Stopped, or exit at once where a request is still computed: nothing can interrupt that."""
+def _stop(worker: ModelWorker, number: int) -> NoReturn:
+    """Raise Stopped, or exit at once where the model still computes: nothing can interrupt that."""
     if worker.is_computing:
         print("stopped; a request was not finished", file=sys.stderr, flush=True)
         os._exit(128 + number)  # Python would wait for the thread
@@ -82,7 +82,7 @@ def _end(worker: ModelWorker, number: int) -> NoReturn:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket before the model is loaded: a port in use shows at once."""
+    """A listening socket, opened before the model is loaded so that a port in use shows at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
