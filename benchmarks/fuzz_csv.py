@@ -208,16 +208,16 @@ def main() -> int:
     )
     parser.add_argument("--cases", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
-    words = parser.parse_args()
+    options = parser.parse_args()
     tally = Tally()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "catalog"
         (folder / "images").mkdir(parents=True)
         for number in range(PICTURES):
             Image.new("RGB", (6, 8), (number * 30, 9, 90)).save(folder / f"images/{number}.jpg")
-        for number in range(words.cases):
-            outcome = run_case(partial(run, number, words.seed, folder))
-            tally.add(f"case {number}, seed {words.seed}", outcome)
+        for number in range(options.cases):
+            outcome = run_case(partial(run, number, options.seed, folder))
+            tally.add(f"case {number}, seed {options.seed}", outcome)
             for file in folder.glob("t.*"):
                 file.unlink()
     return tally.report("tables")
