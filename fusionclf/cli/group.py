@@ -49,7 +49,7 @@ class OneLineErrors(Commands):
             return "; run the same command again to resume"
         command: Any = self.get_command(ctx, name)
         resumes = any(param.name == "resume" for param in getattr(command, "params", ()))
-        return "; run the same command with --resume to resume" if resumes else ""
+        return "; run the same command again with --resume" if resumes else ""
 
 
 @contextmanager

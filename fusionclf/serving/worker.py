@@ -9,7 +9,8 @@ from PIL import Image
 
 from fusionclf.catalog import open_picture
 from fusionclf.errors import FusionclfError, PredictionError
-from fusionclf.explanation.attribution import Explanation, explain_in_steps
+from fusionclf.explanation import Explanation
+from fusionclf.explanation.occlusion import explain_in_steps
 from fusionclf.prediction import Answers, Predictor
 from fusionclf.prediction.answers import join_answers
 
