@@ -3,9 +3,9 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from baselines.registry import BASELINES, Baseline, baseline_names, find_baseline, register
+from baselines.registry import baseline_names, find_baseline
 
 for _module in iter_modules(__path__, prefix=f"{__name__}."):
     import_module(_module.name)
 
-__all__ = ["BASELINES", "Baseline", "baseline_names", "find_baseline", "register"]
+__all__ = ["baseline_names", "find_baseline"]

@@ -1,8 +1,8 @@
-"""`linear`: character n-gram TF-IDF and a linear SVM, its scores made probabilities by one temperature.
+"""`linear`: character n-gram TF-IDF and a linear SVM; a temperature turns its scores into probabilities.
 
 Chosen on train and validation rows of the reference split (top-1 on validation, top20 / rest / all classes):
 char_wb 2-5 99.19 / 97.84 / 97.94, char 2-5 99.25 / 97.67 / 97.96, char_wb 3-5 99.25 / 97.84 / 97.94, C=0.5
-99.19 / 97.84 / 97.79. No difference holds, so the setting that PROTOCOL names stays.
+99.19 / 97.84 / 97.79. No difference is significant, so the setting in PROTOCOL.md stays.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from sklearn.svm import LinearSVC
 
 from baselines.majority import fit_prior
 from baselines.registry import Frames, register
-from baselines.text_baseline import HeldOut, TitleModel, run_on_titles
+from baselines.text_baseline import TitleModel, ValidationPredictions, run_on_titles
 from fusionclf.catalog import Catalog, Split
 from fusionclf.config import BaselineConfig
 from fusionclf.evaluation import fit_temperature, softmax
@@ -43,8 +43,8 @@ def run(
 ) -> tuple[Frames, dict[str, Any], Frames]:
     """Fit on train rows to find the temperature on validation rows, then on both with that temperature.
 
-    The first fit's answers to the validation rows are the held-out ones. The temperature never changes which
-    class comes first. A class without a training row gets probability 0.
+    The first model's predictions of the validation rows are the held-out ones. The temperature does not change the
+    order of the classes. A class without a training row gets probability 0.
     """
 
     def fit(
@@ -56,7 +56,7 @@ def run(
         temperature, held_out = _trial(settings, titles, labels, more_titles, more_labels)
         model = _pipeline(settings).fit([*titles, *more_titles], everything)
         return TitleModel(
-            model, lambda asked: softmax(_scores(model, asked) / temperature), temperature, held_out
+            model, lambda texts: softmax(_scores(model, texts) / temperature), temperature, held_out
         )
 
     return run_on_titles(catalog, split, folder, fit)
@@ -68,8 +68,8 @@ def _trial(
     labels: np.ndarray,
     more_titles: list[str],
     more_labels: np.ndarray,
-) -> tuple[float, HeldOut | None]:
-    """The temperature, and what a model of the train rows answers to the validation rows."""
+) -> tuple[float, ValidationPredictions | None]:
+    """The temperature, and predictions of the validation rows by a model of the train rows."""
     if not more_titles or len(set(labels)) == 1:
         return 1.0, None
     trial = _pipeline(settings).fit(titles, labels)
@@ -77,14 +77,14 @@ def _trial(
     targets = np.array([number.get(label, -1) for label in more_labels], np.int64)
     scores = _scores(trial, more_titles)
     temperature = fit_temperature(scores, targets)
-    return temperature, HeldOut(list(number), softmax(scores / temperature))
+    return temperature, ValidationPredictions(list(number), softmax(scores / temperature))
 
 
 def _pipeline(settings: LinearTextConfig) -> Pipeline:
     ngrams = TfidfVectorizer(
         analyzer="char_wb", ngram_range=(settings.smallest, settings.largest), sublinear_tf=True, min_df=2
     )
-    # At more rows than n-grams dual="auto" solves the primal problem, in ten times as long.
+    # With more rows than n-grams, dual="auto" solves the primal problem, which takes ten times as long.
     svm = LinearSVC(
         C=settings.regularisation,
         dual=True,  # pyright: ignore[reportArgumentType]
@@ -94,6 +94,6 @@ def _pipeline(settings: LinearTextConfig) -> Pipeline:
 
 
 def _scores(model: Pipeline, titles: Sequence[str]) -> np.ndarray:
-    """(n, K) decision values; of two classes scikit-learn gives one column, here it becomes two."""
+    """(n, K) decision values; for two classes scikit-learn returns one column, here it becomes two."""
     scores = model.decision_function(titles)
     return np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores

@@ -1,4 +1,4 @@
-"""A baseline that a run folder keeps: loaded through skops, asked for titles it has not seen."""
+"""A baseline from a run folder, loaded through skops, to predict new titles."""
 
 import zipfile
 from collections.abc import Sequence
@@ -20,25 +20,25 @@ from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import AGAIN, one_line
 
 VECTORIZERS, CLASSIFIERS = (CountVectorizer, TfidfVectorizer), (MultinomialNB, LinearSVC)
-# A vectorizer's other parameters have their defaults: a stored pattern, say, could take for ever.
-CHOSEN = {"analyzer", "ngram_range", "min_df", "sublinear_tf"}
+# All other parameters of a vectorizer must have their defaults: a stored pattern, for example, could take forever.
+ALLOWED = {"analyzer", "ngram_range", "min_df", "sublinear_tf"}
 LONGEST_NGRAM = 8
 PROBES = ["", "a title"]
 
 
-class KeptTitleModel:
-    """A fitted title model.
+class LoadedBaseline:
+    """A fitted title model of a run.
 
     Args:
         folder: the run's model folder.
-        part: of the split, or `joint`.
+        part: of the split, or ALL_CLASSES.
 
     Attributes:
         classes: the candidates, in the order of the probabilities.
-        reads_titles: whether it looks at the titles at all.
+        reads_titles: whether it reads the titles.
 
     Raises:
-        RunError: a file is missing or damaged, or holds anything but a fitted baseline of the run's classes.
+        RunError: a file is missing or damaged, or is not a fitted baseline of the run's classes.
     """
 
     def __init__(self, folder: Path, part: str) -> None:
@@ -52,7 +52,7 @@ class KeptTitleModel:
             self.estimator = _load(file)
             _check(self.estimator, labels["classes"]["label"])
             _check_probabilities(self.probabilities(PROBES))
-        except Exception as error:  # whatever skops or scikit-learn make of a damaged estimator
+        except Exception as error:  # skops and scikit-learn raise errors of any kind on a damaged estimator
             raise RunError(one_line(f"cannot be used ({error}); {AGAIN}", file)) from error
         self.reads_titles = not isinstance(self.estimator, DummyClassifier)
 
@@ -62,7 +62,7 @@ class KeptTitleModel:
             known = self.estimator.predict_proba(titles)
         else:
             scores = self.estimator.decision_function(titles)
-            if scores.ndim == 1:  # of two classes scikit-learn gives one column
+            if scores.ndim == 1:  # for two classes scikit-learn returns one column
                 scores = np.stack([-scores, scores], axis=1)
             known = softmax(scores / self.temperature)
         return over_candidates(self.classes, [str(name) for name in self.estimator.classes_], known)
@@ -72,9 +72,9 @@ def _load(file: Path) -> Any:
     """The object in a skops file.
 
     Raises:
-        ValueError: the file is compressed, which skops never does: what is unpacked could fill the memory.
+        ValueError: the file is compressed, which skops never writes: its content could fill the memory.
     """
-    # Imported here, as it takes seconds, and most runs are networks.
+    # Imported here, as it takes seconds and most runs are networks.
     import skops.io
 
     with zipfile.ZipFile(file) as archive:
@@ -84,12 +84,12 @@ def _load(file: Path) -> Any:
 
 
 def _check(estimator: Any, classes: Sequence[str]) -> None:
-    """Raises ValueError where an estimator is none that a baseline fits, or is not fitted on these classes."""
+    """Raise ValueError where an estimator is not one of a baseline, or is not fitted on these classes."""
     steps = [step for _, step in estimator.steps] if type(estimator) is Pipeline else [estimator]
     kinds = tuple(type(step) for step in steps)
     if kinds != (DummyClassifier,):
         if len(kinds) != 2 or kinds[0] not in VECTORIZERS or kinds[1] not in CLASSIFIERS:
-            raise ValueError(f"holds {', '.join(kind.__name__ for kind in kinds)}, which no baseline is")
+            raise ValueError(f"holds {', '.join(kind.__name__ for kind in kinds)}, which is not a baseline")
     for step in steps:
         check_is_fitted(step)
     if len(steps) == 2:
@@ -99,12 +99,12 @@ def _check(estimator: Any, classes: Sequence[str]) -> None:
     for name in LEARNED:
         values = getattr(steps[-1], name, None)
         if values is not None and not np.isfinite(values).all():
-            raise ValueError(f"{name} holds what is no finite number")
+            raise ValueError(f"{name} holds a number that is not finite")
 
 
 def _check_vectorizer(vectorizer: CountVectorizer) -> None:
     defaults, own = type(vectorizer)().get_params(), vectorizer.get_params()
-    odd = [name for name in defaults if name not in CHOSEN and own[name] != defaults[name]]
+    odd = [name for name in defaults if name not in ALLOWED and own[name] != defaults[name]]
     smallest, largest = own["ngram_range"]
     if odd or own["analyzer"] not in ("word", "char_wb") or not 1 <= smallest <= largest <= LONGEST_NGRAM:
         raise ValueError(f"its vectorizer has other settings than a baseline's: {odd or own['ngram_range']}")
@@ -115,4 +115,4 @@ def _check_vectorizer(vectorizer: CountVectorizer) -> None:
 
 def _check_probabilities(probabilities: np.ndarray) -> None:
     if not np.isfinite(probabilities).all() or not np.allclose(probabilities.sum(axis=1), 1):
-        raise ValueError("its answers are no probabilities")
+        raise ValueError("its predictions are not probabilities")

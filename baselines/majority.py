@@ -1,4 +1,4 @@
-"""`majority`: the class frequencies of the train rows, whatever the product."""
+"""`majority`: the class frequencies of the train rows, the same for every product."""
 
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,6 @@ def _fit(
 
 
 def fit_prior(labels: np.ndarray) -> TitleModel:
-    """A model that answers with the frequencies of `labels`."""
+    """A model that predicts the frequencies of `labels`."""
     model = DummyClassifier(strategy="prior").fit(np.zeros((len(labels), 1)), labels)
     return TitleModel(model, lambda titles: np.tile(model.class_prior_, (len(titles), 1)))

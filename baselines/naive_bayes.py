@@ -21,7 +21,7 @@ class NaiveBayesConfig(BaselineConfig):
 
     protocol: Literal["all_rows", "reference"] = Field(
         default="all_rows",
-        description="reference: leave out the rows that the reference's notebook leaves out",
+        description="reference: drop the rows that the reference's notebook drops",
     )
 
 
@@ -31,13 +31,15 @@ def run(
 ) -> tuple[Frames, dict[str, Any], Frames]:
     """Fit CountVectorizer and MultinomialNB with their defaults on train and validation titles.
 
-    Source: the reference's text notebook (uditarora/fashion-product-classification); PROTOCOL in its words.
+    Source: the reference's text notebook (uditarora/fashion-product-classification), as PROTOCOL.md describes it.
     """
     if settings.protocol == "all_rows":
         return run_on_titles(catalog, split, folder, _fit)
     complete = _complete_rows(catalog)
     # The reference has no model over all classes.
-    return run_on_titles(catalog, split, folder, _fit, keep=lambda rows: rows[complete[rows]], joint=False)
+    return run_on_titles(
+        catalog, split, folder, _fit, keep=lambda rows: rows[complete[rows]], all_classes=False
+    )
 
 
 def _fit(
@@ -51,10 +53,10 @@ def _fit(
 def _complete_rows(catalog: Catalog) -> np.ndarray:
     """(N,) rows without a cell that pandas reads as missing by default (NA, empty, …) and without repair.
 
-    The reference loses the title of a row with unquoted commas, so such a row counts as incomplete.
+    The reference loses the title of a row with unquoted commas, so such a row is incomplete.
     """
     name = catalog.columns.id
     file = catalog.root / catalog.columns.file
     raw = pd.read_csv(file, dtype={name: str}, on_bad_lines="skip", low_memory=False)
-    complete = set(raw.dropna()[name].str.strip()) - set(catalog.reading.repaired)
+    complete = set(raw.dropna()[name].str.strip()) - set(catalog.read_report.repaired)
     return np.array([product in complete for product in catalog.table["id"]], bool)

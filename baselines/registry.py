@@ -20,10 +20,10 @@ class Baseline:
     """One baseline.
 
     Attributes:
-        name: what `fusionclf baseline NAME` takes.
+        name: as in `fusionclf baseline NAME`.
         settings: its settings class.
-        run: (settings, catalog, split, run folder) → predictions by part, figures of cost, and predictions of
-            validation rows by part (none where no model was fitted without them).
+        run: (settings, catalog, split, run folder) → predictions by part, cost, and predictions of
+            validation rows by part (empty where no model was fitted without them).
     """
 
     name: str
@@ -50,7 +50,11 @@ def baseline_names() -> list[str]:
 
 
 def find_baseline(name: str) -> Baseline:
-    """Raises SettingsError, with the near match, where there is no such baseline."""
+    """The baseline of that name.
+
+    Raises:
+        SettingsError: there is no such baseline; the message names the near match.
+    """
     if name not in BASELINES:
         raise SettingsError(f"unknown baseline {name!r}: {did_you_mean(name, baseline_names())}")
     return BASELINES[name]

@@ -1,17 +1,15 @@
 """Tables → tensors: decoded-picture cache, transforms, text, batches."""
 
 from fusionclf.batches.cache import PictureCache, decode_pictures, open_cache
-from fusionclf.batches.disk import cache_folder
 from fusionclf.batches.features import cached_features, fingerprint, text_fingerprint
 from fusionclf.batches.loader import (
     Batch,
     ProductSource,
-    ahead,
     by_length,
-    count_batches,
     epoch_order,
     in_batches,
     in_thread,
+    prefetch,
 )
 from fusionclf.batches.text import (
     HashedNGrams,
@@ -22,7 +20,7 @@ from fusionclf.batches.text import (
     Tokeniser,
     joined_lengths,
 )
-from fusionclf.batches.transforms import PictureTransform, View, cover_size, uniforms
+from fusionclf.batches.transforms import PictureTransform, View, cover_size
 
 __all__ = [
     "Batch",
@@ -36,11 +34,8 @@ __all__ = [
     "TitleTable",
     "Tokeniser",
     "View",
-    "ahead",
     "by_length",
-    "cache_folder",
     "cached_features",
-    "count_batches",
     "cover_size",
     "decode_pictures",
     "epoch_order",
@@ -49,6 +44,6 @@ __all__ = [
     "in_thread",
     "joined_lengths",
     "open_cache",
+    "prefetch",
     "text_fingerprint",
-    "uniforms",
 ]

@@ -1,4 +1,4 @@
-"""TrivialAugment and RandAugment, each picture by its own seed."""
+"""TrivialAugment and RandAugment, with a seed per picture."""
 
 from functools import cache
 from typing import Any
@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-# What an operation uncovers becomes ImageNet's mean colour: zero after normalisation, as unreadable pictures are.
+# Uncovered pixels become ImageNet's mean colour: zero after normalisation, as for unreadable pictures.
 FILL = (124.0, 116.0, 104.0)
 AUGMENTATIONS = ("trivial", "rand")
 
 
 @cache
 def augmentation(name: str) -> torch.nn.Module:
-    """The operation, of one (3, H, W) uint8 picture."""
-    # Imported here, as torchvision takes seconds, and most commands augment nothing.
+    """The operation on one (3, H, W) uint8 picture."""
+    # Imported here, as torchvision takes seconds to import and most commands do not need it.
     from torchvision.transforms import InterpolationMode, v2
 
     shared: Any = {"interpolation": InterpolationMode.BILINEAR, "fill": list(FILL)}
@@ -26,12 +26,12 @@ def augmentation(name: str) -> torch.nn.Module:
 
 
 def augmented(pictures: Tensor, name: str, seeds: np.ndarray) -> Tensor:
-    """Each picture augmented as its seed says.
+    """Pictures, each augmented at random by its seed.
 
     Args:
         pictures: (b, 3, H, W) float32 in [0, 1].
         name: one of `AUGMENTATIONS`.
-        seeds: (b,) one whole number a picture.
+        seeds: (b,) one whole number per picture.
 
     Returns:
         (b, 3, H, W) float32 in steps of 1/255.
@@ -50,9 +50,9 @@ def augmented(pictures: Tensor, name: str, seeds: np.ndarray) -> Tensor:
 
 
 class _DrawingFrom(TorchFunctionMode):
-    """torchvision draws from torch's global generator; within this block, on this thread, from another one.
+    """Within this block, torchvision draws from `generator` on this thread, not from torch's global one.
 
-    A forked global generator would do too, but not while another thread draws dropout from it.
+    Forking the global generator is not possible, as another thread may draw dropout from it.
     """
 
     def __init__(self, generator: torch.Generator) -> None:

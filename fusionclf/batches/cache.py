@@ -1,9 +1,9 @@
-"""Pictures decoded once, kept on disk as raw bytes and read through a memory map.
+"""Pictures decoded once, stored on disk as raw bytes and read through a memory map.
 
-A picture is kept at its own size, or, where it is larger than training needs, scaled down so that it just
-covers the asked size. The folder's name is a hash of the products, their files' sizes and times, and that size: a
-changed picture gives a new cache. Beside the pixels are kept hashes of what the pictures show at their own size. What
-files there are, and how damage is noticed, stands in stored.py.
+A picture is stored at its own size, or, where it is larger than training needs, scaled down until it just covers the
+requested size. The folder's name is a hash of the products, their files' sizes and times, and that size, so a changed
+picture gives a new cache. The cache also holds hashes of the pictures at their own size. stored.py describes the files
+and the detection of damage.
 """
 
 import hashlib
@@ -28,8 +28,8 @@ from fusionclf.console import size_text
 from fusionclf.errors import PictureError
 
 CACHE = "the picture cache"  # its name in messages
-LAYOUT = 2  # raise when the files' layout, or what a picture decodes to, changes
-KEPT_COVERS = 4  # areas that are covered: a long picture is scaled down to so many
+LAYOUT = 2  # raise when the layout of the files or the decoded pixels change
+MOST_COVERS = 4  # a long picture is scaled down to this multiple of the requested area
 CHUNK = 16  # pictures that a thread decodes at a time
 HEADERS = 64  # pictures from which the size of a cache is estimated
 Progress = Callable[[int, int], None]
@@ -42,7 +42,7 @@ def open_cache(
     *,
     unreadable: str = "error",
     progress: Progress | None = None,
-    say: Callable[[str], None] | None = None,
+    info: Callable[[str], None] | None = None,
     warn: Callable[[str], None] = lambda text: None,
 ) -> PictureCache:
     """The cache of a catalog's pictures, built where there is none yet; damaged pictures are decoded again.
@@ -51,9 +51,9 @@ def open_cache(
         catalog: the products; row i of the cache is row i of its table.
         cover: height and width in pixels that a picture must cover after scaling down.
         unreadable: "error" stops at the first picture that cannot be decoded, "drop" marks it.
-        progress: called with the pictures done and to do.
-        say: told, before a cache is built, how large it will be and where.
-        warn: told of a damaged cache.
+        progress: called with the number of pictures that are done and in all.
+        info: called with the size and place of a cache before it is built.
+        warn: called with a message where the cache is damaged.
 
     Raises:
         PictureError: a picture cannot be decoded and `unreadable` is "error", or the disk has no room.
@@ -63,19 +63,19 @@ def open_cache(
     stored = read_cache(folder, len(catalog))
     if stored is None or not _repair(stored, catalog, cover, progress, warn):
         if was_there:
-            warn(f"{folder}: damaged, or of a version without checksums; all its pictures are decoded again")
-        _announce(folder.parent, catalog, cover, say)
+            warn(f"{folder}: damaged; all its pictures are decoded again")
+        _announce(folder.parent, catalog, cover, info)
         _build(folder, catalog, cover, progress)
         stored = read_cache(folder, len(catalog))
     if stored is None:
         raise PictureError(f"{folder}: another process removed or damaged this picture cache; start again")
     if unreadable == "error":
-        _refuse_unreadable(catalog, stored.cache)
+        _raise_unreadable(catalog, stored.cache)
     return stored.cache
 
 
 def decode_pictures(pictures: Iterable[Picture], cover: tuple[int, int]) -> PictureCache:
-    """As `open_cache`, but in memory: row i is picture i, and what cannot be decoded has the size (0, 0).
+    """As `open_cache`, but in memory: row i is picture i; one that cannot be decoded has the size (0, 0).
 
     Args:
         pictures: files, opened pictures, or None where there is none.
@@ -92,7 +92,7 @@ def decode_pictures(pictures: Iterable[Picture], cover: tuple[int, int]) -> Pict
 
 
 def _paths(catalog: Catalog) -> Iterator[str | None]:
-    """Each product's file, one by one: a list of a million paths would take half a gigabyte."""
+    """Each product's file, as an iterator: a list of a million paths would take half a gigabyte."""
     root = str(catalog.root)
     for name in catalog.table["picture"]:
         yield os.path.join(root, name) if isinstance(name, str) and name else None
@@ -121,9 +121,9 @@ def _repair(
     progress: Progress | None,
     warn: Callable[[str], None],
 ) -> bool:
-    """Decode the pictures of damaged blocks again, in place; whether all pixels are then those that were written.
+    """Decode the pictures of damaged chunks again, in place; return whether the cache is then intact.
 
-    Until it is done a block is damaged, as it was, and other processes that write it write the same bytes.
+    Other processes may do the same meanwhile: they write the same bytes.
 
     Raises:
         PictureError: the cache cannot be written.
@@ -140,7 +140,7 @@ def _repair(
     pictures = chain.from_iterable(_decoded(paths, cover))
     with writing(stored.folder, CACHE), (stored.folder / PIXELS).open("r+b") as file:
         for done, (row, picture) in enumerate(zip(rows.tolist(), pictures, strict=True), start=1):
-            if [picture.height, picture.width] == sizes[row]:  # another size: the checksums decide
+            if [picture.height, picture.width] == sizes[row]:  # else the checksums show that it changed
                 file.seek(int(stored.cache.offsets[row]))
                 file.write(picture.pixels)
             if progress:
@@ -151,17 +151,17 @@ def _repair(
 
 
 def _announce(
-    parent: Path, catalog: Catalog, cover: tuple[int, int], say: Callable[[str], None] | None
+    parent: Path, catalog: Catalog, cover: tuple[int, int], info: Callable[[str], None] | None
 ) -> None:
-    """Say what a cache will take, and refuse to begin where the disk has no room for it."""
+    """Announce the size of a cache; raise PictureError where the disk has no room for it."""
     count, wanted = _expected(catalog, cover)
-    if say is not None:
-        say(f"picture cache: {count:,} pictures, about {size_text(wanted)}, in {parent}")
+    if info is not None:
+        info(f"picture cache: {count:,} pictures, about {size_text(wanted)}, in {parent}")
     check_space(parent, wanted, CACHE)
 
 
 def _expected(catalog: Catalog, cover: tuple[int, int]) -> tuple[int, int]:
-    """Number of pictures, and about how many bytes they take, from the headers of some of them."""
+    """Number of pictures and an estimate of their bytes, from the headers of some of them."""
     rows = np.flatnonzero(_has_picture(catalog))
     if not len(rows):
         return 0, 1
@@ -173,16 +173,16 @@ def _expected(catalog: Catalog, cover: tuple[int, int]) -> tuple[int, int]:
 
 def _expected_bytes(path: str, cover: tuple[int, int]) -> int:
     try:
-        width, height = _kept_size(picture_size(path), cover)
-    except PictureError:  # the build itself tells of unreadable pictures
+        width, height = _stored_size(picture_size(path), cover)
+    except PictureError:  # the build reports unreadable pictures
         return 0
     return width * height * 3
 
 
-def _kept_size(size: tuple[int, int], cover: tuple[int, int]) -> tuple[int, int]:
-    """Width and height that are kept of a picture: what just covers, and at most KEPT_COVERS times its area."""
+def _stored_size(size: tuple[int, int], cover: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of the stored picture: it just covers `cover`, with at most MOST_COVERS times its area."""
     width, height = size
-    most = math.sqrt(KEPT_COVERS * cover[0] * cover[1] / (width * height))
+    most = math.sqrt(MOST_COVERS * cover[0] * cover[1] / (width * height))
     scale = min(max(cover[0] / height, cover[1] / width), most)
     return size if scale >= 1 else (max(1, round(width * scale)), max(1, round(height * scale)))
 
@@ -213,9 +213,9 @@ NO_PICTURE = _Decoded(0, 0, b"")
 def _decoded(
     pictures: Iterator[Picture], cover: tuple[int, int], *, hashed: bool = False
 ) -> Iterator[list[_Decoded]]:
-    """Decoded pictures in order, a chunk at a time and a bounded number of chunks ahead."""
+    """Decoded pictures in order, in chunks; a bounded number of chunks is decoded in advance."""
     threads = os.cpu_count() or 1
-    ahead: deque[Future[list[_Decoded]]] = deque()
+    pending: deque[Future[list[_Decoded]]] = deque()
     stopped = threading.Event()
 
     def decode_chunk(chunk: list[Picture]) -> list[_Decoded]:
@@ -224,13 +224,13 @@ def _decoded(
     with ThreadPoolExecutor(threads) as pool:
         try:
             while chunk := list(islice(pictures, CHUNK)):
-                ahead.append(pool.submit(decode_chunk, chunk))
-                if len(ahead) > threads + 1:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
+                pending.append(pool.submit(decode_chunk, chunk))
+                if len(pending) > threads + 1:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
         finally:
-            stopped.set()  # after an interruption, threads end with the picture that they decode
+            stopped.set()  # after an interruption, each thread stops after its current picture
 
 
 def _decode(source: Picture, cover: tuple[int, int], hashed: bool) -> _Decoded:
@@ -240,7 +240,7 @@ def _decode(source: Picture, cover: tuple[int, int], hashed: bool) -> _Decoded:
         with decoded_picture(source) as decoded:
             picture = decoded.picture
             digest = int(picture_hash(picture)[:16], 16) if hashed else 0
-            size = _kept_size(picture.size, cover)
+            size = _stored_size(picture.size, cover)
             if size != picture.size:
                 picture = picture.resize(size, Image.Resampling.BILINEAR)
             return _Decoded(picture.height, picture.width, picture.tobytes(), digest)
@@ -253,7 +253,7 @@ def _has_picture(catalog: Catalog) -> np.ndarray:
     return (catalog.table["picture"].fillna("") != "").to_numpy(bool)
 
 
-def _refuse_unreadable(catalog: Catalog, cache: PictureCache) -> None:
+def _raise_unreadable(catalog: Catalog, cache: PictureCache) -> None:
     bad = np.flatnonzero((cache.sizes.min(axis=1) == 0) & _has_picture(catalog))
     if not len(bad):
         return
@@ -265,5 +265,5 @@ def _refuse_unreadable(catalog: Catalog, cache: PictureCache) -> None:
     ids = ", ".join(str(catalog.table["id"].iloc[row]) for row in bad[:5])
     raise PictureError(
         f"{len(bad)} unreadable picture(s), ids {ids}{', …' if len(bad) > 5 else ''}; the first: {reason}; "
-        "mend them, or set pictures.unreadable=drop"
+        "fix them, or set pictures.unreadable=drop"
     )

@@ -1,7 +1,7 @@
-"""What is kept on disk between runs.
+"""Caches on disk, shared between runs.
 
-A folder is filled beside its place and renamed: it is there whole or not at all, and two processes may make it at
-once.
+A folder is filled beside its place and renamed: it appears whole or not at all, and two processes may build it at the
+same time.
 """
 
 import fcntl
@@ -22,22 +22,22 @@ from fusionclf.errors import PictureError
 
 ASIDE = ".building-"
 READ_BYTES = 2**20  # at a time
-STALE_AFTER_S = 24 * 3600.0  # what was not touched for so long belongs to a process that was killed
+STALE_AFTER_S = 24 * 3600.0  # an unfinished folder of this age belongs to a killed process
 
 
 def cache_folder() -> Path:
-    """Where caches are kept: $FUSIONCLF_CACHE, or the user's cache folder."""
+    """The folder of all caches: $FUSIONCLF_CACHE, or the user's cache folder."""
     return Path(os.environ.get("FUSIONCLF_CACHE") or user_cache_path("fusionclf"))
 
 
 @contextmanager
 def building(folder: Path, what: str, is_whole: Callable[[Path], bool]) -> Iterator[Path]:
-    """A folder beside `folder` to fill; it becomes `folder` when the block ends well.
+    """A folder beside `folder` to fill; it becomes `folder` when the block succeeds.
 
     Args:
-        folder: what is made. One that is not whole is replaced.
+        folder: the result; a damaged one is replaced.
         what: its name in messages.
-        is_whole: whether a folder can be used; where another process made one meanwhile, that one stays.
+        is_whole: whether a folder can be used; one that another process has built meanwhile stays.
 
     Raises:
         PictureError: the disk is full, or the place cannot be written.
@@ -48,7 +48,7 @@ def building(folder: Path, what: str, is_whole: Callable[[Path], bool]) -> Itera
         with writing(folder.parent, what):
             aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=ASIDE))
             yield aside
-            with _locked(folder.parent):  # or two processes would replace one damaged folder at once
+            with _locked(folder.parent):  # two processes may replace one damaged folder
                 if not (folder.is_dir() and is_whole(folder)):
                     if folder.is_dir():
                         shutil.rmtree(folder)
@@ -60,7 +60,7 @@ def building(folder: Path, what: str, is_whole: Callable[[Path], bool]) -> Itera
 
 @contextmanager
 def writing(folder: Path, what: str) -> Iterator[None]:
-    """Raises PictureError where what the block writes into a folder cannot be written."""
+    """Turns an OSError of the block into a PictureError about the folder."""
     try:
         yield
     except OSError as error:
@@ -72,21 +72,21 @@ def writing(folder: Path, what: str) -> Iterator[None]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold a folder for this thread alone; others that want it wait."""
+    """Lock a folder for this thread; other threads and processes wait."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):  # a file system without locks
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(handle)  # which unlocks it
+        os.close(handle)  # this unlocks it
 
 
 def prepare_folder(parent: Path) -> None:
-    """Make a folder of caches, try to write to it, and clear it of what killed processes left.
+    """Create a folder of caches, test that it can be written, and remove unfinished folders of killed processes.
 
     Raises:
-        PictureError: it cannot be made or written.
+        PictureError: it cannot be created or written.
     """
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -95,13 +95,13 @@ def prepare_folder(parent: Path) -> None:
         raise PictureError(
             f"{parent}: cannot be written ({error.strerror}); set FUSIONCLF_CACHE to another folder"
         ) from error
-    for left in parent.glob(f"{ASIDE}*"):
-        if time.time() - _last_change(left) > STALE_AFTER_S:
-            shutil.rmtree(left, ignore_errors=True)
+    for unfinished in parent.glob(f"{ASIDE}*"):
+        if time.time() - _last_change(unfinished) > STALE_AFTER_S:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _last_change(folder: Path) -> float:
-    """When a folder or one of its files was last written; now, for one that just vanished."""
+    """When a folder or one of its files was last written; for a vanished folder, now."""
     try:
         return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
     except OSError:
@@ -109,15 +109,15 @@ def _last_change(folder: Path) -> float:
 
 
 def check_space(folder: Path, wanted: int, what: str) -> None:
-    """Whether `wanted` bytes fit on the disk of a folder that may not be there yet.
+    """Raise where `wanted` bytes do not fit on the disk of a folder, which may not exist yet.
 
     Raises:
-        PictureError: they do not.
+        PictureError: they do not fit.
     """
     try:
         free = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
     except OSError:
-        return  # a folder that cannot be read is refused when it is written
+        return  # a folder that cannot be read raises when it is written
     if free < wanted:
         raise PictureError(
             f"{folder}: {what} takes about {size_text(wanted)}, and {size_text(free)} are free; "
@@ -128,7 +128,7 @@ def check_space(folder: Path, wanted: int, what: str) -> None:
 def checksum(file: Path, start: int = 0, stop: int | None = None) -> int:
     """The CRC-32 of a file's bytes from `start` to `stop`, or to its end, in constant memory.
 
-    It tells damage apart at several GB/s; against a forger it does not guard.
+    It detects damage at several GB/s, but not manipulation.
 
     Raises:
         OSError: the file cannot be read.
@@ -147,5 +147,5 @@ def load_array(path: Path, *, mapped: bool = False) -> np.ndarray | None:
     """The array of an .npy file, read at once or through a memory map; None where it is missing or damaged."""
     try:
         return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except Exception:  # on a damaged header numpy's parser raises whatever comes up
+    except Exception:  # on a damaged header numpy's parser raises errors of any kind
         return None

@@ -1,6 +1,6 @@
-"""Features of frozen encoders, computed once and kept on disk.
+"""Features of frozen encoders, computed once and stored on disk.
 
-Their key is a hash of all that they depend on: the encoder's weights, and the pictures or texts that it reads.
+Their key is a hash of everything that they depend on: the encoder's weights, and the pictures or texts that it reads.
 """
 
 import hashlib
@@ -16,9 +16,9 @@ from torch import Tensor
 from fusionclf.batches.disk import building, cache_folder, check_space, checksum, load_array, prepare_folder
 from fusionclf.errors import PictureError
 
-FILES, CHECKS = ("features.npy", "meta.json"), "checks.json"  # the last holds the CRC-32 of the others
-LAYOUT = 1  # raise when pictures are shown, or titles pooled, in another way
-Kept = tuple[np.ndarray, dict[str, float]]
+FILES, CHECKS = ("features.npy", "meta.json"), "checks.json"  # CHECKS holds the CRC-32 of the other files
+LAYOUT = 1  # raise when the transform of pictures or the pooling of titles changes
+Cached = tuple[np.ndarray, dict[str, float]]
 
 
 def cached_features(
@@ -28,40 +28,40 @@ def cached_features(
     compute: Callable[[], np.ndarray],
     agree: Callable[[bool], bool] = lambda there: there,
     warn: Callable[[str], None] = lambda text: None,
-) -> Kept:
-    """Features from the disk; computed and put there where there are none yet, or damaged ones.
+) -> Cached:
+    """Features from the disk; computed and stored where they are missing or damaged.
 
-    All of the file is read once for its checksum: 0.07 s of processor time for 230 MB.
+    The whole file is read once for its checksum: 0.07 s of processor time for 230 MB.
 
     Args:
         kind: name of the folder, such as "pictures".
-        key: hash of all that the features depend on.
-        rows: N.
-        compute: gives them, (N, D).
-        agree: whether all that compute together have them, given whether this process has; where one has not, all
+        key: hash of everything that the features depend on.
+        rows: number of rows, N.
+        compute: returns the features, (N, D).
+        agree: whether all processes have the features, given whether this one has; where one lacks them, all
             compute.
-        warn: told of damaged features.
+        warn: called with a message where the features are damaged.
 
     Returns:
-        The features, float32, read through a memory map; and `seconds`, which computing them took, and `rows`.
+        The features, float32, read through a memory map; and `seconds` of their computation, and `rows`.
 
     Raises:
         PictureError: the disk is full, or the cache's folder cannot be written.
     """
     folder = cache_folder() / "features" / kind / key
     was_there = folder.exists()
-    kept = _read(folder, rows)
-    if was_there and kept is None:
-        warn(f"{folder}: damaged, or of a version without checksums; these features are computed again")
-    if not agree(kept is not None):
-        prepare_folder(folder.parent)  # before hours of work, not after
+    cached = _read(folder, rows)
+    if was_there and cached is None:
+        warn(f"{folder}: damaged; these features are computed again")
+    if not agree(cached is not None):
+        prepare_folder(folder.parent)  # it may raise, so before hours of work
         started = time.perf_counter()
         features = np.ascontiguousarray(compute(), np.float32)
         _write(folder, features, time.perf_counter() - started)
-        kept = _read(folder, rows)
-    if kept is None:
+        cached = _read(folder, rows)
+    if cached is None:
         raise PictureError(f"{folder}: another process removed or damaged these features; start again")
-    return kept
+    return cached
 
 
 def _write(folder: Path, features: np.ndarray, seconds: float) -> None:
@@ -75,8 +75,8 @@ def _write(folder: Path, features: np.ndarray, seconds: float) -> None:
         (aside / CHECKS).write_text(json.dumps(checks), encoding="utf-8")
 
 
-def _read(folder: Path, rows: int) -> Kept | None:
-    """What is kept in a folder; None where there is nothing, or its files are damaged."""
+def _read(folder: Path, rows: int) -> Cached | None:
+    """The features in a folder; None where they are missing or damaged."""
     try:
         checks = json.loads((folder / CHECKS).read_text(encoding="utf-8"))
         if any(checksum(folder / name) != checks[name] for name in FILES):
@@ -90,15 +90,15 @@ def _read(folder: Path, rows: int) -> Kept | None:
     return features, {"seconds": float(meta["seconds"]), "rows": float(meta["rows"])}
 
 
-def fingerprint(tensors: Mapping[str, Tensor], *parts: object) -> str:
-    """A hash of tensors' names, shapes, dtypes and values, and of the text of further parts.
+def fingerprint(tensors: Mapping[str, Tensor], *others: object) -> str:
+    """A hash of tensors' names, shapes, dtypes and values, and of further objects.
 
     Args:
         tensors: such as a state dict; their order does not count.
-        parts: what else the features depend on, such as a picture cache's key; each by its `str`.
+        others: what else the features depend on, such as a picture cache's key; hashed by their `str`.
     """
     digest = hashlib.sha256()
-    _add_texts(digest, [str(part) for part in (LAYOUT, *parts)])
+    _add_texts(digest, [str(other) for other in (LAYOUT, *others)])
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         _add_texts(digest, [name, str(tensor.dtype), str(tuple(tensor.shape))])
@@ -114,7 +114,7 @@ def text_fingerprint(texts: Sequence[str]) -> str:
 
 
 def _add_texts(digest: "hashlib._Hash", texts: Sequence[str]) -> None:
-    """Each text after its length, and before all of them their number: so no two lists look alike."""
+    """Add texts, each after its length, and first their number: so different lists give different bytes."""
     digest.update(f"{len(texts)};".encode())
     for text in texts:
         encoded = text.encode("utf-8", "surrogatepass")

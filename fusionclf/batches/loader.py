@@ -1,7 +1,7 @@
-"""Products → batches, in an order that depends on the seed and the epoch alone.
+"""Products → batches, in an order that only depends on the seed and the epoch.
 
-The order of an epoch is an (n, 2) array: catalog row, and which showing of that row in the epoch it is. A row
-that is shown twice, by a balanced sampler or as an extra copy, is augmented another way each time.
+The order of an epoch is an (n, 2) array: catalog row, and its occurrence: how often the row came before in the epoch.
+A row that occurs twice, through a balanced sampler or as an extra copy, is augmented differently each time.
 """
 
 from collections import deque
@@ -22,12 +22,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Batch:
-    """What a model takes.
+    """The input of a model.
 
     Attributes:
         rows: (B,) catalog rows.
         pictures: (B, 3, H, W) normalised, or (B, D) features of a frozen encoder, or None for a model that
-            reads none.
+            does not read pictures.
         titles: tensors of the text encoder's own shape, or None.
         targets: per task (B,) class numbers, -1 where a product has none.
         has_picture, has_title: (B,) whether a product has one; None: all have.
@@ -43,34 +43,34 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
 
-        def sent(tensor: Tensor) -> Tensor:
-            # Only from pinned memory does a copy to a GPU go on beside the computation.
+        def to_device(tensor: Tensor) -> Tensor:
+            # Only copies from pinned memory overlap with the computation on a GPU.
             return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
         def moved(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-            return {name: sent(tensor) for name, tensor in tensors.items()}
+            return {name: to_device(tensor) for name, tensor in tensors.items()}
 
         return replace(
             self,
-            pictures=None if self.pictures is None else sent(self.pictures),
+            pictures=None if self.pictures is None else to_device(self.pictures),
             titles=None if self.titles is None else moved(self.titles),
             targets=moved(self.targets),
-            has_picture=None if self.has_picture is None else sent(self.has_picture),
-            has_title=None if self.has_title is None else sent(self.has_title),
+            has_picture=None if self.has_picture is None else to_device(self.has_picture),
+            has_title=None if self.has_title is None else to_device(self.has_title),
         )
 
 
 @dataclass(frozen=True)
 class ProductSource:
-    """Every product of a catalog, ready to be batched.
+    """All products of a catalog, ready for batches.
 
     Attributes:
-        pictures: transform over the picture cache; None for a model that reads no picture.
-        titles: prepared titles; None for a model that reads no title.
+        pictures: transform over the picture cache; None for a model that does not read pictures.
+        titles: prepared titles; None for a model that does not read titles.
         targets: per task (N,) class numbers of all catalog rows, -1 for none.
-        features: (N, D) features of the pictures, read in their place; None where there are none.
-        augmented: whether training pictures are cropped and flipped; not for a frozen encoder, whose features are
-            the same whether they were computed before or are computed now.
+        features: (N, D) features of the pictures, read instead of pictures; None where there are none.
+        augmented: whether training pictures are cropped and flipped at random; False for a frozen encoder, whose
+            features are computed once.
         ids: (N,) product ids, for messages.
         has_picture, has_title: (N,) whether a product has one; None: all have.
     """
@@ -85,11 +85,11 @@ class ProductSource:
     has_title: np.ndarray | None = None
 
     def training(self, order: np.ndarray, epoch: int, view: View | None = None) -> Batch:
-        """An augmented batch of some lines of an epoch's order, (B, 2)."""
-        rows, showings = order[:, 0], order[:, 1]
+        """An augmented batch of some rows of an epoch's order, (B, 2)."""
+        rows, occurrences = order[:, 0], order[:, 1]
         if self.pictures is None or not self.augmented:
             return self.evaluation(rows)
-        return self._batch(rows, self.pictures.training(rows, epoch, showings, view))
+        return self._batch(rows, self.pictures.training(rows, epoch, occurrences, view))
 
     def evaluation(self, rows: np.ndarray) -> Batch:
         """A batch without randomness."""
@@ -98,7 +98,7 @@ class ProductSource:
         return self._batch(rows, self.pictures and self.pictures.evaluation(rows))
 
     def lengths(self) -> np.ndarray | None:
-        """(N,) what a title costs to read, where that differs between titles; else None."""
+        """(N,) number of tokens of each title; None where batches are not padded."""
         return None if self.titles is None else self.titles.lengths()
 
     def _batch(self, rows: np.ndarray, pictures: Tensor | None) -> Batch:
@@ -110,7 +110,7 @@ class ProductSource:
 
 
 def _picked(mask: np.ndarray | None, rows: np.ndarray) -> Tensor | None:
-    """Some rows of a mask; None where it holds for all of them."""
+    """Some rows of a mask; None where all of them are True."""
     return None if mask is None or mask[rows].all() else torch.from_numpy(mask[rows])
 
 
@@ -123,16 +123,16 @@ def epoch_order(
     sampler: str = "shuffled",
     oversample_up_to: int = 0,
 ) -> np.ndarray:
-    """The order of an epoch, (n, 2): catalog row, and which showing of it this is.
+    """The order of an epoch, (n, 2): catalog row and its occurrence.
 
     Args:
         rows: the training rows.
         classes: (N,) class number of every catalog row.
-        seed, epoch: what the order depends on.
-        sampler: "shuffled", "in_order", or "balanced": as many draws as there are rows, every class as likely.
-        oversample_up_to: rows of classes with fewer are repeated in turn until there are so many.
+        seed, epoch: seed of the order.
+        sampler: "shuffled", "in_order", or "balanced": as many draws as rows, each class equally likely.
+        oversample_up_to: classes with fewer rows get repeated rows up to this number.
 
-    Source: the balanced sampler draws with the weights that PyTorch's WeightedRandomSampler is given for it.
+    Source: the balanced sampler draws like PyTorch's WeightedRandomSampler with inverse class counts as weights.
     """
     rows = _with_copies(rows, classes[rows], oversample_up_to)
     generator = np.random.default_rng([seed, epoch])
@@ -142,7 +142,7 @@ def epoch_order(
         _, own, counts = np.unique(classes[rows], return_inverse=True, return_counts=True)
         chance = 1 / counts[own]
         rows = generator.choice(rows, len(rows), p=chance / chance.sum())
-    return np.stack([rows, _showings(rows)], axis=1)
+    return np.stack([rows, _occurrences(rows)], axis=1)
 
 
 def _with_copies(rows: np.ndarray, classes: np.ndarray, least: int) -> np.ndarray:
@@ -153,26 +153,26 @@ def _with_copies(rows: np.ndarray, classes: np.ndarray, least: int) -> np.ndarra
     return np.concatenate([rows, *extra])
 
 
-def _showings(rows: np.ndarray) -> np.ndarray:
-    """(n,) how often each row stood in `rows` before."""
+def _occurrences(rows: np.ndarray) -> np.ndarray:
+    """(n,) how often each row came before in `rows`."""
     order = np.argsort(rows, kind="stable")
     _, starts, counts = np.unique(rows[order], return_index=True, return_counts=True)
-    showings = np.empty(len(rows), np.int64)
-    showings[order] = np.arange(len(rows)) - np.repeat(starts, counts)
-    return showings
+    occurrences = np.empty(len(rows), np.int64)
+    occurrences[order] = np.arange(len(rows)) - np.repeat(starts, counts)
+    return occurrences
 
 
 def by_length(order: np.ndarray, lengths: np.ndarray, size: int, window: int = 32) -> np.ndarray:
-    """Lines of an epoch's order arranged so that batches of `size` hold titles of like length.
+    """An epoch's order rearranged so that batches of `size` hold titles of similar length.
 
-    Within every `window` batches the lines are sorted by length, then the batches are put back into a mixed order;
-    so padding is saved, and an epoch still mixes classes.
+    Within every `window` batches the rows are sorted by length, then the batches are shuffled: this saves padding, and
+    an epoch still mixes classes.
 
     Args:
         order: (n, 2) an epoch's order.
         lengths: (N,) length of every catalog row's title.
-        size: lines a batch.
-        window: batches that are sorted together.
+        size: rows per batch.
+        window: number of batches that are sorted together.
     """
     arranged = []
     for start in range(0, len(order), size * window):
@@ -185,21 +185,21 @@ def by_length(order: np.ndarray, lengths: np.ndarray, size: int, window: int = 3
     return np.concatenate(arranged) if arranged else order
 
 
-def ahead(batches: Iterator[T], device: torch.device) -> Iterator[T]:
-    """The same items, made two ahead in a thread while a GPU computes; on a CPU made one by one.
+def prefetch(batches: Iterator[T], device: torch.device) -> Iterator[T]:
+    """The same items; for a GPU, a thread prepares the next two, for a CPU they are prepared one by one.
 
-    A CPU that trains has no idle core that could make the next batch: a thread would only compete with the step.
+    A CPU that trains has no idle core for the next batch, so a thread would only compete with the training step.
     """
     yield from batches if device.type == "cpu" else in_thread(batches, 2)
 
 
 def in_thread(items: Iterator[T], depth: int) -> Iterator[T]:
-    """The same items, made in a thread, `depth` ahead."""
+    """The same items, prepared in a thread, `depth` in advance."""
     end = object()
     with ThreadPoolExecutor(1) as pool:
-        coming = deque(pool.submit(next, items, end) for _ in range(depth))
-        while (item := coming.popleft().result()) is not end:
-            coming.append(pool.submit(next, items, end))
+        pending = deque(pool.submit(next, items, end) for _ in range(depth))
+        while (item := pending.popleft().result()) is not end:
+            pending.append(pool.submit(next, items, end))
             yield cast(T, item)
 
 
@@ -213,8 +213,3 @@ def in_batches(rows: np.ndarray, size: int, smallest: int = 1) -> Iterator[np.nd
         if end > start:
             yield rows[start:end]
         start = end
-
-
-def count_batches(rows: int, size: int, smallest: int = 1) -> int:
-    """How many slices `in_batches` gives."""
-    return sum(1 for _ in in_batches(np.empty(rows), size, smallest))

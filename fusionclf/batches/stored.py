@@ -1,7 +1,7 @@
-"""The files of a picture cache, and the checksums that tell its pictures from damage.
+"""The files of a picture cache, and the checksums that detect damage.
 
-pixels.bin holds all pictures' RGB bytes one after the other, sizes.npy their heights and widths, digests.npy hashes of
-what they show. checks.json holds the CRC-32 of both tables, and of the pixels of every BLOCK pictures.
+pixels.bin holds the RGB bytes of all pictures in sequence, sizes.npy their heights and widths, digests.npy hashes of
+their pixels. checks.json holds the CRC-32 of both tables, and of the pixels of every chunk of CHUNK pictures.
 """
 
 import json
@@ -19,7 +19,7 @@ import numpy as np
 
 from fusionclf.batches.disk import checksum, load_array
 
-BLOCK = 256  # pictures that share a checksum, and are decoded again together
+CHUNK = 256  # pictures that share a checksum, and are decoded again together
 PIXELS, TABLES, CHECKS = "pixels.bin", ("sizes.npy", "digests.npy"), "checks.json"
 
 
@@ -28,12 +28,12 @@ class PictureCache:
     """Decoded pictures by catalog row.
 
     Attributes:
-        pixels: uint8, all pictures' RGB bytes one after the other.
+        pixels: uint8, the RGB bytes of all pictures in sequence.
         offsets: (N,) where each picture starts in `pixels`.
         sizes: (N, 2) height and width; (0, 0) where a picture is missing or unreadable.
-        key: names the pictures and their size: another key, other pixels.
-        digests: (N,) uint64, equal for pictures that are pixel for pixel alike before they are scaled down, 0 where
-            a picture is missing or unreadable; None where they were not asked for.
+        key: identifies the pictures and their size.
+        digests: (N,) uint64, equal for pictures with equal pixels before scaling, 0 where a picture is missing or
+            unreadable; None for a cache in memory.
     """
 
     pixels: np.ndarray
@@ -60,30 +60,30 @@ class StoredCache:
     Attributes:
         folder: where its files are.
         cache: the cache, its pixels read through a memory map.
-        block: number of pictures that share a checksum.
-        checksums: the blocks' CRC-32 as they were written.
+        chunk: number of pictures that share a checksum.
+        checksums: the CRC-32 of each chunk when it was written.
     """
 
     folder: Path
     cache: PictureCache
-    block: int
+    chunk: int
     checksums: list[Any]
 
     def damaged_rows(self) -> np.ndarray:
-        """(n,) rows of all blocks whose pixels are not those that were written.
+        """(n,) rows of all chunks whose pixels have changed since they were written.
 
         All pixels are read, on all cores: 0.3 s of processor time for 640 MB, which 44,441 pictures of 80×60 take.
         """
-        bounds = [*self.cache.offsets[:: self.block].tolist(), _byte_counts(self.cache.sizes).sum()]
+        bounds = [*self.cache.offsets[:: self.chunk].tolist(), _byte_counts(self.cache.sizes).sum()]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = pool.map(partial(_block_checksum, self.folder / PIXELS), pairwise(bounds))
+            found = pool.map(partial(_chunk_checksum, self.folder / PIXELS), pairwise(bounds))
             is_damaged = [now != then for now, then in zip(found, self.checksums, strict=True)]
         rows = np.arange(len(self.cache.sizes))
-        return rows[np.isin(rows // self.block, np.flatnonzero(is_damaged))]
+        return rows[np.isin(rows // self.chunk, np.flatnonzero(is_damaged))]
 
 
-def _block_checksum(file: Path, bounds: tuple[int, int]) -> int | None:
-    """None where the disk cannot read the block."""
+def _chunk_checksum(file: Path, bounds: tuple[int, int]) -> int | None:
+    """The CRC-32 of a chunk; None where the disk cannot read it."""
     try:
         return checksum(file, *bounds)
     except OSError:
@@ -96,12 +96,12 @@ def _byte_counts(sizes: np.ndarray) -> np.ndarray:
 
 
 def read_cache(folder: Path, count: int) -> StoredCache | None:
-    """The cache of `count` products in a folder; None where there is none or it cannot be repaired block by block."""
+    """The cache of `count` products in a folder; None where there is none or it cannot be repaired chunk by chunk."""
     try:
         checks = json.loads((folder / CHECKS).read_text(encoding="utf-8"))
         if any(checksum(folder / name) != checks[name] for name in TABLES):
             return None
-        block, checksums = checks["block"], checks["pixels"]
+        chunk, checksums = checks["block"], checks["pixels"]
         pixels = np.memmap(folder / PIXELS, np.uint8, mode="r")
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -109,14 +109,14 @@ def read_cache(folder: Path, count: int) -> StoredCache | None:
     if sizes is None or digests is None or sizes.shape != (count, 2) or digests.shape != (count,):
         return None
     areas = _byte_counts(sizes)
-    if len(pixels) != max(1, areas.sum()) or not isinstance(block, int) or block < 1:
+    if len(pixels) != max(1, areas.sum()) or not isinstance(chunk, int) or chunk < 1:
         return None
-    if not isinstance(checksums, list) or len(checksums) != -(-count // block):
+    if not isinstance(checksums, list) or len(checksums) != -(-count // chunk):
         return None
-    # A plain view: slices of it take half the time that slices of a memmap take.
+    # Slices of a plain view take half the time of slices of a memmap.
     view = pixels.view(np.ndarray)
     cache = PictureCache(view, areas.cumsum() - areas, sizes, folder.name, digests)
-    return StoredCache(folder, cache, block, checksums)
+    return StoredCache(folder, cache, chunk, checksums)
 
 
 def is_intact(folder: Path, count: int) -> bool:
@@ -133,7 +133,7 @@ class CacheWriter:
         count: number of products.
 
     Attributes:
-        done: number of pictures that were added.
+        done: number of pictures added so far.
     """
 
     def __init__(self, folder: Path, count: int) -> None:
@@ -146,8 +146,8 @@ class CacheWriter:
         return self
 
     def add(self, height: int, width: int, pixels: bytes, digest: int) -> None:
-        """The next row's picture; an empty one, of height and width 0, where there is none."""
-        if self.done % BLOCK == 0:
+        """The next row's picture; of height and width 0 and without pixels, where there is none."""
+        if self.done % CHUNK == 0:
             self._checksums.append(0)
         self._checksums[-1] = zlib.crc32(pixels, self._checksums[-1])
         self._sizes[self.done], self._digests[self.done] = (height, width), digest
@@ -164,6 +164,6 @@ class CacheWriter:
             return
         for name, table in zip(TABLES, (self._sizes, self._digests), strict=True):
             np.save(self.folder / name, table)
-        checks = {"block": BLOCK, "pixels": self._checksums}
+        checks = {"block": CHUNK, "pixels": self._checksums}
         checks |= {name: checksum(self.folder / name) for name in TABLES}
         (self.folder / CHECKS).write_text(json.dumps(checks), encoding="utf-8")

@@ -1,6 +1,5 @@
-"""Titles → what a text encoder takes, prepared once for all products."""
+"""Titles → inputs of a text encoder, prepared once for all products."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,38 +12,40 @@ from scipy import sparse
 from sklearn.feature_extraction.text import HashingVectorizer
 from torch import Tensor
 
+from fusionclf.catalog.titles import split_words
+
 TextBatch = dict[str, Tensor]
 
 
 class TitleTable(Protocol):
-    """Prepared titles of all products; rows are picked batch by batch."""
+    """Prepared titles of all products; `batch` picks rows."""
 
     def batch(self, rows: np.ndarray) -> TextBatch: ...
 
     def lengths(self) -> np.ndarray | None:
-        """(N,) what each title costs to read; None where batches need no padding."""
+        """(N,) number of tokens of each title; None where batches are not padded."""
         ...
 
 
 def joined_lengths(tables: Iterable[TitleTable]) -> np.ndarray | None:
-    """(N,) what titles cost that are read by several encoders: as by the first whose cost differs between titles."""
+    """(N,) lengths of titles for several encoders: those of the first one that pads batches; None without one."""
     return next((lengths for table in tables if (lengths := table.lengths()) is not None), None)
 
 
 class TextPreparer(Protocol):
-    """Turns titles into a table; belongs to a text encoder."""
+    """Turns titles into a table, for one text encoder."""
 
     def __call__(self, titles: list[str]) -> TitleTable: ...
 
 
 @dataclass(frozen=True)
 class HashedTitles:
-    """Hashed n-gram counts, one sparse row a title."""
+    """Hashed n-gram counts, one sparse row per title."""
 
     counts: sparse.csr_matrix
 
     def batch(self, rows: np.ndarray) -> TextBatch:
-        """ids (nnz,), counts (nnz,) and offsets (B,) as torch's EmbeddingBag takes them."""
+        """ids (nnz,), counts (nnz,) and offsets (B,) for torch's EmbeddingBag."""
         picked = self.counts[rows]
         return {
             "ids": torch.from_numpy(picked.indices.astype(np.int64)),
@@ -53,7 +54,7 @@ class HashedTitles:
         }
 
     def padded(self, rows: np.ndarray) -> TextBatch:
-        """ids (B, L) and counts (B, L), with id 0 and count 0 behind a title's last n-gram; L is 1 or more."""
+        """ids (B, L) and counts (B, L), with id 0 and count 0 behind a title's last n-gram; L is at least 1."""
         picked = self.counts[rows]
         sizes = np.diff(picked.indptr)  # (B,)
         there = np.arange(max(sizes.max(initial=0), 1)) < sizes[:, None]  # (B, L)
@@ -80,7 +81,7 @@ class HashedNGrams:
             "dtype": np.float32,
         }
         self.characters = HashingVectorizer(analyzer="char_wb", ngram_range=(smallest, largest), **shared)
-        # scikit-learn takes a function here; its stubs know names alone.
+        # scikit-learn accepts a function here; its type stubs only know names.
         analyzer: Any = _WordGrams(words)
         self.words = HashingVectorizer(analyzer=analyzer, **shared) if words else None
 
@@ -92,13 +93,13 @@ class HashedNGrams:
 
 
 class _WordGrams:
-    """1- to n-grams of words, marked so that no character n-gram shares their names."""
+    """1- to n-grams of words, with a prefix so that they never equal a character n-gram."""
 
     def __init__(self, largest: int) -> None:
         self.largest = largest
 
     def __call__(self, title: str) -> list[str]:
-        words = re.findall(r"\w+", title.lower())
+        words = split_words(title)
         return [
             "\x00" + " ".join(words[i : i + n])
             for n in range(1, self.largest + 1)
@@ -128,7 +129,7 @@ class TokenisedTitles:
         return np.array([len(tokens) for tokens in self.tokens], np.int64)
 
 
-# A fast tokenizer that two threads ask at once fails ("Already borrowed"), for its settings are part of it.
+# A fast tokenizer fails when two threads use it at the same time ("Already borrowed").
 ONE_AT_A_TIME = Lock()
 
 

@@ -2,8 +2,8 @@
 
 Training: a random crop of the area, resized, and a flip, with torchvision's RandomResizedCrop's sampling.
 Evaluation: Resize to 1.15 × size, then CenterCrop (`crop`), or the whole picture resized (`stretch`).
-All randomness is drawn from (seed, epoch, product, showing), so neither batch order, nor the number of processes,
-nor a resumed run changes what a product looks like in an epoch.
+All randomness is drawn from (seed, epoch, product, occurrence), so a product looks the same in an epoch whatever the
+batch order or the number of processes, and after resuming.
 """
 
 from collections import defaultdict
@@ -27,8 +27,8 @@ STATISTICS = {
 }
 RESIZE_FACTOR = 1.15
 CROP_TRIES = 10
-MOST_BYTES = 64 * 10**6  # of float32 pictures that are resized together
-BOX_DRAWS = 4 * CROP_TRIES  # the draws after these: whether to flip, and the augmentation's seed
+MOST_BYTES = 64 * 10**6  # float32 pictures that are resized together
+BOX_DRAWS = 4 * CROP_TRIES  # followed by two more draws: flip, and the augmentation's seed
 
 Size = tuple[int, int]  # height and width in pixels
 
@@ -39,7 +39,7 @@ def cover_size(settings: PicturesConfig) -> Size:
 
 
 def uniforms(seed: int, epoch: int, rows: np.ndarray, draws: int) -> np.ndarray:
-    """(B, draws) numbers in [0, 1) that depend on (seed, epoch, row, draw) alone.
+    """(B, draws) numbers in [0, 1) that only depend on (seed, epoch, row, draw).
 
     Source: the finaliser of SplitMix64 (Steele, Lea and Flood, 2014), used as a counter-based generator.
     """
@@ -60,7 +60,7 @@ def _mix(state: np.ndarray) -> np.ndarray:
 
 
 def random_boxes(draws: np.ndarray, sizes: np.ndarray, smallest: float, aspect: float = 1.0) -> np.ndarray:
-    """Crop boxes as RandomResizedCrop draws them.
+    """Crop boxes, drawn as in RandomResizedCrop.
 
     Args:
         draws: (B, 4 · tries) uniform numbers.
@@ -69,8 +69,8 @@ def random_boxes(draws: np.ndarray, sizes: np.ndarray, smallest: float, aspect: 
         aspect: width over height that counts as undistorted (1 for torchvision's square crops).
 
     Returns:
-        (B, 4) top, left, height, width in pixels. The first try that fits wins; where none does, the
-        whole picture, cut to the aspect range, is taken.
+        (B, 4) top, left, height, width in pixels. The first try that fits is used; where none fits, the
+        whole picture, cut to the aspect range.
     """
     height, width = (sizes[:, i, None].astype(float) for i in (0, 1))
     scale, ratio, top, left = np.split(draws, 4, axis=1)  # each (B, tries)
@@ -97,7 +97,7 @@ def _central_box(sizes: np.ndarray, aspect: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class View:
-    """How a training picture is shown, where that differs from epoch to epoch or stage to stage.
+    """Size and augmentation of training pictures, which may change by epoch and stage.
 
     Attributes:
         size: height and width in pixels; None for the pictures' own.
@@ -128,30 +128,30 @@ class PictureTransform:
         self.mean, self.std = (torch.tensor(values).view(1, 3, 1, 1) for values in (mean, std))
 
     def training(
-        self, rows: np.ndarray, epoch: int, showings: np.ndarray | None = None, view: View | None = None
+        self, rows: np.ndarray, epoch: int, occurrences: np.ndarray | None = None, view: View | None = None
     ) -> Tensor:
         """Randomly cropped and flipped pictures.
 
         Args:
             rows: (B,) catalog rows.
-            epoch: what the randomness depends on, besides seed and row.
-            showings: (B,) which showing of its row within the epoch each is; None: all are the first, 0.
+            epoch: seed of the randomness, besides seed and row.
+            occurrences: (B,) how often each row came before in the epoch; None: 0 for all.
             view: another size, or an augmentation after crop and flip.
         """
         view = view or View()
         size = view.size or self.size
-        draws = uniforms(self.seed, epoch, _keys(rows, showings), BOX_DRAWS + 2)
+        draws = uniforms(self.seed, epoch, _keys(rows, occurrences), BOX_DRAWS + 2)
         flips = torch.from_numpy((draws[:, BOX_DRAWS] < 0.5) & self.settings.flip)
         seeds = (draws[:, BOX_DRAWS + 1] * 2.0**53).astype(np.int64)
         aspect = size[1] / size[0] if self.settings.fit == "stretch" else 1.0
         sizes = np.maximum(self.cache.sizes[rows], 1)
         boxes = random_boxes(draws[:, :BOX_DRAWS], sizes, self.settings.crop_scale, aspect)
 
-        def shown(pictures: Tensor, at: np.ndarray) -> Tensor:
+        def augment(pictures: Tensor, at: np.ndarray) -> Tensor:
             pictures = _cropped(pictures, boxes[at], flips[at], size)
             return pictures if view.augment == "none" else augmented(pictures, view.augment, seeds[at])
 
-        return self._by_size(rows, size, shown)
+        return self._by_size(rows, size, augment)
 
     def evaluation(self, rows: np.ndarray) -> Tensor:
         """Centre crops or whole pictures."""
@@ -160,7 +160,7 @@ class PictureTransform:
     def _by_size(
         self, rows: np.ndarray, size: Size, transform: Callable[[Tensor, np.ndarray], Tensor]
     ) -> Tensor:
-        """Apply `transform` to each group of equally large pictures; unreadable ones become mean grey (0)."""
+        """Apply `transform` to each group of pictures of one size; unreadable pictures become mean grey (0)."""
         groups: dict[Size, list[int]] = defaultdict(list)
         for place, (height, width) in enumerate(self.cache.sizes[rows].tolist()):
             if height and width:
@@ -169,12 +169,12 @@ class PictureTransform:
         for places in _in_memory(groups, size):
             raw = np.stack([self.cache.picture(row) for row in rows[places].tolist()])  # (b, h, w, 3)
             pictures = torch.from_numpy(raw).permute(0, 3, 1, 2).float().div_(255)  # channels last
-            shown = transform(pictures, np.asarray(places)).sub_(self.mean).div_(self.std)  # (b, 3, H, W)
-            shown = shown.contiguous(memory_format=torch.channels_last)
+            found = transform(pictures, np.asarray(places)).sub_(self.mean).div_(self.std)  # (b, 3, H, W)
+            found = found.contiguous(memory_format=torch.channels_last)
             if len(places) == len(rows):
-                return shown
+                return found
             out = _grey(len(rows), size) if out is None else out
-            out[places] = shown
+            out[places] = found
         return _grey(len(rows), size) if out is None else out
 
     def _whole(self, pictures: Tensor) -> Tensor:
@@ -188,7 +188,7 @@ class PictureTransform:
 
 
 def _in_memory(groups: dict[Size, list[int]], size: Size) -> Iterator[list[int]]:
-    """The places of each group, at most as many at a time as MOST_BYTES hold while they are resized."""
+    """The indices of each group, in chunks that take at most MOST_BYTES while they are resized."""
     for (height, width), places in groups.items():
         scale = max(RESIZE_FACTOR * new / old for new, old in zip(size, (height, width), strict=True))
         pixels = height * width * max(scale**2, 1)
@@ -196,12 +196,12 @@ def _in_memory(groups: dict[Size, list[int]], size: Size) -> Iterator[list[int]]
         yield from (places[start : start + count] for start in range(0, len(places), count))
 
 
-def _keys(rows: np.ndarray, showings: np.ndarray | None) -> np.ndarray:
-    """(B,) a number for each row and showing: the row itself at its first showing.
+def _keys(rows: np.ndarray, occurrences: np.ndarray | None) -> np.ndarray:
+    """(B,) a number for each row and occurrence: the row itself at its first occurrence.
 
-    `uniforms` multiplies it by 1024; so no two are alike below 2^32 rows and 2^22 showings.
+    `uniforms` multiplies it by 1024, so all are different below 2^32 rows and 2^22 occurrences.
     """
-    return rows if showings is None else rows + (showings.astype(np.int64) << 32)
+    return rows if occurrences is None else rows + (occurrences.astype(np.int64) << 32)
 
 
 def _grey(count: int, size: Size) -> Tensor:
@@ -209,7 +209,7 @@ def _grey(count: int, size: Size) -> Tensor:
 
 
 def _cropped(pictures: Tensor, boxes: np.ndarray, flips: Tensor, size: Size) -> Tensor:
-    """(b, 3, *size): each picture's box, resized, and mirrored where `flips` says so."""
+    """(b, 3, *size): each picture's box, resized, and mirrored where `flips` is True."""
     height, width = pictures.shape[2:]
     top, left, h, w = torch.from_numpy(boxes).float().unbind(1)
     mirror = torch.where(flips, -1.0, 1.0)
@@ -225,5 +225,5 @@ def _cropped(pictures: Tensor, boxes: np.ndarray, flips: Tensor, size: Size) -> 
 def _resize(pictures: Tensor, size: Size) -> Tensor:
     if tuple(pictures.shape[2:]) == size:
         return pictures
-    pictures = pictures.contiguous()  # channel by channel the antialiased kernel is faster, to the same bit
+    pictures = pictures.contiguous()  # the antialiased kernel is faster by channel, with equal results
     return F.interpolate(pictures, size, mode="bilinear", antialias=True, align_corners=False).clamp_(0, 1)

@@ -1,7 +1,6 @@
 """Run folders → one report in HTML, Markdown and JSON, and a page of disputed labels; no torch."""
 
 from fusionclf.report.build import compare
-from fusionclf.report.collect import read_runs
 from fusionclf.report.label_issues import audit
 
-__all__ = ["audit", "compare", "read_runs"]
+__all__ = ["audit", "compare"]

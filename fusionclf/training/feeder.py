@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from accelerate import Accelerator
 
-from fusionclf.batches import Batch, ProductSource, View, ahead, by_length, epoch_order, in_batches
+from fusionclf.batches import Batch, ProductSource, View, by_length, epoch_order, in_batches, prefetch
 from fusionclf.config import TrainConfig
 from fusionclf.errors import SettingsError
 
@@ -70,7 +70,7 @@ class Feeder:
 
     def micro_batches(self, batches: Sequence[np.ndarray], epoch: int) -> Iterator[list[Batch]]:
         """For each global batch this process's share of it, in the parts that gradients are accumulated over."""
-        return ahead(self._micro_batches(batches, epoch), self.accelerator.device)
+        return prefetch(self._micro_batches(batches, epoch), self.accelerator.device)
 
     def _micro_batches(self, batches: Sequence[np.ndarray], epoch: int) -> Iterator[list[Batch]]:
         rank, world, view = self.accelerator.process_index, self.accelerator.num_processes, self._view(epoch)

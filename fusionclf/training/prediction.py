@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from fusionclf.batches import PictureTransform, ProductSource, ahead, in_batches
+from fusionclf.batches import PictureTransform, ProductSource, in_batches, prefetch
 from fusionclf.models.encoders import ImageEncoder
 from fusionclf.models.layers.fold_batchnorm import folded_for_inference
 from fusionclf.training.accelerator import OneProcess
@@ -55,7 +55,7 @@ def _iterate(
         (places, source.evaluation(rows[places])) for places in in_batches(own, batch_size(source, device))
     )
     with _prepared(model, source):
-        for places, batch in ahead(batches, device):
+        for places, batch in prefetch(batches, device):
             with torch.inference_mode(), accelerator.autocast():
                 values = run(batch.to(device)).float()
             yield places, values

@@ -50,12 +50,12 @@ def export(request: ExportRequest, *, overwrite: bool = False, console: Console 
     with locked_output(request.out):
         _check_out(request.out, overwrite)
         check = _write_checked(request, request.out.absolute(), console)
-    console.say(
+    console.info(
         f"wrote {request.out}: {check.same_top1} of {check.products} test products get the same first class, "
         f"probabilities at most {check.largest_difference:.1e} apart"
     )
     if check.same_as_predict < check.products:
-        console.say(
+        console.info(
             f"predict on this machine computes in bfloat16: {check.same_as_predict} of {check.products} the same as "
             "this export, which computes in float32"
         )
@@ -80,7 +80,7 @@ def _write_checked(request: ExportRequest, out: Path, console: Console) -> Check
     pictures, titles = select_test_products(run, predictor.part, request.data, model, request.products)
     products = predictor.read(pictures, titles)
     with replacing_folder(out, overwrite=True) as aside:
-        console.say(f"export {predictor.part} of {run} as {kind}")
+        console.info(f"export {predictor.part} of {run} as {kind}")
         plain = in_float32(run, predictor.part, model)
         expected = plain.probabilities(products.pictures, products.titles)  # `write_export` changes the model
         description = write_export(aside, kind, run, predictor, plain)

@@ -53,7 +53,7 @@ def predict(
     output = prediction.output
     with locked_output(output.out) if accelerator.is_main_process else nullcontext():
         if not _begin(output, accelerator, overwrite, resume):
-            console.say(
+            console.info(
                 f"{output.out}: exists already and stays as it is; it is not checked against this run, input and "
                 "settings; --overwrite replaces it"
             )
@@ -114,7 +114,7 @@ def _report_totals(
         console.warn(note)
     abstained = f", {totals.abstained:,} of them abstained" if totals.abstained else ""
     rate = f"; {totals.new / max(totals.seconds, 1e-9):,.0f} products/s" if totals.new else ""
-    console.say(f"wrote {output.out}: {totals.answered:,} products{abstained}{rate}")
+    console.info(f"wrote {output.out}: {totals.answered:,} products{abstained}{rate}")
     if totals.missing.count:
         rows = totals.answered + totals.faults
         have = (
@@ -124,9 +124,9 @@ def _report_totals(
     if totals.faults:
         rows = "1 row has" if totals.faults == 1 else f"{totals.faults:,} rows have"
         console.warn(f"{rows} no answer; {output.faults_file} lists the reasons")
-        console.say("next: fix these rows and run the same command with --overwrite")
+        console.info("next: fix these rows and run the same command with --overwrite")
     else:
-        console.say(f"next: fusionclf predict --run {request.run} --input MORE_PRODUCTS")
+        console.info(f"next: fusionclf predict --run {request.run} --input MORE_PRODUCTS")
 
 
 def _print_table(answers: Answers, rule: DecisionRule, out: RichConsole) -> None:

@@ -71,12 +71,12 @@ def _run_unless_finished(folder: Path, command: list[str], title: str, console: 
     """Run a command unless its run is finished; whether it succeeded."""
     check_present(folder)
     if is_locked(folder):  # a killed study does not stop the run that it had started
-        console.say(f"{title}: another command is writing to it; waiting until it ends")
+        console.info(f"{title}: another command is writing to it; waiting until it ends")
         wait_until_free(folder)
     if is_finished(folder):
-        console.say(f"{title}: finished already")
+        console.info(f"{title}: finished already")
         return True
-    console.say(title)
+    console.info(title)
     return _run(command) == 0
 
 
@@ -85,10 +85,10 @@ def _write_report(names: list[str], failed: list[str], out: Path, console: Conso
     finished = [out / "runs" / name for name in names if is_finished(out / "runs" / name)]
     if finished:
         compare(finished, out / "report")
-        console.say(f"wrote {out / 'report' / 'report.html'}, report.md and report.json")
-        console.say(f"next: open it, or: fusionclf predict --run {finished[-1]} --input PRODUCTS")
+        console.info(f"wrote {out / 'report' / 'report.html'}, report.md and report.json")
+        console.info(f"next: open it, or: fusionclf predict --run {finished[-1]} --input PRODUCTS")
     if failed:
-        console.say(
+        console.info(
             f"failed: {', '.join(failed)}; fix the cause, then run the same command again: it runs only these"
         )
 
@@ -126,11 +126,11 @@ def demo(out: Path, *, products: int = 500, seed: int = 0, console: Console | No
         with locked_output(catalog):
             if not catalog.is_dir():
                 generate_sample(catalog, products=products, seed=seed)
-                console.say(
+                console.info(
                     f"wrote {catalog}: a generated catalog; its metrics mean nothing outside of this demo"
                 )
         code = study(catalog, out, configs="sample", cpu=True, console=console)
-    console.say(f"next: open {out / 'report' / 'report.html'}, or: fusionclf data check YOUR_CATALOG")
+    console.info(f"next: open {out / 'report' / 'report.html'}, or: fusionclf data check YOUR_CATALOG")
     return code
 
 

@@ -9,15 +9,15 @@ from fusionclf.catalog import Catalog, Split
 from fusionclf.config import RunConfig, load_settings
 from fusionclf.console import Console
 from fusionclf.errors import RunError
-from fusionclf.evaluation import finish_run
+from fusionclf.evaluation import RunResult, save_run
 from fusionclf.files import locked_folder
 from fusionclf.models import find_variant
 from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.report.model_card import write_card
-from fusionclf.run_schema import METRICS
+from fusionclf.run_schema import ALL_CLASSES, METRICS
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
 from fusionclf.stacking.stage_runner import StageRunner
-from fusionclf.stacking.stages import JOINT, Stage, list_stages, trained_classes
+from fusionclf.stacking.stages import Stage, list_stages, trained_classes
 from fusionclf.training import make_accelerator
 from fusionclf.workflows.checks import check_model, check_names
 from fusionclf.workflows.settings import begin_run, read_divided
@@ -66,7 +66,7 @@ def train(
         if resume and is_finished(out):
             if accelerator.is_main_process:
                 sweep_run(out)
-            console.say(f"{out}: finished already, nothing to do")
+            console.info(f"{out}: finished already, nothing to do")
             return dict(read_json_as(out / "metrics.json", METRICS))
         check_names(settings)
         catalog, split = read_divided(
@@ -100,16 +100,22 @@ def _settled(settings: RunConfig[Any], catalog: Catalog, split: Split) -> RunCon
 def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dict[str, Any]:
     """Train and predict stage by stage, then write what the run leaves; metrics.json's content on the main process."""
     frames = {stage.part: runner.run(stage) for stage in stages}
-    if JOINT in frames:
+    if ALL_CLASSES in frames:
         frames |= runner.parts_of_joint()
     runner.accelerator.wait_for_everyone()
     metrics: dict[str, Any] = {}
     if runner.accelerator.is_main_process:
         check_begun(runner.out)
         figures = environment(seconds=time.perf_counter() - started, **runner.figures())
-        metrics = finish_run(
-            runner.out, runner.variant.name, runner.settings, runner.catalog, runner.split, frames, figures,
-            runner.held_out, write_card,
-        )  # fmt: skip
+        result = RunResult(
+            runner.variant.name,
+            runner.settings,
+            runner.catalog,
+            runner.split,
+            frames,
+            figures,
+            runner.held_out,
+        )
+        metrics = save_run(runner.out, result, write_card)
     runner.accelerator.wait_for_everyone()
     return metrics

@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 import skops.io
 
-from baselines import BASELINES, baseline_names, find_baseline
+from baselines import baseline_names, find_baseline
+from baselines.registry import BASELINES
 from fusionclf.catalog import Catalog, Split, make_split
 from fusionclf.config import BaselineConfig, SplitConfig, load_settings
 from fusionclf.errors import CatalogError, SettingsError
-from fusionclf.evaluation import score
+from fusionclf.evaluation.metrics import score
 
 every_baseline = pytest.mark.parametrize("name", ["linear", "majority", "nb"])
 

@@ -10,7 +10,7 @@ from baselines.naive_bayes import NaiveBayesConfig
 from fusionclf.catalog import Catalog, Split, make_split, read_catalog
 from fusionclf.config import load_settings
 from fusionclf.errors import CatalogError, SettingsError
-from fusionclf.evaluation import score
+from fusionclf.evaluation.metrics import score
 
 
 def run(catalog: Catalog, split: Split, folder: Path, protocol: str = "all_rows"):

@@ -109,7 +109,7 @@ def test_says_what_a_cache_will_take_before_it_is_built(catalog: Catalog, tmp_pa
     (catalog.root / "images" / "2.jpg").write_bytes(b"not a picture")
     said: list[str] = []
     for _ in range(2):
-        open_cache(catalog, cover=(800, 600), unreadable="drop", say=said.append)
+        open_cache(catalog, cover=(800, 600), unreadable="drop", info=said.append)
     place = tmp_path / "cache" / "pictures"
     assert said == [f"picture cache: 6 pictures, about 2.9 MB, in {place}"]  # 1200 x 800 and four of 6 x 8
     kept = sum(file.stat().st_size for file in place.glob("*/pixels.bin"))

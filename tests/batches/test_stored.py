@@ -20,7 +20,7 @@ COUNT, BYTES = 40, 8 * 6 * 3  # products, and the bytes of each one's picture
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(stored, "BLOCK", 16)
+    monkeypatch.setattr(stored, "CHUNK", 16)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_zeroed_pixels_are_decoded_again_block_by_block(catalog: Catalog, tmp_pa
     damage(file, 17 * BYTES, bytes(3 * BYTES))
     cache, warned, done = opened(catalog)
     assert pixels_of(cache) == before and cache.key == key
-    assert done == [16]  # the second of three blocks, and no other
+    assert done == [16]  # the second of three chunks, and no other
     assert file.stat().st_ino == inode
     assert len(warned) == 1 and len(warned[0]) <= 400
     assert "damaged" in warned[0] and "16 pictures (ids 16, 17, 18, …)" in warned[0]

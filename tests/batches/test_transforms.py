@@ -8,9 +8,9 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as TF
 
-from fusionclf.batches import PictureCache, PictureTransform, View, uniforms
+from fusionclf.batches import PictureCache, PictureTransform, View
 from fusionclf.batches.augmentation import augmentation, augmented
-from fusionclf.batches.transforms import CROP_TRIES, STATISTICS, _keys, random_boxes
+from fusionclf.batches.transforms import CROP_TRIES, STATISTICS, _keys, random_boxes, uniforms
 from fusionclf.config import PicturesConfig
 from fusionclf.errors import SettingsError
 
@@ -147,9 +147,9 @@ def test_copies_of_a_row_in_an_epoch_look_different() -> None:
 
 def test_rows_and_showings_share_no_draws() -> None:
     rows = np.array([0, 1, 2**32 - 1])
-    showings = np.array([0, 1, 2**14, 2**22 - 1])
-    draws = [uniforms(0, 1, _keys(rows, np.full(3, showing)), 42) for showing in showings]
-    assert len(np.unique(draws)) == len(rows) * len(showings) * 42
+    occurrences = np.array([0, 1, 2**14, 2**22 - 1])
+    draws = [uniforms(0, 1, _keys(rows, np.full(3, showing)), 42) for showing in occurrences]
+    assert len(np.unique(draws)) == len(rows) * len(occurrences) * 42
 
 
 @pytest.mark.parametrize("fit", ["crop", "stretch"])

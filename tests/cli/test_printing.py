@@ -146,7 +146,7 @@ def test_a_librarys_warning_is_one_printable_line(tmp_path: Path) -> None:
     text = f"odd {STEERING}\ncell"
     code = (
         "import sys, warnings, fusionclf.workflows.data as data\n"
-        f"data.check_catalog = lambda *_: warnings.warn({text!a}) or True\n"
+        f"data.data_check = lambda *_: warnings.warn({text!a}) or True\n"
         "sys.argv = ['fusionclf', 'data', 'check', 'x']\n"
         "from fusionclf.cli import main\n"
         "main()\n"
@@ -168,5 +168,5 @@ def test_an_error_of_many_lines_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path
     def fail(*_: object, **__: object) -> None:
         raise CatalogError(f"a\n  b\r\n\x1b[2Kc{STEERING}\u2028d")
 
-    monkeypatch.setattr("fusionclf.workflows.data.check_catalog", fail)
+    monkeypatch.setattr("fusionclf.workflows.data.data_check", fail)
     assert refused("data", "check", tmp_path).startswith("error: a b ?[2Kc?[31m")

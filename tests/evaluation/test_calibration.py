@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from fusionclf.evaluation import (
-    coverage_accuracy,
-    expected_calibration_error,
-    fit_blend,
-    fit_temperature,
-    reliability,
-    softmax,
-)
+from fusionclf.evaluation import coverage_accuracy, fit_blend, fit_temperature, reliability, softmax
+from fusionclf.evaluation.calibration import expected_calibration_error
 
 
 def test_ece_by_hand() -> None:

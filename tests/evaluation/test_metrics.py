@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from fusionclf.evaluation import make_predictions, run_metrics, score
-from fusionclf.evaluation.metrics import METRICS, intervals, per_class, slices
+from fusionclf.evaluation import make_predictions
+from fusionclf.evaluation.metrics import METRICS, intervals, per_class, run_metrics, score, slices
 
 
 def predictions(

@@ -10,8 +10,8 @@ import pytest
 
 from fusionclf.catalog import Catalog, Split
 from fusionclf.errors import RunError
-from fusionclf.evaluation import make_predictions, product_context, read_predictions, write_predictions
-from fusionclf.evaluation.predictions import COLUMNS, CONTEXT
+from fusionclf.evaluation import make_predictions, product_context, read_predictions
+from fusionclf.evaluation.predictions import COLUMNS, CONTEXT, write_predictions
 
 
 def test_context_of_the_whole_test_set(catalog: Catalog, split: Split) -> None:

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from fusionclf.errors import RunError
-from fusionclf.evaluation import make_predictions, read_predictions, write_predictions
+from fusionclf.evaluation import make_predictions, read_predictions
+from fusionclf.evaluation.predictions import write_predictions
 
 SIZE = 3
 Change = Callable[[pa.Table], pa.Table]

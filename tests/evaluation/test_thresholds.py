@@ -9,17 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusionclf.errors import RunError, SettingsError
-from fusionclf.evaluation import (
-    CategoryGraph,
-    Thresholds,
-    decide,
-    fit_thresholds,
-    make_predictions,
-    thresholds_of_run,
-    write_predictions,
-)
-from fusionclf.evaluation.predictions import CONTEXT
-from fusionclf.evaluation.thresholds import decision_figures
+from fusionclf.evaluation import CategoryGraph, Thresholds, decide, make_predictions, thresholds_of_run
+from fusionclf.evaluation.predictions import CONTEXT, write_predictions
+from fusionclf.evaluation.thresholds import decision_metrics, fit_thresholds
 
 GRAPH = CategoryGraph(
     ("master", "sub", "type"),
@@ -169,7 +161,7 @@ def test_figures_of_decisions() -> None:
             ("D", {"D": 0.3}),  # reject; nothing
         ]
     )
-    assert decision_figures(frame, found, GRAPH) == {
+    assert decision_metrics(frame, found, GRAPH) == {
         "target": 90.0, "accepted": 40.0, "precision": 50.0, "review": 40.0, "rejected": 20.0, "unanswered": 20.0,
         "levels": [
             {"column": "master", "answered": 20.0, "precision": 0.0},
@@ -181,7 +173,7 @@ def test_figures_of_decisions() -> None:
 
 def test_thresholds_of_another_graph_are_refused() -> None:
     found = Thresholds(0.9, 10, {}, 0.7, (0.9,), 0.4)
-    with pytest.raises(RunError, match="1 category levels, the answers have 2"):
+    with pytest.raises(RunError, match="1 category levels, the predictions have 2"):
         decide(GRAPH, found, np.ones((1, 4)) / 4, GRAPH.classes)
 
 
@@ -192,12 +184,12 @@ def test_a_target_out_of_range_is_refused(target: float) -> None:
 
 
 def test_thresholds_come_from_the_runs_held_out_answers(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="keeps no held-out answers to fit"):
+    with pytest.raises(RunError, match="has no held-out predictions to fit"):
         thresholds_of_run(tmp_path, "joint", 0.98)
     write_predictions(tmp_path / "held_out" / "joint.parquet", HELD)
     assert thresholds_of_run(tmp_path, "joint", 0.98) == fit_thresholds(HELD, 0.98)
     with pytest.raises(RunError, match="did you mean 'joint'"):
         thresholds_of_run(tmp_path, "joints", 0.98)
     write_predictions(tmp_path / "held_out" / "joint.parquet", HELD.iloc[:0])
-    with pytest.raises(RunError, match="no held-out answers"):
+    with pytest.raises(RunError, match="no held-out predictions"):
         thresholds_of_run(tmp_path, "joint", 0.98)

@@ -9,7 +9,8 @@ import pytest
 
 from fusionclf.config import SplitConfig
 from fusionclf.errors import RunError
-from fusionclf.report import compare, read_runs
+from fusionclf.report import compare
+from fusionclf.report.collect import read_runs
 from fusionclf.report.label_issues import out_of_sample
 
 
@@ -200,7 +201,7 @@ def test_predictions_of_other_classes_are_refused(two_runs: list[Path]) -> None:
     frame = pd.read_parquet(file)
     frame.loc[0, "label_1"] = "Kites"
     frame.to_parquet(file)
-    with pytest.raises(RunError, match=r"'label_1' holds 'Kites', which is no class"):
+    with pytest.raises(RunError, match=r"'label_1' holds 'Kites', which is not a class"):
         read_runs(two_runs)
 
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fusionclf.report import read_runs
-from fusionclf.report.collect import Run
+from fusionclf.report.collect import Run, read_runs
 from fusionclf.report.ranking import against_best, best_values, headline, ranked, summary, verdict
 
 PUBLISHED = [

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fusionclf.report import read_runs
+from fusionclf.report.collect import read_runs
 from fusionclf.report.reproducibility import clean_command, clean_text, making
 
 

@@ -19,5 +19,5 @@ def test_a_title_of_white_space_is_missing(tmp_path: Path) -> None:
     nothing: Any = None
     split = make_split(catalog, SplitConfig(rule="random", test_fraction=0.5))
     inputs = Inputs(nothing, catalog, split, nothing, nothing)
-    health = inputs.health(tiny_model("text")[2], np.array([3, 1, 0, 2]))
-    assert health["title_status"].tolist() == ["missing", "missing", "used", "missing"]
+    status = inputs.modality_status(tiny_model("text")[2], np.array([3, 1, 0, 2]))
+    assert status["title_status"].tolist() == ["missing", "missing", "used", "missing"]
