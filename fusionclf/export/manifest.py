@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, TypeAdapter, model_validator
 from torch import Tensor
 
-from fusionclf.batches.cache import KEPT_COVERS
+from fusionclf.batches.cache import MOST_COVERS
 from fusionclf.batches.transforms import STATISTICS, cover_size
 from fusionclf.catalog.conversion import WORKED_PIXELS
 from fusionclf.config import PicturesConfig, Section
@@ -199,8 +199,8 @@ def describe_pictures(settings: PicturesConfig) -> PictureSteps:
         "(floating point), 0 to 255, 0 to 65535 and its own range that holds it",
         f"if it has more than {WORKED_PIXELS // 10**6} megapixels: reduced by the least whole factor that brings it "
         "below, each pixel the mean of a square; a JPEG first by libjpeg's decoding at 1/2, 1/4 or 1/8",
-        f"if it is larger than {height} x {width} (height x width) both ways, or has more than {KEPT_COVERS} times its "
-        f"area: Pillow's BILINEAR to the size that just covers {height} x {width}, or to {KEPT_COVERS} times its area "
+        f"if it is larger than {height} x {width} (height x width) both ways, or has more than {MOST_COVERS} times its "
+        f"area: Pillow's BILINEAR to the size that just covers {height} x {width}, or to {MOST_COVERS} times its area "
         "where that is smaller, shape kept, sides rounded",
         "divide by 255",
     ]

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from fusionclf.batches import PictureCache
-from fusionclf.batches.cache import KEPT_COVERS
+from fusionclf.batches.cache import MOST_COVERS
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import CategoryGraph, Thresholds, thresholds_of_run
 from fusionclf.evaluation import decide as grade
@@ -105,7 +105,7 @@ class Predictor:
         """Number of products that are decoded together: fewer for a model that reads large pictures."""
         if self.model.cover is None:
             return CHUNK
-        most = 3 * KEPT_COVERS * self.model.cover[0] * self.model.cover[1]  # bytes
+        most = 3 * MOST_COVERS * self.model.cover[0] * self.model.cover[1]  # bytes
         return min(CHUNK, max(SMALLEST_CHUNK, CHUNK_BYTES // most))
 
     def add_classes(self, names: Sequence[str], *, only: bool = False) -> None:
