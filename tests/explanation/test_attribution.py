@@ -1,4 +1,4 @@
-"""`explain`: each figure is what leaving that piece out does, for every kind of run."""
+"""`explain`: each value is the drop of the probability without that piece, for every kind of run."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from tests.runs import Runs
 
 
 class Rule:
-    """A model that can be foretold: how much white the picture's top left quarter has, and whether a shoe is named."""
+    """A model with a simple rule: how white the top left quarter of the picture is, and whether the title has "shoe"."""
 
     classes: tuple[str, ...] = ("Shoe", "Other")
     cover: tuple[int, int] | None = (40, 30)

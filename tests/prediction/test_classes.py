@@ -37,7 +37,7 @@ def test_a_class_is_known_by_its_name(run: Path) -> None:
     assert new[first] / new[second] == pytest.approx(old[first] / old[second], rel=1e-3)
 
 
-def test_only_the_named_classes_are_answered(run: Path) -> None:
+def test_only_the_named_classes_are_predicted(run: Path) -> None:
     model = fusionclf.load(run, device="cpu")
     model.add_classes(["Zeppelin Kite", "Watches"], only=True)
     answers = model.predict(titles=TITLES)
@@ -118,11 +118,11 @@ def test_a_file_of_classes_for_one_prediction(
     ("text", "problem"),
     [
         ("", "0 classes"),
-        ("Kite\nKite\n", r"line 2: 'Kite' stands there twice"),
+        ("Kite\nKite\n", r"line 2: 'Kite' occurs twice"),
         ("Toys > \n", "line 1: .*an empty name"),
         ("Kite | ", "line 1: .*an empty name"),
-        ("Cummer/bund <b>", "line 1: .*an empty name, for '>' separates categories and '|' synonyms; write"),
-        ("Ki\x07te\n", "no class name"),
+        ("Cummer/bund <b>", r"line 1: .*an empty name \('>' separates categories, '\|' synonyms\); write"),
+        ("Ki\x07te\n", "not a class name"),
         ("K" * 201, "at most 200 characters"),
     ],
 )
