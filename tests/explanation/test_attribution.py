@@ -21,7 +21,7 @@ from tests.runs import Runs
 
 
 class Rule:
-    """A model with a simple rule: how white the top left quarter of the picture is, and whether the title has "shoe"."""
+    """A simple rule: how white the top left quarter of the picture is, and whether the title has "shoe"."""
 
     classes: tuple[str, ...] = ("Shoe", "Other")
     cover: tuple[int, int] | None = (40, 30)
