@@ -128,7 +128,7 @@ def _command(run: Path, damaged: Path, whole: dict[str, Path], draw: random.Rand
     commands: dict[str, list[object]] = {
         "compare": ["compare", run, other, "--out", out],
         "alone": ["compare", run, "--out", out],
-        "audit": ["audit", "--run", run, "--run", other, "--out", out],
+        "label-issues": ["label-issues", "--run", run, "--run", other, "--out", out],
         "predict": ["predict", *model],
         "graded": ["predict", *model, "--target-precision", 0.9, "--json"],
         "explain": ["explain", *model],
@@ -142,11 +142,11 @@ def _command(run: Path, damaged: Path, whole: dict[str, Path], draw: random.Rand
         names = ["predict", "predict", "graded", "explain", "classes", "classes"]
         names += ["export"] if run.name == "fusion" else []
     elif damaged.parts[0] == "held_out":
-        names = ["audit", "graded"]
+        names = ["label-issues", "graded"]
     elif damaged.parts[0] in ("predictions", "environment.json", "log.jsonl", "split.json"):
-        names = ["compare", "alone", "audit", "push"]
+        names = ["compare", "alone", "label-issues", "push"]
     elif damaged.name == "metrics.json":
-        names = ["compare", "alone", "audit", "push", "resume"]
+        names = ["compare", "alone", "label-issues", "push", "resume"]
     return [str(word) for word in commands[draw.choice(names)]]
 
 

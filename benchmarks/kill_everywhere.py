@@ -222,7 +222,9 @@ def prediction_scenarios(work: Path) -> dict[str, Scenario]:
         "compare": Scenario(
             ("compare", f"{runs}/linear", f"{runs}/text", "--out", f"{box}/report"), needs=("linear", "text")
         ),
-        "audit": Scenario(("audit", "--run", f"{runs}/linear", "--out", f"{box}/audit"), needs=("linear",)),
+        "label-issues": Scenario(
+            ("label-issues", "--run", f"{runs}/linear", "--out", f"{box}/issues"), needs=("linear",)
+        ),
         "data sample": Scenario(
             ("data", "sample", f"{box}/sample", "--products", "200"), complete="holds files already", most=40
         ),

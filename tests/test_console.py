@@ -1,4 +1,4 @@
-"""What long work shows: figures and time left on a bar, and plain lines where there is no terminal."""
+"""Progress of long work: numbers and time left on a bar, or plain lines without a terminal."""
 
 import io
 
@@ -18,7 +18,7 @@ def console_of(width: int = 140, terminal: bool = False) -> tuple[Console, io.St
     return console, out
 
 
-def test_plain_lines_tell_epoch_loss_score_speed_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_lines_show_epoch_loss_score_speed_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PLAIN_EVERY_S", -1.0)
     console, out = console_of()
     with console.training("top20", 3) as lines:
@@ -31,7 +31,7 @@ def test_plain_lines_tell_epoch_loss_score_speed_and_time_left(monkeypatch: pyte
     assert third == "top20 step 1/10, epoch 2/3, loss 0.6000, top-1 81.50 %, 121 products/s"
 
 
-def test_a_terminal_gets_a_bar_with_the_same_figures() -> None:
+def test_terminal_gets_a_bar_with_the_same_numbers() -> None:
     console, out = console_of(terminal=True)
     with console.training("top20", 2) as lines:
         lines.epoch(ROW)
@@ -40,13 +40,13 @@ def test_a_terminal_gets_a_bar_with_the_same_figures() -> None:
     assert "epoch 2/2, loss 0.6000, top-1 81.50 %, 121 products/s" in out.getvalue()
 
 
-def test_a_tracker_is_told_the_figures_by_stage() -> None:
+def test_tracker_gets_numbers_by_stage() -> None:
     console, _ = console_of()
-    told: list[tuple[dict[str, float], int]] = []
-    with console.training("rest", 2, lambda values, step: told.append((values, step))) as lines:
+    tracked: list[tuple[dict[str, float], int]] = []
+    with console.training("rest", 2, lambda values, step: tracked.append((values, step))) as lines:
         lines.epoch(ROW)
-    assert told[0][0]["rest/val_top1"] == 81.5 and told[0][1] == 1
-    assert not any(isinstance(value, str) for value in told[0][0].values())
+    assert tracked[0][0]["rest/val_top1"] == 81.5 and tracked[0][1] == 1
+    assert not any(isinstance(value, str) for value in tracked[0][0].values())
 
 
 def test_printable_text_cannot_steer_a_terminal() -> None:
@@ -55,7 +55,7 @@ def test_printable_text_cannot_steer_a_terminal() -> None:
 
 
 @pytest.mark.parametrize("text", ["Café, 日本", "قميص أزرق", "חולצה", "साड़ी", "👕🏽", "❤️", "ﬁ ½ €"])
-def test_ordinary_text_and_emoji_stay_as_they_are(text: str) -> None:
+def test_ordinary_text_and_emoji_are_unchanged(text: str) -> None:
     assert printable(text) == text
 
 
@@ -75,15 +75,15 @@ SHOWN = "[red]a[/red] :heart: ?[31m?b? \\"
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_messages_show_text_as_it_is_and_steer_nothing(terminal: bool) -> None:
+def test_messages_cannot_steer_a_terminal(terminal: bool) -> None:
     console, out = console_of(terminal=terminal)
     console.info(HOSTILE)
     console.warn(HOSTILE)
-    said, warned = out.getvalue().splitlines()
-    assert said == SHOWN and warned.endswith(f": {SHOWN}") and "warning" in warned
+    message, warned = out.getvalue().splitlines()
+    assert message == SHOWN and warned.endswith(f": {SHOWN}") and "warning" in warned
 
 
-def test_titles_of_bars_show_text_as_it_is_and_steer_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_titles_of_bars_cannot_steer_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PLAIN_EVERY_S", -1.0)
     console, out = console_of()
     with console.bar(HOSTILE) as step:

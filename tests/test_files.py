@@ -1,4 +1,4 @@
-"""Files and folders appear whole and together, belong to one command at a time, and are not made anew once removed."""
+"""Files and folders appear whole and together, belong to one command at a time, and are not created again."""
 
 import os
 import signal
@@ -138,7 +138,7 @@ def test_a_lock_can_be_waited_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["removed", "moved", "removed and made again"])
-def test_a_locked_folder_that_is_gone_is_not_made_again(change: str, tmp_path: Path) -> None:
+def test_removed_locked_folder_is_not_created_again(change: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(RunError, match=r"out: was removed or moved while this command wrote to it"):
         with locked_folder(out):
@@ -153,7 +153,7 @@ def test_a_locked_folder_that_is_gone_is_not_made_again(change: str, tmp_path: P
         assert names(out) == [".lock"]
 
 
-def test_a_folder_that_goes_while_a_file_is_written_is_told(tmp_path: Path) -> None:
+def test_folder_removed_while_writing_is_reported(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(RunError, match="was removed or moved"), locked_folder(out):
         with replacing_all(out / "a", out / "b") as (first, _):
@@ -173,7 +173,7 @@ def test_an_interrupted_replacement_gives_the_folder_back(tmp_path: Path) -> Non
     assert names(tmp_path) == ["out"] and names(tmp_path / "out") == ["new"]
 
 
-def test_a_folder_is_not_replaced_unless_told(tmp_path: Path) -> None:
+def test_folder_is_not_replaced_without_overwrite(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/old").touch()
     with pytest.raises(RunError, match="out: cannot be written"), replacing_folder(tmp_path / "out"):
@@ -181,7 +181,7 @@ def test_a_folder_is_not_replaced_unless_told(tmp_path: Path) -> None:
     assert names(tmp_path) == ["out"] and names(tmp_path / "out") == ["old"]
 
 
-def test_a_link_to_a_folder_is_removed_without_what_it_shows(tmp_path: Path) -> None:
+def test_link_to_a_folder_is_removed_without_its_target(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/file").touch()
     os.symlink(tmp_path / "mine", tmp_path / "link")

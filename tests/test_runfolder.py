@@ -40,7 +40,7 @@ def test_a_run_without_settings_is_not_resumed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_resumed_run_loses_what_a_kill_left(tmp_path: Path) -> None:
+def test_resumed_run_loses_partial_files(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("variant: linear")
     (tmp_path / "model").mkdir()
     (tmp_path / "model/.joint.skops.abcdefgh.partial").touch()

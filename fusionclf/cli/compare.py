@@ -1,4 +1,4 @@
-"""Commands that read finished runs of one catalog: `compare`, `audit`."""
+"""Commands that read finished runs of one catalog: `compare`, `label-issues`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -42,27 +42,43 @@ def compare_command(
         print(json_text(value))
 
 
-@compare_app.command(name="audit")
-def audit_command(
-    runs: Annotated[
-        list[Path], typer.Option("--run", help="A finished run; give several.", show_default=False)
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the page.", show_default=False)],
-    top: Annotated[int, typer.Option("--top", min=1, help="Entries to list.")] = 200,
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="The runs' catalog, if it was moved.", show_default=False),
-    ] = None,
-) -> None:
-    """List products whose label the runs' models dispute, best first: audit.html, audit.csv and audit.json.
+RunsOption = Annotated[
+    list[Path], typer.Option("--run", help="A finished run; give several.", show_default=False)
+]
+PageOption = Annotated[Path, typer.Option("--out", help="Folder for the page.", show_default=False)]
+TopOption = Annotated[int, typer.Option("--top", min=1, help="Entries to list.")]
+MovedCatalogOption = Annotated[
+    Path | None, typer.Option("--data", help="The runs' catalog, if it was moved.", show_default=False)
+]
 
-    Example: fusionclf audit --run runs/fusion --run runs/linear --out audit
+
+@compare_app.command(name="label-issues")
+def label_issues_command(
+    runs: RunsOption, out: PageOption, top: TopOption = 200, data: MovedCatalogOption = None
+) -> None:
+    """List products whose label is probably wrong, the most probable first: audit.html, audit.csv and audit.json.
+
+    Example: fusionclf label-issues --run runs/fusion --run runs/linear --out label-issues
     """
     from fusionclf.console import Console
-    from fusionclf.report import audit
+    from fusionclf.report import list_label_issues
 
-    value = audit(runs, out, top=top, data=data)
+    value = list_label_issues(runs, out, top=top, data=data)
     Console().info(
-        f"{value['disputed']} of {value['products']} labels are disputed; wrote the first {len(value['entries'])} "
-        f"entries to {out / 'audit.html'}, audit.csv and audit.json"
+        f"{value['disputed']} of {value['products']} labels are probably wrong; wrote the first "
+        f"{len(value['entries'])} entries to {out / 'audit.html'}, audit.csv and audit.json"
     )
+
+
+@compare_app.command(name="audit", hidden=True)
+def audit_command(
+    runs: RunsOption, out: PageOption, top: TopOption = 200, data: MovedCatalogOption = None
+) -> None:
+    """The old name of `label-issues`, up to version 0.2.
+
+    Example: fusionclf audit --run runs/fusion --run runs/linear --out label-issues
+    """
+    from fusionclf.console import Console
+
+    Console().warn("the command audit is renamed; use label-issues (audit goes with version 0.2)")
+    label_issues_command(runs, out, top, data)

@@ -65,8 +65,6 @@ def product_context(
     ids, titles, labels = (table[column].tolist() for column in ("id", "title", "label"))
     named = _name_patterns(set(labels))
     all_titles, has_title = catalog.table["title"].to_numpy(object), catalog.has_title
-    # Products without a title have nothing in common: each is its own group.
-    keys = [t if there else f"\0{i}" for t, there, i in zip(titles, has_title[rows], ids, strict=True)]
     leaked_picture = {}
     if pictures is not None:
         leaked_picture = {LEAKED_PICTURE: _others_have(pictures, pictures != 0, rows, fitted)}
@@ -79,7 +77,7 @@ def product_context(
             "id": ids,
             "label": labels,
             "label_train_count": [counts[label] for label in labels],
-            "title_group": np.array([_number(key) for key in keys], np.int64),
+            "title_group": _title_groups(titles, has_title[rows], ids),
             "title_names_label": [
                 named[label].search(title) is not None for title, label in zip(titles, labels, strict=True)
             ],
@@ -107,6 +105,12 @@ def _others_have(values: np.ndarray, there: np.ndarray, rows: np.ndarray, fitted
     counts = Counter(values[fitted].tolist())
     having = np.array([counts[value] for value in values[rows].tolist()], np.int64)
     return there[rows] & (having > np.isin(rows, fitted))
+
+
+def _title_groups(titles: Sequence[str], has_title: np.ndarray, ids: Sequence[str]) -> np.ndarray:
+    """(n,) numbers, equal for equal titles; each product without a title is its own group."""
+    keys = [t if there else f"\0{i}" for t, there, i in zip(titles, has_title, ids, strict=True)]
+    return np.array([_number(key) for key in keys], np.int64)
 
 
 def _number(text: str) -> int:

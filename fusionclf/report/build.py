@@ -23,8 +23,8 @@ TITLES = {
     "top1": "top-1", "top5": "top-5", "seen": "seen", "unseen": "unseen", "harmonic": "harmonic",
     "macro_f1": "macro F1", "balanced_accuracy": "balanced", "ece": "ECE",
 }  # fmt: skip
-SHOWN_SHARES = (25, 50, 75, 90, 100)  # percent answered, in the tables of coverage
-# What accuracy is drawn against: figure of a run's cost, its least value (the axis is logarithmic), its name.
+SHOWN_SHARES = (25, 50, 75, 90, 100)  # percent of the products, in the tables of coverage
+# The cost on the x axis of a chart: its key, its least value (the axis is logarithmic), its name.
 COSTS = (
     ("train_seconds", 0.01, "training, seconds"),
     ("products_per_second", 0.01, "prediction, products/s"),
@@ -33,12 +33,12 @@ COSTS = (
 
 
 def compare(runs: Sequence[Path], out: Path | None, data: Path | None = None) -> dict[str, Any]:
-    """Compare finished runs of one split.
+    """The comparison of finished runs of one split, written to files.
 
     Args:
         runs: run folders.
-        out: folder for the three files; None: none is written.
-        data: the runs' catalog, for titles and pictures; default: where their settings say it was.
+        out: folder for the three files; None: no files are written.
+        data: the runs' catalog, for titles and pictures; default: its folder in their settings.
 
     Returns:
         report.json's content.
@@ -63,24 +63,24 @@ def _compare(runs: Sequence[Path], out: Path | None, data: Path | None) -> dict[
         files = picture_files(value, catalog)
         pictures = dict(zip(files, map_paths(list(files.values()), thumbnail), strict=True))
     page = render("report.html.j2", value, pictures)
-    markdown = re.sub(r"\n{3,}", "\n\n", render("report.md.j2", value))  # jinja leaves empty lines behind
+    markdown = re.sub(r"\n{3,}", "\n\n", render("report.md.j2", value))  # jinja leaves empty lines
     texts = {"report.html": page, "report.md": markdown, "report.json": json_text(value)}
     write_all(out, texts)
     return value
 
 
 def render(template: str, value: dict[str, Any], pictures: dict[str, str | None] | None = None) -> str:
-    """Fill one of the templates."""
-    made = environment(template)
-    return made.get_template(template).render(
+    """A template filled with the report's content."""
+    templates = environment(template)
+    return templates.get_template(template).render(
         **value, charts=charts, svg=svg, rows_range=text.rows_range, metric_names=METRICS,
         titles=TITLES, all_classes=ALL_CLASSES, overview=_overview(value), stages=_stages(value), costs=_costs(value),
-        pictures=pictures or {}, shares=SHOWN_SHARES, **script(made),
+        pictures=pictures or {}, shares=SHOWN_SHARES, **script(templates),
     )  # fmt: skip
 
 
 def _overview(value: dict[str, Any]) -> list[dict[str, Any]]:
-    """For each part its runs, best first, with the range of the line they are drawn on, and its marks."""
+    """For each part its runs, best first, with the limits and the marks of their lines."""
     found = []
     for part in value["parts"]:
         rows = [run for run in value["runs"] if run["scores"][part]]
@@ -106,14 +106,14 @@ def _stages(value: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _costs(value: dict[str, Any]) -> list[tuple[str, str, Markup]]:
-    """(part, cost, chart) of accuracy against each cost, for the runs of which it is known."""
+    """(part, cost, chart) of accuracy against each cost, for the runs that report it."""
     found = []
     for part in value["parts"]:
-        for figure, least, label in COSTS:
+        for key, least, label in COSTS:
             points = [
                 charts.Point(run["name"], run["colour"], max(float(cost), least), run["scores"][part]["top1"])
                 for run in value["runs"]
-                if run["scores"][part] and (cost := run["cost"][figure]) is not None
+                if run["scores"][part] and (cost := run["cost"][key]) is not None
             ]
             if points:
                 title = f"{part}: top-1 against {label}"

@@ -1,4 +1,4 @@
-"""The catalog that the runs were made on: found again, checked by its hash, audited, and shown in thumbnails."""
+"""The catalog of the runs: found by its path, compared by its hash, checked, and shown in thumbnails."""
 
 import base64
 import io
@@ -17,21 +17,21 @@ from fusionclf.report.collect import Run
 
 THUMBNAIL = (96, 128)  # pixels, at most; the page shows them at two thirds, for dense screens
 QUALITY = 80
-SHOWN_IDS = 20  # ids that a finding names
+SHOWN_IDS = 20  # ids of a finding
 
 
 def find_catalog(runs: Sequence[Run], data: Path | None = None) -> tuple[Catalog | None, str]:
-    """The catalog of the runs, or why it is not at hand.
+    """The catalog of the runs, or None and the reason.
 
     Args:
         runs: of one catalog.
-        data: its folder; default: where the runs' settings say it was.
+        data: its folder; default: the folder in the runs' settings.
 
     Raises:
-        RunError, CatalogError: `data` is given, and is no catalog or another one.
+        RunError, CatalogError: `data` is given, and is not a catalog or another one.
     """
     folders = [data] if data else list(dict.fromkeys(Path(str(run.config.get("data"))) for run in runs))
-    there = [folder for folder in folders if os.path.isdir(folder)]  # False for any odd name, too
+    there = [folder for folder in folders if os.path.isdir(folder)]  # False for an invalid name, too
     if data is None and not there:
         return None, f"The catalog ({folders[0].name}) was not found where the runs read it"
     folder = there[0] if there else folders[0]
@@ -53,40 +53,40 @@ def find_catalog(runs: Sequence[Run], data: Path | None = None) -> tuple[Catalog
 
 
 def catalog_facts(catalog: Catalog, run: Run) -> dict[str, Any]:
-    """What an audit finds without decoding pictures.
+    """What a check of the catalog finds without decoding pictures.
 
     Returns:
         findings: (what, {n, ids, cut}) pairs, ids cut to the first SHOWN_IDS; and the percentage of titles that a
         random 80/20 split would have on both sides.
     """
-    audit = check_catalog(catalog, _split(run), decode=False)
+    found = check_catalog(catalog, _split(run), decode=False)
     findings = [
-        ("unquoted commas in the title, repaired", _named(audit.repaired)),
-        *((f"dropped: {reason}", _named(ids)) for reason, ids in audit.dropped.items()),
-        ("classes of which every row was dropped", _named(audit.lost_classes)),
-        ("line break in a cell", _named(audit.multiline)),
-        ("no year", _named(audit.without_year)),
-        ("year that is no number", _named(audit.bad_years)),
-        ("no title", _named(audit.without_title)),
+        ("unquoted commas in the title, repaired", _named(found.repaired)),
+        *((f"dropped: {reason}", _named(ids)) for reason, ids in found.dropped.items()),
+        ("classes of which every row was dropped", _named(found.lost_classes)),
+        ("line break in a cell", _named(found.multiline)),
+        ("no year", _named(found.without_year)),
+        ("year that is no number", _named(found.bad_years)),
+        ("no title", _named(found.without_title)),
         *(
-            (f"words for a missing value in {name}, read as empty", _noted(cells))
-            for name, cells in audit.missing_words.items()
+            (f"words for a missing value in {name}, read as empty", _examples(cells))
+            for name, cells in found.missing_words.items()
         ),
-        *((f"spelled differently in {name}", _named(groups)) for name, groups in audit.spellings.items()),
-        ("cells with the text NA, kept as a value", _counted(audit.na_texts)),
-        ("empty cells", _counted(audit.empty_cells)),
-        ("classes of one product", _named(audit.single_product_classes)),
-        ("classes under several category paths", _named(audit.classes_with_several_paths)),
-        ("categories with several parents", _named(audit.categories_with_several_parents)),
-        ("titles with more than one label", {"n": audit.titles_with_several_labels, "ids": [], "cut": False}),
+        *((f"spelled differently in {name}", _named(groups)) for name, groups in found.spellings.items()),
+        ("cells with the text NA, kept as a value", _counted(found.na_texts)),
+        ("empty cells", _counted(found.empty_cells)),
+        ("classes of one product", _named(found.single_product_classes)),
+        ("classes under several category paths", _named(found.classes_with_several_paths)),
+        ("categories with several parents", _named(found.categories_with_several_parents)),
+        ("titles with more than one label", {"n": found.titles_with_several_labels, "ids": [], "cut": False}),
         *(
             (f"classes of {part.part} without a training row", _named(list(part.without_train)))
-            for part in audit.parts
+            for part in found.parts
         ),
     ]
     return {
         "findings": [list(finding) for finding in findings],
-        "random_split_titles_in_train": audit.random_split_titles_in_train,
+        "random_split_titles_in_train": found.random_split_titles_in_train,
     }
 
 
@@ -101,7 +101,7 @@ def _named(names: Sequence[str]) -> dict[str, Any]:
     return {"n": len(names), "ids": list(names[:SHOWN_IDS]), "cut": len(names) > SHOWN_IDS}
 
 
-def _noted(cells: CountedExamples) -> dict[str, Any]:
+def _examples(cells: CountedExamples) -> dict[str, Any]:
     return {"n": cells.count, "ids": cells.examples, "cut": cells.count > len(cells.examples)}
 
 
@@ -110,7 +110,7 @@ def _counted(cells: Mapping[str, int]) -> dict[str, Any]:
 
 
 def thumbnail(path: Path | None) -> str | None:
-    """A small picture as a data: URI, encoded anew from its pixels; None where there is none to be read."""
+    """A small picture as a data: URI, encoded from its pixels; None where there is no readable picture."""
     if path is None:
         return None
     stream = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The report's charts: learning curves, calibration, coverage, rare classes, cost, and the overview's rows."""
+"""The charts of the report: learning curves, calibration, coverage, rare classes, cost, and the overview."""
 
 import math
 from collections.abc import Sequence
@@ -24,21 +24,21 @@ from fusionclf.report.svg import (
 from fusionclf.report.text import percent, rows_range
 
 LETTER = 6.3  # mean width of a letter at the charts' font size
-CLEARANCE = 14  # between two labels' base lines
+CLEARANCE = 14  # pixels between the base lines of two labels
 SHOWN_LETTERS = 20
-HOLLOW_LIFT = 8  # pixels between the axis and a mark that stands for a run far below the others
-FEWEST_IN_BIN = 10  # products that a point of the reliability chart stands for
+HOLLOW_LIFT = 8  # pixels between the axis and the mark of a run far below the others
+FEWEST_IN_BIN = 10  # products behind a point of the reliability chart
 
 
-def curves(rows: Sequence[dict[str, Any]], figures: Sequence[tuple[str, bool]], title: str) -> list[Panel]:
-    """Figures of each epoch (y) over epochs (x).
+def curves(rows: Sequence[dict[str, Any]], metrics: Sequence[tuple[str, bool]], title: str) -> list[Panel]:
+    """Metrics (y) by epoch (x).
 
     Args:
         rows: curves of runs, each with run, colour and rows.
-        figures: names of figures, each with whether its line is dashed.
-        title: what the chart shows.
+        metrics: names of metrics, each with whether its line is dashed.
+        title: title of the chart.
     """
-    lines = [_curve(row, name, dashed) for name, dashed in figures for row in rows]
+    lines = [_curve(row, name, dashed) for name, dashed in metrics for row in rows]
     values = [y for line in lines for _, y in line.points]
     longest = max([2.0, *(x for line in lines for x, _ in line.points)])
     low, high = min(values, default=0), max(values, default=0)
@@ -51,12 +51,12 @@ def curves(rows: Sequence[dict[str, Any]], figures: Sequence[tuple[str, bool]], 
     return panels(lines, title, lambda size: Axes((1, longest), (low - room, high + room), size=size), frame)
 
 
-def _curve(row: dict[str, Any], figure: str, dashed: bool) -> Line:
-    """`figure` by epoch; epochs without it are left out."""
-    known = [r for r in row["rows"] if None not in (r["epoch"], r[figure])]
-    words = figure.replace("val_", "validation ").replace("train_", "training ").replace("top1", "top-1")
-    tips = [f"{row['run']}, epoch {r['epoch']:g}: {words} {r[figure]:.4g}" for r in known]
-    return Line(row["run"], row["colour"], [(r["epoch"], r[figure]) for r in known], tips, dashed)
+def _curve(row: dict[str, Any], metric: str, dashed: bool) -> Line:
+    """`metric` by epoch; epochs without it are skipped."""
+    known = [r for r in row["rows"] if None not in (r["epoch"], r[metric])]
+    words = metric.replace("val_", "validation ").replace("train_", "training ").replace("top1", "top-1")
+    tips = [f"{row['run']}, epoch {r['epoch']:g}: {words} {r[metric]:.4g}" for r in known]
+    return Line(row["run"], row["colour"], [(r["epoch"], r[metric]) for r in known], tips, dashed)
 
 
 def reliability(rows: Sequence[dict[str, Any]], title: str) -> list[Panel]:
@@ -65,30 +65,30 @@ def reliability(rows: Sequence[dict[str, Any]], title: str) -> list[Panel]:
     for row in rows:
         bins = [b for b in row["bins"] if b["n"] >= FEWEST_IN_BIN]
         tips = [
-            f"{row['run']} says {b['confidence']:.1f} %: {b['accuracy']:.1f} % of {b['n']:,} right"
+            f"{row['run']} at {b['confidence']:.1f} % confidence: {b['accuracy']:.1f} % of {b['n']:,} right"
             for b in bins
         ]
         lines.append(Line(row["run"], row["colour"], [(b["confidence"], b["accuracy"]) for b in bins], tips))
 
     def frame(axes: Axes) -> str:
         corners = f'x1="{axes.px(0)}" y1="{axes.py(0)}" x2="{axes.px(100)}" y2="{axes.py(100)}"'
-        label = "confidence of the first answer, %" if axes.size is LARGE else "confidence, %"
+        label = "confidence of the first class, %" if axes.size is LARGE else "confidence, %"
         return axes.frame(label, ticks(0, 100), ticks(0, 100)) + f'<line class="mark" {corners}/>'
 
     return panels(lines, title, lambda size: Axes((0, 100), (0, 100), size=size), frame)
 
 
 def coverage(rows: Sequence[dict[str, Any]], title: str) -> list[Panel]:
-    """Accuracy among the products that a model is surest of (y) against their share (x)."""
+    """Accuracy among the products of highest confidence (y) against their share (x)."""
     lines = []
     for row in rows:
         points = list(zip(row["shares"], row["accuracy"], strict=True))
-        tips = [f"{row['run']}: of its surest {x:g} %, {y:.2f} % right" for x, y in points]
+        tips = [f"{row['run']}: of its most confident {x:g} %, {y:.2f} % right" for x, y in points]
         lines.append(Line(row["run"], row["colour"], points, tips))
     low, _ = zoom([y for line in lines for _, y in line.points] or [0.0])
 
     def frame(axes: Axes) -> str:
-        label = "share of products answered, surest first, %" if axes.size is LARGE else "answered, %"
+        label = "share of products, most confident first, %" if axes.size is LARGE else "share, %"
         return axes.frame(label, ticks(0, 100), ticks(low, 100))
 
     for number, line in enumerate(lines):  # a run far below the others starts at the lower edge
@@ -99,7 +99,7 @@ def coverage(rows: Sequence[dict[str, Any]], title: str) -> list[Panel]:
 
 
 def by_training_rows(rows: Sequence[dict[str, Any]], title: str) -> list[Panel]:
-    """Top-1 (y) by how many training rows a class has (x, in bins)."""
+    """Top-1 (y) by number of training rows of the class (x, in bins)."""
     bins = bins_of(rows)
     names = [rows_range(*b) for b in bins]
     lines = []
@@ -121,13 +121,13 @@ def by_training_rows(rows: Sequence[dict[str, Any]], title: str) -> list[Panel]:
 
 
 def bins_of(rows: Sequence[dict[str, Any]]) -> list[tuple[int, int | None]]:
-    """The bins of training rows, first and last, that any run has products of."""
+    """The bins of training rows, first and last, with products of any run."""
     return sorted({(b["first"], b["last"]) for row in rows for b in row["bins"]}, key=lambda b: b[0])
 
 
 @dataclass(frozen=True)
 class Point:
-    """One run in a cost chart: what it cost, and its accuracy in percent."""
+    """One run in a cost chart: its cost, and its accuracy in percent."""
 
     name: str
     colour: int
@@ -136,7 +136,7 @@ class Point:
 
 
 def against_cost(points: Sequence[Point], x_label: str, title: str) -> Markup:
-    """Accuracy (y) against cost (x, log scale); runs far below the best lie hollow on the lower edge."""
+    """Accuracy (y) against cost (x, log scale); runs far below the best have hollow marks on the lower edge."""
     low_x = 10 ** math.floor(math.log10(min(point.cost for point in points)))
     high_x = 10 ** math.ceil(math.log10(max(point.cost for point in points) * 1.01))
     low, high = zoom([point.accuracy for point in points])
@@ -152,17 +152,17 @@ def against_cost(points: Sequence[Point], x_label: str, title: str) -> Markup:
         body += f'<g class="s{point.colour % COLOURS}">{dot}</g>'
         text = point.name if len(point.name) <= SHOWN_LETTERS else f"{point.name[: SHOWN_LETTERS - 1]}…"
         body += _label(f"{text} {point.accuracy:.1f}" if below else text, x, y, taken, MEDIUM)
-    told = "; ".join(f"{p.name}: {percent(p.accuracy)} at {p.cost:,.4g}" for p in points)
-    return svg(body, f"{title}. {told}", MEDIUM)
+    values = "; ".join(f"{p.name}: {percent(p.accuracy)} at {p.cost:,.4g}" for p in points)
+    return svg(body, f"{title}. {values}", MEDIUM)
 
 
 def _height(axes: Axes, accuracy: float, low: float) -> float:
-    """Where a run's mark is; all that lie below `low` are just above the axis."""
+    """The y coordinate of a run's mark; all marks below `low` are just above the axis."""
     return axes.py(accuracy) if accuracy >= low else axes.py(axes.y[0]) - HOLLOW_LIFT
 
 
 def _label(text: str, x: float, y: float, taken: list[tuple[float, float, float]], size: Size) -> str:
-    """The text beside a dot, where it covers no other; nothing where there is no room (the tip names it)."""
+    """The label of a dot where there is room for it, else "" (the tip names the run)."""
     width = LETTER * len(text)
     offers = [(x + 8, y + 4), (x - 8 - width, y + 4), (x - width / 2, y - 9), (x - width / 2, y + 17)]
     offers += [(left, base + up) for up in (-13, 13, -26, 26) for left, base in offers[:2]]
@@ -181,7 +181,7 @@ def _label(text: str, x: float, y: float, taken: list[tuple[float, float, float]
 
 
 def zoom(values: Sequence[float], marks: Sequence[float] = ()) -> tuple[float, float]:
-    """A range of percentages that shows the good runs apart: those of half the best value and more."""
+    """A range of percentages that separates the good runs: those with at least half of the best value."""
     best = max(values)
     shown = [value for value in values if value >= best / 2] + [mark for mark in marks if mark >= best / 2]
     room = max((max(shown) - min(shown)) * 0.08, 0.5)
@@ -195,7 +195,7 @@ def interval_row(
     marks: Sequence[float],
     colour: int,
 ) -> Markup:
-    """One row of the overview: interval and value on a line from limits[0] to limits[1], with marks."""
+    """A row of the overview: interval and value on a line from limits[0] to limits[1], with marks."""
 
     def place(number: float) -> float:
         share = 100 * (number - limits[0]) / (limits[1] - limits[0])

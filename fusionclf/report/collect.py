@@ -1,4 +1,4 @@
-"""Run folders → records. Runs that cannot be compared are refused by name."""
+"""Run folders → `Run` records. Runs that cannot be compared raise an error that names them."""
 
 import math
 from collections.abc import Sequence
@@ -29,12 +29,12 @@ Subset = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True)
 class Run:
-    """What a run folder holds.
+    """The content of a run folder.
 
     Attributes:
-        name: the folder's name, with its parent's where two folders share it.
+        name: the folder's name, with that of its parent where two folders have the same name.
         variant: name of the model.
-        metrics, config, environment: the files of these names.
+        metrics, config, environment: the content of these files.
         split: split.json.
         log: rows of log.jsonl, one an epoch; empty for baselines.
         frames: predictions by part.
@@ -50,22 +50,22 @@ class Run:
     frames: dict[str, pd.DataFrame]
 
     def scores(self, part: str) -> dict[str, Any] | None:
-        """The metrics of a part or of ALL_CLASSES; None where the run has none."""
+        """The metrics of a part or of ALL_CLASSES; None where the run did not score it."""
         if part not in self.frames:
             return None
         return dict(self.metrics[ALL_CLASSES] if part == ALL_CLASSES else self.metrics["parts"][part])
 
     def top1(self, part: str) -> float:
-        """For ranking: -1 where the run did not score the part."""
+        """Top-1 for ranking; -1 where the run did not score the part."""
         scores = self.scores(part)
         return -1.0 if scores is None or scores["top1"] is None else scores["top1"]
 
 
 def read_runs(folders: Sequence[Path], *, one_split: bool = True) -> list[Run]:
-    """Read finished runs of one catalog and, unless told otherwise, of one split of it.
+    """Finished runs of one catalog and, with `one_split`, of one split.
 
     Raises:
-        RunError: a folder is no finished run, is damaged, is named twice, or is of another split or catalog.
+        RunError: a folder is not a finished run, is damaged, is given twice, or is of another split or catalog.
     """
     if not folders:
         raise RunError("no run to compare; give run folders, such as runs/*")
@@ -80,15 +80,15 @@ def read_runs(folders: Sequence[Path], *, one_split: bool = True) -> list[Run]:
     unfinished = [str(folder) for folder in folders if not is_finished(folder)]
     if unfinished:
         raise RunError(
-            f"{', '.join(unfinished)}: not finished (no metrics.json); finish with --resume, or leave out"
+            f"{', '.join(unfinished)}: not finished (no metrics.json); finish with --resume, or omit them"
         )
     runs = [_read(folder, name) for folder, name in zip(folders, _names(places), strict=True)]
-    _refuse_mixed(runs, one_split)
+    _check_same_split(runs, one_split)
     return runs
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """Folder names; with as many parents as it takes to tell two of one name apart."""
+    """Folder names, with as many parents as are needed to make them unique."""
     depth = 1
     while True:
         names = ["/".join(folder.parts[-depth:]) for folder in folders]
@@ -114,8 +114,7 @@ def _read(folder: Path, name: str) -> Run:
         what = f"part {unknown[0]!r} is not in split.json" if unknown else "parts: no part was scored"
         raise RunError(one_line(f"{what}; {AGAIN}", folder / "metrics.json"))
     frames = {
-        part: read_answers(folder / "predictions" / f"{part}.parquet", split, part, ("test",))
-        for part in parts
+        part: read_part(folder / "predictions" / f"{part}.parquet", split, part, ("test",)) for part in parts
     }
     environment = read_json_as(folder / "environment.json", ENVIRONMENT)
     log = _log(folder / "log.jsonl")
@@ -125,14 +124,14 @@ def _read(folder: Path, name: str) -> Run:
     return run
 
 
-def read_answers(file: Path, split: SplitFile, part: str, subsets: Sequence[Subset]) -> pd.DataFrame:
+def read_part(file: Path, split: SplitFile, part: str, subsets: Sequence[Subset]) -> pd.DataFrame:
     """A predictions file whose products and classes are those of a part of the split.
 
     Args:
         file: the predictions file.
         split: split.json.
         part: of the split, or ALL_CLASSES for all of it.
-        subsets: where its products may be.
+        subsets: subsets that its products must be in.
 
     Raises:
         RunError: the file is damaged, or of other products or classes.
@@ -146,19 +145,17 @@ def read_answers(file: Path, split: SplitFile, part: str, subsets: Sequence[Subs
 
 
 def _check_scores(folder: Path, run: Run, part: str, frame: pd.DataFrame) -> None:
-    """Raises RunError where metrics.json is of other predictions than those that were read."""
+    """Raise RunError where metrics.json does not match the predictions."""
     scores = run.scores(part) or {}
     file = folder / "predictions" / f"{part}.parquet"
     if scores.get("n") != len(frame):
-        raise RunError(
-            one_line(f"{len(frame)} products, metrics.json tells of {scores.get('n')}; {AGAIN}", file)
-        )
+        raise RunError(one_line(f"{len(frame)} products, metrics.json has {scores.get('n')}; {AGAIN}", file))
     if len(frame) and not math.isclose(scores["top1"] or 0, 100 * correct(frame).mean(), abs_tol=1e-6):
-        raise RunError(one_line(f"answers otherwise than metrics.json tells; {AGAIN}", file))
+        raise RunError(one_line(f"its predictions do not match metrics.json; {AGAIN}", file))
 
 
 def _log(file: Path) -> list[dict[str, Any]]:
-    """Rows of log.jsonl; a figure that is no finite number becomes None."""
+    """Rows of log.jsonl; a number that is not finite becomes None."""
     if not file.is_file():
         return []
     lines = [line for line in read_bytes(file).splitlines() if line.strip()]
@@ -172,11 +169,11 @@ def _finite(row: dict[str, Any]) -> dict[str, Any]:
     return {name: n if n is not None and math.isfinite(n) else None for name, n in numbers.items()}
 
 
-def _refuse_mixed(runs: Sequence[Run], one_split: bool) -> None:
+def _check_same_split(runs: Sequence[Run], one_split: bool) -> None:
     for key, what in (("catalog_sha256", "catalog"), *([("sha256", "split")] if one_split else [])):
         odd = [run.name for run in runs if run.split[key] != runs[0].split[key]]
         if odd:
             raise RunError(
                 f"{', '.join(odd)}: of another {what} than {runs[0].name}; compare runs of one {what}, "
-                "or make them again with the same split.* and catalog.* settings"
+                "or train them again with the same split.* and catalog.* settings"
             )

@@ -1,4 +1,4 @@
-"""Products worth a look: those that one run gets right and another wrong, and each run's surest errors."""
+"""Example products: right in one run and wrong in another, and each run's most confident errors."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from fusionclf.report.collect import Run
 from fusionclf.report.ranking import ranked
 
 MOST_PRODUCTS = 12  # in a list
-MOST_RUNS = 10  # of a part, best first, that lists are made for: the page's size must have an end
+MOST_RUNS = 10  # of a part, best first, that lists are made for: this limits the size of the page
 
 
 def examples(runs: Sequence[Run], part: str, catalog: Catalog | None) -> list[dict[str, Any]]:
@@ -20,21 +20,21 @@ def examples(runs: Sequence[Run], part: str, catalog: Catalog | None) -> list[di
 
     Returns:
         For each list that is not empty: `right` and `wrong` (names of runs; `right` is None in a list of
-        errors), n (how many products there are), and `products`: id, title (None without the catalog), label,
-        train_rows of the class, and each named run's first answers with probabilities.
+        errors), n (number of products), and `products`: id, title (None without the catalog), label,
+        train_rows of the class, and each named run's first classes with probabilities.
     """
     order = ranked(runs, part)[:MOST_RUNS]
     rows = None if catalog is None else pd.Series(catalog.table["title"].to_numpy(), catalog.table["id"])
     found = []
     for right, wrong in _pairs(order):
-        frame, shown = wrong.frames[part], [wrong]
+        frame, both = wrong.frames[part], [wrong]
         if right is None:
             n, ids = confident_errors(frame, MOST_PRODUCTS)
         else:
             n, ids = disagreements(right.frames[part], frame, MOST_PRODUCTS)
-            shown = [right, wrong]
+            both = [right, wrong]
         if n:
-            products = _products(part, ids, shown, rows)
+            products = _products(part, ids, both, rows)
             name = right.name if right else None
             found.append({"right": name, "wrong": wrong.name, "n": n, "products": products})
     return found
@@ -53,7 +53,7 @@ def _products(
     part: str, ids: Sequence[str], runs: Sequence[Run], titles: "pd.Series | None"
 ) -> list[dict[str, Any]]:
     frame = runs[-1].frames[part].set_index("id").loc[list(ids)]
-    given = {run.name: ranked_classes(run.frames[part], ids) for run in runs}
+    ranked_by_run = {run.name: ranked_classes(run.frames[part], ids) for run in runs}
     return [
         {
             "id": product,
@@ -62,7 +62,7 @@ def _products(
             "train_rows": int(row["label_train_count"]),
             "answers": {
                 name: [{"label": label, "probability": share} for label, share in of_run[product]]
-                for name, of_run in given.items()
+                for name, of_run in ranked_by_run.items()
             },
         }
         for product, row in zip(ids, frame.to_dict("records"), strict=True)
@@ -70,7 +70,7 @@ def _products(
 
 
 def picture_files(value: dict[str, Any], catalog: Catalog) -> dict[str, Path | None]:
-    """Where the pictures of all products in the report's examples are."""
+    """Paths of the pictures of all products in the report's examples."""
     wanted = {
         product["id"]
         for lists in value["examples"].values()

@@ -1,4 +1,4 @@
-"""`fusionclf audit`: the products whose label the models dispute → audit.html, audit.csv and audit.json."""
+"""`fusionclf label-issues`: products whose label is probably wrong → audit.html, audit.csv and audit.json."""
 
 import csv
 import io
@@ -16,54 +16,56 @@ from fusionclf.evaluation import CategoryGraph, find_label_issues
 from fusionclf.evaluation.thresholds import HELD_OUT
 from fusionclf.files import json_text, locked_folder, write_all
 from fusionclf.report.catalog import find_catalog, thumbnail
-from fusionclf.report.collect import Run, read_answers, read_runs
+from fusionclf.report.collect import Run, read_part, read_runs
 from fusionclf.report.page import environment, script
 from fusionclf.run_schema import ALL_CLASSES
 from fusionclf.runfolder import AGAIN, guarded, one_line
 
 PATH_SEPARATOR = " > "
-SHOWN_IDS = 20  # of an entry's products, in the page
+SHOWN_IDS = 20  # ids of an entry on the page
 COLUMNS = (
     "id", "copies", "title", "label", "suggestion", "prob_label", "prob_suggestion", "score", "agreeing", "scored",
     "label_train_count", "label_path", "suggestion_path", "distance", "ids",
 )  # fmt: skip
 
 
-def audit(runs: Sequence[Path], out: Path, *, top: int = 200, data: Path | None = None) -> dict[str, Any]:
-    """List the products whose label the models of some runs dispute.
+def list_label_issues(
+    runs: Sequence[Path], out: Path, *, top: int = 200, data: Path | None = None
+) -> dict[str, Any]:
+    """The products whose label is probably wrong by the models of some runs, written to files.
 
     Args:
-        runs: run folders, of one catalog; of several splits, too, which together cover more products.
+        runs: run folders of one catalog; runs of several splits together cover more products.
         out: folder for the three files.
-        top: how many entries to list; products with one title, picture, label and suggestion are one.
-        data: the runs' catalog; default: where their settings say it was.
+        top: maximum number of entries; products with the same title, picture, label and suggestion are one entry.
+        data: the runs' catalog; default: its folder in their settings.
 
     Returns:
-        audit.json's content: runs, products (that a run was asked about and not fitted on), disputed (of these),
-        entries with the keys COLUMNS, the highest score first, and catalog_sha256.
+        audit.json's content: runs, products (number of products that a run predicted and was not fitted on), disputed
+        (number of label issues), entries with the keys COLUMNS, the highest score first, and catalog_sha256.
 
     Raises:
-        RunError: a run is not finished, of another catalog, or the catalog is not at hand; another
-            command writes to `out`, or it cannot be written.
+        RunError: a run is not finished or of another catalog, the catalog is not found, another command writes
+            to `out`, or it cannot be written.
         CatalogError: `data` cannot be read.
     """
     with locked_folder(out):
-        return _audit(runs, out, top, data)
+        return _list(runs, out, top, data)
 
 
-def _audit(runs: Sequence[Path], out: Path, top: int, data: Path | None) -> dict[str, Any]:
+def _list(runs: Sequence[Path], out: Path, top: int, data: Path | None) -> dict[str, Any]:
     found = read_runs(runs, one_split=False)
     catalog, note = find_catalog(found, data)
     if catalog is None:
         raise RunError(f"{note}; give its folder by --data")
     graph = CategoryGraph.from_split(catalog, Split.from_dict(found[0].split))
-    answers = [out_of_sample(run, folder) for run, folder in zip(found, runs, strict=True)]
-    disputed = find_label_issues(answers)
-    entries = _entries(disputed, catalog, graph, top)
+    predictions = [out_of_sample(run, folder) for run, folder in zip(found, runs, strict=True)]
+    issues = find_label_issues(predictions)
+    entries = _entries(issues, catalog, graph, top)
     value = {
         "runs": [run.name for run in found],
-        "products": len(set().union(*(frame["id"] for frame in answers))),
-        "disputed": len(disputed),
+        "products": len(set().union(*(frame["id"] for frame in predictions))),
+        "disputed": len(issues),
         "entries": entries,
         "catalog_sha256": catalog.sha256,
     }
@@ -74,34 +76,32 @@ def _audit(runs: Sequence[Path], out: Path, top: int, data: Path | None) -> dict
 
 
 def out_of_sample(run: Run, folder: Path) -> pd.DataFrame:
-    """A run's answers to products that it was not fitted on, by the model over all classes where there is one."""
+    """A run's predictions of products that it was not fitted on, by its model over all classes if it has one."""
     files = {file.stem: file for file in sorted((folder / HELD_OUT).glob("*.parquet"))}
     chosen = {ALL_CLASSES: files[ALL_CLASSES]} if ALL_CLASSES in files else files
     if odd := [file for part, file in chosen.items() if part not in (*run.split["classes"], ALL_CLASSES)]:
-        raise RunError(one_line(f"is of no part of split.json; {AGAIN}", odd[0]))
-    held_out = [read_answers(file, run.split, part, ("train", "validation")) for part, file in chosen.items()]
+        raise RunError(one_line(f"is not a part of split.json; {AGAIN}", odd[0]))
+    held_out = [read_part(file, run.split, part, ("train", "validation")) for part, file in chosen.items()]
     tested = [run.frames[ALL_CLASSES]] if ALL_CLASSES in run.frames else list(run.frames.values())
     frame = pd.concat([*tested, *held_out], ignore_index=True)
     if frame["id"].duplicated().any():
-        raise RunError(f"{folder}: answers a product twice; {AGAIN}")
+        raise RunError(f"{folder}: predicts a product twice; {AGAIN}")
     return frame
 
 
-def _entries(
-    disputed: pd.DataFrame, catalog: Catalog, graph: CategoryGraph, top: int
-) -> list[dict[str, Any]]:
-    """The first disputed products, those that are copies of an earlier one joined to it."""
+def _entries(issues: pd.DataFrame, catalog: Catalog, graph: CategoryGraph, top: int) -> list[dict[str, Any]]:
+    """The first `top` issues; copies of a product are joined to its first entry."""
     places = pd.Series(range(len(catalog)), catalog.table["id"])
-    rows = places.reindex(disputed["id"])
+    rows = places.reindex(issues["id"])
     if rows.isna().any():
         raise RunError(f"{catalog.root}: lacks products of the runs; give the catalog they were made on")
     table = catalog.table.iloc[rows.astype("int64").to_numpy()].reset_index(drop=True)
     groups: dict[tuple[Any, ...], list[int]] = {}
-    for place, key in enumerate(_keys(disputed, table, catalog)):
+    for place, key in enumerate(_keys(issues, table, catalog)):
         groups.setdefault(key, []).append(place)
     listed = list(groups.values())[:top]
-    first = disputed.iloc[[places[0] for places in listed]]
-    ways = graph.distances(first["label"].tolist(), first["suggestion"].tolist())
+    first = issues.iloc[[places[0] for places in listed]]
+    distances = graph.distances(first["label"].tolist(), first["suggestion"].tolist())
     cells = table[[*catalog.columns.categories, "label"]].to_numpy(object)
     titles = table["title"].tolist()
     return [
@@ -111,16 +111,16 @@ def _entries(
             "title": titles[places[0]],
             "label_path": [str(cell) for cell in cells[places[0]]],
             "suggestion_path": list(graph.best_path(str(row["suggestion"]))),
-            "distance": int(way),
-            "ids": disputed["id"].iloc[places].tolist(),
+            "distance": int(distance),
+            "ids": issues["id"].iloc[places].tolist(),
         }
-        for places, row, way in zip(listed, first.to_dict("records"), ways, strict=True)
+        for places, row, distance in zip(listed, first.to_dict("records"), distances, strict=True)
     ]
 
 
-def _keys(disputed: pd.DataFrame, table: pd.DataFrame, catalog: Catalog) -> list[tuple[Any, ...]]:
-    """What copies have in common; pictures are compared only where all else is equal."""
-    alike = pd.DataFrame({"title": table["title"], **disputed[["label", "suggestion"]]})
+def _keys(issues: pd.DataFrame, table: pd.DataFrame, catalog: Catalog) -> list[tuple[Any, ...]]:
+    """A key that copies of a product share; pictures are only compared where everything else is equal."""
+    alike = pd.DataFrame({"title": table["title"], **issues[["label", "suggestion"]]})
     double = alike.duplicated(keep=False).to_numpy()
     paths = [catalog.root / name if isinstance(name, str) else None for name in table["picture"]]
     hashes = map_pictures([path for path, same in zip(paths, double, strict=True) if same], picture_hash)
@@ -144,9 +144,9 @@ def _thumbnails(entries: Sequence[dict[str, Any]], catalog: Catalog) -> dict[str
 
 
 def _page(value: dict[str, Any], pictures: dict[str, str | None]) -> str:
-    made = environment("audit.html.j2")
-    shown = {"pictures": pictures, "separator": PATH_SEPARATOR, "shown_ids": SHOWN_IDS}
-    return made.get_template("audit.html.j2").render(**value, **shown, **script(made))
+    templates = environment("label_issues.html.j2")
+    options = {"pictures": pictures, "separator": PATH_SEPARATOR, "shown_ids": SHOWN_IDS}
+    return templates.get_template("label_issues.html.j2").render(**value, **options, **script(templates))
 
 
 def _table(entries: Sequence[dict[str, Any]]) -> str:

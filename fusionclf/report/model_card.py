@@ -1,4 +1,4 @@
-"""README.md of a run folder: a model card in the Hugging Face hub's format, filled from what the run left."""
+"""README.md of a run folder: a model card in the Hugging Face hub's format, from the files of the run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from fusionclf.run_schema import ALL_CLASSES, ENVIRONMENT, SPLIT, read_config, r
 from fusionclf.runfolder import read_json_as
 
 CARD = "README.md"
-FIGURES = (
+METRICS = (
     ("top1", "top-1"), ("top5", "top-5"), ("seen", "seen classes"), ("unseen", "unseen classes"),
     ("macro_f1", "macro F1"), ("ece", "ECE"),
 )  # fmt: skip
@@ -25,11 +25,11 @@ NAMED_VERSIONS = ("fusionclf", "torch", "scikit-learn")
 WEAK, WEAK_ROWS = (
     5,
     20,
-)  # classes that are named, and the test rows from which a class's figure says something
+)  # number of classes that are named, and the test rows that a class needs
 
 
 def write_card(folder: Path, metrics: Mapping[str, Any]) -> None:
-    """Write README.md of a run whose other files are there; metrics.json need not be yet.
+    """Write README.md of a run whose other files exist, except perhaps metrics.json.
 
     Args:
         folder: the run folder.
@@ -54,17 +54,17 @@ def model_card(folder: Path, metrics: Mapping[str, Any]) -> str:
         f"`{code(variant)}`, {_models(labels)}.",
         _loading(labels),
         _data(name, config, split, cost),
-        _figures(scores, metrics["intervals"]),
+        _metrics(scores, metrics["intervals"]),
         _training(config, cost),
         _limits(config, metrics),
-        "## License\n\nTo be chosen by who publishes the model, with the catalog's terms in mind: `license:` in the "
-        "metadata above. `datasets:` is for the catalog's name on the hub, where it has one.",
+        "## License\n\nWhoever publishes the model chooses it by the terms of the catalog: `license:` in the metadata "
+        "above. `datasets:` is for the name of the catalog on the hub.",
     ]
     return f"---\n{_metadata(variant, name, split, scores)}---\n\n" + "\n\n".join(sections) + "\n"
 
 
 def column(config: Mapping[str, Any], what: str) -> str:
-    """What the catalog calls a column."""
+    """The catalog's own name of a column."""
     section = config.get("catalog")
     return str(section.get(what, what)) if isinstance(section, dict) else what
 
@@ -73,14 +73,14 @@ def _metadata(variant: str, name: str, split: Mapping[str, Any], scores: Mapping
     from huggingface_hub import EvalResult, ModelCardData
 
     results = []
-    for part, figures in scores.items():
+    for part, values in scores.items():
         for key, metric, title in (
             ("top1", "accuracy", "Top-1"), ("top5", "accuracy", "Top-5"), ("macro_f1", "f1", "Macro F1"),
         ):  # fmt: skip
-            if figures.get(key) is not None:
+            if values.get(key) is not None:
                 results.append(
                     EvalResult(
-                        "product-classification", "catalog", name, metric, round(figures[key] / 100, 4),
+                        "product-classification", "catalog", name, metric, round(values[key] / 100, 4),
                         dataset_config=part, dataset_split="test", dataset_revision=split["catalog_sha256"],
                         metric_name=title,
                     )
@@ -97,13 +97,9 @@ def _metadata(variant: str, name: str, split: Mapping[str, Any], scores: Mapping
 
 
 def _models(labels: Mapping[str, Any]) -> str:
-    models = [f"`{code(part)}` of {len(said.get('candidates') or said['classes']['label'])} classes"
-              for part, said in labels.items()]  # fmt: skip
-    return (
-        f"{len(models)} model{'s' if len(models) > 1 else ''}: {', '.join(models)}"
-        if models
-        else "no model kept"
-    )
+    models = [f"`{code(part)}` of {len(model.get('candidates') or model['classes']['label'])} classes"
+              for part, model in labels.items()]  # fmt: skip
+    return f"models: {', '.join(models)}" if models else "no model saved"
 
 
 def _loading(labels: Mapping[str, Any]) -> str:
@@ -142,17 +138,17 @@ def _data(name: str, config: Mapping[str, Any], split: Mapping[str, Any], cost: 
     return "\n".join([*lines, *rows])
 
 
-def _figures(scores: Mapping[str, Any], intervals: Mapping[str, Any]) -> str:
+def _metrics(scores: Mapping[str, Any], intervals: Mapping[str, Any]) -> str:
     lines = [
-        "## Figures", "",
-        "In percent, over all test products of a part, those of classes without a training row included; in brackets "
-        "95 % bootstrap intervals that resample titles.", "",
-        "| part | test products | " + " | ".join(title for _, title in FIGURES) + " |",
-        "| --- |" + " --- |" * (len(FIGURES) + 1),
+        "## Metrics", "",
+        "In percent, over all test products of a part, including those of classes without a training row; in brackets "
+        "95 % bootstrap intervals over titles.", "",
+        "| part | test products | " + " | ".join(title for _, title in METRICS) + " |",
+        "| --- |" + " --- |" * (len(METRICS) + 1),
     ]  # fmt: skip
-    for part, figures in scores.items():
-        cells = [_cell(figures.get(key), intervals.get(part, {}).get(key)) for key, _ in FIGURES]
-        lines.append(f"| {markdown(part)} | {count(figures.get('n'))} | {' | '.join(cells)} |")
+    for part, values in scores.items():
+        cells = [_cell(values.get(key), intervals.get(part, {}).get(key)) for key, _ in METRICS]
+        lines.append(f"| {markdown(part)} | {count(values.get('n'))} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -164,11 +160,11 @@ def _cell(value: float | None, interval: Any) -> str:
 
 def _training(config: Mapping[str, Any], cost: Mapping[str, Any]) -> str:
     versions = cost.get("versions", {})
-    told = ", ".join(f"{name} {versions[name]}" for name in NAMED_VERSIONS if name in versions)
+    used = ", ".join(f"{name} {versions[name]}" for name in NAMED_VERSIONS if name in versions)
     return (
         "## Training\n\n"
         f"{count(cost.get('parameters'))} parameters; trained in {duration(cost.get('train_seconds'))} on "
-        f"{markdown(cost.get('device', 'CPU'))}, seed {markdown(config.get('seed', 0))}; {markdown(told)}. All "
+        f"{markdown(cost.get('device', 'CPU'))}, seed {markdown(config.get('seed', 0))}; {markdown(used)}. All "
         "settings are in `config.yaml`."
     )
 
@@ -181,16 +177,14 @@ def _limits(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     model = config.get("model")
     by_name = isinstance(model, dict) and model.get("vocabulary") == "open"
     limits = [
-        "It knows one catalog: its titles' language, its pictures' style, its labels with their faults.",
-        "It always names a class; `min_probability` has it abstain.",
+        "It was trained on one catalog, with its language, its style of pictures and its label errors.",
+        "It always predicts a class; with `min_probability` it abstains.",
     ]
     if unseen:
-        how = "are answered by their names alone, less surely" if by_name else "cannot be answered at all"
-        limits.append(
-            f"{unseen} of the {len(per_class)} classes that were tested have no training row and {how}."
-        )
-    counted = [row for row in per_class if row["train_rows"] and row["test_rows"] >= WEAK_ROWS]
-    if weak := sorted(counted, key=lambda row: row["top1"])[:WEAK]:
-        told = ", ".join(f"{markdown(row['label'])} ({percent(row['top1'], 0)} %)" for row in weak)
-        limits.append(f"Lowest top-1 of trained classes with {WEAK_ROWS} or more test products: {told}.")
+        how = "are predicted by their names only, with lower accuracy" if by_name else "are never predicted"
+        limits.append(f"{unseen} of the {len(per_class)} tested classes have no training row and {how}.")
+    frequent = [row for row in per_class if row["train_rows"] and row["test_rows"] >= WEAK_ROWS]
+    if weak := sorted(frequent, key=lambda row: row["top1"])[:WEAK]:
+        worst = ", ".join(f"{markdown(row['label'])} ({percent(row['top1'], 0)} %)" for row in weak)
+        limits.append(f"Lowest top-1 of trained classes with {WEAK_ROWS} or more test products: {worst}.")
     return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)

@@ -1,4 +1,4 @@
-"""What a reader must know before comparing runs: which products each could learn from, and which it scored."""
+"""Notes for comparing runs: train rows that a run could not learn from, and test rows that it did not score."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,7 @@ from fusionclf.errors import RunError
 from fusionclf.report.collect import Run
 from fusionclf.report.ranking import scored
 from fusionclf.run_schema import ALL_CLASSES
+from fusionclf.runfolder import AGAIN
 
 
 def notes(runs: Sequence[Run], parts: Sequence[str]) -> list[str]:
@@ -27,20 +28,20 @@ def notes(runs: Sequence[Run], parts: Sequence[str]) -> list[str]:
                 fewer.append(f"{own:,} of {whole:,} products of {part}")
         if fewer:
             found.append(
-                f"{run.name} ({run.variant}) scored {' and '.join(fewer)}, as its protocol asks; "
-                "its figures are of those alone, and it is no candidate for the best of a column."
+                f"{run.name} ({run.variant}) scored {' and '.join(fewer)}, by its protocol; "
+                "its metrics are of those only, and it cannot be the best of a column."
             )
     return found
 
 
 def _unused(run: Run) -> UnusedRows | None:
-    """The train rows that a run could not learn from; None where it does not say."""
+    """The train rows that a run could not learn from; None where environment.json does not list them."""
     value = run.environment.get("unused_train_rows")
     try:
         return None if value is None else UnusedRows.model_validate(value)
     except ValidationError as error:
         raise RunError(
-            f"{run.name}/environment.json: unused_train_rows is damaged ({error.error_count()} faults); run it again"
+            f"{run.name}/environment.json: unused_train_rows is damaged ({error.error_count()} faults); {AGAIN}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Answered category paths and decisions by thresholds, as metrics.json of each run tells of them."""
+"""Predicted category paths and decisions by thresholds, from metrics.json of each run."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,12 +7,12 @@ from fusionclf.report.collect import Run
 
 
 def hierarchy(runs: Sequence[Run], part: str) -> dict[str, Any]:
-    """Accuracy at each level, and how far wrong answers are from the label.
+    """Accuracy at each level, and the distance of wrong classes from the label.
 
     Returns:
-        columns: the levels' names, the coarsest first; edges: the distances that occur, as texts, rising; runs: for
-        each run that tells of it run, levels (column → top1), errors, distance and histogram. All empty where
-        no run does.
+        columns: the levels' names, the coarsest first; edges: the distances that occur, as text, ascending;
+        runs: for each run with paths run, levels (column → top1), errors, distance and histogram. All are empty
+        without such a run.
     """
     rows = [
         {
@@ -21,7 +21,7 @@ def hierarchy(runs: Sequence[Run], part: str) -> dict[str, Any]:
             **{key: found[key] for key in ("errors", "distance", "histogram")},
         }
         for run in runs
-        if part in run.frames and (found := run.metrics.get("hierarchy", {}).get(part))
+        if part in run.frames and (found := run.metrics["hierarchy"].get(part))
     ]
     columns = list(dict.fromkeys(name for row in rows for name in row["levels"]))
     edges = sorted({edge for row in rows for edge in row["histogram"]}, key=int)
@@ -29,16 +29,16 @@ def hierarchy(runs: Sequence[Run], part: str) -> dict[str, Any]:
 
 
 def decisions(runs: Sequence[Run], part: str) -> dict[str, Any]:
-    """What thresholds for a target precision do to each run's answers.
+    """The decisions of each run by thresholds for a target precision.
 
     Returns:
-        columns: the levels' names, the coarsest first; runs: for each run with held-out answers and each target run,
-        levels (column → answered, precision) and the other figures of metrics.json.
+        columns: the levels' names, the coarsest first; runs: for each run with held-out predictions and each target
+        run, levels (column → answered, precision) and the other values of metrics.json.
     """
     rows = [
         {"run": run.name, **row, "levels": {level["column"]: level for level in row["levels"]}}
         for run in runs
         if part in run.frames
-        for row in run.metrics.get("decisions", {}).get(part, [])
+        for row in run.metrics["decisions"].get(part, [])
     ]
     return {"columns": list(dict.fromkeys(name for row in rows for name in row["levels"])), "runs": rows}

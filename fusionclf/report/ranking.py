@@ -1,4 +1,4 @@
-"""Which run is best on each part, by how much, and whether the difference holds."""
+"""The best run of each part, its lead, and whether the lead is significant."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,26 +13,26 @@ LEVEL = 0.05
 
 
 def scored(run: Run, part: str) -> int:
-    """How many products of the part the run scored."""
+    """Number of products of the part that the run scored."""
     return len(run.frames[part]) if part in run.frames else 0
 
 
 def ranked(runs: Sequence[Run], part: str) -> list[Run]:
-    """Runs with the part, best top-1 first; those that scored fewer products come after all others."""
+    """Runs with the part, best top-1 first; runs that scored fewer products come last."""
     most = max(scored(run, part) for run in runs)
     with_part = [run for run in runs if part in run.frames]
     return sorted(with_part, key=lambda run: (scored(run, part) < most, -run.top1(part)))
 
 
 def best_values(runs: Sequence[Run], part: str) -> dict[str, list[str]]:
-    """Metric → names of the runs that reach the best value, among those that scored the most products."""
+    """Metric → names of the runs that reach the best value, among the runs that scored the most products."""
     order = ranked(runs, part)
     rivals = [run for run in order if scored(run, part) == scored(order[0], part)]
     best = {}
     for metric in METRICS:
         values = {run.name: (run.scores(part) or {}).get(metric) for run in rivals}
         known = [value for value in values.values() if value is not None]
-        # Where all runs have one value, none is better than another.
+        # If all runs have the same value, none is best.
         top = (min(known) if metric in LOWER_IS_BETTER else max(known)) if len(set(known)) > 1 else None
         best[metric] = [name for name, value in values.items() if value is not None and value == top]
     return best
@@ -43,7 +43,7 @@ def against_best(runs: Sequence[Run], part: str) -> list[dict[str, Any]]:
 
     Returns:
         A row for each other run, best first: products, difference in points of top-1 with its 95 % interval
-        (bootstrap over titles), how many only one of the two gets right, McNemar's p, and p after Holm.
+        (bootstrap over titles), how many products only one of them gets right, McNemar's p, and p after Holm.
     """
     first, *others = ranked(runs, part)
     rows = []
@@ -78,10 +78,10 @@ def _without_seed(run: Run) -> dict[str, Any]:
 def headline(
     runs: Sequence[Run], part: str, rows: Sequence[dict[str, Any]], published: Sequence[dict[str, Any]]
 ) -> str:
-    """What the figures of a part say, in words.
+    """The result on a part as a sentence.
 
-    A lead holds where McNemar's p, after Holm, is below 0.05, and the interval of the lead, which knows that products
-    with one title are right or wrong together, lies above 0.
+    A lead holds where McNemar's p after Holm is below 0.05, and the interval of the lead, which resamples whole titles,
+    is above 0.
     """
     best = ranked(runs, part)[0]
     scores = best.scores(part) or {}
@@ -100,24 +100,24 @@ def headline(
 
 
 def _rivals(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The runs that a lead can be over: not the best run's own other seeds."""
+    """The runs to compare the best run with: all but its own other seeds."""
     return [row for row in rows if not row["same_but_seed"] and row["products"]]
 
 
 def _lead_holds(row: dict[str, Any]) -> bool:
-    # A run that scored fewer products is never ranked first, and may yet be ahead on those.
+    # A run that scored fewer products is never ranked first, but may be ahead on those.
     return row["p_holm"] < LEVEL and row["interval"] is not None and row["interval"][0] > 0
 
 
 def _claim(rivals: Sequence[dict[str, Any]]) -> str:
-    """What may be said of the run with the best top-1."""
+    """The claim about the run with the best top-1: best, ahead or level."""
     if all(_lead_holds(row) for row in rivals):
         return "best"
     return f"level with {rivals[0]['other']}" if rivals[0]["difference"] == 0 else "ahead"
 
 
 def verdict(runs: Sequence[Run], part: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The headline of a part as data: the best run, its lead over the next one, and whether all leads hold."""
+    """The headline as data: the best run, its lead over the next one, and whether all leads hold."""
     best = ranked(runs, part)[0]
     rivals = _rivals(rows)
     lead = {"next": None, "difference": None, "interval": None, "holds": None}
@@ -128,14 +128,14 @@ def verdict(runs: Sequence[Run], part: str, rows: Sequence[dict[str, Any]]) -> d
 
 
 def summary(verdicts: Mapping[str, dict[str, Any]]) -> str:
-    """Which run is best on which parts, or only ahead or level, where a lead does not hold; in one line.
+    """One line: which run is best on which parts, or only ahead or level where a lead does not hold.
 
     Args:
-        verdicts: part → `verdict`; parts that one run alone scored say nothing.
+        verdicts: part → `verdict`; parts that only one run scored are ignored.
     """
     contested = {part: found for part, found in verdicts.items() if found["next"] is not None}
     if not contested:
-        return f"{next(iter(verdicts.values()))['best']}: the figures of one model"
+        return f"{next(iter(verdicts.values()))['best']}: the metrics of one model"
     places: dict[str, dict[str, list[str]]] = {}
     for part, found in contested.items():
         kinds = places.setdefault(found["best"], {})
@@ -168,11 +168,11 @@ def _against_published(top1: float, part: str, published: Sequence[dict[str, Any
     if not published or part not in published[0]:
         return ""
     row = max(published, key=lambda row: row[part]["top1"])
-    figure = row[part]["top1"]
-    side = "above" if top1 >= figure else "below"
+    best = row[part]["top1"]
+    side = "above" if top1 >= best else "below"
     name = f"{row['name']}, {row['pictures']}"
-    gap = f"{_points(abs(top1 - figure))} {side} the reference's best published figure"
-    return f" That is {gap}, {figure:.2f} ({name})."
+    gap = f"{_points(abs(top1 - best))} {side} the reference's best published value"
+    return f" That is {gap}, {best:.2f} ({name})."
 
 
 def _points(value: float) -> str:

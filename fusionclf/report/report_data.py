@@ -1,4 +1,4 @@
-"""Records → the report as plain data: what report.json holds and what the templates show."""
+"""Run records → the report as plain data, for report.json and the templates."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ from fusionclf.report.examples import examples
 from fusionclf.report.notes import notes
 from fusionclf.report.paths import decisions, hierarchy
 from fusionclf.report.ranking import against_best, best_values, headline, ranked, scored, summary, verdict
-from fusionclf.report.reproducibility import making
+from fusionclf.report.reproducibility import reproducibility
 from fusionclf.run_schema import ALL_CLASSES
 
 COST = (
@@ -42,17 +42,17 @@ PUBLISHED = (
     ("Naive Bayes", "titles", (85.23, None), (42.55, None)),
 )
 REFERENCE_TEST_ROWS = {"top20": 15_149, "rest": 5_505}
-PAIRS_OF_BEST, PAIRS_OF_OTHERS, MOST_PAIRS = 12, 4, 30  # confused pairs that a run brings in, and all
-COVERAGE_SHARES = (2, *range(5, 101, 5))  # percent of the products, answered surest first
+PAIRS_OF_BEST, PAIRS_OF_OTHERS, MOST_PAIRS = 12, 4, 30  # confused pairs of a run, and of all runs
+COVERAGE_SHARES = (2, *range(5, 101, 5))  # percent of the products, most confident first
 
 
 def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str = "") -> dict[str, Any]:
-    """Everything the report says but for pictures; runs are listed best first, by the first part.
+    """Everything in the report except pictures; runs are listed best first, by the first part.
 
     Args:
-        runs: what to compare.
-        catalog: theirs, where it is at hand: for titles, pictures and the audit.
-        note: why it is not.
+        runs: the runs to compare.
+        catalog: their catalog, for titles, pictures and its check; None where it was not found.
+        note: why it was not found.
     """
     parts = list(runs[0].split["classes"])
     if any(ALL_CLASSES in run.frames for run in runs):
@@ -89,7 +89,7 @@ def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str 
         "coverage": {part: _by_run(runs, part, _coverage) for part in parts},
         "catalog": catalog_facts(catalog, runs[0]) if catalog is not None else None,
         "catalog_note": note,
-        "making": making(runs),
+        "making": reproducibility(runs),
     }
 
 
@@ -108,7 +108,7 @@ def _run(run: Run, number: int, parts: Sequence[str]) -> dict[str, Any]:
 def split_facts(runs: Sequence[Run], parts: Sequence[str]) -> dict[str, Any]:
     """Counts, ceilings, leaked titles and leaked pictures of the split.
 
-    The predictions of the run that scored most products tell of a part's classes and titles.
+    The classes and titles of a part come from the predictions of the run that scored the most products.
     """
     split = runs[0].split
     pictures = {part: _leaked_pictures(runs, part) for part in parts}
@@ -148,11 +148,11 @@ def split_facts(runs: Sequence[Run], parts: Sequence[str]) -> dict[str, Any]:
 
 
 def _rule(spec: dict[str, Any]) -> str:
-    """How the products are divided, in words."""
+    """The rule of the split as a sentence."""
     rules = {
         "year_parity": "even years are train products, odd years and products without a year test products",
         "random": f"{100 * (spec.get('test_fraction') or 0):g} % of each class, at random, are test products",
-        "column": f"the column {spec.get('column')} says which products are test products",
+        "column": f"the column {spec.get('column')} marks the test products",
     }
     text = rules.get(str(spec.get("rule")), str(spec.get("rule")))
     text += ", then train and test are exchanged" if spec.get("swap") else ""
@@ -161,7 +161,7 @@ def _rule(spec: dict[str, Any]) -> str:
 
 
 def _leaked(rows: Sequence[dict[str, Any]], column: str) -> dict[str, Any]:
-    """A column over all parts of the split; None where it is not known of one."""
+    """The sum of a column over all parts of the split; None where one is not known."""
     rows = [row for row in rows if row["part"] != ALL_CLASSES]
     total, counts = sum(row["scored"] for row in rows), [row[column] for row in rows]
     leaked = None if None in counts else sum(counts)
@@ -170,7 +170,7 @@ def _leaked(rows: Sequence[dict[str, Any]], column: str) -> dict[str, Any]:
 
 
 def _leaked_pictures(runs: Sequence[Run], part: str) -> list[int]:
-    """Test rows whose picture is in train, by the runs that noted it: one figure, unless pictures have changed."""
+    """Test rows whose picture is in train, by the runs that read pictures: one number, unless pictures have changed."""
     most = max(scored(run, part) for run in runs)
     frames = [run.frames[part] for run in runs if scored(run, part) == most]
     return sorted(
@@ -179,14 +179,14 @@ def _leaked_pictures(runs: Sequence[Run], part: str) -> list[int]:
 
 
 def _why_unknown(found: Sequence[list[int]]) -> str:
-    """Why the leaked pictures of some part are not known; "" where all are."""
+    """Why the number of leaked pictures is not known; "" where it is."""
     if any(len(counts) > 1 for counts in found):
         return "the pictures have changed between these runs"
-    return "" if all(found) else "none of these runs read pictures and noted it"
+    return "" if all(found) else "none of these runs read pictures"
 
 
 def published(run: Run) -> list[dict[str, Any]]:
-    """The reference's figures, only where the split is the reference's, on the reference's catalog."""
+    """The reference's results, if the runs have the reference's split and catalog."""
     sizes = {part: len(ids["test"]) for part, ids in run.split["ids"].items()}
     spec = run.split["spec"]
     its_split = spec.get("rule") == "year_parity" and spec.get("top_k") == 20
@@ -205,7 +205,7 @@ def published(run: Run) -> list[dict[str, Any]]:
 
 def _slices(runs: Sequence[Run], part: str) -> list[dict[str, Any]]:
     sizes: dict[str, Any] = {}
-    for run in ranked(runs, part):  # those of pictures are in some runs alone
+    for run in ranked(runs, part):  # only runs that read pictures have slices of pictures
         sizes = dict(run.metrics["slices"].get(part) or {}) | sizes
     rows = []
     for name, first in sizes.items():
@@ -221,7 +221,7 @@ def _has(runs: Sequence[Run], name: str, part: str) -> bool:
 
 
 def _per_class(runs: Sequence[Run], part: str) -> list[dict[str, Any]]:
-    """A row a class, most test rows first; under `runs` what each run reaches on it."""
+    """A row for each class, most test rows first; `runs` has the metrics of each run."""
     rows: dict[str, dict[str, Any]] = {}
     for run in ranked(runs, part):
         for entry in run.metrics["per_class"].get(part, []):
@@ -239,11 +239,11 @@ def _stages(run: Run) -> list[tuple[str, list[dict[str, Any]]]]:
 
 
 def _by_run(
-    runs: Sequence[Run], part: str, figures: Callable[[pd.DataFrame], dict[str, Any]]
+    runs: Sequence[Run], part: str, compute: Callable[[pd.DataFrame], dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """What `figures` makes of the predictions of each run that scored the part."""
+    """`compute` of the predictions of each run that scored the part."""
     scoring = [(number, run) for number, run in enumerate(runs) if len(run.frames.get(part, ()))]
-    return [{"run": run.name, "colour": number, **figures(run.frames[part])} for number, run in scoring]
+    return [{"run": run.name, "colour": number, **compute(run.frames[part])} for number, run in scoring]
 
 
 def _training_rows(frame: pd.DataFrame) -> dict[str, Any]:
@@ -262,16 +262,16 @@ def _coverage(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def _confused(runs: Sequence[Run], part: str) -> list[dict[str, Any]]:
-    """Pairs of label and wrong answer: those that a run makes most, by the best run's count of them."""
+    """The most frequent pairs of label and wrong class of every run, ordered by the best run's counts."""
     counts = {run.name: confused_pairs(run.frames[part]) for run in ranked(runs, part)}
     best, *others = [list(each) for each in counts.values()]
     pairs = best[:PAIRS_OF_BEST] + [pair for each in others for pair in each[:PAIRS_OF_OTHERS]]
     rows = [
         {
             "label": label,
-            "answer": answer,
-            "runs": {name: each.get((label, answer), 0) for name, each in counts.items()},
+            "answer": predicted,
+            "runs": {name: each.get((label, predicted), 0) for name, each in counts.items()},
         }
-        for label, answer in dict.fromkeys(pairs)
+        for label, predicted in dict.fromkeys(pairs)
     ]
     return sorted(rows, key=lambda row: [-n for n in row["runs"].values()])[:MOST_PAIRS]

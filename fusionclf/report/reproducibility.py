@@ -1,4 +1,4 @@
-"""How the runs were made: commands without the machine's folders, versions, and settings that differ."""
+"""How to reproduce the runs: commands without the machine's folders, versions, and settings that differ."""
 
 import re
 import shlex
@@ -10,7 +10,7 @@ from fusionclf.report.collect import Run
 ABSOLUTE = re.compile(r"^(?:[/\\]|~|[A-Za-z]:[/\\]|file:)")
 
 
-def making(runs: Sequence[Run]) -> dict[str, Any]:
+def reproducibility(runs: Sequence[Run]) -> dict[str, Any]:
     """Commands, seeds, times and versions of the runs, and the settings in which they differ."""
     return {
         "runs": [_row(run) for run in runs],
@@ -44,7 +44,7 @@ def _common(versions: Sequence[dict[str, str]]) -> dict[str, str]:
 
 
 def clean_command(command: str) -> str:
-    """A command line that begins with `fusionclf`; of an absolute path only the last name stays."""
+    """A command line that begins with `fusionclf`; absolute paths are reduced to their last name."""
     try:
         words = shlex.split(command)
     except ValueError:
@@ -55,7 +55,7 @@ def clean_command(command: str) -> str:
 
 
 def clean_text(text: str) -> str:
-    """`text`, or the value after its `=`, without the folders of an absolute path; the same in a list a,b."""
+    """`text`, or the value after its `=`, with absolute paths reduced to their last name, also in a list a,b."""
     key, equals, value = text.partition("=")
     if equals and not ABSOLUTE.match(text):
         return f"{key}={clean_text(value)}"
@@ -67,7 +67,7 @@ def _last_name(path: str) -> str:
 
 
 def differences(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Settings that are not the same in all runs that have them: each value with the runs that use it."""
+    """Settings that differ between the runs: each value with the runs that use it."""
     flat = {run.name: _flat(run.config) for run in runs}
     keys = sorted({key for settings in flat.values() for key in settings} - {"variant", "data"})
     rows = []

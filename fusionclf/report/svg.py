@@ -1,4 +1,4 @@
-"""What charts are drawn from: axes, lines, marks. Inline SVG that takes its colours from the page."""
+"""The elements of charts: axes, lines, marks. Inline SVG that takes its colours from the page."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 COLOURS = 8
-FEW = 6  # lines that one chart shows; where there are more, each run gets a small chart of its own
-# A mark for each colour, so that no line is told by its colour alone: (dx, dy) in radii, None for a circle.
+FEW = 6  # lines in one chart; with more, each run gets a small chart of its own
+# A mark for each colour, so that lines do not only differ by colour: (dx, dy) in radii, None for a circle.
 SHAPES: tuple[Sequence[tuple[float, float]] | None, ...] = (
     None,
     ((-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)),
@@ -101,16 +101,16 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def svg(body: str, name: str, size: Size = LARGE) -> Markup:
-    """The element around `body`, every text of which must be escaped already; `name` is read out for it."""
+    """The element around `body`, every text of which must be escaped already; `name` is its text for screen readers."""
     label = escape(name)
     box = f'class="{size.name}" viewBox="0 0 {size.width} {size.height}"'
     return Markup(f'<svg {box} role="img" aria-label="{label}">{body}</svg>')
 
 
 def mark(colour: int, x: float, y: float, radius: float, tip: str = "", style: str = "dot") -> str:
-    """A run's mark, its shape by the number of its colour; `tip` shows under the pointer."""
+    """A run's mark, with a shape by the number of its colour; `tip` is shown under the pointer."""
     inner = f"<title>{escape(tip)}</title>" if tip else ""
-    shape = SHAPES[(colour + colour // COLOURS) % COLOURS]  # colours that come again have another shape
+    shape = SHAPES[(colour + colour // COLOURS) % COLOURS]  # repeated colours have another shape
     if shape is None:
         return f'<circle class="{style}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}">{inner}</circle>'
     corners = " ".join(f"{x + radius * dx:.1f},{y + radius * dy:.1f}" for dx, dy in shape)
@@ -130,8 +130,8 @@ class Line:
         name: of the run.
         colour: number of the run's colour.
         points: (x, y).
-        tips: what the pointer shows at each point; none: its figures.
-        dashed: a second figure of the same run.
+        tips: text under the pointer at each point; empty: its coordinates.
+        dashed: whether this is a second metric of the same run.
     """
 
     name: str
@@ -162,7 +162,7 @@ def _path(places: Sequence[tuple[float, float]]) -> str:
 
 @dataclass(frozen=True)
 class Panel:
-    """A chart, and the runs that it shows in colour: name → number of the colour."""
+    """A chart, and its runs in colour: name → number of the colour."""
 
     chart: Markup
     runs: dict[str, int]
@@ -174,10 +174,10 @@ def panels(
     """One chart of a few runs' lines, or a small one for each of many runs, the others behind it in grey.
 
     Args:
-        lines: of all runs, lines without a point included.
-        title: what the chart shows.
-        axes: makes the axes for a chart of a size.
-        frame: draws what lies below the lines.
+        lines: the lines of all runs; lines without a point are ignored.
+        title: title of the chart.
+        axes: size of a chart → its axes.
+        frame: draws the background of the lines.
     """
     lines = [line for line in lines if line.points]
     runs = {line.name: line.colour for line in lines}
@@ -186,18 +186,18 @@ def panels(
     if len(runs) <= FEW:
         large = axes(LARGE)
         body = frame(large) + "".join(drawn(large, line) for line in lines)
-        return [Panel(svg(body, f"{title}. {_told(lines)}"), runs)]
+        return [Panel(svg(body, f"{title}. {_spoken(lines)}"), runs)]
     small, found = axes(SMALL), []
     grid = frame(small)
     for run, colour in runs.items():
         own = [line for line in lines if line.name == run]
         others = "".join(behind(small, line) for line in lines if line.name != run and not line.dashed)
         body = grid + others + "".join(drawn(small, line) for line in own)
-        found.append(Panel(svg(body, f"{title}. {_told(own)}", SMALL), {run: colour}))
+        found.append(Panel(svg(body, f"{title}. {_spoken(own)}", SMALL), {run: colour}))
     return found
 
 
-def _told(lines: Sequence[Line]) -> str:
-    """The lines in words, for those who cannot see them."""
+def _spoken(lines: Sequence[Line]) -> str:
+    """The lines as text, for screen readers."""
     ends = [f"{line.name}: {line.points[0][1]:.2f} to {line.points[-1][1]:.2f}" for line in lines]
     return "; ".join(ends)

@@ -1,9 +1,9 @@
-"""How figures and foreign text are written."""
+"""Formats of numbers and of text from outside."""
 
 import re
 from typing import Any
 
-NONE = "\N{EN DASH}"  # in place of a figure that does not exist
+NONE = "\N{EN DASH}"  # for a missing number
 
 
 def percent(value: float | None, digits: int = 2) -> str:
@@ -17,12 +17,12 @@ def signed(value: float | None) -> str:
 
 
 def p_value(value: float) -> str:
-    """A probability as papers print it."""
+    """A p-value."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as a person says them."""
+    """Seconds with a suitable unit."""
     if seconds is None:
         return NONE
     if seconds < 90:
@@ -36,14 +36,14 @@ def count(value: float | None) -> str:
 
 
 def markdown(value: Any) -> str:
-    """Foreign text in Markdown: markup characters are escaped, line breaks and the like become spaces."""
+    """Text from outside in Markdown: markup is escaped, line breaks and control characters become spaces."""
     text = re.sub(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(value)).strip()
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|~])", r"\\\1", text)
 
 
 def code(value: Any) -> str:
-    """Foreign text in a fenced Markdown block: one line, without the fence's own character."""
+    """Text from outside in a fenced Markdown block: one line, without the character of the fence."""
     return re.sub(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", str(value)).strip().replace("`", "'")
 
 

@@ -36,8 +36,10 @@ def test_an_unknown_baseline_has_a_near_match() -> None:
 
 
 @every_baseline
-def test_every_part_and_joint_is_predicted(name: str, catalog: Catalog, split: Split, tmp_path: Path) -> None:
-    frames, figures, _ = run(name, catalog, split, tmp_path / "run")
+def test_every_part_and_all_classes_are_predicted(
+    name: str, catalog: Catalog, split: Split, tmp_path: Path
+) -> None:
+    frames, cost, _ = run(name, catalog, split, tmp_path / "run")
     assert list(frames) == ["top3", "rest", "joint"]
     for part, frame in frames.items():
         rows = split.rows(catalog, None if part == "joint" else part, "test")
@@ -46,9 +48,9 @@ def test_every_part_and_joint_is_predicted(name: str, catalog: Catalog, split: S
         probabilities = frame[["prob_1", "prob_2", "prob_3"]].to_numpy(float)
         assert np.isfinite(probabilities).all()
         assert (frame.loc[frame["label"] == "Lipstick", "prob_label"] == 0).all()
-    assert figures["parameters"] > 0
-    assert figures["products_per_second"] > 0
-    assert {"train_seconds", "predict_seconds", "pictures_per_second", "device"} <= figures.keys()
+    assert cost["parameters"] > 0
+    assert cost["products_per_second"] > 0
+    assert {"train_seconds", "predict_seconds", "pictures_per_second", "device"} <= cost.keys()
 
 
 def test_titles_of_white_space_are_missing(catalog: Catalog, split: Split, tmp_path: Path) -> None:
@@ -60,7 +62,7 @@ def test_titles_of_white_space_are_missing(catalog: Catalog, split: Split, tmp_p
 
 
 @every_baseline
-def test_the_saved_model_gives_the_same_answers(
+def test_saved_model_gives_the_same_predictions(
     name: str, catalog: Catalog, split: Split, tmp_path: Path
 ) -> None:
     frames, *_ = run(name, catalog, split, tmp_path / "run")
@@ -104,7 +106,7 @@ def test_a_part_of_one_class(name: str, catalog: Catalog, tmp_path: Path) -> Non
 
 
 @every_baseline
-def test_classes_of_one_training_row_each_need_no_word_of_scikit_learn(
+def test_classes_of_one_row_raise_no_scikit_learn_warning(
     name: str, catalog: Catalog, tmp_path: Path
 ) -> None:
     pairs = catalog.table.groupby("label").cumcount() // 2  # a row of an even year and one of an odd year
@@ -135,7 +137,7 @@ def test_a_catalog_without_words_is_named(name: str, catalog: Catalog, split: Sp
         run(name, catalog, split, tmp_path / "run")
 
 
-def test_majority_answers_with_the_train_frequencies(catalog: Catalog, split: Split, tmp_path: Path) -> None:
+def test_majority_predicts_the_train_frequencies(catalog: Catalog, split: Split, tmp_path: Path) -> None:
     frames, *_ = run("majority", catalog, split, tmp_path / "run")
     row = frames["top3"].iloc[0]
     assert row[["label_1", "label_2", "label_3"]].tolist() == ["Shirts", "Shoes", "Watches"]

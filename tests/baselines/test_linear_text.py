@@ -1,4 +1,4 @@
-"""The linear baseline: its temperature, its order of classes, and its figures on the real catalog."""
+"""The linear baseline: its temperature, its order of classes, and its metrics on the real catalog."""
 
 import json
 from functools import partial
@@ -35,7 +35,7 @@ def test_probabilities_are_tempered_scores(catalog: Catalog, split: Split, tmp_p
     assert frames["joint"]["label_1"].tolist() == model.classes_[scores.argmax(axis=1)].tolist()
 
 
-def test_validation_answers_are_those_of_a_fit_without_them(
+def test_held_out_predictions_are_of_a_model_without_those_rows(
     catalog: Catalog, split: Split, tmp_path: Path
 ) -> None:
     _, _, held_out = run(catalog, split, tmp_path / "one")
@@ -69,10 +69,10 @@ def test_lengths_of_ngrams_must_fit() -> None:
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_figures_on_the_real_catalog(
+def test_metrics_on_the_real_catalog(
     real_catalog_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The model of all classes takes longest, and is not asked about here.
+    # The model of all classes takes longest and is not needed here.
     monkeypatch.setattr(linear_text, "run_on_titles", partial(run_on_titles, all_classes=False))
     catalog = read_catalog(real_catalog_dir)
     frames, *_ = run(catalog, make_split(catalog), tmp_path)

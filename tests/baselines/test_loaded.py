@@ -1,4 +1,4 @@
-"""A kept baseline that is damaged, or is none, is refused in one line."""
+"""A saved baseline that is damaged or something else is refused in one line."""
 
 import json
 import zipfile
@@ -53,7 +53,7 @@ def refused(folder: Path) -> str:
         DummyClassifier(strategy="prior").fit(np.zeros((3, 1)), CLASSES),
     ],
 )
-def test_a_fitted_baseline_answers(tmp_path: Path, estimator: object) -> None:
+def test_fitted_baseline_predicts(tmp_path: Path, estimator: object) -> None:
     found = LoadedBaseline(keep(tmp_path, estimator), "joint").probabilities(["red shoe", ""])
     assert found.shape == (2, 4) and np.allclose(found.sum(axis=1), 1) and (found[:, 3] == 0).all()
 
@@ -83,7 +83,7 @@ OTHERS: list[tuple[Callable[[], object], str]] = [
 
 
 @pytest.mark.parametrize(("make", "message"), OTHERS)
-def test_what_no_baseline_is_is_refused(tmp_path: Path, make: Callable[[], object], message: str) -> None:
+def test_other_estimators_are_refused(tmp_path: Path, make: Callable[[], object], message: str) -> None:
     assert message in refused(keep(tmp_path, make()))
 
 

@@ -38,9 +38,7 @@ def test_probabilities_by_hand(catalog: Catalog, tmp_path: Path) -> None:
     assert frame.loc["003", "prob_1"] == pytest.approx(powers.max() / powers.sum())
 
 
-def test_reference_protocol_leaves_incomplete_rows_out(
-    catalog: Catalog, split: Split, tmp_path: Path
-) -> None:
+def test_reference_protocol_drops_incomplete_rows(catalog: Catalog, split: Split, tmp_path: Path) -> None:
     frames = run(catalog, split, tmp_path / "run", protocol="reference")
     assert list(frames) == ["top3", "rest"]
     everything = run(catalog, split, tmp_path / "all")["top3"]["id"]
@@ -61,7 +59,7 @@ def test_an_unknown_protocol_has_a_near_match() -> None:
 
 
 @pytest.mark.real
-def test_figures_on_the_real_catalog(real_catalog_dir: Path, tmp_path: Path) -> None:
+def test_metrics_on_the_real_catalog(real_catalog_dir: Path, tmp_path: Path) -> None:
     catalog = read_catalog(real_catalog_dir)
     split = make_split(catalog)
     frames = run(catalog, split, tmp_path / "all")

@@ -31,14 +31,14 @@ def catalog(tmp_path: Path) -> Catalog:
     return read_catalog(write_catalog(tmp_path / "catalog", ROWS))
 
 
-def test_keeps_small_pictures_pixel_for_pixel(catalog: Catalog) -> None:
+def test_small_pictures_are_stored_unchanged(catalog: Catalog) -> None:
     cache = open_cache(catalog, cover=(64, 64))
     for row, path in enumerate(catalog.picture_paths()):
         assert path is not None
         assert np.array_equal(cache.picture(row), np.asarray(open_picture(path)))
 
 
-def test_scales_large_pictures_down_to_what_training_needs(catalog: Catalog) -> None:
+def test_large_pictures_are_scaled_down_to_cover(catalog: Catalog) -> None:
     Image.new("RGB", (600, 900), (200, 0, 0)).save(catalog.root / "images" / "3.jpg")
     cache = open_cache(catalog, cover=(64, 64))
     assert cache.sizes[3].tolist() == [96, 64]
@@ -80,7 +80,7 @@ def test_an_unwritable_cache_folder_is_one_clear_line(
         open_cache(catalog, cover=(64, 64))
 
 
-def test_a_picture_that_vanished_after_the_catalog_was_read_is_named(catalog: Catalog) -> None:
+def test_picture_removed_after_reading_the_catalog_is_named(catalog: Catalog) -> None:
     (catalog.root / "images" / "4.jpg").unlink()
     with pytest.raises(PictureError, match=r"1 unreadable picture\(s\), ids 4; .*4\.jpg: no such picture"):
         open_cache(catalog, cover=(64, 64))
@@ -104,16 +104,18 @@ def test_a_catalog_without_any_picture_gives_an_empty_cache(tmp_path: Path) -> N
     assert not open_cache(catalog, cover=(64, 64)).readable(np.arange(6)).any()
 
 
-def test_says_what_a_cache_will_take_before_it_is_built(catalog: Catalog, tmp_path: Path) -> None:
+def test_size_of_a_cache_is_announced_before_it_is_built(catalog: Catalog, tmp_path: Path) -> None:
     Image.new("RGB", (6000, 4000)).save(catalog.root / "images" / "1.jpg")
     (catalog.root / "images" / "2.jpg").write_bytes(b"not a picture")
-    said: list[str] = []
+    messages: list[str] = []
     for _ in range(2):
-        open_cache(catalog, cover=(800, 600), unreadable="drop", info=said.append)
+        open_cache(catalog, cover=(800, 600), unreadable="drop", info=messages.append)
     place = tmp_path / "cache" / "pictures"
-    assert said == [f"picture cache: 6 pictures, about 2.9 MB, in {place}"]  # 1200 x 800 and four of 6 x 8
-    kept = sum(file.stat().st_size for file in place.glob("*/pixels.bin"))
-    assert kept == 3 * (1200 * 800 + 4 * 48)
+    assert messages == [
+        f"picture cache: 6 pictures, about 2.9 MB, in {place}"
+    ]  # 1200 x 800 and four of 6 x 8
+    stored = sum(file.stat().st_size for file in place.glob("*/pixels.bin"))
+    assert stored == 3 * (1200 * 800 + 4 * 48)
 
 
 def test_estimates_from_a_sample_of_many_pictures(tmp_path: Path) -> None:
@@ -123,7 +125,7 @@ def test_estimates_from_a_sample_of_many_pictures(tmp_path: Path) -> None:
     assert _expected(catalog, (4, 3)) == (200, 200 * 4 * 3 * 3)
 
 
-def test_a_disk_without_room_is_refused_before_anything_is_written(
+def test_full_disk_is_refused_before_writing(
     catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
@@ -133,7 +135,7 @@ def test_a_disk_without_room_is_refused_before_anything_is_written(
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_disk_that_fills_up_is_one_clear_line_and_leaves_nothing(
+def test_disk_that_fills_up_is_one_line_and_leaves_nothing(
     catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -145,7 +147,7 @@ def test_a_disk_that_fills_up_is_one_clear_line_and_leaves_nothing(
     assert list((tmp_path / "cache" / "pictures").iterdir()) == []
 
 
-def test_what_killed_processes_left_is_removed_after_a_day(catalog: Catalog, tmp_path: Path) -> None:
+def test_folders_of_killed_processes_are_removed_after_a_day(catalog: Catalog, tmp_path: Path) -> None:
     place = tmp_path / "cache" / "pictures"
     old, busy, young = (place / f".building-{name}" for name in ("old", "busy", "young"))
     long_ago = time.time() - 25 * 3600
@@ -158,7 +160,7 @@ def test_what_killed_processes_left_is_removed_after_a_day(catalog: Catalog, tmp
     assert not old.exists() and busy.exists() and young.exists()
 
 
-def test_digests_tell_equal_pictures_by_their_own_pixels(catalog: Catalog) -> None:
+def test_digests_identify_equal_pictures_before_scaling(catalog: Catalog) -> None:
     images = catalog.root / "images"
     large = Image.effect_noise((600, 900), 50)
     large.save(images / "1.jpg", "PNG")
@@ -209,7 +211,7 @@ def test_several_may_build_at_once(catalog: Catalog, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
-def test_a_turned_picture_is_kept_upright(catalog: Catalog, suffix: str) -> None:
+def test_turned_picture_is_stored_upright(catalog: Catalog, suffix: str) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     kinds = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "tif": "TIFF"}
@@ -230,7 +232,7 @@ def test_a_turned_and_an_upright_copy_have_one_digest(catalog: Catalog) -> None:
 
 
 @pytest.mark.parametrize("size", [(3000, 100), (60, 1900), (40, 1200)])
-def test_a_long_picture_is_kept_in_bounded_memory(size: tuple[int, int]) -> None:
+def test_long_picture_is_stored_in_bounded_size(size: tuple[int, int]) -> None:
     found = decode_pictures([Image.new("RGB", size)], (50, 50))
     height, width = found.sizes[0].tolist()
     assert height * width <= 4.1 * 50 * 50

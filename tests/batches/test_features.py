@@ -208,7 +208,7 @@ def _state() -> dict[str, torch.Tensor]:
     return {**layer.state_dict(), "half": torch.randn(2, 3).bfloat16(), "none": torch.zeros(0, 2)}
 
 
-def test_fingerprint_changes_with_all_that_it_is_of() -> None:
+def test_fingerprint_changes_with_every_input() -> None:
     plain = fingerprint(_state(), "cache", 3)
     assert len(plain) == 24 and plain == fingerprint(_state(), "cache", 3)
     assert plain == fingerprint(dict(reversed(_state().items())), "cache", 3)

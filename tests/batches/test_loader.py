@@ -28,7 +28,7 @@ def test_order_depends_on_seed_and_epoch() -> None:
     assert not np.array_equal(order(0, 1), order(1, 1))
 
 
-def test_shuffled_shows_every_row_once() -> None:
+def test_shuffled_has_every_row_once() -> None:
     order = epoch_order(ROWS, CLASSES, 3, 4)
     assert order.shape == (50, 2)
     assert not np.array_equal(order[:, 0], ROWS)
@@ -55,12 +55,12 @@ def test_balanced_draws_each_class_about_equally_often() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"sampler": "balanced"}, {"oversample_up_to": 20}])
-def test_showings_count_how_often_a_row_came_before(settings: dict) -> None:
+def test_occurrences_count_how_often_a_row_came_before(settings: dict) -> None:
     order = epoch_order(ROWS, CLASSES, 0, 1, **settings)
     seen: dict[int, int] = {}
-    for row, showing in order.tolist():
-        assert showing == seen.get(row, 0)
-        seen[row] = showing + 1
+    for row, occurrence in order.tolist():
+        assert occurrence == seen.get(row, 0)
+        seen[row] = occurrence + 1
     assert max(seen.values()) > 1
 
 

@@ -1,4 +1,4 @@
-"""The picture cache's files: damage is noticed, told, and repaired at the cost of what is damaged."""
+"""The picture cache's files: damage is detected, reported, and repaired chunk by chunk."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def place(tmp_path: Path, cache: PictureCache) -> Path:
     return tmp_path / "cache" / "pictures" / cache.key
 
 
-def test_zeroed_pixels_are_decoded_again_block_by_block(catalog: Catalog, tmp_path: Path) -> None:
+def test_zeroed_pixels_are_decoded_again_by_chunk(catalog: Catalog, tmp_path: Path) -> None:
     cache, _, _ = opened(catalog)
     before, key = pixels_of(cache), cache.key
     file = place(tmp_path, cache) / "pixels.bin"
@@ -88,7 +88,7 @@ def test_a_process_that_reads_meanwhile_sees_the_repair(catalog: Catalog, tmp_pa
 
 @pytest.mark.parametrize("file", ["sizes.npy", "digests.npy", "checks.json"])
 @pytest.mark.parametrize("harm", ["flip", "zero", "cut", "gone", "shorter"])
-def test_damaged_tables_are_made_again(catalog: Catalog, tmp_path: Path, file: str, harm: str) -> None:
+def test_damaged_tables_are_built_again(catalog: Catalog, tmp_path: Path, file: str, harm: str) -> None:
     cache, _, _ = opened(catalog)
     before, digests = pixels_of(cache), cache.digests
     damaged = place(tmp_path, cache) / file
@@ -115,7 +115,7 @@ def test_damaged_tables_are_made_again(catalog: Catalog, tmp_path: Path, file: s
 
 
 @pytest.mark.parametrize("length", [0, 1, 700, COUNT * BYTES - 1, COUNT * BYTES + 1, 3 * COUNT * BYTES])
-def test_pixels_of_another_length_are_made_again(catalog: Catalog, tmp_path: Path, length: int) -> None:
+def test_pixels_of_another_length_are_built_again(catalog: Catalog, tmp_path: Path, length: int) -> None:
     cache, _, _ = opened(catalog)
     before = pixels_of(cache)
     os.truncate(place(tmp_path, cache) / "pixels.bin", length)
@@ -124,7 +124,7 @@ def test_pixels_of_another_length_are_made_again(catalog: Catalog, tmp_path: Pat
     assert done == [COUNT] and len(warned) == 1
 
 
-def test_another_catalogs_files_are_made_again(catalog: Catalog, tmp_path: Path) -> None:
+def test_another_catalogs_files_are_built_again(catalog: Catalog, tmp_path: Path) -> None:
     """A whole cache of other products, in this one's place: its checksums fit, its number of rows does not."""
     cache, _, _ = opened(catalog)
     before = pixels_of(cache)
@@ -136,7 +136,7 @@ def test_another_catalogs_files_are_made_again(catalog: Catalog, tmp_path: Path)
     assert pixels_of(cache) == before and len(warned) == 1
 
 
-def test_a_picture_that_decodes_otherwise_makes_the_cache_anew(catalog: Catalog, tmp_path: Path) -> None:
+def test_changed_decoding_builds_the_cache_again(catalog: Catalog, tmp_path: Path) -> None:
     cache, _, _ = opened(catalog)
     picture = catalog.root / "images" / "03.jpg"
     stat = picture.stat()
@@ -167,7 +167,7 @@ def test_a_damaged_cache_that_cannot_be_written_is_one_line(
     assert len(str(caught.value)) <= 400
 
 
-def test_unreadable_pictures_in_a_damaged_block_stay_marked(catalog: Catalog, tmp_path: Path) -> None:
+def test_unreadable_pictures_in_a_damaged_chunk_stay_marked(catalog: Catalog, tmp_path: Path) -> None:
     (catalog.root / "images" / "02.jpg").write_bytes(b"not a picture")
     first = open_cache(catalog, cover=(64, 64), unreadable="drop")
     damage(place(tmp_path, first) / "pixels.bin", BYTES, bytes(BYTES))

@@ -37,7 +37,7 @@ def test_an_empty_title_and_unknown_words_give_zero() -> None:
     assert torch.isfinite(found).all() and (found[0] == 0).all() and (found[1] == 0).all()
 
 
-def test_word_pairs_tell_orders_apart() -> None:
+def test_word_pairs_depend_on_their_order() -> None:
     words = HashedNGrams(2**14, smallest=2, largest=2, words=2)(["red blue", "blue red"]).counts
     letters = HashedNGrams(2**14, smallest=2, largest=2, words=0)(["red blue", "blue red"]).counts
     assert (words[0] != words[1]).nnz > 0

@@ -51,7 +51,7 @@ def test_stretch_shows_the_whole_picture() -> None:
     assert torch.allclose(found[0], expected, atol=1e-4)
 
 
-def test_pictures_are_normalised_as_the_encoders_weights_were_trained() -> None:
+def test_pictures_are_normalised_as_in_training_of_the_weights() -> None:
     cache, settings = (
         cache_of([(40, 30)]),
         PicturesConfig(height=40, width=30, fit="stretch", normalisation="inception"),
@@ -128,7 +128,7 @@ def test_a_batch_of_one_size_and_one_of_many_give_the_same(stage: str) -> None:
         assert torch.equal(one, many[rows])
 
 
-def test_the_first_showing_is_what_a_row_looks_like_without_one() -> None:
+def test_first_occurrence_looks_like_no_occurrence() -> None:
     transform = PictureTransform(cache_of(SIZES), PicturesConfig(height=32, width=32), seed=1)
     plain = transform.training(np.arange(4), 1)
     assert torch.equal(transform.training(np.arange(4), 1, np.zeros(4, np.int64)), plain)
@@ -145,15 +145,15 @@ def test_copies_of_a_row_in_an_epoch_look_different() -> None:
     assert torch.equal(again[1], copies[5])
 
 
-def test_rows_and_showings_share_no_draws() -> None:
+def test_rows_and_occurrences_share_no_draws() -> None:
     rows = np.array([0, 1, 2**32 - 1])
     occurrences = np.array([0, 1, 2**14, 2**22 - 1])
-    draws = [uniforms(0, 1, _keys(rows, np.full(3, showing)), 42) for showing in occurrences]
+    draws = [uniforms(0, 1, _keys(rows, np.full(3, occurrence)), 42) for occurrence in occurrences]
     assert len(np.unique(draws)) == len(rows) * len(occurrences) * 42
 
 
 @pytest.mark.parametrize("fit", ["crop", "stretch"])
-def test_a_view_has_the_size_that_was_asked_for(fit: str) -> None:
+def test_view_has_the_requested_size(fit: str) -> None:
     transform = PictureTransform(cache_of(SIZES), PicturesConfig(height=64, width=48, fit=fit))  # pyright: ignore
     small = View(size=(32, 20))
     assert transform.training(np.arange(4), 1, view=small).shape == (4, 3, 32, 20)
@@ -179,7 +179,7 @@ def test_augmentation_is_what_torchvision_does_after_the_seed(name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["trivial", "rand"])
-def test_augmentation_depends_on_seed_epoch_row_and_showing_alone(name: str) -> None:
+def test_augmentation_depends_on_seed_epoch_row_and_occurrence(name: str) -> None:
     transform = PictureTransform(cache_of(SIZES * 4), PicturesConfig(height=32, width=32), seed=1)
     rows, first, view = np.arange(16), np.zeros(16, np.int64), View(augment=name)
     whole = transform.training(rows, 1, first, view)
@@ -198,7 +198,7 @@ def _differing(some: torch.Tensor, others: torch.Tensor) -> int:
 
 
 @pytest.mark.parametrize("name", ["trivial", "rand"])
-def test_augmentation_leaves_the_global_generator_alone_on_other_threads_too(name: str) -> None:
+def test_augmentation_does_not_use_the_global_generator(name: str) -> None:
     pictures, seeds = torch.rand(16, 3, 24, 24), np.arange(16)
     expected = augmented(pictures, name, seeds)
     torch.manual_seed(3)
@@ -211,7 +211,7 @@ def test_augmentation_leaves_the_global_generator_alone_on_other_threads_too(nam
     assert all(torch.equal(future.result(), expected) for future in futures)
 
 
-def test_uniforms_stay_what_they_were() -> None:
+def test_uniforms_are_unchanged() -> None:
     found = uniforms(3, 2, np.array([0, 7]), 3)
     expected = [
         [0.139603374, 0.614041847, 0.371551932],

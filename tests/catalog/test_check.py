@@ -30,32 +30,32 @@ ROWS: list[dict[str, Any]] = [
 ROWS[6]["masterCategory"] = "Personal Care"
 
 
-def audit_of(folder: Path, **settings: Any) -> CatalogCheck:
+def check_of(folder: Path, **settings: Any) -> CatalogCheck:
     catalog = read_catalog(folder)
     return check_catalog(catalog, make_split(catalog, SplitConfig(top_k=2)), **settings)
 
 
 def test_rows_cells_and_titles(write_catalog: WriteCatalog) -> None:
-    audit = audit_of(write_catalog(ROWS))
-    assert (audit.rows_read, audit.products, audit.repaired, audit.dropped) == (9, 9, ["8"], {})
-    assert (audit.bad_years, audit.without_year, audit.without_title) == (["8"], ["6", "8"], ["6", "9"])
-    assert audit.levels == {"masterCategory": 2, "subCategory": 3, "label": 4}
-    assert audit.single_product_classes == ["Belts", "Rings"]
-    assert (audit.na_texts, audit.empty_cells) == ({"usage": 1}, {"season": 1, "usage": 1})
-    assert audit.missing_words["usage"].examples == ["line 10: 'N/A'"]
-    assert audit.read_as_missing_by_pandas == {"season": 1, "usage": 2}
-    assert audit.titles_with_several_labels == 1
-    assert audit.titles_naming_the_label == pytest.approx(100 * 4 / 9)
-    assert audit.classes_with_several_paths == ["Shirts"]
-    assert audit.categories_with_several_parents == ["Dress"]
-    assert audit.test_titles_in_train == 2
-    assert audit.usable and audit.problems == []
+    found = check_of(write_catalog(ROWS))
+    assert (found.rows_read, found.products, found.repaired, found.dropped) == (9, 9, ["8"], {})
+    assert (found.bad_years, found.without_year, found.without_title) == (["8"], ["6", "8"], ["6", "9"])
+    assert found.levels == {"masterCategory": 2, "subCategory": 3, "label": 4}
+    assert found.single_product_classes == ["Belts", "Rings"]
+    assert (found.na_texts, found.empty_cells) == ({"usage": 1}, {"season": 1, "usage": 1})
+    assert found.missing_words["usage"].examples == ["line 10: 'N/A'"]
+    assert found.read_as_missing_by_pandas == {"season": 1, "usage": 2}
+    assert found.titles_with_several_labels == 1
+    assert found.titles_naming_the_label == pytest.approx(100 * 4 / 9)
+    assert found.classes_with_several_paths == ["Shirts"]
+    assert found.categories_with_several_parents == ["Dress"]
+    assert found.test_titles_in_train == 2
+    assert found.usable and found.problems == []
 
 
 def test_titles_of_white_space_are_none(write_catalog: WriteCatalog) -> None:
     empty, blank = [{"productDisplayName": "", "year": 2012 + n % 2} for n in range(9)], "  "
     found = [
-        audit_of(write_catalog([{**row, "productDisplayName": title} for row in empty], name=f"{len(title)}"))
+        check_of(write_catalog([{**row, "productDisplayName": title} for row in empty], name=f"{len(title)}"))
         for title in ("", blank)
     ]
     assert found[0].to_dict() == found[1].to_dict()
@@ -69,7 +69,7 @@ def test_parts(write_catalog: WriteCatalog) -> None:
         {"year": 2011, "articleType": "Caps"},
         {"articleType": "Caps"},
     ]
-    top, rest = audit_of(write_catalog(rows)).parts
+    top, rest = check_of(write_catalog(rows)).parts
     assert (top.part, top.classes, top.train, top.validation, top.test) == ("top2", 2, 2, 1, 4)
     assert (top.without_train, top.unseen_rows, top.ceiling) == ({}, 0, 100)
     assert (rest.part, rest.classes, rest.train + rest.validation, rest.test) == ("rest", 3, 2, 3)
@@ -90,8 +90,8 @@ def test_pictures(write_catalog: WriteCatalog) -> None:
     (images / "8.jpg").write_bytes((images / "4.jpg").read_bytes()[:300])
     catalog = read_catalog(folder)
     steps: list[tuple[int, int]] = []
-    audit = check_catalog(catalog, make_split(catalog), progress=lambda *step: steps.append(step))
-    facts = audit.pictures
+    found = check_catalog(catalog, make_split(catalog), progress=lambda *step: steps.append(step))
+    facts = found.pictures
     assert facts is not None
     assert (facts.decoded, facts.missing) == (7, [])
     assert list(facts.unreadable) == ["8"]
@@ -101,8 +101,8 @@ def test_pictures(write_catalog: WriteCatalog) -> None:
     assert (facts.identical, facts.identical_groups, facts.conflicting_groups) == (4, 2, [["3", "7"]])
     assert facts.test_pictures_in_train == 1
     assert steps == [(8, 8)]
-    assert audit.problems == ["1 picture(s) cannot be decoded: fix them, or set pictures.unreadable=drop"]
-    assert not audit.usable
+    assert found.problems == ["1 picture(s) cannot be decoded: fix them, or set pictures.unreadable=drop"]
+    assert not found.usable
     assert check_catalog(catalog, make_split(catalog), unreadable="drop").usable
     quick = check_catalog(catalog, make_split(catalog), decode=False)
     assert quick.usable and quick.pictures is None
@@ -124,7 +124,7 @@ def test_pictures_that_are_stored_turned_are_named(write_catalog: WriteCatalog) 
     assert ("turned by their EXIF orientation", "2 (3, 5)") in _picture_rows(facts)
 
 
-def test_missing_pictures_that_are_kept(write_catalog: WriteCatalog) -> None:
+def test_products_without_picture_are_reported_when_not_dropped(write_catalog: WriteCatalog) -> None:
     folder = write_catalog([{"year": 2010 + n % 2, "articleType": "AB"[n > 3]} for n in range(8)])
     (folder / "images/2.jpg").unlink()
     catalog = read_catalog(folder, CatalogConfig(missing_picture="keep"))
@@ -133,26 +133,26 @@ def test_missing_pictures_that_are_kept(write_catalog: WriteCatalog) -> None:
     assert (facts.decoded, facts.missing, facts.unreadable) == (7, ["2"], {})
 
 
-def test_a_catalog_that_cannot_be_split_is_reported_all_the_same(make_catalog: MakeCatalog) -> None:
+def test_catalog_that_cannot_be_split_is_still_checked(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog([{"year": 2011}, {"year": 2013}])
     with pytest.raises(CatalogError) as caught:
         make_split(catalog)
-    audit = check_catalog(catalog, caught.value, decode=False)
-    assert audit.problems == [str(caught.value)]
-    assert not audit.usable
-    assert (audit.products, audit.parts, audit.test_titles_in_train) == (2, [], None)
-    json.dumps(audit.to_dict(), allow_nan=False)
+    found = check_catalog(catalog, caught.value, decode=False)
+    assert found.problems == [str(caught.value)]
+    assert not found.usable
+    assert (found.products, found.parts, found.test_titles_in_train) == (2, [], None)
+    json.dumps(found.to_dict(), allow_nan=False)
 
 
 def test_a_catalog_of_one_trainable_class_is_not_usable(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog([{"year": year} for year in (2010, 2011, 2012)])
-    audit = check_catalog(catalog, make_split(catalog), decode=False)
-    assert audit.problems == ["no part has two classes with train rows: set split.rule or split.top_k"]
+    found = check_catalog(catalog, make_split(catalog), decode=False)
+    assert found.problems == ["no part has two classes with train rows: set split.rule or split.top_k"]
 
 
-def test_the_audit_is_plain_data(write_catalog: WriteCatalog) -> None:
-    audit = audit_of(write_catalog(ROWS))
-    value = audit.to_dict()
+def test_check_is_plain_data(write_catalog: WriteCatalog) -> None:
+    found = check_of(write_catalog(ROWS))
+    value = found.to_dict()
     assert json.loads(json.dumps(value, allow_nan=False)) == value
     assert value["usable"] is True
     assert value["parts"][0]["part"] == "top2"
@@ -182,21 +182,21 @@ def real(real_catalog_dir: Path) -> tuple[Catalog, Split, CatalogCheck]:
 @pytest.mark.real
 @pytest.mark.slow
 def test_the_real_catalog(real: tuple[Catalog, Split, CatalogCheck]) -> None:
-    _, _, audit = real
-    assert (audit.rows_read, len(audit.repaired), audit.products) == (44_446, 22, 44_441)
-    assert sorted(audit.dropped["missing picture"]) == ["12347", "39401", "39403", "39410", "39425"]
-    assert audit.lost_classes == ["Suits"]
-    assert audit.levels == {"masterCategory": 7, "subCategory": 45, "label": 142}
-    assert audit.without_year == ["53781"]
-    assert audit.read_as_missing_by_pandas == {"usage": 317, "season": 21, "baseColour": 15}
-    assert audit.titles_with_several_labels == 163
-    assert len(audit.classes_with_several_paths) == 25
-    assert len(audit.categories_with_several_parents) == 2
-    assert round(audit.titles_naming_the_label) == 62
-    assert round(audit.random_split_titles_in_train) == 39
+    _, _, found = real
+    assert (found.rows_read, len(found.repaired), found.products) == (44_446, 22, 44_441)
+    assert sorted(found.dropped["missing picture"]) == ["12347", "39401", "39403", "39410", "39425"]
+    assert found.lost_classes == ["Suits"]
+    assert found.levels == {"masterCategory": 7, "subCategory": 45, "label": 142}
+    assert found.without_year == ["53781"]
+    assert found.read_as_missing_by_pandas == {"usage": 317, "season": 21, "baseColour": 15}
+    assert found.titles_with_several_labels == 163
+    assert len(found.classes_with_several_paths) == 25
+    assert len(found.categories_with_several_parents) == 2
+    assert round(found.titles_naming_the_label) == 62
+    assert round(found.random_split_titles_in_train) == 39
     # PROTOCOL.md says 1,891; exact equality of the repaired titles gives this.
-    assert audit.test_titles_in_train == 1_872
-    top, rest = audit.parts
+    assert found.test_titles_in_train == 1_872
+    top, rest = found.parts
     assert (top.unseen_rows, round(top.ceiling, 2)) == (614, 95.95)
     assert (rest.unseen_rows, round(rest.ceiling, 2), len(rest.without_train)) == (1_829, 66.78, 34)
     assert list(rest.without_train.items())[:3] == [
@@ -204,13 +204,13 @@ def test_the_real_catalog(real: tuple[Catalog, Split, CatalogCheck]) -> None:
         ("Nail Polish", 329),
         ("Lipstick", 315),
     ]
-    facts = audit.pictures
+    facts = found.pictures
     assert facts is not None
     assert (facts.decoded, facts.unreadable, facts.usual_size) == (44_441, {}, "60 x 80")
     assert (len(facts.grayscale), "25480" in facts.grayscale, len(facts.odd_sizes)) == (431, True, 23)
     assert (facts.identical, facts.identical_groups, len(facts.conflicting_groups)) == (1_433, 653, 7)
     assert facts.test_pictures_in_train == 6
-    assert audit.usable
+    assert found.usable
 
 
 def test_train_rows_that_models_cannot_use_are_counted(write_catalog: WriteCatalog) -> None:

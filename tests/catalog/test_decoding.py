@@ -2,9 +2,6 @@
 
 import io
 import os
-import threading
-import zlib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +101,7 @@ def test_a_picture_of_several_frames_shows_its_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "not a picture"),
         (b"P6 2 1 255\n" + bytes(6), "not a picture"),
@@ -112,11 +109,11 @@ def test_a_picture_of_several_frames_shows_its_first(tmp_path: Path) -> None:
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC"),
     ],
 )
-def test_other_formats_are_refused_whatever_their_suffix(tmp_path: Path, content: bytes, told: str) -> None:
+def test_other_formats_are_refused_with_any_suffix(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
     for source in (path, content):
-        with pytest.raises(PictureError, match=told) as caught:
+        with pytest.raises(PictureError, match=message) as caught:
             open_picture(source)
         assert "JPEG 2000" in str(caught.value) or "convert it to JPEG" in str(caught.value)
 
@@ -134,31 +131,6 @@ def test_postscript_starts_no_other_program(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(PictureError):
         open_picture(tmp_path / "a.jpg")
     assert not (tmp_path / "started").exists()
-
-
-@pytest.mark.parametrize(("size", "told"), [((1, 99_000), "1 x 99000"), ((3300, 100), "3300 x 100")])
-def test_too_long_a_shape_is_refused_with_the_limit(tmp_path: Path, size: tuple[int, int], told: str) -> None:
-    Image.new("L", size).save(tmp_path / "a.png")
-    with pytest.raises(PictureError, match=rf"{told} pixels; .* at most 32 times"):
-        open_picture(tmp_path / "a.png")
-    Image.new("L", (3200, 100)).save(tmp_path / "b.png")
-    assert open_picture(tmp_path / "b.png").size == (3200, 100)
-
-
-def test_too_large_a_file_is_refused_unread(tmp_path: Path) -> None:
-    path = tmp_path / "a.jpg"
-    marked().save(path)
-    os.truncate(path, 4 * 2**30)  # sparse
-    with pytest.raises(PictureError, match=r"4\.3 GB; at most 64\.0 MB"):
-        open_picture(path)
-
-
-def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.jpg")
-    for path in (tmp_path / "pipe.jpg", tmp_path):
-        with pytest.raises(PictureError, match="not a file"):
-            open_picture(path)
-        assert not is_picture(path)
 
 
 def test_a_50_megapixel_photo_is_read(tmp_path: Path) -> None:
@@ -185,79 +157,11 @@ def test_a_large_picture_is_reduced_to_means_of_squares(
         assert np.array_equal(np.asarray(decoded.picture), np.asarray(whole.reduce(3)))
 
 
-def test_a_large_turned_jpeg_tells_its_upright_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_turned_jpeg_has_its_upright_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversion, "WORKED_PIXELS", 1000)
     save_turned(marked(), tmp_path / "a.jpg", "JPEG", 6)
     with decoded_picture(tmp_path / "a.jpg") as decoded:
         assert (decoded.size, decoded.picture.size, decoded.turned) == ((40, 64), (20, 32), True)
-
-
-@pytest.mark.parametrize("kind", ["WEBP", "AVIF", "JPEG2000"])
-def test_formats_that_decode_in_more_memory_have_lower_limits(tmp_path: Path, kind: str) -> None:
-    content = io.BytesIO()
-    Image.new("L" if kind == "JPEG2000" else "RGB", (7000, 6000)).save(content, kind)
-    with pytest.raises(PictureError, match=rf"7000 x 6000 pixels; at most \d\d megapixels of {kind}"):
-        open_picture(content.getvalue())
-
-
-def test_a_jpeg_of_too_many_scans_is_refused() -> None:
-    content = io.BytesIO()
-    drawn().save(content, "JPEG", progressive=True)
-    whole = content.getvalue()
-    last = whole.rindex(b"\xff\xda")
-    assert open_picture(whole[:-2] + whole[last:-2] * 80 + b"\xff\xd9").size == (60, 80)
-    with pytest.raises(PictureError, match="scans; at most 100"):
-        open_picture(whole[:-2] + whole[last:-2] * 100 + b"\xff\xd9")
-    behind = whole + b"\xff\xda" * 1000  # behind its end, as of a film that a phone adds
-    assert open_picture(behind).size == (60, 80)
-
-
-@pytest.mark.parametrize("kind", ["GIF", "JPEG", "PNG"])
-def test_a_file_of_millions_of_pieces_is_refused_soon(kind: str) -> None:
-    stream = io.BytesIO()
-    Image.new("L", (8, 8)).save(stream, kind)
-    whole = stream.getvalue()
-    crc = zlib.crc32(b"prVt").to_bytes(4)
-    pieces = {  # before the pixels
-        "GIF": b"GIF89a\x08\0\x08\0\0\0\0" + b"!\x01\x01x\0" * 10**6,
-        "JPEG": whole[:2] + b"\xff\xe1\0\2" * 10**6 + b"Exif\0\0" + whole[2:],
-        "PNG": whole[:33] + (bytes(4) + b"prVt" + crc) * 10**6 + whole[33:],
-    }
-    with pytest.raises(PictureError, match="more than 200,000 pieces"):
-        open_picture(pieces[kind])
-
-
-def test_decoding_on_many_threads_stays_within_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = io.BytesIO()
-    Image.new("RGB", (1000, 1000)).save(content, "PNG")
-    monkeypatch.setattr(decoding, "_memory", limits.Memory(25_000_000))  # two pictures of 12 MB
-    inside, most, lock = 0, 0, threading.Lock()
-
-    def decode(_: int) -> None:
-        nonlocal inside, most
-        with decoded_picture(content.getvalue()):
-            with lock:
-                inside += 1
-                most = max(most, inside)
-            threading.Event().wait(0.02)
-            with lock:
-                inside -= 1
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(decode, range(24)))
-    assert most == 2
-
-
-def test_memory_is_given_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory = limits.Memory(25_000_000)
-    monkeypatch.setattr(decoding, "_memory", memory)
-    content = io.BytesIO()
-    Image.new("RGB", (1000, 1000)).save(content, "PNG")
-    with pytest.raises(PictureError):
-        open_picture(content.getvalue()[:1000])
-    with pytest.raises(KeyError), decoded_picture(content.getvalue()):
-        raise KeyError
-    assert memory.used == 0
 
 
 def shades(path: Path) -> list[int]:
@@ -308,7 +212,7 @@ def test_a_plain_jpeg_is_decoded_as_pillow_decodes_it(sample_dir: Path) -> None:
         assert np.array_equal(np.asarray(plain.picture), expected), file
 
 
-def test_what_is_no_plain_jpeg_is_left_to_pillow(tmp_path: Path) -> None:
+def test_other_jpegs_are_decoded_by_pillow(tmp_path: Path) -> None:
     picture = Image.effect_noise((40, 30), 50)
     whole, inks = io.BytesIO(), io.BytesIO()
     picture.save(whole, "JPEG")

@@ -25,16 +25,16 @@ def archive(tmp_path: Path) -> Path:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, answer: Path | Exception) -> list[str]:
-    asked: list[str] = []
+    requested: list[str] = []
 
     def dataset_download(handle: str) -> str:
-        asked.append(handle)
+        requested.append(handle)
         if isinstance(answer, Exception):
             raise answer
         return str(answer)
 
     monkeypatch.setitem(sys.modules, "kagglehub", SimpleNamespace(dataset_download=dataset_download))  # pyright: ignore
-    return asked
+    return requested
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,9 @@ def use(monkeypatch: pytest.MonkeyPatch, answer: Path | Exception) -> list[str]:
 def test_the_catalog_is_laid_out(
     tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch, version: str, handle: str
 ) -> None:
-    asked = use(monkeypatch, archive)
+    requested = use(monkeypatch, archive)
     dest = download_catalog(tmp_path / "data/new", version=version)
-    assert asked == [handle]
+    assert requested == [handle]
     assert sorted(str(p.relative_to(dest)) for p in dest.rglob("*")) == [
         "images",
         "images/1.jpg",
@@ -106,12 +106,12 @@ def test_where_kaggle_gives_nothing_the_page_is_named(
 def test_an_unknown_archive_version_or_folder_is_refused(
     tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = use(monkeypatch, archive)
+    requested = use(monkeypatch, archive)
     with pytest.raises(CatalogError, match="unknown version 'smal': did you mean 'small'"):
         download_catalog(tmp_path / "new", version="smal")
     with pytest.raises(CatalogError, match="holds files already"):
         download_catalog(archive)
-    assert asked == []
+    assert requested == []
     use(monkeypatch, archive / "styles")
     with pytest.raises(CatalogError, match=r"holds no styles\.csv with images/ beside it"):
         download_catalog(tmp_path / "new")

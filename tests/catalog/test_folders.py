@@ -20,16 +20,16 @@ def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
     assert dest.stat().st_mode & 0o777 == (tmp_path / "new").stat().st_mode & 0o777
 
 
-def test_the_umask_is_left_alone_while_files_are_made(
+def test_umask_is_not_changed_while_files_are_created(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     umask = os.umask(0o077)
     os.umask(umask)
-    asked: list[int] = []
-    monkeypatch.setattr(os, "umask", lambda mask: asked.append(mask) or umask)  # another thread would see it
+    calls: list[int] = []
+    monkeypatch.setattr(os, "umask", lambda mask: calls.append(mask) or umask)  # another thread would see it
     with new_folder(tmp_path / "new") as folder:
         write_text(folder / "a", "a")
-    assert asked == []
+    assert calls == []
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o777 & ~umask
     assert (tmp_path / "new/a").stat().st_mode & 0o777 == 0o666 & ~umask
 
@@ -41,7 +41,7 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     assert (tmp_path / "empty/a").exists()
 
 
-def test_nothing_is_left_of_a_folder_that_failed(tmp_path: Path) -> None:
+def test_failed_folder_is_removed(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "new") as folder:
         (folder / "a").touch()
         raise KeyboardInterrupt
@@ -53,7 +53,7 @@ def test_nothing_is_left_of_a_folder_that_failed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_there_is_not_touched(tmp_path: Path) -> None:
+def test_existing_files_are_not_touched(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full/mine").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "full")

@@ -87,7 +87,9 @@ def test_near_links_are_all_there_and_no_other(hashes: list[int | None], distanc
     assert found == expected
 
 
-def test_links_in_many_lots_give_the_same_groups(sample_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_links_in_many_batches_give_the_same_groups(
+    sample_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     catalog = read_catalog(sample_dir)
     at_once = product_groups(catalog, ("near_picture",), near_distance=10)
     assert together(at_once)

@@ -35,7 +35,7 @@ def test_a_value_has_one_text_in_every_format(value: Any, text: str) -> None:
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_words_for_a_missing_value_are_no_class_and_no_title(make_catalog: MakeCatalog, word: str) -> None:
+def test_words_for_a_missing_value_are_empty_cells(make_catalog: MakeCatalog, word: str) -> None:
     rows = [
         {"articleType": word},
         {"productDisplayName": word, "subCategory": word, "usage": word, "year": word},

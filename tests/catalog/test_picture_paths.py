@@ -88,11 +88,11 @@ def test_another_number_is_no_near_file(tmp_path: Path) -> None:
     ]
 
 
-def test_kept_products_without_picture_are_shown_too(tmp_path: Path) -> None:
+def test_products_kept_without_picture_are_listed_too(tmp_path: Path) -> None:
     catalog = catalog_of(tmp_path, ["images/1.png", "images/1.jpg"], ["images/1.jpg"], missing_picture="keep")
     assert catalog.picture_paths() == [None, tmp_path / "images/1.jpg"]
-    audit = check_catalog(catalog, CatalogError("no split"), decode=False)
-    assert audit.missing_pictures.examples == ["'images/1.png' (there is 'images/1.jpg')"]
+    found = check_catalog(catalog, CatalogError("no split"), decode=False)
+    assert found.missing_pictures.examples == ["'images/1.png' (there is 'images/1.jpg')"]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_kept_products_without_picture_are_shown_too(tmp_path: Path) -> None:
         ("a\x1b[2J\u202e.jpg", "looked for 'a\\x1b[2J\\u202e.jpg'"),
     ],
 )
-def test_a_catalog_without_pictures_says_what_was_looked_for(tmp_path: Path, cell: str, words: str) -> None:
+def test_catalog_without_pictures_lists_the_missing_paths(tmp_path: Path, cell: str, words: str) -> None:
     with pytest.raises(CatalogError, match=r"no usable row is left \(2 missing picture\)") as caught:
         catalog_of(tmp_path, [cell, cell], ["images/1000.jpg"])
     assert words in str(caught.value)

@@ -55,7 +55,7 @@ def test_sixteen_bits_of_grey_keep_their_shades(tmp_path: Path) -> None:
     assert np.asarray(open_picture(tmp_path / "a.png"))[0, :, 0].tolist() == [0, 128, 255]
 
 
-def test_what_is_no_picture_is_refused_with_its_path(tmp_path: Path) -> None:
+def test_other_files_are_refused_with_their_path(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match=r"a\.jpg: no such picture"):
         open_picture(tmp_path / "a.jpg")
     (tmp_path / "b.jpg").write_text("hello")
@@ -78,8 +78,8 @@ def test_a_truncated_picture_is_refused(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("width", [5400, 14_000, 40_000])  # the last two: Pillow's own warning, and its error
 def test_too_many_pixels_are_refused_unread(tmp_path: Path, width: int) -> None:
     Image.new("1", (width, 10_000)).save(tmp_path / "a.png")
-    told = f"at most {MEGAPIXELS} megapixels"
-    with warnings.catch_warnings(record=True) as caught, pytest.raises(PictureError, match=told):
+    message = f"at most {MEGAPIXELS} megapixels"
+    with warnings.catch_warnings(record=True) as caught, pytest.raises(PictureError, match=message):
         open_picture(tmp_path / "a.png")
     assert not caught
 
@@ -147,7 +147,7 @@ def test_paths_are_mapped_in_order_with_progress(tmp_path: Path) -> None:
     assert map_paths([], lambda path: path) == []
 
 
-def test_an_interruption_ends_after_the_pictures_in_work() -> None:
+def test_interruption_ends_after_the_current_pictures() -> None:
     read = []
 
     def slow(path: Path | None) -> None:

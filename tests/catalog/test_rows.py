@@ -1,4 +1,4 @@
-"""The CSV reader: what it mends, what it leaves out, what it refuses."""
+"""The CSV reader: repaired rows, dropped rows and refused files."""
 
 import csv
 import io
@@ -42,13 +42,13 @@ def test_line_ends_byte_order_mark_and_empty_lines(tmp_path: Path, content: str)
     assert rows.rows_read == 2
 
 
-def test_unquoted_commas_in_the_last_column_are_mended(tmp_path: Path) -> None:
+def test_unquoted_commas_in_the_last_column_are_repaired(tmp_path: Path) -> None:
     rows = read(tmp_path, 'id,colour,title\n1,Red,One, Two,Three\n2,Blue,"A, B"\n3,Red,X,\n')
     assert cells(rows) == [("1", "One, Two,Three"), ("2", "A, B"), ("3", "X,")]
     assert rows.repaired == [0, 2]
 
 
-def test_rows_that_cannot_be_mended_are_counted(tmp_path: Path) -> None:
+def test_rows_that_cannot_be_repaired_are_counted(tmp_path: Path) -> None:
     rows = read(tmp_path, "title,id\nOne,1\nA,B,2\nalone\nTwo,2\n")
     assert cells(rows) == [("1", "One"), ("2", "Two")]
     assert rows.dropped == {"too many fields": ["line 3: A,B,2"], "too few fields": ["line 4: alone"]}
@@ -63,7 +63,7 @@ def test_line_breaks_in_quotes(tmp_path: Path) -> None:
     assert rows.lines.tolist() == [2, 4]
 
 
-def test_a_row_with_broken_quotes_is_left_out(tmp_path: Path) -> None:
+def test_row_with_broken_quotes_is_dropped(tmp_path: Path) -> None:
     rows = read(tmp_path, 'id,title\n1,"One" Two\n2,6" pipe\n3,Three\n')
     assert cells(rows) == [("2", '6" pipe'), ("3", "Three")]
     assert rows.dropped == {"broken quotes": ["line 2"]}
@@ -75,7 +75,7 @@ def test_an_endless_quote_is_refused_and_swallows_nothing(tmp_path: Path) -> Non
         read(tmp_path, content)
 
 
-def test_a_long_cell_is_read_and_a_row_with_a_huge_one_left_out(tmp_path: Path) -> None:
+def test_long_cell_is_read_and_row_with_huge_cell_dropped(tmp_path: Path) -> None:
     long, huge = "x" * LONGEST_CELL, "x" * (LONGEST_CELL + 1)
     content = f'id,title\n1,{long}\n2,{huge}\n3,"{huge}"\n4,Four\n'
     whole = read(tmp_path, content)
@@ -93,7 +93,7 @@ def test_an_endless_quote_is_refused_in_a_large_file_too(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("header", "why"), [('"id";"title"', "broken quotes"), (f"id,{'x' * 2**21}", "a cell of more")]
 )
-def test_a_header_that_cannot_be_read_is_no_row_without_an_end(header: str, why: str, tmp_path: Path) -> None:
+def test_unreadable_header_is_not_a_row_without_end(header: str, why: str, tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match=rf"the header cannot be read \({why}.*\); fix its first line"):
         read(tmp_path, f"{header}\n1,One\n")
 
@@ -207,7 +207,7 @@ def test_what_a_csv_writer_wrote_is_read_back(
     assert not rows.dropped and not rows.repaired
 
 
-def test_rows_in_lots_are_those_of_the_whole_file(tmp_path: Path) -> None:
+def test_rows_in_chunks_are_those_of_the_whole_file(tmp_path: Path) -> None:
     content = 'id,title\n1,One\n2,Two, too\n3\n4,"a\nb"\n\n5,"x"y\n6,Six\n7,Seven\n'
     whole = read(tmp_path, content)
     for size in (1, 2, 3, 100):
@@ -223,7 +223,7 @@ def test_rows_in_lots_are_those_of_the_whole_file(tmp_path: Path) -> None:
         ]
 
 
-def test_rows_in_lots_leave_out_what_is_no_text(tmp_path: Path) -> None:
+def test_rows_in_chunks_drop_rows_that_are_not_text(tmp_path: Path) -> None:
     file = tmp_path / "table.csv"
     file.write_bytes(b"id,colour,title\n1,red,One\n2,red,caf\xe9\n3,r\xe9d,Three\n4,red,Fo\0ur\n5,red,Five\n")
     (lot,) = iterate_rows(file, ["id", "title"], "title", 100)

@@ -16,9 +16,9 @@ ROWS = [{"articleType": label} for label in LABELS]
 def test_spellings_of_one_class_are_named(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog([*ROWS, {"articleType": "Tops", "subCategory": "topwear"}])
     assert len(catalog.classes) == 8  # nothing is joined unless set
-    audit = check_catalog(catalog, NO_SPLIT, decode=False)
+    found = check_catalog(catalog, NO_SPLIT, decode=False)
     cafe = " = ".join(ascii(name)[1:-1] for name in sorted(CAFE))
-    assert audit.spellings == {
+    assert found.spellings == {
         "articleType": [cafe, "Shirts = SHIRTS = shirts", "Track  Pants = Track Pants"],
         "subCategory": ["Topwear = topwear"],
     }

@@ -9,7 +9,7 @@ from fusionclf.config.shipped import config_folder, find_synonyms
 from fusionclf.errors import SettingsError
 
 
-def test_names_are_kept_in_order_and_once(tmp_path: Path) -> None:
+def test_names_are_unique_and_in_order(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("Deodorant: [body spray, deo , body spray]\nKite: []\n")
     found = read_synonyms(tmp_path / "mine.yaml")
     assert found == {"Deodorant": ("body spray", "deo"), "Kite": ()}
@@ -58,7 +58,7 @@ def test_a_file_is_found_by_path_or_name(tmp_path: Path) -> None:
         find_synonyms("fashoin")
 
 
-def test_no_name_of_the_file_that_comes_along_stands_under_two_classes() -> None:
+def test_shipped_synonyms_name_one_class_each() -> None:
     classes = read_synonyms(find_synonyms("fashion"))
     names = [name for others in classes.values() for name in others]
     assert len(names) > 1000 and len(names) == len(set(names))

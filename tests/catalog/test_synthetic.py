@@ -23,20 +23,20 @@ def digest(folder: Path) -> str:
 
 def test_every_fault_is_there(sample_dir: Path) -> None:
     catalog = read_catalog(sample_dir)
-    audit = check_catalog(catalog, make_split(catalog))
-    assert (audit.rows_read, audit.products) == (600, 597)
-    assert len(audit.repaired) == 4
-    assert {reason: len(ids) for reason, ids in audit.dropped.items()} == {"missing picture": 3}
-    assert audit.lost_classes == ["Suits"]
-    assert len(audit.without_year) == 1
-    assert audit.na_texts["baseColour"] == 3 and audit.na_texts["usage"] >= 3
-    assert audit.empty_cells == {"season": 3}
-    assert (audit.levels["masterCategory"], audit.levels["label"]) == (4, 28)
-    assert audit.titles_with_several_labels > 0
-    assert 50 < audit.titles_naming_the_label < 75
-    assert audit.classes_with_several_paths == ["Tops"]
-    assert audit.test_titles_in_train is not None and audit.test_titles_in_train > 10
-    pictures = audit.pictures
+    found = check_catalog(catalog, make_split(catalog))
+    assert (found.rows_read, found.products) == (600, 597)
+    assert len(found.repaired) == 4
+    assert {reason: len(ids) for reason, ids in found.dropped.items()} == {"missing picture": 3}
+    assert found.lost_classes == ["Suits"]
+    assert len(found.without_year) == 1
+    assert found.na_texts["baseColour"] == 3 and found.na_texts["usage"] >= 3
+    assert found.empty_cells == {"season": 3}
+    assert (found.levels["masterCategory"], found.levels["label"]) == (4, 28)
+    assert found.titles_with_several_labels > 0
+    assert 50 < found.titles_naming_the_label < 75
+    assert found.classes_with_several_paths == ["Tops"]
+    assert found.test_titles_in_train is not None and found.test_titles_in_train > 10
+    pictures = found.pictures
     assert pictures is not None
     assert pictures.unreadable == {}
     assert (len(pictures.grayscale), len(pictures.odd_sizes), pictures.usual_size) == (6, 3, "60 x 80")
@@ -47,7 +47,7 @@ def test_every_fault_is_there(sample_dir: Path) -> None:
         title for title in catalog.table["title"] if title.endswith(", Boxed") and "Set of" not in title
     ]
     assert len(quoted) == 1
-    assert audit.usable
+    assert found.usable
 
 
 @pytest.mark.parametrize(("products", "seed"), [(200, 0), (200, 5), (200, 6), (333, 1), (600, 2), (1500, 3)])
@@ -96,7 +96,7 @@ def test_pictures_and_titles_fit_their_rows(sample_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("silhouette", sorted(SILHOUETTES))
-def test_drawings_fill_some_of_the_picture_and_are_never_twice_the_same(silhouette: str) -> None:
+def test_drawings_fill_a_part_of_the_picture_and_all_differ(silhouette: str) -> None:
     generator = np.random.default_rng(0)
     first, second = (np.asarray(draw_product(silhouette, "Navy Blue", generator), float) for _ in range(2))
     assert first.shape == (80, 60, 3)
@@ -113,7 +113,7 @@ def test_too_few_products_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_with_files_is_refused_and_a_failure_leaves_nothing(
+def test_folder_with_files_is_refused_and_left_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine").write_text("mine")
@@ -134,6 +134,6 @@ def test_a_split_by_title_works_on_it(sample_dir: Path) -> None:
     spec = make_split(catalog).spec.model_copy(update={"group_by": ("title", "picture")})
     split = make_split(catalog, spec)
     assert isinstance(split, Split)
-    audit = check_catalog(catalog, split)
-    assert audit.test_titles_in_train == 0
-    assert audit.pictures is not None and audit.pictures.test_pictures_in_train == 0
+    found = check_catalog(catalog, split)
+    assert found.test_titles_in_train == 0
+    assert found.pictures is not None and found.pictures.test_pictures_in_train == 0

@@ -36,7 +36,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("study --data DATA --out OUT --cpu", "locked_folder"),
         ("demo --out OUT", "locked_folder"),
         ("compare RUN --out OUT", "locked_folder"),
-        ("audit --run RUN --out OUT", "locked_folder"),
+        ("label-issues --run RUN --out OUT", "locked_folder"),
         ("classes add --run OUT --name Kite", "locked_folder"),
         ("classes remove --run OUT --name Kite", "locked_folder"),
         ("export --run RUN --out OUT", "locked_output"),

@@ -87,7 +87,7 @@ LONG = "x" * 5000
     ("predict", "--run", LONG, "--title", "x"), ("predict", "--run", LONG, "--input", LONG), ("export", "--run", LONG),
     ("baseline", "majority", "--data", "{data}", "--out", LONG), ("study", "--data", "{data}", "--out", LONG),
     ("study", "--data", LONG, "--out", "{data}"), ("demo", "--out", LONG), ("classes", "list", "--run", LONG),
-    ("audit", "--run", LONG, "--out", LONG), ("train", "text", "--cpu", "--data", LONG, "--out", LONG),
+    ("label-issues", "--run", LONG, "--out", LONG), ("train", "text", "--cpu", "--data", LONG, "--out", LONG),
 ], ids=lambda words: " ".join(words)[:30])  # fmt: skip
 def test_a_path_too_long_for_a_file_is_one_line(words: tuple[str, ...], tmp_path: Path) -> None:
     data = write_catalog(tmp_path / "catalog", ROWS)

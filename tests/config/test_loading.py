@@ -85,7 +85,7 @@ def test_null_in_a_file_is_none_and_in_quotes_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["{sku}.jpg", "{type}/{sku}.jpg"])
-def test_a_pattern_in_a_file_needs_quotes_and_is_told_so(pattern: str, tmp_path: Path) -> None:
+def test_pattern_in_a_file_needs_quotes_as_the_error_says(pattern: str, tmp_path: Path) -> None:
     quoted = settings_file(tmp_path, f"catalog:\n  picture: '{pattern}'\n")
     assert settings(file=quoted).catalog.picture == pattern
     with pytest.raises(SettingsError, match=r"mine\.yaml: line 2: .*in quotes, such as '\{id\}\.jpg'"):
@@ -98,7 +98,7 @@ WORDS = ("catalog.id=No", "catalog.label=1e5", "catalog.title=null", "catalog.me
          "split.column==")  # fmt: skip
 
 
-def test_what_a_run_keeps_reads_back_to_the_same_settings(tmp_path: Path) -> None:
+def test_saved_settings_read_back_the_same(tmp_path: Path) -> None:
     before = settings(*WORDS)
     file = settings_file(tmp_path, dump_yaml(before))
     assert settings(file=file) == before
@@ -106,7 +106,7 @@ def test_what_a_run_keeps_reads_back_to_the_same_settings(tmp_path: Path) -> Non
     assert read_yaml(file) == before.model_dump(mode="json")
 
 
-def test_numbers_of_later_stages_are_kept_as_numbers() -> None:
+def test_numbers_of_later_stages_stay_numbers() -> None:
     found = settings("stage2.epochs=5", "stage2.compile=true", "stage2.optimiser={learning_rate: 1e-3}")
     assert found.stage2 == {"epochs": 5, "compile": True, "optimiser": {"learning_rate": 0.001}}
 
@@ -193,7 +193,7 @@ def test_a_key_that_is_not_unicode_is_refused(tmp_path: Path) -> None:
         settings(file=settings_file(tmp_path, '"spl\\ud800it": 1'))
 
 
-def test_a_look_alike_letter_in_a_key_is_made_visible() -> None:
+def test_look_alike_letter_in_a_key_is_escaped() -> None:
     with pytest.raises(SettingsError, match=r"unknown setting 'tr\\u0430in': did you mean 'train'"):
         settings("tr\u0430in.epochs=3")
 

@@ -1,4 +1,4 @@
-"""A catalog of 14 products small enough to work every figure out by hand."""
+"""A catalog of 14 products small enough to compute every metric by hand."""
 
 from pathlib import Path
 

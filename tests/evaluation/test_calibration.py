@@ -45,7 +45,7 @@ def test_temperature_is_found_again(wanted: float) -> None:
     assert fit_temperature(logits * wanted, targets) == pytest.approx(wanted, rel=0.05)
 
 
-def test_temperature_leaves_unknown_classes_out() -> None:
+def test_temperature_ignores_unknown_classes() -> None:
     logits = np.random.default_rng(1).normal(size=(400, 3))
     targets = logits.argmax(axis=1)
     targets[:100] = (targets[:100] + 1) % 3
@@ -76,7 +76,7 @@ def test_coverage_accuracy_by_hand() -> None:
     assert_allclose(found, [1, 1, 2 / 3, 1 / 2])
 
 
-def test_coverage_accuracy_does_not_depend_on_the_order_of_equal_confidences() -> None:
+def test_coverage_accuracy_ignores_the_order_of_ties() -> None:
     # The three of 0.5 hold one right answer: a half of all is the surest and a third of that one.
     confidence = np.array([0.9, 0.5, 0.5, 0.5])
     for place in (1, 2, 3):
@@ -84,6 +84,6 @@ def test_coverage_accuracy_does_not_depend_on_the_order_of_equal_confidences() -
         assert_allclose(coverage_accuracy(confidence, right, np.array([0.5, 1.0])), [1 / 6, 1 / 4])
 
 
-def test_coverage_answers_at_least_one_product() -> None:
+def test_coverage_has_at_least_one_product() -> None:
     assert coverage_accuracy(np.array([0.4, 0.6]), np.array([False, True]), np.array([0.01])) == [1.0]
     assert np.isnan(coverage_accuracy(np.zeros(0), np.zeros(0, bool), np.array([0.5]))).all()

@@ -44,9 +44,7 @@ def graphs(draw: st.DrawFn) -> CategoryGraph:
 
 
 @given(graphs(), st.data())
-def test_the_answered_path_occurs_and_its_probabilities_fall(
-    graph: CategoryGraph, data: st.DataObject
-) -> None:
+def test_predicted_path_occurs_and_its_probabilities_fall(graph: CategoryGraph, data: st.DataObject) -> None:
     size = len(graph.classes)
     weights = st.lists(st.floats(0, 1), min_size=size, max_size=size)
     raw = np.array(data.draw(st.lists(weights, min_size=1, max_size=5))) + 1e-9
@@ -81,7 +79,7 @@ def test_candidates_may_be_some_of_the_classes_in_any_order() -> None:
         GRAPH.predict_paths(np.ones((1, 1)), ["Kurtas"])
 
 
-def test_many_products_are_answered_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_products_are_predicted_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     probabilities = np.random.default_rng(0).dirichlet(np.ones(4), 50)
     whole = GRAPH.predict_paths(probabilities)
     monkeypatch.setattr(graph_module, "CHUNK", 7)
@@ -90,7 +88,7 @@ def test_many_products_are_answered_in_chunks(monkeypatch: pytest.MonkeyPatch) -
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
 
 
-def test_products_without_an_answer_stay_so() -> None:
+def test_rows_of_nan_give_nan() -> None:
     found = GRAPH.predict_paths(np.array([[np.nan] * 4, [1.0, 0, 0, 0]]))
     assert np.isnan(found.path_prob).tolist() == [True, False]
     assert np.isnan(found.category_probs[0]).all()
@@ -174,7 +172,7 @@ def context(rows: list[tuple[str, str, str]]) -> pd.DataFrame:
     return pd.DataFrame(known | {name: [row[n] for row in rows] for n, name in enumerate(names)})
 
 
-def test_predictions_hold_the_true_and_the_answered_path() -> None:
+def test_predictions_hold_the_true_and_the_predicted_path() -> None:
     frame = make_predictions(
         context([PATHS[0], PATHS[2]]),
         GRAPH.classes,

@@ -25,7 +25,7 @@ def run(rows: list[tuple[str, str, float, str, float]], second: dict[str, tuple[
 GOOD = [(f"a{n}", "A", 0.9, "A", 0.9) for n in range(9)] + [(f"b{n}", "B", 0.8, "B", 0.8) for n in range(9)]
 
 
-def test_a_sure_other_answer_disputes_a_label() -> None:
+def test_confident_other_class_is_a_label_issue() -> None:
     found = find_label_issues([run([*GOOD, ("x", "A", 0.05, "B", 0.95)])])
     assert found["id"].tolist() == ["x"]
     (row,) = found.to_dict("records")
@@ -33,12 +33,12 @@ def test_a_sure_other_answer_disputes_a_label() -> None:
     assert row["score"] == pytest.approx((0.95 - 0.05) * (9 * 0.9 + 0.05) / 10)
 
 
-def test_an_answer_less_sure_than_is_usual_for_its_class_disputes_nothing() -> None:
+def test_class_below_its_usual_confidence_is_no_label_issue() -> None:
     assert find_label_issues([run([*GOOD, ("x", "A", 0.25, "B", 0.7)])]).empty  # B is usually at 0.8
     assert find_label_issues([run(GOOD)]).empty
 
 
-def test_a_class_that_is_never_found_counts_but_comes_last() -> None:
+def test_class_that_is_never_predicted_comes_last() -> None:
     """A label without a training row: each of its products is answered with another class."""
     unseen = [(f"u{n}", "U", 0.02, "B", 0.96) for n in range(6)]
     found = find_label_issues([run([*GOOD, *unseen, ("x", "A", 0.1, "B", 0.85)])])
@@ -55,7 +55,7 @@ def test_probabilities_are_averaged_over_runs() -> None:
     assert (row["agreeing"], row["scored"]) == (2, 2)
 
 
-def test_a_product_that_fewer_runs_answered_comes_later() -> None:
+def test_product_of_fewer_runs_comes_later() -> None:
     both = ("x", "A", 0.05, "B", 0.95)
     found = find_label_issues([run([*GOOD, both, ("y", "A", 0.0, "B", 1.0)]), run([*GOOD, both])])
     assert found["id"].tolist() == ["x", "y"]

@@ -64,25 +64,25 @@ def test_harmonic_mean_by_hand() -> None:
     assert found["harmonic"] == pytest.approx(2 * 50 * 100 / 150)
 
 
-def test_without_unseen_rows_there_is_no_such_figure() -> None:
+def test_unseen_metrics_are_none_without_unseen_rows() -> None:
     found = score(predictions(["A", "B"], [["A"], ["A"]]))
     assert found["seen"] == 50.0
     assert found["unseen"] is None
     assert found["harmonic"] is None
 
 
-def test_without_rows_there_is_no_figure() -> None:
+def test_metrics_are_none_without_rows() -> None:
     found = score(predictions(["A"], [["A"]]).iloc[:0])
     assert found == {"n": 0, **dict.fromkeys(METRICS)}
 
 
-def test_the_sixth_answer_is_not_among_five() -> None:
+def test_sixth_class_is_not_in_top5() -> None:
     answers = ["A", "B", "C", "D", "E", "F"]
     found = score(predictions(["E", "F"], [answers, answers]))
     assert (found["top1"], found["top5"]) == (0.0, 50.0)
 
 
-def test_ece_is_of_the_first_answer() -> None:
+def test_ece_is_of_the_first_class() -> None:
     found = score(predictions(["A", "A"], [["A", "B"], ["B", "A"]], probability=0.6))
     assert found["ece"] == pytest.approx(100 * abs(0.6 - 0.5))
 
@@ -121,13 +121,13 @@ def test_score_agrees_with_scikit_learn() -> None:
     assert found["balanced_accuracy"] == pytest.approx(expected, abs=1e-9)
 
 
-def test_intervals_hold_the_figures() -> None:
+def test_intervals_hold_the_metrics() -> None:
     frame = random_frame(2000, groups=900)
-    found, figures = intervals(frame), score(frame)
+    found, scores = intervals(frame), score(frame)
     assert list(found) == list(METRICS[:-1])
     for name in ("top1", "top5", "seen", "unseen", "harmonic", "balanced_accuracy", "macro_f1"):
         low, high = found[name] or (0, 0)
-        assert low < figures[name] < high, name
+        assert low < scores[name] < high, name
         assert 0.5 < high - low < 15, name
 
 
@@ -146,7 +146,7 @@ def test_intervals_without_unseen_rows() -> None:
     assert intervals(predictions(["A"], [["A"]]).iloc[:0]) == dict.fromkeys(METRICS[:-1])
 
 
-def test_all_metrics_of_a_whole_test_set_take_less_than_two_seconds() -> None:
+def test_metrics_of_a_whole_test_set_take_under_two_seconds() -> None:
     frame = random_frame(20_654, groups=16_489)
     started = time.process_time()
     intervals(frame)
@@ -193,7 +193,7 @@ def test_per_class_by_hand(frame: pd.DataFrame) -> None:
     ]
 
 
-def test_run_metrics_holds_parts_and_joint(frame: pd.DataFrame) -> None:
+def test_run_metrics_holds_parts_and_all_classes(frame: pd.DataFrame) -> None:
     found = run_metrics("nb", {"top20": frame, "rest": frame.iloc[:3], "joint": frame})
     assert list(found) == [
         "variant",
@@ -212,5 +212,5 @@ def test_run_metrics_holds_parts_and_joint(frame: pd.DataFrame) -> None:
     assert list(found["intervals"]) == ["top20", "rest", "joint"]
 
 
-def test_run_metrics_without_a_joint_model(frame: pd.DataFrame) -> None:
+def test_run_metrics_without_a_model_of_all_classes(frame: pd.DataFrame) -> None:
     assert run_metrics("nb", {"top20": frame})["joint"] == {"top1": None}

@@ -29,7 +29,7 @@ FIRST = frame(
 )
 
 
-def test_training_rows_are_binned_and_empty_bins_left_out() -> None:
+def test_training_rows_are_binned_without_empty_bins() -> None:
     assert by_training_rows(FIRST) == [
         {"first": 0, "last": 0, "classes": 1, "n": 3, "top1": pytest.approx(100 / 3)},
         {"first": 1, "last": 4, "classes": 1, "n": 2, "top1": 100.0},
@@ -51,7 +51,7 @@ def test_pairs_are_counted_with_their_direction() -> None:
     assert confused_pairs(FIRST.iloc[:1]) == {}
 
 
-def test_disagreements_go_one_way_and_put_the_surest_error_first() -> None:
+def test_disagreements_list_the_most_confident_error_first() -> None:
     second = frame(
         ("4", "Tops", "Caps", 0.95, 4, 4),
         ("3", "Tops", "Bags", 0.99, 3, 4),
@@ -78,5 +78,5 @@ def test_examples_show_a_title_once_and_a_class_twice() -> None:
     assert confident_errors(FIRST.iloc[[0]], 10) == (0, [])
 
 
-def test_answers_skip_ranks_that_do_not_exist() -> None:
+def test_ranked_classes_skip_missing_ranks() -> None:
     assert ranked_classes(FIRST, ["2", "9"]) == {"2": [("Ties", 0.8), ("Ties", 0.01)]}

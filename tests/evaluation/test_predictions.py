@@ -25,7 +25,7 @@ def test_context_of_the_whole_test_set(catalog: Catalog, split: Split) -> None:
     assert context["leaked_title"].tolist() == [False, False, True, True, False, False, False, False]
 
 
-def test_pictures_of_the_training_rows_are_told_where_they_are_known(catalog: Catalog, split: Split) -> None:
+def test_leaked_pictures_are_marked_where_digests_are_known(catalog: Catalog, split: Split) -> None:
     digests = [1, 2, 3, 0, 5, 6, *(2, 7, 0, 7, 6, 9, 1, 8)]  # train rows, then test rows; 0 is no picture
     context = product_context(catalog, split, None, pictures=np.array(digests, np.uint64))
     assert context["leaked_picture"].tolist() == [True, False, False, False, True, False, True, False]
@@ -62,7 +62,7 @@ def test_context_has_the_order_of_the_splits_rows(catalog: Catalog, split: Split
     assert context["id"].tolist() == catalog.table["id"].iloc[split.rows(catalog, "rest", "test")].tolist()
 
 
-def test_held_out_products_are_told_of_by_train_rows_alone(catalog: Catalog, split: Split) -> None:
+def test_held_out_products_only_leak_from_train_rows(catalog: Catalog, split: Split) -> None:
     context = product_context(catalog, split, None, "validation").set_index("id")
     validation = split.rows(catalog, None, "validation")
     assert context.index.tolist() == catalog.table["id"].iloc[validation].tolist()
@@ -140,7 +140,7 @@ def test_fewer_than_five_candidates_leave_gaps(context: pd.DataFrame, tmp_path: 
     pd.testing.assert_frame_equal(read_predictions(tmp_path / "p.parquet"), frame)
 
 
-def test_health_is_kept(context: pd.DataFrame) -> None:
+def test_status_is_saved(context: pd.DataFrame) -> None:
     health = pd.DataFrame({"picture_status": ["used", "unreadable"], "title_status": ["cut", "missing"]})
     frame = make_predictions(context, ["B"], np.ones((2, 1)), health)
     assert frame["picture_status"].tolist() == ["used", "unreadable"]
@@ -158,7 +158,7 @@ def test_health_is_kept(context: pd.DataFrame) -> None:
         (np.array([[3.0, 2.0], [1, 0]]), "more than 1"),
     ],
 )
-def test_what_is_no_probability_is_refused(
+def test_values_that_are_not_probabilities_are_refused(
     context: pd.DataFrame, probabilities: np.ndarray, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -177,7 +177,7 @@ def test_a_class_named_twice_is_refused(context: pd.DataFrame) -> None:
         ({"picture_status": ["used"], "title_status": ["used"]}, "1 rows, expected 2"),
     ],
 )
-def test_odd_health_is_refused(context: pd.DataFrame, health: dict[str, list[str]], message: str) -> None:
+def test_odd_status_is_refused(context: pd.DataFrame, health: dict[str, list[str]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_predictions(context, ["A"], np.ones((2, 1)), pd.DataFrame(health))
 

@@ -39,7 +39,7 @@ def set_column(name: str, values: object, of: pa.DataType | None = None) -> Chan
     return lambda table: table.set_column(table.column_names.index(name), name, pa.array(values, of))
 
 
-def test_columns_that_no_run_writes_are_left_out(file: Path) -> None:
+def test_unknown_columns_are_dropped(file: Path) -> None:
     expected = read_predictions(file)
     table = pq.read_table(file)
     pq.write_table(table.append_column("more", pa.array([[1]] * SIZE)), file)
@@ -91,7 +91,7 @@ def test_an_odd_column_is_refused_by_name(file: Path, change: Change, message: s
 
 
 @pytest.mark.parametrize("pandas", ["{", "[]", '{"columns": 3}', '{"index_columns": ["nowhere"]}'])
-def test_what_pandas_wrote_of_itself_does_not_matter(file: Path, pandas: str) -> None:
+def test_metadata_of_pandas_is_ignored(file: Path, pandas: str) -> None:
     expected = read_predictions(file)
     pq.write_table(pq.read_table(file).replace_schema_metadata({"pandas": pandas}), file)
     pd.testing.assert_frame_equal(read_predictions(file), expected)

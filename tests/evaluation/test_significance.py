@@ -23,7 +23,7 @@ def test_resampled_sums_draw_whole_groups() -> None:
     assert_allclose(shares, [0.25, 0.5, 0.25], atol=0.05)
 
 
-def test_sums_do_not_depend_on_how_many_resamples_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sums_do_not_depend_on_the_chunk_of_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(1)
     columns, groups = generator.random((300, 3)), generator.integers(0, 101, 300)
     at_once = resampled_sums(columns, groups)
@@ -32,7 +32,7 @@ def test_sums_do_not_depend_on_how_many_resamples_are_drawn_at_once(monkeypatch:
         assert np.array_equal(resampled_sums(columns, groups), at_once)
 
 
-def test_memory_is_bounded_whatever_the_number_of_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_bounded_for_any_number_of_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(significance, "RESAMPLES", 100)
     groups = np.arange(200_000)  # 100 resamples of them are 20 million weights, 160 MB
     tracemalloc.start()
@@ -64,7 +64,7 @@ def test_interval_of_a_difference_may_be_negative() -> None:
     assert -60 < low < -40 < high < -20
 
 
-def test_interval_is_the_same_for_one_seed_and_for_any_group_numbers() -> None:
+def test_interval_depends_on_seed_but_not_on_group_numbers() -> None:
     values = np.random.default_rng(0).random(200) < 0.5
     groups = np.arange(200) // 3
     first = bootstrap_interval(values, groups, seed=1)
@@ -77,11 +77,11 @@ def test_no_products_have_no_interval() -> None:
     assert percentile_interval(np.full(5, np.nan)) is None
 
 
-def test_percentile_interval_leaves_undefined_figures_out() -> None:
+def test_percentile_interval_ignores_nan() -> None:
     assert percentile_interval(np.array([np.nan, *range(101)]), level=0.9) == pytest.approx([5, 95])
 
 
-def test_intervals_of_a_whole_test_set_take_less_than_two_seconds() -> None:
+def test_intervals_of_a_whole_test_set_take_under_two_seconds() -> None:
     generator = np.random.default_rng(0)
     started = time.process_time()
     bootstrap_interval(generator.random(20_654) < 0.8, generator.integers(0, 16_489, 20_654))
@@ -102,7 +102,7 @@ def test_mcnemar_of_many_products() -> None:
     assert mcnemar_exact(first, second) == pytest.approx(2 * binom.cdf(400, 900, 0.5))
 
 
-def test_mcnemar_of_equal_answers_is_one() -> None:
+def test_mcnemar_of_equal_predictions_is_one() -> None:
     answers = np.array([True, False, True])
     assert mcnemar_exact(answers, answers) == 1.0
 

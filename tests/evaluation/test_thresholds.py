@@ -56,7 +56,7 @@ HELD = predictions(
 )  # fmt: skip
 
 
-def test_a_class_is_accepted_from_where_its_answers_are_right() -> None:
+def test_class_is_accepted_where_its_predictions_are_right() -> None:
     found = fit_thresholds(HELD, 0.98)
     least = found.classes["A"]
     assert least is not None
@@ -70,7 +70,7 @@ def test_a_class_that_cannot_reach_the_target_is_never_accepted() -> None:
     assert fit_thresholds(HELD, 0.98).classes["C"] is None
 
 
-def test_few_answers_alone_accept_nothing_where_others_fail() -> None:
+def test_few_predictions_accept_nothing_where_others_fail() -> None:
     alone = predictions([*spread("B", "B", 4, 0.7, 0.9)])
     assert fit_thresholds(alone, 0.98).classes["B"] == 0.7
     # Among others that are right less often at 0.7 to 0.9, those four do not count for much.
@@ -78,7 +78,7 @@ def test_few_answers_alone_accept_nothing_where_others_fail() -> None:
     assert found.classes["B"] == found.others and found.others is not None and found.others > 0.9
 
 
-def test_what_is_wrong_more_often_than_right_is_rejected() -> None:
+def test_predictions_mostly_wrong_are_rejected() -> None:
     found = fit_thresholds(HELD, 0.98)
     assert 0.5 <= found.reject_below <= 0.62
     never = predictions([*spread("A", "A", 10, 0.2, 0.9)])
@@ -94,15 +94,15 @@ def test_an_uncertain_class_backs_off_to_its_category() -> None:
     found = fit_thresholds(predictions([*doubt, *other, *spread("A", "A", 400, 0.98, 0.99)]), 0.95)
     assert found.levels == (0.95, 0.95)
     probabilities = np.array([[0.5, 0.49, 0, 0], [0, 0, 0.5, 0.49], [0.99, 0, 0, 0], [np.nan] * 4])
-    said = decide(GRAPH, found, probabilities, GRAPH.classes)
-    assert said.paths == [("M", "S"), (), ("M", "S", "A"), ()]
-    assert said.levels.tolist() == [2, 0, 3, 0]
-    assert said.decisions.tolist()[2:] == ["accept", "reject"]
-    assert "accept" not in said.decisions.tolist()[:2]
-    assert said.probabilities.tolist() == pytest.approx([0.99, np.nan, 0.99, np.nan], nan_ok=True)
+    decisions = decide(GRAPH, found, probabilities, GRAPH.classes)
+    assert decisions.paths == [("M", "S"), (), ("M", "S", "A"), ()]
+    assert decisions.levels.tolist() == [2, 0, 3, 0]
+    assert decisions.decisions.tolist()[2:] == ["accept", "reject"]
+    assert "accept" not in decisions.decisions.tolist()[:2]
+    assert decisions.probabilities.tolist() == pytest.approx([0.99, np.nan, 0.99, np.nan], nan_ok=True)
 
 
-def test_right_answers_of_a_class_do_not_lower_it_to_where_others_fail() -> None:
+def test_right_predictions_do_not_lower_it_to_where_others_fail() -> None:
     rows = [
         *spread("A", "A", 300, 0.3, 0.5),
         *spread("B", "C", 900, 0.3, 0.5),
@@ -112,7 +112,7 @@ def test_right_answers_of_a_class_do_not_lower_it_to_where_others_fail() -> None
     assert least is None or least > 0.5
 
 
-def test_a_categorys_threshold_is_fitted_on_what_is_left_to_it() -> None:
+def test_category_threshold_is_fitted_on_rows_without_deeper_one() -> None:
     """Many sure classes and subcategories must not vouch for the doubtful rest."""
     sure = spread("A", "A", 400, 0.97, 0.999)
     doubt = [(label, {"A": 0.5, "B": 0.48}) for label in ("A", "B") * 500]  # the subcategory is right
@@ -127,10 +127,10 @@ def test_a_categorys_threshold_is_fitted_on_what_is_left_to_it() -> None:
     assert least is None or least > 0.96
 
 
-def test_a_class_that_was_never_answered_goes_by_the_others() -> None:
+def test_class_never_predicted_uses_the_threshold_of_others() -> None:
     found = Thresholds(0.9, 10, {"A": 0.95}, 0.7, (None, None), 0.4)
-    said = decide(GRAPH, found, np.array([[0, 0, 0, 0.8], [0.8, 0, 0, 0]]), GRAPH.classes)
-    assert said.decisions.tolist() == ["accept", "review"]
+    decisions = decide(GRAPH, found, np.array([[0, 0, 0, 0.8], [0.8, 0, 0, 0]]), GRAPH.classes)
+    assert decisions.decisions.tolist() == ["accept", "review"]
 
 
 @settings(max_examples=50, deadline=None)
@@ -138,8 +138,8 @@ def test_a_class_that_was_never_answered_goes_by_the_others() -> None:
     st.lists(st.tuples(st.sampled_from("ABCD"), st.sampled_from("ABCD"), st.floats(0.3, 1)), min_size=1),
     st.floats(0.5, 1),
 )
-def test_the_least_threshold_never_answers_less_than_its_target(rows: list, target: float) -> None:
-    """Pseudo-rows aside: what is accepted is right in the share asked for, where a class has many answers."""
+def test_accepted_predictions_reach_the_target(rows: list, target: float) -> None:
+    """Pseudo-rows aside: what is accepted reaches the target precision, where a class has many answers."""
     frame = predictions([(label, {answer: prob}) for answer, label, prob in rows for _ in range(40)])
     found = fit_thresholds(frame, target)
     for name, least in found.classes.items():
@@ -150,7 +150,7 @@ def test_the_least_threshold_never_answers_less_than_its_target(rows: list, targ
     assert all(least is None or least >= target for least in found.levels)
 
 
-def test_figures_of_decisions() -> None:
+def test_metrics_of_decisions() -> None:
     found = Thresholds(0.9, 10, {"A": 0.8, "C": None}, 0.7, (0.9, 0.95), 0.4)
     frame = predictions(
         [
@@ -183,7 +183,7 @@ def test_a_target_out_of_range_is_refused(target: float) -> None:
         fit_thresholds(HELD, target)
 
 
-def test_thresholds_come_from_the_runs_held_out_answers(tmp_path: Path) -> None:
+def test_thresholds_come_from_the_runs_held_out_predictions(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="has no held-out predictions to fit"):
         thresholds_of_run(tmp_path, "joint", 0.98)
     write_predictions(tmp_path / "held_out" / "joint.parquet", HELD)

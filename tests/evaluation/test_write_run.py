@@ -50,7 +50,7 @@ def test_a_finished_run_holds_every_file(
         assert read_predictions(folder / "predictions" / f"{part}.parquet").equals(frame)
 
 
-def test_held_out_answers_are_kept_and_decided_by(
+def test_held_out_predictions_are_saved_and_give_thresholds(
     catalog: Catalog, split: Split, frames: dict, tmp_path: Path
 ) -> None:
     graph = CategoryGraph.from_split(catalog, split)

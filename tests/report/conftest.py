@@ -1,4 +1,4 @@
-"""Two tiny finished runs whose figures can be worked out by hand, and a way to make more."""
+"""Two tiny finished runs whose metrics can be computed by hand, and a way to make more."""
 
 import json
 from collections.abc import Callable, Sequence

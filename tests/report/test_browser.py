@@ -52,9 +52,7 @@ def reader(browser: Any, report: Path) -> Iterator[Reader]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_it_loads_without_a_fault_and_asks_for_nothing(
-    browser: Any, report: Path, scheme: str, width: int
-) -> None:
+def test_page_loads_without_errors_or_requests(browser: Any, report: Path, scheme: str, width: int) -> None:
     reader = Reader(browser, report, color_scheme=scheme, viewport={"width": width, "height": 800})
     assert reader.faults == []
     assert [url for url in reader.requests if not url.startswith("data:")] == [report.as_uri()]
@@ -133,7 +131,7 @@ def test_products_are_shown_with_their_pictures(reader: Reader) -> None:
     assert pictures.first.bounding_box()["height"] > 40
 
 
-def test_charts_have_figures_and_a_text_alternative(reader: Reader) -> None:
+def test_charts_have_values_and_a_text_alternative(reader: Reader) -> None:
     charts = reader.page.locator("figure svg[role=img]")
     assert charts.count() > 15
     assert all(len(chart.get_attribute("aria-label")) > 10 for chart in charts.all())
@@ -175,7 +173,7 @@ def test_hostile_text_is_text(browser: Any, tmp_path: Path) -> None:
     reader.page.close()
 
 
-def test_markup_that_got_in_could_not_run(browser: Any, report: Path, tmp_path: Path) -> None:
+def test_injected_markup_cannot_run(browser: Any, report: Path, tmp_path: Path) -> None:
     """The page's policy lets its own script run, by hash, and nothing else."""
     evil = '<img src=x onerror="document.title = 1"><script>document.title = 2</script></main>'
     file = tmp_path / "evil.html"

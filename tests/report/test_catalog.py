@@ -57,7 +57,7 @@ def test_a_catalog_divided_by_a_further_column_is_found(tmp_path: Path) -> None:
 
 def test_a_moved_catalog_is_noted_and_can_be_given(sample_runs: list[Path], tmp_path: Path) -> None:
     home = sample_runs[0].parent / "catalog"
-    away = shutil.move(home, tmp_path / "elsewhere")
+    moved = shutil.move(home, tmp_path / "elsewhere")
     try:
         value = compare(sample_runs, tmp_path / "report")
         page = (tmp_path / "report" / "report.html").read_text()
@@ -65,11 +65,11 @@ def test_a_moved_catalog_is_noted_and_can_be_given(sample_runs: list[Path], tmp_
         assert "The catalog (catalog) was not found where the runs read it" in page
         assert "<img" not in page and "Product " in page
         assert str(home.parent) not in page
-        again = compare(sample_runs, tmp_path / "report", Path(away))
+        again = compare(sample_runs, tmp_path / "report", Path(moved))
         page = (tmp_path / "report" / "report.html").read_text()
         assert again["catalog_note"] == "" and page.count('<img src="data:image/jpeg;base64,') > 20
     finally:
-        shutil.move(away, home)
+        shutil.move(moved, home)
 
 
 def test_a_changed_catalog_shows_no_pictures(sample_runs: list[Path]) -> None:
@@ -96,7 +96,7 @@ def test_a_given_folder_that_is_no_catalog_is_refused(sample_runs: list[Path], t
     assert not (tmp_path / "report").exists()
 
 
-def test_a_thumbnail_is_encoded_anew(tmp_path: Path) -> None:
+def test_thumbnail_is_encoded_from_pixels(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1440, 1080, 3), np.uint8)
     file = tmp_path / "large.jpg"
     Image.fromarray(noise).save(

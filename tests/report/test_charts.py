@@ -39,8 +39,8 @@ def test_zoom_leaves_runs_far_below_the_best_out() -> None:
     assert zoom([0.0, 0.0]) == (0.0, 1.0)
 
 
-def curve(run: str, colour: int = 0, *figures: float | None) -> dict:
-    rows = [{"epoch": n, "val_top1": figure, "train_loss": 2.0} for n, figure in enumerate(figures, 1)]
+def curve(run: str, colour: int = 0, *values: float | None) -> dict:
+    rows = [{"epoch": n, "val_top1": value, "train_loss": 2.0} for n, value in enumerate(values, 1)]
     return {"run": run, "colour": colour, "rows": rows}
 
 
@@ -63,17 +63,17 @@ def test_names_are_escaped_in_every_chart() -> None:
         assert "\"x'" not in chart  # a quote would end the label
 
 
-def test_a_chart_shows_its_figures_and_reads_them_out() -> None:
+def test_chart_shows_its_values_also_to_screen_readers() -> None:
     (panel,) = curves([curve("a", 1, 50.0, 75.5)], TOP1, "top20: validation top-1 by epoch")
     assert "<title>a, epoch 2: validation top-1 75.5</title>" in panel.chart
     assert 'aria-label="top20: validation top-1 by epoch. a: 50.00 to 75.50"' in panel.chart
     (panel,) = reliability([{"run": "a", "colour": 0, "bins": [BIN]}], "t")
-    assert "<title>a says 90.0 %: 80.0 % of 20 right</title>" in panel.chart
+    assert "<title>a at 90.0 % confidence: 80.0 % of 20 right</title>" in panel.chart
     (panel,) = by_training_rows([{"run": "a", "colour": 0, "bins": [ROWS]}], "t")
     assert "a: 50.00 % of 7 products of 2 classes with 1\N{EN DASH}4 training rows" in panel.chart
 
 
-def test_many_runs_get_a_small_chart_each_with_the_others_in_grey() -> None:
+def test_many_runs_get_small_charts_with_others_in_grey() -> None:
     few = curves([curve(f"run {n}", n, 50.0, 60.0) for n in range(FEW)], TOP1, "t")
     assert [list(panel.runs) for panel in few] == [[f"run {n}" for n in range(FEW)]] and few[0].chart.count(
         "<polyline"
@@ -86,7 +86,7 @@ def test_many_runs_get_a_small_chart_each_with_the_others_in_grey() -> None:
         assert "run 3: " not in panel.chart or "run 3" in panel.runs
 
 
-def test_missing_figures_are_left_out_of_curves() -> None:
+def test_curves_skip_missing_values() -> None:
     (panel,) = curves([curve("a", 3, None, 0.5), curve("b", 4)], TOP1, "t")
     assert panel.chart.count("<polyline") == 1
     assert "epoch 1" not in panel.chart and "epoch 2" in panel.chart
@@ -97,7 +97,7 @@ def test_bins_of_few_products_are_not_drawn() -> None:
     assert reliability([{"run": "a", "colour": 0, "bins": [{**BIN, "n": 9}]}], "t") == []
 
 
-def test_coverage_leaves_out_what_lies_far_below() -> None:
+def test_coverage_skips_values_far_below() -> None:
     rows = [
         {"run": "good", "colour": 0, "shares": [50, 100], "accuracy": [99.0, 90.0]},
         {"run": "poor", "colour": 1, "shares": [50, 100], "accuracy": [20.0, 10.0]},
@@ -106,7 +106,7 @@ def test_coverage_leaves_out_what_lies_far_below() -> None:
     assert panel.chart.count("<polyline") == 1 and "poor" not in panel.chart
 
 
-def test_marks_of_all_colours_differ_and_colours_that_come_again_have_another_shape() -> None:
+def test_repeated_colours_have_another_shape() -> None:
     shapes = {mark(colour, 10, 10, 3) for colour in range(8)}
     assert len(shapes) == 8
     assert mark(0, 10, 10, 3) != mark(8, 10, 10, 3)
@@ -123,7 +123,7 @@ def test_labels_of_near_dots_do_not_cover_each_other() -> None:
         assert all(abs(y - v) >= 14 or abs(x - u) >= 6.3 * 5 for u, v in boxes[:n])
 
 
-def test_a_run_far_below_is_hollow_with_its_figure() -> None:
+def test_run_far_below_is_hollow_with_its_value() -> None:
     chart = against_cost([Point("good", 0, 10.0, 90.0), Point("majority", 1, 1.0, 20.92)], "s", "t")
     assert chart.count('class="dot hollow"') == 1
     assert ">majority 20.9<" in chart

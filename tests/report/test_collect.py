@@ -14,7 +14,7 @@ from fusionclf.report.collect import read_runs
 from fusionclf.report.label_issues import out_of_sample
 
 
-def test_runs_are_read_with_parts_joint_and_log(two_runs: list[Path]) -> None:
+def test_runs_are_read_with_all_parts_and_log(two_runs: list[Path]) -> None:
     poor, good = read_runs(two_runs)
     assert (poor.name, poor.variant, list(poor.frames)) == ("poor", "nb", ["top2", "rest"])
     assert list(good.frames) == ["top2", "rest", "joint"]
@@ -59,7 +59,7 @@ def test_runs_of_another_catalog_are_named(two_runs: list[Path], make_run) -> No
         read_runs([*two_runs, other])
 
 
-def test_a_refusal_writes_nothing(two_runs: list[Path], tmp_path: Path) -> None:
+def test_refused_comparison_writes_nothing(two_runs: list[Path], tmp_path: Path) -> None:
     (two_runs[0] / "metrics.json").unlink()
     with pytest.raises(RunError):
         compare(two_runs, tmp_path / "report")
@@ -208,14 +208,14 @@ def test_predictions_of_other_classes_are_refused(two_runs: list[Path]) -> None:
 def test_predictions_of_another_run_are_refused(two_runs: list[Path]) -> None:
     poor, good = (run / "predictions" / "top2.parquet" for run in two_runs)
     good.write_bytes(poor.read_bytes())
-    with pytest.raises(RunError, match=r"top2\.parquet: answers otherwise than metrics\.json tells"):
+    with pytest.raises(RunError, match=r"top2\.parquet: its predictions do not match metrics\.json"):
         read_runs(two_runs)
 
 
-def test_held_out_answers_of_no_part_are_refused(two_runs: list[Path]) -> None:
+def test_held_out_predictions_of_no_part_are_refused(two_runs: list[Path]) -> None:
     run = read_runs(two_runs)[1]
     (two_runs[1] / "held_out" / "top2.parquet").rename(two_runs[1] / "held_out" / "odd.parquet")
-    with pytest.raises(RunError, match=r"odd\.parquet: is of no part"):
+    with pytest.raises(RunError, match=r"odd\.parquet: is not a part"):
         out_of_sample(run, two_runs[1])
 
 
@@ -226,6 +226,6 @@ def test_predictions_that_do_not_fit_the_metrics_are_named(two_runs: list[Path])
         read_runs(two_runs)
 
 
-def test_folders_of_one_name_are_told_apart(make_run) -> None:
+def test_folders_of_one_name_get_unique_names(make_run) -> None:
     runs = read_runs([make_run("one/nb"), make_run("two/nb"), make_run("else")])
     assert [run.name for run in runs] == ["one/nb", "two/nb", "else"]

@@ -40,7 +40,7 @@ def test_json_is_the_value_and_unrounded(two_runs: list[Path], report: Path) -> 
     assert value["tests"]["joint"] == []
 
 
-def test_split_is_told(two_runs: list[Path], report: Path) -> None:
+def test_split_facts_are_in_the_report(two_runs: list[Path], report: Path) -> None:
     split = json.loads((report / "report.json").read_text())["split"]
     rest = next(row for row in split["parts"] if row["part"] == "rest")
     assert (rest["classes"], rest["test"], rest["unseen_rows"], rest["unseen_classes"]) == (2, 8, 4, 1)
@@ -50,23 +50,23 @@ def test_split_is_told(two_runs: list[Path], report: Path) -> None:
     assert "15 of 28 test products (53.57 %) share their exact title" in (report / "report.html").read_text()
 
 
-def test_leaked_pictures_are_told_by_the_runs_that_read_pictures(two_runs: list[Path], report: Path) -> None:
+def test_leaked_pictures_come_from_runs_that_read_pictures(two_runs: list[Path], report: Path) -> None:
     value = json.loads((report / "report.json").read_text())
     assert {row["part"]: row["leaked_pictures"] for row in value["split"]["parts"]} == {
         "top2": 3, "rest": 0, "joint": 3,
     }  # fmt: skip
     share = pytest.approx(100 * 3 / 28)
     assert value["split"]["leaked_pictures"] == {"rows": 3, "of": 28, "share": share, "why_unknown": ""}
-    assert "3 of 28 test products (10.71 %) show a picture" in (report / "report.html").read_text()
+    assert "3 of 28 test products (10.71 %) have a picture" in (report / "report.html").read_text()
     row = next(row for row in value["slices"]["top2"] if row["slice"] == "picture in train")
     assert (row["n"], row["top1"]) == (3, {"good": 100.0, "poor": None})
 
 
-def test_leaked_pictures_that_are_not_known_are_no_zero(make_run, tmp_path: Path) -> None:
+def test_unknown_leaked_pictures_are_not_zero(make_run, tmp_path: Path) -> None:
     runs = [make_run("text"), make_run("few", copies=1, keep=6), make_run("one", copies=1)]
     for given, why in (
-        (runs[:1], "none of these runs read pictures and noted it"),
-        (runs[:2], "none of these runs read pictures and noted it"),  # of the whole test set
+        (runs[:1], "none of these runs read pictures"),
+        (runs[:2], "none of these runs read pictures"),  # of the whole test set
         ([*runs, make_run("two", copies=2)], "the pictures have changed between these runs"),
     ):
         split = compare(given, tmp_path / "report")["split"]
@@ -160,7 +160,7 @@ def reference_like(two_runs: list[Path], **spec: object):
     return run
 
 
-def test_published_figures_are_shown_on_the_references_split(two_runs: list[Path]) -> None:
+def test_published_results_are_shown_on_the_references_split(two_runs: list[Path]) -> None:
     rows = published(reference_like(two_runs))
     assert len(rows) == len(PUBLISHED) == 5
     assert max(row["top20"]["top1"] for row in rows) == 88.35
@@ -168,11 +168,11 @@ def test_published_figures_are_shown_on_the_references_split(two_runs: list[Path
 
 
 @pytest.mark.parametrize("spec", [{"rule": "random"}, {"swap": True}, {"top_k": 10}, {"group_by": ["title"]}])
-def test_published_figures_are_not_shown_on_another_split(two_runs: list[Path], spec: dict) -> None:
+def test_published_results_are_not_shown_on_another_split(two_runs: list[Path], spec: dict) -> None:
     assert published(reference_like(two_runs, **spec)) == []
 
 
-def test_published_figures_are_not_shown_on_another_catalog(two_runs: list[Path]) -> None:
+def test_published_results_are_not_shown_on_another_catalog(two_runs: list[Path]) -> None:
     run = reference_like(two_runs)
     run.split["ids"]["rest"]["test"].pop()
     assert published(run) == []

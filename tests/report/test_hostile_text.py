@@ -19,7 +19,7 @@ def cell(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-# The words of a title tell little of its label, so that the baselines err and products are shown.
+# The words of a title depend little on its label, so that the baselines err and products are shown.
 ROWS = [
     f"{cell(ID + str(n))},Men,Apparel,Topwear,{cell(LABELS[n % 3])},Blue,Fall,{2011 + n // 3 % 2},Casual,"
     + cell(f"{TITLE} thing {n % 5}")
@@ -67,7 +67,7 @@ def test_markdown_cells_are_not_broken(report: Path) -> None:
     assert r"a\|b" in pipes and "**d**" not in pipes
 
 
-def test_json_keeps_the_figures_unrounded_and_names_no_folder(report: Path) -> None:
+def test_json_is_unrounded_and_names_no_folder(report: Path) -> None:
     text = (report / "report.json").read_text()
     value = json.loads(text)
     assert value["parts"] == ["top3", "joint"]

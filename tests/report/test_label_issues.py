@@ -1,4 +1,4 @@
-"""`fusionclf audit`: disputed labels as a page, a table and data."""
+"""`fusionclf label-issues`: probable label errors as a page, a table and data."""
 
 import csv
 import json
@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from fusionclf.cli import app
 from fusionclf.errors import RunError
-from fusionclf.report import audit
+from fusionclf.report import list_label_issues
 from fusionclf.workflows.baseline import run_baseline
 from tests.small import write_catalog
 
@@ -33,7 +33,7 @@ def rows() -> list[str]:
     found = []
     for label, words in WORDS.items():
         found += [(label, f"{words} {n % 20}", 2010 + n % 2) for n in range(80)]
-    # Shoes whose titles say nothing: models are not always sure of shoes.
+    # Shoes with titles that do not name them: models are not always sure of shoes.
     found += [("Shoes", "thing", 2011)] * 8
     found += [("<b>Belts</b>", WRONG, 2011)] * 3 + [("<b>Belts</b>", "=running shoe 4", 2011)]
     return [
@@ -57,7 +57,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_mislabelled_products_come_first(runs: list[Path], tmp_path: Path) -> None:
-    value = audit(runs, tmp_path / "out")
+    value = list_label_issues(runs, tmp_path / "out")
     first = value["entries"][:3]
     assert {entry["suggestion"] for entry in first} == {"Shoes"}
     assert {entry["label"] for entry in first} == {"<b>Belts</b>"}
@@ -68,13 +68,13 @@ def test_mislabelled_products_come_first(runs: list[Path], tmp_path: Path) -> No
     assert first[0]["distance"] == 6
     assert all(entry["scored"] == 2 for entry in first)
     assert value["disputed"] == 4
-    # 132 test products, and the validation products that linear answered without having seen them.
+    # 132 test products, and the validation products that linear predicted as held-out rows.
     assert value["products"] > 132
     assert json.loads((tmp_path / "out" / "audit.json").read_text()) == value
 
 
-def test_the_page_shows_text_as_text_and_needs_no_network(runs: list[Path], tmp_path: Path) -> None:
-    audit(runs, tmp_path / "out")
+def test_page_escapes_text_and_needs_no_network(runs: list[Path], tmp_path: Path) -> None:
+    list_label_issues(runs, tmp_path / "out")
     page = (tmp_path / "out" / "audit.html").read_text()
     assert "&lt;script&gt;alert(1)" in page and "&lt;b&gt;Belts" in page
     assert "<script>alert" not in page and "<b>Belts" not in page
@@ -85,7 +85,7 @@ def test_the_page_shows_text_as_text_and_needs_no_network(runs: list[Path], tmp_
 
 
 def test_the_table_computes_nothing(runs: list[Path], tmp_path: Path) -> None:
-    audit(runs, tmp_path / "out")
+    list_label_issues(runs, tmp_path / "out")
     with (tmp_path / "out" / "audit.csv").open(newline="") as stream:
         found = list(csv.DictReader(stream))
     assert len(found) == 3
@@ -96,13 +96,13 @@ def test_the_table_computes_nothing(runs: list[Path], tmp_path: Path) -> None:
 
 
 def test_top_cuts_the_list(runs: list[Path], tmp_path: Path) -> None:
-    value = audit(runs, tmp_path / "out", top=1)
+    value = list_label_issues(runs, tmp_path / "out", top=1)
     assert len(value["entries"]) == 1 and value["disputed"] == 4
 
 
 def test_the_command_names_what_it_wrote(runs: list[Path], tmp_path: Path) -> None:
     words = [
-        "audit",
+        "label-issues",
         "--run",
         str(runs[0]),
         "--run",
@@ -117,26 +117,34 @@ def test_the_command_names_what_it_wrote(runs: list[Path], tmp_path: Path) -> No
     assert "4 of" in result.output and (tmp_path / "out" / "audit.html").is_file()
 
 
+def test_old_command_name_works_with_a_warning(runs: list[Path], tmp_path: Path) -> None:
+    words = ["audit", "--run", str(runs[0]), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0 and "use label-issues" in result.stderr
+    assert (tmp_path / "out" / "audit.html").is_file()
+    assert "audit " not in CliRunner().invoke(app, ["--help"]).stdout
+
+
 def test_another_or_a_missing_catalog_is_refused(runs: list[Path], tmp_path: Path) -> None:
     data = runs[0].parent / "catalog"
     other = shutil.copytree(data, tmp_path / "other")
     styles = other / "styles.csv"
     styles.write_text(styles.read_text().replace("leather belt 3", "leather belt 33"))
     with pytest.raises(RunError, match="is another catalog than linear's"):
-        audit(runs, tmp_path / "out", data=other)
+        list_label_issues(runs, tmp_path / "out", data=other)
     copies = [shutil.copytree(run, tmp_path / run.name) for run in runs]
     for copy in copies:
         config = copy / "config.yaml"
         config.write_text(config.read_text().replace(str(data), str(tmp_path / "gone")))
     with pytest.raises(RunError, match="was not found where the runs read it; give its folder by --data"):
-        audit(copies, tmp_path / "out")
+        list_label_issues(copies, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    assert audit(copies, tmp_path / "out", data=data)["disputed"] == 4
+    assert list_label_issues(copies, tmp_path / "out", data=data)["disputed"] == 4
 
 
 def test_runs_of_two_splits_cover_more_products(runs: list[Path], tmp_path: Path) -> None:
     data = runs[0].parent / "catalog"
     run_baseline("nb", data, tmp_path / "swapped", overrides=("split.top_k=3", "split.swap=true"))
-    one = audit([runs[1]], tmp_path / "one")["products"]
-    both = audit([runs[1], tmp_path / "swapped"], tmp_path / "both")["products"]
+    one = list_label_issues([runs[1]], tmp_path / "one")["products"]
+    both = list_label_issues([runs[1], tmp_path / "swapped"], tmp_path / "both")["products"]
     assert (one, both) == (132, 252)

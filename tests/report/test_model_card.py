@@ -1,4 +1,4 @@
-"""The model card of a run: what stands in it is what the run left, and catalog text stays text."""
+"""The model card of a run: its content comes from the files of the run, and catalog text is escaped."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def test_every_run_has_a_card_that_the_hub_reads(run: Path, sample_dir: Path) ->
     assert data.library_name == "fusionclf"
     assert data.get("license") is None
     top1 = {r.dataset_config: r.metric_value for r in data.eval_results if r.metric_name == "Top-1"}
-    wanted = {part: round(figures["top1"] / 100, 4) for part, figures in metrics["parts"].items()}
+    wanted = {part: round(values["top1"] / 100, 4) for part, values in metrics["parts"].items()}
     assert top1 == {"joint": round(metrics["joint"]["top1"] / 100, 4), **wanted}
     assert {r.dataset_name for r in data.eval_results} == {sample_dir.name}
     assert f"{metrics['joint']['top1']:.2f}" in card.text
@@ -46,7 +46,7 @@ def test_the_limits_are_counted(run: Path) -> None:
     unseen = sum(row["train_rows"] == 0 for row in rows)
     assert unseen > 0
     assert (
-        f"{unseen} of the {len(rows)} classes that were tested have no training row and cannot"
+        f"{unseen} of the {len(rows)} tested classes have no training row and are never"
         in (run / "README.md").read_text()
     )
 

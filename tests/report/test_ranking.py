@@ -1,4 +1,4 @@
-"""Who is best, by how much, and what the headline says of it."""
+"""The best run, its lead, and the headline."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def test_a_run_that_scored_fewer_products_is_not_best(make_run) -> None:
     assert row["difference"] == pytest.approx(-100.0)
 
 
-def test_best_values_name_all_who_share_them_and_nobody_where_all_do(make_run) -> None:
+def test_best_values_name_ties_but_nobody_if_all_are_equal(make_run) -> None:
     runs = read_runs([make_run("a"), make_run("b", seed=1), make_run("c", wrong=5)])
     best = best_values(runs, "rest")
     assert best["top1"] == ["a", "b"]
@@ -62,7 +62,7 @@ def test_headline_in_words(runs: list[Run]) -> None:
         "On top2, good is ahead: 100.00 % of 20 test products right, 25.00 points ahead of poor"
     )
     assert "the lead over poor does not hold." in text  # p = 0.0625
-    assert text.endswith("That is 19.50 points above the reference's best published figure, 80.50 "
+    assert text.endswith("That is 19.50 points above the reference's best published value, 80.50 "
                          "(multitask, small pictures).")  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def test_a_run_of_another_seed_is_no_rival(make_run) -> None:
     assert "ahead of b " in text and "a-seed1" not in text
 
 
-def test_headline_of_one_run_and_of_joint(runs: list[Run]) -> None:
+def test_headline_of_one_run_and_of_all_classes(runs: list[Run]) -> None:
     text = headline(runs, "joint", against_best(runs, "joint"), PUBLISHED)
     assert text == "With all classes as candidates, good is best: 85.71 % of 28 test products right."
 
@@ -125,7 +125,7 @@ def test_a_verdict_holds_only_where_every_lead_does(make_run) -> None:
         ([("a", "best"), ("b", "ahead"), ("a", "best")], "a is best on x and z; b is ahead on y"),
         ([("a", "ahead"), ("a", "best"), ("b", None)], "a is best on y, ahead on x"),
         ([("a", "level with b"), ("a", "level with b")], "a is level with b on x and y"),
-        ([("a", None), ("a", None), ("a", None)], "a: the figures of one model"),
+        ([("a", None), ("a", None), ("a", None)], "a: the metrics of one model"),
     ],
 )
 def test_summary_claims_no_more_than_holds(leads: list, text: str) -> None:
@@ -141,7 +141,7 @@ def test_equal_runs_are_level(make_run) -> None:
     assert headline(runs, "top2", rows, []).startswith("On top2, a is level with b: 100.00 %")
 
 
-def test_no_lead_holds_over_a_run_that_is_ahead_on_fewer_products(make_run) -> None:
+def test_no_lead_holds_over_a_run_ahead_on_fewer_products(make_run) -> None:
     """On its nine products `part` has all right and `whole`, which scored all, none: p is 0.004."""
     runs = read_runs([make_run("part", keep=9, variant="a"), make_run("whole", wrong=9)])
     (row,) = rows = against_best(runs, "top2")

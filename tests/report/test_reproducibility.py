@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fusionclf.report.collect import read_runs
-from fusionclf.report.reproducibility import clean_command, clean_text, making
+from fusionclf.report.reproducibility import clean_command, clean_text, reproducibility
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,13 @@ def test_plain_words_stay() -> None:
 
 def test_settings_that_differ_are_listed_with_their_runs(make_run) -> None:
     runs = read_runs([make_run("a"), make_run("b"), make_run("c", seed=3)])
-    assert making(runs)["differences"] == [
+    assert reproducibility(runs)["differences"] == [
         {"setting": "seed", "values": [{"value": "0", "runs": ["a", "b"]}, {"value": "3", "runs": ["c"]}]}
     ]
 
 
-def test_making_of_two_runs(two_runs: list[Path]) -> None:
-    found = making(read_runs(two_runs))
+def test_reproducibility_of_two_runs(two_runs: list[Path]) -> None:
+    found = reproducibility(read_runs(two_runs))
     assert [row["command"].split()[:3] for row in found["runs"]] == [
         ["fusionclf", "baseline", "nb"],
         ["fusionclf", "baseline", "fusion"],

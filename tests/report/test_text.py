@@ -1,4 +1,4 @@
-"""How foreign text and figures are written."""
+"""Formats of text from outside and of numbers."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_code_cannot_leave_its_block() -> None:
     assert code("a\n```\n# b") == "a ''' # b"
 
 
-def test_figures() -> None:
+def test_numbers() -> None:
     assert percent(None) == signed(None) == count(None) == duration(None) == "\N{EN DASH}"
     assert percent(85.2290783898305) == "85.23"
     assert (signed(0.333), signed(-0.333)) == ("+0.33", "\N{MINUS SIGN}0.33")

@@ -18,9 +18,9 @@ QUIET = Console(quiet=True)
 HEADER = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName"
 
 
-def printed(audit: CatalogCheck, width: int = 100) -> str:
+def printed(found: CatalogCheck, width: int = 100) -> str:
     stream = io.StringIO()
-    render_check(audit, RichConsole(file=stream, width=width))
+    render_check(found, RichConsole(file=stream, width=width))
     return stream.getvalue()
 
 
