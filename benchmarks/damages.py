@@ -31,10 +31,10 @@ def damage(file: Path, others: list[Path], draw: random.Random) -> str:
         return f"swapped with {other.parts[-3:]}"
     change = draw.choice(of_kind if of_kind and draw.random() < 0.75 else of_any)
     try:
-        told = change(file, draw)
+        detail = change(file, draw)
     except Exception as error:  # damaged before, or no place for this change
         return f"{change.__name__} not possible ({type(error).__name__})"
-    return f"{change.__name__.strip('_')} {told or ''}"
+    return f"{change.__name__.strip('_')} {detail or ''}"
 
 
 def _delete(file: Path, draw: random.Random) -> None:
@@ -98,12 +98,12 @@ def _change_tree(tree: Any, draw: random.Random) -> str:
 
 def _json(file: Path, draw: random.Random) -> str:
     tree = json.loads(file.read_text(encoding="utf-8"))
-    told = ", ".join(_change_tree(tree, draw) for _ in range(draw.choice((1, 1, 2))))
+    changed = ", ".join(_change_tree(tree, draw) for _ in range(draw.choice((1, 1, 2))))
     text = json.dumps(tree)
     for mark in (NOT_FINITE, TOO_LARGE):
         text = text.replace(json.dumps(mark), mark[1:])
     file.write_text(text)
-    return told
+    return changed
 
 
 def _deep(file: Path, draw: random.Random) -> None:
@@ -115,9 +115,9 @@ def _deep(file: Path, draw: random.Random) -> None:
 
 def _lines(file: Path, draw: random.Random) -> str:
     rows = [json.loads(line) for line in file.read_text().splitlines()]
-    told = _change_tree(rows, draw)
+    changed = _change_tree(rows, draw)
     file.write_text("\n".join(json.dumps(row) for row in rows))
-    return told
+    return changed
 
 
 def _yaml(file: Path, draw: random.Random) -> str:
@@ -134,9 +134,9 @@ def _yaml(file: Path, draw: random.Random) -> str:
         file.write_text(text if draw.random() < 0.5 else file.read_text() + "\n" + text)
         return text[:30]
     tree = yaml.safe_load(file.read_text())
-    told = _change_tree(tree, draw)
+    changed = _change_tree(tree, draw)
     file.write_text(yaml.safe_dump(tree).replace(f'"{NOT_FINITE}"', ".nan").replace(f'"{TOO_LARGE}"', ".inf"))
-    return told
+    return changed
 
 
 def _cells(file: Path, draw: random.Random) -> str:
@@ -196,10 +196,10 @@ def _tensors(file: Path, draw: random.Random) -> str:
         data = file.read_bytes()
         size = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + size])
-        told = _change_tree(header, draw)
+        changed = _change_tree(header, draw)
         text = json.dumps(header).encode("utf-8", "replace")
         file.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size :])
-        return f"header {told}"
+        return f"header {changed}"
     tensors = load_file(file)
     name = draw.choice(list(tensors))
     kind = draw.choice(("dropped", "nan", "shape", "type", "more", "scalar"))
@@ -270,10 +270,10 @@ def _schema(file: Path, draw: random.Random) -> str:
     with zipfile.ZipFile(file) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     kind = draw.choice(("value", "value", "value", "deep", "bomb"))
-    told = kind
+    changed = kind
     if kind == "value":
         schema = json.loads(members["schema.json"])
-        told = _change_tree(schema, draw)
+        changed = _change_tree(schema, draw)
         members["schema.json"] = json.dumps(schema).encode("utf-8", "replace")
     elif kind == "deep":
         members["schema.json"] = b'{"a":' * 50_000 + b"1" + b"}" * 50_000
@@ -282,7 +282,7 @@ def _schema(file: Path, draw: random.Random) -> str:
     ) as archive:
         for name, data in members.items():
             archive.writestr(name, bytes(2**30) if kind == "bomb" and name.endswith(".npy") else data)
-    return told
+    return changed
 
 
 OF_KIND: dict[str, list[Callable[[Path, random.Random], str | None]]] = {

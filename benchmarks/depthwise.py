@@ -1,4 +1,4 @@
-"""How much faster a training step is with `models/depthwise.py`: prints pictures/s with and without, and the ratio.
+"""Speed of a training step with and without `models/layers/depthwise_conv.py`: pictures/s of both, and the ratio.
 
 python benchmarks/depthwise.py            (needs the extra timm or offline; under a minute on 2 cores)
 """

@@ -35,7 +35,7 @@ from fusionclf.workflows.data import data_check
 KINDS = ("csv", "csv", "csv", "csv", "jsonl", "parquet")
 COLUMNS = ("sku", "name", "type", "group", "file", "fold", "year")
 PICTURES = 8
-LOT = 7
+CHUNK = 7
 # Cells that have been trouble: missing values, formulas, paths, encodings, control characters, numbers.
 CELLS: tuple[Any, ...] = (
     "", " ", "nan", "NaN", "None", "null", "N/A", "<NA>", "NA", "../x.jpg", "/etc/passwd", "images//0.jpg",
@@ -169,13 +169,13 @@ def read(file: Path, columns: CatalogConfig) -> int:
         table = ProductTable(file, columns)
         table.check()
         assert table.count >= 0
-        for lot in table.lots(LOT):
-            assert len(lot.ids) == len(lot.titles) == len(lot.places) == len(lot.pictures)
-            assert all(lot.ids) and all(isinstance(text, str) for text in (*lot.ids, *lot.titles))
-            for path in filter(None, lot.pictures):
+        for chunk in table.chunks(CHUNK):
+            assert len(chunk.ids) == len(chunk.titles) == len(chunk.places) == len(chunk.pictures)
+            assert all(chunk.ids) and all(isinstance(text, str) for text in (*chunk.ids, *chunk.titles))
+            for path in filter(None, chunk.pictures):
                 assert os.path.commonpath([file.parent, os.path.normpath(path)]) == str(file.parent), path
-            str(lot.missing).encode()
-            json.dumps([vars(fault) for fault in lot.faults])
+            str(chunk.missing).encode()
+            json.dumps([vars(fault) for fault in chunk.faults])
 
     return one_line(work)
 
@@ -208,16 +208,16 @@ def main() -> int:
     )
     parser.add_argument("--cases", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
-    words = parser.parse_args()
+    options = parser.parse_args()
     tally = Tally()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "catalog"
         (folder / "images").mkdir(parents=True)
         for number in range(PICTURES):
             Image.new("RGB", (6, 8), (number * 30, 9, 90)).save(folder / f"images/{number}.jpg")
-        for number in range(words.cases):
-            outcome = run_case(partial(run, number, words.seed, folder))
-            tally.add(f"case {number}, seed {words.seed}", outcome)
+        for number in range(options.cases):
+            outcome = run_case(partial(run, number, options.seed, folder))
+            tally.add(f"case {number}, seed {options.seed}", outcome)
             for file in folder.glob("t.*"):
                 file.unlink()
     return tally.report("tables")

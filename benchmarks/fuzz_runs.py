@@ -45,22 +45,22 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="run this case alone and show its output")
     parser.add_argument("--work", type=Path, help="keep the runs in this folder, and use those that it holds")
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = given.work or Path(name)
+        folder = options.work or Path(name)
         os.environ["FUSIONCLF_CACHE"] = str(folder / "cache")
         _import_all()
         if not (folder / "runs" / "export").is_dir():
             make_all(folder)
         whole = {path.name: path for path in sorted((folder / "runs").iterdir())}
         tally = Tally()
-        for number in range(given.cases) if given.only is None else [given.only]:
-            draw = random.Random(f"{given.seed}/{number}")
-            told, command = make_case(folder, whole, draw)
+        for number in range(options.cases) if options.only is None else [options.only]:
+            draw = random.Random(f"{options.seed}/{number}")
+            title, command = make_case(folder, whole, draw)
             outcome = run_case(command)
-            tally.add(f"{number}: {told}", outcome)
-            if given.only is not None:
-                print(outcome.kind, told, outcome.output, sep="\n")
+            tally.add(f"{number}: {title}", outcome)
+            if options.only is not None:
+                print(outcome.kind, title, outcome.output, sep="\n")
         return tally.report("damaged runs")
 
 
@@ -110,13 +110,13 @@ def make_case(folder: Path, whole: dict[str, Path], draw: random.Random) -> tupl
     shutil.copytree(whole[name], copy, ignore=shutil.ignore_patterns("checkpoints"))
     files = sorted(path.relative_to(copy) for path in copy.rglob("*") if path.is_file())
     chosen = draw.sample(files, draw.choice((1, 1, 2)))
-    told = [name]
+    changes = [name]
     for file in chosen:
         others = [path / file for other, path in whole.items() if other != name and (path / file).is_file()]
-        told.append(f"{file}: {damage(copy / file, others, draw)}")
+        changes.append(f"{file}: {damage(copy / file, others, draw)}")
     words = _command(copy, chosen[0], whole, draw) if name != "export" else None
-    told.append(" ".join(map(str, words)) if words else "open_exported")
-    return "; ".join(told), partial(run_command, words) if words else partial(ask_exported, copy)
+    changes.append(" ".join(map(str, words)) if words else "open_exported")
+    return "; ".join(changes), partial(run_command, words) if words else partial(predict_exported, copy)
 
 
 def _command(run: Path, damaged: Path, whole: dict[str, Path], draw: random.Random) -> list[str]:
@@ -150,8 +150,8 @@ def _command(run: Path, damaged: Path, whole: dict[str, Path], draw: random.Rand
     return [str(word) for word in commands[draw.choice(names)]]
 
 
-def ask_exported(folder: Path) -> int:
-    """Ask an export about one title, and end as the command line would."""
+def predict_exported(folder: Path) -> int:
+    """Predict one title by an export, and end as the command line would."""
     from fusionclf.errors import FusionclfError
     from fusionclf.export import open_exported
 

@@ -1,11 +1,11 @@
-"""Kills each command before every change that it makes to its output, gives it again, and compares the outcome.
+"""Kills each command before every change that it makes to its output, runs it again, and compares the outcome.
 
     python -m benchmarks.kill_everywhere [--points N] [--only NAME ...]
 
 A change is a file opened for writing, a rename, a removal, a new folder, a changed mode, or a call into a library that
 writes without Python (safetensors, Parquet, tokenizers); the latter are killed half-way through the file, too. Every
 kill is a SIGKILL in a forked process. The same command, with --resume where it has that option, must then leave what an
-uncut one leaves: the same files, with the same content but for times. Exit code 1 where one does not.
+uninterrupted one leaves: the same files, with the same content except times. Exit code 1 where one does not.
 """
 
 import os
@@ -36,11 +36,11 @@ class Scenario:
 
     Attributes:
         words: the command.
-        again: what is added when it is given again.
-        complete: what it may then be refused with, where it was killed after all was in place.
-        before: copies of these (source, name below the box) are there first.
-        needs: what must be made before, beside the sources of `before`.
-        most: kills at most, for a command that takes long; None for one before every change.
+        again: options added when it is run again.
+        complete: error that is allowed then, where the output was complete before the kill.
+        before: (source, name below the box) of files that exist before the command.
+        needs: runs that must exist, beside the sources of `before`.
+        most: largest number of kills, for a slow command; None for one before every change.
     """
 
     words: tuple[str, ...]
@@ -53,7 +53,7 @@ class Scenario:
 
 @dataclass
 class Row:
-    """What became of a command's kills."""
+    """Outcomes of the kills of a command."""
 
     points: int = 0
     equal: int = 0
@@ -76,7 +76,7 @@ def run(words: tuple[str, ...], changes: Changes | None = None, notes: Path | No
     return run_case(case, SECONDS, MEBIBYTES)
 
 
-def uncut_run(words: tuple[str, ...], notes: Path, box: Path | None = None) -> int:
+def whole_run(words: tuple[str, ...], notes: Path, box: Path | None = None) -> int:
     """Run a command to its end; the number of its changes below `box`.
 
     This process then imports what the command did, so that the next ones need not.
@@ -102,11 +102,11 @@ def make_box(box: Path, scenario: Scenario) -> None:
 
 def kill_everywhere(scenario: Scenario, work: Path, points: int | None) -> Row:
     """Kill a command at up to `points` changes, evenly spread; all where None."""
-    box, uncut = work / "box", work / "uncut"
+    box, whole = work / "box", work / "whole"
     make_box(box, scenario)
-    total = uncut_run(scenario.words, work / "notes.json", box)
-    shutil.rmtree(uncut, ignore_errors=True)
-    box.rename(uncut)
+    total = whole_run(scenario.words, work / "notes.json", box)
+    shutil.rmtree(whole, ignore_errors=True)
+    box.rename(whole)
     row = Row()
     numbers = range(1, total + 1)
     points = min(points or total, scenario.most or total)
@@ -125,9 +125,9 @@ def kill_everywhere(scenario: Scenario, work: Path, points: int | None) -> Row:
         if outcome.kind != "done" and not complete:
             row.failures.append(f"change {number}, left {left}: {outcome.kind}: {outcome.output[-400:]}")
             continue
-        strays = sorted(set(names(box)) - set(names(uncut)))
+        strays = sorted(set(names(box)) - set(names(whole)))
         row.strays += len(strays)
-        differing = first_difference(uncut, box)
+        differing = first_difference(whole, box)
         if differing:
             row.failures.append(f"change {number}, left {left}: {differing}; strays: {strays}")
         else:
@@ -154,52 +154,70 @@ def make_inputs(work: Path) -> None:
     run_case(lambda: make_encoder(work / "encoder"), SECONDS, MEBIBYTES)
 
 
-def commands(work: Path) -> tuple[dict[str, tuple[str, ...]], dict[str, Scenario]]:
-    """Commands that make what others need, by name, and those to kill."""
-    runs, box = work / "runs", work / "box"
-    data, quick = (
-        ("--data", f"{work}/catalog"),
-        ("model.text.buckets=4096", "model.text.dim=16", "train.epochs=1"),
-    )
-    small = (
+QUICK = ("model.text.buckets=4096", "model.text.dim=16", "train.epochs=1")
+
+
+def _small_fusion(work: Path) -> tuple[str, ...]:
+    """Options of a quick fusion run."""
+    return (
         "scheme=single_stage", "pictures.height=32", "pictures.width=32", "model.image.backbone=resnet18",
         "model.image.weights=none", "model.fuser=late", "model.text.kind=both", "model.text.buckets=4096",
         f"model.text.model={work}/encoder", "train.epochs=2", "train.precision=fp32", "--cpu",
     )  # fmt: skip
-    linear, text, fusion = (
-        ("baseline", "linear", *data),
-        ("train", "text", *data),
-        ("train", "fusion", *data),
+
+
+def needed_commands(work: Path) -> dict[str, tuple[str, ...]]:
+    """Commands that make the runs and exports that scenarios need, by name."""
+    runs, data = work / "runs", ("--data", f"{work}/catalog")
+    export = ("export", "--run", f"{runs}/text", "--products", "20", "--out", f"{runs}/export")
+    return {
+        "linear": ("baseline", "linear", *data, "--out", f"{runs}/linear"),
+        "text": ("train", "text", *data, "--out", f"{runs}/text", "--cpu", "scheme=single_stage", *QUICK),
+        "open": (
+            "train", "fusion", *data, "--out", f"{runs}/open", *_small_fusion(work), "model.vocabulary=open"
+        ),
+        "export": export,
+    }  # fmt: skip
+
+
+def training_scenarios(work: Path) -> dict[str, Scenario]:
+    """Commands that make runs, by name."""
+    box, data, resume = work / "box", ("--data", f"{work}/catalog"), ("--resume",)
+    run = ("--out", f"{box}/run")
+    linear, fusion = (
+        ("baseline", "linear", *data, *run),
+        ("train", "fusion", *data, *run, *_small_fusion(work)),
     )
-    opened, closed = (*small, "model.vocabulary=open"), (*small, "model.vocabulary=closed")
-    predict = ("predict", "--run", f"{runs}/text", "--input", f"{work}/products.csv", "--cpu", "--out")
-    export = ("export", "--run", f"{runs}/text", "--products", "20", "--out")
-    needed = {
-        "linear": (*linear, "--out", f"{runs}/linear"),
-        "text": (*text, "--out", f"{runs}/text", "--cpu", "scheme=single_stage", *quick),
-        "open": (*fusion, "--out", f"{runs}/open", *opened),
-        "export": (*export, f"{runs}/export"),
+    study = ("study", *data, "--out", f"{box}/study", "--configs", f"{work}/configs", "--cpu")
+    return {
+        "baseline": Scenario(linear, resume),
+        "baseline --overwrite": Scenario(
+            (*linear, "--overwrite"), before=((work / "runs" / "linear", "run"),)
+        ),
+        "train text": Scenario(("train", "text", *data, *run, "--cpu", *QUICK), resume),
+        "train fusion": Scenario((*fusion, "model.vocabulary=closed"), resume),
+        "train fusion, open vocabulary": Scenario((*fusion, "model.vocabulary=open"), resume, most=12),
+        "study": Scenario(study),
     }
-    resume, again, run = ("--resume",), ("--overwrite",), ("--out", f"{box}/run")
-    old = {name: runs / name for name in needed}
-    answers = ((work / "old.csv", "out.csv"), (work / "old.csv", "out.errors.csv"))
+
+
+def prediction_scenarios(work: Path) -> dict[str, Scenario]:
+    """Commands that use runs, by name."""
+    runs, box, resume, again = work / "runs", work / "box", ("--resume",), ("--overwrite",)
+    predict = ("predict", "--run", f"{runs}/text", "--input", f"{work}/products.csv", "--cpu", "--out")
+    export = ("export", "--run", f"{runs}/text", "--products", "20", "--out", f"{box}/export")
     add = ("classes", "add", "--run", f"{box}/run", "--name", "Toys > Kite", "--cpu")
-    known = {
-        "baseline": Scenario((*linear, *run), resume),
-        "baseline --overwrite": Scenario((*linear, *run, *again), before=((old["linear"], "run"),)),
-        "train text": Scenario((*text, *run, "--cpu", *quick), resume),
-        "train fusion": Scenario((*fusion, *run, *closed), resume),
-        "train fusion, open vocabulary": Scenario((*fusion, *run, *opened), resume, most=12),
-        "study": Scenario(("study", *data, "--out", f"{box}/study", "--configs", f"{work}/configs", "--cpu")),
+    outputs = ((work / "old.csv", "out.csv"), (work / "old.csv", "out.errors.csv"))
+    return {
         "predict": Scenario((*predict, f"{box}/out.csv"), resume, needs=("text",)),
         "predict, Parquet": Scenario((*predict, f"{box}/out.parquet"), resume, needs=("text",)),
         "predict --overwrite": Scenario(
-            (*predict, f"{box}/out.csv", *again), resume, before=answers, needs=("text",)
+            (*predict, f"{box}/out.csv", *again), resume, before=outputs, needs=("text",)
         ),
-        "classes add": Scenario(add, complete="has a class", before=((old["open"], "run"),)),
-        "export": Scenario((*export, f"{box}/export"), complete="holds an export already", needs=("text",)),
+        "classes add": Scenario(add, complete="has a class", before=((runs / "open", "run"),)),
+        "export": Scenario(export, complete="holds an export already", needs=("text",)),
         "export --overwrite": Scenario(
-            (*export, f"{box}/export", *again), before=((old["export"], "export"),), needs=("text",)
+            (*export, *again), before=((runs / "export", "export"),), needs=("text",)
         ),
         "compare": Scenario(
             ("compare", f"{runs}/linear", f"{runs}/text", "--out", f"{box}/report"), needs=("linear", "text")
@@ -210,8 +228,7 @@ def commands(work: Path) -> tuple[dict[str, tuple[str, ...]], dict[str, Scenario
         "data sample": Scenario(
             ("data", "sample", f"{box}/sample", "--products", "200"), complete="holds files already", most=40
         ),
-    }  # fmt: skip
-    return needed, known
+    }
 
 
 def main() -> int:
@@ -220,22 +237,23 @@ def main() -> int:
     )
     parser.add_argument("--points", type=int, help="kills of each command; default: before every change")
     parser.add_argument("--only", nargs="+", help="names of commands; default: all")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fusionclf-kill-") as folder:
         work = Path(folder).resolve()
         os.environ["FUSIONCLF_CACHE"] = str(work / "cache")
         make_inputs(work)
-        needed, known = commands(work)
+        needed = needed_commands(work)
+        known = training_scenarios(work) | prediction_scenarios(work)
         print(
-            "| command | killed | ended like an uncut one | stray files |\n| --- | ---: | ---: | ---: |",
+            "| command | killed | ended like an uninterrupted one | stray files |\n| --- | ---: | ---: | ---: |",
             flush=True,
         )
         rows = {}
-        for name in asked.only or known:
+        for name in options.only or known:
             for need in (*known[name].needs, *(source.name for source, _ in known[name].before)):
                 if need in needed:
-                    uncut_run(needed.pop(need), work / "notes.json")
-            rows[name] = row = kill_everywhere(known[name], work, asked.points)
+                    whole_run(needed.pop(need), work / "notes.json")
+            rows[name] = row = kill_everywhere(known[name], work, options.points)
             print(f"| `{name}` | {row.points} | {row.equal} | {row.strays} |", flush=True)
     total = [sum(getattr(row, key) for row in rows.values()) for key in ("points", "equal", "strays")]
     print(f"| all | {total[0]} | {total[1]} | {total[2]} |")

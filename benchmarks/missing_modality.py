@@ -1,9 +1,9 @@
-"""What a fusion run answers from a picture alone, and from a title alone, about its own test products.
+"""Accuracy of a fusion run on its test products, from pictures alone and from titles alone.
 
     python benchmarks/missing_modality.py runs/fusion
 
-Prints a Markdown table: top-1 of each part among the part's classes, and over all classes. A closed model has a title
-or a picture at hand as well; `image` and `text` runs are what to compare with.
+Prints a Markdown table: top-1 of each part among the part's classes, and over all classes. Compare with `image` and
+`text` runs.
 """
 
 import sys
@@ -17,8 +17,8 @@ from fusionclf.catalog import Split, read_catalog
 from fusionclf.config import CatalogConfig, build_settings, read_yaml
 from fusionclf.prediction.network import NetworkModel
 
-LOT = 2048
-NOTHING = {"both": (), "title alone": ("picture",), "picture alone": ("title",)}
+CHUNK = 2048
+HIDDEN = {"both": (), "title alone": ("picture",), "picture alone": ("title",)}
 
 
 def main(run: Path) -> None:
@@ -32,24 +32,24 @@ def main(run: Path) -> None:
     labels = catalog.table["label"].to_numpy(object)[rows]
     titles = catalog.table["title"].to_numpy(object)[rows]
     classes = np.array(network.classes, object)
-    print(f"| at hand | {' | '.join(split.classes)} | all classes |")
+    print(f"| modalities | {' | '.join(split.classes)} | all classes |")
     print("| --- |" + " ---: |" * (len(split.classes) + 1))
-    for name, hidden in NOTHING.items():
-        parts = []
-        for start in range(0, len(rows), LOT):
-            lot = slice(start, start + LOT)
-            pictures = type(cache)(cache.pixels, cache.offsets[rows[lot]], cache.sizes[rows[lot]])
+    for name, hidden in HIDDEN.items():
+        chunks = []
+        for start in range(0, len(rows), CHUNK):
+            chunk = slice(start, start + CHUNK)
+            pictures = type(cache)(cache.pixels, cache.offsets[rows[chunk]], cache.sizes[rows[chunk]])
             if "picture" in hidden:
                 pictures = type(cache)(pictures.pixels, pictures.offsets, np.zeros_like(pictures.sizes))
-            told = [""] * len(rows[lot]) if "title" in hidden else titles[lot].tolist()
-            parts.append(network.probabilities(pictures, told))
-        probabilities = np.concatenate(parts)
-        figures = []
+            chunk_titles = [""] * len(rows[chunk]) if "title" in hidden else titles[chunk].tolist()
+            chunks.append(network.probabilities(pictures, chunk_titles))
+        probabilities = np.concatenate(chunks)
+        accuracies = []
         for candidates in (*split.classes.values(), tuple(classes)):
-            asked, own = np.isin(labels, candidates), np.isin(classes, candidates)
-            answers = classes[own][probabilities[asked][:, own].argmax(axis=1)]
-            figures.append(f"{100 * np.mean(answers == labels[asked]):.2f}")
-        print(f"| {name} | {' | '.join(figures)} |", flush=True)
+            known, own = np.isin(labels, candidates), np.isin(classes, candidates)
+            predicted = classes[own][probabilities[known][:, own].argmax(axis=1)]
+            accuracies.append(f"{100 * np.mean(predicted == labels[known]):.2f}")
+        print(f"| {name} | {' | '.join(accuracies)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 Usage: python benchmarks/predict.py CATALOG [--counts 10000,100000,1000000] [--markdown FILE]
 
-Memory: the linear baseline, fitted on CATALOG, answers CSV files of its titles over and over, each under a new id and
-with a number behind it, in a process of its own whose peak memory is asked of the system.
+Memory: the linear baseline, fitted on CATALOG, predicts CSV files that repeat its titles, each with a new id and a
+number at its end, in a process of its own; the system reports its peak memory.
 
-Speed: (b) the whole command, from the file to the answers' file, loading the model left out; (c) the model alone: for
-the baseline on titles that are in memory, for ResNet50 (random weights) on one batch of 16 that is already a tensor.
-They take turns, and the best round of each counts, so that a busy machine disturbs both alike; the ratio is also given
-in processor time of all threads, which other work on the machine disturbs less.
+Speed: (b) the whole command, from the input file to the output file, without loading the model; (c) the model alone:
+for the baseline on titles in memory, for ResNet50 (random weights) on one batch of 16 that is already a tensor.
+They take turns, and the table has the best round of each, so that other work on the machine affects both alike. The
+ratio is also given in processor time of all threads, which other work affects less.
 """
 
 import argparse
@@ -55,7 +55,7 @@ class Clock:
         self.wall, self.cpu = time.perf_counter(), time.process_time()
 
     def rates(self, count: int) -> Rates:
-        """What `count` products took."""
+        """Products a second, and a second of processor time."""
         return count / (time.perf_counter() - self.wall), count / (time.process_time() - self.cpu)
 
 
@@ -113,7 +113,7 @@ def whole(run: Path, source: Path, pictures: Path) -> Rates:
     loading = time.process_time() - started
     quiet, started = Console(quiet=True), time.process_time()
     totals = predict(Request(run, source, pictures=pictures), overwrite=True, cpu=True, console=quiet)
-    assert totals is not None and totals.faults == 0, "a product was not answered"
+    assert totals is not None and totals.faults == 0, "a product has no prediction"
     return totals.new / totals.seconds, totals.new / (time.process_time() - started - loading)
 
 
@@ -174,13 +174,13 @@ def main() -> None:
         "--counts", default="10000,100000,1000000", help="products of the memory table; empty: none"
     )
     parser.add_argument("--markdown", type=Path, help="also write the tables to this file")
-    asked = parser.parse_args()
-    catalog = read_catalog(asked.catalog)
+    options = parser.parse_args()
+    catalog = read_catalog(options.catalog)
     lines = ["| products | seconds | peak memory, MB |", "| ---: | ---: | ---: |"]
     with tempfile.TemporaryDirectory(prefix="fusionclf-predict-") as name:
         work = Path(name)
-        run_baseline("linear", asked.catalog, work / "linear")
-        for count in (int(text) for text in asked.counts.split(",") if text):
+        run_baseline("linear", options.catalog, work / "linear")
+        for count in (int(text) for text in options.counts.split(",") if text):
             seconds, peak = memory(work / "linear", write_titles(catalog, work / f"{count}.csv", count))
             lines.append(f"| {count:,} | {seconds:.1f} | {peak:,.0f} |")
         lines += ["", "| | whole command (b), products/s | model (c), products/s | b / c | b / c, processor time |",
@@ -191,11 +191,11 @@ def main() -> None:
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     threads = f"{torch.get_num_threads()} thread(s) of torch"
     where = f"{date.today()}; {os.cpu_count()} CPUs ({platform.machine()}), {threads}, {versions}"
-    text = f"`python benchmarks/predict.py {asked.catalog} --counts {asked.counts}`\n\n{where}\n\n"
+    text = f"`python benchmarks/predict.py {options.catalog} --counts {options.counts}`\n\n{where}\n\n"
     text += "\n".join(lines) + "\n"
     print(text)
-    if asked.markdown is not None:
-        asked.markdown.write_text(text, encoding="utf-8")
+    if options.markdown is not None:
+        options.markdown.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

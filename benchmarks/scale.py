@@ -158,7 +158,7 @@ def in_own_process(source: Path, count: int) -> dict[str, Any]:
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table of figures."""
+    """A Markdown table of numbers."""
     lines = [head, ["---:"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -190,11 +190,11 @@ def render(results: list[dict[str, Any]], command: str) -> str:
     )  # fmt: skip
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     where = f"{os.cpu_count()} CPUs ({platform.machine()}), Python {platform.python_version()}, {versions}"
-    said = (
+    summary = (
         "Peak anonymous memory, that is without pages of files. Mapped pages (libraries, and in `predict` the "
         "picture cache)\nare the page cache's: the system takes them back where memory is short."
     )
-    return f"`{command}`\n\n{date.today()}; {where}\n\n{seconds}\n\n{rates}\n\n{said}\n\n{memory}\n"
+    return f"`{command}`\n\n{date.today()}; {where}\n\n{seconds}\n\n{rates}\n\n{summary}\n\n{memory}\n"
 
 
 def main() -> None:
@@ -204,19 +204,19 @@ def main() -> None:
     parser.add_argument("--counts", default="10000,44000,200000,1000000", help="numbers of products")
     parser.add_argument("--markdown", type=Path, help="also write the tables to this file")
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    counts = [int(text) for text in asked.counts.split(",")]
-    if asked.work is not None:
-        print(json.dumps(measure(asked.catalog, counts[0], asked.work)))
+    options = parser.parse_args()
+    counts = [int(text) for text in options.counts.split(",")]
+    if options.work is not None:
+        print(json.dumps(measure(options.catalog, counts[0], options.work)))
         return
-    if asked.markdown is not None and not asked.markdown.absolute().parent.is_dir():
-        sys.exit(f"{asked.markdown}: no such folder; make it first")  # not after minutes of measuring
-    results = [in_own_process(asked.catalog, count) for count in counts]
-    command = f"python benchmarks/scale.py {asked.catalog} --counts {asked.counts}"
+    if options.markdown is not None and not options.markdown.absolute().parent.is_dir():
+        sys.exit(f"{options.markdown}: no such folder; make it first")  # not after minutes of measuring
+    results = [in_own_process(options.catalog, count) for count in counts]
+    command = f"python benchmarks/scale.py {options.catalog} --counts {options.counts}"
     tables = render(results, command)
     print(tables)
-    if asked.markdown is not None:
-        asked.markdown.write_text(tables, encoding="utf-8")
+    if options.markdown is not None:
+        options.markdown.write_text(tables, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ Usage: python benchmarks/techniques.py CATALOG --out RUNS [--markdown FILE] [--s
 Two scales, both sized for two CPU cores:
   head   settings `image-frozen`: a frozen encoder, the head alone learns; seconds a run
   small  settings `image-cpu` with one model for all classes, pictures of 64×48, two epochs; about a minute a run
-Each run is `fusionclf train` with the settings of its line. Finished runs in RUNS are kept, so a cut-off study goes on.
-Validation decides nothing here: the tables only tell. Test figures stand beside them for the reader.
+Each run is `fusionclf train` with the settings of its line. Finished runs in RUNS are kept, so an
+interrupted study resumes.
+Nothing is selected by validation here; the tables also show test accuracy.
 """
 
 import argparse
@@ -113,7 +114,7 @@ def run(scale: str, technique: Technique, seed: int, data: Path, out: Path) -> S
     )  # fmt: skip
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     best: dict[str, float] = {}
-    for row in log:  # a third stage goes on with the model of its part
+    for row in log:  # a third stage continues the model of its part
         part = row["stage"].removesuffix("-smallest")
         best[part] = max(best.get(part, 0.0), row["val_top1"])
     seconds = json.loads((folder / "environment.json").read_text())["train_seconds"]
@@ -165,19 +166,19 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path, help="write the tables here too")
     parser.add_argument("--scale", choices=SCALES, help="one of the two tables")
     parser.add_argument("--only", default="", help="only techniques whose name this regular expression finds")
-    words = parser.parse_args()
+    options = parser.parse_args()
     lines = [
         f"{date.today().isoformat()}, torch {torch.__version__}, {torch.get_num_threads()} CPU threads",
         "",
     ]
     for scale, techniques in (("head", HEAD), ("small", SMALL)):
-        if words.scale not in (None, scale):
+        if options.scale not in (None, scale):
             continue
         lines += [f"### Scale `{scale}`", ""]
-        lines += [*table(scale, techniques, words.catalog, words.out, words.only), ""]
+        lines += [*table(scale, techniques, options.catalog, options.out, options.only), ""]
     print("\n".join(lines))
-    if words.markdown:
-        words.markdown.write_text("\n".join(lines), encoding="utf-8")
+    if options.markdown:
+        options.markdown.write_text("\n".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

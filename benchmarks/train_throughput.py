@@ -10,8 +10,8 @@ Training, ResNet50 with random weights, batches of 64:
 Prediction:
   (b) ours, decoding included: the picture cache built from nothing, then `iterate_logits`
   (c) the bare forward pass on one batch that is already a tensor
-The first steps of each warm up and are not counted. (b) and (c) take turns, and the best round of each counts, so that
-a busy machine disturbs both alike.
+The first steps of each are a warm-up and not timed. (b) and (c) take turns, and the table has the best round of each,
+so that other work on the machine affects both alike.
 """
 
 import argparse
@@ -48,7 +48,7 @@ PLAIN_STEPS = 3
 
 @dataclass
 class PlainPictures(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
-    """What the plain loop reads: files, decoded and transformed one by one."""
+    """Data set of the plain loop: files, decoded and transformed one by one."""
 
     paths: list[Path]
 
@@ -140,7 +140,7 @@ def bare_training(size: tuple[int, int]) -> float:
 
 
 def our_prediction(catalog: Catalog, size: tuple[int, int]) -> float:
-    """(b): pictures a second from files to answers."""
+    """(b): pictures a second from files to predictions."""
     model, accelerator = resnet50(), make_accelerator(cpu=True)
     count = PREDICTED[size]
     part = replace(catalog, table=catalog.table.iloc[:count].reset_index(drop=True))
@@ -189,13 +189,13 @@ def measure(catalog: Catalog, rounds: int) -> Iterator[tuple[str, str, float, fl
         source = source_of(replace(catalog, table=catalog.table.iloc[:4096].reset_index(drop=True)), size)
         ours, alone = [], []
         for number in range(rounds):
-            _say(f"training at {name}, round {number + 1}")
+            _log(f"training at {name}, round {number + 1}")
             ours.append(our_training(source, size))
             alone.append(bare_training(size))
         yield "training", name, max(ours), max(alone)
         ours, alone = [], []
         for number in range(rounds):
-            _say(f"prediction at {name}, round {number + 1}")
+            _log(f"prediction at {name}, round {number + 1}")
             with empty_cache():
                 ours.append(our_prediction(catalog, size))
             alone.append(bare_prediction(size))
@@ -215,7 +215,7 @@ def empty_cache() -> Iterator[None]:
         os.environ["FUSIONCLF_CACHE"] = before
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
@@ -227,10 +227,10 @@ def main() -> None:
     parser.add_argument("catalog", type=Path)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--markdown", type=Path, help="write the table here too")
-    words = parser.parse_args()
+    options = parser.parse_args()
     with empty_cache():
-        catalog = read_catalog(words.catalog)
-        _say("the plain loop")
+        catalog = read_catalog(options.catalog)
+        _log("the plain loop")
         plain = plain_loop(catalog)
         lines = [
             f"ResNet50, batches of {BATCH}, {os.cpu_count()} CPUs, torch {torch.__version__}, "
@@ -241,12 +241,12 @@ def main() -> None:
             "| | size | ours (b), pictures/s | bare step (c), pictures/s | b / c | b / a |",
             "| --- | --- | ---: | ---: | ---: | ---: |",
         ]
-        for what, size, ours, bare in measure(catalog, words.rounds):
+        for what, size, ours, bare in measure(catalog, options.rounds):
             over = f"{ours / plain:.1f}" if what == "training" else "–"
             lines.append(f"| {what} | {size} | {ours:.1f} | {bare:.1f} | {ours / bare:.3f} | {over} |")
     print("\n".join(lines))
-    if words.markdown:
-        words.markdown.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if options.markdown:
+        options.markdown.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

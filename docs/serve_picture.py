@@ -15,7 +15,7 @@ with sync_playwright() as playwright:
     page.goto("http://127.0.0.1:8000")
     page.set_input_files("#picture", picture)
     page.fill("#title", title)
-    page.click("#ask")
+    page.click("#classify")
     page.wait_for_selector("#answer:not([hidden])")
     page.screenshot(path=out)
     browser.close()

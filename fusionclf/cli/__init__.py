@@ -1,4 +1,4 @@
-"""The command line. Every command is thin: what it does stands in `workflows`, imported when it runs."""
+"""The command line. Each command calls one function of `workflows`, which it imports when it runs."""
 
 from fusionclf.cli.app import app, main
 

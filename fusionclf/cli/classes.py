@@ -35,7 +35,7 @@ def add_command(
     part: PartOption = None,
     cpu: CpuOption = False,
 ) -> None:
-    """Add a class that the run never saw, by its name and by a few examples. Nothing is trained again.
+    """Add a class that the run never saw, by its name and a few examples, without training.
 
     Example: fusionclf classes add --run runs/fusion --name "Accessories > Belts > Cummerbund" --examples few.csv
     """
@@ -48,7 +48,7 @@ def add_command(
 
 @classes_app.command(name="remove")
 def remove_command(run: RunFolder, name: NameOption, part: PartOption = None) -> None:
-    """Forget a class that was added.
+    """Remove a class that was added.
 
     Example: fusionclf classes remove --run runs/fusion --name Cummerbund
     """
@@ -59,7 +59,7 @@ def remove_command(run: RunFolder, name: NameOption, part: PartOption = None) ->
 
 @classes_app.command(name="list")
 def list_command(run: RunFolder, part: PartOption = None) -> None:
-    """Show the classes of a run: by training rows, by examples, or by their name alone.
+    """List the classes of a run, and whether each is known by training rows, examples or its name.
 
     Example: fusionclf classes list --run runs/fusion
     """

@@ -32,7 +32,7 @@ def compare_command(
     from fusionclf.report import compare
 
     if out is None and not as_json:
-        raise RunError("nowhere to write the report: give --out DIR, or --json to print its figures")
+        raise RunError("nowhere to write the report: give --out DIR, or --json to print it")
     value = compare(runs, out, data)
     if out is not None:
         Console().info(f"wrote {out / 'report.html'}, report.md and report.json; next: open it")

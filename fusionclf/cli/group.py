@@ -1,4 +1,4 @@
-"""The groups of commands: whatever a person can mend becomes one line and an exit code."""
+"""The groups of commands: an error that a person can fix becomes one line and an exit code."""
 
 import signal
 import sys
@@ -13,11 +13,11 @@ from typer.core import TyperGroup
 from fusionclf.cli.usage import is_help, usage_error
 from fusionclf.errors import FusionclfError, Stopped, Terminated, UsageError, did_you_mean
 
-GO_ON_BY_THEMSELVES = ("study", "demo")  # commands that keep what is finished when they are given again
+RESUME_WITHOUT_OPTION = ("study", "demo")  # run again, these commands keep their finished runs
 
 
 class Commands(TyperGroup):
-    """A group that answers a mistyped command with the near match."""
+    """A group whose error for a mistyped command names the near match."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0]
@@ -36,24 +36,24 @@ class OneLineErrors(Commands):
     def invoke(self, ctx: typer.Context) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         before = signal.signal(signal.SIGTERM, _terminate) if _in_main_thread() else None
         try:
-            with _one_line(lambda: self._way_on(ctx)):
+            with _one_line(lambda: self._how_to_resume(ctx)):
                 return super().invoke(ctx)
         finally:
             if before is not None:
                 signal.signal(signal.SIGTERM, before)
 
-    def _way_on(self, ctx: typer.Context) -> str:
-        """How the command that was interrupted goes on, or ""."""
+    def _how_to_resume(self, ctx: typer.Context) -> str:
+        """How to resume the interrupted command; "" where that is not possible."""
         name = ctx.invoked_subcommand or ""
-        if name in GO_ON_BY_THEMSELVES:
-            return "; give the same command again to go on"
+        if name in RESUME_WITHOUT_OPTION:
+            return "; run the same command again to resume"
         command: Any = self.get_command(ctx, name)
         resumes = any(param.name == "resume" for param in getattr(command, "params", ()))
-        return "; give the same command with --resume to go on" if resumes else ""
+        return "; run the same command again with --resume" if resumes else ""
 
 
 @contextmanager
-def _one_line(way_on: Callable[[], str] = str) -> Iterator[None]:
+def _one_line(how_to_resume: Callable[[], str] = str) -> Iterator[None]:
     try:
         yield
     except typer.TyperException as error:
@@ -66,9 +66,9 @@ def _one_line(way_on: Callable[[], str] = str) -> Iterator[None]:
         if error.filename is None:
             raise
         _end(UsageError(f"{error.filename}: {error.strerror}; give another path"))
-    except KeyboardInterrupt as asked:
-        print(f"interrupted{way_on()}", file=sys.stderr)
-        raise SystemExit(143 if isinstance(asked, Terminated) else 130) from None
+    except KeyboardInterrupt as interrupt:
+        print(f"interrupted{how_to_resume()}", file=sys.stderr)
+        raise SystemExit(143 if isinstance(interrupt, Terminated) else 130) from None
 
 
 def _end(error: FusionclfError) -> None:

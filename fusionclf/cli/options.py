@@ -15,7 +15,7 @@ ConfigOption = Annotated[
     str | None, typer.Option("--config", help="Settings file: a path, or a name from configs/ (image-cpu).")
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the run that the folder holds.")]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run that the folder holds.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Resume the run that the folder holds.")]
 CpuOption = Annotated[bool, typer.Option("--cpu", help="Stay on the CPU even where there is a GPU.")]
 Overrides = Annotated[
     list[str] | None,

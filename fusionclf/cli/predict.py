@@ -1,85 +1,91 @@
 """`fusionclf predict`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fusionclf.cli.options import Columns, CpuOption, PartOption
+from fusionclf.cli.options_class import takes
 from fusionclf.errors import PredictionError
 
 predict_app = typer.Typer()
 
-RunFolder = Annotated[Path, typer.Option("--run", "--run-folder", help="A finished run.", show_default=False)]
-InputOption = Annotated[
-    Path | None,
-    typer.Option("--input", help="CSV, Parquet or JSON lines, or a folder of pictures.", show_default=False),
-]
-OutOption = Annotated[
-    Path | None,
-    typer.Option("--out", help="CSV, Parquet or JSON lines; default: INPUT.predictions beside the input."),
-]
-PicturesOption = Annotated[
-    Path | None, typer.Option("--pictures", help="Folder of the pictures; default: the input's.")
-]
-TopKOption = Annotated[int, typer.Option("--top-k", min=1, help="Classes named for each product.")]
-MinProbabilityOption = Annotated[
-    float, typer.Option("--min-probability", min=0, max=1, help="Abstain below it.")
-]
-TargetPrecisionOption = Annotated[
-    float | None,
-    typer.Option(
-        "--target-precision",
-        min=0,
-        max=1,
-        help="Accept only what is right in this share by held-out answers, such as 0.98; else review or reject.",
-    ),
-]
-ClassesOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--classes",
-        help="Text file of further classes, one a line: Name, Category > Name, or Name | synonym.",
-    ),
-]
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """Options of `predict`."""
+
+    run: Annotated[Path, typer.Option("--run", "--run-folder", help="A finished run.", show_default=False)]
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--input", help="CSV, Parquet or JSON lines, or a folder of pictures.", show_default=False
+        ),
+    ] = None
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="CSV, Parquet or JSON lines; default: INPUT.predictions beside the input."
+        ),
+    ] = None
+    overrides: Columns = None
+    pictures: Annotated[
+        Path | None, typer.Option("--pictures", help="Folder of the pictures; default: the input's.")
+    ] = None
+    part: PartOption = None
+    top_k: Annotated[int, typer.Option("--top-k", min=1, help="Number of classes for each product.")] = 5
+    min_probability: Annotated[
+        float, typer.Option("--min-probability", min=0, max=1, help="Abstain below it.")
+    ] = 0.0
+    target_precision: Annotated[
+        float | None,
+        typer.Option(
+            "--target-precision",
+            min=0,
+            max=1,
+            help="Share of correct answers among the accepted ones, such as 0.98; others: review or reject.",
+        ),
+    ] = None
+    image: Annotated[Path | None, typer.Option("--image", help="One product's picture.")] = None
+    title: Annotated[str | None, typer.Option("--title", help="One product's title.")] = None
+    as_json: Annotated[bool, typer.Option("--json", help="Print one product's prediction as JSON.")] = False
+    classes: Annotated[
+        Path | None,
+        typer.Option(
+            "--classes",
+            help="Text file of further classes, one per line: Name, Category > Name, or Name | synonym.",
+        ),
+    ] = None
+    only: Annotated[bool, typer.Option("--only", help="Predict only the classes of --classes.")] = False
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an output that was interrupted.")] = False
+    cpu: CpuOption = False
 
 
 @predict_app.command(name="predict")
-def predict_command(
-    run: RunFolder,
-    source: InputOption = None,
-    out: OutOption = None,
-    overrides: Columns = None,
-    pictures: PicturesOption = None,
-    part: PartOption = None,
-    top_k: TopKOption = 5,
-    min_probability: MinProbabilityOption = 0.0,
-    target_precision: TargetPrecisionOption = None,
-    image: Annotated[Path | None, typer.Option("--image", help="One product's picture.")] = None,
-    title: Annotated[str | None, typer.Option("--title", help="One product's title.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One product's answer as JSON.")] = False,
-    classes: ClassesOption = None,
-    only: Annotated[bool, typer.Option("--only", help="Answer with the classes of --classes alone.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an output that was cut off.")] = False,
-    cpu: CpuOption = False,
-) -> None:
-    """Answer every product of a file by a finished run, or one product by --image and --title.
+@takes(PredictOptions)
+def predict_command(options: PredictOptions) -> None:
+    """Predict every product of a file by a finished run, or one product by --image and --title.
 
     Example: fusionclf predict --run runs/fusion --input products.csv catalog.title=name catalog.id=sku
     """
     from fusionclf.console import Console
-    from fusionclf.prediction import Rule
+    from fusionclf.prediction import DecisionRule, RunModel
     from fusionclf.workflows.predict import Request, predict, predict_one
 
-    rule = Rule(top_k, min_probability, target_precision)
-    if (source is None) == (image is None and title is None):
+    rule = DecisionRule(options.top_k, options.min_probability, options.target_precision)
+    if (options.source is None) == (options.image is None and options.title is None):
         raise PredictionError("give either --input FILE_OR_FOLDER, or --image and --title of one product")
-    if source is None:
+    if options.source is None:
         predict_one(
-            run, image=image, title=title, part=part, rule=rule, classes=classes, only=only, cpu=cpu,
-            as_json_text=as_json,
+            RunModel(options.run, options.part, options.cpu), options.image, options.title, rule=rule,
+            classes=options.classes, only=options.only, as_json_text=options.as_json,
         )  # fmt: skip
         return
-    request = Request(run, source, out, part, rule, pictures, tuple(overrides or ()), classes, only)
-    predict(request, overwrite=overwrite, resume=resume, cpu=cpu, console=Console())
+    request = Request(
+        options.run, options.source, options.out, options.part, rule, options.pictures,
+        tuple(options.overrides or ()), options.classes, options.only,
+    )  # fmt: skip
+    predict(request, overwrite=options.overwrite, resume=options.resume, cpu=options.cpu, console=Console())

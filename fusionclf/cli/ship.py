@@ -1,5 +1,6 @@
-"""Commands for what comes after a run: `explain`, `export`, `push`."""
+"""Commands on a finished run: `explain`, `export`, `push`."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fusionclf.cli.options import CpuOption, PartOption, RunOption
+from fusionclf.cli.options_class import takes
 
 ship_app = typer.Typer()
 
@@ -18,33 +20,41 @@ class Format(StrEnum):
     torch = "torch"
 
 
-@ship_app.command(name="explain")
-def explain_command(
-    run: RunOption,
-    image: Annotated[Path | None, typer.Option("--image", help="The product's picture.")] = None,
-    title: Annotated[str | None, typer.Option("--title", help="The product's title.")] = None,
+@dataclass(frozen=True, kw_only=True)
+class ExplainOptions:
+    """Options of `explain`."""
+
+    run: RunOption
+    image: Annotated[Path | None, typer.Option("--image", help="The product's picture.")] = None
+    title: Annotated[str | None, typer.Option("--title", help="The product's title.")] = None
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for explanation.png and explanation.json.")
-    ] = None,
+    ] = None
     label: Annotated[
-        str | None, typer.Option("--label", help="Class to explain; default: the answer.")
-    ] = None,
+        str | None, typer.Option("--label", help="Class to explain; default: the predicted one.")
+    ] = None
     cells: Annotated[
         int, typer.Option("--cells", min=1, max=32, help="Cells along the picture's longer side.")
-    ] = 8,
-    part: PartOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print explanation.json's content.")] = False,
-    cpu: CpuOption = False,
-) -> None:
-    """Show which part of the picture and which words carried an answer, and how much each side counted.
+    ] = 8
+    part: PartOption = None
+    as_json: Annotated[bool, typer.Option("--json", help="Print explanation.json's content.")] = False
+    cpu: CpuOption = False
+
+
+@ship_app.command(name="explain")
+@takes(ExplainOptions)
+def explain_command(options: ExplainOptions) -> None:
+    """Show how much each part of the picture, each word and each modality contributed to a prediction.
 
     Example: fusionclf explain --run runs/fusion --image shoe.jpg --title "Blue Running Shoes" --out explanation
     """
+    from fusionclf.prediction import RunModel
     from fusionclf.workflows.explain import explain_one
 
     explain_one(
-        run, image=image, title=title, out=out, label=label, cells=cells, part=part, as_json=as_json, cpu=cpu
-    )
+        RunModel(options.run, options.part, options.cpu), options.image, options.title,
+        out=options.out, label=options.label, cells=options.cells, as_json=options.as_json,
+    )  # fmt: skip
 
 
 @ship_app.command(name="export")
@@ -62,17 +72,15 @@ def export_command(
     products: Annotated[int, typer.Option("--products", min=1, help="Test products of the check.")] = 200,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
 ) -> None:
-    """Write a network for other programs, in float32; refused where it answers otherwise than the run.
+    """Write a network for other programs, in float32; refused where its predictions differ from the run's.
 
     Example: fusionclf export --run runs/fusion --format onnx --out fusion-onnx
     """
     from fusionclf.console import Console
-    from fusionclf.workflows.export import export
+    from fusionclf.workflows.export import ExportRequest, export
 
-    export(
-        run, out, kind=form.value, part=part, data=data, products=products, overwrite=overwrite,
-        console=Console(),
-    )  # fmt: skip
+    request = ExportRequest(run, out, form.value, part, data, products)
+    export(request, overwrite=overwrite, console=Console())
 
 
 @ship_app.command(name="push")
@@ -82,9 +90,9 @@ def push_command(
         str, typer.Option("--repo", help="Model repository, such as me/fashion-fusion.", show_default=False)
     ],
     private: Annotated[bool, typer.Option("--private", help="Make the repository private.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be uploaded.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be uploaded.")] = False,
 ) -> None:
-    """Upload a run's model, settings, figures and card to the Hugging Face hub; no product ids, no titles.
+    """Upload a run's model, settings, metrics and card to the Hugging Face hub; no product ids, no titles.
 
     Example: fusionclf push --run runs/fusion --repo me/fashion-fusion --private --dry-run
     """

@@ -23,11 +23,13 @@ def study_command(
             help="Folder of settings files, a file that lists runs, or a set: cpu, frozen, sample, ablation.",
         ),
     ] = "cpu",
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds a trained variant is run with.")] = 1,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="Number of seeds for each trained variant.")
+    ] = 1,
     overrides: Overrides = None,
     cpu: CpuOption = False,
 ) -> None:
-    """Run every variant on one split, then compare them. Finished runs are kept, failed ones named at the end.
+    """Run every variant on one split, then compare them. Finished runs are kept, failed ones listed at the end.
 
     Example: fusionclf study --data data/fashion-small --out study
     """

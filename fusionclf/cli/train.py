@@ -1,5 +1,6 @@
 """Commands that make runs: `train`, `baseline`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from fusionclf.cli.options import (
     OverwriteOption,
     ResumeOption,
 )
+from fusionclf.cli.options_class import takes
 
 if TYPE_CHECKING:
     from fusionclf.console import Console
@@ -21,20 +23,26 @@ if TYPE_CHECKING:
 train_app = typer.Typer()
 
 
-@train_app.command(name="train")
-def train_command(
-    variant: Annotated[str, typer.Argument(help="image, multitask, text or fusion.", show_default=False)],
-    data: DataOption,
-    out: NewRunOption,
-    overrides: Overrides = None,
-    config: ConfigOption = None,
-    overwrite: OverwriteOption = False,
-    resume: ResumeOption = False,
-    cpu: CpuOption = False,
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """Options of `train`."""
+
+    variant: Annotated[str, typer.Argument(help="image, multitask, text or fusion.", show_default=False)]
+    data: DataOption
+    out: NewRunOption
+    overrides: Overrides = None
+    config: ConfigOption = None
+    overwrite: OverwriteOption = False
+    resume: ResumeOption = False
+    cpu: CpuOption = False
     track: Annotated[
-        str | None, typer.Option("--track", help="Tell a tracker of every epoch: tensorboard, wandb, …")
-    ] = None,
-) -> None:
+        str | None, typer.Option("--track", help="Log every epoch to a tracker: tensorboard, wandb, …")
+    ] = None
+
+
+@train_app.command(name="train")
+@takes(TrainOptions)
+def train_command(options: TrainOptions) -> None:
     """Train a variant and score it on the test rows.
 
     Example: fusionclf train fusion --data data/fashion-small --out runs/fusion --config fusion-cpu
@@ -45,10 +53,11 @@ def train_command(
 
     console = Console()
     metrics = train(
-        variant, data, out, config=find_config(config), overrides=tuple(overrides or ()),
-        overwrite=overwrite, resume=resume, cpu=cpu, track=track, console=console,
+        options.variant, options.data, options.out,
+        config=find_config(options.config), overrides=tuple(options.overrides or ()),
+        overwrite=options.overwrite, resume=options.resume, cpu=options.cpu, track=options.track, console=console,
     )  # fmt: skip
-    _show_scores(console, out, metrics)
+    _show_scores(console, options.out, metrics)
 
 
 @train_app.command(name="baseline")
@@ -68,11 +77,12 @@ def baseline_command(
     from fusionclf.config.shipped import find_config
     from fusionclf.console import Console
     from fusionclf.workflows.baseline import run_baseline
+    from fusionclf.workflows.settings import ExistingRun
 
     console = Console()
     metrics = run_baseline(
         name, data, out, config=find_config(config), overrides=tuple(overrides or ()),
-        overwrite=overwrite, resume=resume, console=console,
+        existing=ExistingRun(overwrite, resume), console=console,
     )  # fmt: skip
     _show_scores(console, out, metrics)
 
@@ -80,7 +90,7 @@ def baseline_command(
 def _show_scores(console: "Console", out: Path, metrics: dict[str, Any]) -> None:
     from fusionclf.run_schema import ALL_CLASSES
 
-    if not metrics:  # a helper process of a distributed run
+    if not metrics:  # not the main process of a distributed run
         return
     for part, scores in metrics["parts"].items():
         top5 = f", top-5 {scores['top5']:.2f} %" if scores["top5"] is not None else ""

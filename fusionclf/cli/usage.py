@@ -1,4 +1,4 @@
-"""What is wrong with the words of a command, said as the other errors say it."""
+"""Errors in the words of a command, in the form of the other errors."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def usage_error(error: typer.TyperException) -> UsageError:
 
 
 def _kind(error: typer.TyperException) -> str:
-    """By name, as Typer itself does for help: of these classes it exports none."""
+    """Name of the error's class, because Typer exports none of these classes."""
     return type(error).__name__
 
 
@@ -40,9 +40,9 @@ def _unknown_option(error: Any, context: Any) -> str:
 
 
 def _missing(context: Any) -> str:
-    """All that a command still needs: what was given is read before the first gap is noticed."""
-    lacking = [p for p in context.command.params if p.required and p.name not in context.params]
-    return ", ".join(f"{_name(param)} ({(param.help or '').rstrip('.')})" for param in lacking)
+    """All missing arguments and options of a command."""
+    missing = [p for p in context.command.params if p.required and p.name not in context.params]
+    return ", ".join(f"{_name(param)} ({(param.help or '').rstrip('.')})" for param in missing)
 
 
 def _bad_value(param: Any, fault: Any, see: str) -> str:

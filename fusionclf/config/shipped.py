@@ -10,7 +10,9 @@ def config_folder() -> Path:
     """The folder of the settings files that come with fusionclf."""
     package = Path(__file__).parents[1]
     inside = package / "configs"
-    return inside if inside.is_dir() else package.parent / "configs"
+    return (
+        inside if inside.is_dir() else package.parent / "configs"
+    )  # in a checkout they are beside the package
 
 
 def find_config(name: str | None) -> Path | None:

@@ -1,4 +1,4 @@
-"""An explanation as a picture: the product, which cells and words counted, and what either side says alone."""
+"""An explanation as a picture: the product, the drop by each cell and word, the prediction by one modality."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 WIDTH, MARGIN, LINE = 720, 20, 26  # pixels
 PICTURE = (330, 440)  # at most
-FOR, AGAINST = (214, 84, 30), (38, 107, 176)  # told apart by colour-blind readers, too
-STRONGEST = 0.75  # opacity of the piece that counted most
+FOR, AGAINST = (214, 84, 30), (38, 107, 176)  # colour-blind readers can distinguish them
+STRONGEST = 0.75  # opacity of the piece with the largest drop
 LONGEST = 400  # characters of one line that are drawn
 
 
 def draw(explanation: "Explanation") -> Image.Image:
-    """Everything below each other, on white."""
+    """All parts of an explanation, one below the other, on white."""
     parts = [_lines([f"{explanation.label}: {100 * explanation.probability:.1f} %"], 24)]
     if explanation.picture is not None and explanation.cells is not None:
         parts.append(_pictures(explanation.picture, explanation.cells))
     if explanation.words:
         parts.append(_words(explanation))
-    parts.append(_lines(list(_said(explanation)), 16))
+    parts.append(_lines(list(_modality_lines(explanation)), 16))
     parts.append(_lines(["orange: the probability falls without it; blue: it rises"], 13))
     height = sum(part.height for part in parts) + MARGIN * (len(parts) + 1)
     page = Image.new("RGB", (WIDTH, height), "white")
@@ -36,13 +36,13 @@ def draw(explanation: "Explanation") -> Image.Image:
     return page
 
 
-def _said(explanation: "Explanation") -> Iterator[str]:
+def _modality_lines(explanation: "Explanation") -> Iterator[str]:
     for name, without in explanation.modalities.items():
-        if without.counted is None or without.probability is None:
+        if without.drop is None or without.probability is None:
             yield f"without the {name} there is no answer"
         else:
             yield (
-                f"the {name} counted {100 * without.counted:+.1f} points; without it: {without.label} "
+                f"drop without the {name}: {100 * without.drop:+.1f} points, to {without.label} "
                 f"{100 * without.probability:.1f} %"
             )
     if explanation.cells is not None:
@@ -68,29 +68,27 @@ def _colour(value: float, largest: float) -> tuple[int, int, int, int]:
 
 
 def _words(explanation: "Explanation") -> Image.Image:
-    """The title's pieces on their colours, in as many lines as they need, each with its figure."""
+    """The title's pieces on their colours, in as many lines as they need, each above its drop."""
     font, small = ImageFont.load_default(16), ImageFont.load_default(11)
-    largest = max(
-        (abs(piece.counted) for piece in explanation.words if piece.counted is not None), default=0.0
-    )
+    largest = max((abs(piece.drop) for piece in explanation.words if piece.drop is not None), default=0.0)
     placed, left, top = [], 0, 0
     for piece in explanation.words:
         text = _drawable(piece.text)
         width = round(font.getlength(text)) + 12
         if left and left + width > WIDTH - 2 * MARGIN:
             left, top = 0, top + 2 * LINE
-        placed.append((left, top, width, text, piece.counted))
+        placed.append((left, top, width, text, piece.drop))
         left += width + 6
     image = Image.new("RGBA", (WIDTH - 2 * MARGIN, top + 2 * LINE), "white")
-    for left, top, width, text, counted in placed:
-        box = Image.new("RGBA", (width, LINE), _colour(counted or 0.0, largest))
+    for left, top, width, text, drop in placed:
+        box = Image.new("RGBA", (width, LINE), _colour(drop or 0.0, largest))
         image.alpha_composite(box, (left, top)) if left + width <= image.width else image.paste(
             box, (left, top)
         )
         pen = ImageDraw.Draw(image)
         pen.text((left + 6, top + 3), text, fill="black", font=font)
-        figure = "" if counted is None else f"{100 * counted:+.1f}"
-        pen.text((left + 6, top + LINE + 2), figure, fill="black", font=small)
+        points = "" if drop is None else f"{100 * drop:+.1f}"
+        pen.text((left + 6, top + LINE + 2), points, fill="black", font=small)
     return image.convert("RGB")
 
 

@@ -1,4 +1,4 @@
-"""Probabilities → what is said of a product: the first classes, a category path, whether to trust it."""
+"""Probabilities → answers: the most likely classes, a category path, and a decision."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from fusionclf.errors import SettingsError
 from fusionclf.evaluation import Decisions, first_classes
 
 ACCEPT, ABSTAIN, NONE = "accept", "abstain", "none"
-NO_NUMBERS = "the model's probabilities are no numbers; its weights are damaged"
+NAN_PROBABILITIES = "the model's probabilities are not numbers; its weights are damaged"
 PATH_SEPARATOR = " > "
 
 
 @dataclass(frozen=True)
-class Rule:
+class DecisionRule:
     """How probabilities become an answer.
 
     Attributes:
-        top_k: how many classes are named.
-        min_probability: of the first class; below it the answer is "abstain".
-        target_precision: share of the accepted answers that shall be right; each answer then is to accept, to review or
-            to reject, and backs off to a category where the class is not sure. None: nothing is reviewed.
+        top_k: number of classes to return.
+        min_probability: smallest probability of the first class; below it the decision is "abstain".
+        target_precision: wanted share of correct answers among the accepted ones. Each decision is then "accept",
+            "review" or "reject", and an uncertain class backs off to a category. None: no such grading.
 
     Raises:
         SettingsError: a value is out of its range.
@@ -50,19 +50,19 @@ class Rule:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of n products, in the order in which they were given.
+    """The answers for n products, in the order of the input.
 
     Attributes:
         classes: K names.
-        category_paths: K category paths, top down; () where it is not known.
-        order: (n, k) numbers of each product's most likely classes, best first. k is `top_k`, or K where there are
-            fewer classes. Without a meaning where there is no answer.
+        category_paths: K category paths, top down; () for an unknown one.
+        order: (n, k) indices of each product's most likely classes, best first. k is `top_k`, or K where there are
+            fewer classes. Meaningless where there is no answer.
         probabilities: (n, k) of those classes; NaN where there is no answer.
         decisions: "accept", "review" or "reject" at a target precision; "abstain" where the first class is less likely
-            than asked for; "none" where there is no answer.
-        picture_status, title_status: "used", "missing", "unreadable" or "ignored" (this model does not read it).
+            than `min_probability`; "none" where there is no answer.
+        picture_status, title_status: "used", "missing", "unreadable" or "ignored" (the model does not read it).
         reasons: why there is no answer; "" where there is one.
-        backed_off: what is sure at a target precision; None without one.
+        backed_off: path that reaches the target precision; None without a target precision.
     """
 
     classes: tuple[str, ...]
@@ -80,24 +80,24 @@ class Answers:
 
     @cached_property
     def labels(self) -> list[list[str]]:
-        """For each product its k most likely classes, best first; none where it has no answer."""
+        """For each product its k most likely classes, best first; [] where it has no answer."""
         named = np.array(self.classes, object)[self.order].tolist()
         return [names if there else [] for names, there in zip(named, self.answered_at_all, strict=True)]
 
     @cached_property
     def paths(self) -> list[tuple[str, ...]]:
-        """Category path of the first class, top down; () where it is not known."""
+        """Category path of the first class, top down; () for an unknown one."""
         return self._of_first(self.category_paths)
 
     @cached_property
     def answered(self) -> list[tuple[str, ...]]:
-        """What is sure at the target precision: the path with the class where it is accepted, its categories where the
-        answer backs off, () where nothing is. Without a target precision the whole path."""
+        """Path that reaches the target precision: the whole path where the class is accepted, categories where the
+        answer backs off, () where even the top category is uncertain. Without a target precision the whole path."""
         return self._of_first(self._whole_paths()) if self.backed_off is None else self.backed_off
 
     @property
     def answered_at_all(self) -> list[bool]:
-        """(n,) whether there is an answer."""
+        """Whether each of the n products has an answer."""
         return [decision != NONE for decision in self.decisions]
 
     def _whole_paths(self) -> list[tuple[str, ...]]:
@@ -118,7 +118,7 @@ class Answers:
         )
 
     def columns(self) -> dict[str, pa.Array]:
-        """As `to_frame`, without the reasons: column name → n values. Texts that occur often are dictionaries."""
+        """As `to_frame`, without the reasons: column name → n values. Frequent texts are dictionary-encoded."""
         none = np.isnan(self.probabilities[:, 0])  # (n,)
         columns: dict[str, pa.Array] = {}
         for rank in range(self.order.shape[1]):
@@ -137,7 +137,7 @@ class Answers:
 
 
 def without_codes(column: pa.Array) -> pa.Array:
-    """A column of texts, where it is a dictionary."""
+    """The column, with plain texts where it is dictionary-encoded."""
     return column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
 
 
@@ -150,29 +150,41 @@ def _few(texts: Sequence[str]) -> pa.DictionaryArray:
 
 
 def _joined(paths: Sequence[tuple[str, ...]]) -> list[str]:
-    texts = {path: PATH_SEPARATOR.join(filter(None, path)) for path in set(paths)}  # a few, over and over
+    texts = {path: PATH_SEPARATOR.join(filter(None, path)) for path in set(paths)}  # few distinct ones
     return [texts[path] for path in paths]
+
+
+@dataclass(frozen=True)
+class InputStatus:
+    """Which inputs of n products were used, as in Answers.
+
+    Attributes:
+        picture, title: n statuses each.
+        reasons: why there is no answer; "" where there is one.
+    """
+
+    picture: Sequence[str]
+    title: Sequence[str]
+    reasons: Sequence[str]
 
 
 def decide(
     probabilities: np.ndarray,
     classes: Sequence[str],
     paths: Mapping[str, Sequence[str]],
-    rule: Rule,
-    picture_status: Sequence[str],
-    title_status: Sequence[str],
-    reasons: Sequence[str],
+    rule: DecisionRule,
+    status: InputStatus,
     graded: Decisions | None = None,
 ) -> Answers:
-    """Name the first classes, look up the path, decide. Of equal probabilities the first class wins.
+    """The answers: most likely classes, category path, decision. Of equal probabilities the first class wins.
 
     Args:
         probabilities: (n, K); a row of NaN has no answer.
         classes: K names.
         paths: class name → category path; a class may be missing.
-        rule: how many classes to name, and when to abstain.
-        picture_status, title_status, reasons: as in Answers.
-        graded: what thresholds say, where there is a target precision.
+        rule: how many classes to return, and when to abstain.
+        status: which inputs were used.
+        graded: decisions by thresholds, where there is a target precision.
     """
     answered = ~np.isnan(probabilities[:, 0])  # (n,)
     order = first_classes(probabilities, rule.top_k)  # (n, k)
@@ -189,24 +201,27 @@ def decide(
         order,
         best,
         np.where(answered, decisions, NONE).tolist(),
-        list(picture_status),
-        list(title_status),
-        [why if there or why else NO_NUMBERS for why, there in zip(reasons, answered, strict=True)],
+        list(status.picture),
+        list(status.title),
+        [
+            why if there or why else NAN_PROBABILITIES
+            for why, there in zip(status.reasons, answered, strict=True)
+        ],
         backed_off,
     )
 
 
-def join_answers(parts: Sequence[Answers]) -> Answers:
-    """The answers of one model to several lots of products, one after the other."""
-    first = parts[0]
-    if len(parts) == 1:
+def join_answers(chunks: Sequence[Answers]) -> Answers:
+    """The answers of one model for several chunks of products, concatenated."""
+    first = chunks[0]
+    if len(chunks) == 1:
         return first
     lists = ("decisions", "picture_status", "title_status", "reasons")
     joined: dict[str, Any] = {
-        name: [value for part in parts for value in getattr(part, name)] for name in lists
+        name: [value for chunk in chunks for value in getattr(chunk, name)] for name in lists
     }
     if first.backed_off is not None:
-        joined["backed_off"] = [path for part in parts for path in part.backed_off or ()]
+        joined["backed_off"] = [path for chunk in chunks for path in chunk.backed_off or ()]
     for name in ("order", "probabilities"):
-        joined[name] = np.concatenate([getattr(part, name) for part in parts])
+        joined[name] = np.concatenate([getattr(chunk, name) for chunk in chunks])
     return Answers(first.classes, first.category_paths, **joined)

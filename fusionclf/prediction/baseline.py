@@ -1,4 +1,4 @@
-"""A text baseline of a run, behind the same face as a network."""
+"""A text baseline of a run, with the interface of a network."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from fusionclf.batches import PictureCache
 
 
 class BaselineModel:
-    """A baseline: reads titles or nothing, and no picture.
+    """A baseline: reads titles or nothing, never pictures.
 
     Args:
         folder: the run's model folder.
@@ -19,10 +19,10 @@ class BaselineModel:
     cover: tuple[int, int] | None = None
 
     def __init__(self, folder: Path, part: str) -> None:
-        self.kept = LoadedBaseline(folder, part)
-        self.classes = self.kept.classes
-        self.reads_titles = self.kept.reads_titles
+        self.loaded = LoadedBaseline(folder, part)
+        self.classes = self.loaded.classes
+        self.reads_titles = self.loaded.reads_titles
 
     def probabilities(self, pictures: PictureCache | None, titles: list[str]) -> np.ndarray:
         """(n, K) probabilities of n products."""
-        return self.kept.probabilities(titles) if titles else np.zeros((0, len(self.classes)))
+        return self.loaded.probabilities(titles) if titles else np.zeros((0, len(self.classes)))

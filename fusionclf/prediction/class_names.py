@@ -1,4 +1,4 @@
-"""Names of new classes, from text that a person wrote."""
+"""Text that a person wrote → names of new classes."""
 
 import unicodedata
 from collections.abc import Collection, Sequence
@@ -18,11 +18,11 @@ def parse_class(text: str, place: str = "", known: Collection[str] = ()) -> Adde
 
     Args:
         text: the name or path, and synonyms.
-        place: where it stands, for messages.
-        known: classes that are there already. One whose name holds > or | is named by that name.
+        place: where the text comes from, for messages.
+        known: existing classes. One whose name contains > or | is found by that whole name.
 
     Raises:
-        PredictionError: it is empty, too long, or holds control characters.
+        PredictionError: it is empty, too long, or contains control characters.
     """
     if text.strip() in known:
         return AddedClass(text.strip())
@@ -33,13 +33,14 @@ def parse_class(text: str, place: str = "", known: Collection[str] = ()) -> Adde
     synonyms = [other.strip() for other in others]
     if not all((*steps, *synonyms)):
         raise PredictionError(
-            f"{place}{text[:60]!r}: an empty name, for {PATH_SEPARATOR.strip()!r} separates categories and "
-            f"{SYNONYM_SEPARATOR!r} synonyms; write Name, Category > Name, or Name | other name"
+            f"{place}{text[:60]!r}: an empty name ({PATH_SEPARATOR.strip()!r} separates categories, "
+            f"{SYNONYM_SEPARATOR!r} synonyms); write Name, Category > Name, or Name | other name"
         )
     for step in (*steps, *synonyms):
         if len(step) > LONGEST_NAME or any(unicodedata.category(letter) == "Cc" for letter in step):
             raise PredictionError(
-                f"{place}{step[:60]!r}: no class name; give at most {LONGEST_NAME} characters, none of them a control"
+                f"{place}{step[:60]!r}: not a class name; give at most {LONGEST_NAME} characters, "
+                "no control characters"
             )
     return AddedClass(steps[-1], tuple(steps[:-1]), synonyms=tuple(dict.fromkeys(synonyms)))
 
@@ -49,7 +50,7 @@ def _steps(path: str) -> list[str]:
 
 
 def find_added(added: Sequence[AddedClass], text: str) -> AddedClass | None:
-    """The added class that a text names: by its name alone, or by all that it was added by."""
+    """The added class that a text names: by its name alone, or by the text that added it; None for no such class."""
     for new in added:
         if new.name == text.strip():
             return new
@@ -62,21 +63,21 @@ def find_added(added: Sequence[AddedClass], text: str) -> AddedClass | None:
 
 
 def read_classes(file: Path, known: Collection[str] = ()) -> list[AddedClass]:
-    """The classes of a text file, one a line; empty lines and lines that begin with # are left out.
+    """The classes of a text file, one per line; empty lines and lines that begin with # are skipped.
 
     Args:
         file: UTF-8 text.
-        known: as of `parse_class`.
+        known: as in `parse_class`.
 
     Raises:
-        PredictionError: it cannot be read, names a class twice, names none, or too many.
+        PredictionError: the file cannot be read, or names a class twice, no class, or too many.
     """
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise PredictionError(
-            f"--classes {file}: cannot be read ({reason}); give a text file, a class a line"
+            f"--classes {file}: cannot be read ({reason}); give a text file with one class per line"
         ) from error
     found: dict[str, AddedClass] = {}
     for number, line in enumerate(lines, start=1):
@@ -84,8 +85,10 @@ def read_classes(file: Path, known: Collection[str] = ()) -> list[AddedClass]:
             continue
         new = parse_class(line, f"{file} line {number}: ", known)
         if new.name in found:
-            raise PredictionError(f"{file} line {number}: {new.name!r} stands there twice; remove one")
+            raise PredictionError(f"{file} line {number}: {new.name!r} occurs twice; remove one")
         found[new.name] = new
     if not 0 < len(found) <= MOST_CLASSES:
-        raise PredictionError(f"--classes {file}: {len(found)} classes; give 1 to {MOST_CLASSES}, one a line")
+        raise PredictionError(
+            f"--classes {file}: {len(found)} classes; give 1 to {MOST_CLASSES}, one per line"
+        )
     return list(found.values())

@@ -1,5 +1,6 @@
 """Run folder → Predictor."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,27 @@ from fusionclf.run_schema import ALL_CLASSES, read_config, read_labels
 from fusionclf.runfolder import AGAIN, is_finished, one_line
 
 
+@dataclass(frozen=True)
+class RunModel:
+    """One of a run's models.
+
+    Attributes:
+        run: the run folder.
+        part: which of its models; None for the one over all classes, or the only one.
+        cpu: stay on the CPU.
+    """
+
+    run: Path
+    part: str | None = None
+    cpu: bool = False
+
+    def load(self) -> Predictor:
+        """The model, loaded."""
+        return load(self.run, part=self.part, device="cpu" if self.cpu else None)
+
+
 def load(run: str | Path, *, part: str | None = None, device: str | None = None) -> Predictor:
-    """As `fusionclf.load`, which imports this, and torch, when it is first called."""
+    """As `fusionclf.load`, which imports this module, and torch, at its first call."""
     folder = Path(run)
     if not folder.is_dir():
         raise RunError(
@@ -39,7 +59,7 @@ def _choose_part(folder: Path, part: str | None) -> str:
         raise RunError(f"{folder}: no model of part {part!r}; {did_you_mean(part, parts)}")
     if part is None and ALL_CLASSES not in parts and len(parts) > 1:
         raise RunError(
-            f"{folder}: has no model over all classes but one for each of {', '.join(parts)}; choose one: "
+            f"{folder}: has no model over all classes, but one for each of {', '.join(parts)}; choose one: "
             f"part={parts[0]!r}, or --part {parts[0]}"
         )
     return part or (ALL_CLASSES if ALL_CLASSES in parts else parts[0])

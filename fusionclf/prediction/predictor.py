@@ -1,4 +1,4 @@
-"""What `fusionclf.load` returns: asks a run's model about products."""
+"""The Predictor that `fusionclf.load` returns: predicts products with a run's model."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,17 +12,17 @@ from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import CategoryGraph, Thresholds, thresholds_of_run
 from fusionclf.evaluation import decide as grade
 from fusionclf.models.open_vocabulary.added_classes import AddedClass
-from fusionclf.prediction.answers import Answers, Rule, decide, join_answers
+from fusionclf.prediction.answers import Answers, DecisionRule, decide, join_answers
 from fusionclf.prediction.class_names import parse_class
-from fusionclf.prediction.io.products import Picture, Products, aligned, read_products, refuse_faulty
+from fusionclf.prediction.io.products import Picture, Products, align_inputs, raise_first_fault, read_products
 from fusionclf.prediction.network import NetworkModel
 
-LOT, LEAST_LOT = 1024, 64  # products that are decoded and answered together
-LOT_BYTES = 48 * 10**6  # of their pictures, where all are as long as can be
+CHUNK, SMALLEST_CHUNK = 1024, 64  # products that are decoded and predicted together
+CHUNK_BYTES = 48 * 10**6  # of their decoded pictures, at most
 
 
 class Model(Protocol):
-    """What a run keeps, network or baseline."""
+    """A run's trained model: network or baseline."""
 
     classes: tuple[str, ...]
     cover: tuple[int, int] | None
@@ -32,17 +32,17 @@ class Model(Protocol):
 
 
 class Predictor:
-    """A finished run's model, ready to be asked.
+    """A finished run's model, ready to predict.
 
     Args:
         model: network or baseline.
         part: of the split that it was trained on, or `joint`.
         paths: class name → category path.
-        folder: the run folder; None where answers are not graded.
+        folder: the run folder; None where no target precision is used.
 
     Attributes:
-        classes: all names that it can answer.
-        reads_pictures, reads_titles: what it looks at. A product needs one of these.
+        classes: names of all classes that it predicts.
+        reads_pictures, reads_titles: which inputs it reads. A product needs at least one of them.
     """
 
     def __init__(
@@ -70,55 +70,55 @@ class Predictor:
             images: files or opened pictures, None for a product without one. A model that reads no pictures does not
                 open them.
             titles: None or "" for a product without one.
-            top_k: how many classes to name.
+            top_k: number of classes to return.
             min_probability: below it, the decision is "abstain".
-            target_precision: accept only what is right in this share by the run's held-out answers, such as 0.98; else
-                review or reject, and back off to a category.
-            errors: "raise" stops at the first product whose picture cannot be read or that has nothing that the
-                model reads; "collect" answers without an unreadable picture where there is a title to go by,
-                and leaves the other product without an answer, with its reason.
+            target_precision: wanted share of correct answers among the accepted ones, such as 0.98, by the run's
+                held-out predictions; other answers are to review or reject, and back off to a category.
+            errors: "raise" stops at the first product whose picture cannot be read or that has no input that the
+                model reads; "collect" predicts by the title alone where the picture is unreadable, and gives a
+                product without any readable input no answer but a reason.
 
         Raises:
             PredictionError: neither images nor titles, unequal numbers of them, or a faulty product.
-            SettingsError: `top_k`, `min_probability` or `target_precision` is out of its range, or the last is asked of
-                some classes alone.
+            SettingsError: `top_k`, `min_probability` or `target_precision` is out of its range, or the last is given
+                while the classes are restricted.
 
         >>> import fusionclf
         >>> answers = fusionclf.load("runs/linear").predict(titles=["Women Red Dress", ""], errors="collect")
         >>> answers.labels[0][0], answers.paths[0], answers.reasons[1]
         ('Dresses', ('Apparel', 'Dress'), 'no title')
         """
-        rule = Rule(top_k, min_probability, target_precision)
-        images, titles = aligned(images, titles)
-        size = self.picture_lot
-        lots = [slice(start, start + size) for start in range(0, max(len(titles), 1), size)]
+        rule = DecisionRule(top_k, min_probability, target_precision)
+        images, titles = align_inputs(images, titles)
+        size = self.chunk_size
+        chunks = [slice(start, start + size) for start in range(0, max(len(titles), 1), size)]
         answers = []
-        for lot in lots:
-            products = self.read(images[lot], titles[lot])
+        for chunk in chunks:
+            products = self.read(images[chunk], titles[chunk])
             if errors == "raise":
-                refuse_faulty(products, images[lot], lot.start)
-            answers.append(self.answer(products, rule))
+                raise_first_fault(products, images[chunk], chunk.start)
+            answers.append(self.predict_products(products, rule))
         return join_answers(answers)
 
     @property
-    def picture_lot(self) -> int:
-        """How many products are decoded together: fewer for a model that is shown large pictures."""
+    def chunk_size(self) -> int:
+        """Number of products that are decoded together: fewer for a model that reads large pictures."""
         if self.model.cover is None:
-            return LOT
+            return CHUNK
         most = 3 * MOST_COVERS * self.model.cover[0] * self.model.cover[1]  # bytes
-        return min(LOT, max(LEAST_LOT, LOT_BYTES // most))
+        return min(CHUNK, max(SMALLEST_CHUNK, CHUNK_BYTES // most))
 
     def add_classes(self, names: Sequence[str], *, only: bool = False) -> None:
-        """Take in classes that the model never saw, by their names; not kept in the run.
+        """Add classes that the model never saw, by their names. The run folder does not change.
 
         Args:
             names: such as "Kite", or with its place in the category graph, "Toys > Outdoor > Kite". A class that the
-                model has already stays what it is.
-            only: answer with the named classes alone.
+                model has already stays as it is.
+            only: predict only the named classes.
 
         Raises:
-            RunError: the model's vocabulary is closed.
-            PredictionError: a name is none.
+            RunError: the model's classes are fixed.
+            PredictionError: a name is not valid.
 
         >>> import fusionclf
         >>> model = fusionclf.load("runs/open")
@@ -127,14 +127,14 @@ class Predictor:
         'Kite'
         """
         known = self.open_network().every
-        self.take_in([parse_class(name, known=known) for name in names], only=only)
+        self.extend_classes([parse_class(name, known=known) for name in names], only=only)
 
-    def take_in(self, wanted: Sequence[AddedClass], *, only: bool = False) -> None:
-        """As `add_classes`, with examples where there are any."""
+    def extend_classes(self, wanted: Sequence[AddedClass], *, only: bool = False) -> None:
+        """As `add_classes`, for parsed classes that may have examples."""
         network = self.open_network()
         named: dict[str, AddedClass] = {}
         for each in wanted:
-            named.setdefault(each.name, each)  # of a name that stands there twice, the first
+            named.setdefault(each.name, each)  # of a repeated name, the first
         new = [each for name, each in named.items() if name not in network.every]
         network.add(new)
         self.paths |= {each.name: each.place for each in new}
@@ -143,17 +143,17 @@ class Predictor:
         self.classes = network.classes
 
     def open_network(self) -> NetworkModel:
-        """The model, if it can name new classes.
+        """The model, if it accepts new classes.
 
         Raises:
-            RunError: it cannot.
+            RunError: its classes are fixed.
         """
         if not isinstance(self.model, NetworkModel) or not self.model.is_open:
             raise RunError("this run cannot name new classes; train fusion with model.vocabulary=open")
         return self.model
 
     def read(self, images: Sequence[Picture | None], titles: Sequence[str]) -> Products:
-        """Decode pictures and see what is missing; may run on another thread than `answer`.
+        """Decode pictures and note missing inputs; may run on another thread than `predict_products`.
 
         Args:
             images: n files or pictures.
@@ -161,31 +161,30 @@ class Predictor:
         """
         return read_products(images, titles, self.model.cover, self.reads_titles)
 
-    def answer(self, products: Products, rule: Rule) -> Answers:
-        """Ask the model about all products at once."""
+    def predict_products(self, products: Products, rule: DecisionRule) -> Answers:
+        """The answers for decoded products, computed in one batch."""
         probabilities = self.probabilities(products)
         graded = None
         if rule.target_precision is not None:
             graph = self._graph_of_all()
             graded = grade(graph, self.thresholds(rule.target_precision), probabilities, self.classes)
-        return decide(
-            probabilities, self.classes, self.paths, rule,
-            products.picture_status, products.title_status, products.reasons, graded,
-        )  # fmt: skip
+        return decide(probabilities, self.classes, self.paths, rule, products.status, graded)
 
     def thresholds(self, target: float) -> Thresholds:
-        """From which probability a class is accepted, and a category answered, for a target precision.
+        """The probabilities from which a class, and a category, is accepted at a target precision.
 
         Raises:
-            RunError: the run keeps no held-out answers.
-            SettingsError: the target is out of its range, or some classes alone are asked for.
+            RunError: the run has no held-out predictions.
+            SettingsError: the target is out of its range, or the classes are restricted.
         """
         if isinstance(self.model, NetworkModel) and self.model.columns is not None:
             raise SettingsError(
                 "a target precision holds where all classes are candidates; leave it out, or --only (only=True)"
             )
         if self.folder is None:
-            raise RunError("no run folder, so no held-out answers to fit a threshold on; use fusionclf.load")
+            raise RunError(
+                "no run folder, so no held-out predictions to fit a threshold on; use fusionclf.load"
+            )
         if target not in self._thresholds:
             self._thresholds[target] = thresholds_of_run(self.folder, self.part, target)
         return self._thresholds[target]
@@ -201,7 +200,7 @@ class Predictor:
         return self._graph
 
     def probabilities(self, products: Products) -> np.ndarray:
-        """(n, K) of all classes; NaN for a product that cannot be answered."""
+        """(n, K) probabilities of all classes; NaN for a product that has no readable input."""
         known = self.model.probabilities(products.pictures, products.titles).astype(np.float64, copy=False)
         if products.answerable.all():
             return known

@@ -30,9 +30,9 @@ from fusionclf.serving.schemas import (
     Health,
     to_answer,
 )
-from fusionclf.serving.worker import Asker, BusyError
+from fusionclf.serving.worker import BusyError, ModelWorker
 
-FIELDS_BYTES = 2**16  # what a form holds beside its picture
+FIELDS_BYTES = 2**16  # of a form beside its picture
 NDJSON = "application/x-ndjson"
 PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),
@@ -42,7 +42,7 @@ PAGE = {
 }
 REFUSALS: dict[int | str, dict[str, Any]] = {
     413: {"model": Fault, "description": "The request is too large."},
-    422: {"model": Fault, "description": "It cannot be answered as it was given."},
+    422: {"model": Fault, "description": "The request has a bad value, or no input that the model reads."},
     503: {"model": Fault, "description": "Too many requests are waiting."},
 }
 
@@ -50,19 +50,19 @@ router = APIRouter()
 
 
 def make_app(
-    asker: Asker, name: str, *, hosts: Collection[str] | None = None, origins: Collection[str] = ()
+    worker: ModelWorker, name: str, *, hosts: Collection[str] | None = None, origins: Collection[str] = ()
 ) -> ASGIApp:
     """The application, guarded.
 
     Args:
-        asker: asks the model.
-        name: of the run, as the page shows it.
-        hosts: host names that are served; None for any.
+        worker: runs the model.
+        name: of the run, shown on the page.
+        hosts: accepted host names; None for any.
         origins: other origins whose pages may use it.
     """
     product = PICTURE_BYTES + FIELDS_BYTES
     most_bytes = {"/predict": product, "/explain": product, "/predict/batch": LINES_BYTES}
-    app: ASGIApp = Limits(_endpoints(asker, name), most_bytes)
+    app: ASGIApp = Limits(_endpoints(worker, name), most_bytes)
     if origins:
         app = CORSMiddleware(
             app, allow_origins=origins, allow_methods=("GET", "POST"), allow_private_network=True
@@ -70,7 +70,7 @@ def make_app(
     return Guard(app, hosts, origins)
 
 
-def _endpoints(asker: Asker, name: str) -> FastAPI:
+def _endpoints(worker: ModelWorker, name: str) -> FastAPI:
     app = FastAPI(
         title="fusionclf",
         description="Classifies products by picture and title.",
@@ -80,31 +80,31 @@ def _endpoints(asker: Asker, name: str) -> FastAPI:
         redirect_slashes=False,  # a redirect would repeat the Host header
         form_limits={"max_files": 1, "max_fields": 8, "max_part_size": FIELDS_BYTES},
     )
-    app.state.asker, app.state.run = asker, name
+    app.state.worker, app.state.run = worker, name
     app.include_router(router)
     for path, (file, kind) in PAGE.items():
         app.add_api_route(path, _page_file(file, kind), include_in_schema=False)
-    app.add_exception_handler(RequestValidationError, _not_valid)
+    app.add_exception_handler(RequestValidationError, _invalid_value)
     app.add_exception_handler(StarletteHTTPException, _refused)
-    app.add_exception_handler(FusionclfError, _cannot)
-    app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(Exception, _failed)
+    app.add_exception_handler(FusionclfError, _request_error)
+    app.add_exception_handler(ClientDisconnect, _client_left)
+    app.add_exception_handler(Exception, _model_failed)
     return app
 
 
-def _asker(request: Request) -> Asker:
-    return request.app.state.asker
+def _worker(request: Request) -> ModelWorker:
+    return request.app.state.worker
 
 
-AskerOf = Annotated[Asker, Depends(_asker)]
+WorkerOf = Annotated[ModelWorker, Depends(_worker)]
 PictureOf = Annotated[UploadFile | None, File(description=READ)]
 TitleOf = Annotated[str | None, Form(max_length=TITLE_LENGTH)]
 
 
 @router.get("/health")
-async def health(request: Request, asker: AskerOf) -> Health:
-    """What is served, and how much a request may hold."""
-    predictor = asker.predictor
+async def health(request: Request, worker: WorkerOf) -> Health:
+    """The served model, and limits of a request."""
+    predictor = worker.predictor
     return Health(
         run=request.app.state.run,
         part=predictor.part,
@@ -115,29 +115,32 @@ async def health(request: Request, asker: AskerOf) -> Health:
     )
 
 
-# Without an answer there is a refusal in its place, so no reason.
+# A product without an answer gets an error, so an Answer has no reason.
 @router.post("/predict", responses=REFUSALS, response_model_exclude={"reason"})
 async def predict(
-    asker: AskerOf,
+    worker: WorkerOf,
     picture: PictureOf = None,
     title: TitleOf = None,
-    top_k: Annotated[int, Form(ge=1, le=MOST_CLASSES, description="classes to name")] = 5,
+    top_k: Annotated[int, Form(ge=1, le=MOST_CLASSES, description="number of classes")] = 5,
     min_probability: Annotated[float, Form(ge=0, le=1, description="abstain below it")] = 0.0,
 ) -> Answer:
-    """Answer one product by its picture, its title, or both."""
+    """Predict one product by its picture, its title, or both."""
     content = await picture.read() if picture is not None else None
-    answers = await asker.one(content, title, top_k, min_probability)
+    answers = await worker.predict_product(content, title, top_k, min_probability)
     answer = to_answer(answers, 0)
     if answer.reason:
-        raise HTTPException(422, f"{answer.reason}: give {asker.wanted}")
+        raise HTTPException(422, f"{answer.reason}: give {worker.needed_inputs}")
     return answer
 
 
 @router.post("/explain", responses=REFUSALS)
-async def explain(asker: AskerOf, picture: PictureOf = None, title: TitleOf = None) -> Explanation:
-    """Say what carried the answer about one product: asks the model about a hundred times as much as /predict."""
+async def explain(worker: WorkerOf, picture: PictureOf = None, title: TitleOf = None) -> Explanation:
+    """Show how much each part of one product contributed to its prediction.
+
+    Takes about a hundred times as long as /predict.
+    """
     content = await picture.read() if picture is not None else None
-    explanation = await asker.explain(content, title)
+    explanation = await worker.explain(content, title)
     return Explanation.model_validate(explanation.to_json())
 
 
@@ -146,7 +149,7 @@ async def explain(asker: AskerOf, picture: PictureOf = None, title: TitleOf = No
     response_class=Response,
     responses={
         200: {
-            "description": "An Answer a line, in the order of the request.",
+            "description": "One Answer per line, in the order of the request.",
             "content": {NDJSON: {"schema": {"type": "string"}}},
         },
         **REFUSALS,
@@ -162,15 +165,15 @@ async def explain(asker: AskerOf, picture: PictureOf = None, title: TitleOf = No
 )
 async def predict_batch(
     request: Request,
-    asker: AskerOf,
+    worker: WorkerOf,
     top_k: Annotated[int, Query(ge=1, le=MOST_CLASSES)] = 5,
     min_probability: Annotated[float, Query(ge=0, le=1)] = 0.0,
 ) -> Response:
-    """Answer many products by their titles: JSON lines in, JSON lines out."""
-    if not asker.predictor.reads_titles:
+    """Predict many products by their titles: JSON lines in, JSON lines out."""
+    if not worker.predictor.reads_titles:
         raise HTTPException(422, "this run reads no titles; send pictures to /predict")
     titles = read_titles(await request.body())
-    answers = await asker.many(titles, top_k, min_probability)
+    answers = await worker.predict_titles(titles, top_k, min_probability)
     lines = (to_answer(answers, place).model_dump_json() for place in range(len(answers)))
     return Response("".join(f"{line}\n" for line in lines), media_type=NDJSON)
 
@@ -193,23 +196,23 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
     return _one_line(error.status_code, str(error.detail), error.headers)
 
 
-async def _cannot(_: Request, error: Exception) -> JSONResponse:
+async def _request_error(_: Request, error: Exception) -> JSONResponse:
     busy = isinstance(error, BusyError)
     return _one_line(503 if busy else 422, str(error), {"Retry-After": "1"} if busy else None)
 
 
-async def _gone(_: Request, error: Exception) -> JSONResponse:
-    return _one_line(400, "the client left before its request was complete")  # which nobody reads
+async def _client_left(_: Request, error: Exception) -> JSONResponse:
+    return _one_line(400, "the client left before its request was complete")  # nobody reads this
 
 
-async def _not_valid(_: Request, error: Exception) -> JSONResponse:
+async def _invalid_value(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     fault = error.errors()[0]
-    where = ".".join(str(part) for part in fault["loc"][1:]) or str(fault["loc"][0])
+    where = ".".join(str(step) for step in fault["loc"][1:]) or str(fault["loc"][0])
     value = fault.get("input")
     shown = f"={json.dumps(value)[:100]}" if isinstance(value, str | int | float) else ""
     return _one_line(422, f"{where}{shown}: {fault['msg']}")
 
 
-async def _failed(_: Request, error: Exception) -> JSONResponse:
-    return _one_line(500, "the model failed on this request; the server's console says why")
+async def _model_failed(_: Request, error: Exception) -> JSONResponse:
+    return _one_line(500, "the model failed on this request; the server's console shows the reason")

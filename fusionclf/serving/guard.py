@@ -1,4 +1,4 @@
-"""Who may ask: known host names and origins; and the strict headers that every response carries."""
+"""Accepted host names and origins; strict security headers for every response."""
 
 import re
 from collections.abc import Collection
@@ -30,10 +30,10 @@ class Guard:
     """ASGI middleware that refuses requests for other hosts, of other origins, and WebSockets.
 
     Args:
-        app: what is guarded.
-        hosts: host names that are served, so that another site cannot reach the server by a name of its own that
-            points here (DNS rebinding); None for any.
-        origins: other origins whose pages may use the server, as `parse_origin` gives them.
+        app: the application.
+        hosts: accepted host names, so that another site cannot reach the server by a name of its own that resolves to
+            this address (DNS rebinding); None for any.
+        origins: other origins whose pages may use the server, from `parse_origin`.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str] | None, origins: Collection[str] = ()) -> None:
@@ -52,11 +52,11 @@ class Guard:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        answer = self._refusal(scope, Headers(scope=scope)) or self.app
-        await answer(scope, receive, send_strictly)
+        response = self._refusal(scope, Headers(scope=scope)) or self.app
+        await response(scope, receive, send_strictly)
 
     def _refusal(self, scope: Scope, headers: Headers) -> JSONResponse | None:
-        """The response to a request that may not be made; None for one that may."""
+        """The error response to a forbidden request; None for an allowed one."""
         hosts = headers.getlist("host")
         host = _host_name(hosts)
         if not scope["path"].startswith("/"):
@@ -87,10 +87,10 @@ class Guard:
 
 
 def parse_origin(text: str) -> str:
-    """An origin as browsers send it, from one that a person wrote.
+    """An origin as browsers send it, from text that a person wrote.
 
     Raises:
-        SettingsError: it is no origin of http or https.
+        SettingsError: it is not an origin of http or https.
 
     >>> parse_origin("https://Shop.example:443/")
     'https://shop.example'

@@ -10,10 +10,10 @@ from fusionclf.serving.schemas import LINES, TITLE_LENGTH
 
 
 def read_titles(body: bytes) -> list[str]:
-    """The titles of a batch, in its order, "" for one that is null, NaN or a word for that; empty lines are skipped.
+    """The titles of a batch, in its order; "" for null, NaN or a word for a missing value; empty lines are skipped.
 
     Raises:
-        PredictionError: there are none or too many, or a line is no object with a title.
+        PredictionError: there are no lines or too many, or a line is not an object with a title.
 
     >>> read_titles(b'{"title": "Red Dress"}')
     ['Red Dress']
@@ -42,5 +42,5 @@ def _title(number: int, line: bytes) -> str:
             f"line {number}: a title of {len(title):,} characters; at most {TITLE_LENGTH:,} are read"
         )
     if not is_utf8(title):
-        raise PredictionError(f"line {number}: the title holds what is no text")
+        raise PredictionError(f"line {number}: the title is not valid text")
     return title

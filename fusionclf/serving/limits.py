@@ -1,4 +1,4 @@
-"""How much a request's body may hold, and how long it may take to arrive."""
+"""Limits on the size of a request's body, and on the time it takes to arrive."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,16 +8,16 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-FORM_BYTES = 2**16  # of a body that is for no endpoint with a limit of its own
+FORM_BYTES = 2**16  # of a body for any path without its own limit
 BODY_SECONDS = 120.0
 
 
 class Limits:
-    """ASGI middleware that bounds bodies, whether or not their length is told truly.
+    """ASGI middleware that limits bodies, also those whose Content-Length is wrong or missing.
 
     Args:
-        app: what gets the requests.
-        most_bytes: path → bytes of a request's body.
+        app: receives the requests.
+        most_bytes: path → most bytes of a request's body.
     """
 
     def __init__(self, app: ASGIApp, most_bytes: Mapping[str, int]) -> None:
@@ -28,20 +28,20 @@ class Limits:
             await self.app(scope, receive, send)
             return
         most = self.most_bytes.get(scope["path"], FORM_BYTES)
-        told = Headers(scope=scope).get("content-length", "")
-        if told.isdecimal() and (len(told) > 18 or int(told) > most):
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdecimal() and (len(declared) > 18 or int(declared) > most):
             await JSONResponse({"error": _too_large(most)}, 413)(scope, receive, send)
         else:
             await self.app(scope, _bounded(receive, most), send)
 
 
 def _bounded(receive: Receive, most: int) -> Receive:
-    """The messages of a client: up to `most` bytes of body within BODY_SECONDS."""
-    seen, complete = 0, False
+    """`receive` limited to `most` bytes of body within BODY_SECONDS."""
+    received, complete = 0, False
     until = asyncio.get_running_loop().time() + BODY_SECONDS
 
     async def bounded() -> Message:
-        nonlocal seen, complete
+        nonlocal received, complete
         try:
             async with asyncio.timeout_at(None if complete else until):
                 message = await receive()
@@ -50,8 +50,8 @@ def _bounded(receive: Receive, most: int) -> Receive:
                 408, f"the body took longer than {BODY_SECONDS:g} s; send less at once"
             ) from None
         complete = not message.get("more_body", False)
-        seen += len(message.get("body", b""))
-        if seen > most:
+        received += len(message.get("body", b""))
+        if received > most:
             raise HTTPException(413, _too_large(most))
         return message
 

@@ -1,4 +1,4 @@
-"""What the endpoint answers, and how much it takes: the OpenAPI schema is made of these."""
+"""Requests and responses of the endpoint; the OpenAPI schema is generated from them."""
 
 from typing import Literal
 
@@ -12,50 +12,46 @@ PICTURE_BYTES = 20 * 2**20
 LINES_BYTES = 4 * 2**20
 LINES = 1000  # products of one batch
 TITLE_LENGTH = 2000  # characters
-MOST_CLASSES = 100  # named for one product
+MOST_CLASSES = 100  # returned for one product
 
 
 class Answer(BaseModel):
-    """What the model says of one product, as `fusionclf predict --json` does."""
+    """The answer for one product, as of `fusionclf predict --json`."""
 
-    labels: list[str] = Field(
-        description="the most likely classes, best first; none where there is no answer"
-    )
+    labels: list[str] = Field(description="the most likely classes, best first; empty without an answer")
     probabilities: list[float] = Field(description="of these classes")
     path: list[str] = Field(description="category path of the first class, top down")
-    answer: list[str] = Field(
-        description="what is sure: the path and the class; none where there is no answer"
-    )
+    answer: list[str] = Field(description="category path and class; empty without an answer")
     decision: Literal["accept", "abstain", "none"]
     picture_status: Literal["used", "missing", "unreadable", "ignored"]
     title_status: Literal["used", "missing", "unreadable", "ignored"]
-    reason: str = Field(default="", description="of a batch's line: why there is no answer")
+    reason: str = Field(default="", description="for a line of a batch: why there is no answer")
 
 
 class Piece(BaseModel):
     """A word of the title, or a few where it is long."""
 
     text: str
-    start: int = Field(description="where it stands in the title, in characters")
+    start: int = Field(description="position in the title, in characters")
     end: int
     counted: float | None = Field(
-        description="by how much the probability falls without it; null where nothing is left to answer by"
+        description="by how much the probability falls without it; null where no input is left to predict from"
     )
 
 
 class Modality(BaseModel):
-    """Picture or title as a whole; null where nothing is left to answer by."""
+    """Picture or title as a whole; null where no input is left to predict from."""
 
     counted: float | None = Field(description="by how much the probability falls without it")
-    label: str | None = Field(description="what is answered without it")
+    label: str | None = Field(description="the predicted class without it")
     probability: float | None = Field(description="of that class")
 
 
 class Explanation(BaseModel):
-    """What carried an answer, as `fusionclf explain` writes it."""
+    """How much each part of a product contributed to its prediction, as of `fusionclf explain`."""
 
     label: str = Field(description="the class that is explained")
-    probability: float = Field(description="of it, with all that was given")
+    probability: float = Field(description="of it, with the whole input")
     answer: str = Field(description="the most likely class")
     title: str
     words: list[Piece] = Field(description="of the title, in their order")
@@ -64,13 +60,13 @@ class Explanation(BaseModel):
         "null where no picture is read"
     )
     modalities: dict[Literal["picture", "title"], Modality] = Field(
-        description="those that were given and are read"
+        description="those that were given and that the model reads"
     )
     meaning: dict[str, str] = Field(description="of these fields")
 
 
 class Limits(BaseModel):
-    """How much a request may hold."""
+    """Limits of a request."""
 
     picture_bytes: int = PICTURE_BYTES
     megapixels: int = MEGAPIXELS
@@ -80,7 +76,7 @@ class Limits(BaseModel):
 
 
 class Health(BaseModel):
-    """What is served."""
+    """The served model."""
 
     status: Literal["ok"] = "ok"
     run: str
@@ -99,7 +95,7 @@ class Fault(BaseModel):
 
 
 def to_answer(answers: Answers, place: int) -> Answer:
-    """One product's answer; without one, its lists are empty and `reason` says why."""
+    """One product's answer; without one, the lists are empty and `reason` has the cause."""
     values = as_json(answers, place)
     if not values["labels"]:
         values["probabilities"] = []

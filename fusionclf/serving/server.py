@@ -1,4 +1,4 @@
-"""Run folder → a server that runs until it is stopped."""
+"""Run folder → a server that runs until a signal stops it."""
 
 import ipaddress
 import os
@@ -12,7 +12,7 @@ from typing import NoReturn
 from fusionclf.console import Console
 from fusionclf.errors import SettingsError, Stopped, Terminated
 from fusionclf.prediction import load
-from fusionclf.serving.worker import Asker
+from fusionclf.serving.worker import ModelWorker
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
@@ -38,12 +38,12 @@ def serve(
         part: which of the run's models.
         origins: other origins whose pages may use it, such as "https://shop.example".
         cpu: stay on the CPU.
-        console: told where the page is.
+        console: where the address is printed.
 
     Raises:
         RunError: the run cannot be opened.
-        SettingsError: the extra `serve` is missing, or the address cannot be had.
-        Stopped: a signal asked to stop.
+        SettingsError: the extra `serve` is not installed, or the address is not available.
+        Stopped: a signal stopped the server.
     """
     console = console or Console()
     try:
@@ -58,31 +58,31 @@ def serve(
     allowed = [parse_origin(origin) for origin in origins]
     with _listen(host, port) as listener:
         predictor = load(run, part=part, device="cpu" if cpu else None)
-        asker, local = Asker(predictor), _is_local(host)
+        worker, local = ModelWorker(predictor), _is_local(host)
         hosts = {*LOCAL, host.lower()} if local else None
         if not local:
-            console.warn(f"{host} can be reached by other machines, and nothing asks for a password")
+            console.warn(f"{host} can be reached by other machines, and there is no password")
         console.info(
             f"serving {run} ({predictor.part}, {len(predictor.classes)} classes) at {_address(host, listener)}; "
             "Ctrl-C stops it"
         )
         try:
-            app = make_app(asker, run.resolve().name, hosts=hosts, origins=allowed)
-            Server(app, asker).run(sockets=[listener])
-        except KeyboardInterrupt as asked:
-            _end(asker, signal.SIGTERM if isinstance(asked, Terminated) else signal.SIGINT)
+            app = make_app(worker, run.resolve().name, hosts=hosts, origins=allowed)
+            Server(app, worker).run(sockets=[listener])
+        except KeyboardInterrupt as interrupt:
+            _stop(worker, signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
 
 
-def _end(asker: Asker, number: int) -> NoReturn:
-    """Raise Stopped, or exit at once where a request is still computed: nothing can interrupt that."""
-    if asker.is_computing:
+def _stop(worker: ModelWorker, number: int) -> NoReturn:
+    """Raise Stopped, or exit at once where the model still computes: nothing can interrupt that."""
+    if worker.is_computing:
         print("stopped; a request was not finished", file=sys.stderr, flush=True)
         os._exit(128 + number)  # Python would wait for the thread
     raise Stopped("stopped", number) from None
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket before the model is loaded: a port in use shows at once."""
+    """A listening socket, opened before the model is loaded so that a port in use shows at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)

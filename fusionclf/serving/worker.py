@@ -1,4 +1,4 @@
-"""One thread that opens pictures and asks the model, for all requests."""
+"""One thread that decodes pictures and runs the model, for all requests."""
 
 import asyncio
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -9,30 +9,31 @@ from PIL import Image
 
 from fusionclf.catalog import open_picture
 from fusionclf.errors import FusionclfError, PredictionError
-from fusionclf.explanation.attribution import Explanation, explain_in_steps
+from fusionclf.explanation import Explanation
+from fusionclf.explanation.occlusion import explain_in_steps
 from fusionclf.prediction import Answers, Predictor
 from fusionclf.prediction.answers import join_answers
 
 WAITING = 32  # requests that may wait for the model
-CHUNK_TITLES, CHUNK_CHARACTERS = 32, 8000  # of a batch, answered in one turn
+CHUNK_TITLES, CHUNK_CHARACTERS = 32, 8000  # of a batch, predicted in one turn
 Value = TypeVar("Value")
-Steps: TypeAlias = Generator[None, None, Value]  # work that lets others go first wherever it yields
+Steps: TypeAlias = Generator[None, None, Value]  # work that gives other requests a turn at each yield
 
 
 class BusyError(FusionclfError):
-    """As many requests as may wait do so already, or the server stops."""
+    """The queue is full, or the server stops."""
 
 
-class Asker:
-    """Asks a model on one thread: requests take turns, and at most one picture is decoded at a time.
+class ModelWorker:
+    """Runs a model on one thread: requests take turns, and at most one picture is decoded at a time.
 
-    A long request takes many turns, so that a short one waits for a part of it alone.
+    A long request takes many turns, so that a short one waits only for one turn.
 
     Args:
         predictor: of a finished run.
 
     Attributes:
-        is_computing: whether the thread is at work.
+        is_computing: whether the thread is computing.
     """
 
     def __init__(self, predictor: Predictor) -> None:
@@ -42,42 +43,42 @@ class Asker:
         self._turns: set[asyncio.Future[tuple[bool, object]]] = set()
 
     def stop(self) -> None:
-        """Refuse all requests from now on, those that wait or run included."""
+        """Refuse all requests from now on, including those that wait or run."""
         self._stopped = True
         for turn in self._turns:
             turn.cancel()
 
-    async def one(
+    async def predict_product(
         self, picture: bytes | None, title: str | None, top_k: int, min_probability: float
     ) -> Answers:
-        """Answer one product.
+        """The answer for one product.
 
         Args:
-            picture: the bytes of its file.
+            picture: content of its file.
             title: its title.
-            top_k, min_probability: as of `Predictor.predict`.
+            top_k, min_probability: as in `Predictor.predict`.
 
         Raises:
-            PictureError: it is no picture, or a too large one.
-            BusyError: too many requests are waiting.
+            PictureError: it is not a picture, or too large.
+            BusyError: too many requests wait.
         """
 
-        def ask() -> Steps[Answers]:
-            yield from ()  # in one turn
+        def steps() -> Steps[Answers]:
+            yield from ()  # one turn
             return self.predictor.predict(
-                [self._opened(picture)],
+                [self._open(picture)],
                 [title],
                 top_k=top_k,
                 min_probability=min_probability,
                 errors="collect",
             )
 
-        return await self._in_turns(ask())
+        return await self._in_turns(steps())
 
-    async def many(self, titles: Sequence[str], top_k: int, min_probability: float) -> Answers:
-        """Answer products by their titles alone; BusyError where too many requests are waiting."""
+    async def predict_titles(self, titles: Sequence[str], top_k: int, min_probability: float) -> Answers:
+        """The answers for products with a title only; raises BusyError where too many requests wait."""
 
-        def ask() -> Steps[Answers]:
+        def steps() -> Steps[Answers]:
             answers = []
             for chunk in _chunks(titles):
                 answers.append(
@@ -88,44 +89,44 @@ class Asker:
                 yield
             return join_answers(answers)
 
-        return await self._in_turns(ask())
+        return await self._in_turns(steps())
 
     async def explain(self, picture: bytes | None, title: str | None) -> Explanation:
-        """What carried the answer about one product.
+        """How much each part of one product contributed to its prediction.
 
         Args:
-            picture: the bytes of its file.
+            picture: content of its file.
             title: its title.
 
         Raises:
-            PictureError: it is no picture, or a too large one.
-            PredictionError: there is nothing that the model reads.
-            BusyError: too many requests are waiting.
+            PictureError: it is not a picture, or too large.
+            PredictionError: the product has no input that the model reads.
+            BusyError: too many requests wait.
         """
 
-        def ask() -> Steps[Explanation]:
-            image = self._opened(picture)
+        def steps() -> Steps[Explanation]:
+            image = self._open(picture)
             reason = self.predictor.read([image], [title or ""]).reasons[0]
             if reason:
-                raise PredictionError(f"{reason}: give {self.wanted}")
+                raise PredictionError(f"{reason}: give {self.needed_inputs}")
             return (yield from explain_in_steps(self.predictor, image, title))
 
-        return await self._in_turns(ask())
+        return await self._in_turns(steps())
 
     @property
-    def wanted(self) -> str:
-        """What a product needs, in words."""
+    def needed_inputs(self) -> str:
+        """The inputs that a product needs one of, such as "a picture or a title"."""
         names = {"a picture": self.predictor.reads_pictures, "a title": self.predictor.reads_titles}
         return " or ".join(name for name, read in names.items() if read)
 
-    def _opened(self, picture: bytes | None) -> Image.Image | None:
-        """The picture, for a model that reads pictures."""
+    def _open(self, picture: bytes | None) -> Image.Image | None:
+        """The picture; None for a model that reads no pictures."""
         return open_picture(picture) if picture is not None and self.predictor.reads_pictures else None
 
     async def _in_turns(self, steps: Steps[Value]) -> Value:
-        """What `steps` return; between two of them, everyone who waits has a turn."""
+        """The return value of `steps`; between two steps, every waiting request has a turn."""
         if self._waiting >= WAITING:
-            raise BusyError(f"{WAITING} requests are waiting for the model; ask again in a moment")
+            raise BusyError(f"{WAITING} requests are waiting for the model; try again in a moment")
         self._waiting += 1
         try:
             while True:
@@ -137,20 +138,20 @@ class Asker:
 
     async def _turn(self, advance: Callable[[], tuple[bool, object]]) -> tuple[bool, object]:
         if self._stopped:
-            raise BusyError("the server stops; ask again when it runs")
+            raise BusyError("the server stops; try again when it runs")
         turn = asyncio.get_running_loop().run_in_executor(self._thread, advance)
         self._turns.add(turn)
         try:
             return await turn
         except asyncio.CancelledError:
             if self._stopped:
-                raise BusyError("the server stops; ask again when it runs") from None
+                raise BusyError("the server stops; try again when it runs") from None
             raise
         finally:
             self._turns.discard(turn)
 
     def _advance(self, steps: Steps[Value]) -> tuple[bool, Value | None]:
-        """Take one step; whether it was the last one, and what came of it."""
+        """Take one step: (whether it was the last, return value)."""
         self.is_computing = True
         try:
             next(steps)
@@ -162,7 +163,7 @@ class Asker:
 
 
 def _chunks(titles: Sequence[str]) -> Iterator[list[str]]:
-    """The titles in order, CHUNK_TITLES at a time; fewer where they are long."""
+    """The titles in order, at most CHUNK_TITLES and CHUNK_CHARACTERS at a time."""
     chunk: list[str] = []
     characters = 0
     for title in titles:

@@ -13,7 +13,7 @@ from fusionclf.files import locked_folder
 from fusionclf.report.model_card import write_card
 from fusionclf.run_schema import METRICS
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
-from fusionclf.workflows.settings import begin_run, read_divided
+from fusionclf.workflows.settings import ExistingRun, begin_run, read_divided
 
 
 def run_baseline(
@@ -23,8 +23,7 @@ def run_baseline(
     *,
     config: Path | None = None,
     overrides: tuple[str, ...] = (),
-    overwrite: bool = False,
-    resume: bool = False,
+    existing: ExistingRun = ExistingRun(),  # noqa: B008  frozen
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Fit a baseline on a catalog's train and validation rows and score it on its test rows.
@@ -35,7 +34,7 @@ def run_baseline(
         out: the run folder to make.
         config: settings file; None for the defaults.
         overrides: key.path=value texts.
-        overwrite, resume: what to do where `out` holds a run.
+        existing: what to do where `out` holds a run.
         console: where progress goes.
 
     Returns:
@@ -49,19 +48,19 @@ def run_baseline(
     baseline = find_baseline(name)
     settings = load_settings(baseline.settings, config, overrides, variant=name, data=str(data))
     with locked_folder(out):
-        if resume and is_finished(out):
+        if existing.resume and is_finished(out):
             sweep_run(out)
             console.info(f"{out}: finished already, nothing to do")
             return dict(read_json_as(out / "metrics.json", METRICS))
         started = time.perf_counter()
         catalog, split = read_divided(data, settings.catalog, settings.split)
-        begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
+        begin_run(open_run(out, overwrite=existing.overwrite, resume=existing.resume), settings, split)
         console.info(f"{name}: fit on train and validation titles")
-        frames, figures, held_out = baseline.run(settings, catalog, split, out)
-        unused = figures.get("unused_train_rows")
+        frames, statistics, held_out = baseline.run(settings, catalog, split, out)
+        unused = statistics.get("unused_train_rows")
         if unused is not None and (found := UnusedRows.model_validate(unused)):
             console.warn(f"{name} cannot learn from every train row: {found}")
         check_begun(out)
-        cost = environment(seconds=time.perf_counter() - started, **figures)
+        cost = environment(seconds=time.perf_counter() - started, **statistics)
         result = RunResult(name, settings, catalog, split, frames, cost, held_out)
         return save_run(out, result, write_card)

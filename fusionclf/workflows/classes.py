@@ -25,7 +25,7 @@ from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.run_schema import read_config
 from fusionclf.runfolder import sweep_run
 
-LOT = 512  # examples that are read together
+CHUNK = 512  # examples that are read together
 
 
 class ExamplesConfig(Section):
@@ -159,28 +159,28 @@ def _known_by(predictor: Predictor) -> dict[str, str]:
 
 
 def _products(predictor: Predictor, table: ProductTable, console: Console) -> Iterator[Products]:
-    for lot in table.lots(min(LOT, predictor.picture_lot)):
-        for fault in lot.faults:
+    for chunk in table.chunks(min(CHUNK, predictor.chunk_size)):
+        for fault in chunk.faults:
             console.warn(f"{table.source} {fault.place}: {fault.reason}; left out")
-        products = predictor.read(lot.pictures, lot.titles)
-        for place, reason in zip(lot.places, products.reasons, strict=True):
+        products = predictor.read(chunk.pictures, chunk.titles)
+        for place, reason in zip(chunk.places, products.reasons, strict=True):
             if reason:
                 console.warn(f"{table.source} {place}: {reason}; left out")
-        if lot.missing.count:
-            console.warn(f"{table.source}: {lot.missing.count:,} without a picture: {lot.missing}")
+        if chunk.missing.count:
+            console.warn(f"{table.source}: {chunk.missing.count:,} without a picture: {chunk.missing}")
         yield products
     if table.folder is not None and (note := table.folder.note()):
         console.warn(note)
 
 
-def _with_examples(predictor: Predictor, new: AddedClass, lots: Iterator[Products]) -> AddedClass:
+def _with_examples(predictor: Predictor, new: AddedClass, chunks: Iterator[Products]) -> AddedClass:
     """The class with the means of its example products.
 
     Raises:
         PredictionError: no example can be used.
     """
     titles, features, count = [], [], 0
-    for products in lots:
+    for products in chunks:
         count += int(products.answerable.sum())
         if products.titles:
             seen = predictor.open_network().vectors(products.pictures, products.titles)

@@ -205,6 +205,6 @@ def _parts(found: CatalogCheck) -> Table:
     for name in ("part", "classes", "train", "validation", "test", "unseen", "ceiling %"):
         table.add_column(name, justify="left" if name == "part" else "right")
     for part in found.parts:
-        figures = (part.classes, part.train, part.validation, part.test, part.unseen_rows)
-        table.add_row(part.part, *(f"{n:,}" for n in figures), f"{part.ceiling:.2f}")
+        numbers = (part.classes, part.train, part.validation, part.test, part.unseen_rows)
+        table.add_row(part.part, *(f"{n:,}" for n in numbers), f"{part.ceiling:.2f}")
     return table

@@ -1,30 +1,10 @@
-"""`fusionclf push`: what it takes to load a run, and its figures, to a model repository of the Hugging Face hub."""
+"""`fusionclf push`: a finished run → a model repository of the Hugging Face hub."""
 
-import json
-import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from fusionclf.catalog import Split
 from fusionclf.console import Console, size_text
-from fusionclf.errors import RunError
-from fusionclf.models.open_vocabulary.added_classes import read_all_added
-from fusionclf.report.model_card import CARD, model_card
-from fusionclf.report.text import markdown
-from fusionclf.run_schema import METRICS, read_config, read_labels
-from fusionclf.runfolder import AGAIN, FINISHED, is_finished, read_bytes, read_json_as
-
-# What `model/` may hold beside a file for each part of labels.json; a transformer's configuration is below text/.
-MODEL_FILES = ("labels.json", "graph.json", "added.safetensors")
-TEXT_FILES = (
-    "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-    "chat_template.jinja", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "tokenizer.model",
-    "sentencepiece.bpe.model",
-)  # fmt: skip
-LOGIN = "log in by `hf auth login`, or set HF_TOKEN to a token that may write"
+from fusionclf.hub import check_repository_name, collect_files, other_files, upload
+from fusionclf.report.model_card import CARD
 
 
 def push(
@@ -34,21 +14,21 @@ def push(
 
     Args:
         run: the run folder.
-        repo: such as "me/fashion-fusion"; made where there is none.
+        repo: such as "me/fashion-fusion"; made if it does not exist.
         private: make it private, and refuse one that is public.
-        dry_run: only say what would be uploaded.
+        dry_run: only list the files.
         console: where progress goes.
 
     Returns:
         The files' paths in the repository.
 
     Raises:
-        RunError: the name is none, the run is not finished, or the hub refuses or cannot be reached.
+        RunError: the name is not valid, the run is not finished, or the hub refuses or cannot be reached.
     """
     console = console or Console()
-    _check_name(repo)
+    check_repository_name(repo)
     files = collect_files(run, repo)
-    if others := _others(run, files):
+    if others := other_files(run, files):
         console.warn(
             f"{run / 'model'}: {len(others)} files that no run writes are not uploaded: {', '.join(others[:3])}"
         )
@@ -61,137 +41,5 @@ def push(
     if dry_run:
         console.info("nothing was uploaded (--dry-run)")
     else:
-        console.info(f"wrote {_upload(files, run, repo, private)}; choose its license in {CARD}")
+        console.info(f"wrote {upload(files, run, repo, private)}; choose its license in {CARD}")
     return list(files)
-
-
-def _check_name(repo: str) -> None:
-    """Raises RunError where no repository can be called so: a dry run says it, too."""
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
-
-    try:
-        validate_repo_id(repo)
-    except HFValidationError as error:
-        raise RunError(f"--repo {repo!r}: {error}") from error
-
-
-def collect_files(run: Path, repo: str) -> dict[str, Path | bytes]:
-    """Path in the repository → file, or content that differs from the run's own.
-
-    Raises:
-        RunError: the run is not finished, or a file of its model is missing.
-    """
-    if not is_finished(run):
-        raise RunError(f"{run}: not a finished run (no {FINISHED}); finish it with --resume")
-    _refuse_links(run)
-    metrics = read_json_as(run / FINISHED, METRICS)
-    card = _card(run) if (run / CARD).exists() else model_card(run, metrics)
-    config = read_config(run)
-    config["data"] = os.path.basename(config["data"].rstrip(os.sep))
-    whole = Split.load(run / "split.json").to_dict()
-    split = {key: value for key, value in whole.items() if key != "ids"}
-    split["counts"] = {
-        part: {"train": len(ids["train"]), "validation": len(ids["validation"]), "test": len(ids["test"])}
-        for part, ids in whole["ids"].items()
-    }
-    files: dict[str, Path | bytes] = {
-        CARD: (card.replace("REPOSITORY", repo) + _added_classes(run)).encode(),
-        "config.yaml": yaml.safe_dump(_without_folders(config), sort_keys=False, allow_unicode=True).encode(),
-        "split.json": (json.dumps(split, indent=2, ensure_ascii=False) + "\n").encode(),
-        FINISHED: run / FINISHED,
-    }
-    return files | {path.relative_to(run).as_posix(): path for path in _model_files(run / "model")}
-
-
-def _model_files(folder: Path) -> list[Path]:
-    """The files of a model, by the names that a run gives them."""
-    parts = []
-    for part in read_labels(folder):
-        weights = [folder / f"{part}{suffix}" for suffix in (".safetensors", ".skops")]
-        there = [file for file in weights if file.is_file()]
-        if not there:
-            raise RunError(f"{weights[0]}: no such file; {AGAIN}")
-        parts += there
-    named = [*(folder / name for name in MODEL_FILES), *(folder / "text" / name for name in TEXT_FILES)]
-    return sorted(file for file in [*parts, *named] if file.is_file() and not file.is_symlink())
-
-
-def _others(run: Path, files: Mapping[str, Path | bytes]) -> list[str]:
-    """Files below model/ that are not among `files`."""
-    found = (path.relative_to(run).as_posix() for path in (run / "model").rglob("*") if path.is_file())
-    return sorted(set(found) - set(files))
-
-
-def _refuse_links(run: Path) -> None:
-    """Raises RunError where a file is a link: it could bring a file of another folder into the repository."""
-    named = [run / name for name in (CARD, "config.yaml", "split.json", FINISHED, "model")]
-    for path in [*named, *sorted((run / "model").rglob("*"))]:
-        if path.is_symlink():
-            raise RunError(
-                f"{path}: is a symbolic link, which is not uploaded; copy the run by `cp -rL` first"
-            )
-
-
-def _card(run: Path) -> str:
-    try:
-        return read_bytes(run / CARD).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RunError(f"{run / CARD}: is no text ({error.reason}); remove it") from error
-
-
-def _added_classes(run: Path) -> str:
-    """The card's section on classes added after training, which its figures do not cover; "" without any."""
-    lines = [
-        f"- `{markdown(part)}`: {markdown(new.name)}, "
-        + (f"known by {new.count} examples" if new.count else "known by its name")
-        for part, added in read_all_added(run / "model").items()
-        for new in added
-    ]
-    if not lines:
-        return ""
-    return (
-        "\n## Added classes\n\nAdded after training; the figures above do not cover them.\n\n"
-        + "\n".join(lines)
-        + "\n"
-    )
-
-
-def _without_folders(value: Any) -> Any:
-    """Settings in which a file of this machine is named without its folder."""
-    if isinstance(value, Mapping):
-        return {key: _without_folders(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_without_folders(inner) for inner in value]
-    return os.path.basename(value) if isinstance(value, str) and os.path.isabs(value) else value
-
-
-def _upload(files: Mapping[str, Path | bytes], run: Path, repo: str, private: bool) -> str:
-    """The new commit's address."""
-    from huggingface_hub import CommitOperationAdd, HfApi, get_token
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HTTPError,  # pyright: ignore[reportPrivateImportUsage]
-    )
-
-    if get_token() is None:
-        raise RunError(f"no token for the hub; {LOGIN}")
-    api = HfApi()
-    operations = [CommitOperationAdd(path, content) for path, content in files.items()]
-    try:
-        api.create_repo(repo, private=private or None, exist_ok=True)  # None: as the account has it
-        if private and not api.model_info(repo).private:
-            raise RunError(f"{repo}: is there and public; make it private on the hub, or give another --repo")
-        return api.create_commit(repo, operations, commit_message=f"Add {run.name}").commit_url
-    except HfHubHTTPError as error:
-        status = error.response.status_code
-        remedy = LOGIN if status in (401, 403) else "look at the hub's answer above, or try again later"
-        raise RunError(f"{repo}: the hub refuses ({status}: {_short(error)}); {remedy}") from error
-    except (HTTPError, OSError) as error:
-        raise RunError(
-            f"{api.endpoint}: cannot be reached ({_short(error)}); try again with a network"
-        ) from error
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]

@@ -1,6 +1,7 @@
-"""What runs begin with: settings files by name, the divided catalog, and the first files of a run folder."""
+"""How a run begins: the divided catalog, and the first files of the run folder."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -14,6 +15,19 @@ from fusionclf.run_schema import SPLIT, read_config
 from fusionclf.runfolder import BEGUN, first_difference, holds, read_json_as
 
 
+@dataclass(frozen=True)
+class ExistingRun:
+    """What to do where the run folder holds a run already; an error by default.
+
+    Attributes:
+        overwrite: replace it.
+        resume: resume it; a finished run stays as it is.
+    """
+
+    overwrite: bool = False
+    resume: bool = False
+
+
 def read_divided(
     data: Path, columns: CatalogConfig, spec: SplitConfig, check: Callable[[Catalog], None] | None = None
 ) -> tuple[Catalog, Split]:
@@ -21,11 +35,11 @@ def read_divided(
 
     Args:
         data: the catalog's folder.
-        columns, spec: how it is read and divided.
-        check: called before pictures are read, where the split reads them.
+        columns, spec: settings of reading and dividing.
+        check: called with the catalog before a split that compares pictures reads them.
 
     Raises:
-        CatalogError: it cannot be read or divided, or leaves nothing to learn.
+        CatalogError: the catalog cannot be read or divided, or leaves nothing to learn.
     """
     catalog = read_catalog(data, columns, split_column=spec.column_read)
     if check is not None and {"picture", "near_picture"}.intersection(spec.group_by):
@@ -37,7 +51,7 @@ def read_divided(
 
 
 def begin_run(folder: Path, settings: BaseModel, split: Split) -> None:
-    """Write config.yaml and split.json; a folder that is gone on with must hold the same settings."""
+    """Write config.yaml and split.json; a folder that is resumed must hold the same settings."""
     file = folder / BEGUN
     if holds(file):
         differing = first_difference(read_config(folder), settings.model_dump(mode="json"))

@@ -1,7 +1,6 @@
 """The command line: speed, help, and one clear line with exit code 2 for what cannot work."""
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -14,7 +13,6 @@ from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from fusionclf.cli import app
-from fusionclf.errors import Stopped
 from tests.small import HEADER, write_catalog
 
 NAMES = (("Shirts", "Shirt"), ("Tops", "Top"))
@@ -39,7 +37,7 @@ def refused(*words: str | Path) -> str:
     assert result.exit_code == 2, result.output
     *before, last = [line for line in result.stderr.splitlines() if line]
     assert last.startswith("error: "), result.output
-    # What the command was about to do may have been said before.
+    # Messages on progress may come first.
     assert all(line.startswith("picture cache: ") for line in before), result.output
     return last
 
@@ -69,16 +67,16 @@ def test_version_and_help_of_every_command() -> None:
     commands = list(all_commands())
     assert ("serve",) in commands and ("data", "check") in commands and len(commands) > 8
     for words in commands:
-        said = " ".join(call(*words, "--help").output.split())
-        assert f"Example: fusionclf {' '.join(words)} " in said, words
+        text = " ".join(call(*words, "--help").output.split())
+        assert f"Example: fusionclf {' '.join(words)} " in text, words
 
 
-def test_fusionclf_alone_says_what_to_do_first() -> None:
-    said = " ".join(call().output.split())
-    assert "Begin with fusionclf demo --out demo" in said and "fusionclf data check DIR" in said
+def test_fusionclf_alone_shows_the_first_commands() -> None:
+    text = " ".join(call().output.split())
+    assert "Begin with fusionclf demo --out demo" in text and "fusionclf data check DIR" in text
 
 
-def test_a_check_ends_with_the_next_command_and_prints_json_alone(tmp_path: Path) -> None:
+def test_a_check_prints_json_alone_and_the_next_command(tmp_path: Path) -> None:
     data = write_catalog(tmp_path / "catalog", ROWS)
     result = call("data", "check", data, "--json", "split.top_k=2")
     assert result.exit_code == 0 and json.loads(result.stdout)["products"] == len(ROWS)
@@ -87,7 +85,7 @@ def test_a_check_ends_with_the_next_command_and_prints_json_alone(tmp_path: Path
     )
 
 
-def test_a_path_that_is_not_there_gets_the_near_match(tmp_path: Path) -> None:
+def test_a_missing_path_gets_the_near_match(tmp_path: Path) -> None:
     data = write_catalog(tmp_path / "catalog", ROWS)
     assert f"did you mean '{data}'?" in refused("data", "check", tmp_path / "catalgo")
     assert "did you mean" not in refused("data", "check", tmp_path / "nothing" / "at" / "all")
@@ -95,7 +93,7 @@ def test_a_path_that_is_not_there_gets_the_near_match(tmp_path: Path) -> None:
     assert "set catalog.file; there is products.csv" in refused("data", "check", data)
 
 
-def test_nothing_behind_a_list_is_the_empty_list(tmp_path: Path) -> None:
+def test_an_empty_value_of_a_list_is_the_empty_list(tmp_path: Path) -> None:
     header = "id,articleType,productDisplayName,year"
     rows = [f"{n},{NAMES[n % 2][0]},thing {n},{2011 + n // 2 % 2}" for n in range(12)]
     data = write_catalog(tmp_path / "catalog", rows, header)
@@ -103,7 +101,7 @@ def test_nothing_behind_a_list_is_the_empty_list(tmp_path: Path) -> None:
     assert call("data", "check", data, *words).exit_code == 0
 
 
-def test_baseline_and_compare_write_what_they_say(tmp_path: Path) -> None:
+def test_baseline_and_compare_write_their_files(tmp_path: Path) -> None:
     data = write_catalog(tmp_path / "catalog", ROWS)
     for name in ("nb", "majority"):
         result = call("baseline", name, "--data", data, "--out", tmp_path / name, "split.top_k=2")
@@ -115,7 +113,7 @@ def test_baseline_and_compare_write_what_they_say(tmp_path: Path) -> None:
     assert metrics["parts"]["top2"]["top1"] == 100.0
 
 
-def test_compare_prints_json_alone_and_needs_somewhere_to_write(tmp_path: Path) -> None:
+def test_compare_prints_json_alone_and_needs_an_output(tmp_path: Path) -> None:
     data = write_catalog(tmp_path / "catalog", [row.replace("Shirts", "Shirts\x9b31m") for row in ROWS])
     call("baseline", "nb", "--data", data, "--out", tmp_path / "nb", "split.top_k=2")
     result = call("compare", tmp_path / "nb", "--json")
@@ -127,7 +125,7 @@ def test_compare_prints_json_alone_and_needs_somewhere_to_write(tmp_path: Path) 
     assert "give --out DIR, or --json" in refused("compare", tmp_path / "nb")
 
 
-def test_compare_says_that_the_catalog_is_gone_and_takes_it_from_elsewhere(tmp_path: Path) -> None:
+def test_compare_warns_without_catalog_and_takes_a_moved_one(tmp_path: Path) -> None:
     data = write_catalog(tmp_path / "catalog", ROWS)
     other = write_catalog(tmp_path / "other", ROWS[2:])
     call("baseline", "majority", "--data", data, "--out", tmp_path / "run", "split.top_k=2")
@@ -143,13 +141,8 @@ def test_compare_says_that_the_catalog_is_gone_and_takes_it_from_elsewhere(tmp_p
 
 def test_train_writes_a_whole_run_folder(tmp_path: Path) -> None:
     data = write_catalog(tmp_path / "catalog", ROWS)
-    words = (
-        "split.top_k=2",
-        "model.text.buckets=1024",
-        "model.text.dim=8",
-        "train.epochs=2",
-        "train.batch_size=4",
-    )
+    words = ("split.top_k=2", "model.text.buckets=1024", "model.text.dim=8", "train.epochs=2",
+             "train.batch_size=4")  # fmt: skip
     result = call("train", "text", "--data", data, "--out", tmp_path / "run", "--cpu", *words)
     assert result.exit_code == 0, result.output
     names = {str(p.relative_to(tmp_path / "run")) for p in (tmp_path / "run").rglob("*") if p.is_file()}
@@ -173,7 +166,7 @@ def test_resume_with_other_settings_is_refused(tmp_path: Path) -> None:
     assert "split.top_k: 2 there, 3 now" in line
 
 
-def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_of_other_files_is_refused(tmp_path: Path) -> None:
     data = write_catalog(tmp_path / "catalog", ROWS)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
@@ -239,7 +232,7 @@ def test_bad_catalogs_leave_no_run_folder(tmp_path: Path, rows: list[str], expec
 
 
 @pytest.mark.parametrize("words", ["train text", "baseline nb", "baseline majority", "study"])
-def test_where_there_is_nothing_to_learn_nothing_runs(words: str, tmp_path: Path) -> None:
+def test_a_catalog_with_nothing_to_learn_is_refused(words: str, tmp_path: Path) -> None:
     rows = [row.replace("Tops", "Shirts") for row in ROWS]
     data = write_catalog(tmp_path / "catalog", rows, pictures=False)
     keep = "catalog.missing_picture=keep"
@@ -269,7 +262,7 @@ def test_missing_folder_file_and_column_are_named(tmp_path: Path) -> None:
     assert "empty" in refused("data", "check", tmp_path / "empty")
 
 
-def test_training_stops_at_an_unreadable_picture_unless_told_to_drop_it(tmp_path: Path) -> None:
+def test_unreadable_pictures_stop_training_unless_dropped(tmp_path: Path) -> None:
     data = write_catalog(tmp_path / "catalog", ROWS)
     (data / "images" / "3.jpg").write_bytes(b"not a picture")
     words = ("--data", data, "--cpu", "split.top_k=2", "model.image.backbone=resnet18", "model.image.weights=none",
@@ -297,44 +290,9 @@ def test_an_unwritable_output_is_one_line(tmp_path: Path) -> None:
     )
 
 
-def test_header_of_the_kaggle_layout_is_what_the_defaults_read() -> None:
+def test_the_defaults_read_the_kaggle_layout() -> None:
     from fusionclf.config import CatalogConfig
 
     columns = CatalogConfig()
     named = {columns.id, columns.title, columns.label, columns.year, *columns.categories, *columns.metadata}
     assert named == set(HEADER.split(","))
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stop_by_a_signal_exits_with_the_shells_code(
-    number: int, code: int, sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def stop(*_: Any, **__: Any) -> None:
-        raise Stopped("stopped; all work so far is saved: go on with the same command and --resume", number)
-
-    monkeypatch.setattr("fusionclf.workflows.train.train", stop)
-    result = call("train", "text", "--data", sample_dir, "--out", tmp_path / "run")
-    assert result.exit_code == code
-    assert result.stderr.startswith("stopped; all work so far is saved")
-
-
-@pytest.mark.parametrize(
-    ("target", "words", "expected"),
-    [
-        ("train.train", "train text --data {} --out {}/run", "; give the same command with --resume to go on"),
-        ("predict.predict", "predict --run {0} --input {0}", "; give the same command with --resume to go on"),
-        ("study.study", "study --data {} --out {}/study", "; give the same command again to go on"),
-        ("study.demo", "demo --out {}/demo", "; give the same command again to go on"),
-        ("export.export", "export --run {} --out {}/onnx", ""),
-        ("classes.list_classes", "classes list --run {}", ""),
-    ],
-)  # fmt: skip
-def test_an_interrupted_command_says_how_it_goes_on_where_it_does(
-    target: str, words: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(f"fusionclf.workflows.{target}", interrupted)
-    result = call(*words.format(tmp_path, tmp_path).split(" "))
-    assert (result.exit_code, result.stderr.splitlines()) == (130, [f"interrupted{expected}"])

@@ -98,7 +98,7 @@ def test_training_notices_that_its_folder_was_removed(data: Path, tmp_path: Path
     assert not out.exists()
 
 
-def test_a_report_that_cannot_be_whole_is_not_begun(data: Path, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_is_not_begun(data: Path, tmp_path: Path) -> None:
     run_baseline("linear", data, tmp_path / "run")
     file = tmp_path / "run/metrics.json"
     metrics = json.loads(file.read_text())

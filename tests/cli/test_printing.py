@@ -129,7 +129,7 @@ def test_no_encoding_of_the_terminal_stops_an_error(env: dict[str, str], tmp_pat
 
 
 @pytest.mark.parametrize("env", ENCODINGS, ids=str)
-def test_a_file_name_that_is_not_unicode_can_be_said(env: dict[str, str], tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_unicode_is_printed(env: dict[str, str], tmp_path: Path) -> None:
     data = tmp_path / os.fsdecode(b"cata\xfflog")
     write_catalog(data, ROWS)
     found = process("data", "check", data, "split.rule=random", env=env)
@@ -142,7 +142,7 @@ def test_help_is_printed_where_the_terminal_is_ascii() -> None:
     assert found.returncode == 0 and b"Usage" in found.stdout and found.stderr == b""
 
 
-def test_a_librarys_warning_is_one_line_that_steers_nothing(tmp_path: Path) -> None:
+def test_a_librarys_warning_is_one_printable_line(tmp_path: Path) -> None:
     text = f"odd {STEERING}\ncell"
     code = (
         "import sys, warnings, fusionclf.workflows.data as data\n"

@@ -20,13 +20,13 @@ def refused(*words: str) -> str:
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_every_command_answers_a_mistyped_option_with_the_near_one(words: tuple[str, ...]) -> None:
+def test_a_mistyped_option_gets_the_near_one(words: tuple[str, ...]) -> None:
     line = refused(*words, "--hlep")
     assert line.startswith("unknown option '--hlep': did you mean '--help'? allowed: --")
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_every_command_names_all_that_it_still_needs(words: tuple[str, ...]) -> None:
+def test_every_command_names_its_missing_options(words: tuple[str, ...]) -> None:
     line = refused(*words)
     assert (
         line.startswith("missing ")
@@ -76,11 +76,11 @@ def test_the_line_names_thing_value_and_remedy(words: str, expected: str) -> Non
     [("tra\x1b[31m\nin",), ("train", "--\x1b[31m\nx"), ("data", "sample", "a", "\x1b[31m\nb"),
      ("export", "--format", "\x1b[31m\nx")],
 )  # fmt: skip
-def test_what_was_typed_cannot_steer_the_terminal(words: tuple[str, ...]) -> None:
+def test_typed_words_cannot_steer_the_terminal(words: tuple[str, ...]) -> None:
     assert "\x1b" not in refused(*words)
 
 
-def test_a_mistake_is_one_line_where_there_is_a_real_process() -> None:
+def test_a_usage_error_of_a_process_is_one_line() -> None:
     found = subprocess.run(
         [sys.executable, "-m", "fusionclf", "export", "--format", "onx"], capture_output=True, text=True
     )

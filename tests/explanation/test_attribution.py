@@ -1,4 +1,4 @@
-"""`explain`: each figure is what leaving that piece out does, for every kind of run."""
+"""`explain`: each value is the drop of the probability without that piece, for every kind of run."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from tests.runs import Runs
 
 
 class Rule:
-    """A model that can be foretold: how much white the picture's top left quarter has, and whether a shoe is named."""
+    """A simple rule: how white the top left quarter of the picture is, and whether the title has "shoe"."""
 
     classes: tuple[str, ...] = ("Shoe", "Other")
     cover: tuple[int, int] | None = (40, 30)
@@ -46,68 +46,68 @@ def white_corner() -> Image.Image:
     return picture
 
 
-def test_each_figure_is_the_fall_of_the_probability() -> None:
-    said = explain(Predictor(Rule(), "joint", {}), white_corner(), "blue  shoe bag", label="Shoe", cells=4)
-    assert said.probability == pytest.approx(0.75)
-    assert [word.text for word in said.words] == ["blue", "shoe", "bag"]
-    assert [said.title[word.start : word.end] for word in said.words] == ["blue", "shoe", "bag"]
-    assert [word.counted for word in said.words] == pytest.approx([0, 0.3, -0.05])
-    assert said.cells is not None and said.cells.shape == (4, 3)
+def test_each_value_is_the_drop_of_the_probability() -> None:
+    found = explain(Predictor(Rule(), "joint", {}), white_corner(), "blue  shoe bag", label="Shoe", cells=4)
+    assert found.probability == pytest.approx(0.75)
+    assert [word.text for word in found.words] == ["blue", "shoe", "bag"]
+    assert [found.title[word.start : word.end] for word in found.words] == ["blue", "shoe", "bag"]
+    assert [word.drop for word in found.words] == pytest.approx([0, 0.3, -0.05])
+    assert found.cells is not None and found.cells.shape == (4, 3)
     # Of the middle column half a cell is white: 15 of 30 pixels are, and a column has 10.
     top = np.array([0.4 * 100 / 300, 0.4 * 50 / 300, 0])
-    assert said.cells == pytest.approx(np.stack([top, top, 0 * top, 0 * top]))
-    assert said.modalities["picture"].counted == pytest.approx(0.4)
-    assert said.modalities["picture"].label == "Other"
-    assert said.modalities["picture"].probability == pytest.approx(0.65)
-    assert said.modalities["title"].counted == pytest.approx(0.25)
+    assert found.cells == pytest.approx(np.stack([top, top, 0 * top, 0 * top]))
+    assert found.modalities["picture"].drop == pytest.approx(0.4)
+    assert found.modalities["picture"].label == "Other"
+    assert found.modalities["picture"].probability == pytest.approx(0.65)
+    assert found.modalities["title"].drop == pytest.approx(0.25)
 
 
 def test_another_class_than_the_answer_can_be_explained() -> None:
     predictor = Predictor(Rule(), "joint", {})
     shoe, other = (explain(predictor, white_corner(), "shoe", label=name) for name in ("Shoe", "Other"))
     assert (shoe.label, other.label, shoe.answer, other.answer) == ("Shoe", "Other", "Shoe", "Shoe")
-    assert shoe.words[0].counted == pytest.approx(0.3)
-    assert other.words[0].counted == pytest.approx(-0.3)
+    assert shoe.words[0].drop == pytest.approx(0.3)
+    assert other.words[0].drop == pytest.approx(-0.3)
 
 
-def test_a_long_title_is_left_out_in_runs_of_words() -> None:
+def test_pieces_of_a_long_title_are_runs_of_words() -> None:
     title = " ".join(["word"] * 500 + ["shoe"])
-    said = explain(Predictor(Rule(), "joint", {}), white_corner(), title, label="Shoe", cells=1)
-    assert len(said.words) == 64
-    assert said.words[-1].text.endswith("word shoe")
-    assert [word.counted for word in said.words] == pytest.approx([0] * 63 + [0.3])
+    found = explain(Predictor(Rule(), "joint", {}), white_corner(), title, label="Shoe", cells=1)
+    assert len(found.words) == 64
+    assert found.words[-1].text.endswith("word shoe")
+    assert [word.drop for word in found.words] == pytest.approx([0] * 63 + [0.3])
 
 
 @pytest.mark.parametrize("name", ["linear", "frozen", "multitask", "text", "sentences", "fusion", "open"])
 def test_every_kind_of_run_is_explained(name: str, runs: Runs, sample: Catalog, tmp_path: Path) -> None:
     predictor = fusionclf.load(runs(name), device="cpu")
     picture, title = sample.picture_paths(np.array([3]))[0], sample.table["title"].iloc[3]
-    said = explain(predictor, picture, title, cells=3)
+    found = explain(predictor, picture, title, cells=3)
     answer = predictor.predict([picture], [title])
-    assert said.label == answer.labels[0][0]
-    assert said.probability == pytest.approx(answer.probabilities[0, 0], abs=0.02)
-    assert (said.cells is not None) == predictor.reads_pictures
-    assert bool(said.words) == predictor.reads_titles
+    assert found.label == answer.labels[0][0]
+    assert found.probability == pytest.approx(answer.probabilities[0, 0], abs=0.02)
+    assert (found.cells is not None) == predictor.reads_pictures
+    assert bool(found.words) == predictor.reads_titles
     given = {"picture": predictor.reads_pictures, "title": predictor.reads_titles}
-    assert list(said.modalities) == [name for name, read in given.items() if read]
-    alone = len(said.modalities) == 1
-    assert all((whole.counted is None) == alone for whole in said.modalities.values())
-    check_saved(said, tmp_path)
+    assert list(found.modalities) == [name for name, read in given.items() if read]
+    alone = len(found.modalities) == 1
+    assert all((whole.drop is None) == alone for whole in found.modalities.values())
+    check_saved(found, tmp_path)
 
 
-def check_saved(said: Explanation, folder: Path) -> None:
-    said.save(folder)
+def check_saved(found: Explanation, folder: Path) -> None:
+    found.save(folder)
     assert sorted(file.name for file in folder.iterdir()) == ["explanation.json", "explanation.png"]
     with Image.open(folder / "explanation.png") as drawn:
         assert drawn.size[0] == 720
         colours = {colour for _, colour in drawn.convert("RGB").getcolors(2**24) or ()}
     assert len(colours) > 10
-    assert json.loads((folder / "explanation.json").read_text()) == said.to_json()
+    assert json.loads((folder / "explanation.json").read_text()) == found.to_json()
 
 
-def test_the_cell_that_counted_is_the_coloured_one() -> None:
-    said = explain(Predictor(Rule(), "joint", {}), white_corner(), "shoe", label="Shoe", cells=4)
-    drawn = np.asarray(said.draw()).astype(int)
+def test_the_cell_with_a_drop_is_coloured() -> None:
+    found = explain(Predictor(Rule(), "joint", {}), white_corner(), "shoe", label="Shoe", cells=4)
+    drawn = np.asarray(found.draw()).astype(int)
     beside = drawn[
         : 24 + 8 + 2 * 20 + 440, 20 + 330 + 20 : 20 + 330 + 20 + 330
     ]  # the picture under its colours

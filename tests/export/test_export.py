@@ -21,7 +21,7 @@ from fusionclf.catalog import Catalog
 from fusionclf.cli import app
 from fusionclf.config import PicturesConfig
 from fusionclf.errors import RunError
-from fusionclf.export import open_exported
+from fusionclf.export import open_exported, writing
 from fusionclf.export.manifest import describe_pictures
 from fusionclf.export.runtime import ExportedModel
 from fusionclf.export.tensor_model import TensorModel
@@ -29,7 +29,6 @@ from fusionclf.models import StackedClassifier
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.stacked_classifier import WeightedSum
 from fusionclf.models.text_encoders import HashedNGramEncoder, JoinedTextEncoder
-from fusionclf.workflows import export as workflow
 from tests.runs import Runs
 from tests.small import one_batch, tiny_model
 
@@ -207,7 +206,7 @@ def test_an_export_that_answers_otherwise_is_not_written(
         def __init__(self, model: object, temperature: float, size: tuple[int, int]) -> None:
             super().__init__(model, temperature / 50, size)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(workflow, "TensorModel", Wrong)
+    monkeypatch.setattr(writing, "TensorModel", Wrong)
     code, said = call("--run", runs("text"), "--out", tmp_path / "out")
     assert code == 2
     assert "not written" in said

@@ -11,7 +11,7 @@ import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.export import open_exported
 from fusionclf.workflows.classes import add_class
-from fusionclf.workflows.export import export
+from fusionclf.workflows.export import ExportRequest, export
 from tests.runs import Runs
 
 TITLES = ["Acme Red Zeppelin Kite", "Acme Blimp"]
@@ -33,7 +33,7 @@ def run(runs: Runs, sample: Catalog, tmp_path_factory: pytest.TempPathFactory) -
 def exported(request: pytest.FixtureRequest, run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That run, exported."""
     out = tmp_path_factory.mktemp("exported") / request.param
-    check = export(run, out, kind=request.param, products=20)
+    check = export(ExportRequest(run, out, request.param, products=20))
     assert (check.products, check.same_top1) == (20, 20)
     return out
 

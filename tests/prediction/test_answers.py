@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fusionclf.prediction import Rule
-from fusionclf.prediction.answers import decide
+from fusionclf.prediction import DecisionRule
+from fusionclf.prediction.answers import InputStatus, decide
 from fusionclf.prediction.io.writers import DIGITS, FORMATS, _number_cells
 from fusionclf.runfolder import guarded
 
@@ -18,13 +18,14 @@ TEXT = st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from("=+-@
 
 def test_a_product_without_an_answer_names_no_class() -> None:
     table = np.array([[0.25, 0.75], [np.nan, np.nan]])
-    found = decide(table, ["A", "B"], {"B": ["Top"]}, Rule(), ["used"] * 2, ["used"] * 2, ["", "no title"])
+    status = InputStatus(["used"] * 2, ["used"] * 2, ["", "no title"])
+    found = decide(table, ["A", "B"], {"B": ["Top"]}, DecisionRule(), status)
     assert (found.labels, found.paths) == ([["B", "A"], []], [("Top",), ()])
     assert (found.answered, found.decisions) == ([("Top", "B"), ()], ["accept", "none"])
     assert (found.probabilities[0].tolist(), found.reasons) == ([0.75, 0.25], ["", "no title"])
 
 
-def test_every_rounded_probability_is_written_as_python_writes_it() -> None:
+def test_probabilities_are_written_as_python_rounds_them() -> None:
     numbers = np.round(np.arange(10**DIGITS + 1) / 10**DIGITS, DIGITS)
     assert _number_cells(numbers).to_pylist() == [repr(number) for number in numbers.tolist()]
 
@@ -40,7 +41,8 @@ def test_a_csv_file_is_what_a_csv_writer_writes(
     ids = [product for product, _ in rows]
     table = np.array([[sure, 1 - sure] for _, sure in rows]).reshape(-1, 2)
     names = [first, f"{second}|"]
-    answers = decide(table, names, {}, Rule(), ["used"] * len(ids), ["used"] * len(ids), [""] * len(ids))
+    used = ["used"] * len(ids)
+    answers = decide(table, names, {}, DecisionRule(), InputStatus(used, used, [""] * len(ids)))
     file = tmp_path_factory.mktemp("csv") / "answers.csv"
     FORMATS["csv"].write(file, ids, answers)
     expected = io.StringIO()

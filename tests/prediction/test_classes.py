@@ -11,7 +11,7 @@ import fusionclf
 from fusionclf.errors import PredictionError, RunError, SettingsError
 from fusionclf.models import StackedClassifier
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
-from fusionclf.prediction import Rule
+from fusionclf.prediction import DecisionRule, RunModel
 from fusionclf.prediction.class_names import parse_class, read_classes
 from fusionclf.workflows.classes import add_class, list_classes, remove_class
 from fusionclf.workflows.predict import Request, predict, predict_one
@@ -39,7 +39,7 @@ def test_a_class_is_known_by_its_name(run: Path) -> None:
     assert new[first] / new[second] == pytest.approx(old[first] / old[second], rel=1e-3)
 
 
-def test_only_the_named_classes_are_answered(run: Path) -> None:
+def test_only_the_named_classes_are_predicted(run: Path) -> None:
     model = fusionclf.load(run, device="cpu")
     model.add_classes(["Zeppelin Kite", "Watches"], only=True)
     answers = model.predict(titles=TITLES)
@@ -48,7 +48,7 @@ def test_only_the_named_classes_are_answered(run: Path) -> None:
     assert np.allclose(answers.probabilities.sum(axis=1), 1)
 
 
-def test_fewer_classes_may_be_asked_for_again_and_others_join_them(run: Path) -> None:
+def test_classes_can_be_restricted_again_and_extended(run: Path) -> None:
     model = fusionclf.load(run, device="cpu")
     everything = model.predict(titles=TITLES, top_k=100)
     model.add_classes(["Zeppelin Kite", "Watches", "Tshirts"], only=True)
@@ -57,12 +57,14 @@ def test_fewer_classes_may_be_asked_for_again_and_others_join_them(run: Path) ->
     assert model.classes == ("Tshirts", "Watches", "Sledge")
     answers = model.predict(titles=TITLES)
     assert [set(names) for names in answers.labels] == [set(model.classes)] * 3
-    said = dict(zip(answers.labels[1], answers.probabilities[1], strict=True))
+    found = dict(zip(answers.labels[1], answers.probabilities[1], strict=True))
     of_all = dict(zip(everything.labels[1], everything.probabilities[1], strict=True))
-    assert said["Tshirts"] / said["Watches"] == pytest.approx(of_all["Tshirts"] / of_all["Watches"], rel=1e-3)
+    assert found["Tshirts"] / found["Watches"] == pytest.approx(
+        of_all["Tshirts"] / of_all["Watches"], rel=1e-3
+    )
 
 
-def test_no_precision_is_promised_where_some_classes_alone_are_asked_for(run: Path) -> None:
+def test_restricted_classes_have_no_target_precision(run: Path) -> None:
     model = fusionclf.load(run, device="cpu")
     model.add_classes(["Zeppelin Kite", "Watches"], only=True)
     with pytest.raises(SettingsError, match="all classes are candidates"):
@@ -105,7 +107,7 @@ def test_a_file_of_classes_for_one_prediction(
 ) -> None:
     listing = tmp_path / "classes.txt"
     listing.write_text("# new this season\nToys > Zeppelin Kite\n\nYo-yo\n")
-    predict_one(run, title=TITLES[0], rule=Rule(2), classes=listing, cpu=True)
+    predict_one(RunModel(run, cpu=True), title=TITLES[0], rule=DecisionRule(2), classes=listing)
     assert "Zeppelin Kite" in capsys.readouterr().out.splitlines()[1]
     products = tmp_path / "products.csv"
     products.write_text("id,productDisplayName\n1,Acme Red Zeppelin Kite\n")
@@ -120,11 +122,11 @@ def test_a_file_of_classes_for_one_prediction(
     ("text", "problem"),
     [
         ("", "0 classes"),
-        ("Kite\nKite\n", r"line 2: 'Kite' stands there twice"),
+        ("Kite\nKite\n", r"line 2: 'Kite' occurs twice"),
         ("Toys > \n", "line 1: .*an empty name"),
         ("Kite | ", "line 1: .*an empty name"),
-        ("Cummer/bund <b>", "line 1: .*an empty name, for '>' separates categories and '|' synonyms; write"),
-        ("Ki\x07te\n", "no class name"),
+        ("Cummer/bund <b>", r"line 1: .*an empty name \('>' separates categories, '\|' synonyms\); write"),
+        ("Ki\x07te\n", "not a class name"),
         ("K" * 201, "at most 200 characters"),
     ],
 )

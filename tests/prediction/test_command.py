@@ -1,4 +1,4 @@
-"""`fusionclf predict`: a file of products in, a file of answers out."""
+"""`fusionclf predict`: a file of products in, a file of predictions out."""
 
 import json
 import os
@@ -11,20 +11,20 @@ import pytest
 from PIL import ExifTags, Image
 
 from fusionclf.catalog import Catalog
-from fusionclf.workflows import predict as workflow
+from fusionclf.prediction import file_prediction
 from tests.runs import COLUMNS, RUNS, Runs, call, done, faults, ids, refused
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_runs_own_test_products_get_its_own_answers(
+def test_a_runs_test_products_get_the_predictions_of_the_run(
     name: str, runs: Runs, sample: Catalog, tmp_path: Path
 ) -> None:
     part = "rest" if name == "image" else "joint"
     out = tmp_path / "answers.csv"
-    said = done(
+    printed = done(
         "--run", runs(name), "--input", sample.root / "styles.csv", "--out", out, "--part", part, "--cpu"
     )
-    assert f"wrote {out}" in said and "products/s" in said and "next: " in said
+    assert f"wrote {out}" in printed and "products/s" in printed and "next: " in printed
     found = pd.read_csv(out, dtype={"id": str}, keep_default_na=False).set_index("id")
     expected = runs.predictions(name, part).set_index("id")
     found = found.loc[expected.index]
@@ -34,7 +34,7 @@ def test_a_runs_own_test_products_get_its_own_answers(
     assert not (tmp_path / f".{out.name}.parts").exists()
 
 
-def test_every_format_in_and_out_says_the_same(runs: Runs, titles: Path, tmp_path: Path) -> None:
+def test_every_format_gives_the_same_predictions(runs: Runs, titles: Path, tmp_path: Path) -> None:
     table = pd.read_csv(titles, dtype=str, keep_default_na=False)
     table.to_parquet(titles.with_suffix(".parquet"))
     table.astype({"sku": int}).to_json(titles.with_suffix(".jsonl"), orient="records", lines=True)
@@ -62,8 +62,8 @@ def test_a_folder_of_pictures(runs: Runs, sample: Catalog, tmp_path: Path) -> No
         shutil.copy(sample.root / picture, folder / name)
     (folder / "readme.txt").write_text("no picture")
     (folder / "d.jpg").write_bytes(b"no picture either")
-    said = done("--run", runs("image"), "--part", "top20", "--input", folder)
-    assert "1 file is not a picture and was passed over (readme.txt)" in said
+    printed = done("--run", runs("image"), "--part", "top20", "--input", folder)
+    assert "1 file is not a picture and was skipped (readme.txt)" in printed
     found = pd.read_csv(tmp_path / "photos.predictions.csv")
     assert found["id"].tolist() == ["a.jpg", "b.jpg", "more/c.JPG"]
     assert set(found["picture_status"]) == {"used"}
@@ -85,16 +85,16 @@ def test_a_folder_holds_pictures_by_content_and_counts_the_rest(runs: Runs, tmp_
         (folder / name).write_text("not a picture")
     (folder / "4.link").symlink_to(elsewhere)
     os.mkfifo(folder / "5.pipe")
-    said = done("--run", runs("image"), "--part", "top20", "--input", folder)
+    printed = done("--run", runs("image"), "--part", "top20", "--input", folder)
     assert ids(tmp_path / "photos.predictions.csv") == list(kinds)
-    assert "5 files are not pictures and were passed over (1.txt, 2.mp4, 3.txt, …)" in said
-    assert "AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, TIFF and WebP are read" in " ".join(said.split())
+    assert "5 files are not pictures and were skipped (1.txt, 2.mp4, 3.txt, …)" in printed
+    assert "AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, TIFF and WebP are read" in " ".join(printed.split())
     (fault,) = faults(tmp_path / "photos.predictions.errors.csv")
     assert fault["id"] == "h.heic" and "convert it to JPEG" in fault["reason"]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
-def test_a_turned_picture_is_answered_as_its_upright_copy(
+def test_a_turned_picture_is_predicted_as_its_upright_copy(
     runs: Runs, sample: Catalog, tmp_path: Path, kind: str
 ) -> None:
     folder = tmp_path / "photos"
@@ -114,7 +114,7 @@ def test_a_turned_picture_is_answered_as_its_upright_copy(
     assert len(set(found["label_1"])) == 1
 
 
-def test_a_bad_row_goes_to_the_side_file_and_the_rest_goes_on(
+def test_bad_rows_go_to_the_side_file_and_others_are_predicted(
     runs: Runs, sample: Catalog, tmp_path: Path
 ) -> None:
     good = [str(sample.root / picture) for picture in sample.table["picture"].iloc[:2]]
@@ -149,7 +149,7 @@ def test_a_bad_row_goes_to_the_side_file_and_the_rest_goes_on(
         *COLUMNS,
         "catalog.picture={photo}",
     )
-    said = done(*words)
+    printed = done(*words)
     found = pd.read_csv(tmp_path / "products.predictions.csv", dtype={"id": str}).set_index("id")
     assert found["picture_status"].to_dict() == {"1": "used", "4": "unreadable", "8": "used", "10": "used"}
     assert found["title_status"].to_dict() == {"1": "used", "4": "used", "8": "used", "10": "missing"}
@@ -162,8 +162,8 @@ def test_a_bad_row_goes_to_the_side_file_and_the_rest_goes_on(
         ("too few", "leads out", "no title", "not UTF-8", "no sku", "leads out"), reasons, strict=True
     ):
         assert part in reason
-    assert "6 rows have no answer" in said and "errors.csv says why" in said
-    assert "1 of 10 products has no picture: looked for 'none.jpg'" in said
+    assert "6 rows have no answer" in printed and "errors.csv lists the reasons" in printed
+    assert "1 of 10 products has no picture: looked for 'none.jpg'" in printed
     # Without --pictures an absolute path into the input's own folder is opened, too, and none outside.
     done(*words[:4], "--out", tmp_path / "b.csv", *words[6:])
     found = pd.read_csv(tmp_path / "b.csv", dtype={"id": str}).set_index("id")
@@ -171,23 +171,23 @@ def test_a_bad_row_goes_to_the_side_file_and_the_rest_goes_on(
     assert "3" not in found.index
 
 
-def test_products_without_their_picture_are_warned_of(
+def test_products_without_their_picture_give_a_warning(
     runs: Runs, sample: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workflow, "_lot_size", lambda *_: 5)  # 12 products: 3 lots
+    monkeypatch.setattr(file_prediction, "chunk_size", lambda *_: 5)  # 12 products: 3 chunks
     shutil.copytree(sample.root / "images", tmp_path / "images")
     pictures = sample.table["picture"].iloc[:12].str.replace(".jpg", ".png")
     pictures.iloc[:5] = sample.table["picture"].iloc[:5]
     pictures.iloc[5] = ""
     file = tmp_path / "products.csv"
     pd.DataFrame({"sku": range(12), "name": "Red Shirt", "photo": pictures}).to_csv(file, index=False)
-    said = done("--run", runs("fusion"), "--input", file, *COLUMNS, "catalog.picture={photo}")
+    printed = done("--run", runs("fusion"), "--input", file, *COLUMNS, "catalog.picture={photo}")
     near = f"{pictures.iloc[6]!r} (there is {sample.table['picture'].iloc[6]!r})"
-    assert f"7 of 12 products have no picture: 1 empty cell(s); looked for {near}, " in said
+    assert f"7 of 12 products have no picture: 1 empty cell(s); looked for {near}, " in printed
     found = pd.read_csv(tmp_path / "products.predictions.csv")
     assert found["picture_status"].tolist() == ["used"] * 5 + ["missing"] * 7
-    said = done("--run", runs("linear"), "--input", file, "--out", tmp_path / "b.csv", *COLUMNS)
-    assert "no picture" not in said  # a model that reads titles alone misses none
+    printed = done("--run", runs("linear"), "--input", file, "--out", tmp_path / "b.csv", *COLUMNS)
+    assert "no picture" not in printed  # a model that reads titles alone misses none
 
 
 def test_bad_lines_of_json(runs: Runs, tmp_path: Path) -> None:
@@ -203,11 +203,11 @@ def test_bad_lines_of_json(runs: Runs, tmp_path: Path) -> None:
     assert [fault["place"] for fault in bad] == [f"line {n}" for n in (3, 4, 5, 6, 7, 8, 9)]
     assert [fault["reason"].partition(" (")[0] for fault in bad] == [
         "not JSON", "holds a list, not an object", "name holds a list, not a text", "no title",
-        "sku holds what is no text", "no sku", "a line of more than 1,048,576 bytes",
+        "sku is not valid text", "no sku", "a line of more than 1,048,576 bytes",
     ]  # fmt: skip
 
 
-def test_what_begins_like_a_formula_is_text_to_a_spreadsheet(runs: Runs, tmp_path: Path) -> None:
+def test_texts_that_begin_like_a_formula_are_guarded_in_csv(runs: Runs, tmp_path: Path) -> None:
     ids = ["=1+2", "+cmd", "-2", "+3.5", "@x", "-2+3", "plain", "a=b"]
     file = tmp_path / "products.csv"
     pd.DataFrame({"sku": ids, "name": "Red Shirt"}).to_csv(file, index=False)
@@ -230,7 +230,9 @@ def test_a_file_without_products_gives_a_file_without_answers(runs: Runs, tmp_pa
     assert len(pd.read_parquet(tmp_path / "none.predictions.parquet")) == 0
 
 
-def test_wrong_words_are_refused_before_anything_is_written(runs: Runs, titles: Path, tmp_path: Path) -> None:
+def test_wrong_options_are_refused_before_anything_is_written(
+    runs: Runs, titles: Path, tmp_path: Path
+) -> None:
     words = ("--run", runs("linear"), "--input", titles)
     assert "no column 'productDisplayName'" in refused(*words, "catalog.id=sku")
     assert "no column 'skuu'; did you mean 'sku'?" in refused(*words, "catalog.id=skuu", "catalog.title=name")
@@ -249,7 +251,7 @@ def test_wrong_words_are_refused_before_anything_is_written(runs: Runs, titles: 
     ]  # fmt: skip
 
 
-def test_the_side_file_of_another_output_is_mended_and_not_lost(runs: Runs, tmp_path: Path) -> None:
+def test_the_side_file_of_another_output_is_not_overwritten(runs: Runs, tmp_path: Path) -> None:
     todo = tmp_path / "todo.errors.csv"
     todo.write_text("sku,name\n1,Red Shirt\n")
     (tmp_path / "link.csv").symlink_to(todo)
@@ -257,19 +259,21 @@ def test_the_side_file_of_another_output_is_mended_and_not_lost(runs: Runs, tmp_
     words = ("--run", runs("linear"), *COLUMNS)
     for source in (todo, tmp_path / "link.csv"):
         for flag in ((), ("--overwrite",), ("--resume",)):
-            said = refused(*words, "--input", source, "--out", tmp_path / "todo.csv", *flag)
-            assert f"{source}: is where --out {tmp_path / 'todo.csv'} puts the rows" in said
+            printed = refused(*words, "--input", source, "--out", tmp_path / "todo.csv", *flag)
+            assert f"{source}: is where --out {tmp_path / 'todo.csv'} puts the rows" in printed
     assert todo.read_bytes() == before and not (tmp_path / "todo.csv").exists()
-    done(*words, "--input", todo, "--out", tmp_path / "mended.csv")
+    done(*words, "--input", todo, "--out", tmp_path / "fixed.csv")
     assert todo.read_bytes() == before
 
 
-def test_a_side_file_that_is_there_is_not_replaced_unasked(runs: Runs, titles: Path, tmp_path: Path) -> None:
+def test_an_existing_side_file_is_replaced_by_overwrite_only(
+    runs: Runs, titles: Path, tmp_path: Path
+) -> None:
     other = tmp_path / "out.errors.csv"
     other.write_text("of another output")
     words = ("--run", runs("linear"), "--input", titles, "--out", tmp_path / "out.jsonl", *COLUMNS)
     for flag in ((), ("--resume",)):
-        assert f"{other}: is there already; --overwrite replaces it" in refused(*words, *flag)
+        assert f"{other}: exists already; --overwrite replaces it" in refused(*words, *flag)
     assert other.read_text() == "of another output" and not (tmp_path / "out.jsonl").exists()
     done(*words, "--overwrite")
     assert not other.exists()  # every product of this input has an answer

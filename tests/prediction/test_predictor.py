@@ -6,10 +6,8 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections import Counter, defaultdict
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,20 +23,14 @@ from fusionclf.errors import PredictionError, RunError, SettingsError
 from fusionclf.explanation import explain
 from fusionclf.models.open_vocabulary.added_classes import AddedClass, write_added
 from fusionclf.prediction import predictor
-from fusionclf.prediction.io.products import aligned
+from fusionclf.prediction.io.products import align_inputs
 from tests.runs import RUNS, Runs
 
 PARTS = [(name, "rest" if name == "image" else "joint") for name in RUNS]
 
 
-def test_importing_fusionclf_needs_no_torch() -> None:
-    code = "import sys, fusionclf; fusionclf.load; print('torch' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "False"
-
-
 @pytest.mark.parametrize(("name", "part"), PARTS)
-def test_a_runs_own_test_products_get_its_own_answers(
+def test_a_runs_test_products_get_the_predictions_of_the_run(
     name: str, part: str, runs: Runs, sample: Catalog
 ) -> None:
     expected = runs.predictions(name, part)
@@ -63,11 +55,11 @@ def test_columns_and_arrays_are_taken_as_lists_are() -> None:
     titles, images = ["Red Dress", None, ""], ["a.jpg", None, "c.jpg"]
     column: Any = pd.Series(titles, index=[7, 3, 5], dtype=object)
     for values in (column, column.to_numpy()):
-        assert aligned(None, values) == ([None] * 3, ["Red Dress", "", ""])
-        assert aligned(images, values) == (images, ["Red Dress", "", ""])
+        assert align_inputs(None, values) == ([None] * 3, ["Red Dress", "", ""])
+        assert align_inputs(images, values) == (images, ["Red Dress", "", ""])
     files: Any = pd.Series(images, index=[7, 3, 5], dtype=object)
-    assert aligned(files, None) == aligned(files.to_numpy(), None) == (images, [""] * 3)
-    assert aligned(None, []) == aligned([], None) == ([], [])
+    assert align_inputs(files, None) == align_inputs(files.to_numpy(), None) == (images, [""] * 3)
+    assert align_inputs(None, []) == align_inputs([], None) == ([], [])
 
 
 def test_missing_values_of_a_column_are_none() -> None:
@@ -86,15 +78,15 @@ def test_missing_values_of_a_column_are_none() -> None:
     expected = ["Red Dress", "", "", "", "", "", "", "", "NA", ""]
     kinds: list[Any] = [titles, pd.Series(titles, dtype=object), np.array(titles, object)]
     for values in kinds:
-        assert aligned(None, values) == ([None] * 10, expected)
-        pictures, texts = aligned(values, None)
+        assert align_inputs(None, values) == ([None] * 10, expected)
+        pictures, texts = align_inputs(values, None)
         assert pictures == [title or None for title in expected] and texts == [""] * 10
     column: Any = pd.Series(["Red Dress", None, "nan"], dtype="string")
-    assert aligned(None, column) == ([None] * 3, ["Red Dress", "", ""])
+    assert align_inputs(None, column) == ([None] * 3, ["Red Dress", "", ""])
     with pytest.raises(PredictionError, match=r"product 1: title 7 is no text") as caught:
-        aligned(None, ["Red", 7, "x"])  # pyright: ignore[reportArgumentType]
+        align_inputs(None, ["Red", 7, "x"])  # pyright: ignore[reportArgumentType]
     with pytest.raises(PredictionError, match=r"titles: one str; give a list, such as \['x") as caught:
-        aligned(None, "x" * 10_000)
+        align_inputs(None, "x" * 10_000)
     assert len(str(caught.value)) < 200
 
 
@@ -229,7 +221,7 @@ def test_missing_and_unreadable_pictures(runs: Runs, sample: Catalog, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("images", "titles", "said"),
+    ("images", "titles", "message"),
     [
         (None, None, "neither images nor titles"),
         (["a.jpg"], ["a", "b"], "1 images and 2 titles; give both for every product"),
@@ -240,8 +232,8 @@ def test_missing_and_unreadable_pictures(runs: Runs, sample: Catalog, tmp_path: 
         ([None, None], ["Red Shirt", " "], "product 1: no picture; no title"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(runs: Runs, images: list, titles: list, said: str) -> None:
-    with pytest.raises(PredictionError, match=said):
+def test_bad_input_is_refused(runs: Runs, images: list, titles: list, message: str) -> None:
+    with pytest.raises(PredictionError, match=message):
         fusionclf.load(runs("fusion")).predict(images, titles)
 
 
@@ -271,26 +263,25 @@ def test_top_k_and_abstaining(runs: Runs, sample: Catalog) -> None:
         loaded.predict(titles=titles, min_probability=1.5)
 
 
-def test_lots_do_not_change_answers(runs: Runs, sample: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_do_not_change_predictions(
+    runs: Runs, sample: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     loaded, titles = fusionclf.load(runs("text")), sample.table["title"].tolist()[:50]
     whole = loaded.predict(titles=titles)
-    monkeypatch.setattr("fusionclf.prediction.predictor.LOT", 7)
+    monkeypatch.setattr("fusionclf.prediction.predictor.CHUNK", 7)
     parts = loaded.predict(titles=titles)
     assert parts.labels == whole.labels
     assert np.allclose(parts.probabilities, whole.probabilities, atol=1e-3)
 
 
-@pytest.mark.parametrize("module", [fusionclf, predictor])
-def test_the_examples_in_docstrings_hold(
-    module: ModuleType, runs: Runs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_examples_in_docstrings_hold(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     runs("open")
     monkeypatch.chdir(runs("linear").parents[1])
-    assert doctest.testmod(module).attempted > 0
-    assert doctest.testmod(module).failed == 0
+    result = doctest.testmod(predictor)
+    assert result.attempted > 0 and result.failed == 0
 
 
-def test_a_model_that_gives_no_numbers_gives_no_answer(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nan_probabilities_give_no_answer(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = fusionclf.load(runs("linear"))
     nothing = np.full((1, len(loaded.classes)), np.nan)
     monkeypatch.setattr(loaded.model, "probabilities", lambda *_: nothing)

@@ -12,7 +12,7 @@ import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.serving.app import make_app
 from fusionclf.serving.server import LOCAL
-from fusionclf.serving.worker import Asker
+from fusionclf.serving.worker import ModelWorker
 from tests.runs import Runs
 
 Serve = Callable[..., TestClient]
@@ -43,7 +43,9 @@ def serve(runs: Runs) -> Iterator[Serve]:
 
     def client(name: str, part: str | None = None) -> TestClient:
         if (name, part) not in clients:
-            app: Any = make_app(Asker(fusionclf.load(runs(name), part=part, device="cpu")), name, hosts=LOCAL)
+            app: Any = make_app(
+                ModelWorker(fusionclf.load(runs(name), part=part, device="cpu")), name, hosts=LOCAL
+            )
             clients[name, part] = TestClient(app, "http://127.0.0.1:8000", raise_server_exceptions=False)
         return clients[name, part]
 

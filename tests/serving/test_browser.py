@@ -16,7 +16,7 @@ import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.serving.app import make_app
 from fusionclf.serving.server import LOCAL
-from fusionclf.serving.worker import Asker
+from fusionclf.serving.worker import ModelWorker
 from tests.browser import OpenPage
 from tests.runs import Runs
 from tests.serving.conftest import HOSTILE
@@ -42,7 +42,7 @@ class Served:
     def __init__(self, predictor: Any, name: str) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        app = make_app(Asker(predictor), name, hosts=LOCAL)
+        app = make_app(ModelWorker(predictor), name, hosts=LOCAL)
         self.server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]})
         self.thread.start()
@@ -78,9 +78,9 @@ class Visitor(OpenPage):
         content = base64.b64encode(file.read_bytes()).decode()
         self.page.evaluate(DROP, [target, name or file.name, content])
 
-    def ask(self, waits_for: str = "#answer") -> None:
+    def classify(self, waits_for: str = "#answer") -> None:
         """Send the form and wait for what comes of it."""
-        self.page.click("#ask")
+        self.page.click("#classify")
         self.page.wait_for_selector(f"{waits_for}:not([hidden])")
 
 
@@ -103,7 +103,7 @@ def test_a_dropped_picture_and_a_title_get_five_answers(visitor: Visitor, sample
     page.wait_for_selector("#preview:visible")
     assert page.locator("#preview").evaluate("picture => picture.naturalWidth") == 60
     page.fill("#title", "Nordvik Men Blue Shirts")
-    visitor.ask()
+    visitor.classify()
     rows = page.locator("#classes li")
     assert rows.count() == 5
     shares = [float(text.removesuffix(" %")) for text in rows.locator("span:nth-child(2)").all_inner_texts()]
@@ -113,14 +113,14 @@ def test_a_dropped_picture_and_a_title_get_five_answers(visitor: Visitor, sample
     widths = [row.bounding_box()["width"] for row in page.locator(".track span").all()]
     assert widths == sorted(widths, reverse=True) and widths[0] > widths[-1]
     assert page.locator("#decision").inner_text() == "accept"
-    assert page.locator("#health").inner_text() == "Picture: used. Title: used."
+    assert page.locator("#status").inner_text() == "Picture: used. Title: used."
 
 
 def test_hostile_text_is_text(visitor: Visitor) -> None:
     page = visitor.page
     page.fill("#title", HOSTILE)
     page.fill("#least", "100")
-    visitor.ask()
+    visitor.classify()
     assert page.locator("#decision").inner_text() == "abstain"
     assert HOSTILE in page.locator("#path").text_content()
     assert HOSTILE in page.locator("#run").text_content() and HOSTILE in page.title()
@@ -131,7 +131,7 @@ def test_an_answer_is_explained_by_words_and_cells(visitor: Visitor, sample: Cat
     page = visitor.page
     visitor.drop(picture(sample))
     page.fill("#title", f"Blue Shirts {HOSTILE}")
-    visitor.ask()
+    visitor.classify()
     assert not page.locator("#explanation").is_visible()
     page.fill("#title", "of another product")  # what is explained is the answer that is shown
     page.click("#explain")
@@ -142,7 +142,7 @@ def test_an_answer_is_explained_by_words_and_cells(visitor: Visitor, sample: Cat
     shares = words.evaluate_all("all => all.map(word => Number(word.style.getPropertyValue('--share')))")
     assert max(shares) == 1 and min(shares) < 1
     strongest = texts[shares.index(1)][1]
-    assert abs(float(strongest)) == max(abs(float(counted)) for _, counted in texts)
+    assert abs(float(strongest)) == max(abs(float(drop)) for _, drop in texts)
     grounds = words.evaluate_all("all => all.map(word => getComputedStyle(word).backgroundColor)")
     assert len(set(grounds)) > 1
     columns, rows, colours = page.locator("#cells").evaluate(CELLS)
@@ -153,17 +153,17 @@ def test_an_answer_is_explained_by_words_and_cells(visitor: Visitor, sample: Cat
     assert page.locator("#explained").inner_text() == f"Why {page.locator('#first').inner_text()}"
     assert page.locator("script").count() == 1 and page.locator("img").count() == 2
     assert page.evaluate("document.documentElement.scrollWidth") <= 1100
-    visitor.page.click("#ask")
+    visitor.page.click("#classify")
     page.wait_for_selector("#explanation", state="hidden")
 
 
-def test_a_turned_picture_is_shown_upright_as_the_model_sees_it(visitor: Visitor, tmp_path: Path) -> None:
+def test_a_turned_picture_is_explained_upright(visitor: Visitor, tmp_path: Path) -> None:
     file = tmp_path / "turned.jpg"
     turned = Image.Exif()
     turned[ExifTags.Base.Orientation] = 6
     Image.new("RGB", (60, 80), "red").save(file, exif=turned)
     visitor.drop(file)
-    visitor.ask()
+    visitor.classify()
     visitor.page.click("#explain")
     visitor.page.wait_for_selector("#explanation:not([hidden])")
     visitor.page.wait_for_selector("#seen:visible")
@@ -173,35 +173,35 @@ def test_a_turned_picture_is_shown_upright_as_the_model_sees_it(visitor: Visitor
     assert not visitor.page.locator("#words").is_visible()
 
 
-def test_a_picture_may_be_taken_away_again(visitor: Visitor, sample: Catalog) -> None:
+def test_a_picture_can_be_removed(visitor: Visitor, sample: Catalog) -> None:
     visitor.page.set_input_files("#picture", picture(sample))
     visitor.page.fill("#title", "Shirts")
     visitor.page.click("#remove")
     assert not visitor.page.locator("#preview").is_visible()
-    visitor.ask()
-    assert visitor.page.locator("#health").inner_text() == "Picture: missing. Title: used."
+    visitor.classify()
+    assert visitor.page.locator("#status").inner_text() == "Picture: missing. Title: used."
 
 
-def test_a_drop_beside_the_box_counts_too(visitor: Visitor, sample: Catalog) -> None:
+def test_a_picture_dropped_beside_the_box_is_taken(visitor: Visitor, sample: Catalog) -> None:
     visitor.drop(picture(sample), target="h1")
     visitor.page.wait_for_selector("#preview:visible")
-    visitor.ask()
-    assert visitor.page.locator("#health").inner_text() == "Picture: used. Title: missing."
+    visitor.classify()
+    assert visitor.page.locator("#status").inner_text() == "Picture: used. Title: missing."
 
 
-def test_a_refusal_is_shown_in_place_of_the_answer(browser: Any, fusion_address: str, tmp_path: Path) -> None:
+def test_an_error_replaces_the_answer(browser: Any, fusion_address: str, tmp_path: Path) -> None:
     visitor = Visitor(browser, fusion_address)
     file = tmp_path / "a.jpg"
     file.write_bytes(b"no picture")
     visitor.drop(file, name=f"{HOSTILE}.jpg")
-    visitor.ask("#fault")
+    visitor.classify("#fault")
     fault = visitor.page.locator("#fault").inner_text()
     assert fault.startswith("picture: not a picture in a format that is read (AVIF, ")
     assert not visitor.page.locator("#answer").is_visible()
     assert all("422" in fault for fault in visitor.faults)  # Chromium notes each refusal itself
     visitor.page.fill("#title", "Shirts")
     visitor.page.click("#remove")
-    visitor.ask()
+    visitor.classify()
     assert not visitor.page.locator("#fault").is_visible()
     visitor.page.close()
 
@@ -210,7 +210,7 @@ def test_a_picture_that_is_too_large_is_not_sent(visitor: Visitor, tmp_path: Pat
     file = tmp_path / "large.jpg"
     file.write_bytes(bytes(20 * 2**20 + 1))
     visitor.page.set_input_files("#picture", file)
-    visitor.ask("#fault")
+    visitor.classify("#fault")
     assert visitor.page.locator("#fault").inner_text() == "The picture is larger than 20 MiB."
     assert not [url for url in visitor.requests if url.endswith("predict")]
 
@@ -222,14 +222,14 @@ def test_it_fits_the_screen_in_light_and_dark(
 ) -> None:
     visitor = Visitor(browser, fusion_address, color_scheme=scheme, viewport={"width": width, "height": 800})
     visitor.page.fill("#title", "W" * 300)
-    visitor.ask()
+    visitor.classify()
     assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
     dark = visitor.page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
     assert dark == (scheme == "dark") and visitor.faults == []
     visitor.page.close()
 
 
-def test_what_a_model_does_not_read_cannot_be_given(browser: Any, runs: Runs) -> None:
+def test_inputs_that_the_model_does_not_read_are_disabled(browser: Any, runs: Runs) -> None:
     served = Served(fusionclf.load(runs("linear"), device="cpu"), "linear")
     try:
         visitor = Visitor(browser, served.address)

@@ -15,7 +15,7 @@ import pytest
 
 from tests.runs import Runs
 
-# Its model takes half a minute for whatever it is asked.
+# Its model takes half a minute for each prediction.
 SLOW = """
 import time
 from fusionclf.serving import server
@@ -56,11 +56,11 @@ def connect(port: int, content: bytes) -> socket.socket:
 
 
 def stop(process: subprocess.Popen[str]) -> str:
-    """Standard error of a server that is asked to stop, and does so within 10 s."""
+    """Standard error of a server that stops within 10 s after a signal."""
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=10)
+    _, stderr = process.communicate(timeout=10)
     assert process.returncode == 143
-    return said
+    return stderr
 
 
 def whole(client: socket.socket) -> bytes:
@@ -123,7 +123,7 @@ def test_a_client_that_leaves_leaves_no_traceback(runs: Runs) -> None:
         assert stop(process) == "stopped\n"
 
 
-def test_slow_clients_do_not_keep_others_out(runs: Runs) -> None:
+def test_slow_clients_do_not_block_others(runs: Runs) -> None:
     with served(runs("linear"), SHORT) as (_, port), contextlib.ExitStack() as stack:
         slow = [stack.enter_context(connect(port, b"GET /hea")) for _ in range(128)]
         assert status(port, HEALTH) == 503
@@ -136,7 +136,7 @@ def test_slow_clients_do_not_keep_others_out(runs: Runs) -> None:
         assert status(port, HEALTH) == 200
 
 
-def test_what_follows_a_refusal_is_read_for_a_limited_time(runs: Runs) -> None:
+def test_bytes_after_a_refusal_are_read_for_a_limited_time(runs: Runs) -> None:
     with served(runs("linear"), SHORT) as (_, port):
         with connect(port, post("/predict", b"", 2**30)) as client:
             assert b" 413 " in client.recv(2**16)

@@ -1,4 +1,4 @@
-"""What the endpoint keeps out: bodies that are too large, other hosts, a crowd; and its strict headers."""
+"""What the endpoint refuses: too large bodies, other hosts, too many requests; and its strict headers."""
 
 import asyncio
 import threading
@@ -8,14 +8,13 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.exceptions import HTTPException
 
-from fusionclf.serving import guard, limits
+from fusionclf.serving import guard, limits, worker
 from fusionclf.serving import schemas as values
-from fusionclf.serving import worker as asker
-from fusionclf.serving.worker import Asker
+from fusionclf.serving.worker import ModelWorker
 from tests.serving.conftest import Serve, refused
 
 
-def test_a_told_length_beyond_the_limit_is_refused_unread(fusion: TestClient) -> None:
+def test_a_declared_length_over_the_limit_is_refused_unread(fusion: TestClient) -> None:
     large = b"a" * (values.PICTURE_BYTES + 2**17)
     assert "larger than 20 MiB;" in refused(fusion.post("/predict", files={"picture": large}), 413)
     assert "larger than 64 KiB;" in refused(
@@ -38,14 +37,14 @@ def test_a_body_without_a_length_is_counted(fusion: TestClient, path: str) -> No
     assert "larger than" in refused(fusion.post(path, content=endless(), headers=kind), 413)
 
 
-def test_bytes_are_counted_over_all_chunks_and_no_more_are_asked_for() -> None:
-    """The test client hands a body over whole, so the middleware is asked without it."""
-    asked, sent = 0, []
+def test_bytes_of_all_messages_are_limited() -> None:
+    """Without the test client, which sends a body in one message."""
+    received, sent = 0, []
 
     async def receive() -> dict[str, Any]:
-        nonlocal asked
-        asked += 1
-        return {"type": "http.request", "body": b"a" * 40, "more_body": asked < 10}
+        nonlocal received
+        received += 1
+        return {"type": "http.request", "body": b"a" * 40, "more_body": received < 10}
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -57,11 +56,11 @@ def test_bytes_are_counted_over_all_chunks_and_no_more_are_asked_for() -> None:
     limited = limits.Limits(reads_all, {"/few": 100, "/many": 400})
     scope = {"type": "http", "path": "/many", "headers": []}
     asyncio.run(limited(scope, receive, send))
-    assert asked == 10
-    asked = 0
+    assert received == 10
+    received = 0
     with pytest.raises(HTTPException, match="larger than"):
         asyncio.run(limited({**scope, "path": "/few"}, receive, send))
-    assert asked == 3 and sent == []
+    assert received == 3 and sent == []
 
 
 @pytest.mark.parametrize("complete", [False, True])
@@ -83,12 +82,12 @@ def test_only_a_body_that_is_late_is_refused(complete: bool, monkeypatch: pytest
         raise AssertionError(message)
 
     limited = limits.Limits(reads_twice, {})
-    asked = limited({"type": "http", "path": "/predict", "headers": []}, receive, send)
+    response = limited({"type": "http", "path": "/predict", "headers": []}, receive, send)
     if complete:
-        asyncio.run(asked)
+        asyncio.run(response)
     else:
         with pytest.raises(HTTPException, match="the body took longer than"):
-            asyncio.run(asked)
+            asyncio.run(response)
 
 
 def test_a_form_of_many_parts_is_refused(fusion: TestClient) -> None:
@@ -110,7 +109,7 @@ def test_an_explanation_has_the_limit_of_a_picture(fusion: TestClient) -> None:
 
 
 def test_an_explanation_waits_its_turn(fusion: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asker, "WAITING", 0)
+    monkeypatch.setattr(worker, "WAITING", 0)
     busy = fusion.post("/explain", data={"title": "Red"})
     assert "requests are waiting" in refused(busy, 503) and busy.headers["Retry-After"] == "1"
 
@@ -167,7 +166,7 @@ def test_its_own_host_names_are_not(fusion: TestClient, host: str) -> None:
 
 
 class Slow:
-    """Stands in for a predictor: answers when told to, and counts who is in it."""
+    """Replaces a predictor: predicts after a signal, and counts the calls that run."""
 
     reads_pictures, reads_titles, classes, part = False, True, ("a",), "joint"
 
@@ -184,16 +183,16 @@ class Slow:
         raise ValueError("secret of the inside")
 
 
-def test_the_model_is_asked_by_one_at_a_time_and_a_full_queue_says_so(
+def test_one_request_runs_at_a_time_and_a_full_queue_refuses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from fusionclf.serving.app import make_app
 
-    monkeypatch.setattr(asker, "WAITING", 3)
+    monkeypatch.setattr(worker, "WAITING", 3)
     slow: Any = Slow()
     found: list[Any] = []
-    asked = Asker(slow)
-    with TestClient(make_app(asked, "slow"), raise_server_exceptions=False) as client:
+    slow_worker = ModelWorker(slow)
+    with TestClient(make_app(slow_worker, "slow"), raise_server_exceptions=False) as client:
 
         def ask() -> None:
             found.append(client.post("/predict", data={"title": "Red"}))
@@ -202,7 +201,7 @@ def test_the_model_is_asked_by_one_at_a_time_and_a_full_queue_says_so(
         for thread in threads:
             thread.start()
         assert slow.entered.wait(30)
-        while asked._waiting < 3:
+        while slow_worker._waiting < 3:
             pass
         fourth = client.post("/predict", data={"title": "Red"})
         assert "3 requests are waiting" in refused(fourth, 503) and fourth.headers["Retry-After"] == "1"

@@ -11,7 +11,7 @@ from fusionclf.serving import guard
 from fusionclf.serving.app import make_app
 from fusionclf.serving.guard import parse_origin
 from fusionclf.serving.server import LOCAL
-from fusionclf.serving.worker import Asker
+from fusionclf.serving.worker import ModelWorker
 from tests.runs import Runs
 from tests.serving.conftest import Serve, refused
 
@@ -23,8 +23,8 @@ PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-He
 @pytest.fixture(scope="module")
 def shop(runs: Runs) -> TestClient:
     """A server that allows the origin SHOP."""
-    asker = Asker(fusionclf.load(runs("linear"), device="cpu"))
-    app: Any = make_app(asker, "linear", hosts=LOCAL, origins=[SHOP])
+    worker = ModelWorker(fusionclf.load(runs("linear"), device="cpu"))
+    app: Any = make_app(worker, "linear", hosts=LOCAL, origins=[SHOP])
     return TestClient(app, "http://127.0.0.1:8000", raise_server_exceptions=False)
 
 
@@ -112,7 +112,7 @@ def test_a_preflight_of_another_page_is_refused(shop: TestClient, serve: Serve) 
         assert not [name for name in response.headers if name.startswith("access-control-allow")]
 
 
-def test_what_another_page_reads_is_not_shared(serve: Serve, shop: TestClient) -> None:
+def test_responses_to_other_pages_are_not_shared(serve: Serve, shop: TestClient) -> None:
     for client in (serve("linear"), shop):
         response = client.get("/health", headers={"Origin": EVIL, "Sec-Fetch-Site": "cross-site"})
         assert response.status_code == 200 and "Access-Control-Allow-Origin" not in response.headers
@@ -138,6 +138,6 @@ def test_an_origin_is_written_as_browsers_send_it(text: str, origin: str) -> Non
      "https://shop.example:0", "https://shop.example:65536", "https://shop.example?x", "ftp://shop.example",
      "https://*.shop.example", "https://schön.example", "https://shop.example//"],
 )  # fmt: skip
-def test_what_is_no_origin_is_one_line(text: str) -> None:
+def test_a_bad_origin_is_one_line(text: str) -> None:
     with pytest.raises(SettingsError, match="not an origin; give scheme, host and port alone"):
         parse_origin(text)

@@ -59,7 +59,7 @@ def test_a_folder_that_is_no_run_is_one_line(tmp_path: Path) -> None:
     assert "not a finished run" in refused("--run", tmp_path, "--port", 0)
 
 
-def test_what_is_no_origin_is_one_line(runs: Runs) -> None:
+def test_a_bad_origin_is_one_line(runs: Runs) -> None:
     line = refused("--run", runs("linear"), "--port", 0, "--allow-origin", "*")
     assert "--allow-origin '*': not an origin" in line and "https://shop.example" in line
 

@@ -1,4 +1,4 @@
-"""Long requests take many turns, so that a short one is answered in between."""
+"""Long requests take many turns, so that a short one runs in between."""
 
 import asyncio
 import threading
@@ -9,31 +9,31 @@ import pytest
 
 import fusionclf
 from fusionclf.catalog import Catalog
-from fusionclf.serving.worker import Asker, BusyError
+from fusionclf.serving.worker import BusyError, ModelWorker
 from tests.runs import Runs
 from tests.serving.conftest import picture_bytes
 
 
 class Recording:
-    """A predictor that keeps how many products it was asked about, and waits at the first question."""
+    """A predictor that records the size of each batch, and waits at the first one."""
 
     def __init__(self, predictor: Any) -> None:
-        self.predictor, self.asked = predictor, list[int]()
+        self.predictor, self.sizes = predictor, list[int]()
         self.entered, self.go = threading.Event(), threading.Event()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.predictor, name)
 
     def predict(self, images: Any = None, titles: Any = None, **more: Any) -> Any:
-        self._note(len(titles))
+        self._record(len(titles))
         return self.predictor.predict(images, titles, **more)
 
     def read(self, images: Any, titles: Any) -> Any:
-        self._note(len(titles))
+        self._record(len(titles))
         return self.predictor.read(images, titles)
 
-    def _note(self, count: int) -> None:
-        self.asked.append(count)
+    def _record(self, count: int) -> None:
+        self.sizes.append(count)
         self.entered.set()
         assert self.go.wait(60)
 
@@ -49,14 +49,18 @@ async def both(recording: Recording, long: Coroutine[Any, Any, Any], short: Call
     return await first, await second
 
 
-def test_a_product_waits_for_a_chunk_of_a_batch(runs: Runs, sample: Catalog) -> None:
+def test_a_product_waits_for_one_chunk_of_a_batch(runs: Runs, sample: Catalog) -> None:
     recording: Any = Recording(fusionclf.load(runs("linear")))
-    asker, titles = Asker(recording), sample.table["title"].iloc[:200].tolist()
+    worker, titles = ModelWorker(recording), sample.table["title"].iloc[:200].tolist()
     answers, one = asyncio.run(
-        both(recording, asker.many(titles, 3, 0.0), lambda: asker.one(None, "Red Shirts", 3, 0.0))
+        both(
+            recording,
+            worker.predict_titles(titles, 3, 0.0),
+            lambda: worker.predict_product(None, "Red Shirts", 3, 0.0),
+        )
     )
-    place = recording.asked.index(1)
-    assert place == 1 and sum(recording.asked[place:]) > 100  # most of the batch comes after the product
+    place = recording.sizes.index(1)
+    assert place == 1 and sum(recording.sizes[place:]) > 100  # most of the batch comes after the product
     assert answers.labels == recording.predictor.predict(titles=titles, top_k=3).labels
     assert len(answers) == 200 and len(one) == 1
 
@@ -64,38 +68,38 @@ def test_a_product_waits_for_a_chunk_of_a_batch(runs: Runs, sample: Catalog) -> 
 def test_long_titles_make_short_chunks(runs: Runs) -> None:
     recording: Any = Recording(fusionclf.load(runs("linear")))
     recording.go.set()
-    asyncio.run(Asker(recording).many(["red"] * 40 + ["red " * 490] * 6, 3, 0.0))
-    assert recording.asked == [32, 12, 2]
+    asyncio.run(ModelWorker(recording).predict_titles(["red"] * 40 + ["red " * 490] * 6, 3, 0.0))
+    assert recording.sizes == [32, 12, 2]
 
 
-def test_a_product_waits_for_a_part_of_an_explanation(runs: Runs, sample: Catalog) -> None:
+def test_a_product_waits_for_one_batch_of_an_explanation(runs: Runs, sample: Catalog) -> None:
     recording: Any = Recording(fusionclf.load(runs("fusion"), device="cpu"))
-    asker, title = Asker(recording), sample.table["title"].iloc[0]
+    worker, title = ModelWorker(recording), sample.table["title"].iloc[0]
     explanation, one = asyncio.run(
         both(
             recording,
-            asker.explain(picture_bytes(sample), title),
-            lambda: asker.one(None, "Red Shirts", 3, 0.0),
+            worker.explain(picture_bytes(sample), title),
+            lambda: worker.predict_product(None, "Red Shirts", 3, 0.0),
         )
     )
     # The product itself twice, some pieces left out, then the other product, then the remaining pieces.
-    assert recording.asked[:4] == [1, 1, 32, 1] and len(recording.asked) > 4
-    assert max(recording.asked) == 32
+    assert recording.sizes[:4] == [1, 1, 32, 1] and len(recording.sizes) > 4
+    assert max(recording.sizes) == 32
     assert explanation.cells is not None and len(one) == 1
 
 
-def test_whoever_waits_is_refused_when_the_server_stops(runs: Runs) -> None:
+def test_waiting_requests_are_refused_when_the_server_stops(runs: Runs) -> None:
     recording: Any = Recording(fusionclf.load(runs("linear")))
-    asker = Asker(recording)
+    worker = ModelWorker(recording)
 
     async def stop() -> list[Any]:
-        requests = [asker.many(["Red"] * 100, 3, 0.0), asker.one(None, "Red", 3, 0.0)]
+        requests = [worker.predict_titles(["Red"] * 100, 3, 0.0), worker.predict_product(None, "Red", 3, 0.0)]
         tasks = [asyncio.create_task(request) for request in requests]
         while not recording.entered.is_set():
             await asyncio.sleep(0.01)
-        assert asker.is_computing
-        asker.stop()
-        tasks.append(asyncio.create_task(asker.one(None, "Red", 3, 0.0)))
+        assert worker.is_computing
+        worker.stop()
+        tasks.append(asyncio.create_task(worker.predict_product(None, "Red", 3, 0.0)))
         found = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
         recording.go.set()
         return found

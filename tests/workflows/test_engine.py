@@ -198,7 +198,7 @@ def test_a_stopped_study_stops_its_run_and_waits_until_it_is_saved(tmp_path: Pat
     before = signal.signal(signal.SIGALRM, terminate)
     signal.setitimer(signal.ITIMER_REAL, 1.0)
     try:
-        with pytest.raises(Stopped, match="give the same command again") as caught:
+        with pytest.raises(Stopped, match="run the same command again") as caught:
             study._run(command)
     finally:
         signal.signal(signal.SIGALRM, before)

@@ -19,9 +19,9 @@ import yaml
 import fusionclf
 from fusionclf.console import Console
 from fusionclf.errors import RunError
+from fusionclf.hub import collect_files
 from fusionclf.models.open_vocabulary.added_classes import AddedClass, write_added
 from fusionclf.workflows.baseline import run_baseline
-from fusionclf.workflows.push import collect_files
 from fusionclf.workflows.push import push as upload
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,4 +1,4 @@
-"""Values of Parquet and JSON lines → the texts that a CSV file of the same products holds."""
+"""Values of Parquet and JSON lines → texts, as in a CSV file of the same products."""
 
 import json
 from collections.abc import Collection
@@ -19,7 +19,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     """A Parquet file whose schema can be read.
 
     Raises:
-        PredictionError: it cannot.
+        PredictionError: it cannot be read.
     """
     try:
         file = pq.ParquetFile(path)
@@ -30,7 +30,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
 
 
 def parquet_texts(path: Path, name: str, column: Any) -> list[str]:
-    """A column's values as texts; "" where there is none.
+    """A column's values as texts; "" for a missing one.
 
     Raises:
         PredictionError: they are neither texts nor numbers.
@@ -47,7 +47,7 @@ def parquet_texts(path: Path, name: str, column: Any) -> list[str]:
 
 
 def json_texts(raw: bytes, wanted: Collection[str]) -> dict[str, str] | str:
-    """A line's values as texts, those of other columns than `wanted` as "", or what is wrong with the line."""
+    """A line's values as texts ("" for columns not in `wanted`), or what is wrong with the line."""
     if len(raw) > LONGEST_LINE:
         return f"a line of more than {LONGEST_LINE:,} bytes"
     try:
@@ -64,7 +64,7 @@ def json_texts(raw: bytes, wanted: Collection[str]) -> dict[str, str] | str:
         if name in found:
             found[name] = cell_text(value)
             if not is_utf8(found[name]) or "\0" in found[name]:
-                return f"{name} holds what is no text"
+                return f"{name} is not valid text"
     return found
 
 

@@ -1,6 +1,6 @@
-"""Answers on their way to a file: one part a lot in a folder beside it, put together at the end.
+"""Predictions on their way to a file: one file per chunk in a folder beside the output, joined at the end.
 
-Nothing half-written ever stands under the final name, and a command that was cut off goes on after its last part.
+The final name never holds a half-written file, and an interrupted command resumes after its last chunk.
 """
 
 import csv
@@ -14,11 +14,11 @@ from fusionclf.catalog.picture_paths import MissingPictures
 from fusionclf.errors import RunError
 from fusionclf.files import remove, replacing, replacing_all, sweep, write_json
 from fusionclf.prediction.answers import ABSTAIN, NONE, Answers
-from fusionclf.prediction.io.readers import Fault, Lot, format_of
+from fusionclf.prediction.io.readers import Chunk, Fault, format_of
 from fusionclf.prediction.io.writers import FORMATS
 from fusionclf.runfolder import first_difference, guarded, read_json
 
-JOB = "job.json"  # in the folder of parts: what the answers depend on
+JOB = "job.json"  # in the folder of chunks: what the predictions depend on
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Totals:
         answered: products in it.
         abstained: those of them whose decision is "abstain".
         faults: rows in the side file.
-        new: products that were answered by this command, not by one that was cut off before.
-        missing: products whose picture was looked for and is not there.
-        seconds: what reading, answering and writing these took, without loading the model.
+        new: products that this command predicted, not an earlier one that was interrupted.
+        missing: products whose picture was not found.
+        seconds: for reading, predicting and writing these, without loading the model.
     """
 
     answered: int
@@ -42,12 +42,12 @@ class Totals:
     seconds: float = 0.0
 
 
-class Parts:
-    """The parts of one output file.
+class OutputChunks:
+    """The chunks of one output file.
 
     Args:
         out: the file to make.
-        job: what the answers depend on: JSON values. A job that is gone on with must be the same one.
+        job: what the predictions depend on: JSON values. Only the same job can be resumed.
     """
 
     def __init__(self, out: Path, job: dict[str, Any]) -> None:
@@ -55,46 +55,44 @@ class Parts:
         self.format = FORMATS[format_of(out)]
         self.folder = out.parent / f".{out.name}.parts"
         self.faults_file = out.with_name(f"{out.stem}.errors.csv")
-        self.before: set[int] = set()
+        self.finished_before: set[int] = set()
 
     def begin(self, *, overwrite: bool, resume: bool) -> None:
-        """Make the folder ready, unless the output is there and `resume` says that this is well. Hold its lock.
+        """Make the folder ready, unless `resume` is given and the output exists. The caller holds the output's lock.
 
-        Of what an output without parts was made is not known: it is not looked into.
+        An output without chunks does not record its job, so it is not compared with this one.
 
         Raises:
-            RunError: the output, its side file or its parts are there and neither `overwrite` nor `resume` is given, or
-                the parts are of another job.
+            RunError: the output, its side file or its chunks exist and neither `overwrite` nor `resume` is given, or
+                the chunks are of another job.
         """
-        sweep(self.faults_file, self.folder)  # the lock did so for the output
-        there = any(self.folder.glob("*.part"))
-        # A command that was to replace the output may have been killed before its first part.
+        sweep(self.faults_file, self.folder)  # taking the lock swept the output
+        has_chunks = any(self.folder.glob("*.part"))
+        # A command that was to replace the output may have been killed before its first chunk.
         replaces = overwrite or (resume and self.is_begun() and read_json(self.folder / JOB) == self.job)
-        if overwrite or not there:  # without a part there is nothing to go on with
+        if overwrite or not has_chunks:  # without a chunk there is nothing to resume
             remove(self.folder)
         elif not resume:
             raise RunError(
-                f"{self.out}: a command that was cut off has left parts; --resume goes on with them, --overwrite "
-                "begins anew"
+                f"{self.out}: an interrupted command left chunks; --resume continues with them, --overwrite starts "
+                "again"
             )
         else:
             self.check()
-        if not (replaces or there):
+        if not (replaces or has_chunks):
             if resume and self.out.exists():
                 return
             for file in (self.out, self.faults_file):
                 if file.exists():
-                    raise RunError(
-                        f"{file}: is there already; --overwrite replaces it, or give another --out"
-                    )
+                    raise RunError(f"{file}: exists already; --overwrite replaces it, or give another --out")
         if not self.is_begun():
             write_json(self.folder / JOB, self.job)
-        self.before = {int(file.stem) for file in self.folder.glob("[0-9]*.part")}
+        self.finished_before = {int(file.stem) for file in self.folder.glob("[0-9]*.part")}
 
     def check(self) -> None:
-        """Raises RunError where the folder is not there or its parts are of another job."""
+        """Raises RunError where the folder does not exist or its chunks are of another job."""
         if not self.is_begun():
-            raise RunError(f"{self.folder}: parts of an unknown job; --overwrite begins anew")
+            raise RunError(f"{self.folder}: chunks of an unknown job; --overwrite starts again")
         differing = first_difference(read_json(self.folder / JOB), self.job)
         if differing:
             raise RunError(
@@ -102,56 +100,60 @@ class Parts:
             )
 
     def is_begun(self) -> bool:
-        """Whether the folder is ready for parts."""
+        """Whether the folder is ready for chunks."""
         return (self.folder / JOB).is_file()
 
     def has(self, number: int) -> bool:
-        """Whether a lot is answered."""
-        return self._part(number).is_file()
+        """Whether a chunk is written."""
+        return self._file(number).is_file()
 
-    def keep(self, lot: Lot, answers: Answers) -> None:
-        """Write the answers of a lot; those of it that have none join its faults."""
+    def write(self, chunk: Chunk, answers: Answers) -> None:
+        """Write the predictions of a chunk; products without one join its faults."""
         failed = [place for place, decision in enumerate(answers.decisions) if decision == NONE]
-        faults = lot.faults + [Fault(lot.places[n], lot.ids[n], answers.reasons[n]) for n in failed]
+        faults = chunk.faults + [Fault(chunk.places[n], chunk.ids[n], answers.reasons[n]) for n in failed]
         summary = {
-            "answered": len(lot.ids) - len(failed),
+            "answered": len(chunk.ids) - len(failed),
             "abstained": answers.decisions.count(ABSTAIN),
             "faults": [asdict(fault) for fault in sorted(faults, key=_order)],
-            "missing": asdict(lot.missing),
+            "missing": asdict(chunk.missing),
         }
-        write_json(self._part(lot.number).with_suffix(".json"), summary)
-        with replacing(self._part(lot.number)) as aside:
-            self.format.write(aside, lot.ids, answers)
+        write_json(self._file(chunk.number).with_suffix(".json"), summary)
+        with replacing(self._file(chunk.number)) as aside:
+            self.format.write(aside, chunk.ids, answers)
 
-    def finish(self, count: int) -> Totals:
-        """Put the parts 0 … `count` - 1 together, then remove them.
+    def join(self, count: int) -> Totals:
+        """Join the chunks 0 … `count` - 1 into the output, then remove them.
 
         Raises:
-            RunError: the files cannot be written, or parts were removed.
+            RunError: the files cannot be written, or chunks were removed.
         """
-        gone = [number for number in range(count) if not self.has(number)]
-        if gone or not self.is_begun():
-            if not self.is_begun():  # what is left there cannot be resumed
+        lost = [number for number in range(count) if not self.has(number)]
+        if lost or not self.is_begun():
+            if not self.is_begun():  # the remaining files cannot be resumed
                 remove(self.folder)
             raise RunError(
-                f"{self.folder}: {len(gone)} of {count} parts were removed while the command ran; give it again with "
+                f"{self.folder}: {len(lost)} of {count} chunks were removed while the command ran; run it again with "
                 "--resume"
             )
+        totals = self._totals(count)
+        files = [self.out, self.faults_file] if totals.faults else [self.out]
+        with replacing_all(*files) as asides:
+            self.format.join(asides[0], [self._file(number) for number in range(count)])
+            if totals.faults:
+                self._write_faults(asides[1], count)
+        if not totals.faults:
+            self.faults_file.unlink(missing_ok=True)  # of an output that was replaced
+        remove(self.folder)
+        return totals
+
+    def _totals(self, count: int) -> Totals:
         answered, abstained, faults, new, missing = 0, 0, 0, 0, MissingPictures()
         for number, summary in enumerate(self._summaries(count)):
             answered += summary["answered"]
             abstained += summary["abstained"]
             faults += len(summary["faults"])
-            new += summary["answered"] if number not in self.before else 0
+            new += summary["answered"] if number not in self.finished_before else 0
             missing += MissingPictures(**summary.get("missing", {}))
-        files = [self.out, self.faults_file] if faults else [self.out]
-        with replacing_all(*files) as asides:
-            self.format.join(asides[0], [self._part(number) for number in range(count)])
-            if faults:
-                self._write_faults(asides[1], count)
-        if not faults:
-            self.faults_file.unlink(missing_ok=True)  # of an output that was replaced
-        remove(self.folder)
         return Totals(answered, abstained, faults, new, missing)
 
     def _write_faults(self, path: Path, count: int) -> None:
@@ -163,9 +165,9 @@ class Parts:
 
     def _summaries(self, count: int) -> Iterator[dict[str, Any]]:
         for number in range(count):
-            yield read_json(self._part(number).with_suffix(".json"))
+            yield read_json(self._file(number).with_suffix(".json"))
 
-    def _part(self, number: int) -> Path:
+    def _file(self, number: int) -> Path:
         return self.folder / f"{number:06}.part"
 
 

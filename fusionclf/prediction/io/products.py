@@ -1,4 +1,4 @@
-"""Pictures and titles as a caller gives them → products whose pictures are decoded."""
+"""Pictures and titles from a caller → products with decoded pictures."""
 
 import os
 from collections.abc import Sequence
@@ -14,18 +14,19 @@ from fusionclf.catalog import open_picture
 from fusionclf.catalog.missing import is_missing
 from fusionclf.catalog.titles import has_title
 from fusionclf.errors import PictureError, PredictionError, quoted
+from fusionclf.prediction.answers import InputStatus
 
 Picture = str | Path | Image.Image
 
 
 @dataclass(frozen=True)
 class Products:
-    """Products whose pictures are decoded.
+    """Products with decoded pictures.
 
     Attributes:
-        pictures: of the products that can be answered; None for a model that reads none.
-        titles: theirs.
-        answerable: (n,) which products can be answered.
+        pictures: of the products with a readable input; None for a model that reads none.
+        titles: of the same products.
+        answerable: (n,) which products have a readable input.
         picture_status, title_status, reasons: of all n, as in Answers.
     """
 
@@ -37,22 +38,27 @@ class Products:
     reasons: list[str]
 
     @property
+    def status(self) -> InputStatus:
+        """Which inputs of all n products were used."""
+        return InputStatus(self.picture_status, self.title_status, self.reasons)
+
+    @property
     def picture_bytes(self) -> int:
-        """Bytes of the decoded pictures."""
+        """Size of the decoded pictures."""
         return self.pictures.pixels.nbytes if self.pictures is not None else 0
 
 
-def aligned(
+def align_inputs(
     images: Sequence[Picture | None] | None, titles: Sequence[str | None] | None
 ) -> tuple[list[Picture | None], list[str]]:
-    """Both as lists of the same length; what is not given is missing for every product.
+    """Both as lists of the same length; where one is None, every product lacks it.
 
     Args:
-        images, titles: any sequence: lists, columns of a table, arrays. None, NaN, pandas.NA and texts that stand for a
-            missing value are missing.
+        images, titles: any sequence: lists, columns of a table, arrays. None, NaN, pandas.NA and words for a missing
+            value, such as "NaN", are missing.
 
     Raises:
-        PredictionError: neither is given, their lengths differ, or an element is of another kind.
+        PredictionError: both are None, their lengths differ, or an element has another type.
     """
     for name, values in (("images", images), ("titles", titles)):
         if isinstance(values, str | Path | Image.Image):
@@ -84,7 +90,7 @@ def aligned(
 def read_products(
     images: Sequence[Picture | None], titles: Sequence[str], cover: tuple[int, int] | None, reads_titles: bool
 ) -> Products:
-    """Decode pictures and see what is missing.
+    """Decode pictures and note missing inputs.
 
     Args:
         images: n files or pictures.
@@ -124,17 +130,20 @@ def read_products(
     )  # fmt: skip
 
 
-def refuse_faulty(products: Products, images: Sequence[Picture | None], start: int) -> None:
-    """Stop at the first product that cannot be answered by all that was given; `start` is the first's place."""
+def raise_first_fault(products: Products, images: Sequence[Picture | None], start: int) -> None:
+    """Raises PredictionError at the first product with an unreadable picture or no readable input.
+
+    `start` is the index of the first product.
+    """
     for place, fine in enumerate(products.answerable):
         unread = images[place] is not None and products.picture_status[place] in ("missing", "unreadable")
         if unread or not fine:
             reason = products.reasons[place] or _fault(images[place])
-            raise PredictionError(f"product {start + place}: {reason}; mend it or leave it out")
+            raise PredictionError(f"product {start + place}: {reason}; fix it or leave it out")
 
 
 def _is_picture(image: Picture | None) -> bool:
-    """Whether there is something to decode: a regular file, for a path may name a pipe that never ends."""
+    """Whether it can be decoded: an opened picture or a regular file (reading a pipe might never end)."""
     return image is not None and (isinstance(image, Image.Image) or os.path.isfile(image))
 
 

@@ -1,4 +1,4 @@
-"""A file of products, or a folder of pictures → lots of products, in constant memory."""
+"""A file of products, or a folder of pictures → chunks of products, in constant memory."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,11 +28,11 @@ KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Fault:
-    """A row that cannot be answered.
+    """A row that cannot be predicted.
 
     Attributes:
         place: such as "line 7".
-        id: of the product, where it is known.
+        id: of the product, "" for an unknown one.
         reason: what is wrong.
     """
 
@@ -42,15 +42,15 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Lot:
+class Chunk:
     """Some products of a file, in its order.
 
     Attributes:
-        number: of the lot, from 0.
-        ids, titles, places: n texts each; a title is "" where there is none or none is read.
-        pictures: n files, None where none is given or read.
+        number: index of the chunk, from 0.
+        ids, titles, places: n texts each; a title is "" where it is missing or not read.
+        pictures: n files; None where the picture is missing or not read.
         faults: rows that are no products.
-        missing: products whose picture was looked for and is not there.
+        missing: products whose picture was not found.
     """
 
     number: int
@@ -63,7 +63,7 @@ class Lot:
 
 
 @dataclass
-class _Part:
+class _Rows:
     """Rows of a file as texts by column, and the rows that could not be read."""
 
     places: list[str] = field(default_factory=list)
@@ -72,19 +72,19 @@ class _Part:
 
 
 class ProductTable:
-    """Products that are read lot by lot.
+    """Products of a file or folder, read chunk by chunk.
 
     Args:
         source: a CSV, Parquet or JSON lines file, or a folder of pictures.
-        columns: where a file keeps what.
-        pictures: folder below which a file's pictures are; default: the file's own.
-        reads_pictures, reads_titles: what is needed of each product.
+        columns: names of the file's columns.
+        pictures: folder below which the pictures of a file are; default: the folder of the file.
+        reads_pictures, reads_titles: which inputs to read.
 
     Attributes:
         folder: the folder of pictures; None for a file.
 
     Raises:
-        PredictionError: there is no such file, or it is of no known format.
+        PredictionError: the file does not exist, or its format is unknown.
     """
 
     def __init__(
@@ -113,31 +113,31 @@ class ProductTable:
         wanted += pattern_fields(columns.picture) if reads_pictures else []
         self.wanted = list(dict.fromkeys(wanted))
 
-    def lots(self, size: int, own: Callable[[int], bool] = lambda number: True) -> Iterator[Lot]:
+    def chunks(self, size: int, is_mine: Callable[[int], bool] = lambda number: True) -> Iterator[Chunk]:
         """All products, `size` rows at a time.
 
         Args:
-            size: rows of a lot.
-            own: of which lots, by number, pictures are looked for; default: of all.
+            size: rows of a chunk.
+            is_mine: number of a chunk → whether to look for its pictures; default: for those of all chunks.
 
         Raises:
             CatalogError, PredictionError: the file lacks a column, or cannot be read on.
         """
         readers = {"csv": self._csv, "parquet": self._parquet, "jsonl": self._json_lines}
-        parts = self._folder(self.folder, size) if self.folder is not None else readers[self.kind](size)
+        all_rows = self._folder(self.folder, size) if self.folder is not None else readers[self.kind](size)
         number = -1
-        for number, part in enumerate(parts):
-            yield self._lot(number, part, own(number))
-        if number < 0:  # no product is an answer too
-            yield Lot(0, [], [], [], [], [])
+        for number, rows in enumerate(all_rows):
+            yield self._chunk(number, rows, is_mine(number))
+        if number < 0:  # an input without products gives an output without products
+            yield Chunk(0, [], [], [], [], [])
 
     def check(self) -> None:
-        """Read the first rows: what cannot work shows before anything is written."""
-        next(self.lots(1))
+        """Read the first rows, so that errors show before anything is written."""
+        next(self.chunks(1))
 
     @cached_property
     def count(self) -> int:
-        """About how many products there are; an upper bound for text files and folders."""
+        """About the number of products; an upper bound for text files and folders."""
         if self.folder is not None:
             return max(self.folder.count(), 1)
         if self.kind == "parquet":
@@ -146,28 +146,28 @@ class ProductTable:
             lines = sum(block.count(b"\n") for block in iter(lambda: stream.read(2**20), b""))
         return max(lines - (self.kind == "csv"), 1)
 
-    def _lot(self, number: int, part: _Part, own: bool) -> Lot:
-        ids, count = part.cells[self.columns.id], len(part.places)
+    def _chunk(self, number: int, rows: _Rows, find_pictures: bool) -> Chunk:
+        ids, count = rows.cells[self.columns.id], len(rows.places)
         has_titles = self.reads_titles and self.kind != "folder"
-        titles = part.cells[self.columns.title] if has_titles else [""] * count
-        paths, outside = self._paths(part.cells, count)
+        titles = rows.cells[self.columns.title] if has_titles else [""] * count
+        paths, outside = self._paths(rows.cells, count)
         fine = [bool(product) and not reason for product, reason in zip(ids, outside, strict=True)]
-        faults = list(part.faults)
+        faults = list(rows.faults)
         for place in [n for n in range(count) if not fine[n]]:
             reason = outside[place] if ids[place] else f"no {self.columns.id}"
-            faults.append(Fault(part.places[place], ids[place], reason))
-        places = part.places
+            faults.append(Fault(rows.places[place], ids[place], reason))
+        places = rows.places
         if not all(fine):
             ids, titles, places, paths = (
                 list(compress(texts, fine)) for texts in (ids, titles, places, paths)
             )
         missing = MissingPictures()
-        pictures = [self._picture(path, missing if own else None) for path in paths]
+        pictures = [self._picture(path, missing if find_pictures else None) for path in paths]
         self._shown += len(missing.examples)
-        return Lot(number, ids, titles, places, pictures, faults, missing)
+        return Chunk(number, ids, titles, places, pictures, faults, missing)
 
     def _paths(self, cells: Mapping[str, Sequence[str]], count: int) -> tuple[list[str], list[str]]:
-        """Each product's path below the root, "" where there is none, and why it may not be opened, or ""."""
+        """Each product's path below the root ("" for none), and why it may not be opened ("" if it may)."""
         outside = [""] * count
         if not self.reads_pictures:
             return [""] * count, outside
@@ -184,7 +184,7 @@ class ProductTable:
         return paths, outside
 
     def _picture(self, path: str, missing: MissingPictures | None) -> str | None:
-        """The file that a path means, looked for where `missing` is given, which then counts one that is not there."""
+        """The file of a path. With `missing` it is looked for, and counted there if it does not exist."""
         if not self.reads_pictures:
             return None
         file = os.path.join(self.root, path) if path else None
@@ -195,7 +195,7 @@ class ProductTable:
         missing.add_path(self._finder if self._shown + len(missing.examples) < EXAMPLES else None, path)
         return file
 
-    def _csv(self, size: int) -> Iterator[_Part]:
+    def _csv(self, size: int) -> Iterator[_Rows]:
         for rows in iterate_rows(self.source, self.wanted, self.columns.title, size):
             faults = []
             for reason, texts in rows.dropped.items():
@@ -203,50 +203,50 @@ class ProductTable:
                     place, _, beginning = text.partition(": ")
                     faults.append(Fault(place, "", f"{reason}: {beginning}" if beginning else reason))
             cells = {name: [cell_text(cell) for cell in rows.table[name]] for name in self.wanted}
-            yield _Part([f"line {line}" for line in rows.lines.tolist()], cells, faults)
+            yield _Rows([f"line {line}" for line in rows.lines.tolist()], cells, faults)
 
-    def _parquet(self, size: int) -> Iterator[_Part]:
+    def _parquet(self, size: int) -> Iterator[_Rows]:
         file = open_parquet(self.source)
         self._check_columns(file.schema_arrow.names)
         done = 0
         try:
             for batch in file.iter_batches(size, columns=self.wanted):
                 cells = {name: parquet_texts(self.source, name, batch.column(name)) for name in self.wanted}
-                yield _Part([f"row {done + n + 1}" for n in range(len(batch))], cells)
+                yield _Rows([f"row {done + n + 1}" for n in range(len(batch))], cells)
                 done += len(batch)
         except (OSError, ValueError, pa.ArrowException) as error:
             raise PredictionError(
-                f"{self.source}: damaged after row {done} ({one_line(error)}); write it again"
+                f"{self.source}: damaged after row {done} ({one_line(error)}); replace the file"
             ) from error
 
-    def _json_lines(self, size: int) -> Iterator[_Part]:
+    def _json_lines(self, size: int) -> Iterator[_Rows]:
         lines = _numbered_lines(self.source)
         first = True
         while some := list(islice(lines, size)):
-            part = _Part(cells={name: [] for name in self.wanted})
+            rows = _Rows(cells={name: [] for name in self.wanted})
             for number, raw in some:
                 if not raw.strip():
                     continue
                 found = json_texts(raw, self.wanted)
                 if isinstance(found, str):
-                    part.faults.append(Fault(f"line {number}", "", found))
+                    rows.faults.append(Fault(f"line {number}", "", found))
                     continue
                 if first:  # in later lines a missing key is an empty cell
                     self._check_columns(list(found))
                 first = False
-                part.places.append(f"line {number}")
+                rows.places.append(f"line {number}")
                 for name in self.wanted:
-                    part.cells[name].append(found.get(name, ""))
-            yield part
+                    rows.cells[name].append(found.get(name, ""))
+            yield rows
 
-    def _folder(self, folder: PictureFolder, size: int) -> Iterator[_Part]:
+    def _folder(self, folder: PictureFolder, size: int) -> Iterator[_Rows]:
         names = folder.names()
         while some := list(islice(names, size)):
             good = [name for name in some if is_utf8(name)]
             faults = [
                 Fault(ascii(name), "", "a name that is not UTF-8") for name in some if not is_utf8(name)
             ]
-            yield _Part(good, {self.columns.id: good}, faults)
+            yield _Rows(good, {self.columns.id: good}, faults)
 
     def _check_columns(self, there: Sequence[str]) -> None:
         for name in self.wanted:
@@ -258,10 +258,10 @@ class ProductTable:
 
 
 def kind_of(path: Path) -> Kind:
-    """What a path holds, by its suffix.
+    """Kind of input at a path, by its suffix.
 
     Raises:
-        PredictionError: it is not there, or has another suffix.
+        PredictionError: it does not exist, or its suffix is unknown.
     """
     if path.is_dir():
         return "folder"
@@ -273,14 +273,14 @@ def kind_of(path: Path) -> Kind:
 
 
 def format_of(path: Path) -> Kind:
-    """A file's format by its suffix; PredictionError where it is none that is read and written."""
+    """A file's format by its suffix; raises PredictionError for an unknown one."""
     if path.suffix.lower() not in KINDS:
         raise PredictionError(f"{path}: unknown file format; give a name that ends in {', '.join(KINDS)}")
     return KINDS[path.suffix.lower()]
 
 
 def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Lines from 1 on; of one that is too long, one byte more than is allowed."""
+    """(number from 1, line); a line that is too long is cut to one byte more than allowed."""
     with path.open("rb") as stream:
         number = 0
         while line := stream.readline(LONGEST_LINE + 1):

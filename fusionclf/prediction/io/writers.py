@@ -1,4 +1,4 @@
-"""Answers as CSV, JSON lines or Parquet: some at a time, then parts put together in constant memory."""
+"""Answers as CSV, JSON lines or Parquet: one file per chunk, then joined in constant memory."""
 
 import csv
 import io
@@ -27,8 +27,8 @@ class Format:
     """One way to write answers.
 
     Attributes:
-        write: (file, ids, answers); products without an answer are left out.
-        join: (file, parts in order) → the file.
+        write: (file, ids, answers); products without an answer are omitted.
+        join: (file, chunk files in order) → the file.
     """
 
     write: Callable[[Path, Sequence[str], Answers], None]
@@ -36,7 +36,7 @@ class Format:
 
 
 def _columns(ids: Sequence[str], answers: Answers) -> pa.Table:
-    """The output's columns, of the products that have an answer."""
+    """The output's columns, without products that have no answer."""
     columns = pa.table({"id": pa.array(ids, pa.string()), **answers.columns()})
     if NONE not in answers.decisions:
         return columns
@@ -57,7 +57,7 @@ def _write_csv(path: Path, ids: Sequence[str], answers: Answers) -> None:
 
 
 def _cells(column: pa.Array) -> pa.Array:
-    """A column as cells of a CSV file. Arrow makes them, for a million rows are many."""
+    """A column as cells of a CSV file, made by Arrow for speed."""
     if pa.types.is_floating(column.type):
         return _number_cells(column.to_numpy(zero_copy_only=False))
     if isinstance(column, pa.DictionaryArray):
@@ -65,8 +65,8 @@ def _cells(column: pa.Array) -> pa.Array:
             column.indices
         )
     odd = pc.invert(pc.match_substring_regex(column, PLAIN))  # pyright: ignore[reportAttributeAccessIssue]
-    mended = [_cell(text) for text in column.filter(odd).to_pylist()]
-    return pc.replace_with_mask(column, odd, pa.array(mended, pa.string()))  # pyright: ignore[reportAttributeAccessIssue]
+    replaced = [_cell(text) for text in column.filter(odd).to_pylist()]
+    return pc.replace_with_mask(column, odd, pa.array(replaced, pa.string()))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _number_cells(numbers: np.ndarray) -> pa.Array:
@@ -75,9 +75,9 @@ def _number_cells(numbers: np.ndarray) -> pa.Array:
     millionths = np.rint(rounded * 10**DIGITS).astype(np.int64)
     otherwise = (millionths < len(_SMALL)) | (millionths == 10**DIGITS)
     # Arrow writes 0.0, 1.0 and 9.9e-05 as 0, 1 and 0.000099.
-    mended = [_SMALL[n] if n < len(_SMALL) else "1.0" for n in millionths[otherwise].tolist()]
+    replaced = [_SMALL[n] if n < len(_SMALL) else "1.0" for n in millionths[otherwise].tolist()]
     texts = pa.array(rounded).cast(pa.string())
-    return pc.replace_with_mask(texts, pa.array(otherwise), pa.array(mended, pa.string()))  # pyright: ignore[reportAttributeAccessIssue]
+    return pc.replace_with_mask(texts, pa.array(otherwise), pa.array(replaced, pa.string()))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 _SMALL = [repr(round(n / 10**DIGITS, DIGITS)) for n in range(10 ** (DIGITS - 4))]
@@ -85,16 +85,16 @@ _SMALL = [repr(round(n / 10**DIGITS, DIGITS)) for n in range(10 ** (DIGITS - 4))
 
 @lru_cache(maxsize=65_536)
 def _cell(text: str) -> str:
-    """A text as a cell of a CSV file, guarded, and quoted where it has to be."""
+    """A text as a cell of a CSV file, guarded against formulas, quoted where needed."""
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerow([guarded(text), ""])
     return stream.getvalue().removesuffix(",\n")
 
 
-def _join_csv(path: Path, parts: Sequence[Path]) -> None:
+def _join_csv(path: Path, chunks: Sequence[Path]) -> None:
     with path.open("wb") as file:
-        for number, part in enumerate(parts):
-            with part.open("rb") as source:
+        for number, chunk in enumerate(chunks):
+            with chunk.open("rb") as source:
                 header = source.readline()
                 if number == 0:
                     file.write(header)
@@ -121,10 +121,10 @@ def as_json(answers: Answers, place: int) -> dict[str, Any]:
     }
 
 
-def _join_bytes(path: Path, parts: Sequence[Path]) -> None:
+def _join_bytes(path: Path, chunks: Sequence[Path]) -> None:
     with path.open("wb") as file:
-        for part in parts:
-            with part.open("rb") as source:
+        for chunk in chunks:
+            with chunk.open("rb") as source:
                 shutil.copyfileobj(source, file)
 
 
@@ -134,10 +134,10 @@ def _write_parquet(path: Path, ids: Sequence[str], answers: Answers) -> None:
     pq.write_table(pa.table(texts), path)
 
 
-def _join_parquet(path: Path, parts: Sequence[Path]) -> None:
-    with pq.ParquetWriter(path, pq.read_schema(parts[0])) as writer:
-        for part in parts:
-            writer.write_table(pq.read_table(part))
+def _join_parquet(path: Path, chunks: Sequence[Path]) -> None:
+    with pq.ParquetWriter(path, pq.read_schema(chunks[0])) as writer:
+        for chunk in chunks:
+            writer.write_table(pq.read_table(chunk))
 
 
 FORMATS = {

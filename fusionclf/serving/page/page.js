@@ -3,8 +3,8 @@
 const at = (id) => document.getElementById(id);
 let limits = null;
 let chosen = null; // the picture to send
-let asked = 0; // an answer to an earlier question must not replace a later one's
-let answered = null; // the question behind the answer that is shown: what is explained, whatever the form holds by then
+let requests = 0; // the answer to an earlier request must not replace a later one
+let shown = null; // the request of the shown answer: "Explain" explains it, even if the form has changed
 const points = new Intl.NumberFormat("en", { signDisplay: "exceptZero", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 function warn(text) {
@@ -12,9 +12,9 @@ function warn(text) {
   at("fault").hidden = false;
 }
 
-function say(text) {
+function showError(text) {
   warn(text);
-  answered = null;
+  shown = null;
   at("answer").hidden = true;
   at("waiting").hidden = true;
 }
@@ -69,8 +69,8 @@ function make(tag, name, text) {
   return element;
 }
 
-function show(answer, question) {
-  answered = question;
+function show(answer, request) {
+  shown = request;
   at("explanation").hidden = true;
   at("explain").disabled = false;
   at("explain").textContent = "Explain";
@@ -88,7 +88,7 @@ function show(answer, question) {
     row.append(make("span", "class", label), make("span", "", `${percent.toFixed(1)} %`), track);
     return row;
   }));
-  at("health").textContent = `Picture: ${answer.picture_status}. Title: ${answer.title_status}.`;
+  at("status").textContent = `Picture: ${answer.picture_status}. Title: ${answer.title_status}.`;
   at("answer").hidden = false;
 }
 
@@ -96,7 +96,7 @@ at("product").addEventListener("submit", async (event) => {
   event.preventDefault();
   const title = at("title").value;
   if (limits && chosen && chosen.size > limits.picture_bytes) {
-    say(`The picture is larger than ${Math.round(limits.picture_bytes / 2 ** 20)} MiB.`);
+    showError(`The picture is larger than ${Math.round(limits.picture_bytes / 2 ** 20)} MiB.`);
     return;
   }
   const body = new FormData();
@@ -104,27 +104,27 @@ at("product").addEventListener("submit", async (event) => {
   if (picture) body.append("picture", picture);
   if (title && !at("title").disabled) body.append("title", title);
   body.append("min_probability", String(Number(at("least").value) / 100));
-  const turn = ++asked;
-  at("ask").disabled = true;
+  const turn = ++requests;
+  at("classify").disabled = true;
   try {
     const response = await fetch("predict", { method: "POST", body });
     const value = await response.json();
-    if (turn !== asked) return;
+    if (turn !== requests) return;
     if (response.ok) show(value, { body, picture });
-    else say(value.error);
+    else showError(value.error);
   } catch {
-    if (turn === asked) say("The server gave no answer; is it still running?");
+    if (turn === requests) showError("The server gave no answer; is it still running?");
   } finally {
-    if (turn === asked) at("ask").disabled = false;
+    if (turn === requests) at("classify").disabled = false;
   }
 });
 
-function counts(value) {
+function direction(value) {
   return value > 0 ? "for" : "against";
 }
 
 function shaded(piece, largest) {
-  const word = make("span", `word ${counts(piece.counted)}`, `${piece.text} `);
+  const word = make("span", `word ${direction(piece.counted)}`, `${piece.text} `);
   word.style.setProperty("--share", largest ? Math.abs(piece.counted) / largest : 0);
   if (piece.counted !== null) word.append(make("small", "", points.format(100 * piece.counted)));
   return word;
@@ -132,7 +132,7 @@ function shaded(piece, largest) {
 
 function side([name, without]) {
   if (without.counted === null) return make("div", "", `Without the ${name} there is no answer.`);
-  const line = make("div", "", `The ${name} counted ${points.format(100 * without.counted)}; without it: `);
+  const line = make("div", "", `Drop without the ${name}: ${points.format(100 * without.counted)}, to `);
   line.append(make("span", "class", without.label), ` ${(100 * without.probability).toFixed(1)} %`);
   return line;
 }
@@ -147,7 +147,7 @@ function heat(cells, picture) {
   const colours = getComputedStyle(document.documentElement);
   const largest = Math.max(...cells.flat().map(Math.abs));
   cells.forEach((row, y) => row.forEach((value, x) => {
-    pen.fillStyle = colours.getPropertyValue(`--${counts(value)}`);
+    pen.fillStyle = colours.getPropertyValue(`--${direction(value)}`);
     pen.globalAlpha = largest ? 0.75 * Math.abs(value) / largest : 0;
     pen.fillRect(x, y, 1, 1);
   }));
@@ -169,19 +169,19 @@ function showExplanation(explanation, picture) {
 }
 
 at("explain").addEventListener("click", async () => {
-  const question = answered;
+  const request = shown;
   at("explain").disabled = true;
   at("explain").textContent = "Explaining\u2026";
   try {
-    const response = await fetch("explain", { method: "POST", body: question.body });
+    const response = await fetch("explain", { method: "POST", body: request.body });
     const value = await response.json();
-    if (question !== answered) return;
-    if (response.ok) showExplanation(value, question.picture);
+    if (request !== shown) return;
+    if (response.ok) showExplanation(value, request.picture);
     else warn(value.error);
   } catch {
-    if (question === answered) warn("The server gave no answer; is it still running?");
+    if (request === shown) warn("The server gave no answer; is it still running?");
   } finally {
-    if (question === answered) {
+    if (request === shown) {
       at("explain").disabled = false;
       at("explain").textContent = "Explain";
     }
@@ -205,6 +205,6 @@ at("explain").addEventListener("click", async () => {
       at("hint").textContent = "This model reads no pictures";
     }
   } catch {
-    say("The server gave no answer; is it still running?");
+    showError("The server gave no answer; is it still running?");
   }
 })();

@@ -12,14 +12,14 @@ import pytest
 
 from fusionclf.config import CatalogConfig
 from fusionclf.errors import PredictionError
-from fusionclf.prediction.io.readers import Lot, ProductTable
+from fusionclf.prediction.io.readers import Chunk, ProductTable
 
 COLUMNS = CatalogConfig(id="sku", title="name", picture="{file}")
 
 
-def read(file: Path, **settings: Any) -> Lot:
-    (lot,) = ProductTable(file, COLUMNS, **settings).lots(1000)
-    return lot
+def read(file: Path, **settings: Any) -> Chunk:
+    (chunk,) = ProductTable(file, COLUMNS, **settings).chunks(1000)
+    return chunk
 
 
 def write_all(folder: Path, table: pd.DataFrame) -> list[Path]:
@@ -67,12 +67,12 @@ def test_missing_values_are_missing_from_every_format(tmp_path: Path) -> None:
         '{"sku": "s1", "name": NaN, "file": NaN}\n{"sku": NaN, "name": "a", "file": null}\n'
     )
     for file in files:
-        lot = read(file)
-        assert lot.titles == ["Red Shirt", "", "", "", "", "", "NA"], file.suffix
-        assert [path is None for path in lot.pictures] == [False, True, True, True, True, True, False]
-    lot = read(tmp_path / "n.jsonl")
-    assert (lot.ids, lot.titles, lot.pictures) == (["s1"], [""], [None])
-    assert [(fault.place, fault.reason) for fault in lot.faults] == [("line 2", "no sku")]
+        chunk = read(file)
+        assert chunk.titles == ["Red Shirt", "", "", "", "", "", "NA"], file.suffix
+        assert [path is None for path in chunk.pictures] == [False, True, True, True, True, True, False]
+    chunk = read(tmp_path / "n.jsonl")
+    assert (chunk.ids, chunk.titles, chunk.pictures) == (["s1"], [""], [None])
+    assert [(fault.place, fault.reason) for fault in chunk.faults] == [("line 2", "no sku")]
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_a_picture_path_that_means_one_file_is_opened(tmp_path: Path, cell: str)
     (tmp_path / "images/2.jpg").touch()
     cells = [cell.replace("{root}", str(tmp_path))]
     for file in write_all(tmp_path, pd.DataFrame({"sku": [1], "name": ["a"], "file": cells})):
-        lot = read(file)
-        assert [os.path.normpath(str(path)) for path in lot.pictures] == [str(tmp_path / "images/1.jpg")]
-        assert lot.missing.count == 0
+        chunk = read(file)
+        assert [os.path.normpath(str(path)) for path in chunk.pictures] == [str(tmp_path / "images/1.jpg")]
+        assert chunk.missing.count == 0
 
 
 def test_missing_pictures_are_counted_and_shown_once(tmp_path: Path) -> None:
@@ -102,13 +102,13 @@ def test_missing_pictures_are_counted_and_shown_once(tmp_path: Path) -> None:
     (tmp_path / "images/0.jpg").touch()
     cells = ["images/0.jpg", "", *(f"images/{n}.png" for n in range(8))]
     pd.DataFrame({"sku": range(10), "name": "a", "file": cells}).to_csv(tmp_path / "t.csv", index=False)
-    lots = list(ProductTable(tmp_path / "t.csv", COLUMNS).lots(4))
-    assert [(lot.missing.count, lot.missing.empty, len(lot.missing.examples)) for lot in lots] == [
+    chunks = list(ProductTable(tmp_path / "t.csv", COLUMNS).chunks(4))
+    assert [(chunk.missing.count, chunk.missing.empty, len(chunk.missing.examples)) for chunk in chunks] == [
         (3, 1, 2), (4, 0, 1), (2, 0, 0),
     ]  # fmt: skip
-    assert lots[0].missing.examples[0] == "'images/0.png' (there is 'images/0.jpg')"
-    own = list(ProductTable(tmp_path / "t.csv", COLUMNS).lots(4, lambda number: number == 1))
-    assert [lot.missing.count for lot in own] == [0, 4, 0]
+    assert chunks[0].missing.examples[0] == "'images/0.png' (there is 'images/0.jpg')"
+    own = list(ProductTable(tmp_path / "t.csv", COLUMNS).chunks(4, lambda number: number == 1))
+    assert [chunk.missing.count for chunk in own] == [0, 4, 0]
 
 
 def test_a_path_outside_the_folder_is_a_fault(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`fusionclf predict` lot by lot: cut off and gone on with, or shared by several processes."""
+"""`fusionclf predict` chunk by chunk: interrupted and resumed, or shared by several processes."""
 
 import gc
 import shutil
@@ -14,73 +14,72 @@ import torch
 import fusionclf
 from fusionclf.config import CatalogConfig
 from fusionclf.console import Console
-from fusionclf.prediction import Predictor, Rule
-from fusionclf.prediction.io import chunks as parts
+from fusionclf.prediction import DecisionRule, Predictor, file_prediction
+from fusionclf.prediction.io import chunks as output
 from fusionclf.prediction.io.readers import ProductTable
-from fusionclf.workflows import predict as workflow
 from tests.launch import launch_two, run_fusionclf
 from tests.runs import COLUMNS, Runs, call, done, faults, ids, refused
 from tests.test_files import held
 
 
-class CutOff:
-    """Lets a Predictor answer some lots, then interrupts it; counts what it answered."""
+class Interruption:
+    """Interrupts a Predictor after some chunks; counts those that it predicted."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, after: int | None) -> None:
-        self.answered, original = 0, Predictor.answer
+        self.predicted, original = 0, Predictor.predict_products
 
-        def answer(own: Predictor, *words: Any) -> Any:
-            if self.answered == after:
+        def predict_products(own: Predictor, *words: Any) -> Any:
+            if self.predicted == after:
                 raise KeyboardInterrupt
-            self.answered += 1
+            self.predicted += 1
             return original(own, *words)
 
-        monkeypatch.setattr(Predictor, "answer", answer)
+        monkeypatch.setattr(Predictor, "predict_products", predict_products)
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
-def test_a_cut_off_command_goes_on_after_its_last_part(
+def test_an_interrupted_command_resumes_after_its_last_chunk(
     kind: str, runs: Runs, titles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frozen = gc.get_freeze_count()
-    monkeypatch.setattr(workflow, "TITLE_LOT", 7)  # 40 products: 6 lots
+    monkeypatch.setattr(file_prediction, "TITLE_CHUNK", 7)  # 40 products: 6 chunks
     with titles.open("a") as stream:
         stream.write("too few fields\n")
     words = ("--run", runs("linear"), "--input", titles, *COLUMNS)
     done(*words, "--out", tmp_path / f"whole.{kind}")
     out = tmp_path / f"cut.{kind}"
     with monkeypatch.context() as patch:
-        CutOff(patch, after=3)
+        Interruption(patch, after=3)
         result = call(*words, "--out", out)
     assert result.exit_code == 130 and "--resume" in result.stderr
     assert not out.exists() and not out.with_name("cut.errors.csv").exists()
-    assert "--resume goes on with them" in refused(*words, "--out", out)
-    said = refused(*words, "--out", out, "--resume", "--top-k", 3)
-    assert "begun with other settings or input (top_k: 5 there, 3 now)" in said
+    assert "--resume continues with them" in refused(*words, "--out", out)
+    message = refused(*words, "--out", out, "--resume", "--top-k", 3)
+    assert "begun with other settings or input (top_k: 5 there, 3 now)" in message
     with monkeypatch.context() as patch:
-        rest = CutOff(patch, after=None)
+        rest = Interruption(patch, after=None)
         assert "40 products" in done(*words, "--out", out, "--resume")
-    assert rest.answered == 3
+    assert rest.predicted == 3
     assert out.read_bytes() == (tmp_path / f"whole.{kind}").read_bytes()
     assert ids(out) == pd.read_csv(titles, dtype=str)["sku"].tolist()[:40]
     for name in ("cut", "whole"):
         assert [fault["place"] for fault in faults(tmp_path / f"{name}.errors.csv")] == ["line 42"]
-    assert gc.get_freeze_count() == frozen  # of the collector that a cut off command, too, gives back
+    assert gc.get_freeze_count() == frozen  # of the collector which an interrupted command unfreezes, too
     finished = out.read_bytes()
-    said = done(*words, "--out", out, "--resume")
-    assert "stays as it is, whatever run, input and settings it is of; --overwrite" in said
+    message = done(*words, "--out", out, "--resume")
+    assert "stays as it is; it is not checked against this run, input and settings; --overwrite" in message
     assert out.read_bytes() == finished
-    assert "is there already; --overwrite" in refused(*words, "--out", out)
+    assert "exists already; --overwrite" in refused(*words, "--out", out)
     done(*words, "--out", out, "--overwrite")
 
 
-def test_another_input_does_not_go_on_with_a_cut_off_one(
+def test_a_command_on_another_input_is_not_resumed(
     runs: Runs, titles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workflow, "TITLE_LOT", 7)
+    monkeypatch.setattr(file_prediction, "TITLE_CHUNK", 7)
     words = ("--run", runs("linear"), "--input", titles, "--out", tmp_path / "out.csv", *COLUMNS)
     with monkeypatch.context() as patch:
-        CutOff(patch, after=1)
+        Interruption(patch, after=1)
         call(*words)
     with titles.open("a") as stream:
         stream.write("41,Red Shirt\n")
@@ -89,31 +88,31 @@ def test_another_input_does_not_go_on_with_a_cut_off_one(
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("Toys > Kite | soaring toy", "named.Kite.synonyms: ['glider'] there, ['soaring toy'] now"),
         ("Sports > Kite | glider", "named.Kite.place: ['Toys'] there, ['Sports'] now"),
     ],
 )
-def test_another_description_of_a_class_does_not_go_on_with_a_cut_off_one(
-    line: str, told: str, runs: Runs, sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_command_with_a_changed_class_is_not_resumed(
+    line: str, message: str, runs: Runs, sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Predictor, "picture_lot", 7)
+    monkeypatch.setattr(Predictor, "chunk_size", 7)
     classes, products = tmp_path / "classes.txt", tmp_path / "products.csv"
     with (sample_dir / "styles.csv").open(encoding="utf-8") as rows:
         products.write_text("".join(islice(rows, 15)), encoding="utf-8")
     classes.write_text("Toys > Kite | glider")
     words = ("--run", runs("open"), "--input", products, "--pictures", sample_dir, "--classes", classes)
     with monkeypatch.context() as patch:
-        CutOff(patch, after=1)
+        Interruption(patch, after=1)
         call(*words)
     classes.write_text(line)
-    assert f"begun with other settings or input ({told})" in refused(*words, "--resume")
+    assert f"begun with other settings or input ({message})" in refused(*words, "--resume")
     classes.write_text("Toys > Kite | glider")
     assert "14 products" in done(*words, "--resume")
 
 
-def test_a_failure_while_parts_are_joined_leaves_the_old_output(
+def test_a_failure_while_chunks_are_joined_keeps_the_old_output(
     runs: Runs, titles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out.csv"
@@ -125,10 +124,12 @@ def test_a_failure_while_parts_are_joined_leaves_the_old_output(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setitem(parts.FORMATS, "csv", parts.FORMATS["csv"].__class__(parts.FORMATS["csv"].write, full))
+        patch.setitem(
+            output.FORMATS, "csv", output.FORMATS["csv"].__class__(output.FORMATS["csv"].write, full)
+        )
         assert "cannot be written (No space left on device)" in refused(*words, "--overwrite")
     assert out.read_text() == "old"
-    assert "40 products" in done(*words, "--resume")  # nothing needs to be answered again
+    assert "40 products" in done(*words, "--resume")  # nothing is predicted again
     assert len(out.read_text().splitlines()) == 41
 
 
@@ -142,43 +143,43 @@ def test_a_second_command_on_one_output_is_refused(runs: Runs, titles: Path, tmp
 
 
 @pytest.mark.parametrize(
-    ("removed", "told"),
+    ("removed", "message"),
     [
         (".", "was removed or moved while this command wrote to it"),
-        (".out.csv.parts", "of 6 parts were removed while the command ran; give it again with --resume"),
+        (".out.csv.parts", "of 6 chunks were removed while the command ran; run it again with --resume"),
     ],
 )
-def test_a_place_that_was_removed_meanwhile_is_told(
-    removed: str, told: str, runs: Runs, titles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_folder_removed_meanwhile_is_an_error(
+    removed: str, message: str, runs: Runs, titles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workflow, "TITLE_LOT", 7)  # 40 products: 6 lots
-    out, original = tmp_path / "new" / "out.csv", Predictor.answer
-    answered = 0
+    monkeypatch.setattr(file_prediction, "TITLE_CHUNK", 7)  # 40 products: 6 chunks
+    out, original = tmp_path / "new" / "out.csv", Predictor.predict_products
+    predicted = 0
 
-    def answer(own: Predictor, *words: Any) -> Any:
-        nonlocal answered
-        answered += 1
-        if answered == 4:
+    def predict_products(own: Predictor, *words: Any) -> Any:
+        nonlocal predicted
+        predicted += 1
+        if predicted == 4:
             shutil.rmtree(out.parent / removed)
         return original(own, *words)
 
-    monkeypatch.setattr(Predictor, "answer", answer)
+    monkeypatch.setattr(Predictor, "predict_products", predict_products)
     words = ("--run", runs("linear"), "--input", titles, "--out", out, *COLUMNS)
-    assert told in refused(*words)
+    assert message in refused(*words)
     assert not out.exists()
     monkeypatch.undo()
     assert "40 products" in done(*words, "--resume")
     assert [path.name for path in out.parent.iterdir()] == ["out.csv"]
 
 
-def test_a_replacement_killed_before_its_first_part_is_resumed(
+def test_a_replacement_killed_before_its_first_chunk_is_resumed(
     runs: Runs, titles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out.csv"
     out.write_text("old")
     words = ("--run", runs("linear"), "--input", titles, "--out", out, *COLUMNS)
     with monkeypatch.context() as patch:
-        CutOff(patch, after=0)
+        Interruption(patch, after=0)
         call(*words, "--overwrite")
     assert "40 products" in done(*words, "--resume")
     assert len(ids(out)) == 40
@@ -186,7 +187,7 @@ def test_a_replacement_killed_before_its_first_part_is_resumed(
 
 def test_two_processes_write_what_one_does(runs: Runs, titles: Path, tmp_path: Path) -> None:
     table = pd.read_csv(titles, dtype=str)
-    pd.concat([table] * 500).to_csv(titles, index=False)  # 20,000 products: 3 lots
+    pd.concat([table] * 500).to_csv(titles, index=False)  # 20,000 products: 3 chunks
     # torchrun takes --run for an abbreviation of its own --run-path, wherever it stands.
     words = ["predict", "--run-folder", runs("linear"), "--input", titles, "--cpu", *COLUMNS, "--out"]
     for name, start in (("one", ["-m", "fusionclf"]), ("two", launch_two("torchrun", tmp_path))):
@@ -195,16 +196,21 @@ def test_two_processes_write_what_one_does(runs: Runs, titles: Path, tmp_path: P
     assert len((tmp_path / "one.csv").read_text().splitlines()) == 20_001
 
 
-def test_each_process_answers_lots_of_its_own(
+def test_each_process_predicts_chunks_of_its_own(
     runs: Runs, titles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workflow, "TITLE_LOT", 7)  # 40 products: 6 lots
+    monkeypatch.setattr(file_prediction, "TITLE_CHUNK", 7)  # 40 products: 6 chunks
     predictor = fusionclf.load(runs("linear"))
     table = ProductTable(titles, CatalogConfig(id="sku", title="name"), reads_pictures=False)
     found = []
     for rank in (0, 1):
-        own = parts.Parts(tmp_path / f"{rank}.csv", {})
+        own = output.OutputChunks(tmp_path / f"{rank}.csv", {})
         second: Any = SimpleNamespace(process_index=rank, num_processes=2, device=torch.device("cpu"))
-        assert workflow._answer_share(table, predictor, Rule(), own, second, Console(quiet=True)) == 6
+        assert (
+            file_prediction.FilePrediction(table, predictor, DecisionRule(), own).run(
+                second, Console(quiet=True)
+            )
+            == 6
+        )
         found.append([number for number in range(6) if own.has(number)])
     assert found == [[0, 2, 4], [1, 3, 5]]

@@ -1,0 +1,174 @@
+"""What `import fusionclf` offers: train a model, load it, explain its predictions, compare runs.
+
+Each function imports what it needs at its first call, so that `import fusionclf` is fast and needs no torch.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from fusionclf.explanation import Explanation
+    from fusionclf.prediction import Predictor
+    from fusionclf.prediction.io.products import Picture
+
+IfExists = Literal["error", "overwrite", "resume"]
+
+
+def train(
+    variant: str,
+    data: str | Path,
+    out: str | Path,
+    *,
+    config: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    if_exists: IfExists = "error",
+    cpu: bool = False,
+) -> dict[str, Any]:
+    """Train a variant on a catalog's train rows and score it on its test rows.
+
+    Args:
+        variant: "image", "multitask", "text" or "fusion".
+        data: the catalog's folder.
+        out: the run folder to make.
+        config: settings file, or the name of one that comes with fusionclf; None for the variant's defaults.
+        overrides: settings such as "train.epochs=3".
+        if_exists: what to do where `out` holds a run. A finished run that is resumed stays as it is.
+        cpu: stay on the CPU.
+
+    Returns:
+        metrics.json's content.
+
+    Raises:
+        CatalogError: the catalog cannot be read or divided.
+        SettingsError: a setting is unknown or has a bad value.
+        RunError: `out` holds a run or other files, another command writes to it, or it cannot be written.
+
+    >>> import fusionclf
+    >>> quick = ["train.epochs=1", "model.text.buckets=4096"]
+    >>> metrics = fusionclf.train("text", "data/sample", "runs/text", overrides=quick, cpu=True)
+    >>> sorted(metrics["parts"])
+    ['rest', 'top20']
+    """
+    from fusionclf.config.shipped import find_config
+    from fusionclf.workflows.train import train as run_training
+
+    return run_training(
+        variant, Path(data), Path(out), config=find_config(config and str(config)), overrides=tuple(overrides),
+        overwrite=if_exists == "overwrite", resume=if_exists == "resume", cpu=cpu,
+    )  # fmt: skip
+
+
+def baseline(
+    name: str,
+    data: str | Path,
+    out: str | Path,
+    *,
+    config: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    if_exists: IfExists = "error",
+) -> dict[str, Any]:
+    """Fit a baseline on a catalog's titles and score it on its test rows. Needs no torch.
+
+    Args:
+        name: "nb", "linear" or "majority".
+        data, out, config, overrides, if_exists: as in `train`.
+
+    Returns:
+        metrics.json's content.
+
+    Raises:
+        CatalogError, SettingsError, RunError: as in `train`.
+
+    >>> import fusionclf
+    >>> metrics = fusionclf.baseline("nb", "data/sample", "runs/nb")
+    >>> metrics["variant"]
+    'nb'
+    """
+    from fusionclf.config.shipped import find_config
+    from fusionclf.workflows.baseline import run_baseline
+    from fusionclf.workflows.settings import ExistingRun
+
+    return run_baseline(
+        name, Path(data), Path(out), config=find_config(config and str(config)), overrides=tuple(overrides),
+        existing=ExistingRun(overwrite=if_exists == "overwrite", resume=if_exists == "resume"),
+    )  # fmt: skip
+
+
+def load(run: str | Path, *, part: str | None = None, device: str | None = None) -> "Predictor":
+    """The model of a finished run, ready to predict.
+
+    Args:
+        run: the run folder, of a network or of a baseline.
+        part: which of its models; default: the one over all classes (`joint`), or the only one.
+        device: such as "cpu" or "cuda:1"; default: a GPU if there is one.
+
+    Raises:
+        RunError: the folder is no finished run, has several models and `part` names none of them, or is damaged.
+
+    >>> import fusionclf
+    >>> fusionclf.load("runs/linear").predict(titles=["Women Red Dress"]).labels[0][0]
+    'Dresses'
+    """
+    from fusionclf.prediction import load as load_run
+
+    return load_run(run, part=part, device=device)
+
+
+def explain(
+    model: "Predictor",
+    image: "Picture | None" = None,
+    title: str | None = None,
+    *,
+    label: str | None = None,
+    cells: int = 8,
+) -> "Explanation":
+    """How much cells of the picture, words, and picture and title as a whole contributed to one prediction.
+
+    Args:
+        model: from `load`.
+        image: a file or an opened picture.
+        title: of the product.
+        label: the class to explain; default: the most likely one.
+        cells: number of cells along the longer side of the picture.
+
+    Raises:
+        PredictionError: the product has no readable input, or `label` is no class of this model.
+        SettingsError: `cells` is out of its range.
+
+    >>> import fusionclf
+    >>> explanation = fusionclf.explain(fusionclf.load("runs/linear"), title="Women Red Dress")
+    >>> max(explanation.words, key=lambda word: word.drop).text
+    'Dress'
+    """
+    from fusionclf.explanation import explain as explain_prediction
+
+    return explain_prediction(model, image, title, label=label, cells=cells)
+
+
+def compare(
+    runs: Sequence[str | Path], out: str | Path | None = None, *, data: str | Path | None = None
+) -> dict[str, Any]:
+    """Compare finished runs of one split: report.html, report.md and report.json.
+
+    Args:
+        runs: run folders.
+        out: folder for the three files; None writes none.
+        data: the runs' catalog, for titles and pictures; default: where their settings say it was.
+
+    Returns:
+        report.json's content.
+
+    Raises:
+        RunError: the runs cannot be compared, `data` is another catalog, or `out` cannot be written.
+        CatalogError: `data` is given and cannot be read.
+
+    >>> import fusionclf
+    >>> report = fusionclf.compare(["runs/linear", "runs/nb"], "report")
+    >>> [run["variant"] for run in report["runs"]]
+    ['linear', 'nb']
+    """
+    from fusionclf.report import compare as compare_runs
+
+    folders = [Path(run) for run in runs]
+    return compare_runs(folders, None if out is None else Path(out), None if data is None else Path(data))

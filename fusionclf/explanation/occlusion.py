@@ -1,0 +1,197 @@
+"""Attribution by occlusion: each piece of the input is left out in turn; the drop of the probability is its share.
+
+Occlusion needs no gradients, so it works for every model, also where words are hashed, looked up or compared with
+names. Each drop is of one piece alone: two words with the same meaning replace each other, and both get a small drop.
+
+Source: occlusion, Zeiler and Fergus, Visualizing and Understanding Convolutional Networks (2014), section 4.1; leaving
+words out, Li, Monroe and Jurafsky, Understanding Neural Networks through Representation Erasure (2016).
+"""
+
+import re
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from fusionclf.batches import decode_pictures
+from fusionclf.batches.transforms import STATISTICS
+from fusionclf.catalog.missing import is_missing
+from fusionclf.errors import PredictionError, SettingsError, did_you_mean
+from fusionclf.explanation.attribution import Explanation, Modality, Piece
+from fusionclf.prediction.io.products import Picture
+from fusionclf.prediction.predictor import Predictor
+
+CELLS, MOST_CELLS, MOST_PIECES = 8, 32, 64
+BATCH = 32  # products with a piece left out that are predicted together
+# Equals a missing picture for models that normalise pictures as ImageNet's; for others nearly so.
+GREY = tuple(round(255 * channel) for channel in STATISTICS["imagenet"][0])
+
+
+def explain(
+    predictor: Predictor,
+    image: Picture | None = None,
+    title: str | None = None,
+    *,
+    label: str | None = None,
+    cells: int = CELLS,
+) -> Explanation:
+    """How much cells of the picture, words, and picture and title as a whole contributed to one prediction.
+
+    Args:
+        predictor: a finished run's model, from `fusionclf.load`.
+        image: a file or an opened picture.
+        title: of the product.
+        label: the class to explain; default: the most likely one.
+        cells: number of cells along the longer side of the picture.
+
+    Raises:
+        PredictionError: the product has no readable input, or `label` is no class of this model.
+        SettingsError: `cells` is out of its range.
+
+    >>> import fusionclf
+    >>> from fusionclf.explanation import explain
+    >>> explanation = explain(fusionclf.load("runs/linear"), title="Women Red Dress")
+    >>> max(explanation.words, key=lambda word: word.drop).text
+    'Dress'
+    """
+    steps = explain_in_steps(predictor, image, title, label=label, cells=cells)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def explain_in_steps(
+    predictor: Predictor,
+    image: Picture | None = None,
+    title: str | None = None,
+    *,
+    label: str | None = None,
+    cells: int = CELLS,
+) -> Generator[None, None, Explanation]:
+    """As `explain`; yields after each batch, so that the caller can do other work first."""
+    if not 1 <= cells <= MOST_CELLS:
+        raise SettingsError(f"cells={cells}: give a whole number from 1 to {MOST_CELLS}")
+    if label is not None and label not in predictor.classes:
+        raise PredictionError(
+            f"label {label!r}: not a class of this model; {did_you_mean(label, predictor.classes)}"
+        )
+    whole = predictor.predict([image], [title], top_k=1)  # raises where an input cannot be read
+    occlusions = _occlude(predictor, image, title, cells)
+    probabilities = yield from _predict_in_batches(predictor, occlusions.pictures, occlusions.titles)
+    answer = whole.labels[0][0]
+    return _explanation(occlusions, predictor.classes, probabilities, label or answer, answer)
+
+
+@dataclass(frozen=True)
+class _Occlusions:
+    """A product and its copies, each with one piece left out.
+
+    Attributes:
+        title, picture: of the whole product.
+        spans: start and end of each piece of the title.
+        boxes: (rows, columns, 4) cells of the picture.
+        titles, pictures: of the whole product; of its copies without each piece of the title and without each cell;
+            of its copies without the picture and without the title.
+    """
+
+    title: str
+    picture: Image.Image | None
+    spans: list[tuple[int, int]]
+    boxes: np.ndarray
+    titles: list[str]
+    pictures: list[Image.Image | None]
+
+
+def _occlude(predictor: Predictor, image: Picture | None, title: str | None, cells: int) -> _Occlusions:
+    picture = _as_read(predictor, image)
+    title = "" if title is None or is_missing(title) else title
+    spans = _spans(title) if predictor.reads_titles else []
+    boxes = _boxes(picture, cells) if picture is not None else np.zeros((0, 0, 4), int)
+    without_piece = [title[:start].rstrip() + title[end:] for start, end in spans]
+    greyed = [_greyed(picture, box) for box in boxes.reshape(-1, 4)] if picture is not None else []
+    titles = [title, *without_piece, *[title] * len(greyed), title, ""]
+    pictures = [picture, *[picture] * len(without_piece), *greyed, None, picture]
+    return _Occlusions(title, picture, spans, boxes, titles, pictures)
+
+
+def _explanation(
+    occlusions: _Occlusions, classes: Sequence[str], probabilities: np.ndarray, label: str, answer: str
+) -> Explanation:
+    """The drops of the probability of `label`, from (n, K) probabilities of all copies."""
+    place, first_cell = classes.index(label), 1 + len(occlusions.spans)
+    drops = probabilities[0, place] - probabilities[:, place]  # (n,)
+    words = tuple(
+        Piece(occlusions.title[start:end], start, end, _number(drop))
+        for (start, end), drop in zip(occlusions.spans, drops[1:first_cell], strict=True)
+    )
+    modalities, cells = {}, None
+    if occlusions.picture is not None:
+        modalities["picture"] = _modality(classes, probabilities[-2], drops[-2])
+        cells = drops[first_cell:-2].reshape(occlusions.boxes.shape[:2])
+    if words:
+        modalities["title"] = _modality(classes, probabilities[-1], drops[-1])
+    return Explanation(
+        label, float(probabilities[0, place]), answer, occlusions.title, words, cells, modalities,
+        occlusions.picture,
+    )  # fmt: skip
+
+
+def _predict_in_batches(
+    predictor: Predictor, pictures: Sequence[Image.Image | None], titles: Sequence[str]
+) -> Generator[None, None, np.ndarray]:
+    """(n, K) probabilities; NaN where there is no input to predict from."""
+    batches = []
+    for start in range(0, len(titles), BATCH):
+        some = slice(start, start + BATCH)
+        batches.append(predictor.probabilities(predictor.read(pictures[some], titles[some])))
+        yield
+    return np.concatenate(batches)
+
+
+def _as_read(predictor: Predictor, image: Picture | None) -> Image.Image | None:
+    """The decoded picture, no larger than the model needs; None for a missing or unread one."""
+    cover = predictor.model.cover
+    if image is None or cover is None:
+        return None
+    return Image.fromarray(decode_pictures([image], cover).picture(0))
+
+
+def _spans(title: str) -> list[tuple[int, int]]:
+    """Start and end of each word; of runs of words where there are more than MOST_PIECES."""
+    words = [match.span() for match in re.finditer(r"\S+", title)]
+    runs = [
+        run
+        for run in np.array_split(np.array(words).reshape(-1, 2), min(len(words), MOST_PIECES) or 1)
+        if len(run)
+    ]
+    return [(int(run[0, 0]), int(run[-1, 1])) for run in runs]
+
+
+def _boxes(picture: Image.Image, cells: int) -> np.ndarray:
+    """(rows, columns, 4) left, top, right, bottom of nearly square cells, `cells` along the longer side."""
+    width, height = picture.size
+    rows, columns = (min(n, max(1, round(cells * n / max(width, height)))) for n in (height, width))
+    ys, xs = (np.linspace(0, n, k + 1).round().astype(int) for n, k in ((height, rows), (width, columns)))
+    boxes = [[(xs[c], ys[r], xs[c + 1], ys[r + 1]) for c in range(columns)] for r in range(rows)]
+    return np.array(boxes)
+
+
+def _greyed(picture: Image.Image, box: np.ndarray) -> Image.Image:
+    left, top, right, bottom = box.tolist()
+    greyed = picture.copy()
+    greyed.paste(GREY, (left, top, right, bottom))
+    return greyed
+
+
+def _modality(classes: Sequence[str], probabilities: np.ndarray, drop: float) -> Modality:
+    if np.isnan(probabilities[0]):
+        return Modality(None, None, None)
+    best = int(probabilities.argmax())
+    return Modality(float(drop), classes[best], float(probabilities[best]))
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,100 @@
+"""An export beside its original: the same test products through both."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fusionclf.catalog import Catalog, Split, read_catalog
+from fusionclf.errors import CatalogError, RunError
+from fusionclf.export.runtime import open_exported
+from fusionclf.prediction import Products
+from fusionclf.prediction.network import NetworkModel
+
+TOLERANCE = 1e-3  # of probabilities
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Check:
+    """Agreement of an export with its original on the same test products.
+
+    Attributes:
+        products: number of test products.
+        same_top1: number of products with the same first class.
+        largest_difference: of a probability.
+        same_as_predict: number of products for which `predict` at the run's own precision gives the same first class.
+    """
+
+    products: int
+    same_top1: int
+    largest_difference: float
+    same_as_predict: int
+
+    @property
+    def passed(self) -> bool:
+        return self.same_top1 == self.products and self.largest_difference <= TOLERANCE
+
+
+def compare(folder: Path, products: Products, plain: np.ndarray, as_predicted: np.ndarray) -> Check:
+    """The agreement of the export in `folder` with its original.
+
+    Args:
+        folder: what `write_export` wrote.
+        products: test products.
+        plain: (n, K) probabilities of the original in float32.
+        as_predicted: (n, K) probabilities of the original at the run's own precision.
+    """
+    exported = open_exported(folder).model.probabilities(products.pictures, products.titles)
+    first = exported.argmax(axis=1)
+    return Check(
+        len(first),
+        int((first == plain.argmax(axis=1)).sum()),
+        float(np.abs(exported - plain).max()),
+        int((first == as_predicted.argmax(axis=1)).sum()),
+    )
+
+
+def select_test_products(
+    run: Path, part: str, data: Path | None, model: NetworkModel, count: int
+) -> tuple[list[Path | None], list[str]]:
+    """Pictures and titles of some test products that have every input the model reads; the same ones each time.
+
+    Args:
+        run: the run folder.
+        part: of the split.
+        data: the catalog's folder; None for the one that the run was trained on.
+        model: the run's network.
+        count: number of products.
+
+    Raises:
+        RunError: the catalog cannot be read, is another one, or has no such product.
+    """
+    folder = data or Path(model.settings.data)
+    try:
+        catalog = read_catalog(folder, model.settings.catalog)
+    except CatalogError as error:
+        raise RunError(f"{error}; give the run's catalog by --data") from error
+    split = Split.load(run / "split.json")
+    if catalog.sha256 != split.catalog_sha256:
+        raise RunError(
+            f"{folder}: is another catalog than the run's (its hash differs); give the run's catalog by --data"
+        )
+    rows = split.rows(catalog, part if part in split.classes else None, "test")
+    rows = rows[_has_every_input(catalog, rows, model)]
+    if not len(rows):
+        raise RunError(
+            f"{run}: no test product has every input that the model reads, so the export has no check"
+        )
+    rows = np.sort(np.random.default_rng(SEED).choice(rows, min(count, len(rows)), replace=False))
+    return catalog.picture_paths(rows), catalog.table["title"].iloc[rows].tolist()
+
+
+def _has_every_input(catalog: Catalog, rows: np.ndarray, model: NetworkModel) -> np.ndarray:
+    table = catalog.table.iloc[rows]
+    complete = np.ones(len(rows), bool)
+    if model.cover is not None:
+        complete &= (table["picture"].fillna("") != "").to_numpy(bool)
+    if model.reads_titles:
+        complete &= catalog.has_title[rows]
+    return complete

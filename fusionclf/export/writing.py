@@ -1,0 +1,127 @@
+"""A run's network → files of ONNX or torch.export, and their description."""
+
+import logging
+import shutil
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from fusionclf.errors import PredictionError
+from fusionclf.export.manifest import (
+    DESCRIPTION,
+    FILES,
+    OUTPUT,
+    SENTENCES,
+    TOKENIZER,
+    Description,
+    Output,
+    describe_inputs,
+    describe_missing,
+    describe_names,
+    describe_pictures,
+    describe_titles,
+    fusionclf_version,
+    has_length,
+)
+from fusionclf.export.tensor_model import SentenceModel, TensorModel, sentence_encoder
+from fusionclf.files import write_json
+from fusionclf.prediction import Predictor
+from fusionclf.prediction.network import NetworkModel
+
+Kind = Literal["onnx", "torch"]
+
+
+def in_float32(run: Path, part: str, model: NetworkModel) -> NetworkModel:
+    """A copy of the model, added classes included, that computes in float32 on the CPU."""
+    train = model.settings.train.model_copy(update={"precision": "fp32"})
+    return NetworkModel(run / "model", part, model.settings.model_copy(update={"train": train}), "cpu")
+
+
+def write_export(
+    folder: Path, kind: Kind, run: Path, predictor: Predictor, network: NetworkModel
+) -> dict[str, Any]:
+    """Write the model, its sentence encoder, its tokenizer and their description.
+
+    Args:
+        folder: where to write.
+        kind: of export.
+        run: the run folder, whose tokenizer is copied.
+        predictor: has the part and the category paths.
+        network: the exported model. The export changes it, so it must not be used afterwards.
+
+    Returns:
+        The description's content.
+
+    Raises:
+        PredictionError: the model cannot be exported, or onnx is not installed.
+    """
+    settings, original = network.settings, network.model
+    names, sentences = getattr(original, "class_names", None), sentence_encoder(original)
+    size = (settings.pictures.height, settings.pictures.width)
+    tensors = TensorModel(original, network.temperature, size)
+    if any(reader["kind"] != "hashed" for reader in tensors.readers):
+        shutil.copytree(run / "model" / "text", folder / TOKENIZER)
+    outputs = [
+        Output(name=OUTPUT if not n else f"{OUTPUT}_{n}", task=task, classes=network.tasks[task])
+        for n, task in enumerate(tensors.tasks)
+    ]
+    if sentences is not None:
+        _save(SentenceModel(sentences), folder / SENTENCES[kind], kind, ["sentence"])
+    _save(tensors, folder / FILES[kind], kind, [output.name for output in outputs])
+    description = Description(
+        kind=kind, model=FILES[kind], sentences=SENTENCES[kind] if sentences is not None else None,
+        tokenizer=TOKENIZER if (folder / TOKENIZER).is_dir() else None, variant=settings.variant, part=predictor.part,
+        fusionclf=fusionclf_version(), inputs=describe_inputs(tensors.inputs), outputs=tuple(outputs),
+        pictures=describe_pictures(settings.pictures) if original.image is not None else None,
+        titles=describe_titles(tensors.readers), names=describe_names(names),
+        missing=describe_missing(tensors.inputs),
+        paths={name: tuple(path) for name, path in predictor.paths.items()},
+    ).model_dump(mode="json")  # fmt: skip
+    write_json(folder / DESCRIPTION, description)
+    return description
+
+
+def _save(module: torch.nn.Module, file: Path, kind: Kind, outputs: Sequence[str]) -> None:
+    """Trace a module for any batch size and any length of title, and write it."""
+    inputs: dict[str, Tensor] = module.inputs  # pyright: ignore[reportAssignmentType]
+    any_size = torch.export.Dim.DYNAMIC
+    dims = tuple({0: any_size, **({1: any_size} if has_length(name) else {})} for name in inputs)
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.export.export(
+                module, tuple(inputs.values()), dynamic_shapes={"tensors": dims}, strict=False
+            )
+            if kind == "torch":
+                program._example_inputs = None  # would be written, and loaded, as a pickle
+                torch.export.save(program, file)
+                return
+            graph = torch.onnx.export(
+                program, (), input_names=list(inputs), output_names=list(outputs), verbose=False
+            )
+            assert graph is not None
+            graph.save(file, external_data=False)
+    except ImportError as error:
+        raise PredictionError('onnx is not installed; pip install "fusionclf[export]"') from error
+    except Exception as error:  # each layer of the exporters has exceptions of its own
+        reason = " ".join(str(error).split())[:160]
+        raise PredictionError(
+            f"this model cannot be exported as {kind} ({type(error).__name__}: {reason}); try the other --format"
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporters' own progress and warnings."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # the exporters have many loggers
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

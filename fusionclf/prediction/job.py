@@ -1,0 +1,152 @@
+"""What to predict and how: a request, its settings, its output file and the job that its chunks belong to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fusionclf.config import CatalogConfig, Section, build_settings, override
+from fusionclf.errors import PredictionError, RunError
+from fusionclf.files import is_partial
+from fusionclf.models.open_vocabulary.added_classes import AddedClass
+from fusionclf.prediction.answers import DecisionRule
+from fusionclf.prediction.class_names import read_classes
+from fusionclf.prediction.file_prediction import FilePrediction, chunk_size
+from fusionclf.prediction.io.chunks import OutputChunks
+from fusionclf.prediction.io.readers import ProductTable
+from fusionclf.prediction.predictor import Predictor
+from fusionclf.run_schema import read_config
+
+SUFFIX = ".predictions"
+
+
+class ColumnSettings(Section):
+    """Settings that a command on products takes after its options."""
+
+    catalog: CatalogConfig = CatalogConfig()
+
+
+@dataclass(frozen=True)
+class Request:
+    """A file to predict.
+
+    Attributes:
+        run: the run folder.
+        source: CSV, Parquet, JSON lines, or a folder of pictures.
+        out: the file to make; None for one beside `source`.
+        part: which of the run's models.
+        rule: how probabilities become a decision.
+        pictures: folder below which the pictures are; None for that of `source`.
+        overrides: catalog.* settings laid over the run's own.
+        classes: a text file of further classes, one a line.
+        only: predict only the classes of that file.
+    """
+
+    run: Path
+    source: Path
+    out: Path | None = None
+    part: str | None = None
+    rule: DecisionRule = field(default_factory=DecisionRule)
+    pictures: Path | None = None
+    overrides: tuple[str, ...] = ()
+    classes: Path | None = None
+    only: bool = False
+
+
+def prepare(request: Request, columns: CatalogConfig, predictor: Predictor) -> FilePrediction:
+    """A request whose table is opened and checked; nothing is written.
+
+    Args:
+        request: what to predict, and how.
+        columns: the input's columns, from `column_settings`.
+        predictor: the run's model.
+
+    Raises:
+        PredictionError: the input cannot be read, or a file to be made is the input.
+        SettingsError, RunError: the target precision cannot be used.
+    """
+    added = add_listed_classes(predictor, request.classes, request.only)
+    if request.rule.target_precision is not None:
+        predictor.thresholds(request.rule.target_precision)  # shows before the input is read that it has none
+    table = ProductTable(
+        request.source, columns, pictures=request.pictures,
+        reads_pictures=predictor.reads_pictures, reads_titles=predictor.reads_titles,
+    )  # fmt: skip
+    table.check()
+    out = request.out or default_output(request.source, table.kind)
+    output = OutputChunks(out, _job(request, predictor, table, added))
+    _refuse_input_as_output(request.source, output)
+    return FilePrediction(table, predictor, request.rule, output)
+
+
+def column_settings(run: Path, overrides: tuple[str, ...]) -> CatalogConfig:
+    """The run's own column map with `overrides` laid over it.
+
+    Raises:
+        RunError: `run` is no run folder.
+        SettingsError: an override is unknown or has a bad value.
+    """
+    if not (run / "config.yaml").is_file():
+        raise RunError(f"{run}: no run folder (no config.yaml); give one by --run")
+    values: dict[str, Any] = {"catalog": read_config(run)["catalog"]}
+    return build_settings(ColumnSettings, override(ColumnSettings, values, overrides)).catalog
+
+
+def add_listed_classes(predictor: Predictor, classes: Path | None, only: bool) -> list[AddedClass]:
+    """The classes of a file, added to the predictor; none without a file.
+
+    Raises:
+        PredictionError: the file cannot be used, or `only` is given without a file.
+        RunError: the model's classes are fixed.
+    """
+    if classes is None:
+        if only:
+            raise PredictionError("--only: which classes? give --classes FILE")
+        return []
+    listed = read_classes(classes, predictor.open_network().every)
+    predictor.extend_classes(listed, only=only)
+    return listed
+
+
+def default_output(source: Path, kind: str) -> Path:
+    """The output file beside the input: products.csv → products.predictions.csv."""
+    if kind == "folder":
+        whole = source.absolute()
+        return whole.with_name(f"{whole.name}{SUFFIX}.csv")
+    return source.with_name(f"{source.stem}{SUFFIX}{source.suffix}")
+
+
+def _refuse_input_as_output(source: Path, output: OutputChunks) -> None:
+    """Raises PredictionError where the input is one of the files to be made."""
+    if output.out.exists() and output.out.samefile(source):
+        raise PredictionError(f"{output.out}: is the input; give another --out")
+    if output.faults_file.exists() and output.faults_file.samefile(source):
+        raise PredictionError(
+            f"{source}: is where --out {output.out} puts the rows without a prediction; give another --out"
+        )
+
+
+def _job(
+    request: Request, predictor: Predictor, table: ProductTable, added: Sequence[AddedClass]
+) -> dict[str, Any]:
+    """Everything that the predictions, and their division into chunks, depend on."""
+    stat = request.source.stat()
+    models = sorted(path for path in (request.run / "model").rglob("*") if not is_partial(path))
+    return {
+        "run": str(request.run.resolve()),
+        "model": [
+            [file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in models if file.is_file()
+        ],
+        "part": predictor.part,
+        "input": [str(request.source.resolve()), stat.st_size, stat.st_mtime_ns],
+        "pictures": table.root,
+        "classes": list(predictor.classes),
+        "named": {new.name: {"place": new.place, "synonyms": new.synonyms} for new in added},
+        "columns": table.columns.model_dump(mode="json"),
+        "top_k": request.rule.top_k,
+        "min_probability": request.rule.min_probability,
+        "target_precision": request.rule.target_precision,
+        "lot": chunk_size(predictor, table),
+        "fusionclf": version("fusionclf"),
+    }
