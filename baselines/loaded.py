@@ -31,7 +31,7 @@ class KeptTitleModel:
 
     Args:
         folder: the run's model folder.
-        part: of the split, or `joint`.
+        part: of the split, or ALL_CLASSES.
 
     Attributes:
         classes: the candidates, in the order of the probabilities.

@@ -37,7 +37,9 @@ def run(
         return run_on_titles(catalog, split, folder, _fit)
     complete = _complete_rows(catalog)
     # The reference has no model over all classes.
-    return run_on_titles(catalog, split, folder, _fit, keep=lambda rows: rows[complete[rows]], joint=False)
+    return run_on_titles(
+        catalog, split, folder, _fit, keep=lambda rows: rows[complete[rows]], all_classes=False
+    )
 
 
 def _fit(

@@ -15,8 +15,8 @@ from fusionclf.catalog.usable import UnusedRows, unused_rows
 from fusionclf.errors import CatalogError
 from fusionclf.evaluation import CategoryGraph, make_predictions, product_context
 from fusionclf.files import replacing, write_json
+from fusionclf.run_schema import ALL_CLASSES
 
-JOINT = "joint"
 LEARNED = ("coef_", "intercept_", "feature_log_prob_", "class_log_prior_", "class_prior_")
 
 
@@ -91,7 +91,7 @@ def run_on_titles(
     fit: Fit,
     *,
     keep: Keep = lambda rows: rows,
-    joint: bool = True,
+    all_classes: bool = True,
     reads_titles: bool = True,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, pd.DataFrame]]:
     """Fit and score one model a part, and one over all classes.
@@ -101,7 +101,7 @@ def run_on_titles(
         folder: the run folder; models go below model/, one file a part, beside labels.json.
         fit: (train titles, labels, validation titles, labels) → model.
         keep: which of some catalog rows take part.
-        joint: also fit one model over all classes.
+        all_classes: also fit one model over all classes.
         reads_titles: whether the model looks at the titles at all.
 
     Returns:
@@ -120,8 +120,8 @@ def run_on_titles(
         fitted = _with_title(catalog, keep)
     frames: dict[str, pd.DataFrame] = {}
     held_out: dict[str, pd.DataFrame] = {}
-    for part in [*split.classes, *([None] if joint else [])]:
-        name = part or JOINT
+    for part in [*split.classes, *([None] if all_classes else [])]:
+        name = part or ALL_CLASSES
         model = _fit_part(catalog, split, part, fit, fitted, tally)
         with replacing(folder / "model" / f"{name}.skops") as aside:
             skops.io.dump(model.estimator, aside)
@@ -164,7 +164,9 @@ def _fit_part(
             catalog.table["label"].iloc[rows].to_numpy(object),
         ]
     if not texts[0]:
-        raise CatalogError(f"part {part or JOINT!r}: no train row can be used; {_no_row_remedy(catalog)}")
+        raise CatalogError(
+            f"part {part or ALL_CLASSES!r}: no train row can be used; {_no_row_remedy(catalog)}"
+        )
     started = time.perf_counter()
     try:
         with warnings.catch_warnings():
@@ -174,7 +176,7 @@ def _fit_part(
     except ValueError as error:  # scikit-learn's word for titles without a single term
         if "vocabulary" not in str(error) and "no terms" not in str(error).lower():
             raise
-        message = f"part {part or JOINT!r}: its train titles hold no words; check catalog.title"
+        message = f"part {part or ALL_CLASSES!r}: its train titles hold no words; check catalog.title"
         raise CatalogError(message) from error
     tally.train_seconds += time.perf_counter() - started
     return model
@@ -192,7 +194,7 @@ def _predict_part(
     rows = keep(split.rows(catalog, part, "test"))
     if not len(rows):
         raise CatalogError(
-            f"part {part or JOINT!r}: no test row without missing cells; set protocol=all_rows"
+            f"part {part or ALL_CLASSES!r}: no test row without missing cells; set protocol=all_rows"
         )
     titles = catalog.table["title"].iloc[rows].tolist()
     classes = split.class_names(part)

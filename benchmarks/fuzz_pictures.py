@@ -277,7 +277,7 @@ def batch_commands(folder: Path, run: Path, number: int) -> dict[str, list[str]]
         "data check": ["data", "check", str(folder), *words, "pictures.unreadable=drop"],
         "predict": ["predict", "--run", str(run), "--input", str(folder), "--out", str(out), "--cpu"],
         "train": ["train", "image", "--data", str(folder), "--out", str(folder.parent / f"run-{number}"), "--cpu",
-                  *words, *SETTINGS, "scheme=joint", "train.epochs=1", "pictures.unreadable=drop"],
+                  *words, *SETTINGS, "scheme=single_stage", "train.epochs=1", "pictures.unreadable=drop"],
     }  # fmt: skip
     if number % (5 * BATCH):
         del found["train"]
@@ -295,7 +295,7 @@ def main() -> int:
         root = Path(name)
         os.environ["FUSIONCLF_CACHE"] = str(root / "cache")
         sample = generate_sample(root / "sample", products=200, seed=0)
-        quick = (*SETTINGS, "scheme=joint", "train.epochs=1")
+        quick = (*SETTINGS, "scheme=single_stage", "train.epochs=1")
         run_case(lambda: bool(train("image", sample, root / "run", overrides=quick, cpu=True)) - 1, 300)
         for start in range(0, words.cases, BATCH):
             folder = root / f"batch-{start}"

@@ -31,7 +31,7 @@ IMAGE = (
     "pictures.height=32",
     "pictures.width=32",
 )
-QUICK = ("scheme=joint", "train.epochs=1")
+QUICK = ("scheme=single_stage", "train.epochs=1")
 TEXT = ("model.text.buckets=4096", "model.text.dim=16", "model.hidden=16")
 NAMES = ("model.fuser=late", "model.vocabulary=open", "model.text.kind=both", "model.text.buckets=4096")
 TITLE = "Blue Running Shoes"

@@ -149,7 +149,7 @@ def make_inputs(work: Path) -> None:
     (work / "products.csv").write_text(products + "\n", encoding="utf-8")
     (work / "old.csv").write_text("old\n")
     (work / "configs").mkdir()
-    settings = "scheme: joint\nmodel: {text: {buckets: 4096, dim: 16}}\ntrain: {epochs: 1}\n"
+    settings = "scheme: single_stage\nmodel: {text: {buckets: 4096, dim: 16}}\ntrain: {epochs: 1}\n"
     (work / "configs" / "text.yaml").write_text(settings)
     run_case(lambda: make_encoder(work / "encoder"), SECONDS, MEBIBYTES)
 
@@ -162,7 +162,7 @@ def commands(work: Path) -> tuple[dict[str, tuple[str, ...]], dict[str, Scenario
         ("model.text.buckets=4096", "model.text.dim=16", "train.epochs=1"),
     )
     small = (
-        "scheme=joint", "pictures.height=32", "pictures.width=32", "model.image.backbone=resnet18",
+        "scheme=single_stage", "pictures.height=32", "pictures.width=32", "model.image.backbone=resnet18",
         "model.image.weights=none", "model.fuser=late", "model.text.kind=both", "model.text.buckets=4096",
         f"model.text.model={work}/encoder", "train.epochs=2", "train.precision=fp32", "--cpu",
     )  # fmt: skip
@@ -176,7 +176,7 @@ def commands(work: Path) -> tuple[dict[str, tuple[str, ...]], dict[str, Scenario
     export = ("export", "--run", f"{runs}/text", "--products", "20", "--out")
     needed = {
         "linear": (*linear, "--out", f"{runs}/linear"),
-        "text": (*text, "--out", f"{runs}/text", "--cpu", "scheme=joint", *quick),
+        "text": (*text, "--out", f"{runs}/text", "--cpu", "scheme=single_stage", *quick),
         "open": (*fusion, "--out", f"{runs}/open", *opened),
         "export": (*export, f"{runs}/export"),
     }

@@ -25,7 +25,10 @@ from fusionclf.workflows.train import train
 
 SCALES: dict[str, tuple[str, tuple[str, ...]]] = {
     "head": ("image-frozen", ()),
-    "small": ("image-cpu", ("scheme=joint", "pictures.height=64", "pictures.width=48", "train.epochs=2")),
+    "small": (
+        "image-cpu",
+        ("scheme=single_stage", "pictures.height=64", "pictures.width=48", "train.epochs=2"),
+    ),
 }
 THREE = (0, 1, 2)
 

@@ -4,15 +4,16 @@ Files are read in pydantic's strict mode, so a number is no text; a number is fi
 """
 
 from pathlib import Path
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any, Final, NotRequired
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter
 from typing_extensions import TypedDict
 
-from fusionclf.config import CatalogConfig, SplitConfig, build_settings, read_yaml
+from fusionclf.config import CatalogConfig, SplitConfig, build_settings, current_scheme, read_yaml
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.runfolder import AGAIN, one_line, read_json_as
 
+ALL_CLASSES: Final = "joint"  # what files call the model over all classes, where others name a part
 MORE_KEYS = ConfigDict(extra="allow")
 
 Text = Annotated[str, Field(max_length=10_000)]
@@ -50,7 +51,7 @@ class Scores(TypedDict):
 
 
 class NoScores(TypedDict):
-    """In place of `joint` where a run has no model over all classes."""
+    """In place of Scores where a run has no model over all classes."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")  # pyright: ignore[reportGeneralTypeIssues]
 
@@ -127,7 +128,7 @@ class Metrics(TypedDict):
 
 
 def _of_scored_parts(metrics: Metrics) -> Metrics:
-    scored = {*metrics["parts"], *(["joint"] if metrics["joint"]["top1"] is not None else [])}
+    scored = {*metrics["parts"], *([ALL_CLASSES] if metrics[ALL_CLASSES]["top1"] is not None else [])}
     for key in ("intervals", "slices", "per_class"):
         if lacking := sorted(scored - set(metrics[key])):
             raise ValueError(f"{key} lacks the part {lacking[0]!r}")
@@ -294,4 +295,6 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise RunError(one_line(f"{error}; {AGAIN}", file)) from error
     except (TypeError, ValueError, RecursionError) as error:
         raise RunError(one_line(f"not settings ({error}); {AGAIN}", file)) from error
+    if "scheme" in known:
+        known["scheme"] = current_scheme(known["scheme"])
     return {key: known[key] for key in values}

@@ -21,7 +21,7 @@ IMAGE = (
     "pictures.height=32",
     "pictures.width=32",
 )
-QUICK = ("train.epochs=1", "scheme=joint")
+QUICK = ("train.epochs=1", "scheme=single_stage")
 FUSION = (*IMAGE, *TEXT, *QUICK, "model.hidden=16", "model.fuser=gated")
 # With a transformer in bfloat16 an answer depends on which titles share its batch, in the third digit.
 OPEN = (*IMAGE, *QUICK, "train.precision=fp32", "model.fuser=late", "model.vocabulary=open",

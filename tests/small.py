@@ -61,6 +61,6 @@ def write_catalog(folder: Path, rows: list[str], header: str = HEADER, pictures:
 
 def small_late_fusion(bert: Path) -> tuple[str, ...]:
     """Settings of a fusion that takes seconds, with a transformer in the folder `bert`."""
-    return ("scheme=joint", "model.fuser=late", "model.text.kind=both", f"model.text.model={bert}",
+    return ("scheme=single_stage", "model.fuser=late", "model.text.kind=both", f"model.text.model={bert}",
             "model.text.buckets=4096", "pictures.height=32", "pictures.width=32", "model.image.backbone=resnet18",
             "model.image.weights=none")  # fmt: skip

@@ -1,6 +1,5 @@
 """Titles → what a text encoder takes, prepared once for all products."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ import torch
 from scipy import sparse
 from sklearn.feature_extraction.text import HashingVectorizer
 from torch import Tensor
+
+from fusionclf.catalog.titles import split_words
 
 TextBatch = dict[str, Tensor]
 
@@ -98,7 +99,7 @@ class _WordGrams:
         self.largest = largest
 
     def __call__(self, title: str) -> list[str]:
-        words = re.findall(r"\w+", title.lower())
+        words = split_words(title)
         return [
             "\x00" + " ".join(words[i : i + n])
             for n in range(1, self.largest + 1)

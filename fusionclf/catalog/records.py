@@ -17,6 +17,7 @@ from fusionclf.catalog.picture_paths import PictureFinder, leads_out, pattern_fi
 from fusionclf.catalog.read_report import Reading
 from fusionclf.catalog.rows import Rows, read_rows
 from fusionclf.catalog.spellings import joined_spelling
+from fusionclf.catalog.titles import have_titles
 from fusionclf.config import CatalogConfig
 from fusionclf.errors import CatalogError, near_path, quoted
 
@@ -55,7 +56,7 @@ class Catalog:
     @property
     def has_title(self) -> np.ndarray:
         """(N,) whether each product has a title; one of white space alone is none."""
-        return np.array([title.strip() != "" for title in self.table["title"]], bool)
+        return have_titles(self.table["title"])
 
     def picture_paths(self, rows: np.ndarray | None = None) -> list[Path | None]:
         """Where the pictures of `rows` (default: of all products) are; None for a product without one."""

@@ -73,4 +73,6 @@ def _one_line_warning(
 ) -> str:
     from fusionclf.console import one_line
 
+    if category is FutureWarning:  # a renamed setting: a matter of the user, not of a line of code
+        return f"{one_line(f'warning: {message}')}\n"
     return f"{one_line(f'{filename}:{lineno}: {category.__name__}: {message}')}\n"

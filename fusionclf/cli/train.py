@@ -78,11 +78,13 @@ def baseline_command(
 
 
 def _show_scores(console: "Console", out: Path, metrics: dict[str, Any]) -> None:
+    from fusionclf.run_schema import ALL_CLASSES
+
     if not metrics:  # a helper process of a distributed run
         return
     for part, scores in metrics["parts"].items():
         top5 = f", top-5 {scores['top5']:.2f} %" if scores["top5"] is not None else ""
         console.say(f"{part}: top-1 {scores['top1']:.2f} %{top5} of {scores['n']} test products")
-    if metrics["joint"].get("top1") is not None:
-        console.say(f"joint: top-1 {metrics['joint']['top1']:.2f} %")
+    if metrics[ALL_CLASSES].get("top1") is not None:
+        console.say(f"{ALL_CLASSES}: top-1 {metrics[ALL_CLASSES]['top1']:.2f} %")
     console.say(f"wrote {out}; next: fusionclf compare {out} OTHER_RUN --out report")

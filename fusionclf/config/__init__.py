@@ -1,5 +1,6 @@
 """The run's settings: one frozen pydantic tree, YAML in, key.path=value overrides."""
 
+from fusionclf.config.data_sections import CatalogConfig, PicturesConfig, Section, SplitConfig
 from fusionclf.config.loading import (
     SettingsType,
     build_settings,
@@ -11,14 +12,11 @@ from fusionclf.config.loading import (
 )
 from fusionclf.config.sections import (
     BaselineConfig,
-    CatalogConfig,
     OptimiserConfig,
-    PicturesConfig,
     RunConfig,
     ScheduleConfig,
-    Section,
-    SplitConfig,
     TrainConfig,
+    current_scheme,
 )
 from fusionclf.config.yaml_text import read_yaml
 
@@ -34,6 +32,7 @@ __all__ = [
     "SplitConfig",
     "TrainConfig",
     "build_settings",
+    "current_scheme",
     "dump_yaml",
     "load_settings",
     "merge",

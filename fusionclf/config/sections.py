@@ -1,127 +1,14 @@
-"""The settings of a run: frozen pydantic sections."""
+"""The settings of a run: how a model or a baseline is trained."""
 
+import warnings
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from fusionclf.config.data_sections import CatalogConfig, PicturesConfig, Section, SplitConfig
 from fusionclf.config.loading import build_settings, merge, plain_values
 
-
-class Section(BaseModel):
-    """A frozen group of settings that refuses keys it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def _split_commas(value: Any) -> Any:
-    """The text `a,b` means the list [a, b]; nothing and null mean the empty list."""
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-def _one_column(value: Any) -> Any:
-    """`{file}` alone, which YAML takes for a mapping, is the text {file}."""
-    if isinstance(value, dict) and len(value) == 1 and list(value.values()) == [None]:
-        return f"{{{next(iter(value))}}}"
-    return value
-
-
 StageChanges = Annotated[dict[str, Any], BeforeValidator(plain_values)]
-NameList = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
-Grouping = Literal["title", "picture", "near_picture"]
-
-
-class CatalogConfig(Section):
-    """Where a catalog's file keeps what (the defaults are the Kaggle layout)."""
-
-    file: str = Field(default="styles.csv", description="CSV below the catalog's folder")
-    id: str = Field(
-        default="id", description="column of the product id; a bare file name where `picture` names it"
-    )
-    picture: Annotated[str, BeforeValidator(_one_column)] = Field(
-        default="images/{id}.jpg", description="path below the folder; {column} stands for a cell"
-    )
-    title: str = Field(default="productDisplayName", description="column of the title")
-    label: str = Field(default="articleType", description="column of the class to predict")
-    categories: NameList = Field(
-        default=("masterCategory", "subCategory"), description="category columns, top down"
-    )
-    metadata: NameList = Field(
-        default=("gender", "baseColour", "season", "usage"), description="further columns to keep"
-    )
-    year: str | None = Field(
-        default="year", description="column of the year; null where the catalog has none"
-    )
-    missing_picture: Literal["drop", "keep"] = Field(
-        default="drop", description="rows whose picture does not exist"
-    )
-    join_spellings: bool = Field(
-        default=False,
-        description="give labels and categories that differ in case, blanks or Unicode form alone the most frequent "
-        "spelling",
-    )
-
-
-class SplitConfig(Section):
-    """How products are divided into parts (head classes, rest) and into train, validation and test."""
-
-    rule: Literal["year_parity", "random", "column"] = Field(
-        default="year_parity", description="train | test rule"
-    )
-    swap: bool = Field(default=False, description="exchange train and test")
-    top_k: int = Field(default=20, ge=1, description="number of most frequent classes in the first part")
-    validation_fraction: float = Field(
-        default=0.2, gt=0, lt=1, description="share of train rows kept for validation"
-    )
-    test_fraction: float = Field(default=0.2, gt=0, lt=1, description="share of test rows (rule random)")
-    column: str | None = Field(
-        default=None,
-        description="column that says train, validation or test (rule column); catalog.metadata need not name it",
-    )
-    group_by: Annotated[tuple[Grouping, ...], BeforeValidator(_split_commas)] = Field(
-        default=(), description="keep products with one title, picture or near_picture on one side"
-    )
-    near_distance: int = Field(
-        default=4, ge=0, le=32, description="bits by which near pictures' 64-bit hashes may differ"
-    )
-    seed: int = Field(default=0, ge=0)
-
-    @property
-    def column_read(self) -> str | None:
-        """The column of the catalog's file by which products are divided, if any."""
-        return self.column if self.rule == "column" else None
-
-    @model_validator(mode="after")
-    def _column_is_named(self) -> "SplitConfig":
-        if self.rule == "column" and not self.column:
-            raise ValueError("rule 'column' needs split.column=NAME")
-        return self
-
-
-class PicturesConfig(Section):
-    """How pictures become tensors."""
-
-    height: int = Field(default=224, ge=16, le=4096)
-    width: int = Field(default=224, ge=16, le=4096)
-    fit: Literal["crop", "stretch"] = Field(
-        default="crop",
-        description="crop: short side to 1.15 x size, then the centre; stretch: the whole picture",
-    )
-    normalisation: Literal["imagenet", "inception"] = Field(
-        default="imagenet",
-        description="mean and deviation of each channel that the encoder's weights were trained with: imagenet; "
-        "inception: 0.5 and 0.5 (Inception, EfficientNet-Lite, many vision transformers)",
-    )
-    crop_scale: float = Field(
-        default=0.5, gt=0, le=1, description="smallest share of the area that a random crop keeps"
-    )
-    flip: bool = Field(default=True, description="flip half of the training pictures")
-    unreadable: Literal["error", "drop"] = Field(
-        default="error", description="pictures that cannot be decoded"
-    )
 
 
 class OptimiserConfig(Section):
@@ -240,15 +127,27 @@ TITLE_STAGE = {
 }
 
 
+def current_scheme(value: Any) -> Any:
+    """The scheme's present name: `single_stage` was `joint` up to version 0.1."""
+    return "single_stage" if value == "joint" else value
+
+
+def _checked_scheme(value: Any) -> Any:
+    if value == "joint":
+        message = "scheme=joint is renamed; use scheme=single_stage (joint goes with version 0.2)"
+        warnings.warn(message, FutureWarning, stacklevel=2)
+    return current_scheme(value)
+
+
 class RunConfig(Section, Generic[ModelParams]):
     """All settings of one training run; `model` holds the variant's own."""
 
     variant: str
     data: str
     seed: int = Field(default=0, ge=0)
-    scheme: Literal["two_stage", "joint"] = Field(
+    scheme: Annotated[Literal["two_stage", "single_stage"], BeforeValidator(_checked_scheme)] = Field(
         default="two_stage",
-        description="two_stage: first part, then the rest from its encoder; joint: one model, all classes",
+        description="two_stage: first part, then the rest from its encoder; single_stage: one model, all classes",
     )
     catalog: CatalogConfig = CatalogConfig()
     split: SplitConfig = SplitConfig()
@@ -283,7 +182,7 @@ class RunConfig(Section, Generic[ModelParams]):
     @property
     def third_stage(self) -> TrainConfig:
         """The settings of stage three: those of the stage before with `stage3` laid over them."""
-        before = self.train if self.scheme == "joint" else self.second_stage
+        before = self.train if self.scheme == "single_stage" else self.second_stage
         return TrainConfig.model_validate(merge(before.model_dump(), {**THIRD_STAGE, **self.stage3}))
 
     @model_validator(mode="before")
@@ -294,7 +193,7 @@ class RunConfig(Section, Generic[ModelParams]):
     @model_validator(mode="after")
     def _stage2_fits(self) -> "RunConfig[ModelParams]":
         build_settings(TrainConfig, merge(self.train.model_dump(), self.stage2), prefix="stage2.")
-        before = self.train if self.scheme == "joint" else self.second_stage
+        before = self.train if self.scheme == "single_stage" else self.second_stage
         build_settings(
             TrainConfig, merge(before.model_dump(), {**THIRD_STAGE, **self.stage3}), prefix="stage3."
         )

@@ -13,8 +13,8 @@ from fusionclf.evaluation.hierarchy import has_paths, hierarchy
 from fusionclf.evaluation.predictions import LEAKED_PICTURE
 from fusionclf.evaluation.significance import percentile_interval, resampled_sums
 from fusionclf.evaluation.thresholds import TARGETS, decision_figures, fit_thresholds
+from fusionclf.run_schema import ALL_CLASSES
 
-JOINT = "joint"
 HEAD, MIDDLE = 200, 20  # training rows from which a class counts as head, or as middle
 TOP_COLUMNS = tuple(f"label_{rank}" for rank in range(1, 6))
 METRICS = ("top1", "top5", "seen", "unseen", "harmonic", "macro_f1", "balanced_accuracy", "ece")
@@ -55,16 +55,15 @@ def run_metrics(
 
     Args:
         variant: name of the model.
-        frames: predictions by part; the key `joint` is the model over all classes.
+        frames: predictions by part; the key ALL_CLASSES is the model over all classes.
         graph: of the catalog, for the parts whose predictions hold the answered paths.
         held_out: predictions of products that the model was not fitted on, by part, to fit thresholds on.
     """
-    parts = {part: score(frame) for part, frame in frames.items() if part != JOINT}
-    joint = score(frames[JOINT]) if JOINT in frames else {"top1": None}
+    parts = {part: score(frame) for part, frame in frames.items() if part != ALL_CLASSES}
     return {
         "variant": variant,
         "parts": parts,
-        "joint": joint,
+        ALL_CLASSES: score(frames[ALL_CLASSES]) if ALL_CLASSES in frames else {"top1": None},
         "intervals": {part: intervals(frame) for part, frame in frames.items()},
         "slices": {part: slices(frame) for part, frame in frames.items()},
         "per_class": {part: per_class(frame) for part, frame in frames.items()},

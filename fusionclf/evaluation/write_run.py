@@ -35,7 +35,7 @@ def finish_run(
         variant: name of the model.
         settings: the resolved settings.
         catalog, split: what was scored.
-        frames: predictions by part, `joint` for the model over all classes.
+        frames: predictions by part, ALL_CLASSES for the model over all classes.
         environment: versions, device and cost.
         held_out: predictions of validation products by part, by models that were not fitted on them.
         card: writes the model card from the folder and metrics.json's content.

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from fusionclf.batches import HashedNGrams, HashedTitles, PictureCache, PictureTransform, Tokeniser
+from fusionclf.catalog.titles import have_titles
 from fusionclf.errors import PredictionError, RunError
 from fusionclf.export.manifest import (
     DESCRIBED,
@@ -129,7 +130,7 @@ class ExportedModel:
             readers.append(lambda rows: {PAIRS: compared.batch(rows)["pairs"].numpy()})
         if HAS_PICTURE in [i.name for i in self.description.inputs]:
             assert pictures is not None
-            there = np.array([bool(title.strip()) for title in titles])
+            there = have_titles(titles)
             readers.append(lambda rows: {HAS_PICTURE: pictures.readable(rows), HAS_TITLE: there[rows]})
         return lambda rows: {name: array for read in readers for name, array in read(rows).items()}
 

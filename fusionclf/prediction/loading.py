@@ -12,10 +12,8 @@ from fusionclf.models.open_vocabulary.added_classes import read_added
 from fusionclf.prediction.baseline import BaselineModel
 from fusionclf.prediction.network import NetworkModel
 from fusionclf.prediction.predictor import Predictor
-from fusionclf.run_schema import read_config, read_labels
+from fusionclf.run_schema import ALL_CLASSES, read_config, read_labels
 from fusionclf.runfolder import AGAIN, is_finished, one_line
-
-JOINT = "joint"
 
 
 def load(run: str | Path, *, part: str | None = None, device: str | None = None) -> Predictor:
@@ -39,12 +37,12 @@ def _choose_part(folder: Path, part: str | None) -> str:
     parts = list(read_labels(folder / "model"))
     if part is not None and part not in parts:
         raise RunError(f"{folder}: no model of part {part!r}; {did_you_mean(part, parts)}")
-    if part is None and JOINT not in parts and len(parts) > 1:
+    if part is None and ALL_CLASSES not in parts and len(parts) > 1:
         raise RunError(
             f"{folder}: has no model over all classes but one for each of {', '.join(parts)}; choose one: "
             f"part={parts[0]!r}, or --part {parts[0]}"
         )
-    return part or (JOINT if JOINT in parts else parts[0])
+    return part or (ALL_CLASSES if ALL_CLASSES in parts else parts[0])
 
 
 def _open_model(

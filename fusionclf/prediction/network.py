@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from fusionclf.batches import PictureCache, PictureTransform, ProductSource, cover_size
+from fusionclf.catalog.titles import have_titles
 from fusionclf.config import RunConfig
 from fusionclf.errors import RunError
 from fusionclf.evaluation import softmax
@@ -159,5 +160,5 @@ class NetworkModel:
         rows = np.arange(len(titles))
         return ProductSource(
             shown, prepared, {}, has_picture=None if pictures is None else pictures.readable(rows),
-            has_title=np.array([title.strip() != "" for title in titles]),
+            has_title=have_titles(titles),
         )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from fusionclf.catalog.pictures import map_paths
-from fusionclf.evaluation.metrics import JOINT, METRICS
+from fusionclf.evaluation.metrics import METRICS
 from fusionclf.files import json_text, locked_folder, write_all
 from fusionclf.report import charts, svg, text
 from fusionclf.report.catalog import find_catalog, thumbnail
@@ -17,6 +17,7 @@ from fusionclf.report.collect import read_runs
 from fusionclf.report.examples import picture_files
 from fusionclf.report.page import environment, script
 from fusionclf.report.report_data import report_value
+from fusionclf.run_schema import ALL_CLASSES
 
 TITLES = {
     "top1": "top-1", "top5": "top-5", "seen": "seen", "unseen": "unseen", "harmonic": "harmonic",
@@ -73,7 +74,7 @@ def render(template: str, value: dict[str, Any], pictures: dict[str, str | None]
     made = environment(template)
     return made.get_template(template).render(
         **value, charts=charts, svg=svg, rows_range=text.rows_range, metric_names=METRICS,
-        titles=TITLES, joint=JOINT, overview=_overview(value), stages=_stages(value), costs=_costs(value),
+        titles=TITLES, all_classes=ALL_CLASSES, overview=_overview(value), stages=_stages(value), costs=_costs(value),
         pictures=pictures or {}, shares=SHOWN_SHARES, **script(made),
     )  # fmt: skip
 

@@ -11,8 +11,8 @@ import pandas as pd
 from fusionclf.catalog import Split
 from fusionclf.errors import RunError, near_path
 from fusionclf.evaluation import correct, read_predictions
-from fusionclf.evaluation.metrics import JOINT
 from fusionclf.run_schema import (
+    ALL_CLASSES,
     ENVIRONMENT,
     LOG_ROW,
     METRICS,
@@ -50,10 +50,10 @@ class Run:
     frames: dict[str, pd.DataFrame]
 
     def scores(self, part: str) -> dict[str, Any] | None:
-        """The metrics of a part or of `joint`; None where the run has none."""
+        """The metrics of a part or of ALL_CLASSES; None where the run has none."""
         if part not in self.frames:
             return None
-        return dict(self.metrics["joint"] if part == JOINT else self.metrics["parts"][part])
+        return dict(self.metrics[ALL_CLASSES] if part == ALL_CLASSES else self.metrics["parts"][part])
 
     def top1(self, part: str) -> float:
         """For ranking: -1 where the run did not score the part."""
@@ -108,8 +108,8 @@ def _read(folder: Path, name: str) -> Run:
     except RunError as error:
         raise RunError(one_line(str(error), folder / "split.json")) from error
     config = read_config(folder)
-    parts = [*metrics["parts"], *([JOINT] if metrics["joint"]["top1"] is not None else [])]
-    unknown = [part for part in parts if part not in (*split["classes"], JOINT)]
+    parts = [*metrics["parts"], *([ALL_CLASSES] if metrics[ALL_CLASSES]["top1"] is not None else [])]
+    unknown = [part for part in parts if part not in (*split["classes"], ALL_CLASSES)]
     if unknown or not parts:
         what = f"part {unknown[0]!r} is not in split.json" if unknown else "parts: no part was scored"
         raise RunError(one_line(f"{what}; {AGAIN}", folder / "metrics.json"))
@@ -131,13 +131,13 @@ def read_answers(file: Path, split: SplitFile, part: str, subsets: Sequence[Subs
     Args:
         file: the predictions file.
         split: split.json.
-        part: of the split, or `joint` for all of it.
+        part: of the split, or ALL_CLASSES for all of it.
         subsets: where its products may be.
 
     Raises:
         RunError: the file is damaged, or of other products or classes.
     """
-    parts = list(split["classes"]) if part == JOINT else [part]
+    parts = list(split["classes"]) if part == ALL_CLASSES else [part]
     frame = read_predictions(file, [name for own in parts for name in split["classes"][own]])
     known = {product for own in parts for subset in subsets for product in split["ids"][own][subset]}
     if odd := sorted(set(frame["id"]) - known):

@@ -13,12 +13,12 @@ from fusionclf.catalog.groups import map_pictures
 from fusionclf.catalog.pictures import map_paths
 from fusionclf.errors import RunError
 from fusionclf.evaluation import CategoryGraph, disputed_labels
-from fusionclf.evaluation.metrics import JOINT
 from fusionclf.evaluation.thresholds import HELD_OUT
 from fusionclf.files import json_text, locked_folder, write_all
 from fusionclf.report.catalog import find_catalog, thumbnail
 from fusionclf.report.collect import Run, read_answers, read_runs
 from fusionclf.report.page import environment, script
+from fusionclf.run_schema import ALL_CLASSES
 from fusionclf.runfolder import AGAIN, guarded, one_line
 
 PATH_SEPARATOR = " > "
@@ -76,11 +76,11 @@ def _audit(runs: Sequence[Path], out: Path, top: int, data: Path | None) -> dict
 def out_of_sample(run: Run, folder: Path) -> pd.DataFrame:
     """A run's answers to products that it was not fitted on, by the model over all classes where there is one."""
     files = {file.stem: file for file in sorted((folder / HELD_OUT).glob("*.parquet"))}
-    chosen = {JOINT: files[JOINT]} if JOINT in files else files
-    if odd := [file for part, file in chosen.items() if part not in (*run.split["classes"], JOINT)]:
+    chosen = {ALL_CLASSES: files[ALL_CLASSES]} if ALL_CLASSES in files else files
+    if odd := [file for part, file in chosen.items() if part not in (*run.split["classes"], ALL_CLASSES)]:
         raise RunError(one_line(f"is of no part of split.json; {AGAIN}", odd[0]))
     held_out = [read_answers(file, run.split, part, ("train", "validation")) for part, file in chosen.items()]
-    tested = [run.frames[JOINT]] if JOINT in run.frames else list(run.frames.values())
+    tested = [run.frames[ALL_CLASSES]] if ALL_CLASSES in run.frames else list(run.frames.values())
     frame = pd.concat([*tested, *held_out], ignore_index=True)
     if frame["id"].duplicated().any():
         raise RunError(f"{folder}: answers a product twice; {AGAIN}")

@@ -7,7 +7,7 @@ from typing import Any
 from fusionclf.config import SplitConfig
 from fusionclf.files import write_text
 from fusionclf.report.text import code, count, duration, markdown, percent
-from fusionclf.run_schema import ENVIRONMENT, SPLIT, read_config, read_labels
+from fusionclf.run_schema import ALL_CLASSES, ENVIRONMENT, SPLIT, read_config, read_labels
 from fusionclf.runfolder import read_json_as
 
 CARD = "README.md"
@@ -46,8 +46,8 @@ def model_card(folder: Path, metrics: Mapping[str, Any]) -> str:
     labels = read_labels(folder / "model") if (folder / "model" / "labels.json").is_file() else {}
     variant, name = config["variant"], code(Path(config["data"]).name)
     scores = dict(metrics["parts"])
-    if metrics["joint"].get("top1") is not None:
-        scores = {"joint": metrics["joint"], **scores}
+    if metrics[ALL_CLASSES].get("top1") is not None:
+        scores = {ALL_CLASSES: metrics[ALL_CLASSES], **scores}
     sections = [
         f"# {markdown(variant)} on {markdown(name)}",
         f"A product classifier of {markdown(column(config, 'label'))}, made by fusionclf: variant "
@@ -107,7 +107,7 @@ def _models(labels: Mapping[str, Any]) -> str:
 
 
 def _loading(labels: Mapping[str, Any]) -> str:
-    part = "" if len(labels) < 2 or "joint" in labels else f", part={next(iter(labels))!r}"
+    part = "" if len(labels) < 2 or ALL_CLASSES in labels else f", part={next(iter(labels))!r}"
     return (
         "## How to load\n\n```python\nimport fusionclf\nfrom huggingface_hub import snapshot_download\n\n"
         f'predictor = fusionclf.load(snapshot_download("REPOSITORY"){code(part)})  # or the run folder\n'
@@ -174,7 +174,7 @@ def _training(config: Mapping[str, Any], cost: Mapping[str, Any]) -> str:
 
 
 def _limits(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
-    per_class = metrics["per_class"].get("joint") or [
+    per_class = metrics["per_class"].get(ALL_CLASSES) or [
         row for rows in metrics["per_class"].values() for row in rows
     ]
     unseen = sum(row["train_rows"] == 0 for row in per_class)

@@ -6,9 +6,9 @@ from pydantic import ValidationError
 
 from fusionclf.catalog.usable import UnusedRows
 from fusionclf.errors import RunError
-from fusionclf.evaluation.metrics import JOINT
 from fusionclf.report.collect import Run
 from fusionclf.report.ranking import scored
+from fusionclf.run_schema import ALL_CLASSES
 
 
 def notes(runs: Sequence[Run], parts: Sequence[str]) -> list[str]:
@@ -46,4 +46,4 @@ def _unused(run: Run) -> UnusedRows | None:
 
 def _test_rows(run: Run, part: str) -> int:
     ids = run.split["ids"]
-    return sum(len(ids[name]["test"]) for name in (ids if part == JOINT else [part]))
+    return sum(len(ids[name]["test"]) for name in (ids if part == ALL_CLASSES else [part]))

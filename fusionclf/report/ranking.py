@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fusionclf.evaluation import bootstrap_interval, correct, holm, mcnemar_exact
-from fusionclf.evaluation.metrics import JOINT, METRICS
+from fusionclf.evaluation.metrics import METRICS
 from fusionclf.report.collect import Run
+from fusionclf.run_schema import ALL_CLASSES
 
 LOWER_IS_BETTER = ("ece",)
 LEVEL = 0.05
@@ -84,7 +85,7 @@ def headline(
     """
     best = ranked(runs, part)[0]
     scores = best.scores(part) or {}
-    where = "With all classes as candidates" if part == JOINT else f"On {part}"
+    where = "With all classes as candidates" if part == ALL_CLASSES else f"On {part}"
     rivals = _rivals(rows)
     text = f"{where}, {best.name} is {_claim(rivals)}: {scores['top1']:.2f} % of {scores['n']:,} test products right"
     if rivals:

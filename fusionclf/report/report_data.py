@@ -14,7 +14,6 @@ from fusionclf.evaluation import (
     coverage_accuracy,
     reliability,
 )
-from fusionclf.evaluation.metrics import JOINT
 from fusionclf.evaluation.predictions import LEAKED_PICTURE
 from fusionclf.report.catalog import catalog_facts
 from fusionclf.report.collect import Run
@@ -23,6 +22,7 @@ from fusionclf.report.notes import notes
 from fusionclf.report.paths import decisions, hierarchy
 from fusionclf.report.ranking import against_best, best_values, headline, ranked, scored, summary, verdict
 from fusionclf.report.reproducibility import making
+from fusionclf.run_schema import ALL_CLASSES
 
 COST = (
     "train_seconds",
@@ -55,8 +55,8 @@ def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str 
         note: why it is not.
     """
     parts = list(runs[0].split["classes"])
-    if any(JOINT in run.frames for run in runs):
-        parts.append(JOINT)
+    if any(ALL_CLASSES in run.frames for run in runs):
+        parts.append(ALL_CLASSES)
     parts = [part for part in parts if any(part in run.frames for run in runs)]
     runs = sorted(runs, key=lambda run: tuple(-run.top1(part) for part in parts))
     reference = published(runs[0])
@@ -75,7 +75,7 @@ def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str 
         "published": reference,
         "slices": {part: _slices(runs, part) for part in parts},
         "training_rows": {part: _by_run(runs, part, _training_rows) for part in parts},
-        "per_class": {part: _per_class(runs, part) for part in parts if part != JOINT},
+        "per_class": {part: _per_class(runs, part) for part in parts if part != ALL_CLASSES},
         "confused": {part: _confused(runs, part) for part in parts},
         "hierarchy": {part: hierarchy(runs, part) for part in parts},
         "decisions": {part: decisions(runs, part) for part in parts},
@@ -115,7 +115,7 @@ def split_facts(runs: Sequence[Run], parts: Sequence[str]) -> dict[str, Any]:
     rows = []
     for part in parts:
         frame = ranked(runs, part)[0].frames[part]
-        own = list(split["classes"]) if part == JOINT else [part]
+        own = list(split["classes"]) if part == ALL_CLASSES else [part]
         subsets = ("train", "validation", "test")
         seen = frame["label_train_count"].to_numpy() > 0
         rows.append(
@@ -139,7 +139,7 @@ def split_facts(runs: Sequence[Run], parts: Sequence[str]) -> dict[str, Any]:
         "leaked": _leaked(rows, "leaked_rows"),
         "leaked_pictures": {
             **_leaked(rows, "leaked_pictures"),
-            "why_unknown": _why_unknown([pictures[part] for part in parts if part != JOINT]),
+            "why_unknown": _why_unknown([pictures[part] for part in parts if part != ALL_CLASSES]),
         },
         "catalog": runs[0].environment.get("catalog") or {},
         "sha256": split["sha256"],
@@ -162,7 +162,7 @@ def _rule(spec: dict[str, Any]) -> str:
 
 def _leaked(rows: Sequence[dict[str, Any]], column: str) -> dict[str, Any]:
     """A column over all parts of the split; None where it is not known of one."""
-    rows = [row for row in rows if row["part"] != JOINT]
+    rows = [row for row in rows if row["part"] != ALL_CLASSES]
     total, counts = sum(row["scored"] for row in rows), [row[column] for row in rows]
     leaked = None if None in counts else sum(counts)
     share = 100 * leaked / total if leaked is not None and total else None

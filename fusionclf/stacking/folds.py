@@ -1,6 +1,5 @@
 """Episodes that teach a vocabulary: rows and, where it is open, classes are held out, and asked about."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog
+from fusionclf.catalog.titles import first_word
 from fusionclf.console import SILENT, Console
 from fusionclf.errors import RunError
 from fusionclf.evaluation import CategoryGraph
@@ -326,7 +326,7 @@ def even_folds(groups: np.ndarray, folds: int) -> np.ndarray:
 
 def brands(titles: np.ndarray) -> np.ndarray:
     """The first word of each title, in lower case."""
-    return np.array([(re.findall(r"\w+", title.lower()) or [""])[0] for title in titles], object)
+    return np.array([first_word(title) for title in titles], object)
 
 
 def class_paths(graph: CategoryGraph, names: Sequence[str]) -> list[str]:

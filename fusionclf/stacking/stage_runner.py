@@ -26,12 +26,12 @@ from fusionclf.models import ProductClassifier, Variant, count_parameters
 from fusionclf.models.storage import fill_model, save_model
 from fusionclf.models.variants.fusion import LEAST_CLASSES
 from fusionclf.models.weights import load_weights, save_weights
-from fusionclf.run_schema import read_labels
+from fusionclf.run_schema import ALL_CLASSES, read_labels
 from fusionclf.runfolder import AGAIN
 from fusionclf.stacking.fitting import fit_blended, fit_vocabulary
 from fusionclf.stacking.folds import HeldOut, class_families
 from fusionclf.stacking.run_inputs import Inputs
-from fusionclf.stacking.stages import JOINT, Stage, smallest_classes, trained_classes
+from fusionclf.stacking.stages import Stage, smallest_classes, trained_classes
 from fusionclf.training import (
     StageState,
     check_batch_size,
@@ -101,7 +101,7 @@ class StageRunner:
             return
         remedy = "set split.rule or split.group_by otherwise"
         if part is not None:
-            remedy = "set scheme=joint, or split.top_k for other parts"
+            remedy = "set scheme=single_stage, or split.top_k for other parts"
         raise CatalogError(
             f"split.rule={self.split.spec.rule}: part {stage.part!r} has no validation row that can be used; {remedy}"
         )
@@ -160,7 +160,7 @@ class StageRunner:
         rows = self.split.rows(self.catalog, part, "test")
         logits = self._answer(stage.part, model, source, rows) / temperature
         probabilities = softmax(logits)
-        if stage.part == JOINT:
+        if stage.part == ALL_CLASSES:
             self.joint = logits, rows, model
         context = self.inputs.context(part)
         self._keep_held_out(stage.part, part, classes["label"], temperature)
@@ -196,7 +196,7 @@ class StageRunner:
         rows, logits, seen = (kept[key].numpy() for key in ("rows", "logits", "seen"))
         names = self.catalog.table["label"].to_numpy(object)[rows]
         asked = {name: (part, classes)}
-        if name == JOINT:
+        if name == ALL_CLASSES:
             asked |= {own: (own, of_part) for own, of_part in self.split.classes.items()}
         number = {label: place for place, label in enumerate(classes)}
         for kept_as, (of_part, candidates) in asked.items():
@@ -229,7 +229,7 @@ class StageRunner:
         }
 
     def _part(self, stage: Stage) -> str | None:
-        return None if stage.part == JOINT else stage.part
+        return None if stage.part == ALL_CLASSES else stage.part
 
     def _build(self, classes: Classes) -> ProductClassifier:
         return self.variant.build(self.settings.model, {task: len(names) for task, names in classes.items()})

@@ -7,8 +7,7 @@ import numpy as np
 
 from fusionclf.catalog import Catalog, Split
 from fusionclf.config import RunConfig, TrainConfig
-
-JOINT = "joint"
+from fusionclf.run_schema import ALL_CLASSES
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,7 @@ class Stage:
     """One network to train.
 
     Attributes:
-        part: of the split, or `joint` for all classes.
+        part: of the split, or ALL_CLASSES.
         settings: how it is trained.
         last: whether a third stage on its smallest classes follows.
     """
@@ -28,8 +27,8 @@ class Stage:
 
 def list_stages(settings: RunConfig[Any], split: Split) -> list[Stage]:
     """Stage one on the head classes, stage two on the rest; or one for all."""
-    if settings.scheme == "joint":
-        return [Stage(JOINT, settings.train, last=True)]
+    if settings.scheme == "single_stage":
+        return [Stage(ALL_CLASSES, settings.train, last=True)]
     parts = list(split.classes)
     of_part = [settings.train, *[settings.second_stage] * (len(parts) - 1)]
     return [Stage(part, train, last=part == parts[-1]) for part, train in zip(parts, of_part, strict=True)]
@@ -37,7 +36,7 @@ def list_stages(settings: RunConfig[Any], split: Split) -> list[Stage]:
 
 def trained_classes(catalog: Catalog, split: Split, stage: Stage) -> int:
     """How many of a stage's classes have rows in train or validation."""
-    counts = split.train_counts(catalog, None if stage.part == JOINT else stage.part)
+    counts = split.train_counts(catalog, None if stage.part == ALL_CLASSES else stage.part)
     return sum(rows > 0 for rows in counts.values())
 
 

@@ -14,10 +14,10 @@ from fusionclf.files import locked_folder
 from fusionclf.models import find_variant
 from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.report.model_card import write_card
-from fusionclf.run_schema import METRICS
+from fusionclf.run_schema import ALL_CLASSES, METRICS
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
 from fusionclf.stacking.stage_runner import StageRunner
-from fusionclf.stacking.stages import JOINT, Stage, list_stages, trained_classes
+from fusionclf.stacking.stages import Stage, list_stages, trained_classes
 from fusionclf.training import make_accelerator
 from fusionclf.workflows.checks import check_model, check_names
 from fusionclf.workflows.settings import begin_run, read_divided
@@ -100,7 +100,7 @@ def _settled(settings: RunConfig[Any], catalog: Catalog, split: Split) -> RunCon
 def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dict[str, Any]:
     """Train and predict stage by stage, then write what the run leaves; metrics.json's content on the main process."""
     frames = {stage.part: runner.run(stage) for stage in stages}
-    if JOINT in frames:
+    if ALL_CLASSES in frames:
         frames |= runner.parts_of_joint()
     runner.accelerator.wait_for_everyone()
     metrics: dict[str, Any] = {}

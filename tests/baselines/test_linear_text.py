@@ -72,7 +72,7 @@ def test_figures_on_the_real_catalog(
     real_catalog_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The model of all classes takes longest, and is not asked about here.
-    monkeypatch.setattr(linear_text, "run_on_titles", partial(run_on_titles, joint=False))
+    monkeypatch.setattr(linear_text, "run_on_titles", partial(run_on_titles, all_classes=False))
     catalog = read_catalog(real_catalog_dir)
     frames, *_ = run(catalog, make_split(catalog), tmp_path)
     assert score(frames["top20"])["top1"] >= 92.0

@@ -18,7 +18,7 @@ from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.train import train
 from tests.test_files import held
 
-TEXT = ("scheme=joint", "model.text.buckets=4096", "model.text.dim=16", "train.epochs=2")
+TEXT = ("scheme=single_stage", "model.text.buckets=4096", "model.text.dim=16", "train.epochs=2")
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 from fusionclf.config import CatalogConfig, RunConfig, build_settings, dump_yaml, load_settings, read_yaml
 from fusionclf.errors import SettingsError
 from fusionclf.models import find_variant
+from fusionclf.run_schema import read_config
 from fusionclf.workflows.settings import find_config
 
 SCHEMA = RunConfig[find_variant("fusion").params]
@@ -226,3 +227,14 @@ def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
 def test_a_column_pattern_alone_in_braces_is_text(tmp_path: Path) -> None:
     file = settings_file(tmp_path, "picture: {file}")
     assert build_settings(CatalogConfig, read_yaml(file)).picture == "{file}"
+
+
+def test_scheme_joint_is_single_stage_with_a_warning() -> None:
+    with pytest.warns(FutureWarning, match="use scheme=single_stage"):
+        assert settings("scheme=joint").scheme == "single_stage"
+
+
+def test_config_file_of_scheme_joint_is_read_without_warning(tmp_path: Path) -> None:
+    written = dump_yaml(settings("scheme=single_stage")).replace("single_stage", "joint")
+    (tmp_path / "config.yaml").write_text(written)
+    assert read_config(tmp_path) == settings("scheme=single_stage").model_dump(mode="json")

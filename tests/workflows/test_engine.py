@@ -58,7 +58,7 @@ def test_a_frozen_encoder_predicts_the_same_with_and_without_kept_features(
 
 
 def test_pictures_normalised_otherwise_have_features_of_their_own(sample_dir: Path, tmp_path: Path) -> None:
-    words = (*FROZEN, "scheme=joint", "train.epochs=1")
+    words = (*FROZEN, "scheme=single_stage", "train.epochs=1")
     for name in ("imagenet", "inception"):
         told = (*words, f"pictures.normalisation={name}")
         train("image", sample_dir, tmp_path / name, overrides=told, cpu=True)
@@ -66,7 +66,7 @@ def test_pictures_normalised_otherwise_have_features_of_their_own(sample_dir: Pa
 
 
 def test_features_of_regions_are_not_taken_for_those_of_the_whole(sample_dir: Path, tmp_path: Path) -> None:
-    words = (*FROZEN, "scheme=joint", "train.epochs=1", "model.text.buckets=4096", "model.text.dim=16")
+    words = (*FROZEN, "scheme=single_stage", "train.epochs=1", "model.text.buckets=4096", "model.text.dim=16")
     train("fusion", sample_dir, tmp_path / "whole", overrides=words, cpu=True)
     regions = (*words, "model.fuser=attention", "model.image.regions=2")
     metrics = train("fusion", sample_dir, tmp_path / "regions", overrides=regions, cpu=True)

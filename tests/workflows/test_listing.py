@@ -27,7 +27,7 @@ def test_the_ablation_lists_runs_whose_settings_hold() -> None:
         settings = load_settings(
             RunConfig[variant.params], run.config, run.overrides, variant=variant.name, data="x"
         )
-        assert settings.scheme == "joint", run.name
+        assert settings.scheme == "single_stage", run.name
 
 
 def test_each_run_of_a_file_has_its_seeds(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.small import small_late_fusion
 COLUMNS = (
     "catalog.file=products.csv", "catalog.id=sku", "catalog.title=name", "catalog.label=type",
     "catalog.picture={file}", "catalog.categories=", "catalog.metadata=", "catalog.year=null", "split.rule=random",
-    "catalog.missing_picture=keep", "scheme=joint",
+    "catalog.missing_picture=keep", "scheme=single_stage",
 )  # fmt: skip
 SMALL = (
     "model.image.backbone=resnet18", "model.image.weights=none", "pictures.height=32", "pictures.width=32",

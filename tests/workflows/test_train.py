@@ -97,7 +97,7 @@ def test_parts_of_a_joint_model_are_told_in_shares_of_1_however_sure_it_is_of_an
 ) -> None:
     """Far apart logits: what is left for the part must not be lost in the softmax over all classes."""
     monkeypatch.setattr(stages, "fit_temperature", lambda *_: 1e-3)
-    words = ("scheme=joint", "model.text.buckets=4096", "model.text.dim=16", "train.epochs=1")
+    words = ("scheme=single_stage", "model.text.buckets=4096", "model.text.dim=16", "train.epochs=1")
     train("text", sample_dir, tmp_path / "run", overrides=words, cpu=True)
     for part in ("top20", "rest"):
         frame = pd.read_parquet(tmp_path / "run" / "predictions" / f"{part}.parquet")
@@ -115,14 +115,14 @@ def test_a_stage_without_validation_rows_is_refused_before_anything_is_written(t
     data = write_catalog(tmp_path / "catalog", rows, pictures=False)
     words = ("split.top_k=2", "split.group_by=title", "catalog.missing_picture=keep", "train.epochs=1")
     words += ("train.batch_size=4", "model.text.buckets=4096", "model.text.dim=16")
-    with pytest.raises(CatalogError, match=r"part 'rest' has no validation row .* set scheme=joint"):
+    with pytest.raises(CatalogError, match=r"part 'rest' has no validation row .* set scheme=single_stage"):
         train("text", data, tmp_path / "run", overrides=words, cpu=True)
     assert not (tmp_path / "run").exists()
-    train("text", data, tmp_path / "run", overrides=(*words, "scheme=joint"), cpu=True)
+    train("text", data, tmp_path / "run", overrides=(*words, "scheme=single_stage"), cpu=True)
 
 
 def test_a_joint_model_scores_parts_with_their_own_candidates(sample_dir: Path, tmp_path: Path) -> None:
-    words = ("scheme=joint", "model.text.buckets=4096", "model.text.dim=16", "train.epochs=3")
+    words = ("scheme=single_stage", "model.text.buckets=4096", "model.text.dim=16", "train.epochs=3")
     metrics = train("text", sample_dir, tmp_path / "run", overrides=words, cpu=True)
     assert metrics["joint"]["top1"] is not None
     frames = {

@@ -11,7 +11,6 @@ Source: label embeddings, Akata et al. (2015); the best run of words follows lat
 ColBERT (2020).
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ import numpy as np
 import torch
 
 from fusionclf.batches import TextBatch
+from fusionclf.catalog.titles import split_words
 from fusionclf.models.open_vocabulary.name_words import NameWords, name_words
 
 FIGURES = ("share", "all", "from_end", "like", "name", "path", "run_1", "run_2", "run_3", "last")
@@ -156,7 +156,7 @@ class NameTable:
 
 
 def _runs(title: str, length: int) -> list[str]:
-    words = re.findall(r"\w+", title.lower())
+    words = split_words(title)
     return [" ".join(words[i : i + length]) for i in range(len(words) - length + 1)]
 
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fusionclf.catalog.titles import split_words
+
 FILLERS = frozenset({"a", "and", "for", "in", "of", "the", "with"})
 CUT_SHORT = 0.8  # likeness of a word and its beginning: "deo", "deodorant"
 LEAST_LIKE = 0.5
@@ -14,7 +16,7 @@ MOST_LIKENESSES = 20_000  # words of titles whose likeness to names is remembere
 def name_words(text: str) -> list[str]:
     """Lower-case words in the singular, without fillers; "T-shirt" is one word."""
     joined = re.sub(r"\bt[ -]shirt", "tshirt", text.lower())
-    return [_singular(word) for word in re.findall(r"\w+", joined) if word not in FILLERS]
+    return [_singular(word) for word in split_words(joined) if word not in FILLERS]
 
 
 def _singular(word: str) -> str:

@@ -12,6 +12,7 @@ from PIL import Image
 from fusionclf.batches import PictureCache, decode_pictures
 from fusionclf.catalog import open_picture
 from fusionclf.catalog.missing import is_missing
+from fusionclf.catalog.titles import has_title
 from fusionclf.errors import PictureError, PredictionError, quoted
 
 Picture = str | Path | Image.Image
@@ -105,7 +106,7 @@ def read_products(
                 faults[place] = [_fault(image)]
     title_status = ["ignored"] * count
     if reads_titles:
-        title_status = ["used" if title.strip() else "missing" for title in titles]
+        title_status = ["used" if has_title(title) else "missing" for title in titles]
         for place, status in enumerate(title_status):
             if status != "used":
                 faults.setdefault(place, []).append("no title")

@@ -1,0 +1,121 @@
+"""The settings of a catalog, its split and its pictures."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _split_commas(value: Any) -> Any:
+    """The text `a,b` means the list [a, b]; nothing and null mean the empty list."""
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _one_column(value: Any) -> Any:
+    """`{file}` alone, which YAML takes for a mapping, is the text {file}."""
+    if isinstance(value, dict) and len(value) == 1 and list(value.values()) == [None]:
+        return f"{{{next(iter(value))}}}"
+    return value
+
+
+NameList = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
+Grouping = Literal["title", "picture", "near_picture"]
+
+
+class CatalogConfig(Section):
+    """Where a catalog's file keeps what (the defaults are the Kaggle layout)."""
+
+    file: str = Field(default="styles.csv", description="CSV below the catalog's folder")
+    id: str = Field(
+        default="id", description="column of the product id; a bare file name where `picture` names it"
+    )
+    picture: Annotated[str, BeforeValidator(_one_column)] = Field(
+        default="images/{id}.jpg", description="path below the folder; {column} stands for a cell"
+    )
+    title: str = Field(default="productDisplayName", description="column of the title")
+    label: str = Field(default="articleType", description="column of the class to predict")
+    categories: NameList = Field(
+        default=("masterCategory", "subCategory"), description="category columns, top down"
+    )
+    metadata: NameList = Field(
+        default=("gender", "baseColour", "season", "usage"), description="further columns to keep"
+    )
+    year: str | None = Field(
+        default="year", description="column of the year; null where the catalog has none"
+    )
+    missing_picture: Literal["drop", "keep"] = Field(
+        default="drop", description="rows whose picture does not exist"
+    )
+    join_spellings: bool = Field(
+        default=False,
+        description="give labels and categories that differ in case, blanks or Unicode form alone the most frequent "
+        "spelling",
+    )
+
+
+class SplitConfig(Section):
+    """How products are divided into parts (head classes, rest) and into train, validation and test."""
+
+    rule: Literal["year_parity", "random", "column"] = Field(
+        default="year_parity", description="train | test rule"
+    )
+    swap: bool = Field(default=False, description="exchange train and test")
+    top_k: int = Field(default=20, ge=1, description="number of most frequent classes in the first part")
+    validation_fraction: float = Field(
+        default=0.2, gt=0, lt=1, description="share of train rows kept for validation"
+    )
+    test_fraction: float = Field(default=0.2, gt=0, lt=1, description="share of test rows (rule random)")
+    column: str | None = Field(
+        default=None,
+        description="column that says train, validation or test (rule column); catalog.metadata need not name it",
+    )
+    group_by: Annotated[tuple[Grouping, ...], BeforeValidator(_split_commas)] = Field(
+        default=(), description="keep products with one title, picture or near_picture on one side"
+    )
+    near_distance: int = Field(
+        default=4, ge=0, le=32, description="bits by which near pictures' 64-bit hashes may differ"
+    )
+    seed: int = Field(default=0, ge=0)
+
+    @property
+    def column_read(self) -> str | None:
+        """The column of the catalog's file by which products are divided, if any."""
+        return self.column if self.rule == "column" else None
+
+    @model_validator(mode="after")
+    def _column_is_named(self) -> "SplitConfig":
+        if self.rule == "column" and not self.column:
+            raise ValueError("rule 'column' needs split.column=NAME")
+        return self
+
+
+class PicturesConfig(Section):
+    """How pictures become tensors."""
+
+    height: int = Field(default=224, ge=16, le=4096)
+    width: int = Field(default=224, ge=16, le=4096)
+    fit: Literal["crop", "stretch"] = Field(
+        default="crop",
+        description="crop: short side to 1.15 x size, then the centre; stretch: the whole picture",
+    )
+    normalisation: Literal["imagenet", "inception"] = Field(
+        default="imagenet",
+        description="mean and deviation of each channel that the encoder's weights were trained with: imagenet; "
+        "inception: 0.5 and 0.5 (Inception, EfficientNet-Lite, many vision transformers)",
+    )
+    crop_scale: float = Field(
+        default=0.5, gt=0, le=1, description="smallest share of the area that a random crop keeps"
+    )
+    flip: bool = Field(default=True, description="flip half of the training pictures")
+    unreadable: Literal["error", "drop"] = Field(
+        default="error", description="pictures that cannot be decoded"
+    )
