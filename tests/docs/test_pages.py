@@ -122,3 +122,9 @@ def test_names_of_the_python_api_page_exist() -> None:
         r"^\| `(fusionclf\.[\w.]+)", read(DOCS / "reference" / "python-api.md"), re.MULTILINE
     ):
         assert pkgutil.resolve_name(name), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_file_that_a_text_names_exists(page: Path) -> None:
+    for path in re.findall(r"`((?:fusionclf|baselines|benchmarks|configs|tests)/[\w./-]+)`", read(page)):
+        assert (ROOT / path).exists() or "NAME" in path, f"{page.name} names {path}"
