@@ -26,7 +26,7 @@ LONGEST_NGRAM = 8
 PROBES = ["", "a title"]
 
 
-class KeptTitleModel:
+class LoadedBaseline:
     """A fitted title model.
 
     Args:

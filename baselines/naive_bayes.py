@@ -58,5 +58,5 @@ def _complete_rows(catalog: Catalog) -> np.ndarray:
     name = catalog.columns.id
     file = catalog.root / catalog.columns.file
     raw = pd.read_csv(file, dtype={name: str}, on_bad_lines="skip", low_memory=False)
-    complete = set(raw.dropna()[name].str.strip()) - set(catalog.reading.repaired)
+    complete = set(raw.dropna()[name].str.strip()) - set(catalog.read_report.repaired)
     return np.array([product in complete for product in catalog.table["id"]], bool)

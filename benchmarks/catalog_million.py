@@ -38,7 +38,7 @@ def measure(folder: Path) -> dict[str, float]:
     end = time.perf_counter()
     return {
         "rows": len(catalog),
-        "repaired": len(catalog.reading.repaired),
+        "repaired": len(catalog.read_report.repaired),
         "test_rows": len(split.rows(catalog, None, "test")),
         "read_s": middle - start,
         "split_s": end - middle,

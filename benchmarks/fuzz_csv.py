@@ -30,7 +30,7 @@ from fusionclf.config import CatalogConfig
 from fusionclf.console import Console
 from fusionclf.errors import FusionclfError
 from fusionclf.prediction.io.readers import ProductTable
-from fusionclf.workflows.data import check_catalog
+from fusionclf.workflows.data import data_check
 
 KINDS = ("csv", "csv", "csv", "csv", "jsonl", "parquet")
 COLUMNS = ("sku", "name", "type", "group", "file", "fold", "year")
@@ -159,7 +159,7 @@ def one_line(work: Callable[[], Any]) -> int:
 
 def check(folder: Path, settings: tuple[str, ...], as_json: bool) -> int:
     """`fusionclf data check`."""
-    return one_line(lambda: check_catalog(folder, None, settings, as_json, Console(quiet=True)))
+    return one_line(lambda: data_check(folder, None, settings, as_json, Console(quiet=True)))
 
 
 def read(file: Path, columns: CatalogConfig) -> int:

@@ -28,7 +28,7 @@ from fusionclf.cli.group import OneLineErrors
 from fusionclf.config import BaselineConfig, RunConfig, dump_yaml, load_settings
 from fusionclf.models import find_variant
 from fusionclf.workflows import baseline, study, train  # noqa: F401  # imported once, before the forks
-from fusionclf.workflows.data import check_catalog
+from fusionclf.workflows.data import data_check
 from fusionclf.workflows.settings import config_folder
 
 VARIANTS = ("image", "multitask", "text", "fusion")
@@ -162,7 +162,7 @@ def check(folder: Path, words: list[str]) -> None:
     """`data check`; a catalog that is not usable is exit code 1, as no error is printed then."""
     from fusionclf.console import Console
 
-    if not check_catalog(folder, None, tuple(words), False, Console()):
+    if not data_check(folder, None, tuple(words), False, Console()):
         raise typer.Exit(1)
 
 

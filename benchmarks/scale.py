@@ -63,7 +63,7 @@ def measured(name: str, costs: dict[str, Cost], console: Console) -> Iterator[No
             if stop.wait(SAMPLE_EVERY_S):
                 return
 
-    console.say(f"  {name} …")
+    console.info(f"  {name} …")
     sampler = threading.Thread(target=sample, daemon=True)
     sampler.start()
     started = time.perf_counter()
@@ -92,7 +92,7 @@ def write_catalog(source: Path, dest: Path, count: int) -> None:
 def measure(source: Path, count: int, work: Path) -> dict[str, Any]:
     """The costs of all stages at one size, in this process."""
     console, costs = Console(), dict[str, Cost]()
-    console.say(f"{count:,} products")
+    console.info(f"{count:,} products")
     write_catalog(source, work / "catalog", count)
     with measured("read", costs, console):
         catalog = read_catalog(work / "catalog", CatalogConfig(picture="images/{picture}.jpg"))
@@ -115,7 +115,7 @@ def measure_torch(catalog: Catalog, classes: int, costs: dict[str, Cost], consol
 
     count = len(catalog)
     with measured("cache", costs, console), console.bar("  decode", count) as step:
-        cache = open_cache(catalog, cover_size(PICTURES), progress=step, say=console.say)
+        cache = open_cache(catalog, cover_size(PICTURES), progress=step, say=console.info)
     source = ProductSource(PictureTransform(cache, PICTURES), None, {})
     accelerator = make_accelerator("fp32")
     model = small_model(classes).to(accelerator.device)

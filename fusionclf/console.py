@@ -1,4 +1,4 @@
-"""What is printed: text that cannot steer a terminal, a rich bar on a terminal, plain lines elsewhere."""
+"""Printed text: safe for a terminal; progress as a rich bar on a terminal, as plain lines elsewhere."""
 
 import itertools
 import json
@@ -31,11 +31,11 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str, longest: int = LONGEST_LINE) -> str:
-    """Printable text on one line; of a longer one than `longest` characters the middle is left out."""
+    """Printable text on one line; of a text longer than `longest` characters the middle is cut."""
     line = printable(" ".join(text.split()))
     if len(line) <= longest:
         return line
-    end = longest // 3  # where an error message has its remedy
+    end = longest // 3  # characters of the end, where an error message has its remedy
     return f"{line[: longest - end - len(CUT)]}{CUT}{line[-end:]}"
 
 
@@ -45,13 +45,13 @@ def json_text(value: Any) -> str:
 
 
 class Console:
-    """Messages go to standard error, so that standard output holds results alone."""
+    """Prints messages to standard error, so that standard output only holds results."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.rich = rich.console.Console(stderr=True, highlight=False)
         self.quiet = quiet
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """One line of plain text."""
         if not self.quiet:
             self.rich.print(Text(printable(text)), soft_wrap=True)
@@ -63,21 +63,21 @@ class Console:
 
     @contextmanager
     def bar(self, title: str, total: int | None = None) -> Iterator[Callable[[int, int], None]]:
-        """A function to tell of (done, to do); on a terminal a bar, elsewhere a line every half minute."""
+        """A function to call with (done, total); shows a bar on a terminal, elsewhere a line every half minute."""
         if self.quiet or not self.rich.is_terminal:
             yield self._plain_steps(title)
             return
-        with self._progress() as progress:
+        with self._rich_progress() as progress:
             task = progress.add_task(printable(title), total=total)
 
-            def step(done: int, to_do: int) -> None:
-                progress.update(task, completed=done, total=to_do)
+            def step(done: int, total: int) -> None:
+                progress.update(task, completed=done, total=total)
 
             yield step
 
     @contextmanager
-    def counted(self, title: str, total: int) -> Iterator[Callable[[], None]]:
-        """A function to call after each of `total` steps; it shows like `bar`."""
+    def progress(self, title: str, total: int) -> Iterator[Callable[[], None]]:
+        """A function to call after each of `total` steps; shows the same as `bar`."""
         with self.bar(title, total) as step:
             done = itertools.count(1)
             yield lambda: step(next(done), total)
@@ -85,15 +85,15 @@ class Console:
     def _plain_steps(self, title: str) -> Callable[[int, int], None]:
         last = time.monotonic()
 
-        def step(done: int, to_do: int) -> None:
+        def step(done: int, total: int) -> None:
             nonlocal last
             if time.monotonic() - last > PLAIN_EVERY_S:
                 last = time.monotonic()
-                self.say(f"{title}: {done} of {to_do}")
+                self.info(f"{title}: {done} of {total}")
 
         return step
 
-    def _progress(self) -> RichProgress:
+    def _rich_progress(self) -> RichProgress:
         return RichProgress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -105,8 +105,8 @@ class Console:
         )
 
     def stage(self, name: str, train_rows: int, validation_rows: int, epochs: int) -> None:
-        """Say what a stage will do."""
-        self.say(f"{name}: {train_rows} train rows, {validation_rows} validation rows, {epochs} epochs")
+        """Announce a stage."""
+        self.info(f"{name}: {train_rows} train rows, {validation_rows} validation rows, {epochs} epochs")
 
     @contextmanager
     def training(
@@ -117,7 +117,7 @@ class Console:
         Args:
             name: of the stage.
             epochs: how many it has.
-            track: told of every epoch's figures, as (values, step).
+            track: called with the numbers of every epoch, as (values, step).
         """
         if self.quiet or not self.rich.is_terminal:
             yield TrainingLines(self, name, epochs, track)
@@ -125,7 +125,7 @@ class Console:
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[figures]}", markup=False),
+            TextColumn("{task.fields[status]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
@@ -146,25 +146,25 @@ class TrainingLines:
     ) -> None:
         self.console, self.name, self.epochs, self.track = console, name, epochs, track
         self.progress, self.warn = progress, console.warn
-        self.task = progress.add_task(printable(name), total=None, figures="") if progress else None
-        self.said = time.monotonic()
+        self.task = progress.add_task(printable(name), total=None, status="") if progress else None
+        self.last_line = time.monotonic()
         self.score = ""
 
     def step(self, epoch: int, step: int, steps: int, loss: float, rate: float) -> None:
-        """Show how far the stage is."""
+        """Show the progress of the stage."""
         done, total = (epoch - 1) * steps + step, self.epochs * steps
-        figures = f"epoch {epoch}/{self.epochs}, loss {loss:.4f}{self.score}, {rate:.0f} products/s"
+        status = f"epoch {epoch}/{self.epochs}, loss {loss:.4f}{self.score}, {rate:.0f} products/s"
         if self.progress is not None and self.task is not None:
-            self.progress.update(self.task, completed=done, total=total, figures=figures)
-        elif time.monotonic() - self.said > PLAIN_EVERY_S:
-            self.said = time.monotonic()
-            self.console.say(f"{self.name} step {step}/{steps}, {figures}")
+            self.progress.update(self.task, completed=done, total=total, status=status)
+        elif time.monotonic() - self.last_line > PLAIN_EVERY_S:
+            self.last_line = time.monotonic()
+            self.console.info(f"{self.name} step {step}/{steps}, {status}")
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """Say how an epoch went."""
+        """Print the result of an epoch."""
         left = row["seconds"] * (self.epochs - row["epoch"]) / 60
         self.score = f", top-1 {row['val_top1']:.2f} %"
-        self.console.say(
+        self.console.info(
             f"{self.name} epoch {row['epoch']}/{self.epochs}: loss {row['train_loss']:.4f}, "
             f"validation loss {row['val_loss']:.4f}, top-1 {row['val_top1']:.2f} %, "
             f"{row['pictures_per_second']:.0f} products/s, about {left:.1f} min left"
@@ -177,7 +177,7 @@ SILENT = Console(quiet=True)
 
 
 def size_text(count: float) -> str:
-    """Bytes as a person reads them."""
+    """A number of bytes with its unit, such as 2.9 MB."""
     for unit, name in ((1e9, "GB"), (1e6, "MB")):
         if count >= unit / 10:
             return f"{count / unit:.1f} {name}"

@@ -11,7 +11,7 @@ LISTED = 200  # characters of the names that a message lists
 
 
 class FusionclfError(Exception):
-    """A mistake that a person can mend. The message names the thing, the value and the remedy."""
+    """A mistake that the user can fix. The message names the thing, the value and the remedy."""
 
     exit_code = 2
 
@@ -33,23 +33,23 @@ class PictureError(FusionclfError):
 
 
 class WeightsError(FusionclfError):
-    """Pretrained weights cannot be had, or do not fit the network."""
+    """Pretrained weights cannot be loaded, or do not fit the network."""
 
 
 class RunError(FusionclfError):
-    """A run folder is in the way, incomplete, or of another catalog or split."""
+    """A run folder exists already, is incomplete, or belongs to another catalog or split."""
 
 
 class TrainingError(FusionclfError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class PredictionError(FusionclfError):
-    """Products cannot be answered as they were given."""
+    """Products cannot be predicted as they were given."""
 
 
 class Stopped(TrainingError):
-    """A signal asked to stop, and all work is saved. `exit_code` is the shell's for that signal."""
+    """A signal stopped the command, and all work is saved. `exit_code` is the shell's for that signal."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
@@ -57,11 +57,11 @@ class Stopped(TrainingError):
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, as an exception: what cleans up after Ctrl-C does so here too."""
+    """SIGTERM as an exception, so that it is cleaned up after like Ctrl-C."""
 
 
 def did_you_mean(value: str, allowed: Iterable[str]) -> str:
-    """The end of an error message: the near match of `value`, in any case, then what is allowed, cut if it is long."""
+    """The end of an error message: the name nearest to `value`, then the allowed names, cut if there are many."""
     names = list(allowed)
     near = near_name(value, names)
     hint = f"did you mean {quoted(near)}? " if near else ""
@@ -69,7 +69,7 @@ def did_you_mean(value: str, allowed: Iterable[str]) -> str:
 
 
 def near_name(value: str, names: Sequence[str]) -> str | None:
-    """The name that is most like `value`, whatever the case of its letters; None where none is."""
+    """The name most similar to `value` in any case; None where no name is similar."""
     folded: dict[str, str] = {}
     for name in names[:MOST_COMPARED]:
         folded.setdefault(name.casefold(), name)
@@ -83,7 +83,7 @@ def near_name(value: str, names: Sequence[str]) -> str | None:
 
 
 def _first_names(names: Sequence[str]) -> str:
-    """Names, comma-separated; of many, the first, and how many there are."""
+    """Names, comma-separated; of many names the first ones, and their number."""
     cut = [repr(_cut(name))[1:-1] for name in names]
     shown = [
         name
@@ -104,7 +104,7 @@ def _cut(text: str, limit: int = LONGEST_NAME) -> str:
 
 
 def near_path(path: Path) -> str:
-    """The end of an error message on a path that is not there: what beside it has nearly its name, or ""."""
+    """The end of an error message on a missing path: the file beside it with the nearest name, or ""."""
     try:
         there = [other.name for other in path.parent.iterdir()]
     except OSError:

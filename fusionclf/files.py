@@ -1,7 +1,7 @@
-"""Writing files and folders so that a kill, a full disk or a second command cannot spoil them.
+"""Write files and folders so that a kill, a full disk or a second command cannot damage them.
 
-Everything is written beside its place, under a partial name, and renamed. A command locks its output first; what a
-killed command left under a partial name is then removed by the next one.
+Everything is written beside its target under a partial name, then renamed. A command locks its output first, and
+removes the partial files of a killed command.
 """
 
 import json
@@ -22,7 +22,7 @@ from fusionclf.errors import RunError
 LOCK = ".lock"
 PARTIAL = ".partial"
 PARTIAL_NAME = re.compile(r"\..+\.[a-z0-9_]{8}\.partial")  # of NAME: .NAME.xxxxxxxx.partial
-# It can only be read by setting it, which must not happen while another thread makes a file.
+# The umask can only be read by setting it, which must not happen while another thread creates a file.
 UMASK = os.umask(0o077)
 os.umask(UMASK)
 _locks: dict[Path, os.stat_result] = {}  # lock files that this process holds
@@ -30,7 +30,7 @@ _locks: dict[Path, os.stat_result] = {}  # lock files that this process holds
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; renamed onto `path` when the block ends well, removed when not.
+    """A path beside `path` to write to; renamed to `path` when the block succeeds, removed when it fails.
 
     Raises:
         RunError: it cannot be written, or the locked output that it belongs to was removed.
@@ -41,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_all(*paths: Path) -> Iterator[tuple[Path, ...]]:
-    """A path beside each of `paths` to write to; all are renamed when the block ends well, none when not.
+    """A path beside each of `paths` to write to; all are renamed when the block succeeds, none when it fails.
 
     Raises:
         RunError: one cannot be written, or the locked output that it belongs to was removed.
@@ -53,7 +53,7 @@ def replacing_all(*paths: Path) -> Iterator[tuple[Path, ...]]:
         yield tuple(asides)
         for aside, path in zip(asides, paths, strict=True):
             check_present(path)
-            # mkstemp makes the file private; give it what the umask would have given.
+            # mkstemp creates a private file; give it the permissions of an ordinary one.
             aside.chmod(0o666 & ~UMASK)
         for aside, path in zip(asides, paths, strict=True):
             os.replace(aside, path)
@@ -113,7 +113,7 @@ def write_all(folder: Path, texts: Mapping[str, str]) -> None:
 
 @contextmanager
 def replacing_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """A folder beside `folder` to fill; renamed to `folder` when the block ends well, removed when not.
+    """A folder beside `folder` to fill; renamed to `folder` when the block succeeds, removed when it fails.
 
     Args:
         folder: the folder to make. Hold its lock (`locked_output`).
@@ -129,7 +129,7 @@ def replacing_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]
     try:
         yield aside
         check_present(folder)
-        # mkdtemp makes the folder private; give it what the umask would have given.
+        # mkdtemp creates a private folder; give it the permissions of an ordinary one.
         aside.chmod(0o777 & ~UMASK)
         earlier = _earlier(folder)
         if overwrite and folder.exists():
@@ -145,12 +145,12 @@ def replacing_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]
 
 
 def _earlier(folder: Path) -> Path:
-    """Where `replacing_folder` puts what was there, until the new folder is in place."""
+    """Where `replacing_folder` puts the old folder until the new one is in place."""
     return folder.with_name(f".{folder.name}.earlier")
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder; a folder vanishes at once, so that a kill never leaves a part of it in its place."""
+    """Remove a file or a folder; a folder is renamed first, so that a kill never leaves half of it in its place."""
     if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
         return
@@ -165,7 +165,7 @@ def is_partial(path: Path) -> bool:
 
 
 def sweep(*paths: Path) -> None:
-    """Remove what killed commands left beside some outputs while they wrote them. Hold the lock."""
+    """Remove the partial files that killed commands left beside some outputs. Hold the lock."""
     for path in paths:
         own = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}\.partial")
         for left in _entries(path.parent):
@@ -174,7 +174,7 @@ def sweep(*paths: Path) -> None:
 
 
 def sweep_below(folder: Path) -> None:
-    """Remove what killed commands left below a folder under partial names. Hold the lock."""
+    """Remove the partial files that killed commands left below a folder. Hold the lock."""
     for left in [path for path in folder.rglob(f".*{PARTIAL}") if is_partial(path)]:
         _discard(left)
 
@@ -192,10 +192,10 @@ def _entries(folder: Path) -> list[Path]:
 
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """Keep other commands from writing to a folder; it is made, and removed again where it stays empty.
+    """Keep other commands from writing to a folder; it is created, and removed again if it stays empty.
 
     Raises:
-        RunError: another command holds it, or it cannot be made.
+        RunError: another command has locked it, or it cannot be created.
     """
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder}: is a file; give a folder")
@@ -205,10 +205,10 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def locked_output(path: Path) -> Iterator[None]:
-    """Keep other commands from writing a file, or a folder that appears at once; the lock file is beside it.
+    """Keep other commands from writing a file, or a folder that appears at once; the lock file lies beside it.
 
     Raises:
-        RunError: another command holds it, or the folder that it is in cannot be made.
+        RunError: another command has locked it, or its parent folder cannot be created.
     """
     with _locked(path.absolute().with_name(f".{path.absolute().name}{LOCK}"), path):
         earlier = _earlier(path)
@@ -248,12 +248,12 @@ def _locked(file: Path, output: Path) -> Iterator[None]:
             lock.release()
     finally:
         for folder in reversed(made):
-            with suppress(OSError):  # it is not empty any more
+            with suppress(OSError):  # it is no longer empty
                 folder.rmdir()
 
 
 def _make_folder(folder: Path, made: list[Path]) -> None:
-    """Make a folder and those above it; `made` gets those that were missing."""
+    """Create a folder and its missing parents; `made` collects the ones created."""
     if not folder.is_dir():
         _make_folder(folder.parent, made)
         with suppress(FileExistsError):
@@ -273,14 +273,14 @@ def is_locked(folder: Path) -> bool:
 
 
 def wait_until_free(folder: Path, timeout: float = -1) -> None:
-    """Return when no command is writing to a folder. Raises filelock.Timeout after so many seconds; -1: never."""
+    """Wait until no command is writing to a folder. Raises filelock.Timeout after `timeout` seconds; -1: never."""
     if (folder / LOCK).exists():
         with FileLock(folder / LOCK, timeout=timeout):
-            (folder / LOCK).unlink(missing_ok=True)  # a killed command left it, or this lock made it anew
+            (folder / LOCK).unlink(missing_ok=True)  # a killed command left it, or this lock created it again
 
 
 def _is_held(file: Path) -> bool:
-    """Whether a lock file is the one that was locked, in its place."""
+    """Whether a lock file is still the one that this process locked."""
     try:
         return os.path.samestat(file.stat(), _locks[file])
     except OSError:
@@ -288,10 +288,10 @@ def _is_held(file: Path) -> bool:
 
 
 def check_present(path: Path) -> None:
-    """Raises RunError where `path` belongs to an output that this process locked and that is gone since then."""
+    """Raise RunError where `path` belongs to an output that this process locked and that was removed since then."""
     place = path.absolute()
     for file in list(_locks):
         if place.is_relative_to(file.parent) and not _is_held(file):
             raise RunError(
-                f"{file.parent}: was removed or moved while this command wrote to it; give the command again"
+                f"{file.parent}: was removed or moved while this command wrote to it; run the command again"
             )

@@ -1,6 +1,6 @@
-"""What the JSON files of a run folder hold. Every reader validates them with `read_json_as` and one of these types.
+"""The contents of the JSON files of a run folder. Readers validate with `read_json_as` and one of these types.
 
-Files are read in pydantic's strict mode, so a number is no text; a number is finite; keys that are not named here stay.
+Files are read in pydantic's strict mode: a text is not a number, and numbers are finite. Some types keep further keys.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ MORE_KEYS = ConfigDict(extra="allow")
 Text = Annotated[str, Field(max_length=10_000)]
 Command = Annotated[str, Field(max_length=1_000_000)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-# A part names files, so it must not be a path.
+# A part is used in file names, so it must not be a path.
 Part = Annotated[str, Field(pattern=r"^\w[\w.-]{0,99}$")]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Number = Annotated[FiniteFloat, Field(ge=0, le=1e18)]
@@ -27,13 +27,13 @@ Percent = Annotated[FiniteFloat, Field(ge=0, le=100.001)]  # rounding may add to
 Interval = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
 
 
-def _each_once(names: list[str]) -> list[str]:
+def _check_unique(names: list[str]) -> list[str]:
     if len(set(names)) != len(names):
         raise ValueError("a name occurs twice")
     return names
 
 
-Names = Annotated[list[Text], Field(min_length=1), AfterValidator(_each_once)]
+Names = Annotated[list[Text], Field(min_length=1), AfterValidator(_check_unique)]
 
 
 class Scores(TypedDict):
@@ -83,7 +83,7 @@ class LevelScore(TypedDict):
 
 
 class Hierarchy(TypedDict):
-    """Metrics of the answered category paths."""
+    """Metrics of the predicted category paths."""
 
     n: Count
     levels: list[LevelScore]
@@ -93,7 +93,7 @@ class Hierarchy(TypedDict):
 
 
 class LevelDecision(TypedDict):
-    """Products that are answered to one level."""
+    """Products that are classified down to one level."""
 
     column: Text
     answered: Percent | None
@@ -101,7 +101,7 @@ class LevelDecision(TypedDict):
 
 
 class Decision(TypedDict):
-    """What a target precision does to the answers."""
+    """What thresholds for a target precision do to the predictions."""
 
     target: Percent
     accepted: Percent | None
@@ -127,7 +127,7 @@ class Metrics(TypedDict):
     decisions: dict[Part, list[Decision]]
 
 
-def _of_scored_parts(metrics: Metrics) -> Metrics:
+def _check_metrics(metrics: Metrics) -> Metrics:
     scored = {*metrics["parts"], *([ALL_CLASSES] if metrics[ALL_CLASSES]["top1"] is not None else [])}
     for key in ("intervals", "slices", "per_class"):
         if lacking := sorted(scored - set(metrics[key])):
@@ -136,7 +136,7 @@ def _of_scored_parts(metrics: Metrics) -> Metrics:
 
 
 class CatalogCounts(TypedDict):
-    """Rows of the catalog, as the run read them."""
+    """Rows of the catalog that the run read."""
 
     rows_read: Count
     repaired: Count
@@ -182,14 +182,14 @@ class SplitFile(TypedDict):
     ids: dict[Part, Subsets]
 
 
-def _of_same_parts(split: SplitFile) -> SplitFile:
+def _check_split(split: SplitFile) -> SplitFile:
     if list(split["classes"]) != list(split["ids"]):
-        raise ValueError("classes and ids are of other parts")
+        raise ValueError("classes and ids name different parts")
     return split
 
 
 class PartLabels(TypedDict):
-    """What a part's model answers with."""
+    """The classes of a part's model."""
 
     __pydantic_config__ = MORE_KEYS  # pyright: ignore[reportGeneralTypeIssues]
 
@@ -200,7 +200,7 @@ class PartLabels(TypedDict):
     synonyms: NotRequired[list[list[Text]]]
 
 
-def _named_alike(labels: PartLabels) -> PartLabels:
+def _check_labels(labels: PartLabels) -> PartLabels:
     if "label" not in labels["classes"]:
         raise ValueError("classes lacks 'label'")
     count = len(labels["classes"]["label"])
@@ -208,11 +208,11 @@ def _named_alike(labels: PartLabels) -> PartLabels:
         if entries is not None and len(entries) != count:
             raise ValueError(f"{key} has {len(entries)} entries for {count} classes")
     if not set(labels["classes"]["label"]) <= set(labels.get("candidates", labels["classes"]["label"])):
-        raise ValueError("a class is no candidate")
+        raise ValueError("a class is not among the candidates")
     return labels
 
 
-Labels = Annotated[dict[Part, Annotated[PartLabels, AfterValidator(_named_alike)]], Field(min_length=1)]
+Labels = Annotated[dict[Part, Annotated[PartLabels, AfterValidator(_check_labels)]], Field(min_length=1)]
 
 
 class GraphPath(TypedDict):
@@ -231,7 +231,7 @@ class GraphFile(TypedDict):
 
 
 class LogRow(TypedDict):
-    """A line of log.jsonl, an epoch. A loss may be no number."""
+    """A line of log.jsonl: an epoch. A loss may be NaN."""
 
     __pydantic_config__ = MORE_KEYS  # pyright: ignore[reportGeneralTypeIssues]
 
@@ -245,9 +245,9 @@ class LogRow(TypedDict):
     pictures_per_second: NotRequired[float | None]
 
 
-METRICS = TypeAdapter(Annotated[Metrics, AfterValidator(_of_scored_parts)])
+METRICS = TypeAdapter(Annotated[Metrics, AfterValidator(_check_metrics)])
 ENVIRONMENT = TypeAdapter(Environment)
-SPLIT = TypeAdapter(Annotated[SplitFile, AfterValidator(_of_same_parts)])
+SPLIT = TypeAdapter(Annotated[SplitFile, AfterValidator(_check_split)])
 LABELS = TypeAdapter(Labels)
 GRAPH = TypeAdapter(GraphFile)
 LOG_ROW = TypeAdapter(LogRow)
@@ -258,19 +258,19 @@ def read_labels(folder: Path, part: str | None = None) -> dict[str, PartLabels]:
 
     Args:
         folder: the run's model folder.
-        part: a part that it must have.
+        part: a part that must be in it.
 
     Raises:
         RunError: the file is missing or damaged, or has no such part.
     """
     labels = read_json_as(folder / "labels.json", LABELS)
     if part is not None and part not in labels:
-        raise RunError(f"{folder}: no model of part {part!r}; there are: {', '.join(labels)}")
+        raise RunError(f"{folder}: no model of part {part!r}; it has: {', '.join(labels)}")
     return labels
 
 
 class RunSettings(BaseModel):
-    """What all of config.yaml's kinds have in common."""
+    """Settings that every config.yaml has."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -1,4 +1,4 @@
-"""The folder of a run: what is in it, and how it is begun, resumed and cleared.
+"""The folder of a run: its files, and how it is begun, resumed and cleared.
 
 Layout: config.yaml, split.json, metrics.json, environment.json, log.jsonl, predictions/PART.parquet,
 held_out/PART.parquet, checkpoints/ and model/. `config.yaml` is written first and removed last; `metrics.json` is
@@ -27,23 +27,23 @@ LONGEST_FAULT = 240  # characters of an error message, without its path
 ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 BEGUN, FINISHED = "config.yaml", "metrics.json"
 MARKS = (BEGUN, FINISHED, "checkpoints", "predictions")
-# What a run leaves, in the order in which it is removed: what remains after a kill can be resumed or removed.
+# The files of a run, in the order of removal: after a kill, the rest can be resumed or removed.
 LEFT = (
     FINISHED, "README.md", "environment.json", "predictions", "held_out", "tensorboard", "log.jsonl", "model",
     "checkpoints", "split.json", BEGUN,
 )  # fmt: skip
-# What a spreadsheet would compute when it opens a CSV file, but for plain numbers.
+# Cells that a spreadsheet would compute when it opens a CSV file; plain numbers are not among them.
 FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
 FORMULA = re.compile(r"^(?:[=@\t\r]|[+-](?!\d+(?:[.,]\d+)*$))")
 
 
 def guarded(cell: str) -> str:
-    """A cell of a CSV file that a spreadsheet takes as text: an apostrophe goes before what begins like a formula."""
+    """A cell of a CSV file that a spreadsheet reads as text: an apostrophe precedes what begins like a formula."""
     return f"'{cell}" if cell[:1] in FORMULA_BEGINS and FORMULA.match(cell) else cell
 
 
 def one_line(fault: str, path: Path | None = None) -> str:
-    """An error message of one short line: `path`, then the fault, whose middle is left out where it is long."""
+    """An error message of one short line: `path`, then the fault; the middle of a long fault is cut."""
     text = " ".join("".join(c if c.isprintable() else " " for c in fault).split())
     if len(text) > LONGEST_FAULT:
         half = LONGEST_FAULT // 2
@@ -52,7 +52,11 @@ def one_line(fault: str, path: Path | None = None) -> str:
 
 
 def read_bytes(path: Path, remedy: str = AGAIN) -> bytes:
-    """Raises RunError where there is no such file or it cannot be read. A device or a pipe is no file."""
+    """A file's content.
+
+    Raises:
+        RunError: there is no such file, or it cannot be read. A device or a pipe is not a file.
+    """
     if not path.is_file():
         raise RunError(f"{path}: no such file; is {path.parent} a finished run? If so, {remedy}")
     try:
@@ -66,17 +70,17 @@ def read_json_as(path: Path, schema: TypeAdapter[Value], remedy: str = AGAIN) ->
 
     Args:
         path: the file.
-        schema: what it holds, such as run_schema.METRICS.
+        schema: the type of its content, such as run_schema.METRICS.
         remedy: the end of an error message.
 
     Raises:
-        RunError: the file is missing, is not JSON, or holds something else; the message names the field.
+        RunError: the file is missing, is not JSON, or does not match the schema; the message names the field.
     """
     return parse_json_as(read_bytes(path, remedy), schema, path, remedy)
 
 
 def parse_json_as(text: str | bytes, schema: TypeAdapter[Value], path: Path, remedy: str = AGAIN) -> Value:
-    """As `read_json_as`, of text that was read from `path`."""
+    """As `read_json_as`, of text that was already read from `path`."""
     try:
         return schema.validate_json(text, strict=True)
     except ValidationError as error:
@@ -93,28 +97,32 @@ def parse_json_as(text: str | bytes, schema: TypeAdapter[Value], path: Path, rem
 
 
 def _shown(value: Any) -> str:
-    """A value for an error message: a container by its type alone."""
+    """A value for an error message; of a container only its type."""
     return f"a {type(value).__name__}" if isinstance(value, dict | list) else ascii(str(value)[:40])
 
 
 def read_json(path: Path) -> Any:
-    """Raises RunError where the file is missing or is not JSON."""
+    """Any JSON file.
+
+    Raises:
+        RunError: the file is missing or is not JSON.
+    """
     return read_json_as(path, ANYTHING)
 
 
 def open_run(folder: Path, *, overwrite: bool = False, resume: bool = False) -> Path:
-    """Make `folder` ready for a run, without touching a run that is in it unless told so. Hold its lock.
+    """Prepare `folder` for a run; a run that is in it is only touched with `overwrite` or `resume`. Hold its lock.
 
     Raises:
-        RunError: the folder holds a run and neither `overwrite` nor `resume` is given, or is no folder, or what it
-            holds cannot be resumed.
+        RunError: the folder holds a run and neither `overwrite` nor `resume` is given, it is not a folder, or its
+            content cannot be resumed.
     """
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder}: is a file; give a folder for the run")
     sweep_run(folder)
     present = [name for name in MARKS if holds(folder / name)]
     if present and not (overwrite or resume):
-        raise RunError(f"{folder}: holds a run already; --resume goes on with it, --overwrite replaces it")
+        raise RunError(f"{folder}: holds a run already; --resume continues it, --overwrite replaces it")
     if present and BEGUN not in present and not overwrite:
         raise RunError(
             f"{folder}: {BEGUN} is missing or empty, so the run's settings are unknown; --overwrite replaces the run"
@@ -127,13 +135,13 @@ def open_run(folder: Path, *, overwrite: bool = False, resume: bool = False) -> 
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(
-            f"{folder}: cannot be made ready ({error.strerror}: {error.filename}); choose another folder"
+            f"{folder}: cannot be prepared ({error.strerror}: {error.filename}); choose another folder"
         ) from error
     return folder
 
 
 def holds(path: Path) -> bool:
-    """Whether there is a folder or a file that is not empty: a power cut may leave an empty one."""
+    """Whether there is a folder, or a file that is not empty; a power cut may leave an empty file."""
     return path.is_dir() or (path.is_file() and path.stat().st_size > 0)
 
 
@@ -142,7 +150,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def sweep_run(folder: Path) -> None:
-    """Remove what killed commands left half-written in a run folder. Hold its lock."""
+    """Remove the partial files of killed commands from a run folder. Hold its lock."""
     sweep(*(folder / name for name in LEFT))
     for name in LEFT:
         if (folder / name).is_dir():
@@ -150,15 +158,15 @@ def sweep_run(folder: Path) -> None:
 
 
 def clear_run(folder: Path) -> None:
-    """Remove what a run leaves, and nothing else."""
+    """Remove the files of a run, and no others."""
     for name in LEFT:
         remove(folder / name)
 
 
 def check_begun(folder: Path) -> None:
-    """Raises RunError where the first file of a run that is being written is gone."""
+    """Raise RunError where config.yaml of a run that is being written is gone."""
     if not (folder / BEGUN).is_file():
-        raise RunError(f"{folder}: its files were removed while the command ran; give the command again")
+        raise RunError(f"{folder}: its files were removed while the command ran; run the command again")
 
 
 def is_finished(folder: Path) -> bool:
@@ -168,8 +176,8 @@ def is_finished(folder: Path) -> bool:
 def peak_memory_mib() -> float:
     """The peak memory of this process in MiB.
 
-    Linux counts it since the program started. Elsewhere `getrusage` is read, which on some systems includes the peak of
-    the process that started this one.
+    On Linux, since the program started. Elsewhere by `getrusage`, which on some systems includes the peak of the
+    parent process.
     """
     status = Path("/proc/self/status")
     if status.is_file() and (found := re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE)):
@@ -178,8 +186,8 @@ def peak_memory_mib() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 1024)  # bytes on macOS, KiB elsewhere
 
 
-def environment(**figures: Any) -> dict[str, Any]:
-    """What environment.json holds: versions, machine, command line, peak memory, and the given figures."""
+def environment(**cost: Any) -> dict[str, Any]:
+    """What environment.json holds: versions, machine, command line, peak memory and `cost`."""
     versions = {"python": platform.python_version()}
     for name in (
         "fusionclf",
@@ -201,12 +209,12 @@ def environment(**figures: Any) -> dict[str, Any]:
         "versions": versions,
         "platform": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
         "peak_memory_mib": round(peak_memory_mib(), 1),
-        **figures,
+        **cost,
     }
 
 
 def first_difference(old: Any, new: Any, path: str = "") -> str:
-    """The first setting in which two trees differ, with both values; "" where none does."""
+    """The first setting in which two trees differ, with both values; "" where they are equal."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in {**old, **new}:
             found = first_difference(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))

@@ -77,7 +77,7 @@ SHOWN = "[red]a[/red] :heart: ?[31m?b? \\"
 @pytest.mark.parametrize("terminal", [False, True])
 def test_messages_show_text_as_it_is_and_steer_nothing(terminal: bool) -> None:
     console, out = console_of(terminal=terminal)
-    console.say(HOSTILE)
+    console.info(HOSTILE)
     console.warn(HOSTILE)
     said, warned = out.getvalue().splitlines()
     assert said == SHOWN and warned.endswith(f": {SHOWN}") and "warning" in warned

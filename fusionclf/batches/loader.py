@@ -86,10 +86,10 @@ class ProductSource:
 
     def training(self, order: np.ndarray, epoch: int, view: View | None = None) -> Batch:
         """An augmented batch of some lines of an epoch's order, (B, 2)."""
-        rows, showings = order[:, 0], order[:, 1]
+        rows, occurrences = order[:, 0], order[:, 1]
         if self.pictures is None or not self.augmented:
             return self.evaluation(rows)
-        return self._batch(rows, self.pictures.training(rows, epoch, showings, view))
+        return self._batch(rows, self.pictures.training(rows, epoch, occurrences, view))
 
     def evaluation(self, rows: np.ndarray) -> Batch:
         """A batch without randomness."""
@@ -142,7 +142,7 @@ def epoch_order(
         _, own, counts = np.unique(classes[rows], return_inverse=True, return_counts=True)
         chance = 1 / counts[own]
         rows = generator.choice(rows, len(rows), p=chance / chance.sum())
-    return np.stack([rows, _showings(rows)], axis=1)
+    return np.stack([rows, _occurrences(rows)], axis=1)
 
 
 def _with_copies(rows: np.ndarray, classes: np.ndarray, least: int) -> np.ndarray:
@@ -153,13 +153,13 @@ def _with_copies(rows: np.ndarray, classes: np.ndarray, least: int) -> np.ndarra
     return np.concatenate([rows, *extra])
 
 
-def _showings(rows: np.ndarray) -> np.ndarray:
+def _occurrences(rows: np.ndarray) -> np.ndarray:
     """(n,) how often each row stood in `rows` before."""
     order = np.argsort(rows, kind="stable")
     _, starts, counts = np.unique(rows[order], return_index=True, return_counts=True)
-    showings = np.empty(len(rows), np.int64)
-    showings[order] = np.arange(len(rows)) - np.repeat(starts, counts)
-    return showings
+    occurrences = np.empty(len(rows), np.int64)
+    occurrences[order] = np.arange(len(rows)) - np.repeat(starts, counts)
+    return occurrences
 
 
 def by_length(order: np.ndarray, lengths: np.ndarray, size: int, window: int = 32) -> np.ndarray:

@@ -128,19 +128,19 @@ class PictureTransform:
         self.mean, self.std = (torch.tensor(values).view(1, 3, 1, 1) for values in (mean, std))
 
     def training(
-        self, rows: np.ndarray, epoch: int, showings: np.ndarray | None = None, view: View | None = None
+        self, rows: np.ndarray, epoch: int, occurrences: np.ndarray | None = None, view: View | None = None
     ) -> Tensor:
         """Randomly cropped and flipped pictures.
 
         Args:
             rows: (B,) catalog rows.
             epoch: what the randomness depends on, besides seed and row.
-            showings: (B,) which showing of its row within the epoch each is; None: all are the first, 0.
+            occurrences: (B,) which showing of its row within the epoch each is; None: all are the first, 0.
             view: another size, or an augmentation after crop and flip.
         """
         view = view or View()
         size = view.size or self.size
-        draws = uniforms(self.seed, epoch, _keys(rows, showings), BOX_DRAWS + 2)
+        draws = uniforms(self.seed, epoch, _keys(rows, occurrences), BOX_DRAWS + 2)
         flips = torch.from_numpy((draws[:, BOX_DRAWS] < 0.5) & self.settings.flip)
         seeds = (draws[:, BOX_DRAWS + 1] * 2.0**53).astype(np.int64)
         aspect = size[1] / size[0] if self.settings.fit == "stretch" else 1.0
@@ -196,12 +196,12 @@ def _in_memory(groups: dict[Size, list[int]], size: Size) -> Iterator[list[int]]
         yield from (places[start : start + count] for start in range(0, len(places), count))
 
 
-def _keys(rows: np.ndarray, showings: np.ndarray | None) -> np.ndarray:
+def _keys(rows: np.ndarray, occurrences: np.ndarray | None) -> np.ndarray:
     """(B,) a number for each row and showing: the row itself at its first showing.
 
-    `uniforms` multiplies it by 1024; so no two are alike below 2^32 rows and 2^22 showings.
+    `uniforms` multiplies it by 1024; so no two are alike below 2^32 rows and 2^22 occurrences.
     """
-    return rows if showings is None else rows + (showings.astype(np.int64) << 32)
+    return rows if occurrences is None else rows + (occurrences.astype(np.int64) << 32)
 
 
 def _grey(count: int, size: Size) -> Tensor:

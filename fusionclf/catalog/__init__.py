@@ -1,6 +1,6 @@
 """Files on disk → one clean table, and the split that all variants share."""
 
-from fusionclf.catalog.check import Audit, audit_catalog
+from fusionclf.catalog.check import CatalogCheck, check_catalog
 from fusionclf.catalog.decoding import (
     FORMATS,
     MEGAPIXELS,
@@ -11,7 +11,7 @@ from fusionclf.catalog.decoding import (
 )
 from fusionclf.catalog.download import download_catalog
 from fusionclf.catalog.pictures import near_hash, picture_hash
-from fusionclf.catalog.records import Catalog, Reading, read_catalog
+from fusionclf.catalog.records import Catalog, ReadReport, read_catalog
 from fusionclf.catalog.splits import Split, make_split
 from fusionclf.catalog.synonyms import read_synonyms
 from fusionclf.catalog.synthetic import generate_sample
@@ -19,11 +19,11 @@ from fusionclf.catalog.synthetic import generate_sample
 __all__ = [
     "FORMATS",
     "MEGAPIXELS",
-    "Audit",
     "Catalog",
-    "Reading",
+    "CatalogCheck",
+    "ReadReport",
     "Split",
-    "audit_catalog",
+    "check_catalog",
     "decoded_picture",
     "download_catalog",
     "generate_sample",

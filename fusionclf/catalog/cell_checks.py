@@ -1,4 +1,4 @@
-"""What the audit counts in a catalog's cells."""
+"""What a check of a catalog counts in its cells."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
@@ -7,7 +7,7 @@ from itertools import pairwise
 from fusionclf.catalog.records import Catalog
 from fusionclf.catalog.spellings import distinguishable, spellings
 
-PATH_SIGNS = (">", "|")  # with which shops write a path of categories
+PATH_SIGNS = (">", "|")  # between the categories of a path, as shops write it
 
 
 def count_cells(catalog: Catalog, columns: Iterable[str], *texts: str) -> dict[str, int]:
@@ -17,7 +17,7 @@ def count_cells(catalog: Catalog, columns: Iterable[str], *texts: str) -> dict[s
 
 
 def spellings_by_column(catalog: Catalog) -> dict[str, list[str]]:
-    """Column of the file → labels or categories that differ in case, blanks or Unicode form alone."""
+    """Column of the file → labels or categories that differ only in case, blanks or Unicode form."""
     columns = catalog.columns
     names = {columns.label: "label", **{name: name for name in columns.categories}}
     found = {source: spellings(catalog.table[name]) for source, name in names.items()}
@@ -29,7 +29,7 @@ def spellings_by_column(catalog: Catalog) -> dict[str, list[str]]:
 
 
 def with_several(pairs: Iterable[tuple[str, Hashable]]) -> list[str]:
-    """The keys that go with more than one value, sorted; "" is no key."""
+    """The keys that occur with more than one value, sorted; "" is no key."""
     values = defaultdict(set)
     for key, value in pairs:
         values[key].add(value)
@@ -37,13 +37,13 @@ def with_several(pairs: Iterable[tuple[str, Hashable]]) -> list[str]:
 
 
 def several_paths(catalog: Catalog) -> list[str]:
-    """Classes that stand below several category paths, sorted."""
+    """Classes under several category paths, sorted."""
     paths = catalog.table[list(catalog.columns.categories)].itertuples(index=False, name=None)
     return with_several(zip(catalog.table["label"], paths, strict=True))
 
 
 def several_parents(catalog: Catalog) -> list[str]:
-    """Categories that stand below several others, sorted by level and name."""
+    """Categories under several parents, sorted by level and name."""
     table = catalog.table
     levels = pairwise(catalog.columns.categories)
     return [

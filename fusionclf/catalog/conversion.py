@@ -1,4 +1,4 @@
-"""Whatever mode a picture has → RGB of 8 bits, reduced where it is large."""
+"""A picture of any mode → RGB of 8 bits, reduced where it is large."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 WORKED_PIXELS = 16 * 10**6  # a larger picture is reduced by a whole factor before it is converted
-ROWS = 64  # that are scaled at a time, for memory's sake
+ROWS = 64  # rows that are scaled at a time, to save memory
 
 
 def reduction(width: int, height: int) -> int:
@@ -41,7 +41,7 @@ def _rows_to_rgb(picture: Image.Image, span: tuple[float, float]) -> Image.Image
 
 
 def _span(picture: Image.Image) -> tuple[float, float]:
-    """The samples that become 0 and 255, by the rule that `open_picture` tells."""
+    """The samples that become 0 and 255, by the rule in `open_picture`."""
     low, high = math.inf, -math.inf
     for top in range(0, picture.height, ROWS):
         values = np.asarray(picture.crop((0, top, picture.width, min(top + ROWS, picture.height))))

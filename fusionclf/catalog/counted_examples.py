@@ -1,4 +1,4 @@
-"""What is remembered of many cells that something happened to: their number, and the first few."""
+"""Many cells of one kind: how many there are, and the first few."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,19 +7,19 @@ EXAMPLES = 3
 
 
 @dataclass
-class Noted:
-    """Cells that something happened to.
+class CountedExamples:
+    """Cells of one kind, such as those with a corrected path.
 
     Attributes:
         count: how many.
-        examples: the first three, in words.
+        examples: the first three, as text.
     """
 
     count: int = 0
     examples: list[str] = field(default_factory=list)
 
     def add(self, example: Callable[[], str]) -> None:
-        """Count a cell; `example` is called for the first three alone."""
+        """Count a cell; `example` is only called for the first three."""
         self.count += 1
         if len(self.examples) < EXAMPLES:
             self.examples.append(example())

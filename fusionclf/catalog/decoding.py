@@ -1,7 +1,7 @@
 """Decode pictures to upright RGB: one list of formats, and limits on file size, pixels, shape and memory.
 
 Every picture goes through `decoded_picture`, whether it comes from a catalog, from products to predict or from a
-request. The format is that of the content; a file's suffix says nothing.
+request. The content decides the format, not the file's suffix.
 """
 
 import os
@@ -56,7 +56,7 @@ Source = str | Path | bytes | Image.Image
 
 
 class Decoded(NamedTuple):
-    """A decoded picture, and how its file keeps it.
+    """A decoded picture, and how its file stores it.
 
     Attributes:
         picture: RGB, upright, without metadata; reduced where it has more than WORKED_PIXELS.
@@ -96,7 +96,7 @@ def open_picture(source: Source) -> Image.Image:
 
 @contextmanager
 def decoded_picture(source: Source) -> Iterator[Decoded]:
-    """As `open_picture`, with what the file told; its memory counts as used until the block ends.
+    """As `open_picture`, with facts about the file; its memory counts as used until the block ends.
 
     In a block, no other picture may be decoded on the same thread: it could wait for memory that the block holds.
 
@@ -114,7 +114,7 @@ def decoded_picture(source: Source) -> Iterator[Decoded]:
 
 
 def picture_size(source: Source) -> tuple[int, int]:
-    """Width and height in pixels as the header tells them, before the picture is turned.
+    """Width and height in pixels by the header, before the picture is turned.
 
     Raises:
         PictureError: as of `open_picture`.
@@ -165,7 +165,7 @@ def _name(source: Source) -> str:
 
 @contextmanager
 def _one_line(name: str) -> Iterator[None]:
-    """Whatever goes wrong in decoding becomes a PictureError of one line."""
+    """Every error of decoding becomes a PictureError of one line."""
     try:
         yield
     except PictureError:
@@ -178,13 +178,13 @@ def _one_line(name: str) -> Iterator[None]:
         raise PictureError(f"{name}: too many pixels; at most {MEGAPIXELS} megapixels are read") from error
     except MemoryError as error:
         raise PictureError(f"{name}: too large for this machine's memory") from error
-    except Exception as error:  # on damaged files Pillow's decoders raise whatever comes up
+    except Exception as error:  # on damaged files Pillow's decoders raise errors of any kind
         raise PictureError(f"{name}: damaged picture ({' '.join(str(error).split())[:100]})") from error
 
 
 @contextmanager
 def _stream(source: str | Path | bytes, name: str) -> Iterator[tuple[LimitedFile | LimitedBytes, int]]:
-    """The file's content, and how many bytes it has."""
+    """A file's content, and its size in bytes."""
     if isinstance(source, bytes):
         check_bytes(name, len(source), source[:4])
         yield LimitedBytes(source), len(source)
@@ -233,13 +233,13 @@ def _opened(stream: LimitedFile | LimitedBytes, name: str) -> Image.Image:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    with _opening, warnings.catch_warnings():  # the warning filters are one for all threads
+    with _opening, warnings.catch_warnings():  # all threads share the warning filters
         warnings.simplefilter("ignore")
         yield
 
 
 def _plain_jpeg(content: bytes, name: str, reservation: Reservation) -> Decoded | None:
-    """A small JPEG without metadata as Pillow reads it, three times as fast; None for all else, whole or damaged."""
+    """A small JPEG without metadata, as Pillow reads it but three times as fast; None for any other file."""
     if b"Exif\0\0" in content or b"Orientation" in content:
         return None
     try:
@@ -263,7 +263,7 @@ def _to_upright_rgb(picture: Image.Image, name: str, reservation: Reservation) -
     check_size(name, kind, picture.size)
     worked = min(width * height, WORKED_PIXELS)
     reservation.take(max(width * height * bytes_per_pixel(kind), worked * UPRIGHT_BYTES))
-    # A PNG may keep its EXIF behind its pixels. Pillow itself turns a TIFF while it loads it.
+    # A PNG may store its EXIF behind its pixels. Pillow turns a TIFF while it loads it.
     before = 1 if kind == "PNG" else _orientation(picture)
     if width * height > WORKED_PIXELS and isinstance(picture, ImageFile.ImageFile):
         factor = reduction(width, height)
@@ -280,10 +280,10 @@ def _to_upright_rgb(picture: Image.Image, name: str, reservation: Reservation) -
 
 
 def _orientation(picture: Image.Image) -> int:
-    """The EXIF orientation; 1 where there is none or the EXIF is damaged, for the pixels are then still whole."""
+    """The EXIF orientation; 1 where there is none or the EXIF is damaged, as the pixels may still be whole."""
     try:
         with _quiet():
             found = picture.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # whatever its reader raises
+    except Exception:  # its reader raises errors of any kind
         return 1
     return found if isinstance(found, int) else 1

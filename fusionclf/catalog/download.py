@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from fusionclf.catalog.folders import making_folder
+from fusionclf.catalog.folders import new_folder
 from fusionclf.errors import CatalogError, did_you_mean
 
 DATASETS = {
@@ -17,7 +17,7 @@ def download_catalog(dest: Path, version: str = "small") -> Path:
     """Download a catalog and lay it out as DEST/styles.csv and DEST/images.
 
     Args:
-        dest: folder to make; it must not exist, or be empty.
+        dest: folder to create; it must not exist, or be empty.
         version: small (60×80 pixels, 0.3 GB) or full (1080×1440, 25 GB).
 
     Returns:
@@ -29,20 +29,20 @@ def download_catalog(dest: Path, version: str = "small") -> Path:
     if version not in DATASETS:
         raise CatalogError(f"unknown version {version!r}: {did_you_mean(version, DATASETS)}")
     dest = Path(dest)
-    with making_folder(dest) as folder:
+    with new_folder(dest) as folder:
         _lay_out(_fetch(DATASETS[version]), folder)
     return dest
 
 
 def _fetch(dataset: str) -> Path:
-    """Kagglehub's own folder of a data set; it keeps what it has once fetched."""
+    """kagglehub's own folder of a data set; it stores what it has fetched."""
     try:
         import kagglehub  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise CatalogError('kagglehub is not installed; run: pip install "fusionclf[download]"') from error
     try:
         return Path(kagglehub.dataset_download(dataset))
-    except Exception as error:  # kagglehub and what it is built on share no base class of errors
+    except Exception as error:  # the errors of kagglehub and its dependencies share no base class
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         raise CatalogError(
             f"{dataset}: Kaggle gave no data ({reason}); check the network, or fetch "
@@ -51,7 +51,7 @@ def _fetch(dataset: str) -> Path:
 
 
 def _lay_out(source: Path, folder: Path) -> None:
-    """Take styles.csv and images/ from wherever the archive keeps them."""
+    """Copy styles.csv and images/ from the folder of the archive that holds both."""
     tables = sorted(source.rglob("styles.csv"), key=lambda path: (len(path.parts), path))
     table = next((path for path in tables if (path.parent / "images").is_dir()), None)
     if table is None:

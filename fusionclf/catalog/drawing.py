@@ -1,4 +1,4 @@
-"""Drawn product pictures for the sample catalog: a silhouette in a colour, never twice the same.
+"""Drawn product pictures for the sample catalog: a silhouette in a colour, each one different.
 
 Silhouettes are drawn on a canvas of 60×80 units whose origin is its centre.
 """

@@ -1,4 +1,4 @@
-"""Folders that are made whole or not at all."""
+"""New folders that appear whole or not at all."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +9,11 @@ from fusionclf.files import locked_output, replacing_folder
 
 
 @contextmanager
-def making_folder(dest: Path) -> Iterator[Path]:
-    """A folder beside `dest` to fill; it becomes `dest` when the block ends well and is removed when not.
+def new_folder(dest: Path) -> Iterator[Path]:
+    """A folder beside `dest` to fill; it becomes `dest` when the block succeeds, and is removed when it fails.
 
     Raises:
-        CatalogError: `dest` is a file or holds files, another command makes it, or it cannot be written.
+        CatalogError: `dest` is a file or holds files, another command writes it, or it cannot be written.
     """
     dest = dest.absolute()
     try:

@@ -18,11 +18,11 @@ from fusionclf.errors import PictureError
 
 Value = TypeVar("Value")
 HASH_BITS = 64
-MOST_LINKS = 4_000_000  # kept in memory before they are joined
+MOST_LINKS = 4_000_000  # held in memory before they are joined
 
 
 def product_groups(catalog: Catalog, group_by: Sequence[str], near_distance: int = 4) -> np.ndarray:
-    """A group number for each product; products linked by any of `group_by`, also over others, share one.
+    """A group number for each product; products that any of `group_by` links, also through others, share one.
 
     Args:
         catalog: the products.
@@ -94,17 +94,17 @@ def near_links(hashes: Sequence[int | None], distance: int) -> Iterator[np.ndarr
 
 
 def _batches(links: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Links in large lots, so that they are joined seldom and never all held at once."""
-    waiting: list[np.ndarray] = []
+    """Links in large batches: they are joined seldom, and memory never holds all of them."""
+    pending: list[np.ndarray] = []
     size = 0
     for found in links:
-        waiting.append(found)
+        pending.append(found)
         size += len(found)
         if size > MOST_LINKS:
-            yield np.concatenate(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield np.concatenate(waiting)
+            yield np.concatenate(pending)
+            pending, size = [], 0
+    if pending:
+        yield np.concatenate(pending)
 
 
 def _joined(groups: np.ndarray, links: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Product ids: text, each there once, and safe as a file name where pictures are named by it."""
+"""Product ids: text, unique, and safe as a file name where pictures are named by id."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,17 +14,17 @@ from fusionclf.config import CatalogConfig
 from fusionclf.errors import CatalogError, quoted
 
 LONGEST_ID = 200  # characters; file systems allow names of 255 bytes
-SHOWN = 3  # faulty rows that an error message names
-LONGEST_SHOWN = 120  # characters of all their values together
+EXAMPLES = 3  # faulty rows that an error message names
+LONGEST_EXAMPLES = 120  # characters of all their values together
 
 
 def checked_ids(file: Path, rows: Rows, columns: CatalogConfig) -> pd.Series:
-    """The ids, each there once; a bare file name each, where the pictures are named by it."""
+    """The ids, each unique; each a bare file name where pictures are named by id."""
     ids = cast(pd.Series, rows.table[columns.id])
     names_files = columns.id in pattern_fields(columns.picture)
     unsafe = [place for place, value in enumerate(ids) if not _is_usable_id(value, names_files)]
     if unsafe:
-        shown = shown_cells(rows, ids, unsafe)
+        shown = example_cells(rows, ids, unsafe)
         fault, rule, other = "cannot be used", "", ""
         if names_files:
             fault, rule = "cannot name a picture file", " without / or \\"
@@ -36,7 +36,7 @@ def checked_ids(file: Path, rows: Rows, columns: CatalogConfig) -> pd.Series:
     double = np.flatnonzero(ids.duplicated())
     if len(double):
         raise CatalogError(
-            f"{file}: {len(double)} row(s) have the id of an earlier row ({shown_cells(rows, ids, double)}); "
+            f"{file}: {len(double)} row(s) have the id of an earlier row ({example_cells(rows, ids, double)}); "
             "keep one row of each id"
         )
     return ids
@@ -50,8 +50,8 @@ def _is_usable_id(value: str, names_files: bool) -> bool:
     return value.isprintable()  # no line break, no terminal control sequence
 
 
-def shown_cells(rows: Rows, values: pd.Series, places: Sequence[int] | np.ndarray) -> str:
-    """The first few of some rows' values, with their lines."""
-    limit = LONGEST_SHOWN // min(len(places), SHOWN)
-    named = [f"line {rows.lines[place]}: {quoted(values.iloc[place], limit)}" for place in places[:SHOWN]]
-    return ", ".join([*named, "…"] if len(places) > SHOWN else named)
+def example_cells(rows: Rows, values: pd.Series, places: Sequence[int] | np.ndarray) -> str:
+    """The values of the first few of some rows, with their lines, for an error message."""
+    limit = LONGEST_EXAMPLES // min(len(places), EXAMPLES)
+    named = [f"line {rows.lines[place]}: {quoted(values.iloc[place], limit)}" for place in places[:EXAMPLES]]
+    return ", ".join([*named, "…"] if len(places) > EXAMPLES else named)

@@ -11,16 +11,16 @@ from fusionclf.errors import PictureError
 # Peak memory of decoding in bytes per pixel, measured with Pillow 13: progressive JPEGs keep all coefficients, WebP two
 # canvases, a TIFF of one strip that strip, JPEG 2000 32 bits a sample.
 BYTES_PER_PIXEL = {"TIFF": 9, "WEBP": 17, "AVIF": 14, "JPEG2000": 25}
-USUAL_BYTES, CMYK_BYTES = 6, 8  # of all other formats, and of a JPEG in four inks
-UPRIGHT_BYTES = 12  # per pixel: of a picture, its RGB and that upright
+USUAL_BYTES, CMYK_BYTES = 6, 8  # all other formats, and a JPEG in CMYK
+UPRIGHT_BYTES = 12  # per pixel: a picture, its RGB copy and its upright copy
 MEMORY = 320 * 10**6  # bytes in which all threads together decode
 MEGAPIXELS = MEMORY // USUAL_BYTES // 10**6
-FILE_BYTES, WHOLE_FILE_BYTES = 200 * 10**6, 64 * 10**6  # the second: of formats that are read as a whole
+FILE_BYTES, WHOLE_FILE_BYTES = 200 * 10**6, 64 * 10**6  # the second: formats that are read as a whole
 STREAMED = (b"\x89PNG", b"BM", b"II", b"MM", b"GIF8")  # how files of the other formats begin
 LARGE_FILE = 16 * 10**6  # bytes; one such file is read at a time
 ASPECT = 32  # the longer side over the shorter one
 READS = 200_000  # from a file while it is decoded; some files hold millions of tiny pieces
-SCANS = 100  # of a JPEG: each costs time as if it were a picture of its own
+SCANS = 100  # of a JPEG: each takes as long as a picture
 
 START_OF_SCAN, END = 0xDA, 0xD9
 # In entropy-coded data, FF stands before 00 or a restart marker; else a marker follows.
@@ -31,13 +31,13 @@ Image.core.set_block_size(64 * 2**20)
 
 
 class Memory:
-    """Bytes that all threads share: a thread waits until what it wants is free."""
+    """Bytes that all threads share: a thread waits until the amount that it needs is free."""
 
     def __init__(self, total: int) -> None:
         self.total, self.used, self._changed = total, 0, threading.Condition()
 
     def add(self, amount: int) -> None:
-        """Count `amount` as used, where it is positive as soon as there is room for it."""
+        """Count `amount` as used; a positive amount waits until there is room for it."""
         with self._changed:
             if amount > 0:
                 self._changed.wait_for(lambda: self.used + amount <= self.total)
@@ -46,7 +46,7 @@ class Memory:
 
 
 class Reservation:
-    """What one picture has of the memory. It asks once: threads that hold some and wait for more could block all."""
+    """The memory of one picture. It is taken once: threads that hold some and wait for more could block each other."""
 
     def __init__(self, memory: Memory) -> None:
         self.memory, self.held = memory, 0
@@ -61,7 +61,7 @@ class Reservation:
         self.memory.add(-self.held)
 
 
-class _Counting:
+class _ReadLimit:
     """A stream of which Pillow reads at most READS times."""
 
     label, reads = "", 0
@@ -69,15 +69,15 @@ class _Counting:
     def read(self, size: int | None = -1, /) -> bytes:
         self.reads += 1
         if self.reads > READS:
-            raise PictureError(f"{self.label}: a file of more than {READS:,} pieces; save it anew")
+            raise PictureError(f"{self.label}: a file of more than {READS:,} pieces; save it again")
         return super().read(size)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-class LimitedFile(_Counting, BufferedReader):
+class LimitedFile(_ReadLimit, BufferedReader):
     pass
 
 
-class LimitedBytes(_Counting, BytesIO):
+class LimitedBytes(_ReadLimit, BytesIO):
     pass
 
 
@@ -102,9 +102,9 @@ def check_size(name: str, kind: str, size: tuple[int, int]) -> None:
 def check_bytes(name: str, size: int, head: bytes) -> None:
     most = FILE_BYTES if head.startswith(STREAMED) else WHOLE_FILE_BYTES
     if size > most:
-        told = f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+        shown = f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
         raise PictureError(
-            f"{name}: a file of {told}; at most {most / 1e6:.1f} MB of its format are read; scale it down"
+            f"{name}: a file of {shown}; at most {most / 1e6:.1f} MB of its format are read; scale it down"
         )
 
 
@@ -113,7 +113,7 @@ def count_scans(content: bytes, most: int) -> int:
 
     Args:
         content: the file's bytes.
-        most: up to so many, an upper bound is enough.
+        most: below this number, an upper bound is enough.
     """
     bound = content.count(b"\xff\xda")
     if bound <= most:

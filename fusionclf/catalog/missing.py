@@ -1,6 +1,6 @@
-"""The one rule for what holds no value: nothing, blanks, or a word that programs write for a missing value.
+"""The one rule for a missing value: nothing, blanks, or a word that programs write in its place.
 
-`NA` alone is no such word: catalogs use it as a value, such as a colour.
+`NA` is not such a word: catalogs use it as a value, such as a colour.
 """
 
 from decimal import Decimal
@@ -18,7 +18,7 @@ LARGEST_WHOLE = 2**63  # floats from here on are written with an exponent
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value holds nothing.
+    """Whether a value is missing.
 
     Args:
         value: a cell's text, or a value of Python, NumPy, pandas or JSON; None, NaN, NaT and pandas.NA are missing.

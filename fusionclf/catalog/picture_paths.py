@@ -1,4 +1,4 @@
-"""Picture paths as people and programs write them → files below one folder, or what was looked for instead."""
+"""Picture paths as people and programs write them → files below one folder, and reports of missing files."""
 
 import os
 import re
@@ -12,13 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from string import Formatter
 
-from fusionclf.catalog.counted_examples import EXAMPLES, Noted
+from fusionclf.catalog.counted_examples import EXAMPLES, CountedExamples
 from fusionclf.errors import CatalogError, quoted
 
 LONGEST_EXAMPLES = 220  # characters of the examples in a message
 LONGEST_PATH = 48  # characters of a path in a message
 NEIGHBOURS = 500  # names of a folder on either side that are compared with a wrong one
-OTHER_FOLDERS = 20  # below the root, where a file of the same name is looked for
+OTHER_FOLDERS = 20  # below the root, that are searched for a file of the same name
 NUMBER = re.compile(r"\d+")
 URL = re.compile(r"\s*([a-z][a-z0-9+.-]+://|data:)", re.IGNORECASE)
 
@@ -45,33 +45,33 @@ def pattern_fields(pattern: str) -> list[str]:
     return [name for _, name, _, _ in pieces if name]
 
 
-def leads_out(path: str) -> bool:
-    """Whether a path below a folder leads out of it, by its words."""
+def is_outside(path: str) -> bool:
+    """Whether a relative path leads out of its folder, judged by its text."""
     if path.startswith(("/", "\\")):
         return True
     return ".." in path and ".." in re.split(r"[/\\]", path)
 
 
 @dataclass
-class MissingPictures(Noted):
+class MissingPictures(CountedExamples):
     """Products without a picture file.
 
     Attributes:
         count: how many.
         empty: those whose path is empty.
         urls: those whose path is a URL.
-        examples: paths that were looked for, with the nearest file that is there.
+        examples: paths of missing files, each with the nearest existing file.
     """
 
     empty: int = 0
     urls: int = 0
 
-    def look(self, finder: "PictureFinder | None", path: str) -> None:
-        """Count the product whose picture was looked for at `path` ("" where its cell is empty).
+    def add_path(self, finder: "PictureFinder | None", path: str) -> None:
+        """Count a product whose picture is not at `path` ("" where its cell is empty).
 
         Args:
-            finder: names the nearest file, where this is one of the first; None for no example.
-            path: as the file gives it.
+            finder: finds the nearest file for the first few examples; None: no examples are collected.
+            path: as the catalog's file gives it.
         """
         if not path.strip():
             self.count, self.empty = self.count + 1, self.empty + 1
@@ -83,18 +83,17 @@ class MissingPictures(Noted):
             self.add(lambda: finder.described(path))
 
     def __str__(self) -> str:
-        """In one line: what was looked for, and the remedy."""
-        said = []
+        """The missing paths and the remedy, in one line."""
+        sentences = []
         if self.empty:
-            said.append(f"{self.empty:,} empty cell{'s' if self.empty > 1 else ''}")
+            sentences.append(f"{self.empty:,} empty cell(s)")
         if self.urls:
-            are = "is a URL" if self.urls == 1 else "are URLs"
-            said.append(f"{self.urls:,} {are}: download the pictures and give their paths")
+            sentences.append(f"{self.urls:,} URL(s): download the pictures and give their paths")
         if self.examples:
             shown = [text for n, text in enumerate(self.examples) if not n or self._fits(n)]
             more = ["…"] if self.count - self.empty > len(shown) else []
-            said.append(f"looked for {', '.join([*shown, *more])}")
-        return "; ".join(said)
+            sentences.append(f"looked for {', '.join([*shown, *more])}")
+        return "; ".join(sentences)
 
     def _fits(self, number: int) -> bool:
         return sum(map(len, self.examples[: number + 1])) <= LONGEST_EXAMPLES
@@ -137,21 +136,21 @@ class _Listing:
 
     @cached_property
     def files_by_key(self) -> dict[str, list[str]]:
-        """The files by what different spellings of a path have in common."""
+        """The files by a key that all spellings of a path share."""
         return _by_key(self.ordered, _file_key)
 
     @cached_property
     def folders_by_key(self) -> dict[str, list[str]]:
-        """The folders by what different spellings of a path have in common."""
+        """The folders by a key that all spellings of a path share."""
         return _by_key(sorted(self.folders), _folder_key)
 
 
 class PictureFinder:
     """Finds files below a folder by paths that may be nearly right. Each folder is listed once.
 
-    A path also means a file that it differs from in double slashes, backslashes, blanks at the ends of a name,
+    A path also means a file from which it differs in double slashes, backslashes, blanks at the ends of a name,
     Unicode form, or the case of the suffix, or where it is absolute and inside the folder. A path that could mean
-    several files means none.
+    several files is not found.
 
     Args:
         root: the folder. Nothing outside it is found; symbolic links in it are followed.
@@ -167,12 +166,12 @@ class PictureFinder:
         if "\0" in path:
             return None
         bare = path.strip()
-        if not leads_out(bare):
+        if not is_outside(bare):
             return path
         bare = bare.replace("\\", "/")
         for base in self._bases:
             below = bare.removeprefix(base.rstrip("/") + "/").lstrip("/")
-            if bare.startswith(base.rstrip("/") + "/") and not leads_out(below):
+            if bare.startswith(base.rstrip("/") + "/") and not is_outside(below):
                 return below
         return None
 
@@ -193,12 +192,12 @@ class PictureFinder:
         return None if name is None else os.path.join(place, name)
 
     def described(self, path: str) -> str:
-        """A path in quotes, with the nearest file that is there, for a message."""
+        """A path in quotes, with the nearest existing file, for a message."""
         near = self.nearest(path)
-        return _shown(path) + (f" (there is {_shown(near)})" if near else "")
+        return _quoted(path) + (f" (there is {_quoted(near)})" if near else "")
 
     def nearest(self, path: str) -> str | None:
-        """The file below the root that is most like a path: of the same folder, or of the same name; or None."""
+        """The file most similar to a path: in the same folder, or of the same name; None where there is none."""
         *folders, name = _components(path) or [""]
         place = None if URL.match(path) else self._folder(folders)
         if place is not None and (near := _near(name, self._listing(place).ordered)):
@@ -256,7 +255,7 @@ def _file_key(name: str) -> str:
 
 
 def _near(name: str, ordered: Sequence[str]) -> str | None:
-    """The name that is most like another: of the same stem, or with few letters, but no number, changed."""
+    """The name most similar to another: of the same stem, or with few letters but no number changed."""
     place = bisect(ordered, name)
     around = ordered[max(0, place - NEIGHBOURS) : place + NEIGHBOURS]
     stem = os.path.splitext(name)[0].casefold()
@@ -267,7 +266,7 @@ def _near(name: str, ordered: Sequence[str]) -> str | None:
     return close[0] if close else None
 
 
-def _shown(path: str) -> str:
+def _quoted(path: str) -> str:
     """A path in quotes; of a long one, its beginning and its end."""
     if len(path) > LONGEST_PATH:
         path = f"{path[: LONGEST_PATH // 3]}…{path[-LONGEST_PATH * 2 // 3 :]}"

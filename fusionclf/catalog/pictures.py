@@ -1,4 +1,4 @@
-"""Hash what pictures show, and read many of them on threads."""
+"""Hashes of what pictures show, and reading many of them on threads."""
 
 import hashlib
 import os
@@ -43,7 +43,7 @@ def map_paths(
     Args:
         paths: files; None for a product without a picture.
         read: called once for every path, on any thread.
-        progress: told of the number done and to do.
+        progress: called with the number of paths that are done and in all.
     """
     stopped = threading.Event()
 
@@ -59,5 +59,5 @@ def map_paths(
                 if progress:
                     progress(len(found), len(paths))
         finally:
-            stopped.set()  # after an interruption, threads end with the picture that they read
+            stopped.set()  # after an interruption, each thread stops after its current picture
     return found

@@ -1,25 +1,25 @@
-"""What happened while a catalog was read: what was repaired, dropped or noticed."""
+"""What was repaired, dropped or replaced while a catalog was read."""
 
 from dataclasses import dataclass, field
 
-from fusionclf.catalog.counted_examples import Noted
+from fusionclf.catalog.counted_examples import CountedExamples
 from fusionclf.catalog.picture_paths import MissingPictures
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What happened while a catalog was read.
+class ReadReport:
+    """What was repaired, dropped or replaced while a catalog was read.
 
     Attributes:
         rows_read: rows of the file, without its header.
         repaired: ids of rows whose title held unquoted commas.
         dropped: reason → ids (or lines, where a row has no usable id).
-        bad_years: ids of rows whose year is no whole number; they count as having none.
-        multiline: ids of rows that go over several lines, by a line break in a quoted cell.
-        lost_classes: labels of which every row was dropped.
+        bad_years: ids of rows whose year is no whole number; they count as rows without a year.
+        multiline: ids of rows with a line break in a quoted cell.
+        lost_classes: labels whose rows were all dropped.
         missing_words: column of the file → cells with a word for a missing value, such as NaN; they count as empty.
-        corrected_paths: pictures that were found though their paths were not quite right.
-        missing_pictures: products of which no picture was found, dropped or kept.
+        corrected_paths: pictures found by a path with a small error.
+        missing_pictures: products without a picture file, whether dropped or not.
         joined: label and category columns → rows whose spelling was replaced (`join_spellings`).
     """
 
@@ -29,7 +29,7 @@ class Reading:
     bad_years: list[str] = field(default_factory=list)
     multiline: list[str] = field(default_factory=list)
     lost_classes: list[str] = field(default_factory=list)
-    missing_words: dict[str, Noted] = field(default_factory=dict)
-    corrected_paths: Noted = field(default_factory=Noted)
+    missing_words: dict[str, CountedExamples] = field(default_factory=dict)
+    corrected_paths: CountedExamples = field(default_factory=CountedExamples)
     missing_pictures: MissingPictures = field(default_factory=MissingPictures)
     joined: dict[str, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A catalog's files → one clean table, with a note of all that was repaired or dropped."""
+"""A catalog's files → one clean table, with a report of all that was repaired or dropped."""
 
 import hashlib
 import os
@@ -10,11 +10,11 @@ from typing import NoReturn, cast
 import numpy as np
 import pandas as pd
 
-from fusionclf.catalog.counted_examples import EXAMPLES, Noted
-from fusionclf.catalog.ids import checked_ids, shown_cells
+from fusionclf.catalog.counted_examples import EXAMPLES, CountedExamples
+from fusionclf.catalog.ids import checked_ids, example_cells
 from fusionclf.catalog.missing import are_missing_words
-from fusionclf.catalog.picture_paths import PictureFinder, leads_out, pattern_fields
-from fusionclf.catalog.read_report import Reading
+from fusionclf.catalog.picture_paths import PictureFinder, is_outside, pattern_fields
+from fusionclf.catalog.read_report import ReadReport
 from fusionclf.catalog.rows import Rows, read_rows
 from fusionclf.catalog.spellings import joined_spelling
 from fusionclf.catalog.titles import have_titles
@@ -31,18 +31,18 @@ class Catalog:
 
     Attributes:
         root: the catalog's folder.
-        columns: the settings it was read with.
+        columns: the settings that it was read with.
         table: columns id, picture (path below root, missing where there is none), title ("" where there is
             none), label, year (Int64, missing where there is none), and each category and metadata column
             under its own name ("" where the cell is empty; the text NA is a value).
-        reading: what was repaired and dropped.
-        sha256: hash of the table's cells, whatever the order of the file's rows.
+        read_report: what was repaired and dropped.
+        sha256: hash of the table's cells; the order of the file's rows does not count.
     """
 
     root: Path
     columns: CatalogConfig
     table: pd.DataFrame
-    reading: Reading
+    read_report: ReadReport
     sha256: str
 
     def __len__(self) -> int:
@@ -55,7 +55,7 @@ class Catalog:
 
     @property
     def has_title(self) -> np.ndarray:
-        """(N,) whether each product has a title; one of white space alone is none."""
+        """(N,) whether each product has a title."""
         return have_titles(self.table["title"])
 
     def picture_paths(self, rows: np.ndarray | None = None) -> list[Path | None]:
@@ -65,7 +65,7 @@ class Catalog:
 
 
 class NoRowsError(CatalogError):
-    """No row of a catalog can be used; `catalog` is empty, and says what became of its rows."""
+    """No row of a catalog can be used; `catalog` is empty, and its `read_report` gives the reasons."""
 
     def __init__(self, message: str, catalog: Catalog) -> None:
         super().__init__(message)
@@ -75,13 +75,13 @@ class NoRowsError(CatalogError):
 def read_catalog(
     root: Path, columns: CatalogConfig | None = None, *, split_column: str | None = None
 ) -> Catalog:
-    """Read, repair and check a catalog.
+    """A catalog, read, repaired and checked.
 
     Args:
         root: folder with the file `columns.file` and the pictures.
-        columns: where the file keeps what; default: the Kaggle layout.
-        split_column: a further column to keep, by which products will be divided. It is no part of `sha256` unless
-            `columns` names it, too: a division changes nothing about the products.
+        columns: the names of the file's columns; default: the Kaggle layout.
+        split_column: a further column to read, by which products will be divided. It does not count for `sha256`
+            unless `columns` names it, too: a division does not change the products.
 
     Raises:
         CatalogError: the file is missing, empty or not UTF-8, lacks a column, or holds an unsafe or duplicate
@@ -96,27 +96,27 @@ def read_catalog(
     missing_words = _empty_missing_words(rows)
     table = _clean(file, rows, columns, split_column)
     named = [sorted(ids.iloc[places]) for places in (rows.repaired, rows.multiline)]
-    reading = Reading(
+    report = ReadReport(
         rows.rows_read, named[0], dict(rows.dropped), _bad_years(rows, columns), named[1],
         missing_words=missing_words,
     )  # fmt: skip
     if columns.join_spellings:
-        _join_spellings(table, columns, reading)
+        _join_spellings(table, columns, report)
     labels = set(table["label"]) - {""}
-    table = _drop(table, _column(table, "label") == "", "no label", reading)
-    table = _with_pictures(root, rows, table, columns, reading)
-    reading.lost_classes.extend(sorted(labels - set(table["label"])))
+    table = _drop(table, _column(table, "label") == "", "no label", report)
+    table = _with_pictures(root, rows, table, columns, report)
+    report.lost_classes.extend(sorted(labels - set(table["label"])))
     table = table.sort_values("id", ignore_index=True)
-    catalog = Catalog(root, columns, table, reading, _hash(table, columns))
+    catalog = Catalog(root, columns, table, report, _hash(table, columns))
     if not len(table):
-        raise NoRowsError(f"{file}: no usable row is left ({_why_none(reading)}", catalog)
+        raise NoRowsError(f"{file}: no usable row is left ({_why_none(report)}", catalog)
     return catalog
 
 
 def _file_of(root: Path, columns: CatalogConfig) -> Path:
     """The catalog's table."""
     file = root / columns.file
-    if leads_out(columns.file):
+    if is_outside(columns.file):
         raise CatalogError(
             f"catalog.file={columns.file!r} leads out of the catalog's folder; give a name below it"
         )
@@ -131,10 +131,10 @@ def _file_of(root: Path, columns: CatalogConfig) -> Path:
     return file
 
 
-def _why_none(reading: Reading) -> str:
-    """What became of all rows, as the end of an error message."""
-    reasons = ", ".join(f"{len(gone)} {reason}" for reason, gone in reading.dropped.items())
-    missing = f"; {reading.missing_pictures}" if reading.missing_pictures.count else ""
+def _why_none(report: ReadReport) -> str:
+    """Why all rows were dropped, as the end of an error message."""
+    reasons = ", ".join(f"{len(gone)} {reason}" for reason, gone in report.dropped.items())
+    missing = f"; {report.missing_pictures}" if report.missing_pictures.count else ""
     return f"{reasons or 'it holds a header alone'}){missing}"
 
 
@@ -154,21 +154,21 @@ def _wanted(columns: CatalogConfig, split_column: str | None) -> list[str]:
     return list(dict.fromkeys([*named, *others, *pattern_fields(columns.picture)]))
 
 
-def _empty_missing_words(rows: Rows) -> dict[str, Noted]:
-    """Make cells with a word for a missing value empty; how many each column has."""
+def _empty_missing_words(rows: Rows) -> dict[str, CountedExamples]:
+    """Replace words for a missing value by "" in place; how many each column has."""
     found = {}
     for name in rows.table.columns:
         cells = _column(rows.table, name)
         places = np.flatnonzero(are_missing_words(cells))
         if len(places):
             shown = [f"line {rows.lines[place]}: {quoted(cells.iloc[place])}" for place in places[:EXAMPLES]]
-            found[str(name)] = Noted(len(places), shown)
+            found[str(name)] = CountedExamples(len(places), shown)
             rows.table[name] = cells.mask(are_missing_words(cells), "")
     return found
 
 
 def _clean(file: Path, rows: Rows, columns: CatalogConfig, split_column: str | None) -> pd.DataFrame:
-    """All columns but the picture's, under the names that Catalog gives."""
+    """All columns but the picture's, under the names that Catalog uses."""
     raw = rows.table
     table = pd.DataFrame(
         {"id": raw[columns.id], "title": raw[columns.title], "label": raw[columns.label].str.strip()}
@@ -201,23 +201,23 @@ def _bad_years(rows: Rows, columns: CatalogConfig) -> list[str]:
     return sorted(_column(rows.table, columns.id)[bad])
 
 
-def _join_spellings(table: pd.DataFrame, columns: CatalogConfig, reading: Reading) -> None:
-    """Write labels and categories that differ in case, blanks or Unicode form alone in one way, in place."""
+def _join_spellings(table: pd.DataFrame, columns: CatalogConfig, report: ReadReport) -> None:
+    """Give labels and categories that differ only in case, blanks or Unicode form one spelling, in place."""
     for name, source in {"label": columns.label, **{name: name for name in columns.categories}}.items():
         usual = joined_spelling(table[name])
         if usual:
-            reading.joined[source] = int(np.count_nonzero(table[name].isin(usual)))
+            report.joined[source] = int(np.count_nonzero(table[name].isin(usual)))
             table[name] = table[name].replace(usual)
 
 
-def _drop(table: pd.DataFrame, faulty: pd.Series, reason: str, reading: Reading) -> pd.DataFrame:
+def _drop(table: pd.DataFrame, faulty: pd.Series, reason: str, report: ReadReport) -> pd.DataFrame:
     if faulty.any():
-        reading.dropped[reason] = sorted(table["id"][faulty])
+        report.dropped[reason] = sorted(table["id"][faulty])
     return table.loc[~faulty]
 
 
 def _with_pictures(
-    root: Path, rows: Rows, table: pd.DataFrame, columns: CatalogConfig, reading: Reading
+    root: Path, rows: Rows, table: pd.DataFrame, columns: CatalogConfig, report: ReadReport
 ) -> pd.DataFrame:
     """The table with the column picture, a path below the catalog's folder."""
     finder = PictureFinder(root)
@@ -225,24 +225,24 @@ def _with_pictures(
     paths = [finder.relative(path) for path in written]
     outside = [n for n, path in enumerate(paths) if path is None]
     if outside:
-        _refuse_outside(root / columns.file, finder, rows, pd.Series(written, table.index), outside)
-    found = _find(finder, [path for path in paths if path is not None], reading)
+        _raise_outside(root / columns.file, finder, rows, pd.Series(written, table.index), outside)
+    found = _find(finder, [path for path in paths if path is not None], report)
     changed = [n for n, file in enumerate(found) if file not in (None, written[n])]
-    reading.corrected_paths.count = len(changed)
-    reading.corrected_paths.examples += [
+    report.corrected_paths.count = len(changed)
+    report.corrected_paths.examples += [
         f"{quoted(written[n])} → {quoted(str(found[n]))}" for n in changed[:EXAMPLES]
     ]
     pictures = pd.Series(found, table.index, "str")
     if columns.missing_picture == "drop":
-        return _drop(table.assign(picture=pictures), pictures.isna(), "missing picture", reading)
+        return _drop(table.assign(picture=pictures), pictures.isna(), "missing picture", report)
     return table.assign(picture=pictures)
 
 
-def _refuse_outside(
+def _raise_outside(
     file: Path, finder: PictureFinder, rows: Rows, written: pd.Series, outside: list[int]
 ) -> NoReturn:
     places = written.index.to_numpy()[outside]
-    shown = shown_cells(rows, written.reindex(rows.table.index), places)
+    shown = example_cells(rows, written.reindex(rows.table.index), places)
     near = finder.nearest(str(written.iloc[outside[0]]))
     hint = f"; there is {quoted(near)}" if near else ""
     raise CatalogError(
@@ -263,20 +263,20 @@ def _written_paths(rows: Rows, table: pd.DataFrame, columns: CatalogConfig) -> l
     ]
 
 
-def _find(finder: PictureFinder, paths: list[str], reading: Reading) -> list[str | None]:
-    """The file that each path means; those without one are noted."""
+def _find(finder: PictureFinder, paths: list[str], report: ReadReport) -> list[str | None]:
+    """The file that each path means; paths without a file go into the report."""
     there: set[str] = set()
     for below in {os.path.dirname(path) for path in paths}:
         there.update(os.path.join(below, name) for name in finder.files(below))
     found = [path if path in there else finder.find(path) for path in paths]
     for path, file in zip(paths, found, strict=True):
         if file is None:
-            reading.missing_pictures.look(finder, path)
+            report.missing_pictures.add_path(finder, path)
     return found
 
 
 def _hash(table: pd.DataFrame, columns: CatalogConfig) -> str:
-    """Of the columns that the catalog's settings name: a split's column is none of them."""
+    """The hash of the columns that the catalog's settings name; a split's column is not one of them."""
     named = {*OWN_COLUMNS, *columns.categories, *columns.metadata}
     digest = hashlib.sha256()
     for name in sorted(named.intersection(table.columns)):

@@ -1,4 +1,4 @@
-"""A catalog's CSV file → its cells as text, with a note of every row that was mended or left out."""
+"""A catalog's CSV file → its cells as text, with a list of every row that was repaired or dropped."""
 
 import csv
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from fusionclf.errors import CatalogError, did_you_mean, quoted
 
 CHUNK_ROWS = 65_536
 LONGEST_CELL = 2**20  # characters; Python's own limit, 131,072, is below some product descriptions
-SHOWN = 40  # characters of a faulty row that are shown
+EXCERPT = 40  # characters of a faulty row in a message
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Rows:
         lines: the line of the file on which each row of `table` begins.
         repaired: positions in `table` of rows whose last column held unquoted commas.
         multiline: positions in `table` of rows with a line break in a quoted cell.
-        dropped: reason → the rows left out, each by its line and beginning.
+        dropped: reason → the dropped rows, each by its line and beginning.
     """
 
     table: pd.DataFrame
@@ -37,17 +37,17 @@ class Rows:
 
     @property
     def rows_read(self) -> int:
-        """Rows of the file without its header, those left out included."""
+        """Rows of the file without its header, dropped rows included."""
         return len(self.table) + sum(map(len, self.dropped.values()))
 
 
 def read_rows(file: Path, wanted: list[str], last: str) -> Rows:
-    """Read the wanted columns of a CSV file.
+    """The wanted columns of a CSV file.
 
     Args:
         file: UTF-8, with or without a byte order mark, with a header row.
         wanted: columns to keep.
-        last: where this is the file's last column, the surplus fields of a row are joined to it by commas.
+        last: where this is the file's last column, the surplus fields of a row are joined to it with commas.
 
     Raises:
         CatalogError: the file is empty or not UTF-8, lacks a wanted column, or holds a NUL character, or a quote
@@ -64,9 +64,9 @@ def read_rows(file: Path, wanted: list[str], last: str) -> Rows:
 
 
 def iterate_rows(file: Path, wanted: list[str], last: str, size: int) -> Iterator[Rows]:
-    """As `read_rows`, in constant memory: `size` rows of the file at a time, those left out among them.
+    """As `read_rows`, in constant memory: `size` rows of the file at a time, dropped rows included.
 
-    A row that holds a NUL character or bytes that are not UTF-8 is left out, where `read_rows` refuses the file.
+    A row with a NUL character or bytes that are not UTF-8 is dropped, where `read_rows` refuses the file.
 
     Raises:
         CatalogError: the file is empty, lacks a wanted column, or holds a quote that nothing closes.
@@ -94,13 +94,13 @@ class _Reader:
         self, file: Path, stream: TextIO, wanted: list[str], last: str, lenient: bool = False
     ) -> None:
         self.file, self.lenient, self.ended = file, lenient, False
-        csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))  # of the whole process: never lowered
+        csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))  # of the whole process: only raised
         self.reader = csv.reader(stream if lenient else self._without_nul(stream), strict=True)
-        self.line = 1  # where the row begins that is being read
+        self.line = 1  # on which the current row begins
         self.header: list[str] = []
         self.header = self._header(wanted)
         self.wanted = [(name, self.header.index(name)) for name in wanted]
-        self.mendable = self.header[-1] == last
+        self.repairable = self.header[-1] == last
         self.lines: list[int] = []
         self.rows = Rows(pd.DataFrame(), np.zeros(0, np.int64))
 
@@ -112,7 +112,7 @@ class _Reader:
         return self._with_table(chunks)
 
     def read_some(self, size: int) -> Rows:
-        """The next `size` rows, with what was noted of these alone."""
+        """The next `size` rows, and the faults of these rows only."""
         self.lines, self.rows = [], Rows(pd.DataFrame(), np.zeros(0, np.int64))
         return self._with_table([self._batch(self._chunk(size))])
 
@@ -142,7 +142,7 @@ class _Reader:
             raise CatalogError(f"{self.file}: is empty; a catalog needs a header row and products")
         for name in wanted:
             if name not in header:
-                self._refuse_separator(header)
+                self._check_separator(header)
                 hint = did_you_mean(name, header).replace("allowed:", "columns found:")
                 raise CatalogError(
                     f"{self.file}: no column {quoted(name)}; {hint} (settings catalog.* and split.column name the "
@@ -152,12 +152,12 @@ class _Reader:
                 raise CatalogError(f"{self.file}: column {name!r} occurs twice; rename one")
         return header
 
-    def _refuse_separator(self, header: list[str]) -> None:
-        """Raises CatalogError where the header is one cell, for another sign than the comma separates its names."""
-        for sign, called in ((";", "semicolons"), ("\t", "tabs")):
+    def _check_separator(self, header: list[str]) -> None:
+        """Raise CatalogError where another sign than the comma separates the names of the header."""
+        for sign, name in ((";", "semicolons"), ("\t", "tabs")):
             if len(header) == 1 and sign in header[0]:
                 raise CatalogError(
-                    f"{self.file}: its cells seem to be separated by {called}; save it as CSV with commas"
+                    f"{self.file}: its cells seem to be separated by {name}; save it as CSV with commas"
                 )
 
     def _next(self) -> list[str] | None:
@@ -168,7 +168,7 @@ class _Reader:
         except csv.Error as error:
             too_long = f"a cell of more than {csv.field_size_limit():,} characters"
             reason = too_long if "limit" in str(error) else "broken quotes"
-            # An endless quote swallows row after row: that must not pass for one faulty row.
+            # A quote without an end swallows many rows: that is not one faulty row.
             if self.reader.line_num > self.line:
                 why = too_long if reason == too_long else error
                 start = f"{self.file}: the row that begins on line {self.line}"
@@ -179,22 +179,22 @@ class _Reader:
                     f"{self.file}: {line}the header cannot be read ({reason}); fix its first line, with commas "
                     "between names"
                 ) from error
-            self._leave_out(reason, [])
+            self._drop(reason, [])
             return []
 
-    def _leave_out(self, reason: str, cells: list[str]) -> None:
+    def _drop(self, reason: str, cells: list[str]) -> None:
         text = ",".join(cells)
-        shown = f": {text[:SHOWN]}" if text else ""
+        shown = f": {text[:EXCERPT]}" if text else ""
         self.rows.dropped.setdefault(reason, []).append(f"line {self.line}{shown}")
 
     def _chunk(self, size: int) -> list[list[str]]:
-        """Those of the next `size` rows that can be used."""
+        """The usable rows among the next `size` rows."""
         chunk: list[list[str]] = []
         for _ in range(size):
             if (cells := self._next()) is None:
                 self.ended = True
                 break
-            if len(cells) != len(self.header) and not (cells := self._mended(cells)):
+            if len(cells) != len(self.header) and not (cells := self._repaired(cells)):
                 continue
             if self.lenient and not self._is_text(cells):
                 continue
@@ -213,15 +213,15 @@ class _Reader:
             "a NUL character" if "\0" in joined else "" if is_utf8(joined) else "bytes that are not UTF-8"
         )
         if reason:
-            self._leave_out(reason, [] if "UTF-8" in reason else cells)
+            self._drop(reason, [] if "UTF-8" in reason else cells)
         return not reason
 
-    def _mended(self, cells: list[str]) -> list[str]:
-        """A row of another width with as many fields as the header; [] where it has to be left out."""
+    def _repaired(self, cells: list[str]) -> list[str]:
+        """A row of another width with as many fields as the header; [] where it must be dropped."""
         width = len(self.header)
-        if len(cells) > width and self.mendable:
+        if len(cells) > width and self.repairable:
             self.rows.repaired.append(len(self.lines))
             return [*cells[: width - 1], ",".join(cells[width - 1 :])]
-        if cells:  # no empty line, and not left out already
-            self._leave_out("too few fields" if len(cells) < width else "too many fields", cells)
+        if cells:  # not an empty line, nor dropped already
+            self._drop("too few fields" if len(cells) < width else "too many fields", cells)
         return []

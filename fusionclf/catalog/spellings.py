@@ -1,4 +1,4 @@
-"""Names that differ in case, blanks or Unicode form alone: shirts, Shirts and "Shirts " are one word."""
+"""Names that differ only in case, blanks or Unicode form, such as shirts, Shirts and "Shirts "."""
 
 import unicodedata
 from collections import Counter, defaultdict
@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 
 
 def spelling_key(name: str) -> str:
-    """Equal for names that differ in case, blanks or Unicode form alone (Unicode's compatibility caseless match)."""
+    """A key that names share if they differ only in case, blanks or Unicode form.
+
+    Source: compatibility caseless matching, The Unicode Standard, section 3.13.
+    """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return " ".join(folded.split())
 
 
 def distinguishable(names: Sequence[str]) -> list[str]:
-    """Names as a message shows them: with escapes where some look the same, for they differ in Unicode form alone."""
+    """Names for a message; with escapes where some look the same because they differ only in Unicode form."""
     looks = {unicodedata.normalize("NFC", name) for name in names}
     return list(names) if len(looks) == len(names) else [ascii(name)[1:-1] for name in names]
 

@@ -1,6 +1,6 @@
-"""The one split that all variants share: parts by class, and train, validation and test by rule.
+"""The one split that all variants share: parts by class; train, validation and test by rule.
 
-Rows are taken in the order of their ids, so the same products in another order give the same split.
+Rows are divided in the order of their ids, so the order of the file does not matter.
 """
 
 import hashlib
@@ -68,7 +68,7 @@ class Split:
         return {name: counts[name] for name in self.class_names(part)}
 
     def has_choice(self, catalog: Catalog) -> bool:
-        """Whether some part has two classes with rows in train or validation, so that there is something to learn."""
+        """Whether some part has two or more classes with rows in train or validation, as training needs."""
         counts = [self.train_counts(catalog, part).values() for part in self.classes]
         return any(sum(rows > 0 for rows in part) > 1 for part in counts)
 
@@ -94,7 +94,7 @@ class Split:
         """The split that `to_dict` gave.
 
         Raises:
-            RunError: its settings are none, or it was changed by hand.
+            RunError: its settings are not valid, or it was changed by hand.
         """
         classes = {part: tuple(names) for part, names in value["classes"].items()}
         ids = {p: {s: tuple(subsets[s]) for s in SUBSETS} for p, subsets in value["ids"].items()}
@@ -104,7 +104,7 @@ class Split:
             raise RunError(f"{error}; {AGAIN}") from error
         split = cls(spec, value["catalog_sha256"], value["sha256"], classes, ids)
         if split.sha256 != _hash(classes, ids):
-            raise RunError(f"sha256: the split's hash does not fit its rows; {AGAIN}")
+            raise RunError(f"sha256: the split's hash does not match its rows; {AGAIN}")
         return split
 
     def save(self, path: Path) -> None:
@@ -126,7 +126,7 @@ class Split:
 
 
 def make_split(catalog: Catalog, spec: SplitConfig | None = None) -> Split:
-    """Divide a catalog.
+    """A catalog's split.
 
     Args:
         catalog: the products.
@@ -137,7 +137,7 @@ def make_split(catalog: Catalog, spec: SplitConfig | None = None) -> Split:
     """
     spec = spec or SplitConfig()
     labels = catalog.table["label"].to_numpy(object)
-    if spec.rule == "column":  # refused before pictures are read
+    if spec.rule == "column":  # raises before pictures are read
         _from_column(catalog, str(spec.column))
     groups = product_groups(catalog, spec.group_by, spec.near_distance)
     subset = _train_or_test(catalog, spec, labels, groups)
@@ -151,11 +151,11 @@ def make_split(catalog: Catalog, spec: SplitConfig | None = None) -> Split:
         _draw_validation(subset, parts, groups, list(classes), spec)
     products = catalog.table["id"].to_numpy(object)
     ids = {part: {s: tuple(products[(parts == part) & (subset == s)]) for s in SUBSETS} for part in classes}
-    _refuse_empty(catalog, spec, ids)
+    _check_not_empty(catalog, spec, ids)
     return Split(spec, catalog.sha256, _hash(classes, ids), classes, ids)
 
 
-def _refuse_empty(catalog: Catalog, spec: SplitConfig, ids: dict[str, dict[str, tuple[str, ...]]]) -> None:
+def _check_not_empty(catalog: Catalog, spec: SplitConfig, ids: dict[str, dict[str, tuple[str, ...]]]) -> None:
     for part, subsets in ids.items():
         for needed in ("train", "test"):
             if not subsets[needed]:
@@ -223,9 +223,9 @@ def _draw(
     generator: np.random.Generator,
     at_least_one: bool = False,
 ) -> np.ndarray:
-    """Whole groups of `rows`, taken in random order where they still fit into `count`.
+    """Whole groups of `rows` in random order, each taken if it still fits into `count`.
 
-    Where none fits, `at_least_one` takes the smallest of two or more.
+    Where none fits, `at_least_one` takes the smallest of two or more groups.
     """
     own, sizes = np.unique(groups[rows], return_counts=True)
     order = generator.permutation(len(own))
@@ -248,12 +248,12 @@ def _draw_validation(
         count = max(round(spec.validation_fraction * len(rows)), min(1, len(rows) - 1))
         generator = np.random.default_rng([spec.seed, 2, number])
         subset[_draw(rows, groups, count, generator, at_least_one=True)] = "validation"
-    if spec.group_by:  # a group with classes of both parts must not be in train and validation
+    if spec.group_by:  # a group with classes of both parts must not be in both train and validation
         _join(subset, groups, "validation", "train")
 
 
 def _undivided(subset: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """A group on both sides of the split goes to train as a whole, so that no test product was seen."""
+    """The subsets, with each group that is on both sides of the split moved to train as a whole."""
     subset = subset.copy()
     _join(subset, groups, "test", "train")
     _join(subset, groups, "test", "validation")

@@ -1,4 +1,4 @@
-"""What else the classes are called: a YAML file that maps a class to a list of further names."""
+"""Synonyms of class names: a YAML file that maps a class to a list of further names."""
 
 from pathlib import Path
 from typing import Any

@@ -1,9 +1,9 @@
 """A small made-up catalog in the Kaggle layout, with every fault of the real one.
 
-It is there so that each command and each test can be tried without a download. Its figures mean nothing
-outside the demo: it is built so that picture and title each carry a part of the answer. Several article types
-share one silhouette, and a title that does not name its type names a product line that types of other
-silhouettes share. So a model that sees both can beat one that sees either; with real products it may not.
+It serves commands and tests without a download. Metrics on it say nothing about real products, as picture and
+title each hold a part of the answer by design: several article types share one silhouette, and a title that does
+not name its type names a product line that types of other silhouettes share. So a model that reads both can beat
+one that reads either; with real products it may not.
 """
 
 import shutil
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from fusionclf.catalog.drawing import PALETTE, draw_product
-from fusionclf.catalog.folders import making_folder
+from fusionclf.catalog.folders import new_folder
 from fusionclf.errors import CatalogError
 
 FEWEST = 200  # with fewer, classes of the rest part would have no row on one side of the split
@@ -31,7 +31,7 @@ GIFTS, GIFT_SHARE = ("Socks", "Belts", "Wallets"), 0.04  # a title may name a ty
 
 @dataclass(frozen=True)
 class ArticleType:
-    """A class: its place in the tree, its size, and what of it picture and title show."""
+    """A class: its categories, its size, and what its pictures and titles show."""
 
     name: str
     path: tuple[str, str]
@@ -110,7 +110,7 @@ def generate_sample(dest: Path, products: int = 600, seed: int = 0) -> Path:
     """Write a catalog: DEST/styles.csv and DEST/images/ID.jpg.
 
     Args:
-        dest: folder to make; it must not exist, or be empty.
+        dest: folder to create; it must not exist, or be empty.
         products: rows of styles.csv. Three of them have no picture.
         seed: same seed, same files.
 
@@ -125,8 +125,8 @@ def generate_sample(dest: Path, products: int = 600, seed: int = 0) -> Path:
     dest = Path(dest)
     generator = np.random.default_rng([seed, 0])
     rows = _with_faults(_make_products(products, generator), generator)
-    with making_folder(dest) as folder:
-        # No cell is quoted here: that titles hold commas is a fault of the real file, too.
+    with new_folder(dest) as folder:
+        # Cells are not quoted: unquoted commas in titles are a fault of the real file, too.
         lines = [",".join(HEADER), *(",".join(row.cells()) for row in rows)]
         (folder / "styles.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
         (folder / "images").mkdir()
@@ -202,9 +202,9 @@ def _with_faults(rows: list[_Product], generator: np.random.Generator) -> list[_
     rows[place] = replace(rows[place], year="")
     for end in ("Soft, Light, Washable", "Set of 3, Boxed", "Slim, New", "2, 4 or 6 Pieces"):
         place = next(places)
-        rows[place] = replace(rows[place], title=f"{rows[place].title} {end}")  # commas that nothing quotes
+        rows[place] = replace(rows[place], title=f"{rows[place].title} {end}")  # unquoted commas
     place = next(places)
-    rows[place] = replace(rows[place], title=f'"{rows[place].title}, Boxed"')  # quoted, as it should be
+    rows[place] = replace(rows[place], title=f'"{rows[place].title}, Boxed"')  # quoted correctly
     tops = next(n for n, row in enumerate(rows) if row.type.name == "Tops")
     rows[tops] = replace(rows[tops], path=("Apparel", "Dress"))
     return rows
@@ -213,13 +213,13 @@ def _with_faults(rows: list[_Product], generator: np.random.Generator) -> list[_
 def _pairs(rows: list[_Product], *, across: bool) -> list[tuple[int, int]]:
     """Places of two rows of one type: of an even and an odd year if `across`, else both of even years."""
     found = []
-    waiting: dict[str, int] = {}
+    unpaired: dict[str, int] = {}
     for place, row in enumerate(rows[:-1]):
-        if row.type.name not in waiting:
+        if row.type.name not in unpaired:
             if row.is_even:
-                waiting[row.type.name] = place
+                unpaired[row.type.name] = place
         elif row.is_even != across:
-            found.append((waiting.pop(row.type.name), place))
+            found.append((unpaired.pop(row.type.name), place))
     return found
 
 
@@ -239,11 +239,11 @@ def _write_pictures(folder: Path, rows: list[_Product], seed: int, generator: np
             picture = picture.convert("L")
         picture.save(folder / f"{row.id}.jpg", quality=88)
     # Copies must not undo the faults above.
-    kept = [row for place, row in enumerate(rows[:-1]) if place not in {*missing, *odd, *grey}]
-    same = [*_pairs(kept, across=True)[:3], *_pairs(kept, across=False)[-3:]]
-    shirt, tshirt = (_first_even(kept, name) for name in ("Shirts", "Tshirts"))
+    unchanged = [row for place, row in enumerate(rows[:-1]) if place not in {*missing, *odd, *grey}]
+    same = [*_pairs(unchanged, across=True)[:3], *_pairs(unchanged, across=False)[-3:]]
+    shirt, tshirt = (_first_even(unchanged, name) for name in ("Shirts", "Tshirts"))
     for first, second in [*same, (shirt, tshirt)]:  # the last: one picture, two labels
-        shutil.copyfile(folder / f"{kept[first].id}.jpg", folder / f"{kept[second].id}.jpg")
+        shutil.copyfile(folder / f"{unchanged[first].id}.jpg", folder / f"{unchanged[second].id}.jpg")
 
 
 def _first_even(rows: list[_Product], name: str) -> int:

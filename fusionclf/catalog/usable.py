@@ -1,4 +1,4 @@
-"""Which train rows a model can learn from: the one rule that data check, training and the report share.
+"""Which train rows a model can learn from: the one rule for data check, training and the report.
 
 A train row is a product in the train or validation subset of the split. A model can learn from it if the product
 has a picture and the model reads pictures, or a title and the model reads titles.
@@ -13,17 +13,19 @@ from pydantic import Field
 from fusionclf.catalog.records import Catalog
 from fusionclf.config import Section
 
-SHOWN = 3  # ids and classes that a message names
+EXAMPLES = 3  # ids and classes that a message names
 
 
 class UnusedRows(Section):
-    """Train rows that a model cannot learn from; environment.json keeps them as plain data."""
+    """Train rows that a model cannot learn from; environment.json holds them as plain data."""
 
-    rows: int = Field(ge=0, description="how many they are")
-    train_rows: int = Field(ge=0, description="how many train rows there are, these included")
+    rows: int = Field(ge=0, description="their number")
+    train_rows: int = Field(ge=0, description="number of all train rows, these included")
     reason: str = Field(description='what they lack, such as "no title"')
     examples: tuple[str, ...] = Field(description="ids of the first few")
-    lost_classes: dict[str, int] = Field(description="classes that keep no train row → how many they lose")
+    lost_classes: dict[str, int] = Field(
+        description="classes without any usable train row → how many rows they lose"
+    )
 
     def __bool__(self) -> bool:
         return self.rows > 0
@@ -33,9 +35,8 @@ class UnusedRows(Section):
         if not self.lost_classes:
             return text
         count = len(self.lost_classes)
-        classes = "class is" if count == 1 else "classes are"
         names = _some(tuple(self.lost_classes), count)
-        return f"{text}; {count:,} {classes} left without a train row ({names})"
+        return f"{text}; {count:,} class(es) left without a train row ({names})"
 
 
 def usable_rows(has_picture: np.ndarray | None, has_title: np.ndarray | None) -> np.ndarray:
@@ -61,12 +62,12 @@ def unused_rows(
     Args:
         catalog: the products.
         rows: catalog rows of the train and validation subsets.
-        has_picture, has_title: as of `usable_rows`.
+        has_picture, has_title: as for `usable_rows`.
     """
     usable = usable_rows(has_picture, has_title)[rows]
-    lost, kept = rows[~usable], rows[usable]
+    lost, used = rows[~usable], rows[usable]
     labels = catalog.table["label"].to_numpy(object)
-    known, counts = set(labels[kept]), Counter(labels[lost])
+    known, counts = set(labels[used]), Counter(labels[lost])
     names = [
         *(["picture that can be read"] if has_picture is not None else []),
         *(["title"] if has_title is not None else []),
@@ -75,7 +76,7 @@ def unused_rows(
         rows=len(lost),
         train_rows=len(rows),
         reason=f"no {' and no '.join(names)}",
-        examples=tuple(catalog.table["id"].iloc[lost[:SHOWN]]),
+        examples=tuple(catalog.table["id"].iloc[lost[:EXAMPLES]]),
         lost_classes={name: counts[name] for name in sorted(counts) if name not in known},
     )
 
@@ -98,4 +99,4 @@ def unused_by_models(catalog: Catalog, rows: np.ndarray, has_picture: np.ndarray
 
 
 def _some(values: Sequence[str], count: int) -> str:
-    return ", ".join([*values[:SHOWN], *(["…"] if count > SHOWN else [])])
+    return ", ".join([*values[:EXAMPLES], *(["…"] if count > EXAMPLES else [])])

@@ -35,7 +35,7 @@ def compare_command(
         raise RunError("nowhere to write the report: give --out DIR, or --json to print its figures")
     value = compare(runs, out, data)
     if out is not None:
-        Console().say(f"wrote {out / 'report.html'}, report.md and report.json; next: open it")
+        Console().info(f"wrote {out / 'report.html'}, report.md and report.json; next: open it")
     if value["catalog_note"]:
         Console().warn(f"{value['catalog_note']}: no titles and pictures; --data DIR gives them")
     if as_json:
@@ -62,7 +62,7 @@ def audit_command(
     from fusionclf.report import audit
 
     value = audit(runs, out, top=top, data=data)
-    Console().say(
+    Console().info(
         f"{value['disputed']} of {value['products']} labels are disputed; wrote the first {len(value['entries'])} "
         f"entries to {out / 'audit.html'}, audit.csv and audit.json"
     )

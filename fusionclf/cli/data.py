@@ -25,13 +25,13 @@ def check_command(
     Example: fusionclf data check data/fashion-small
     """
     from fusionclf.console import Console
-    from fusionclf.workflows.data import check_catalog
+    from fusionclf.workflows.data import data_check
 
     console = Console()
-    if not check_catalog(folder, config, tuple(overrides or ()), as_json, console):
+    if not data_check(folder, config, tuple(overrides or ()), as_json, console):
         raise typer.Exit(2)
     words = " with the same settings" if overrides or config else ""
-    console.say(f"next: fusionclf baseline linear --data {folder} --out runs/linear{words}")
+    console.info(f"next: fusionclf baseline linear --data {folder} --out runs/linear{words}")
 
 
 @data_app.command(name="sample")
@@ -48,7 +48,7 @@ def sample_command(
     from fusionclf.console import Console
 
     generate_sample(dest, products=products, seed=seed)
-    Console().say(f"wrote {dest}; next: fusionclf data check {dest}")
+    Console().info(f"wrote {dest}; next: fusionclf data check {dest}")
 
 
 @data_app.command(name="download")
@@ -66,4 +66,4 @@ def download_command(
     from fusionclf.console import Console
 
     download_catalog(dest, version=version)
-    Console().say(f"wrote {dest}; next: fusionclf data check {dest}")
+    Console().info(f"wrote {dest}; next: fusionclf data check {dest}")

@@ -84,7 +84,7 @@ def _show_scores(console: "Console", out: Path, metrics: dict[str, Any]) -> None
         return
     for part, scores in metrics["parts"].items():
         top5 = f", top-5 {scores['top5']:.2f} %" if scores["top5"] is not None else ""
-        console.say(f"{part}: top-1 {scores['top1']:.2f} %{top5} of {scores['n']} test products")
+        console.info(f"{part}: top-1 {scores['top1']:.2f} %{top5} of {scores['n']} test products")
     if metrics[ALL_CLASSES].get("top1") is not None:
-        console.say(f"{ALL_CLASSES}: top-1 {metrics[ALL_CLASSES]['top1']:.2f} %")
-    console.say(f"wrote {out}; next: fusionclf compare {out} OTHER_RUN --out report")
+        console.info(f"{ALL_CLASSES}: top-1 {metrics[ALL_CLASSES]['top1']:.2f} %")
+    console.info(f"wrote {out}; next: fusionclf compare {out} OTHER_RUN --out report")

@@ -12,16 +12,16 @@ class Section(BaseModel):
 
 
 def _split_commas(value: Any) -> Any:
-    """The text `a,b` means the list [a, b]; nothing and null mean the empty list."""
+    """A list from the text `a,b`; an empty list from "" and null."""
     if value is None:
         return ()
     if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
+        return tuple(name.strip() for name in value.split(",") if name.strip())
     return value
 
 
 def _one_column(value: Any) -> Any:
-    """`{file}` alone, which YAML takes for a mapping, is the text {file}."""
+    """The text {file}, where YAML reads `{file}` as a mapping."""
     if isinstance(value, dict) and len(value) == 1 and list(value.values()) == [None]:
         return f"{{{next(iter(value))}}}"
     return value
@@ -32,7 +32,7 @@ Grouping = Literal["title", "picture", "near_picture"]
 
 
 class CatalogConfig(Section):
-    """Where a catalog's file keeps what (the defaults are the Kaggle layout)."""
+    """The columns of a catalog's file; the defaults are the Kaggle layout."""
 
     file: str = Field(default="styles.csv", description="CSV below the catalog's folder")
     id: str = Field(
@@ -47,7 +47,7 @@ class CatalogConfig(Section):
         default=("masterCategory", "subCategory"), description="category columns, top down"
     )
     metadata: NameList = Field(
-        default=("gender", "baseColour", "season", "usage"), description="further columns to keep"
+        default=("gender", "baseColour", "season", "usage"), description="further columns to read"
     )
     year: str | None = Field(
         default="year", description="column of the year; null where the catalog has none"
@@ -57,8 +57,8 @@ class CatalogConfig(Section):
     )
     join_spellings: bool = Field(
         default=False,
-        description="give labels and categories that differ in case, blanks or Unicode form alone the most frequent "
-        "spelling",
+        description="write labels and categories that differ only in case, blanks or Unicode form in their most "
+        "frequent spelling",
     )
 
 
@@ -71,12 +71,12 @@ class SplitConfig(Section):
     swap: bool = Field(default=False, description="exchange train and test")
     top_k: int = Field(default=20, ge=1, description="number of most frequent classes in the first part")
     validation_fraction: float = Field(
-        default=0.2, gt=0, lt=1, description="share of train rows kept for validation"
+        default=0.2, gt=0, lt=1, description="share of train rows used for validation"
     )
     test_fraction: float = Field(default=0.2, gt=0, lt=1, description="share of test rows (rule random)")
     column: str | None = Field(
         default=None,
-        description="column that says train, validation or test (rule column); catalog.metadata need not name it",
+        description="column with train, validation or test (rule column); catalog.metadata need not name it",
     )
     group_by: Annotated[tuple[Grouping, ...], BeforeValidator(_split_commas)] = Field(
         default=(), description="keep products with one title, picture or near_picture on one side"
@@ -88,7 +88,7 @@ class SplitConfig(Section):
 
     @property
     def column_read(self) -> str | None:
-        """The column of the catalog's file by which products are divided, if any."""
+        """The column by which products are divided, if any."""
         return self.column if self.rule == "column" else None
 
     @model_validator(mode="after")
@@ -113,7 +113,7 @@ class PicturesConfig(Section):
         "inception: 0.5 and 0.5 (Inception, EfficientNet-Lite, many vision transformers)",
     )
     crop_scale: float = Field(
-        default=0.5, gt=0, le=1, description="smallest share of the area that a random crop keeps"
+        default=0.5, gt=0, le=1, description="smallest share of the area that a random crop covers"
     )
     flip: bool = Field(default=True, description="flip half of the training pictures")
     unreadable: Literal["error", "drop"] = Field(

@@ -21,7 +21,7 @@ SettingsType = TypeVar("SettingsType", bound=BaseModel)
 def load_settings(
     schema: type[SettingsType], file: Path | None, overrides: Sequence[str] = (), **fixed: Any
 ) -> SettingsType:
-    """Read settings from a YAML file, lay `key.path=value` overrides over it, and validate.
+    """Settings from a YAML file with `key.path=value` overrides, validated.
 
     Args:
         schema: the settings class to validate with.
@@ -42,16 +42,16 @@ def load_settings(
 
 
 def read_settings(file: Path) -> dict[str, Any]:
-    """A settings file whose scalars are the text that was written, ready to be validated.
+    """The content of a settings file, not validated yet; scalars are the text in the file.
 
     Raises:
-        SettingsError: the file cannot be read, is not YAML, or holds no mapping.
+        SettingsError: the file cannot be read, is not YAML, or is not a mapping.
     """
     return read_yaml(file, as_text)
 
 
 def override(schema: type[BaseModel], values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """`values` with `key.path=value` texts laid over them.
+    """`values` with `key.path=value` texts merged into them.
 
     Raises:
         SettingsError: a text is malformed.
@@ -65,10 +65,10 @@ def override(schema: type[BaseModel], values: Mapping[str, Any], overrides: Sequ
 def parse_override(schema: type[BaseModel], text: str) -> dict[str, Any]:
     """`a.b=1` as {"a": {"b": "1"}}.
 
-    The setting's declared type decides how its value is read: sections are YAML, all else is taken as it is.
+    The setting's declared type decides how its value is read: sections as YAML, all others as plain text.
     """
     if not is_unicode(text):
-        raise SettingsError(f"{text!r}: not UTF-8 text; type the setting anew")
+        raise SettingsError(f"{text!r}: not UTF-8 text; type the setting again")
     path, separator, value = text.partition("=")
     keys = path.split(".")
     if not separator or not all(keys) or len(keys) > DEEPEST:
@@ -92,7 +92,7 @@ def _parse_value(text: str, annotation: Any) -> Any:
 
 
 def _is_nested(annotation: Any) -> bool:
-    """Whether a setting holds further settings, or a list of them: its value is YAML, and not a text or a number."""
+    """Whether a setting holds further settings or a list of them, so that its value is YAML."""
     origin, options = get_origin(annotation), get_args(annotation)
     if origin in (tuple, Union, UnionType):
         return any(_is_nested(option) for option in options)
@@ -101,7 +101,7 @@ def _is_nested(annotation: Any) -> bool:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid over `base`; mappings are merged key by key, all else is replaced."""
+    """`over` merged into `base`: mappings key by key, other values replaced."""
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
@@ -110,7 +110,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plain_values(value: Any) -> Any:
-    """Numbers and truth values of a stage, which no declared type converts, from their text."""
+    """A value with its texts of numbers and booleans converted, for settings without a declared type."""
     if isinstance(value, dict):
         return {key: plain_values(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -123,7 +123,7 @@ def plain_values(value: Any) -> Any:
 
 
 def build_settings(schema: type[SettingsType], values: Mapping[str, Any], prefix: str = "") -> SettingsType:
-    """Validate `values`; the first fault becomes one line with path, value and what is allowed."""
+    """Validated settings; the first fault becomes one line with path, value and allowed values."""
     try:
         return schema.model_validate(dict(values))
     except ValidationError as error:
@@ -132,13 +132,13 @@ def build_settings(schema: type[SettingsType], values: Mapping[str, Any], prefix
 
 def _first_fault(schema: type[BaseModel], error: ValidationError, prefix: str) -> str:
     faults = error.errors(include_url=False)
-    # An unknown key says more than the missing one that it was meant to be.
+    # An unknown key is more useful to report than the missing key that was meant.
     fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
     path = [str(key) for key in fault["loc"]]
     name = prefix + ".".join(path)
     if fault["type"] == "extra_forbidden":
         allowed = _keys_at(schema, path[:-1])
-        # Names are ASCII: an escape shows a letter that only looks like one of theirs.
+        # Names are ASCII: an escape shows a letter that only looks like an ASCII one.
         return f"unknown setting {name!a}: {did_you_mean(path[-1], allowed)}"
     if fault["type"] == "missing":
         return f"setting {name!r} is missing: give {name}=VALUE"
@@ -164,7 +164,7 @@ def _field_type(schema: Any, path: Sequence[str]) -> Any:
             schema = section.model_fields[key].annotation
         elif get_origin(schema) is dict:
             schema = get_args(schema)[1]
-        elif schema is not Any:  # anything may be below Any
+        elif schema is not Any:  # Any allows every key
             return None
     return schema
 
@@ -175,7 +175,7 @@ def _unions(annotation: Any) -> tuple[Any, ...]:
 
 
 def _keys_at(schema: type[BaseModel], path: Sequence[str]) -> list[str]:
-    # A number is a place in a list: what stands there has the list's type.
+    # A number is an index of a list: the item has the list's type.
     annotation = _field_type(schema, [key for key in path if not key.isdigit()])
     found = next((s for s in _unions(annotation) if hasattr(s, "model_fields")), None)
     return sorted(found.model_fields) if found else []
@@ -190,5 +190,5 @@ def _literals(schema: type[BaseModel], path: Sequence[str]) -> list[str]:
 
 
 def dump_yaml(settings: BaseModel) -> str:
-    """The resolved settings as YAML, in the order in which they are declared."""
+    """The resolved settings as YAML, in the order of their declaration."""
     return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

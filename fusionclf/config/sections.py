@@ -23,7 +23,7 @@ class OptimiserConfig(Section):
         default=1.0,
         gt=0,
         le=1,
-        description="factor of an encoder's learning rate from each layer to the one below",
+        description="factor of the learning rate from each layer of an encoder to the one below",
     )
 
 
@@ -37,7 +37,7 @@ class ScheduleConfig(Section):
 
 
 class ProgressiveSize(Section):
-    """Epochs that see smaller pictures, before those that see them at their full size."""
+    """Epochs on smaller pictures, before those on pictures of full size."""
 
     epochs: int = Field(ge=1)
     height: int = Field(ge=16, le=4096)
@@ -56,7 +56,9 @@ class TrainConfig(Section):
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     focal_gamma: float = Field(
-        default=0.0, ge=0, description="focal loss: exponent that quiets products already right; 0: off"
+        default=0.0,
+        ge=0,
+        description="focal loss: exponent that weakens products that are right already; 0: off",
     )
     sampler: Literal["shuffled", "balanced", "in_order"] = Field(
         default="shuffled", description="balanced: every class equally often, drawn with replacement"
@@ -64,7 +66,7 @@ class TrainConfig(Section):
     oversample_up_to: int = Field(
         default=0,
         ge=0,
-        description="repeat small classes, each copy augmented its own way, up to so many rows",
+        description="repeat rows of small classes up to this number, each copy augmented differently",
     )
     augment: Literal["none", "trivial", "rand"] = Field(
         default="none", description="after crop and flip: TrivialAugment or RandAugment"
@@ -76,25 +78,23 @@ class TrainConfig(Section):
         description="epochs at smaller pictures first, such as [{epochs: 2, height: 64, width: 48}]",
     )
     freeze_epochs: int = Field(default=0, ge=0, description="first epochs that train no encoder")
-    gradient_accumulation_steps: int = Field(
-        default=1, ge=1, description="micro-batches that a batch is computed in"
-    )
+    gradient_accumulation_steps: int = Field(default=1, ge=1, description="number of micro-batches per batch")
     clip_norm: float | None = Field(default=None, gt=0)
     ema_decay: float | None = Field(
-        default=None, gt=0, lt=1, description="decay of an average of the weights, which is scored and kept"
+        default=None, gt=0, lt=1, description="decay of an average of the weights, which is scored and saved"
     )
     patience: int | None = Field(
-        default=None, ge=1, description="stop after so many epochs without a better score"
+        default=None, ge=1, description="stop after this number of epochs without a better score"
     )
     compile: bool = Field(default=False, description="torch.compile the encoders")
     cache_features: bool = Field(
-        default=True, description="compute a frozen encoder's features once and keep them on disk"
+        default=True, description="compute a frozen encoder's features once and store them on disk"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto", description="auto: bf16 where the hardware has it"
     )
     select_by: Literal["val_top1", "last"] = Field(
-        default="val_top1", description="which epoch's weights are kept"
+        default="val_top1", description="which epoch's weights are saved"
     )
 
     @model_validator(mode="after")
@@ -102,7 +102,7 @@ class TrainConfig(Section):
         smaller = sum(size.epochs for size in self.progressive)
         if smaller >= self.epochs:
             raise ValueError(
-                f"progressive takes {smaller} of {self.epochs} epochs; leave one at the pictures' full size"
+                f"progressive takes {smaller} of {self.epochs} epochs; leave one for pictures of full size"
             )
         if self.freeze_epochs >= self.epochs:
             raise ValueError(f"freeze_epochs={self.freeze_epochs}: must be fewer than epochs={self.epochs}")
@@ -113,7 +113,7 @@ class TrainConfig(Section):
 
 ModelParams = TypeVar("ModelParams", bound=Section)
 FOR_ALL_STAGES = ("precision", "cache_features")
-# What stage three does not take over from the stage before: its start must be able to win, and it is short.
+# Defaults of stage three in place of the values of the stage before, as it is short and its start may be best.
 THIRD_STAGE = {"augment": "trivial", "select_by": "val_top1", "freeze_epochs": 0, "progressive": ()}
 # A pretrained sentence encoder moves little, and its new head much.
 TITLE_STAGE = {
@@ -147,7 +147,7 @@ class RunConfig(Section, Generic[ModelParams]):
     seed: int = Field(default=0, ge=0)
     scheme: Annotated[Literal["two_stage", "single_stage"], BeforeValidator(_checked_scheme)] = Field(
         default="two_stage",
-        description="two_stage: first part, then the rest from its encoder; single_stage: one model, all classes",
+        description="two_stage: first part, then the rest from its encoder; single_stage: one model of all classes",
     )
     catalog: CatalogConfig = CatalogConfig()
     split: SplitConfig = SplitConfig()
@@ -158,11 +158,11 @@ class RunConfig(Section, Generic[ModelParams]):
     stage3_classes: int = Field(
         default=0,
         ge=0,
-        description="train the last model once more, on so many of its smallest classes; 0: do not",
+        description="train the last model once more, on this number of its smallest classes; 0: off",
     )
     stage3: StageChanges = Field(
         default_factory=dict,
-        description="what differs from the stage before in stage three; augment=trivial if unsaid",
+        description="what differs from the stage before in stage three; augment=trivial by default",
     )
     title_stage: StageChanges = Field(
         default_factory=dict, description="how a title network is trained (fusion with model.title_network)"
@@ -176,12 +176,12 @@ class RunConfig(Section, Generic[ModelParams]):
 
     @property
     def second_stage(self) -> TrainConfig:
-        """The settings of stage two: `train` with `stage2` laid over it."""
+        """The settings of stage two: `train` with `stage2` merged into it."""
         return TrainConfig.model_validate(merge(self.train.model_dump(), self.stage2))
 
     @property
     def third_stage(self) -> TrainConfig:
-        """The settings of stage three: those of the stage before with `stage3` laid over them."""
+        """The settings of stage three: those of the stage before with `stage3` merged into them."""
         before = self.train if self.scheme == "single_stage" else self.second_stage
         return TrainConfig.model_validate(merge(before.model_dump(), {**THIRD_STAGE, **self.stage3}))
 
@@ -202,12 +202,12 @@ class RunConfig(Section, Generic[ModelParams]):
         for section, changes in changed:
             for name in FOR_ALL_STAGES:
                 if name in changes:
-                    raise ValueError(f"{section}.{name}: is one for all stages; set train.{name}")
+                    raise ValueError(f"{section}.{name}: is the same for all stages; set train.{name}")
         return self
 
 
 class BaselineConfig(Section):
-    """Settings that every baseline has; a baseline's own come as a subclass."""
+    """Settings that every baseline has; a subclass adds its own."""
 
     variant: str
     data: str

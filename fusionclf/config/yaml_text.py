@@ -1,8 +1,8 @@
-"""YAML files as mappings, lists and scalars, with every fault of a file as one line.
+"""YAML files → mappings, lists and scalars; every fault of a file is one line.
 
 YAML guesses the type of a scalar: `No` is false, `007` is 7 and `2020-01-01` a date. Settings have declared types
-instead, so their scalars are read as the text that was written, and pydantic converts them. YAML's anchors, aliases
-and tags are refused: settings need none, and they are how a small file becomes a large value.
+instead, so their scalars are read as the text in the file, and pydantic converts them. YAML's anchors, aliases and tags
+are refused: settings do not need them, and with them a small file can become a very large value.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ Scalar = Callable[[ScalarEvent], Any]
 
 
 def as_text(event: ScalarEvent) -> str | None:
-    """The text of a scalar as it was written; None for a null without quotes."""
+    """The text of a scalar as in the file; None for a null without quotes."""
     if event.implicit[0] and event.value in NULLS:
         return None
     _refuse_bytes(event)
@@ -41,9 +41,9 @@ def as_text(event: ScalarEvent) -> str | None:
 
 
 def as_guessed(event: ScalarEvent) -> Any:
-    """The number, truth value or None that YAML takes a scalar without quotes for, else its text.
+    """The number, boolean or None that a scalar without quotes means in YAML, else its text.
 
-    This undoes `dump_yaml`, which quotes the texts that YAML would take for something else.
+    This is the inverse of `dump_yaml`, which quotes texts that YAML would read as another type.
     """
     if not event.implicit[0]:
         return event.value
@@ -55,14 +55,14 @@ def as_guessed(event: ScalarEvent) -> Any:
 
 
 def read_yaml(file: Path, scalar: Scalar = as_guessed) -> dict[str, Any]:
-    """A YAML file that holds a mapping.
+    """The mapping in a YAML file.
 
     Args:
         file: at most 1 MiB of UTF-8 text.
-        scalar: scalar → value; `as_guessed` for files that fusionclf wrote, `as_text` for those of a person.
+        scalar: scalar → value; `as_guessed` for files that fusionclf wrote, `as_text` for files that users wrote.
 
     Raises:
-        SettingsError: the file cannot be read, is not YAML, or holds no mapping.
+        SettingsError: the file cannot be read, is not YAML, or is not a mapping.
     """
     text = _read_text(file)
     try:
@@ -93,10 +93,10 @@ def _read_text(file: Path) -> str:
 
 
 def parse_yaml(text: str, scalar: Scalar = as_text) -> Any:
-    """The one document of a YAML text: mappings with text keys, lists, and what `scalar` makes of the rest.
+    """The one document of a YAML text: mappings with text keys, lists, and scalars converted by `scalar`.
 
     Raises:
-        SettingsError: the text is not YAML, or uses more of YAML than settings need.
+        SettingsError: the text is not YAML, or uses features of YAML that settings do not need.
     """
     around = (StreamStartEvent, StreamEndEvent, DocumentStartEvent, DocumentEndEvent)
     events = yaml.parse(text, Loader=yaml.SafeLoader)
@@ -157,7 +157,7 @@ def _refuse_references(event: Any) -> None:
 
 def _refuse_bytes(event: ScalarEvent) -> None:
     if not is_unicode(event.value):
-        raise SettingsError(f"line {_line(event)}: {event.value!r} is not Unicode text; write it anew")
+        raise SettingsError(f"line {_line(event)}: {event.value!r} is not Unicode text; write it again")
 
 
 def _fault(error: Exception) -> str:

@@ -8,16 +8,16 @@ from fusionclf.evaluation.calibration import (
     reliability,
     softmax,
 )
-from fusionclf.evaluation.category_graph import CategoryGraph, PathAnswers
+from fusionclf.evaluation.category_graph import CategoryGraph, PredictedPaths
 from fusionclf.evaluation.hierarchy import hierarchy
-from fusionclf.evaluation.label_issues import disputed_labels
+from fusionclf.evaluation.label_issues import find_label_issues
 from fusionclf.evaluation.metrics import among_top5, correct, run_metrics, score
 from fusionclf.evaluation.mistakes import (
-    answers,
     by_training_rows,
     confident_errors,
     confused_pairs,
     disagreements,
+    ranked_classes,
 )
 from fusionclf.evaluation.predictions import (
     make_predictions,
@@ -28,15 +28,15 @@ from fusionclf.evaluation.read_predictions import read_predictions
 from fusionclf.evaluation.significance import bootstrap_interval, holm, mcnemar_exact
 from fusionclf.evaluation.thresholds import Decisions, Thresholds, decide, fit_thresholds, thresholds_of_run
 from fusionclf.evaluation.topk import first_classes
-from fusionclf.evaluation.write_run import finish_run
+from fusionclf.evaluation.write_run import RunResult, save_run
 
 __all__ = [
     "CategoryGraph",
     "Decisions",
-    "PathAnswers",
+    "PredictedPaths",
+    "RunResult",
     "Thresholds",
     "among_top5",
-    "answers",
     "bootstrap_interval",
     "by_training_rows",
     "confident_errors",
@@ -45,9 +45,8 @@ __all__ = [
     "coverage_accuracy",
     "decide",
     "disagreements",
-    "disputed_labels",
     "expected_calibration_error",
-    "finish_run",
+    "find_label_issues",
     "first_classes",
     "fit_blend",
     "fit_temperature",
@@ -57,9 +56,11 @@ __all__ = [
     "make_predictions",
     "mcnemar_exact",
     "product_context",
+    "ranked_classes",
     "read_predictions",
     "reliability",
     "run_metrics",
+    "save_run",
     "score",
     "softmax",
     "thresholds_of_run",

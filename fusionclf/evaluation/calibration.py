@@ -1,6 +1,7 @@
-"""Whether a probability means what it says, and the one number that makes it so."""
+"""Calibration of probabilities: how to measure it, and how to reach it."""
 
 import numpy as np
+from scipy import special
 from scipy.optimize import minimize, minimize_scalar
 
 BINS = 15
@@ -19,8 +20,8 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: 
     """Mean gap between confidence and accuracy over the bins, in [0, 1].
 
     Args:
-        confidence: (N,) probability of the first answer.
-        right: (N,) whether it was right.
+        confidence: (N,) probability of the first class.
+        right: (N,) whether it is the label.
         bins: equally wide bins.
 
     Source: Guo et al., On Calibration of Modern Neural Networks (2017), equation 3.
@@ -30,15 +31,15 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: 
 
 
 def coverage_accuracy(confidence: np.ndarray, right: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Accuracy among the products that a model is surest of, in [0, 1].
+    """Accuracy among the products with the highest confidence, in [0, 1].
 
     Args:
-        confidence: (N,) probability of the first answer.
-        right: (N,) whether it was right.
-        shares: (S,) shares of the products to answer, in (0, 1]; at least one product is answered.
+        confidence: (N,) probability of the first class.
+        right: (N,) whether it is the label.
+        shares: (S,) shares of the products to cover, in (0, 1]; at least one product is covered.
 
     Returns:
-        (S,) accuracies. Of products with equal confidence a part is answered in the mean of all orders.
+        (S,) accuracies; for products with equal confidence the mean over all their orders.
 
     Source: Geifman and El-Yaniv, Selective Classification for Deep Neural Networks (2017), section 2.
     """
@@ -47,24 +48,22 @@ def coverage_accuracy(confidence: np.ndarray, right: np.ndarray, shares: np.ndar
     values, member = np.unique(-confidence, return_inverse=True)
     sizes = np.bincount(member, minlength=len(values))
     hits = np.bincount(member, right.astype(float), minlength=len(values))
-    answered = np.maximum(shares * len(confidence), 1.0)
+    covered = np.maximum(shares * len(confidence), 1.0)
     edges, gained = np.append(0, sizes.cumsum()), np.append(0, hits.cumsum())
-    return np.interp(answered, edges, gained) / answered
+    return np.interp(covered, edges, gained) / covered
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """(N, K) probabilities, in float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    powers = np.exp(shifted)
-    return powers / powers.sum(axis=1, keepdims=True)
+    return special.softmax(np.asarray(logits, np.float64), axis=1)
 
 
 def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
-    """The number that logits are divided by so that held-out rows become most likely.
+    """The temperature: dividing logits by it makes the labels of held-out rows most likely.
 
     Args:
         logits: (N, K) of rows that were not trained on.
-        targets: (N,) class numbers; rows of -1 are left out.
+        targets: (N,) class numbers; rows of -1 are ignored.
 
     Source: Guo et al. (2017), section 4.2.
     """
@@ -74,20 +73,18 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
 
     def loss(log_temperature: float) -> float:
         scaled = logits / np.exp(log_temperature)
-        scaled = scaled - scaled.max(axis=1, keepdims=True)
-        picked = scaled[np.arange(len(targets)), targets]
-        return float((np.log(np.exp(scaled).sum(axis=1)) - picked).mean())
+        return float(-special.log_softmax(scaled, axis=1)[np.arange(len(targets)), targets].mean())
 
     found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
     return float(np.exp(found.x))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def fit_blend(first: np.ndarray, second: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-    """Factors of two models' scores under which held-out rows become most likely.
+    """Factors of two models' scores that make the labels of held-out rows most likely.
 
     Args:
         first, second: (N, K) scores of rows that neither model was trained on.
-        targets: (N,) class numbers; rows of -1 are left out.
+        targets: (N,) class numbers; rows of -1 are ignored.
 
     Returns:
         Factors (a, b), both positive, of a · first + b · second.

@@ -1,4 +1,4 @@
-"""The category graph: class probabilities → one category path that occurs, with a probability at each level.
+"""The category graph: class probabilities → an existing category path, with a probability at each level.
 
 A class may lie under several paths and a category under several parents, so the categories are no tree.
 """
@@ -19,18 +19,18 @@ from fusionclf.files import write_json
 from fusionclf.run_schema import GRAPH, GraphFile, GraphPath
 from fusionclf.runfolder import AGAIN, one_line, read_json_as
 
-SMOOTHING = 1.0  # rows added to every path of a class, so that one without training rows keeps a share
-CHUNK = 16_384  # products answered at once
+SMOOTHING = 1.0  # rows added to every path of a class, so that a path without training rows has a share
+CHUNK = 16_384  # products at a time
 
 
 @dataclass(frozen=True)
-class PathAnswers:
-    """The answered path of n products: the most frequent one of the most likely class.
+class PredictedPaths:
+    """The predicted path of n products: the most frequent path of the most likely class.
 
     Attributes:
         classes: (n,) number of that class in the graph.
         paths: (n,) number of the path in the graph.
-        category_probs: (n, L) probability of its categories, the coarsest first: of all paths that begin so.
+        category_probs: (n, L) probability of its categories, the coarsest first: of all paths that begin with them.
         path_prob: (n,) probability of the whole path.
     """
 
@@ -71,11 +71,11 @@ class CategoryGraph:
 
     @classmethod
     def from_catalog(cls, catalog: Catalog, rows: np.ndarray) -> "CategoryGraph":
-        """All paths of a catalog, counted over some of its rows.
+        """The graph of all paths of a catalog, with counts over some of its rows.
 
         Args:
             catalog: which paths occur; without category columns a path is the class alone.
-            rows: positions in `catalog.table` of the products whose counts may be used.
+            rows: positions in `catalog.table` of the products that are counted.
         """
         categories = catalog.columns.categories
         columns = [catalog.table[name].tolist() for name in (*categories, "label")]
@@ -87,14 +87,14 @@ class CategoryGraph:
 
     @classmethod
     def from_split(cls, catalog: Catalog, split: Split) -> "CategoryGraph":
-        """All paths of a catalog, counted over its train and validation rows."""
+        """The graph of all paths of a catalog, with counts over its train and validation rows."""
         return cls.from_catalog(catalog, split.rows(catalog, None, "train", "validation"))
 
     def with_classes(self, places: Mapping[str, Sequence[str]]) -> "CategoryGraph":
-        """The graph with further classes, which no training row has.
+        """The graph with further classes, which have no training row.
 
         Args:
-            places: class → its categories, the coarsest first; what is not known of them is "".
+            places: class → its categories, the coarsest first; "" where one is not known.
         """
         depth = len(self.levels) - 1
         new = [name for name in places if name not in self.numbers]
@@ -121,7 +121,7 @@ class CategoryGraph:
 
     @cached_property
     def best(self) -> np.ndarray:
-        """(K,) number of each class's most frequent path; of equal ones the first."""
+        """(K,) number of each class's most frequent path; of equally frequent ones the first."""
         order = np.lexsort((np.arange(len(self.paths)), -self.shares, self.class_of))
         return order[np.searchsorted(self.class_of[order], np.arange(len(self.classes)))]
 
@@ -140,8 +140,10 @@ class CategoryGraph:
             found.append((of_path, sparse.csr_array(shares)))
         return tuple(found)
 
-    def answer(self, probabilities: np.ndarray, classes: Sequence[str] | None = None) -> PathAnswers:
-        """The path of each product's most likely class; of equally likely classes the first one's.
+    def predict_paths(
+        self, probabilities: np.ndarray, classes: Sequence[str] | None = None
+    ) -> PredictedPaths:
+        """The path of each product's most likely class; of equally likely classes that of the first.
 
         Along a path the probabilities fall from the coarsest category to the whole path.
 
@@ -158,18 +160,18 @@ class CategoryGraph:
         categories, whole = np.empty((size, depth)), np.empty(size)
         for start in range(0, size, CHUNK):
             chunk = slice(start, start + CHUNK)
-            part = np.asarray(probabilities[chunk], np.float64)
-            place = part.argmax(axis=1)
+            rows = np.asarray(probabilities[chunk], np.float64)
+            place = rows.argmax(axis=1)
             first[chunk] = columns[place]
             path = self.best[columns[place]]
-            whole[chunk] = part[np.arange(len(part)), place] * self.shares[path]
+            whole[chunk] = rows[np.arange(len(rows)), place] * self.shares[path]
             for level, (of_path, shares) in enumerate(self.prefixes):
-                by_prefix = shares[:, columns] @ part.T  # (prefixes, n)
-                categories[chunk, level] = by_prefix[of_path[path], np.arange(len(part))]
-        # What is rounded in a sum must not turn the order around.
+                by_prefix = shares[:, columns] @ rows.T  # (prefixes, n)
+                categories[chunk, level] = by_prefix[of_path[path], np.arange(len(rows))]
+        # Rounding in a sum must not reverse the order.
         falling = np.concatenate([categories, whole[:, None]], axis=1).clip(max=1.0)
         falling = np.maximum.accumulate(falling[:, ::-1], axis=1)[:, ::-1]
-        return PathAnswers(first, self.best[first], falling[:, :-1], falling[:, -1])
+        return PredictedPaths(first, self.best[first], falling[:, :-1], falling[:, -1])
 
     def class_numbers(self, names: Sequence[str]) -> np.ndarray:
         """(n,) numbers of classes.
@@ -225,7 +227,7 @@ class CategoryGraph:
 
     @classmethod
     def from_dict(cls, value: GraphFile) -> "CategoryGraph":
-        """The graph that `to_dict` gave.
+        """The graph from the data of `to_dict`.
 
         Raises:
             RunError: the data is no category graph.

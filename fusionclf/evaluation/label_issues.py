@@ -1,4 +1,4 @@
-"""Products whose label the models dispute, best first: confident learning on out-of-sample answers."""
+"""Probable label errors, most probable first: confident learning on out-of-sample predictions."""
 
 from collections.abc import Sequence
 
@@ -8,22 +8,22 @@ import pandas as pd
 from fusionclf.evaluation.predictions import TOP
 
 
-def disputed_labels(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Products for which the models, on average, are sure of another class than the label.
+def find_label_issues(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Products whose label is probably wrong, by the mean prediction of several models.
 
-    A product is disputed where another class is more likely than its label, and at least as likely as that class is,
-    on average, for the products that have it as their label (their self-confidence). A run gives a class that is
-    not among its first five answers nothing. The score is the margin between the two probabilities, times the
-    self-confidence of the label's class (models that seldom find a class, such as one without a training row,
-    say little against it), times the share of the runs that were asked.
+    A label is an issue where another class is more likely, and at least as likely as it is on average for the
+    products labelled with it (its self-confidence). A class that is not among the first five of a run has
+    probability 0 there. The score is the margin between the two probabilities, times the self-confidence of the
+    label's class (a class that models seldom find, such as one without a training row, is weak evidence), times the
+    share of the runs that predicted the product.
 
     Args:
-        runs: for each run its predictions of products that it was not fitted on, each product once.
+        runs: for each run its predictions of products that it was not fitted on; each product occurs once.
 
     Returns:
-        A row for each disputed product, the highest score first: id, label, suggestion, prob_label,
-        prob_suggestion, score, agreeing (runs whose first answer is the suggestion), scored (runs that
-        answered the product), label_train_count (the least of all runs).
+        A row for each issue, the highest score first: id, label, suggestion, prob_label,
+        prob_suggestion, score, agreeing (runs whose first class is the suggestion), scored (runs that
+        predicted the product), label_train_count (the least of all runs).
 
     Source: Northcutt, Jiang and Chuang, Confident Learning: Estimating Uncertainty in Dataset Labels (2021), sections
     3.1 (thresholds by class) and 3.2 (ranking by margin); the two factors of the score are this project's.
@@ -33,7 +33,7 @@ def disputed_labels(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
     member, names = pd.factorize(products["label"])
     usual = dict(zip(names, np.bincount(member, prob_label) / np.bincount(member), strict=True))
     found = _rivals(runs, products).join(products, on="id")
-    # A class that no product has as its label: as the models fare on the whole.
+    # For a class that is no product's label: the mean of all classes.
     overall = prob_label.mean()
     least = np.array([usual.get(name, overall) for name in found["suggestion"]], np.float64)
     margin = found["prob_suggestion"] - found["prob_label"]
@@ -60,7 +60,7 @@ def _averages(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _rivals(runs: Sequence[pd.DataFrame], products: pd.DataFrame) -> pd.DataFrame:
-    """id, suggestion, prob_suggestion, agreeing: for each product the most likely class but its label."""
+    """id, suggestion, prob_suggestion, agreeing: for each product the most likely class other than its label."""
     answers = pd.concat(
         [
             pd.DataFrame(

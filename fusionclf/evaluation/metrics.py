@@ -1,4 +1,4 @@
-"""Every metric of a run, from its predictions files alone. All figures are percentages, unrounded."""
+"""Every metric of a run, from its predictions files alone. All values are percentages, unrounded."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from fusionclf.evaluation.category_graph import CategoryGraph
 from fusionclf.evaluation.hierarchy import has_paths, hierarchy
 from fusionclf.evaluation.predictions import LEAKED_PICTURE
 from fusionclf.evaluation.significance import percentile_interval, resampled_sums
-from fusionclf.evaluation.thresholds import TARGETS, decision_figures, fit_thresholds
+from fusionclf.evaluation.thresholds import TARGETS, decision_metrics, fit_thresholds
 from fusionclf.run_schema import ALL_CLASSES
 
 HEAD, MIDDLE = 200, 20  # training rows from which a class counts as head, or as middle
@@ -26,21 +26,21 @@ def score(frame: pd.DataFrame) -> dict[str, Any]:
     Returns:
         n; top1 and top5 over all rows; seen and unseen (top-1 over rows whose class has, or has no, training
         row); harmonic, their harmonic mean; macro_f1 and balanced_accuracy over the classes that occur among
-        the rows; ece (15 bins). None where a figure does not exist.
+        the rows; ece (15 bins). None where a metric is not defined.
     """
     sums = np.asarray(_columns(frame).sum(axis=0)).reshape(1, -1)
-    found = {name: _or_none(values[0]) for name, values in _figures(sums).items()}
+    found = {name: _or_none(values[0]) for name, values in _metrics_of_sums(sums).items()}
     ece = 100 * expected_calibration_error(frame["prob_1"].to_numpy(), correct(frame)) if len(frame) else None
     return {"n": len(frame), **found, "ece": ece}
 
 
 def correct(frame: pd.DataFrame) -> np.ndarray:
-    """(N,) whether the first answer is the label."""
+    """(N,) whether the first class is the label."""
     return (frame["label_1"] == frame["label"]).to_numpy(bool)
 
 
 def among_top5(frame: pd.DataFrame) -> np.ndarray:
-    """(N,) whether one of the first five answers is the label; an answer of probability 0 is one, too."""
+    """(N,) whether one of the first five classes is the label; classes of probability 0 count, too."""
     hits = [(frame[column] == frame["label"]).fillna(False).to_numpy(bool) for column in TOP_COLUMNS]
     return np.logical_or.reduce(hits)
 
@@ -56,7 +56,7 @@ def run_metrics(
     Args:
         variant: name of the model.
         frames: predictions by part; the key ALL_CLASSES is the model over all classes.
-        graph: of the catalog, for the parts whose predictions hold the answered paths.
+        graph: of the catalog, for the parts whose predictions hold category paths.
         held_out: predictions of products that the model was not fitted on, by part, to fit thresholds on.
     """
     parts = {part: score(frame) for part, frame in frames.items() if part != ALL_CLASSES}
@@ -73,7 +73,7 @@ def run_metrics(
             if graph is not None and has_paths(frame, graph)
         },
         "decisions": {
-            part: [decision_figures(frame, fit_thresholds(held, target), graph) for target in TARGETS]
+            part: [decision_metrics(frame, fit_thresholds(held, target), graph) for target in TARGETS]
             for part, frame in frames.items()
             if graph is not None
             and (held := (held_out or {}).get(part)) is not None
@@ -85,19 +85,19 @@ def run_metrics(
 
 
 def intervals(frame: pd.DataFrame) -> dict[str, list[float] | None]:
-    """95 % bootstrap intervals of every metric but ece, whose resampled values are biased upwards."""
+    """95 % bootstrap intervals of every metric except ece, whose resampled values are biased upwards."""
     if not len(frame):
         return dict.fromkeys(METRICS[:-1])
     sums = resampled_sums(_columns(frame), frame["title_group"].to_numpy())
-    return {name: percentile_interval(values) for name, values in _figures(sums).items()}
+    return {name: percentile_interval(values) for name, values in _metrics_of_sums(sums).items()}
 
 
 def slices(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Top-1 over rows of one kind: what the title tells, how frequent the class is in training, leaks.
+    """Top-1 over rows of one kind: by title, by frequency of the class in training, by leaks.
 
     Head classes have 200 training rows or more, middle classes 20 to 199, tail classes 1 to 19, unseen
-    classes none: fixed bounds, so that a class changes its kind with the split alone, not with the part. Which
-    pictures are in train is known to runs that read pictures.
+    classes none: fixed bounds, so that the kind of a class depends on the split only, not on the part. Only runs
+    that read pictures know which pictures are in train.
     """
     right = correct(frame)
     counts = frame["label_train_count"].to_numpy()
@@ -113,8 +113,8 @@ def slices(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
         "title not in train": ~leaked,
     }
     if LEAKED_PICTURE in frame:
-        shown = frame[LEAKED_PICTURE].to_numpy(bool)
-        masks |= {"picture in train": shown, "picture not in train": ~shown}
+        leaked = frame[LEAKED_PICTURE].to_numpy(bool)
+        masks |= {"picture in train": leaked, "picture not in train": ~leaked}
     return {name: {"n": int(mask.sum()), "top1": _percent(right[mask])} for name, mask in masks.items()}
 
 
@@ -135,21 +135,21 @@ def per_class(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _columns(frame: pd.DataFrame) -> sparse.csr_array:
-    """(N, 5 + 3C) what the metrics sum up of each product; C classes occur among them.
+    """(N, 5 + 3C) columns whose sums give the metrics; C classes occur among the labels.
 
-    1, first answer right, among five, class seen in training, that and right; then for each class whether it
-    is the label, whether it is rightly answered, whether it is answered. An answer that occurs among no label
-    costs its product's class recall, and is no class of its own.
+    1, top-1 right, top-5 right, class seen in training, seen and right; then for each class whether it is the
+    label, whether it is the label and predicted, whether it is predicted. A predicted class that is no label lowers
+    the recall of the product's class, and does not count as a class.
     """
     right, seen = correct(frame), frame["label_train_count"].to_numpy() > 0
     plain = np.stack([np.ones(len(frame)), right, among_top5(frame), seen, seen & right], axis=1)
     names = np.unique(frame["label"].to_numpy(object))
     place = {name: n for n, name in enumerate(names)}
-    label, answer = (
+    label, predicted = (
         np.array([place.get(name, np.nan) for name in frame[column]]) for column in ("label", "label_1")
     )
     hit = np.where(right, label, np.nan)
-    classes = [_one_hot(numbers, len(names)) for numbers in (label, hit, answer)]
+    classes = [_one_hot(numbers, len(names)) for numbers in (label, hit, predicted)]
     return sparse.csr_array(sparse.hstack([sparse.csr_array(plain), *classes], format="csr"))
 
 
@@ -159,10 +159,10 @@ def _one_hot(numbers: np.ndarray, count: int) -> sparse.csr_array:
     return sparse.csr_array((np.ones(len(rows)), places), shape=(len(numbers), count))
 
 
-def _figures(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """The metrics of (R, 5 + 3C) column sums, R figures each; NaN where there is none."""
+def _metrics_of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
+    """Metrics of (R, 5 + 3C) column sums, (R,) each; NaN where one is not defined."""
     n, right, among, seen, right_seen = sums[:, :5].T
-    label, hit, answer = np.split(sums[:, 5:], 3, axis=1)
+    label, hit, predicted = np.split(sums[:, 5:], 3, axis=1)
     top_seen, top_unseen = _share(right_seen, seen), _share(right - right_seen, n - seen)
     present = (label > 0).sum(axis=1)
     return {
@@ -172,14 +172,14 @@ def _figures(sums: np.ndarray) -> dict[str, np.ndarray]:
         "unseen": top_unseen,
         "harmonic": harmonic_mean(top_seen, top_unseen),
         "macro_f1": _share(
-            np.nansum(_ratio(2 * hit, np.where(label > 0, label + answer, 0)), axis=1), present
+            np.nansum(_ratio(2 * hit, np.where(label > 0, label + predicted, 0)), axis=1), present
         ),
         "balanced_accuracy": _share(np.nansum(_ratio(hit, label), axis=1), present),
     }
 
 
 def harmonic_mean(seen: np.ndarray, unseen: np.ndarray) -> np.ndarray:
-    """2su / (s + u), the balance that generalised zero-shot learning reports; 0 where both are.
+    """2su / (s + u), as reported in generalised zero-shot learning; 0 where both are 0.
 
     Source: Xian et al., Zero-Shot Learning: A Comprehensive Evaluation (2018), equation 5.
     """
@@ -187,12 +187,12 @@ def harmonic_mean(seen: np.ndarray, unseen: np.ndarray) -> np.ndarray:
     return 2 * seen * unseen / total
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+def _ratio(count: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(count, whole, out=np.full(np.shape(count), np.nan), where=whole > 0)
 
 
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return 100 * _ratio(part, whole)
+def _share(count: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return 100 * _ratio(count, whole)
 
 
 def _percent(values: np.ndarray) -> float | None:

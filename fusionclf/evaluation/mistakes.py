@@ -1,4 +1,4 @@
-"""Which classes a model mixes up, how it fares on rare ones, and on which products two models differ."""
+"""Confused classes, accuracy on rare classes, and the products on which two models differ."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import pandas as pd
 
 from fusionclf.evaluation.metrics import correct
 
-# Training rows of a class, first and last of each bin; 20 and 200 divide tail, middle and head classes, too.
+# Training rows of a class, first and last of each bin; 20 and 200 also separate tail, middle and head classes.
 TRAIN_ROW_BINS = ((0, 0), (1, 4), (5, 19), (20, 49), (50, 199), (200, 999), (1000, None))
 PER_CLASS = 2  # products of one class in a list of examples
 
@@ -35,7 +35,7 @@ def by_training_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def confused_pairs(frame: pd.DataFrame) -> dict[tuple[str, str], int]:
-    """(label, wrong answer) → products, most frequent first."""
+    """(label, wrong class) → number of products, most frequent first."""
     wrong = frame.loc[~correct(frame), ["label", "label_1"]].astype("str")
     counts = wrong.value_counts(sort=False)
     pairs = [((str(label), str(answer)), int(n)) for (label, answer), n in counts.items()]  # pyright: ignore[reportGeneralTypeIssues]
@@ -47,10 +47,10 @@ def disagreements(first: pd.DataFrame, second: pd.DataFrame, most: int) -> tuple
 
     Args:
         first, second: predictions of two models on one part.
-        most: how many products to name.
+        most: maximum number of ids.
 
     Returns:
-        How many there are, and the ids of some: those of which the second model was surest.
+        Their number, and the ids of those on which the second model was most confident.
     """
     rivals = second[["id", "label_1", "prob_1"]]
     both = first[["id", "label", "title_group", "label_1"]].merge(rivals, on="id", suffixes=("", "_other"))
@@ -61,20 +61,22 @@ def disagreements(first: pd.DataFrame, second: pd.DataFrame, most: int) -> tuple
 
 
 def confident_errors(frame: pd.DataFrame, most: int) -> tuple[int, list[str]]:
-    """How many products a model gets wrong, and the ids of some: those of which it was surest."""
+    """The number of products that a model gets wrong, and the ids of those on which it was most confident."""
     wrong = frame.loc[~correct(frame)]
     return len(wrong), _varied(wrong, most)
 
 
 def _varied(frame: pd.DataFrame, most: int) -> list[str]:
-    """Ids by falling `prob_1`; one product a title and at most PER_CLASS a class, so that a list tells more."""
+    """Ids by falling `prob_1`; one product per title and at most PER_CLASS per class, for variety."""
     order = frame.sort_values(["prob_1", "id"], ascending=[False, True]).drop_duplicates("title_group")
     place = order.groupby("label").cumcount()
     return order.loc[place < PER_CLASS, "id"].astype("str").tolist()[:most]
 
 
-def answers(frame: pd.DataFrame, ids: Sequence[str], ranks: int = 3) -> dict[str, list[tuple[str, float]]]:
-    """id → its first answers, each with its probability; ids that the frame lacks are left out."""
+def ranked_classes(
+    frame: pd.DataFrame, ids: Sequence[str], ranks: int = 3
+) -> dict[str, list[tuple[str, float]]]:
+    """id → its first classes, each with its probability; ids that the frame lacks are skipped."""
     columns = [f"{kind}_{rank}" for rank in range(1, ranks + 1) for kind in ("label", "prob")]
     rows = frame.loc[frame["id"].isin(ids), ["id", *columns]]
     found: dict[str, list[tuple[str, float]]] = {}

@@ -1,4 +1,4 @@
-"""The predictions file: one row a test product, and all that the metrics need to know of it."""
+"""The predictions file: one row per test product, with everything that the metrics need."""
 
 import hashlib
 import re
@@ -17,9 +17,9 @@ from fusionclf.files import replacing
 
 TOP = 5
 STATUSES = ("used", "missing", "unreadable", "cut", "ignored")
-SLACK = 1e-3  # what single precision may add to a sum of probabilities
+SLACK = 1e-3  # rounding of single precision in a sum of probabilities
 CONTEXT = ("id", "label", "label_train_count", "title_group", "title_names_label", "leaked_title")
-LEAKED_PICTURE = "leaked_picture"  # only where the model's run read pictures
+LEAKED_PICTURE = "leaked_picture"  # a column of runs that read pictures
 # Followed by the level's number, 1 for the coarsest.
 TRUE_CATEGORY, CATEGORY, CATEGORY_PROB = "true_category_", "category_", "category_prob_"
 COLUMNS = (
@@ -39,24 +39,24 @@ def product_context(
     rows: np.ndarray | None = None,
     pictures: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """What the metrics know of each product, in the order of `split.rows(catalog, part, subset)`.
+    """What the metrics use about each product, in the order of `split.rows(catalog, part, subset)`.
 
     Args:
         catalog: the products.
         split: their division.
         part: a part of the split; None for all parts.
-        subset: test, or validation for held-out answers; there, train rows alone are known.
+        subset: test; or validation for held-out predictions, where only train rows count as known.
         rows: other catalog rows than those of the subset.
         pictures: (len(catalog),) digest of each catalog row's picture, 0 for none; None where pictures are not read.
 
     Returns:
         Columns id, label, label_train_count (rows of that class in train and validation), title_group (equal
-        titles, equal numbers), title_names_label (the class name stands in the title as whole words, singular
-        or plural), leaked_title (another train or validation product, of any part, has that title; one that is
-        empty or white space never does), with `pictures` also leaked_picture (one of them has that picture,
+        titles, equal numbers), title_names_label (the class name is in the title as whole words, singular
+        or plural), leaked_title (another train or validation product, of any part, has that title; an
+        empty title never counts), with `pictures` also leaked_picture (one of them has that picture,
         pixel for pixel), and true_category_1, … (the product's cells of the category columns, the coarsest
-        first). A train row that was held out is told of by the other train rows, whether or not they were held
-        out with it.
+        first). For a held-out train row all other train rows count, including those held out
+        with it.
     """
     rows = split.rows(catalog, part, subset) if rows is None else rows
     table = catalog.table.iloc[rows]
@@ -65,11 +65,11 @@ def product_context(
     ids, titles, labels = (table[column].tolist() for column in ("id", "title", "label"))
     named = _name_patterns(set(labels))
     all_titles, has_title = catalog.table["title"].to_numpy(object), catalog.has_title
-    # Products without a title have nothing in common: each is a group of its own.
+    # Products without a title have nothing in common: each is its own group.
     keys = [t if there else f"\0{i}" for t, there, i in zip(titles, has_title[rows], ids, strict=True)]
-    shown = {}
+    leaked_picture = {}
     if pictures is not None:
-        shown = {LEAKED_PICTURE: _others_have(pictures, pictures != 0, rows, fitted)}
+        leaked_picture = {LEAKED_PICTURE: _others_have(pictures, pictures != 0, rows, fitted)}
     categories = {
         f"{TRUE_CATEGORY}{level}": table[name].tolist()
         for level, name in enumerate(catalog.columns.categories, start=1)
@@ -84,7 +84,7 @@ def product_context(
                 named[label].search(title) is not None for title, label in zip(titles, labels, strict=True)
             ],
             "leaked_title": _others_have(all_titles, has_title, rows, fitted),
-            **shown,
+            **leaked_picture,
             **categories,
         }
     ).astype(
@@ -94,11 +94,11 @@ def product_context(
 
 
 def _others_have(values: np.ndarray, there: np.ndarray, rows: np.ndarray, fitted: np.ndarray) -> np.ndarray:
-    """Whether a fitted row, other than the row itself, has the value of each of `rows`.
+    """Whether a fitted row other than the row itself has the same value, for each of `rows`.
 
     Args:
         values: (N,) of all catalog rows.
-        there: (N,) whether it is one; what is missing is shared by none.
+        there: (N,) whether the row has a value; missing values are never equal.
         rows, fitted: (n,) and (m,) catalog rows, each once.
 
     Returns:
@@ -116,7 +116,7 @@ def _number(text: str) -> int:
 
 
 def _name_patterns(labels: Iterable[str]) -> dict[str, re.Pattern[str]]:
-    """For each class a pattern of its name as whole words, singular or plural, whatever the case."""
+    """For each class a pattern of its name as whole words, singular or plural, in any case."""
     patterns = {}
     for label in labels:
         forms = [label]
@@ -135,28 +135,28 @@ def make_predictions(
     context: pd.DataFrame,
     classes: Sequence[str],
     probabilities: np.ndarray,
-    health: pd.DataFrame | None = None,
+    status: pd.DataFrame | None = None,
     graph: CategoryGraph | None = None,
 ) -> pd.DataFrame:
-    """Join what a model says with what is known of the products.
+    """A model's predictions, joined with what is known about the products.
 
     Args:
         context: `product_context`, N rows.
         classes: the K candidates.
         probabilities: (N, K), finite, not negative; a row adds up to 1, or to less where the rest belongs to
-            classes that are no candidates.
-        health: columns picture_status and title_status, N rows; default: both ignored.
-        graph: of the catalog; None leaves out the answered path.
+            classes that are not candidates.
+        status: modality status: columns picture_status and title_status, N rows; default: both ignored.
+        graph: of the catalog; None for no category path.
 
     Returns:
         `context` with label_1 … label_5, prob_1 … prob_5 (missing where there are fewer candidates),
-        prob_label (0 where the label is no candidate), picture_status and title_status; with a graph also
-        the answered path: category_1, …, category_prob_1, … (the coarsest first) and path_prob. Of equal
+        prob_label (0 where the label is not a candidate), picture_status and title_status; with a graph also
+        the category path: category_1, …, category_prob_1, … (the coarsest first) and path_prob. Of equal
         probabilities the class that comes first wins.
 
     Raises:
         ValueError: the probabilities have another shape or are no probabilities, a class occurs twice or is
-            not in the graph, or `health` says something else than STATUSES or is about other rows.
+            not in the graph, or `status` has other values than STATUSES or another number of rows.
     """
     if probabilities.shape != (len(context), len(classes)):
         raise ValueError(f"probabilities are {probabilities.shape}, expected {(len(context), len(classes))}")
@@ -166,8 +166,8 @@ def make_predictions(
         raise ValueError("a product's probabilities must not add up to more than 1")
     if len(set(classes)) != len(classes) or not len(classes):
         raise ValueError("the candidates must be one class or more, each named once")
-    if health is not None:
-        _check_health(health, len(context))
+    if status is not None:
+        _check_status(status, len(context))
     probabilities = probabilities.astype(np.float64)
     names = np.array(classes, object)
     order = first_classes(probabilities, TOP)
@@ -185,15 +185,15 @@ def make_predictions(
     places = np.array([number.get(label, -1) for label in context["label"]], np.int64)
     frame["prob_label"] = np.where(places >= 0, probabilities[everyone, places], 0.0)
     for column in ("picture_status", "title_status"):
-        frame[column] = "ignored" if health is None else health[column].to_numpy(object)
+        frame[column] = "ignored" if status is None else status[column].to_numpy(object)
     frame = frame.astype({"picture_status": "str", "title_status": "str"})
     return (
-        frame if graph is None else pd.concat([frame, _answered_path(graph, probabilities, classes)], axis=1)
+        frame if graph is None else pd.concat([frame, _category_path(graph, probabilities, classes)], axis=1)
     )
 
 
-def _answered_path(graph: CategoryGraph, probabilities: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
-    found = graph.answer(probabilities, classes)
+def _category_path(graph: CategoryGraph, probabilities: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+    found = graph.predict_paths(probabilities, classes)
     columns: dict[str, pd.Series | np.ndarray] = {}
     for level in range(1, len(graph.levels)):
         names = np.array([path[level - 1] for path in graph.paths], object)[found.paths]
@@ -210,16 +210,16 @@ def level_columns(frame: pd.DataFrame, prefix: str) -> list[str]:
     return found
 
 
-def _check_health(health: pd.DataFrame, rows: int) -> None:
-    if len(health) != rows:
-        raise ValueError(f"health has {len(health)} rows, expected {rows}")
+def _check_status(status: pd.DataFrame, rows: int) -> None:
+    if len(status) != rows:
+        raise ValueError(f"status has {len(status)} rows, expected {rows}")
     for column in ("picture_status", "title_status"):
-        odd = sorted({str(value) for value in health[column]} - set(STATUSES))
+        odd = sorted({str(value) for value in status[column]} - set(STATUSES))
         if odd:
             raise ValueError(f"{column}={odd[0]!r}; allowed: {', '.join(STATUSES)}")
 
 
 def write_predictions(path: Path, frame: pd.DataFrame) -> None:
-    """One Parquet file, written aside and renamed."""
+    """Write a predictions file as Parquet."""
     with replacing(path) as aside:
         frame.to_parquet(aside, index=False)

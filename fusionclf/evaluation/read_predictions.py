@@ -1,4 +1,4 @@
-"""Predictions files read back: every column's type and every value is checked before a metric sees it."""
+"""Predictions files → data frames; the type of every column and every value are checked."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -32,12 +32,12 @@ KINDS = {
     LEAKED_PICTURE: FLAG,
 }
 ARROW_TYPES = {
-    TEXT: lambda of: pa.types.is_string(of) or pa.types.is_large_string(of),
+    TEXT: lambda type_: pa.types.is_string(type_) or pa.types.is_large_string(type_),
     WHOLE: pa.types.is_signed_integer,
     FLAG: pa.types.is_boolean,
     PROBABILITY: pa.types.is_floating,
 }
-# Of fewer than TOP candidates the rest is missing.
+# With fewer than TOP candidates the last ranks are missing.
 MAY_BE_MISSING = {f"{kind}_{rank}" for rank in range(2, TOP + 1) for kind in ("label", "prob")}
 
 
@@ -46,13 +46,13 @@ def read_predictions(path: Path, classes: Collection[str] | None = None) -> pd.D
 
     Args:
         path: the file.
-        classes: the candidates; default: not known.
+        classes: the candidates; None: not checked.
 
     Returns:
-        Rows as `make_predictions` gave them. Columns that it never writes are left out.
+        Rows as from `make_predictions`. Unknown columns are dropped.
 
     Raises:
-        RunError: the file is missing or damaged, or holds what no run writes; the message names the column.
+        RunError: the file is missing, damaged or not valid; the message names the column.
     """
     if not path.is_file():
         raise RunError(f"{path}: no such file; {AGAIN}")
@@ -67,7 +67,7 @@ def read_predictions(path: Path, classes: Collection[str] | None = None) -> pd.D
 
 
 def _read(path: Path) -> pd.DataFrame:
-    """The known columns, checked by type and size before their values are decoded."""
+    """The known columns; types and sizes are checked before values are decoded."""
     with pq.ParquetFile(path) as file:
         names = file.schema_arrow.names
         for name in COLUMNS:
@@ -75,14 +75,14 @@ def _read(path: Path) -> pd.DataFrame:
                 raise ValueError(f"{'no column' if name not in names else 'two columns'} {name!r}")
         columns = [*COLUMNS, *([LEAKED_PICTURE] if LEAKED_PICTURE in names else []), *_levels(names)]
         for name in columns:
-            of, kind = file.schema_arrow.field(name).type, _kind(name)
-            if not ARROW_TYPES[kind](of):
-                raise ValueError(f"column {name!r} holds {of}, not {kind}")
+            type_, kind = file.schema_arrow.field(name).type, _kind(name)
+            if not ARROW_TYPES[kind](type_):
+                raise ValueError(f"column {name!r} holds {type_}, not {kind}")
         rows, size = file.metadata.num_rows, path.stat().st_size
         if rows > size:  # a row takes several bytes
             raise ValueError(f"{rows} rows in {size} bytes")
     texts = [name for name in columns if _kind(name) == TEXT]
-    # A text that many rows have is stored once; decoded it could fill the memory.
+    # A text that many rows share is stored once; decoded, it could fill the memory.
     with pq.ParquetFile(path, read_dictionary=texts) as file:
         table = file.read(columns=columns)
     for name in texts:
@@ -101,7 +101,7 @@ def _kind(name: str) -> str:
 
 
 def _levels(names: list[str]) -> list[str]:
-    """The columns of category levels: all kinds of the same levels, or, without an answered path, the true ones."""
+    """The columns of category levels: of true and predicted paths, or without predicted paths the true ones."""
     depth = 0
     while f"{TRUE_CATEGORY}{depth + 1}" in names:
         depth += 1
@@ -132,7 +132,7 @@ def _check(frame: pd.DataFrame) -> None:
             values = frame[name].to_numpy(np.float64)
             odd = ~missing & ~((values >= 0) & (values <= 1 + SLACK))
             if odd.any():
-                raise ValueError(f"column {name!r} holds {values[odd][0]}, which is no probability")
+                raise ValueError(f"column {name!r} holds {values[odd][0]}, which is not a probability")
     if (twice := frame["id"].duplicated().to_numpy()).any():
         raise ValueError(f"product {frame['id'].tolist()[int(twice.argmax())]!r} occurs twice")
     if (frame["label_train_count"].to_numpy() < 0).any():
@@ -144,11 +144,11 @@ def _check(frame: pd.DataFrame) -> None:
 
 
 def _check_order(frame: pd.DataFrame) -> None:
-    """The answers are those of one list, the most likely first: later ones may be missing."""
+    """Raise ValueError where the classes are not ranked by probability; the last ranks may be missing."""
     probs = frame[[f"prob_{rank}" for rank in range(1, TOP + 1)]].to_numpy(np.float64)
     there = frame[[f"label_{rank}" for rank in range(1, TOP + 1)]].notna().to_numpy()
     if (there != ~np.isnan(probs)).any() or (there[:, 1:] & ~there[:, :-1]).any():
-        raise ValueError("an answer has a class without a probability, or none before it")
+        raise ValueError("a rank has a class without a probability, or the rank before it is missing")
     if (np.nan_to_num(probs[:, 1:]) > np.nan_to_num(probs[:, :-1])).any():
         raise ValueError("columns 'prob_1' to 'prob_5' do not fall")
 
@@ -157,4 +157,4 @@ def _check_classes(frame: pd.DataFrame, classes: Collection[str]) -> None:
     known = set(classes)
     for name in ("label", *(f"label_{rank}" for rank in range(1, TOP + 1))):
         if odd := sorted(set(frame[name].dropna()) - known):
-            raise ValueError(f"column {name!r} holds {odd[0]!r}, which is no class of the run's split")
+            raise ValueError(f"column {name!r} holds {odd[0]!r}, which is not a class of the run's split")

@@ -1,4 +1,4 @@
-"""Whether a difference holds: bootstrap intervals over titles, McNemar's exact test, Holm's correction."""
+"""Significance of a difference: bootstrap intervals over titles, McNemar's exact test, Holm's correction."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,15 +9,15 @@ from scipy.stats import binomtest
 
 RESAMPLES = 1000
 LEVEL = 0.95
-WEIGHTS = 4_000_000  # of groups, in the resamples that are drawn at once
+WEIGHTS = 4_000_000  # weights of groups in the resamples that are drawn at once
 
 
 def resampled_sums(columns: Any, groups: np.ndarray, seed: int = 0) -> np.ndarray:
     """Column sums over resamples that draw whole groups with replacement.
 
     Args:
-        columns: (N, M) figures of each product, an array or a sparse array.
-        groups: (N,) products with one number (one title) are drawn together.
+        columns: (N, M) values of each product, an array or a sparse array.
+        groups: (N,) products with the same number (the same title) are drawn together.
         seed: of the resampling.
 
     Returns:
@@ -41,7 +41,7 @@ def resampled_sums(columns: Any, groups: np.ndarray, seed: int = 0) -> np.ndarra
 
 
 def percentile_interval(values: np.ndarray, level: float = LEVEL) -> list[float] | None:
-    """The middle `level` of resampled figures, undefined ones (NaN) left out; None where all are."""
+    """The middle `level` of resampled values without NaN; None where all are NaN."""
     values = values[~np.isnan(values)]
     if not len(values):
         return None
@@ -53,7 +53,7 @@ def bootstrap_interval(values: np.ndarray, groups: np.ndarray, seed: int = 0) ->
     """95 % interval of the mean of `values`, in percent; None where there are none.
 
     Args:
-        values: (N,) 0 or 1 a product; or -1, 0, 1 for the difference of two models.
+        values: (N,) 0 or 1 for each product; or -1, 0, 1 for the difference of two models.
         groups: (N,) title groups.
         seed: of the resampling.
     """
@@ -64,7 +64,7 @@ def bootstrap_interval(values: np.ndarray, groups: np.ndarray, seed: int = 0) ->
 
 
 def mcnemar_exact(first: np.ndarray, second: np.ndarray) -> float:
-    """Two-sided p-value that two models are right equally often, from the products on which they differ.
+    """Two-sided p-value of the hypothesis that two models are right equally often.
 
     Args:
         first, second: (N,) whether each model is right, on the same products.
@@ -81,7 +81,7 @@ def mcnemar_exact(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted for their number, by Holm's step-down method (1979)."""
+    """p-values corrected for multiple tests by Holm's step-down method (1979)."""
     order = np.argsort(p_values, kind="stable")
     adjusted = np.empty(len(p_values))
     highest = 0.0

@@ -1,4 +1,4 @@
-"""From which probability an answer is accepted, reviewed or rejected, and to which category it backs off."""
+"""Thresholds: when a prediction is accepted, reviewed or rejected, and to which category it backs off."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,28 +15,28 @@ from fusionclf.evaluation.hierarchy import level_probs, right_to_level
 from fusionclf.evaluation.read_predictions import read_predictions
 
 ACCEPT, REVIEW, REJECT = "accept", "review", "reject"
-TARGETS = (0.98, 0.95)  # precisions that metrics.json tells of
-PSEUDO_ROWS = 10  # by which a class's precision is drawn towards that of all classes
+TARGETS = (0.98, 0.95)  # target precisions in metrics.json
+PSEUDO_ROWS = 10  # that pull the precision of a class towards that of all classes
 ROUNDING = 1e-12
 HELD_OUT = "held_out"
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Least probabilities, fitted on held-out answers. None: nothing is answered there.
+    """Minimum probabilities, fitted on held-out predictions. None: never accepted.
 
     Attributes:
-        target: precision asked for, in (0, 1].
-        rows: held-out answers that they were fitted on.
-        classes: class → from which probability its answer is accepted.
-        others: the same for a class that was never answered.
-        levels: for each of the L category levels, the coarsest first: from which probability the answer backs off
-            to it, where no deeper level is answered.
-        reject_below: answers that are less likely were wrong more often than right.
+        target: target precision, in (0, 1].
+        rows: number of held-out predictions that they were fitted on.
+        classes: class → minimum probability at which it is accepted.
+        others: the same for a class that was never predicted.
+        levels: for each of the L category levels, the coarsest first: minimum probability at which a prediction
+            backs off to it, where no deeper level is accepted.
+        reject_below: predictions below this probability were wrong more often than right.
 
     Raises:
         SettingsError: the target is out of its range.
-        ValueError: another value is.
+        ValueError: another value is not a probability.
     """
 
     target: float
@@ -53,18 +53,18 @@ class Thresholds:
             )
         given = [*self.classes.values(), self.others, *self.levels, self.reject_below]
         if any(value is not None and not 0 <= value <= 1 for value in given):
-            raise ValueError("a threshold is no probability")
+            raise ValueError("a threshold is not a probability")
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """What is done with each of n products' answers.
+    """Decisions about the predictions of n products.
 
     Attributes:
-        decisions: (n,) accept, review or reject: whether the class can be believed.
-        levels: (n,) how many levels of the path are answered: 0 none, L + 1 the class, too (where it is accepted).
-        paths: the answered path down to that level, the coarsest category first.
-        probabilities: (n,) of what is answered; NaN where nothing is.
+        decisions: (n,) accept, review or reject, for the class.
+        levels: (n,) number of accepted levels of the path: 0 for none, L + 1 with the class.
+        paths: the accepted levels of the path, the coarsest category first.
+        probabilities: (n,) of the deepest accepted level; NaN without one.
     """
 
     decisions: np.ndarray
@@ -74,21 +74,21 @@ class Decisions:
 
 
 def fit_thresholds(frame: pd.DataFrame, target: float) -> Thresholds:
-    """Thresholds that reach a precision on held-out answers.
+    """Thresholds that reach a precision on held-out predictions.
 
-    A class's threshold is the least probability from which the answers with it are right in the share `target`. That
-    share counts PSEUDO_ROWS more answers, as often right as those of all classes at the threshold itself: few
-    answers do not lower it to where others fail, nor to where answers are wrong more often than right. A category
-    level's is found in the same way, on the products for which no deeper level is answered, and is never below
-    `target`: validation rows have no class that is new, the products to come may, and of these the model's own
-    doubt is all that tells.
+    The threshold of a class is the minimum probability at which its predictions reach the precision `target`. The
+    precision counts PSEUDO_ROWS further predictions with the precision of all classes at that threshold. So a few
+    predictions cannot lower the threshold to where other classes fail, nor to where predictions are wrong more
+    often than right. The threshold of a category level is found in the same way, on the products without a deeper
+    accepted level. It is never below `target`: validation rows have no new classes, but later products may, and
+    there a low probability is the only warning.
 
     Args:
         frame: predictions of products that the model was not fitted on.
-        target: share of the answered products that shall be right, in (0, 1].
+        target: target precision, in (0, 1].
 
     Raises:
-        RunError: there are no answers.
+        RunError: there are no predictions.
         SettingsError: the target is out of its range.
 
     Source: Geifman and El-Yaniv, Selective Classification for Deep Neural Networks (2017), for the least threshold;
@@ -96,7 +96,7 @@ def fit_thresholds(frame: pd.DataFrame, target: float) -> Thresholds:
     Transforming Classifier Scores into Accurate Multiclass Probability Estimates (2002), for the isotonic curve.
     """
     if not len(frame):
-        raise RunError("no held-out answers to fit a threshold on; give the split more validation rows")
+        raise RunError("no held-out predictions to fit thresholds on; give the split more validation rows")
     right, probs = right_to_level(frame), level_probs(frame)
     label, prob = frame["label_1"].to_numpy(object), probs[:, -1]
     curve = _Curve(prob, right[:, -1])
@@ -117,7 +117,7 @@ def fit_thresholds(frame: pd.DataFrame, target: float) -> Thresholds:
 
 
 class _Curve:
-    """How often answers of a probability are right: the closest curve that does not fall."""
+    """Precision as a function of probability: the isotonic (never falling) fit."""
 
     def __init__(self, prob: np.ndarray, right: np.ndarray) -> None:
         self.values, member = np.unique(prob, return_inverse=True)
@@ -129,24 +129,24 @@ class _Curve:
         return np.interp(values, self.values, self.shares)
 
     def reaches(self, share: float) -> float | None:
-        """The least probability from which the curve is at `share`; None where it never is."""
+        """The minimum probability at which the curve reaches `share`; None where it never does."""
         fine = self.shares >= share - ROUNDING
         return float(self.values[fine.argmax()]) if fine.any() else None
 
     def reject_below(self) -> float:
-        """Where the curve passes one half: 0 where it always lies above, 1 where it never does."""
+        """Where the curve crosses one half: 0 where it is always above, 1 where it never is."""
         if self.shares[0] >= 0.5:
             return 0.0
-        passed = self.reaches(0.5)
-        return 1.0 if passed is None else passed
+        crossing = self.reaches(0.5)
+        return 1.0 if crossing is None else crossing
 
 
 def _least(
     prob: np.ndarray, right: np.ndarray, everyone: _Curve, target: float, floor: float = 0.0
 ) -> float | None:
-    """The least probability from which these answers, and the pseudo-rows, are right in the share `target`."""
-    alone = everyone.reaches(target)  # where pseudo-rows do without any answer
-    more = [alone] if alone is not None and len(prob) < PSEUDO_ROWS else []
+    """The minimum probability at which these predictions and the pseudo-rows reach the precision `target`."""
+    prior_only = everyone.reaches(target)  # where the pseudo-rows reach it without any prediction
+    more = [prior_only] if prior_only is not None and len(prob) < PSEUDO_ROWS else []
     values = np.unique([*prob, *more, *([floor] if floor else [])])
     values = values[values >= floor]
     order = np.argsort(prob, kind="stable")
@@ -161,34 +161,34 @@ def _least(
 def _reached(
     label: np.ndarray, prob: np.ndarray, classes: dict[str, float | None], others: float | None
 ) -> np.ndarray:
-    """(N,) whether each answer reaches its class's threshold."""
+    """(N,) whether each prediction reaches its class's threshold."""
     member, names = pd.factorize(label)
     least = [classes.get(name, others) for name in names]
     return prob >= np.array([np.inf if value is None else value for value in least], np.float64)[member]
 
 
 def _decide(label: np.ndarray, probs: np.ndarray, thresholds: Thresholds) -> tuple[np.ndarray, np.ndarray]:
-    """Decision and number of answered levels of (N,) answers with (N, L + 1) probabilities."""
+    """Decision and number of accepted levels of (N,) predictions with (N, L + 1) probabilities."""
     if len(thresholds.levels) != probs.shape[1] - 1:
         raise RunError(
-            f"thresholds for {len(thresholds.levels)} category levels, the answers have {probs.shape[1] - 1}; "
-            "fit them on this model's held-out answers"
+            f"thresholds for {len(thresholds.levels)} category levels, the predictions have {probs.shape[1] - 1}; "
+            "fit them on this model's held-out predictions"
         )
     prob = probs[:, -1]
     accepted = _reached(label, prob, thresholds.classes, thresholds.others)
     decision = np.where(accepted, ACCEPT, np.where(prob >= thresholds.reject_below, REVIEW, REJECT))
-    answered = np.zeros(len(probs), np.int64)
+    accepted_levels = np.zeros(len(probs), np.int64)
     for level, least in enumerate(thresholds.levels, start=1):
         if least is not None:
-            answered[probs[:, level - 1] >= least] = level
-    answered[accepted] = probs.shape[1]
-    return decision, answered
+            accepted_levels[probs[:, level - 1] >= least] = level
+    accepted_levels[accepted] = probs.shape[1]
+    return decision, accepted_levels
 
 
 def decide(
     graph: CategoryGraph, thresholds: Thresholds, probabilities: np.ndarray, classes: Sequence[str]
 ) -> Decisions:
-    """Accept, review or reject each product's most likely class, and answer as much of its path as is sure.
+    """Accept, review or reject each product's most likely class, and accept its path as deep as is reliable.
 
     Args:
         graph: of the run's catalog.
@@ -196,7 +196,7 @@ def decide(
         probabilities: (n, K); a row of NaN is rejected.
         classes: K names.
     """
-    found = graph.answer(probabilities, classes)
+    found = graph.predict_paths(probabilities, classes)
     label = np.array(graph.classes, object)[found.classes]
     prob = np.asarray(probabilities, np.float64).max(axis=1, initial=-np.inf)
     probs = np.concatenate([found.category_probs, prob[:, None]], axis=1)
@@ -204,26 +204,26 @@ def decide(
     paths = [
         graph.paths[path][:level] for path, level in zip(found.paths.tolist(), levels.tolist(), strict=True)
     ]
-    shown = np.where(levels > 0, probs[np.arange(len(probs)), levels - 1], np.nan)
-    return Decisions(decision, levels, paths, shown)
+    deepest = np.where(levels > 0, probs[np.arange(len(probs)), levels - 1], np.nan)
+    return Decisions(decision, levels, paths, deepest)
 
 
-def decision_figures(frame: pd.DataFrame, thresholds: Thresholds, graph: CategoryGraph) -> dict[str, Any]:
-    """What thresholds do to the predictions of a part, in percent.
+def decision_metrics(frame: pd.DataFrame, thresholds: Thresholds, graph: CategoryGraph) -> dict[str, Any]:
+    """Metrics of the decisions on the predictions of a part, in percent.
 
     Returns:
-        target; accepted, review and rejected (shares of all products); precision of the accepted answers; levels:
-        column, answered (share of all products that are answered to that level and no deeper) and precision of
-        these answers; unanswered (share without any level). None where a figure does not exist.
+        target; accepted, review and rejected (shares of all products); precision of the accepted predictions;
+        levels: column, answered (share of all products accepted to that level and no deeper) and precision of
+        these; unanswered (share without any level). None where a metric is not defined.
     """
     right = right_to_level(frame)
     label = frame["label_1"].to_numpy(object)
-    decision, answered = _decide(label, level_probs(frame), thresholds)
+    decision, accepted_levels = _decide(label, level_probs(frame), thresholds)
     levels = [
         {
             "column": name,
-            "answered": _percent(answered == level),
-            "precision": _percent(right[answered == level, level - 1]),
+            "answered": _percent(accepted_levels == level),
+            "precision": _percent(right[accepted_levels == level, level - 1]),
         }
         for level, name in enumerate(graph.levels, start=1)
     ]
@@ -234,25 +234,25 @@ def decision_figures(frame: pd.DataFrame, thresholds: Thresholds, graph: Categor
         "review": _percent(decision == REVIEW),
         "rejected": _percent(decision == REJECT),
         "levels": levels,
-        "unanswered": _percent(answered == 0),
+        "unanswered": _percent(accepted_levels == 0),
     }
 
 
 def thresholds_of_run(folder: Path, part: str, target: float) -> Thresholds:
-    """Thresholds from the held-out answers that a run keeps.
+    """Thresholds from the held-out predictions of a run.
 
     Raises:
-        RunError: it keeps none, or none of that part.
+        RunError: it has none, or none of that part.
         SettingsError: the target is out of its range.
     """
-    kept = sorted(file.stem for file in (folder / HELD_OUT).glob("*.parquet"))
-    if not kept:
+    parts = sorted(file.stem for file in (folder / HELD_OUT).glob("*.parquet"))
+    if not parts:
         raise RunError(
-            f"{folder}: keeps no held-out answers to fit a threshold on; train again with --overwrite "
-            "(of the baselines, linear alone has them)"
+            f"{folder}: has no held-out predictions to fit thresholds on; train again with --overwrite "
+            "(of the baselines, only linear has them)"
         )
-    if part not in kept:
-        raise RunError(f"{folder}: keeps no held-out answers of {part!r}; {did_you_mean(part, kept)}")
+    if part not in parts:
+        raise RunError(f"{folder}: has no held-out predictions of {part!r}; {did_you_mean(part, parts)}")
     return fit_thresholds(read_predictions(folder / HELD_OUT / f"{part}.parquet"), target)
 
 

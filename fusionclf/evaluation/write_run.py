@@ -1,6 +1,7 @@
 """The last step of every run: predictions, cost and metrics into the run folder."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,46 +18,63 @@ from fusionclf.files import write_json, write_text
 from fusionclf.runfolder import FINISHED
 
 
-def finish_run(
-    folder: Path,
-    variant: str,
-    settings: BaseModel,
-    catalog: Catalog,
-    split: Split,
-    frames: Mapping[str, pd.DataFrame],
-    environment: Mapping[str, Any],
-    held_out: Mapping[str, pd.DataFrame] | None = None,
-    card: Callable[[Path, dict[str, Any]], None] | None = None,
+@dataclass(frozen=True)
+class RunResult:
+    """The results of a run.
+
+    Attributes:
+        variant: name of the model.
+        settings: the resolved settings.
+        catalog, split: the products.
+        predictions: part, or ALL_CLASSES for the model over all classes → predictions of its test products.
+        environment: versions, device and cost.
+        held_out: part → predictions of validation products, by models that were not fitted on them.
+    """
+
+    variant: str
+    settings: BaseModel
+    catalog: Catalog
+    split: Split
+    predictions: Mapping[str, pd.DataFrame]
+    environment: Mapping[str, Any]
+    held_out: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+
+def save_run(
+    folder: Path, result: RunResult, card: Callable[[Path, dict[str, Any]], None] | None = None
 ) -> dict[str, Any]:
-    """Write all that a run leaves; metrics.json last, since it marks the run as finished.
+    """Write the files of a run; metrics.json last, since it marks the run as finished.
 
     Args:
         folder: the run folder.
-        variant: name of the model.
-        settings: the resolved settings.
-        catalog, split: what was scored.
-        frames: predictions by part, ALL_CLASSES for the model over all classes.
-        environment: versions, device and cost.
-        held_out: predictions of validation products by part, by models that were not fitted on them.
+        result: what the files hold.
         card: writes the model card from the folder and metrics.json's content.
 
     Returns:
         metrics.json's content.
     """
-    write_text(folder / "config.yaml", dump_yaml(settings))
+    catalog, split = result.catalog, result.split
+    write_text(folder / "config.yaml", dump_yaml(result.settings))
     split.save(folder / "split.json")
-    for part, frame in frames.items():
+    for part, frame in result.predictions.items():
         write_predictions(folder / "predictions" / f"{part}.parquet", frame)
-    for part, frame in (held_out or {}).items():
+    for part, frame in result.held_out.items():
         write_predictions(folder / HELD_OUT / f"{part}.parquet", frame)
-    reading = catalog.reading
-    dropped = {reason: len(ids) for reason, ids in reading.dropped.items()}
-    read = {"rows_read": reading.rows_read, "repaired": len(reading.repaired), "dropped": dropped}
-    write_json(folder / "environment.json", {**environment, "catalog": {**read, "products": len(catalog)}})
+    write_json(folder / "environment.json", {**result.environment, "catalog": _catalog_counts(catalog)})
     graph = CategoryGraph.from_split(catalog, split)
     graph.save(folder / "model" / "graph.json")
-    metrics = run_metrics(variant, frames, graph, held_out)
+    metrics = run_metrics(result.variant, result.predictions, graph, result.held_out)
     if card is not None:
         card(folder, metrics)
     write_json(folder / FINISHED, metrics)
     return metrics
+
+
+def _catalog_counts(catalog: Catalog) -> dict[str, Any]:
+    report = catalog.read_report
+    return {
+        "rows_read": report.rows_read,
+        "repaired": len(report.repaired),
+        "dropped": {reason: len(ids) for reason, ids in report.dropped.items()},
+        "products": len(catalog),
+    }

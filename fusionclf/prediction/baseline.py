@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from baselines.loaded import KeptTitleModel
+from baselines.loaded import LoadedBaseline
 from fusionclf.batches import PictureCache
 
 
@@ -19,7 +19,7 @@ class BaselineModel:
     cover: tuple[int, int] | None = None
 
     def __init__(self, folder: Path, part: str) -> None:
-        self.kept = KeptTitleModel(folder, part)
+        self.kept = LoadedBaseline(folder, part)
         self.classes = self.kept.classes
         self.reads_titles = self.kept.reads_titles
 

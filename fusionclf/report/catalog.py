@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from fusionclf.catalog import Catalog, Split, audit_catalog, decoded_picture, read_catalog
-from fusionclf.catalog.counted_examples import Noted
+from fusionclf.catalog import Catalog, Split, check_catalog, decoded_picture, read_catalog
+from fusionclf.catalog.counted_examples import CountedExamples
 from fusionclf.config import CatalogConfig, build_settings
 from fusionclf.errors import CatalogError, PictureError, RunError, SettingsError
 from fusionclf.report.collect import Run
@@ -59,7 +59,7 @@ def catalog_facts(catalog: Catalog, run: Run) -> dict[str, Any]:
         findings: (what, {n, ids, cut}) pairs, ids cut to the first SHOWN_IDS; and the percentage of titles that a
         random 80/20 split would have on both sides.
     """
-    audit = audit_catalog(catalog, _split(run), decode=False)
+    audit = check_catalog(catalog, _split(run), decode=False)
     findings = [
         ("unquoted commas in the title, repaired", _named(audit.repaired)),
         *((f"dropped: {reason}", _named(ids)) for reason, ids in audit.dropped.items()),
@@ -101,7 +101,7 @@ def _named(names: Sequence[str]) -> dict[str, Any]:
     return {"n": len(names), "ids": list(names[:SHOWN_IDS]), "cut": len(names) > SHOWN_IDS}
 
 
-def _noted(cells: Noted) -> dict[str, Any]:
+def _noted(cells: CountedExamples) -> dict[str, Any]:
     return {"n": cells.count, "ids": cells.examples, "cut": cells.count > len(cells.examples)}
 
 

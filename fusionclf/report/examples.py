@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from fusionclf.catalog import Catalog
-from fusionclf.evaluation import answers, confident_errors, disagreements
+from fusionclf.evaluation import confident_errors, disagreements, ranked_classes
 from fusionclf.report.collect import Run
 from fusionclf.report.ranking import ranked
 
@@ -53,7 +53,7 @@ def _products(
     part: str, ids: Sequence[str], runs: Sequence[Run], titles: "pd.Series | None"
 ) -> list[dict[str, Any]]:
     frame = runs[-1].frames[part].set_index("id").loc[list(ids)]
-    given = {run.name: answers(run.frames[part], ids) for run in runs}
+    given = {run.name: ranked_classes(run.frames[part], ids) for run in runs}
     return [
         {
             "id": product,

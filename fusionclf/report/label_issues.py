@@ -12,7 +12,7 @@ from fusionclf.catalog import Catalog, Split, picture_hash
 from fusionclf.catalog.groups import map_pictures
 from fusionclf.catalog.pictures import map_paths
 from fusionclf.errors import RunError
-from fusionclf.evaluation import CategoryGraph, disputed_labels
+from fusionclf.evaluation import CategoryGraph, find_label_issues
 from fusionclf.evaluation.thresholds import HELD_OUT
 from fusionclf.files import json_text, locked_folder, write_all
 from fusionclf.report.catalog import find_catalog, thumbnail
@@ -58,7 +58,7 @@ def _audit(runs: Sequence[Path], out: Path, top: int, data: Path | None) -> dict
         raise RunError(f"{note}; give its folder by --data")
     graph = CategoryGraph.from_split(catalog, Split.from_dict(found[0].split))
     answers = [out_of_sample(run, folder) for run, folder in zip(found, runs, strict=True)]
-    disputed = disputed_labels(answers)
+    disputed = find_label_issues(answers)
     entries = _entries(disputed, catalog, graph, top)
     value = {
         "runs": [run.name for run in found],

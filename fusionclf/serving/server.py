@@ -62,7 +62,7 @@ def serve(
         hosts = {*LOCAL, host.lower()} if local else None
         if not local:
             console.warn(f"{host} can be reached by other machines, and nothing asks for a password")
-        console.say(
+        console.info(
             f"serving {run} ({predictor.part}, {len(predictor.classes)} classes) at {_address(host, listener)}; "
             "Ctrl-C stops it"
         )

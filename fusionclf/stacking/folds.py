@@ -191,7 +191,7 @@ def fit_on_episodes(
     def made(of: str, fold_of: np.ndarray, rounds: int = len(folds)) -> dict[int, Asked]:
         outs = [fold_of == number % rounds for number in range(len(folds))]
         episodes = {}
-        with console.counted(f"products held out {of}", len(folds)) as told:
+        with console.progress(f"products held out {of}", len(folds)) as told:
             for number, (out, away) in enumerate(zip(outs, folds, strict=True)):
                 if maker.can_learn(~out & ~np.isin(maker.targets, away)):
                     episodes[number] = maker.episode(out, away, number)
@@ -212,7 +212,7 @@ def fit_on_episodes(
     masks = [torch.from_numpy(group) for group in groups]
     asked = [episode for episode, _ in everything]
     steps = sum(steps_on(asked, at_hand) for at_hand in AT_HAND)
-    with console.counted("scorers of the vocabulary", steps) as told:
+    with console.progress("scorers of the vocabulary", steps) as told:
         maker.vocabulary.fit(asked, masks, seed, told)
     return _held_out(maker, of_brand, by_brand, everything, masks, seed, console), len(everything)
 
@@ -253,7 +253,7 @@ def _held_out(
             continue
         title = f"scorer {turn + 1} of {CLASS_FOLDS} for held-out products"
         kinds = _kinds(maker)
-        with console.counted(title, sum(steps_on(others, at_hand) for at_hand in kinds)) as told:
+        with console.progress(title, sum(steps_on(others, at_hand) for at_hand in kinds)) as told:
             scorers = model.fitted_scorers(others, groups, seed, told, list(kinds))
         for number in numbers:
             episode, asked = by_brand[number]

@@ -81,7 +81,7 @@ class Inputs:
             file = find_synonyms(self.settings.model.synonyms)
             self.synonyms = read_synonyms(file)
             count = len(set(self.synonyms) & set(self.catalog.table["label"]))
-            self.console.say(
+            self.console.info(
                 f"{file}: synonyms of {count} of the catalog's {self.catalog.table['label'].nunique()} classes"
             )
 
@@ -164,7 +164,7 @@ class Inputs:
             with self.accelerator.local_main_process_first(), self.console.bar("decode pictures") as step:
                 self.cache = open_cache(
                     self.catalog, cover_size(pictures), unreadable=pictures.unreadable,
-                    progress=step, say=self.console.say, warn=self.console.warn,
+                    progress=step, say=self.console.info, warn=self.console.warn,
                 )  # fmt: skip
         return self.cache
 
@@ -178,7 +178,7 @@ class Inputs:
         )
 
         def compute() -> np.ndarray:
-            self.console.say(f"picture features: {len(rows)} pictures, once for all runs with this encoder")
+            self.console.info(f"picture features: {len(rows)} pictures, once for all runs with this encoder")
             source = ProductSource(pictures, None, {})
             with self.console.bar("picture features", len(rows)) as step:
                 parts = iterate_features(image, source, rows, self.accelerator)

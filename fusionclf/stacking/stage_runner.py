@@ -265,7 +265,7 @@ class StageRunner:
         )
         others -= len(train_rows) + len(validation_rows)
         if others:
-            self.console.say(f"{name}: {others} rows without a picture are left to the linear text model")
+            self.console.info(f"{name}: {others} rows without a picture are left to the linear text model")
         self.console.stage(name, len(train_rows), len(validation_rows), settings.epochs)
         with self.console.training(name, settings.epochs, self.accelerator.log) as progress:
             state = train_stage(
@@ -341,7 +341,7 @@ class StageRunner:
                 by_year=self.settings.split.rule == "year_parity" and of_pictures is None,
                 console=self.console,
             )  # fmt: skip
-        self.console.say(said)
+        self.console.info(said)
         return 1.0, held_out
 
     def _answer(

@@ -8,7 +8,7 @@ from baselines import find_baseline
 from fusionclf.catalog.usable import UnusedRows
 from fusionclf.config import load_settings
 from fusionclf.console import Console
-from fusionclf.evaluation import finish_run
+from fusionclf.evaluation import RunResult, save_run
 from fusionclf.files import locked_folder
 from fusionclf.report.model_card import write_card
 from fusionclf.run_schema import METRICS
@@ -51,16 +51,17 @@ def run_baseline(
     with locked_folder(out):
         if resume and is_finished(out):
             sweep_run(out)
-            console.say(f"{out}: finished already, nothing to do")
+            console.info(f"{out}: finished already, nothing to do")
             return dict(read_json_as(out / "metrics.json", METRICS))
         started = time.perf_counter()
         catalog, split = read_divided(data, settings.catalog, settings.split)
         begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
-        console.say(f"{name}: fit on train and validation titles")
+        console.info(f"{name}: fit on train and validation titles")
         frames, figures, held_out = baseline.run(settings, catalog, split, out)
         unused = figures.get("unused_train_rows")
         if unused is not None and (found := UnusedRows.model_validate(unused)):
             console.warn(f"{name} cannot learn from every train row: {found}")
         check_begun(out)
         cost = environment(seconds=time.perf_counter() - started, **figures)
-        return finish_run(out, name, settings, catalog, split, frames, cost, held_out, write_card)
+        result = RunResult(name, settings, catalog, split, frames, cost, held_out)
+        return save_run(out, result, write_card)

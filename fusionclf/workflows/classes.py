@@ -78,8 +78,8 @@ def add_class(
         write_added(folder, predictor.part, [*read_added(folder, predictor.part), new])
     told = f"{new.count} examples" if new.count else "its name alone"
     told += f" (synonyms: {len(new.synonyms)})" if new.synonyms else ""
-    console.say(f"{run}: knows {new.name!r} by {told}; {len(network.classes)} classes")
-    console.say(f"next: fusionclf predict --run {run} --title TITLE")
+    console.info(f"{run}: knows {new.name!r} by {told}; {len(network.classes)} classes")
+    console.info(f"next: fusionclf predict --run {run} --title TITLE")
     return new
 
 
@@ -123,7 +123,7 @@ def remove_class(run: Path, name: str, *, part: str | None = None, console: Cons
             near = did_you_mean(name, [new.name for new in added] or ["none"])
             raise PredictionError(f"{run}: no class {quoted(name)} was added; {near}")
         write_added(folder, part, [new for new in added if new is not found])
-    (console or Console()).say(f"{run}: forgot {found.name!r}")
+    (console or Console()).info(f"{run}: forgot {found.name!r}")
 
 
 def list_classes(run: Path, *, part: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""`fusionclf data check`: a catalog's audit as tables or as JSON."""
+"""`fusionclf data check`: what a check of a catalog found, as tables or as JSON."""
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
@@ -8,9 +8,9 @@ from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table
 
-from fusionclf.catalog import Audit, Catalog, Split, audit_catalog, make_split, read_catalog
-from fusionclf.catalog.check import PictureFacts
-from fusionclf.catalog.counted_examples import Noted
+from fusionclf.catalog import Catalog, CatalogCheck, Split, check_catalog, make_split, read_catalog
+from fusionclf.catalog.counted_examples import CountedExamples
+from fusionclf.catalog.picture_checks import PictureFacts
 from fusionclf.catalog.records import NoRowsError
 from fusionclf.config import (
     CatalogConfig,
@@ -36,10 +36,10 @@ class CheckConfig(Section):
     pictures: PicturesConfig = PicturesConfig()
 
 
-def check_catalog(
+def data_check(
     folder: Path, config: str | None, overrides: tuple[str, ...], as_json: bool, console: Console
 ) -> bool:
-    """Audit a catalog and print what was found; whether it is usable.
+    """Check a catalog and print what was found; whether it is usable.
 
     Args:
         folder: the catalog.
@@ -54,32 +54,32 @@ def check_catalog(
     settings = build_settings(CheckConfig, values)
     catalog, split = _read(folder, settings)
     with console.bar("decode pictures", len(catalog)) as step:
-        audit = audit_catalog(catalog, split, unreadable=settings.pictures.unreadable, progress=step)
+        found = check_catalog(catalog, split, unreadable=settings.pictures.unreadable, progress=step)
     if as_json:
-        print(json_text(audit.to_dict()))
+        print(json_text(found.to_dict()))
     else:
-        render_audit(audit, RichConsole(highlight=False))
-    return audit.usable
+        render_check(found, RichConsole(highlight=False))
+    return found.usable
 
 
-def render_audit(audit: Audit, out: RichConsole) -> None:
-    """Print an audit as tables and a verdict."""
-    out.print(_facts("Catalog", _catalog_rows(audit)))
-    if audit.pictures is not None:
+def render_check(found: CatalogCheck, out: RichConsole) -> None:
+    """Print what a check found as tables, and a verdict."""
+    out.print(_facts("Catalog", _catalog_rows(found)))
+    if found.pictures is not None:
         out.print()
-        out.print(_facts("Pictures", _picture_rows(audit.pictures)))
-    if audit.parts:
+        out.print(_facts("Pictures", _picture_rows(found.pictures)))
+    if found.parts:
         out.print()
-        out.print(_parts(audit))
+        out.print(_parts(found))
         out.print(
             "unseen: test rows of classes without train rows; ceiling: what is left, for a closed-set model"
         )
         out.print()
-        out.print(_facts("Classes", _absent_rows(audit)))
+        out.print(_facts("Classes", _absent_rows(found)))
     out.print()
-    for problem in audit.problems:
+    for problem in found.problems:
         out.print(f"[red]problem[/]: {escape(printable(problem))}", soft_wrap=True)
-    out.print("usable" if audit.usable else "not usable as it is")
+    out.print("usable" if found.usable else "not usable as it is")
 
 
 def _read(folder: Path, settings: CheckConfig) -> tuple[Catalog, Split | CatalogError]:
@@ -104,64 +104,64 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{printable(name)} {n:,}" for name, n in counts.items()) or "none"
 
 
-def _catalog_rows(audit: Audit) -> list[tuple[str, str]]:
-    rows = [("rows read", f"{audit.rows_read:,}"), ("repaired (unquoted commas)", _ids(audit.repaired))]
-    rows += [("with a line break in a cell", _ids(audit.multiline))] if audit.multiline else []
-    rows += [(f"dropped: {reason}", _ids(ids)) for reason, ids in audit.dropped.items()]
-    missing = audit.read_as_missing_by_pandas
+def _catalog_rows(found: CatalogCheck) -> list[tuple[str, str]]:
+    rows = [("rows read", f"{found.rows_read:,}"), ("repaired (unquoted commas)", _ids(found.repaired))]
+    rows += [("with a line break in a cell", _ids(found.multiline))] if found.multiline else []
+    rows += [(f"dropped: {reason}", _ids(ids)) for reason, ids in found.dropped.items()]
+    missing = found.read_as_missing_by_pandas
     return [
         *rows,
-        ("products", f"{audit.products:,}"),
-        ("distinct values", _counts(audit.levels)),
-        *_slip_rows(audit),
-        ("classes of one product", _ids(audit.single_product_classes)),
-        ("classes that lost all their rows", _ids(audit.lost_classes)),
-        ("without a year", _ids(audit.without_year)),
-        ("years that are no number", _ids(audit.bad_years)),
-        ("without a title", _ids(audit.without_title)),
-        ("cells with the text NA (kept)", _counts(audit.na_texts)),
-        ("empty categories and metadata", _counts(audit.empty_cells)),
+        ("products", f"{found.products:,}"),
+        ("distinct values", _counts(found.levels)),
+        *_slip_rows(found),
+        ("classes of one product", _ids(found.single_product_classes)),
+        ("classes that lost all their rows", _ids(found.lost_classes)),
+        ("without a year", _ids(found.without_year)),
+        ("years that are no number", _ids(found.bad_years)),
+        ("without a title", _ids(found.without_title)),
+        ("cells with the text NA (kept)", _counts(found.na_texts)),
+        ("empty categories and metadata", _counts(found.empty_cells)),
         *([("read as missing by pandas (both)", _counts(missing))] if missing else []),
-        ("titles that name their class", f"{audit.titles_naming_the_label:.1f} %"),
-        ("titles with several classes", f"{audit.titles_with_several_labels:,}"),
-        ("classes under several paths", _ids(audit.classes_with_several_paths)),
-        ("categories under several parents", _ids(audit.categories_with_several_parents)),
-        ("test titles that train has too", _leaked_titles(audit)),
-        ("the same in a random 80/20 split", f"{audit.random_split_titles_in_train:.1f} %"),
+        ("titles that name their class", f"{found.titles_naming_the_label:.1f} %"),
+        ("titles with several classes", f"{found.titles_with_several_labels:,}"),
+        ("classes under several paths", _ids(found.classes_with_several_paths)),
+        ("categories under several parents", _ids(found.categories_with_several_parents)),
+        ("test titles that train has too", _leaked_titles(found)),
+        ("the same in a random 80/20 split", f"{found.random_split_titles_in_train:.1f} %"),
     ]
 
 
-def _slip_rows(audit: Audit) -> list[tuple[str, str]]:
+def _slip_rows(found: CatalogCheck) -> list[tuple[str, str]]:
     """What may be a slip in the cells, each with its examples; a row only where there is something."""
     rows = [
-        (f"words for a missing value in {name}", _noted(cells)) for name, cells in audit.missing_words.items()
+        (f"words for a missing value in {name}", _noted(cells)) for name, cells in found.missing_words.items()
     ]
     rows += [
         (f"spelled differently in {name}", f"{_ids(groups)}; catalog.join_spellings=true joins them")
-        for name, groups in audit.spellings.items()
+        for name, groups in found.spellings.items()
     ]
-    rows += [(f"joined spellings in {name}", f"{count:,} rows") for name, count in audit.joined.items()]
-    if audit.labels_with_path:
+    rows += [(f"joined spellings in {name}", f"{count:,} rows") for name, count in found.joined.items()]
+    if found.labels_with_path:
         remedy = "give its parts in catalog.categories"
-        rows.append(("classes that hold a path", f"{_ids(audit.labels_with_path)}; {remedy}"))
-    if audit.corrected_paths.count:
-        rows.append(("pictures found by a corrected path", _noted(audit.corrected_paths)))
-    if audit.missing_pictures.count:
-        missing = audit.missing_pictures
+        rows.append(("classes that hold a path", f"{_ids(found.labels_with_path)}; {remedy}"))
+    if found.corrected_paths.count:
+        rows.append(("pictures found by a corrected path", _noted(found.corrected_paths)))
+    if found.missing_pictures.count:
+        missing = found.missing_pictures
         rows.append(("products without a picture", printable(f"{missing.count:,}: {missing}")))
     return rows
 
 
-def _noted(cells: Noted) -> str:
+def _noted(cells: CountedExamples) -> str:
     more = ", …" if cells.count > len(cells.examples) else ""
     return f"{cells.count:,} ({printable(', '.join(cells.examples))}{more})"
 
 
-def _leaked_titles(audit: Audit) -> str:
-    if audit.test_titles_in_train is None:
+def _leaked_titles(found: CatalogCheck) -> str:
+    if found.test_titles_in_train is None:
         return "no split"
-    share = 100 * audit.test_titles_in_train / max(sum(part.test for part in audit.parts), 1)
-    return f"{audit.test_titles_in_train:,} ({share:.1f} %)"
+    share = 100 * found.test_titles_in_train / max(sum(part.test for part in found.parts), 1)
+    return f"{found.test_titles_in_train:,} ({share:.1f} %)"
 
 
 def _picture_rows(facts: PictureFacts) -> list[tuple[str, str]]:
@@ -180,15 +180,15 @@ def _picture_rows(facts: PictureFacts) -> list[tuple[str, str]]:
     ]
 
 
-def _absent_rows(audit: Audit) -> list[tuple[str, str]]:
+def _absent_rows(found: CatalogCheck) -> list[tuple[str, str]]:
     """Which classes lack rows; for those without train rows, how many test rows they have."""
     rows = []
-    for part in audit.parts:
+    for part in found.parts:
         unseen = [f"{name} {n:,}" for name, n in part.without_train.items()]
         rows += [(f"{part.part}: without train rows (test rows)", _ids(unseen))]
         rows += [(f"{part.part}: without validation rows", _ids(part.without_validation))]
         rows += [(f"{part.part}: without test rows", _ids(part.without_test))]
-    rows += [(f"unused by {kind}", printable(str(unused))) for kind, unused in audit.unused.items()]
+    rows += [(f"unused by {kind}", printable(str(unused))) for kind, unused in found.unused.items()]
     return rows
 
 
@@ -200,11 +200,11 @@ def _facts(title: str, rows: Sequence[tuple[str, str]]) -> Table:
     return table
 
 
-def _parts(audit: Audit) -> Table:
+def _parts(found: CatalogCheck) -> Table:
     table = Table(title="Split", title_justify="left", box=None, pad_edge=False)
     for name in ("part", "classes", "train", "validation", "test", "unseen", "ceiling %"):
         table.add_column(name, justify="left" if name == "part" else "right")
-    for part in audit.parts:
+    for part in found.parts:
         figures = (part.classes, part.train, part.validation, part.test, part.unseen_rows)
         table.add_row(part.part, *(f"{n:,}" for n in figures), f"{part.ceiling:.2f}")
     return table

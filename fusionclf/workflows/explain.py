@@ -45,7 +45,7 @@ def explain_one(
         _print_tables(explanation, RichConsole(highlight=False))
     if out is not None:
         explanation.save(out)
-        Console().say(f"wrote {out / 'explanation.png'} and explanation.json")
+        Console().info(f"wrote {out / 'explanation.png'} and explanation.json")
     return explanation
 
 

@@ -95,12 +95,12 @@ def export(
     with locked_output(out):
         _check_out(out, overwrite)
         check = _export(run, out.absolute(), kind, part, data, products, console)
-    console.say(
+    console.info(
         f"wrote {out}: {check.same_top1} of {check.products} test products get the same first class, probabilities at "
         f"most {check.largest_difference:.1e} apart"
     )
     if check.same_as_predict < check.products:
-        console.say(
+        console.info(
             f"predict on this machine computes in bfloat16: {check.same_as_predict} of {check.products} the same as "
             "this export, which computes in float32"
         )
@@ -119,7 +119,7 @@ def _export(
     shown, titles = _test_products(run, predictor.part, data or Path(model.settings.data), model, products)
     asked = predictor.read(shown, titles)
     with replacing_folder(out, overwrite=True) as aside:
-        console.say(f"export {predictor.part} of {run} as {kind}")
+        console.info(f"export {predictor.part} of {run} as {kind}")
         plain = _in_float32(run, predictor.part, model)
         expected = plain.probabilities(asked.pictures, asked.titles)  # `_write` changes the model
         description = _write(aside, kind, run, predictor, plain)

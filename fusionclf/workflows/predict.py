@@ -113,7 +113,7 @@ def predict(
     _spare_input(request.source, parts)
     with locked_output(out) if accelerator.is_main_process else nullcontext():
         if not _begin(parts, accelerator, overwrite, resume):
-            console.say(
+            console.info(
                 f"{out}: is there already and stays as it is, whatever run, input and settings it is of; "
                 "--overwrite makes it anew"
             )
@@ -321,7 +321,7 @@ def _settled_heap() -> Iterator[None]:
 def _say_totals(console: Console, request: Request, parts: Parts, totals: Totals) -> None:
     abstained = f", {totals.abstained:,} of them abstained" if totals.abstained else ""
     rate = f"; {totals.new / max(totals.seconds, 1e-9):,.0f} products/s" if totals.new else ""
-    console.say(f"wrote {parts.out}: {totals.answered:,} products{abstained}{rate}")
+    console.info(f"wrote {parts.out}: {totals.answered:,} products{abstained}{rate}")
     if totals.missing.count:
         rows = totals.answered + totals.faults
         have = (
@@ -331,9 +331,9 @@ def _say_totals(console: Console, request: Request, parts: Parts, totals: Totals
     if totals.faults:
         rows = "1 row has" if totals.faults == 1 else f"{totals.faults:,} rows have"
         console.warn(f"{rows} no answer; {parts.faults_file} says why")
-        console.say("next: mend these rows and give the same command with --overwrite")
+        console.info("next: mend these rows and give the same command with --overwrite")
     else:
-        console.say(f"next: fusionclf predict --run {request.run} --input MORE_PRODUCTS")
+        console.info(f"next: fusionclf predict --run {request.run} --input MORE_PRODUCTS")
 
 
 def _print_table(answers: Answers, rule: Rule, out: RichConsole) -> None:

@@ -56,12 +56,12 @@ def push(
     for path, content in files.items():
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
         total += size
-        console.say(f"{path}  {size_text(size)}")
-    console.say(f"{len(files)} files, {size_text(total)}, to {repo}{' (private)' if private else ''}")
+        console.info(f"{path}  {size_text(size)}")
+    console.info(f"{len(files)} files, {size_text(total)}, to {repo}{' (private)' if private else ''}")
     if dry_run:
-        console.say("nothing was uploaded (--dry-run)")
+        console.info("nothing was uploaded (--dry-run)")
     else:
-        console.say(f"wrote {_upload(files, run, repo, private)}; choose its license in {CARD}")
+        console.info(f"wrote {_upload(files, run, repo, private)}; choose its license in {CARD}")
     return list(files)
 
 

@@ -101,12 +101,12 @@ def _run_all(
         if is_locked(
             folder
         ):  # a study that was killed leaves the run that it had started to finish by itself
-            console.say(f"{place}: another command is writing to it; waiting until it ends")
+            console.info(f"{place}: another command is writing to it; waiting until it ends")
             wait_until_free(folder)
         if is_finished(folder):
-            console.say(f"{place}: finished already")
+            console.info(f"{place}: finished already")
             continue
-        console.say(place)
+        console.info(place)
         if _run([*_command(entry, data, folder, cpu), *overrides]) != 0:
             failed.append(entry.name)
             console.warn(f"{entry.name} failed; going on with the next one")
@@ -118,10 +118,10 @@ def _report(names: list[str], failed: list[str], out: Path, console: Console) ->
     finished = [out / "runs" / name for name in names if is_finished(out / "runs" / name)]
     if finished:
         compare(finished, out / "report")
-        console.say(f"wrote {out / 'report' / 'report.html'}, report.md and report.json")
-        console.say(f"next: open it, or: fusionclf predict --run {finished[-1]} --input PRODUCTS")
+        console.info(f"wrote {out / 'report' / 'report.html'}, report.md and report.json")
+        console.info(f"next: open it, or: fusionclf predict --run {finished[-1]} --input PRODUCTS")
     if failed:
-        console.say(
+        console.info(
             f"failed: {', '.join(failed)}; mend the cause, then give the same command again to run these alone"
         )
 
@@ -159,11 +159,11 @@ def demo(out: Path, *, products: int = 500, seed: int = 0, console: Console | No
         with locked_output(catalog):
             if not catalog.is_dir():
                 generate_sample(catalog, products=products, seed=seed)
-                console.say(
+                console.info(
                     f"wrote {catalog}: a generated catalog; its figures mean nothing outside of this demo"
                 )
         code = study(catalog, out, configs="sample", cpu=True, console=console)
-    console.say(f"next: open {out / 'report' / 'report.html'}, or: fusionclf data check YOUR_CATALOG")
+    console.info(f"next: open {out / 'report' / 'report.html'}, or: fusionclf data check YOUR_CATALOG")
     return code
 
 

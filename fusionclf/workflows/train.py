@@ -9,7 +9,7 @@ from fusionclf.catalog import Catalog, Split
 from fusionclf.config import RunConfig, load_settings
 from fusionclf.console import Console
 from fusionclf.errors import RunError
-from fusionclf.evaluation import finish_run
+from fusionclf.evaluation import RunResult, save_run
 from fusionclf.files import locked_folder
 from fusionclf.models import find_variant
 from fusionclf.models.variants.fusion import FusionParams
@@ -66,7 +66,7 @@ def train(
         if resume and is_finished(out):
             if accelerator.is_main_process:
                 sweep_run(out)
-            console.say(f"{out}: finished already, nothing to do")
+            console.info(f"{out}: finished already, nothing to do")
             return dict(read_json_as(out / "metrics.json", METRICS))
         check_names(settings)
         catalog, split = read_divided(
@@ -107,9 +107,15 @@ def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dic
     if runner.accelerator.is_main_process:
         check_begun(runner.out)
         figures = environment(seconds=time.perf_counter() - started, **runner.figures())
-        metrics = finish_run(
-            runner.out, runner.variant.name, runner.settings, runner.catalog, runner.split, frames, figures,
-            runner.held_out, write_card,
-        )  # fmt: skip
+        result = RunResult(
+            runner.variant.name,
+            runner.settings,
+            runner.catalog,
+            runner.split,
+            frames,
+            figures,
+            runner.held_out,
+        )
+        metrics = save_run(runner.out, result, write_card)
     runner.accelerator.wait_for_everyone()
     return metrics

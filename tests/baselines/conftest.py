@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from fusionclf.catalog import Catalog, Split, make_split
-from fusionclf.catalog.records import Reading
+from fusionclf.catalog.records import ReadReport
 from fusionclf.config import CatalogConfig, SplitConfig
 
 TYPES = {"Shirts": 14, "Shoes": 12, "Watches": 10, "Belts": 8, "Scarves": 6, "Lipstick": 4}
@@ -31,7 +31,7 @@ def catalog(tmp_path: Path) -> Catalog:
     lines[1 + 5] = lines[1 + 5].replace("Fall", "")  # a test row
     (tmp_path / "styles.csv").write_text("\n".join(lines) + "\n")
     columns = CatalogConfig(categories=(), metadata=("season",))
-    return Catalog(tmp_path, columns, table, Reading(len(table), repaired=["007"]), "c" * 64)
+    return Catalog(tmp_path, columns, table, ReadReport(len(table), repaired=["007"]), "c" * 64)
 
 
 @pytest.fixture

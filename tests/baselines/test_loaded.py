@@ -16,7 +16,7 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 
-from baselines.loaded import KeptTitleModel
+from baselines.loaded import LoadedBaseline
 from fusionclf.errors import RunError
 
 CLASSES = ["bag", "shirt", "shoe"]
@@ -38,7 +38,7 @@ def keep(folder: Path, estimator: object, classes: list[str] = CLASSES) -> Path:
 
 def refused(folder: Path) -> str:
     with pytest.raises(RunError) as error:
-        KeptTitleModel(folder, "joint")
+        LoadedBaseline(folder, "joint")
     message = str(error.value)
     assert "joint.skops: cannot be used" in message and message.endswith("train again with --overwrite")
     assert "\n" not in message and len(message) <= 400
@@ -54,7 +54,7 @@ def refused(folder: Path) -> str:
     ],
 )
 def test_a_fitted_baseline_answers(tmp_path: Path, estimator: object) -> None:
-    found = KeptTitleModel(keep(tmp_path, estimator), "joint").probabilities(["red shoe", ""])
+    found = LoadedBaseline(keep(tmp_path, estimator), "joint").probabilities(["red shoe", ""])
     assert found.shape == (2, 4) and np.allclose(found.sum(axis=1), 1) and (found[:, 3] == 0).all()
 
 

@@ -147,9 +147,9 @@ def test_copies_of_a_row_in_an_epoch_look_different() -> None:
 
 def test_rows_and_showings_share_no_draws() -> None:
     rows = np.array([0, 1, 2**32 - 1])
-    showings = np.array([0, 1, 2**14, 2**22 - 1])
-    draws = [uniforms(0, 1, _keys(rows, np.full(3, showing)), 42) for showing in showings]
-    assert len(np.unique(draws)) == len(rows) * len(showings) * 42
+    occurrences = np.array([0, 1, 2**14, 2**22 - 1])
+    draws = [uniforms(0, 1, _keys(rows, np.full(3, showing)), 42) for showing in occurrences]
+    assert len(np.unique(draws)) == len(rows) * len(occurrences) * 42
 
 
 @pytest.mark.parametrize("fit", ["crop", "stretch"])

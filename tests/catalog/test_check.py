@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image
 
-from fusionclf.catalog import Audit, Catalog, Split, audit_catalog, make_split, read_catalog
+from fusionclf.catalog import Catalog, CatalogCheck, Split, check_catalog, make_split, read_catalog
 from fusionclf.catalog.check import title_names
 from fusionclf.config import CatalogConfig, SplitConfig
 from fusionclf.errors import CatalogError
@@ -30,9 +30,9 @@ ROWS: list[dict[str, Any]] = [
 ROWS[6]["masterCategory"] = "Personal Care"
 
 
-def audit_of(folder: Path, **settings: Any) -> Audit:
+def audit_of(folder: Path, **settings: Any) -> CatalogCheck:
     catalog = read_catalog(folder)
-    return audit_catalog(catalog, make_split(catalog, SplitConfig(top_k=2)), **settings)
+    return check_catalog(catalog, make_split(catalog, SplitConfig(top_k=2)), **settings)
 
 
 def test_rows_cells_and_titles(write_catalog: WriteCatalog) -> None:
@@ -90,7 +90,7 @@ def test_pictures(write_catalog: WriteCatalog) -> None:
     (images / "8.jpg").write_bytes((images / "4.jpg").read_bytes()[:300])
     catalog = read_catalog(folder)
     steps: list[tuple[int, int]] = []
-    audit = audit_catalog(catalog, make_split(catalog), progress=lambda *step: steps.append(step))
+    audit = check_catalog(catalog, make_split(catalog), progress=lambda *step: steps.append(step))
     facts = audit.pictures
     assert facts is not None
     assert (facts.decoded, facts.missing) == (7, [])
@@ -101,10 +101,10 @@ def test_pictures(write_catalog: WriteCatalog) -> None:
     assert (facts.identical, facts.identical_groups, facts.conflicting_groups) == (4, 2, [["3", "7"]])
     assert facts.test_pictures_in_train == 1
     assert steps == [(8, 8)]
-    assert audit.problems == ["1 picture(s) cannot be decoded: mend them, or set pictures.unreadable=drop"]
+    assert audit.problems == ["1 picture(s) cannot be decoded: fix them, or set pictures.unreadable=drop"]
     assert not audit.usable
-    assert audit_catalog(catalog, make_split(catalog), unreadable="drop").usable
-    quick = audit_catalog(catalog, make_split(catalog), decode=False)
+    assert check_catalog(catalog, make_split(catalog), unreadable="drop").usable
+    quick = check_catalog(catalog, make_split(catalog), decode=False)
     assert quick.usable and quick.pictures is None
 
 
@@ -117,7 +117,7 @@ def test_pictures_that_are_stored_turned_are_named(write_catalog: WriteCatalog) 
             folder / f"images/{number}.jpg", exif=exif
         )
     catalog = read_catalog(folder)
-    facts = audit_catalog(catalog, make_split(catalog)).pictures
+    facts = check_catalog(catalog, make_split(catalog)).pictures
     assert facts is not None
     assert facts.turned == ["3", "5"]
     assert facts.odd_sizes == []  # upright, all are 6 x 8
@@ -128,7 +128,7 @@ def test_missing_pictures_that_are_kept(write_catalog: WriteCatalog) -> None:
     folder = write_catalog([{"year": 2010 + n % 2, "articleType": "AB"[n > 3]} for n in range(8)])
     (folder / "images/2.jpg").unlink()
     catalog = read_catalog(folder, CatalogConfig(missing_picture="keep"))
-    facts = audit_catalog(catalog, make_split(catalog)).pictures
+    facts = check_catalog(catalog, make_split(catalog)).pictures
     assert facts is not None
     assert (facts.decoded, facts.missing, facts.unreadable) == (7, ["2"], {})
 
@@ -137,7 +137,7 @@ def test_a_catalog_that_cannot_be_split_is_reported_all_the_same(make_catalog: M
     catalog = make_catalog([{"year": 2011}, {"year": 2013}])
     with pytest.raises(CatalogError) as caught:
         make_split(catalog)
-    audit = audit_catalog(catalog, caught.value, decode=False)
+    audit = check_catalog(catalog, caught.value, decode=False)
     assert audit.problems == [str(caught.value)]
     assert not audit.usable
     assert (audit.products, audit.parts, audit.test_titles_in_train) == (2, [], None)
@@ -146,7 +146,7 @@ def test_a_catalog_that_cannot_be_split_is_reported_all_the_same(make_catalog: M
 
 def test_a_catalog_of_one_trainable_class_is_not_usable(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog([{"year": year} for year in (2010, 2011, 2012)])
-    audit = audit_catalog(catalog, make_split(catalog), decode=False)
+    audit = check_catalog(catalog, make_split(catalog), decode=False)
     assert audit.problems == ["no part has two classes with train rows: set split.rule or split.top_k"]
 
 
@@ -173,15 +173,15 @@ def test_titles_that_name_their_label(title: str, label: str, expected: bool) ->
 
 
 @pytest.fixture(scope="module")
-def real(real_catalog_dir: Path) -> tuple[Catalog, Split, Audit]:
+def real(real_catalog_dir: Path) -> tuple[Catalog, Split, CatalogCheck]:
     catalog = read_catalog(real_catalog_dir)
     split = make_split(catalog)
-    return catalog, split, audit_catalog(catalog, split)
+    return catalog, split, check_catalog(catalog, split)
 
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_the_real_catalog(real: tuple[Catalog, Split, Audit]) -> None:
+def test_the_real_catalog(real: tuple[Catalog, Split, CatalogCheck]) -> None:
     _, _, audit = real
     assert (audit.rows_read, len(audit.repaired), audit.products) == (44_446, 22, 44_441)
     assert sorted(audit.dropped["missing picture"]) == ["12347", "39401", "39403", "39410", "39425"]
@@ -218,7 +218,7 @@ def test_train_rows_that_models_cannot_use_are_counted(write_catalog: WriteCatal
     (folder / "images" / "9.jpg").unlink()  # the only product of its class; it has no title either
     (folder / "images" / "4.jpg").write_bytes(b"no picture")
     catalog = read_catalog(folder, CatalogConfig(missing_picture="keep"))
-    found = audit_catalog(catalog, make_split(catalog, SplitConfig(top_k=2)), unreadable="drop").unused
+    found = check_catalog(catalog, make_split(catalog, SplitConfig(top_k=2)), unreadable="drop").unused
     pictures = found["models that read pictures alone"]
     assert (pictures.rows, pictures.examples, pictures.lost_classes) == (
         2,
@@ -227,4 +227,4 @@ def test_train_rows_that_models_cannot_use_are_counted(write_catalog: WriteCatal
     )
     assert found["all models"].examples == ("9",)
     assert found["models that read titles alone"].examples == ("9",)
-    assert str(found["all models"]).endswith("1 class is left without a train row (Belts)")
+    assert str(found["all models"]).endswith("1 class(es) left without a train row (Belts)")

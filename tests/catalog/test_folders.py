@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from fusionclf.catalog.folders import making_folder
+from fusionclf.catalog.folders import new_folder
 from fusionclf.errors import CatalogError
 from fusionclf.files import write_text
 
 
 def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
     dest = tmp_path / "new/deep"
-    with making_folder(dest) as folder:
+    with new_folder(dest) as folder:
         (folder / "a").write_text("a")
         assert not dest.exists()
     assert [path.name for path in dest.iterdir()] == ["a"]
@@ -27,7 +27,7 @@ def test_the_umask_is_left_alone_while_files_are_made(
     os.umask(umask)
     asked: list[int] = []
     monkeypatch.setattr(os, "umask", lambda mask: asked.append(mask) or umask)  # another thread would see it
-    with making_folder(tmp_path / "new") as folder:
+    with new_folder(tmp_path / "new") as folder:
         write_text(folder / "a", "a")
     assert asked == []
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o777 & ~umask
@@ -36,18 +36,18 @@ def test_the_umask_is_left_alone_while_files_are_made(
 
 def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with making_folder(tmp_path / "empty") as folder:
+    with new_folder(tmp_path / "empty") as folder:
         (folder / "a").touch()
     assert (tmp_path / "empty/a").exists()
 
 
 def test_nothing_is_left_of_a_folder_that_failed(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), making_folder(tmp_path / "new") as folder:
+    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "new") as folder:
         (folder / "a").touch()
         raise KeyboardInterrupt
     with (
         pytest.raises(CatalogError, match=r"cannot be written .*No space left"),
-        making_folder(tmp_path / "new"),
+        new_folder(tmp_path / "new"),
     ):
         raise OSError(28, "No space left on device")
     assert list(tmp_path.iterdir()) == []
@@ -62,8 +62,8 @@ def test_what_is_there_is_not_touched(tmp_path: Path) -> None:
         ("full/mine", "is no folder"),
         ("link", "is no folder"),
     ]:
-        with pytest.raises(CatalogError, match=message), making_folder(tmp_path / name):
+        with pytest.raises(CatalogError, match=message), new_folder(tmp_path / name):
             pytest.fail("the block must not run")
-    with pytest.raises(CatalogError, match="cannot be made"), making_folder(tmp_path / "full/mine/below"):
+    with pytest.raises(CatalogError, match="cannot be made"), new_folder(tmp_path / "full/mine/below"):
         pytest.fail("the block must not run")
     assert (tmp_path / "full/mine").read_text() == "mine"

@@ -43,17 +43,17 @@ def test_words_for_a_missing_value_are_no_class_and_no_title(make_catalog: MakeC
     ]
     catalog = make_catalog(rows)
     assert catalog.classes == ("Shirts",)
-    assert catalog.reading.dropped == {"no label": ["1"]}
+    assert catalog.read_report.dropped == {"no label": ["1"]}
     assert catalog.table["id"].tolist() == ["2", "3"]
     assert catalog.has_title.tolist() == [False, True]
     assert catalog.table[["title", "subCategory", "usage"]].iloc[0].tolist() == ["", "", ""]
     assert catalog.table["baseColour"].tolist() == ["Blue", "NA"]
-    assert catalog.reading.bad_years == [] and catalog.table["year"].isna().tolist() == [True, False]
+    assert catalog.read_report.bad_years == [] and catalog.table["year"].isna().tolist() == [True, False]
 
 
 def test_missing_value_words_are_counted_with_three_examples(make_catalog: MakeCatalog) -> None:
     rows = [{"articleType": "nan"}, *[{"productDisplayName": "<NA>"}] * 4, {"usage": "N/A"}, {"season": ""}]
-    found = make_catalog(rows).reading.missing_words
+    found = make_catalog(rows).read_report.missing_words
     assert {name: cells.count for name, cells in found.items()} == {
         "articleType": 1,
         "productDisplayName": 4,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fusionclf.catalog import Catalog, audit_catalog, make_split, read_catalog
+from fusionclf.catalog import Catalog, check_catalog, make_split, read_catalog
 from fusionclf.catalog.picture_paths import PictureFinder
 from fusionclf.config import CatalogConfig, SplitConfig
 from fusionclf.errors import CatalogError
@@ -47,14 +47,14 @@ def test_a_path_that_means_one_file_is_opened(tmp_path: Path, cell: str, file: s
     cell = cell.replace("{root}", str(tmp_path))
     catalog = catalog_of(tmp_path, [cell], [file, "images/2.jpg"])
     assert catalog.table["picture"].tolist() == [file]
-    assert catalog.reading.dropped == {}
-    assert catalog.reading.corrected_paths.count == 1
-    assert file in catalog.reading.corrected_paths.examples[0]
+    assert catalog.read_report.dropped == {}
+    assert catalog.read_report.corrected_paths.count == 1
+    assert file in catalog.read_report.corrected_paths.examples[0]
     assert PictureFinder(tmp_path).find(cell) == file
 
 
 def test_a_right_path_is_not_called_corrected(tmp_path: Path) -> None:
-    reading = catalog_of(tmp_path, ["images/1.jpg"], ["images/1.jpg"]).reading
+    reading = catalog_of(tmp_path, ["images/1.jpg"], ["images/1.jpg"]).read_report
     assert reading.corrected_paths.count == reading.missing_pictures.count == 0
 
 
@@ -62,14 +62,14 @@ def test_files_that_differ_in_case_stay_two_files(tmp_path: Path) -> None:
     files = ["images/a.jpg", "images/a.JPG"]
     catalog = catalog_of(tmp_path, [*files, "images/a.Jpg", "images/A.jpg"], files)
     assert catalog.table["picture"].tolist() == files
-    assert catalog.reading.dropped == {"missing picture": ["2", "3"]}
+    assert catalog.read_report.dropped == {"missing picture": ["2", "3"]}
 
 
 def test_paths_without_a_file_are_shown_with_the_nearest(tmp_path: Path) -> None:
     url = "https://cdn.example.org/images/2.jpg"
     cells = ["images/1000.png", url, "1001.jpg", "nowhere/x", "", "nan", "images/2.jpg"]
     files = [f"images/{name}.jpg" for name in (1000, 1001, 2)]
-    missing = catalog_of(tmp_path, cells, files).reading.missing_pictures
+    missing = catalog_of(tmp_path, cells, files).read_report.missing_pictures
     assert (missing.count, missing.urls, missing.empty) == (6, 1, 2)
     assert missing.examples == [
         "'images/1000.png' (there is 'images/1000.jpg')",
@@ -80,7 +80,7 @@ def test_paths_without_a_file_are_shown_with_the_nearest(tmp_path: Path) -> None
 
 def test_another_number_is_no_near_file(tmp_path: Path) -> None:
     cells = ["images/1001.jpg", "images/pic-1000.jpg", "images/pic_1000.png"]
-    reading = catalog_of(tmp_path, [*cells, "images/pic_1000.jpg"], ["images/pic_1000.jpg"]).reading
+    reading = catalog_of(tmp_path, [*cells, "images/pic_1000.jpg"], ["images/pic_1000.jpg"]).read_report
     near = "(there is 'images/pic_1000.jpg')"
     assert reading.missing_pictures.examples == [
         "'images/1001.jpg'",
@@ -91,7 +91,7 @@ def test_another_number_is_no_near_file(tmp_path: Path) -> None:
 def test_kept_products_without_picture_are_shown_too(tmp_path: Path) -> None:
     catalog = catalog_of(tmp_path, ["images/1.png", "images/1.jpg"], ["images/1.jpg"], missing_picture="keep")
     assert catalog.picture_paths() == [None, tmp_path / "images/1.jpg"]
-    audit = audit_catalog(catalog, CatalogError("no split"), decode=False)
+    audit = check_catalog(catalog, CatalogError("no split"), decode=False)
     assert audit.missing_pictures.examples == ["'images/1.png' (there is 'images/1.jpg')"]
 
 
@@ -99,9 +99,9 @@ def test_kept_products_without_picture_are_shown_too(tmp_path: Path) -> None:
     ("cell", "words"),
     [
         ("images/1000.PNG", "looked for 'images/1000.PNG' (there is 'images/1000.jpg')"),
-        ("https://cdn.example.org/1.jpg", "2 are URLs: download"),
-        ("", "2 empty cells"),
-        ("None", "2 empty cells"),
+        ("https://cdn.example.org/1.jpg", "2 URL(s): download"),
+        ("", "2 empty cell(s)"),
+        ("None", "2 empty cell(s)"),
         ("x" * 5000, "looked for 'xxx"),
         ("a\x1b[2J\u202e.jpg", "looked for 'a\\x1b[2J\\u202e.jpg'"),
     ],
@@ -144,4 +144,4 @@ def test_the_split_of_a_catalog_with_corrected_paths(tmp_path: Path) -> None:
     cells = [f"images\\{n}.jpg" for n in range(10)]
     catalog = catalog_of(tmp_path, cells, [f"images/{n}.jpg" for n in range(10)])
     split = make_split(catalog, SplitConfig(rule="random"))
-    assert audit_catalog(catalog, split, decode=False).corrected_paths.count == 10
+    assert check_catalog(catalog, split, decode=False).corrected_paths.count == 10

@@ -32,8 +32,8 @@ def test_the_table_and_its_columns(write_catalog: WriteCatalog) -> None:
     assert table["picture"].tolist() == ["images/20.jpg", "images/3.jpg"]
     assert catalog.classes == ("Jeans", "Shirts")
     assert catalog.picture_paths() == [catalog.root / "images/20.jpg", catalog.root / "images/3.jpg"]
-    assert catalog.reading.rows_read == 2
-    assert catalog.reading.dropped == {}
+    assert catalog.read_report.rows_read == 2
+    assert catalog.read_report.dropped == {}
 
 
 def test_the_text_na_is_a_value_and_an_empty_cell_is_missing(make_catalog: MakeCatalog) -> None:
@@ -53,7 +53,7 @@ def test_years(make_catalog: MakeCatalog, cell: str, year: int | None, bad: bool
     catalog = make_catalog([{"year": cell}, {}])
     found = [None if value is pd.NA else int(value) for value in catalog.table["year"]]
     assert found == [year, 2012]
-    assert catalog.reading.bad_years == (["1"] if bad else [])
+    assert catalog.read_report.bad_years == (["1"] if bad else [])
 
 
 def test_a_catalog_without_years(make_catalog: MakeCatalog) -> None:
@@ -65,7 +65,7 @@ def test_a_catalog_without_years(make_catalog: MakeCatalog) -> None:
 def test_unquoted_commas_are_repaired_and_reported(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog([{"id": "b", "productDisplayName": "Soft, Blue"}, {"id": "a"}])
     assert catalog.table["title"].tolist() == ["A Shirt", "Soft, Blue"]
-    assert catalog.reading.repaired == ["b"]
+    assert catalog.read_report.repaired == ["b"]
 
 
 def test_rows_without_picture_or_label_are_dropped_with_the_reason(write_catalog: WriteCatalog) -> None:
@@ -74,9 +74,9 @@ def test_rows_without_picture_or_label_are_dropped_with_the_reason(write_catalog
     catalog = read_catalog(folder)
     assert catalog.table["id"].tolist() == ["1", "4"]
     assert catalog.table.index.tolist() == [0, 1]
-    assert catalog.reading.dropped == {"no label": ["3"], "missing picture": ["2"]}
-    assert catalog.reading.lost_classes == ["Suits"]
-    assert catalog.reading.rows_read == 4
+    assert catalog.read_report.dropped == {"no label": ["3"], "missing picture": ["2"]}
+    assert catalog.read_report.lost_classes == ["Suits"]
+    assert catalog.read_report.rows_read == 4
 
 
 def test_rows_without_picture_can_be_kept(write_catalog: WriteCatalog) -> None:
@@ -86,14 +86,14 @@ def test_rows_without_picture_can_be_kept(write_catalog: WriteCatalog) -> None:
     catalog = read_catalog(folder, KEEP)
     assert catalog.picture_paths() == [None, folder / "images/2.jpg"]
     assert catalog.table["picture"].isna().tolist() == [True, False]
-    assert catalog.reading.dropped == {}
+    assert catalog.read_report.dropped == {}
 
 
 def test_rows_with_too_few_fields_are_counted(write_catalog: WriteCatalog) -> None:
     folder = write_catalog([{}])
     with (folder / "styles.csv").open("a") as file:
         file.write("7,Men,Apparel\n")
-    reading = read_catalog(folder).reading
+    reading = read_catalog(folder).read_report
     assert reading.rows_read == 2
     assert reading.dropped == {"too few fields": ["line 3: 7,Men,Apparel"]}
 
@@ -111,7 +111,7 @@ def test_other_columns(tmp_path: Path) -> None:
     catalog = read_catalog(tmp_path, columns)
     assert catalog.table["picture"].tolist() == ["shop/a.png"]
     assert catalog.table.columns.tolist() == ["id", "title", "label", "year", "size", "picture"]
-    assert catalog.reading.dropped == {"missing picture": ["y"]}
+    assert catalog.read_report.dropped == {"missing picture": ["y"]}
 
 
 def test_pictures_are_looked_for_below_the_root_not_beside_the_file(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_a_catalog_without_usable_rows_is_refused(write_catalog: WriteCatalog) -
 @pytest.mark.real
 def test_the_real_catalog(real_catalog_dir: Path) -> None:
     catalog = read_catalog(real_catalog_dir)
-    reading = catalog.reading
+    reading = catalog.read_report
     assert (reading.rows_read, len(reading.repaired), len(catalog)) == (44_446, 22, 44_441)
     assert reading.dropped == {"missing picture": ["12347", "39401", "39403", "39410", "39425"]}
     assert reading.lost_classes == ["Suits"]

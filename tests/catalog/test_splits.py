@@ -367,7 +367,7 @@ def test_a_split_changed_by_hand_is_refused(make_catalog: MakeCatalog, tmp_path:
     moved = value["ids"]["top20"]["test"].pop()
     value["ids"]["top20"]["train"].append(moved)
     (tmp_path / "split.json").write_text(json.dumps(value))
-    with pytest.raises(RunError, match="hash does not fit its rows"):
+    with pytest.raises(RunError, match="hash does not match its rows"):
         Split.load(tmp_path / "split.json")
 
 

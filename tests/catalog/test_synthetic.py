@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fusionclf.catalog import Split, audit_catalog, generate_sample, make_split, read_catalog
+from fusionclf.catalog import Split, check_catalog, generate_sample, make_split, read_catalog
 from fusionclf.catalog import synthetic as synthetic_module
 from fusionclf.catalog.drawing import PALETTE, SILHOUETTES, draw_product
 from fusionclf.catalog.synthetic import TYPES
@@ -23,7 +23,7 @@ def digest(folder: Path) -> str:
 
 def test_every_fault_is_there(sample_dir: Path) -> None:
     catalog = read_catalog(sample_dir)
-    audit = audit_catalog(catalog, make_split(catalog))
+    audit = check_catalog(catalog, make_split(catalog))
     assert (audit.rows_read, audit.products) == (600, 597)
     assert len(audit.repaired) == 4
     assert {reason: len(ids) for reason, ids in audit.dropped.items()} == {"missing picture": 3}
@@ -53,12 +53,12 @@ def test_every_fault_is_there(sample_dir: Path) -> None:
 @pytest.mark.parametrize(("products", "seed"), [(200, 0), (200, 5), (200, 6), (333, 1), (600, 2), (1500, 3)])
 def test_every_size_has_classes_of_every_kind(tmp_path: Path, products: int, seed: int) -> None:
     catalog = read_catalog(generate_sample(tmp_path / "c", products=products, seed=seed))
-    assert catalog.reading.rows_read == products
+    assert catalog.read_report.rows_read == products
     assert len(catalog) == products - 3
-    assert len(catalog.reading.repaired) == 4
+    assert len(catalog.read_report.repaired) == 4
     split = make_split(catalog)
     assert len(split.classes["top20"]) == 20 and len(split.classes["rest"]) == 8
-    parts = {part.part: part for part in audit_catalog(catalog, split, decode=False).parts}
+    parts = {part.part: part for part in check_catalog(catalog, split, decode=False).parts}
     assert list(parts["top20"].without_train) == ["Perfume Mist"]
     assert sorted(parts["rest"].without_train) == ["Lipstick", "Nail Polish"]
     assert parts["rest"].without_test == ["Swimwear"]
@@ -134,6 +134,6 @@ def test_a_split_by_title_works_on_it(sample_dir: Path) -> None:
     spec = make_split(catalog).spec.model_copy(update={"group_by": ("title", "picture")})
     split = make_split(catalog, spec)
     assert isinstance(split, Split)
-    audit = audit_catalog(catalog, split)
+    audit = check_catalog(catalog, split)
     assert audit.test_titles_in_train == 0
     assert audit.pictures is not None and audit.pictures.test_pictures_in_train == 0

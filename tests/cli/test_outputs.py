@@ -62,7 +62,7 @@ class Removing(Console):
         super().__init__(quiet=True)
         self.folder, self.keep_hidden = folder, keep_hidden
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         if ": fit on " in text:
             self.remove()
 

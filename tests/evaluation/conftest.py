@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from fusionclf.catalog import Catalog, Split, make_split
-from fusionclf.catalog.records import Reading
+from fusionclf.catalog.records import ReadReport
 from fusionclf.config import CatalogConfig, SplitConfig
 
 # id, title, label, year: even years are train rows, odd ones test rows.
@@ -32,7 +32,7 @@ ROWS = [
 def catalog(tmp_path: Path) -> Catalog:
     table = pd.DataFrame(ROWS, columns=["id", "title", "label", "year"]).astype({"year": "Int64"})
     return Catalog(
-        tmp_path, CatalogConfig(categories=()), table.assign(picture="p.jpg"), Reading(len(ROWS)), "c" * 64
+        tmp_path, CatalogConfig(categories=()), table.assign(picture="p.jpg"), ReadReport(len(ROWS)), "c" * 64
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fusionclf.catalog import Catalog
-from fusionclf.catalog.records import Reading
+from fusionclf.catalog.records import ReadReport
 from fusionclf.config import CatalogConfig
 from fusionclf.errors import RunError
 from fusionclf.evaluation import CategoryGraph, make_predictions
@@ -51,7 +51,7 @@ def test_the_answered_path_occurs_and_its_probabilities_fall(
     weights = st.lists(st.floats(0, 1), min_size=size, max_size=size)
     raw = np.array(data.draw(st.lists(weights, min_size=1, max_size=5))) + 1e-9
     probabilities = raw / raw.sum(axis=1, keepdims=True)
-    found = graph.answer(probabilities)
+    found = graph.predict_paths(probabilities)
     steps = np.concatenate([np.ones((len(raw), 1)), found.category_probs, found.path_prob[:, None]], axis=1)
     assert (np.diff(steps, axis=1) <= 0).all() and (steps >= 0).all()
     for row, number in enumerate(found.paths):
@@ -74,24 +74,24 @@ def test_shares_are_smoothed_training_counts() -> None:
 
 
 def test_candidates_may_be_some_of_the_classes_in_any_order() -> None:
-    found = GRAPH.answer(np.array([[0.6, 0.4], [0.1, 0.9]]), ["Wallets", "Shirts"])
+    found = GRAPH.predict_paths(np.array([[0.6, 0.4], [0.1, 0.9]]), ["Wallets", "Shirts"])
     assert [GRAPH.paths[n] for n in found.paths] == [PATHS[1], PATHS[2]]
     assert found.category_probs.tolist() == [pytest.approx([0.6, 0.4]), pytest.approx([0.9, 0.9])]
     with pytest.raises(ValueError, match="'Kurtas' is not in the category graph"):
-        GRAPH.answer(np.ones((1, 1)), ["Kurtas"])
+        GRAPH.predict_paths(np.ones((1, 1)), ["Kurtas"])
 
 
 def test_many_products_are_answered_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     probabilities = np.random.default_rng(0).dirichlet(np.ones(4), 50)
-    whole = GRAPH.answer(probabilities)
+    whole = GRAPH.predict_paths(probabilities)
     monkeypatch.setattr(graph_module, "CHUNK", 7)
-    parts = GRAPH.answer(probabilities)
+    parts = GRAPH.predict_paths(probabilities)
     for name in ("classes", "paths", "category_probs", "path_prob"):
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
 
 
 def test_products_without_an_answer_stay_so() -> None:
-    found = GRAPH.answer(np.array([[np.nan] * 4, [1.0, 0, 0, 0]]))
+    found = GRAPH.predict_paths(np.array([[np.nan] * 4, [1.0, 0, 0, 0]]))
     assert np.isnan(found.path_prob).tolist() == [True, False]
     assert np.isnan(found.category_probs[0]).all()
 
@@ -148,7 +148,7 @@ def shop(tmp_path: Path, categories: tuple[str, ...]) -> Catalog:
         ("4", "Ties", "A", "N"),
     ]
     table = pd.DataFrame(rows, columns=["id", "label", "master", "sub"]).assign(title="", picture="p.jpg")
-    return Catalog(tmp_path, CatalogConfig(categories=categories), table, Reading(4), "c" * 64)
+    return Catalog(tmp_path, CatalogConfig(categories=categories), table, ReadReport(4), "c" * 64)
 
 
 def test_paths_of_the_whole_catalog_counts_of_some_rows(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_paths_of_the_whole_catalog_counts_of_some_rows(tmp_path: Path) -> None:
 def test_a_catalog_without_categories_has_a_graph_of_classes(tmp_path: Path) -> None:
     graph = CategoryGraph.from_catalog(shop(tmp_path, ()), np.array([0, 1]))
     assert graph.paths == (("Shirts",), ("Ties",))
-    found = graph.answer(np.array([[0.3, 0.7]]))
+    found = graph.predict_paths(np.array([[0.3, 0.7]]))
     assert (found.category_probs.shape, found.path_prob.tolist()) == ((1, 0), [0.7])
     assert graph.distances(["Shirts", "Ties"], ["Ties", "Ties"]).tolist() == [2, 0]
     assert CategoryGraph.from_dict(graph.to_dict()) == graph

@@ -3,7 +3,13 @@
 import pandas as pd
 import pytest
 
-from fusionclf.evaluation import answers, by_training_rows, confident_errors, confused_pairs, disagreements
+from fusionclf.evaluation import (
+    by_training_rows,
+    confident_errors,
+    confused_pairs,
+    disagreements,
+    ranked_classes,
+)
 
 
 def frame(*rows: tuple) -> pd.DataFrame:
@@ -73,4 +79,4 @@ def test_examples_show_a_title_once_and_a_class_twice() -> None:
 
 
 def test_answers_skip_ranks_that_do_not_exist() -> None:
-    assert answers(FIRST, ["2", "9"]) == {"2": [("Ties", 0.8), ("Ties", 0.01)]}
+    assert ranked_classes(FIRST, ["2", "9"]) == {"2": [("Ties", 0.8), ("Ties", 0.01)]}

@@ -19,7 +19,7 @@ from fusionclf.evaluation import (
     write_predictions,
 )
 from fusionclf.evaluation.predictions import CONTEXT
-from fusionclf.evaluation.thresholds import decision_figures
+from fusionclf.evaluation.thresholds import decision_metrics
 
 GRAPH = CategoryGraph(
     ("master", "sub", "type"),
@@ -169,7 +169,7 @@ def test_figures_of_decisions() -> None:
             ("D", {"D": 0.3}),  # reject; nothing
         ]
     )
-    assert decision_figures(frame, found, GRAPH) == {
+    assert decision_metrics(frame, found, GRAPH) == {
         "target": 90.0, "accepted": 40.0, "precision": 50.0, "review": 40.0, "rejected": 20.0, "unanswered": 20.0,
         "levels": [
             {"column": "master", "answered": 20.0, "precision": 0.0},
@@ -192,12 +192,12 @@ def test_a_target_out_of_range_is_refused(target: float) -> None:
 
 
 def test_thresholds_come_from_the_runs_held_out_answers(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="keeps no held-out answers to fit"):
+    with pytest.raises(RunError, match="has no held-out predictions to fit"):
         thresholds_of_run(tmp_path, "joint", 0.98)
     write_predictions(tmp_path / "held_out" / "joint.parquet", HELD)
     assert thresholds_of_run(tmp_path, "joint", 0.98) == fit_thresholds(HELD, 0.98)
     with pytest.raises(RunError, match="did you mean 'joint'"):
         thresholds_of_run(tmp_path, "joints", 0.98)
     write_predictions(tmp_path / "held_out" / "joint.parquet", HELD.iloc[:0])
-    with pytest.raises(RunError, match="no held-out answers"):
+    with pytest.raises(RunError, match="no held-out predictions"):
         thresholds_of_run(tmp_path, "joint", 0.98)

@@ -11,12 +11,12 @@ from fusionclf.catalog import Catalog, Split
 from fusionclf.config import BaselineConfig
 from fusionclf.evaluation import (
     CategoryGraph,
-    finish_run,
+    RunResult,
     make_predictions,
     product_context,
     read_predictions,
+    save_run,
 )
-from fusionclf.evaluation import write_run as finish_module
 from fusionclf.runfolder import clear_run, is_finished
 
 
@@ -35,7 +35,7 @@ SETTINGS = BaselineConfig(variant="nb", data="catalog")
 def test_a_finished_run_holds_every_file(
     catalog: Catalog, split: Split, frames: dict, tmp_path: Path
 ) -> None:
-    metrics = finish_run(tmp_path / "run", "nb", SETTINGS, catalog, split, frames, {"seconds": 1.5})
+    metrics = save_run(tmp_path / "run", RunResult("nb", SETTINGS, catalog, split, frames, {"seconds": 1.5}))
     folder = tmp_path / "run"
     assert is_finished(folder)
     assert json.loads((folder / "metrics.json").read_text()) == metrics
@@ -61,7 +61,7 @@ def test_held_out_answers_are_kept_and_decided_by(
     test = product_context(catalog, split, "top2")
     frames["top2"] = make_predictions(test, names, np.tile([0.1, 0.9], (len(test), 1)), graph=graph)
     folder = tmp_path / "run"
-    metrics = finish_run(folder, "nb", SETTINGS, catalog, split, frames, {}, {"top2": held})
+    metrics = save_run(folder, RunResult("nb", SETTINGS, catalog, split, frames, {}, {"top2": held}))
     assert read_predictions(folder / "held_out" / "top2.parquet").equals(held)
     assert CategoryGraph.load(folder / "model" / "graph.json") == graph
     assert set(metrics["hierarchy"]) == set(metrics["decisions"]) == {"top2"}
@@ -76,8 +76,8 @@ def test_a_run_that_breaks_off_is_not_finished(
     def full(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(finish_module, "write_predictions", full)
+    monkeypatch.setattr("fusionclf.evaluation.write_run.write_predictions", full)
     with pytest.raises(OSError, match="disk full"):
-        finish_run(tmp_path / "run", "nb", SETTINGS, catalog, split, frames, {})
+        save_run(tmp_path / "run", RunResult("nb", SETTINGS, catalog, split, frames, {}))
     assert (tmp_path / "run" / "config.yaml").is_file()
     assert not is_finished(tmp_path / "run")

@@ -183,7 +183,7 @@ def test_products_without_their_picture_are_warned_of(
     pd.DataFrame({"sku": range(12), "name": "Red Shirt", "photo": pictures}).to_csv(file, index=False)
     said = done("--run", runs("fusion"), "--input", file, *COLUMNS, "catalog.picture={photo}")
     near = f"{pictures.iloc[6]!r} (there is {sample.table['picture'].iloc[6]!r})"
-    assert f"7 of 12 products have no picture: 1 empty cell; looked for {near}, " in said
+    assert f"7 of 12 products have no picture: 1 empty cell(s); looked for {near}, " in said
     found = pd.read_csv(tmp_path / "products.predictions.csv")
     assert found["picture_status"].tolist() == ["used"] * 5 + ["missing"] * 7
     said = done("--run", runs("linear"), "--input", file, "--out", tmp_path / "b.csv", *COLUMNS)

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from fusionclf.catalog import Catalog, Split, make_split
-from fusionclf.catalog.records import Reading
+from fusionclf.catalog.records import ReadReport
 from fusionclf.config import BaselineConfig, CatalogConfig, SplitConfig
-from fusionclf.evaluation import CategoryGraph, finish_run, make_predictions, product_context
+from fusionclf.evaluation import CategoryGraph, RunResult, make_predictions, product_context, save_run
 
 VERSIONS = {"python": "3.11.7", "fusionclf": "0.1.0"}
 # label → rows of even (train) and odd (test) years
@@ -34,7 +34,7 @@ def make_catalog(root: Path, names: Sequence[str] = tuple(ROWS)) -> Catalog:
         masterCategory=[masters[name] for name in table["label"]],
         subCategory=[subs[name] for name in table["label"]],
     )
-    reading = Reading(83, repaired=["001"], dropped={"missing picture": ["999"]})
+    reading = ReadReport(83, repaired=["001"], dropped={"missing picture": ["999"]})
     return Catalog(root, CatalogConfig(), table.assign(picture="p.jpg"), reading, "c" * 64)
 
 
@@ -114,7 +114,7 @@ def make_run(tmp_path: Path) -> MakeRun:
             for key, part in parts.items()
             if held_out
         }
-        finish_run(folder, variant, settings, catalog, split, frames, environment, held)
+        save_run(folder, RunResult(variant, settings, catalog, split, frames, environment, held))
         if log:
             (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log))
         return folder

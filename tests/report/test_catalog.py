@@ -32,8 +32,8 @@ def test_the_catalog_is_found_where_the_runs_read_it(sample_runs: list[Path]) ->
     catalog, note = find_catalog(runs)
     assert catalog is not None and note == ""
     facts = dict(catalog_facts(catalog, runs[0])["findings"])
-    assert facts["unquoted commas in the title, repaired"]["n"] == len(catalog.reading.repaired) > 0
-    assert facts["dropped: missing picture"]["ids"] == catalog.reading.dropped["missing picture"]
+    assert facts["unquoted commas in the title, repaired"]["n"] == len(catalog.read_report.repaired) > 0
+    assert facts["dropped: missing picture"]["ids"] == catalog.read_report.dropped["missing picture"]
     assert facts["classes of top20 without a training row"]["n"] == 1
 
 

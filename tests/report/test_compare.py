@@ -188,5 +188,5 @@ def test_rows_a_run_could_not_learn_from_are_noted(two_runs: list[Path], tmp_pat
     }
     file.write_text(json.dumps({**json.loads(file.read_text()), "unused_train_rows": unused}))
     (note,) = compare(two_runs, tmp_path / "report")["notes"]
-    assert "4 of 54 train rows have no title (050, …); 1 class is left without a train row (Belts)" in note
+    assert "4 of 54 train rows have no title (050, …); 1 class(es) left without a train row (Belts)" in note
     assert "4 of 54 train rows have no title" in (tmp_path / "report" / "report.html").read_text()

@@ -8,26 +8,26 @@ import pytest
 from PIL import Image
 from rich.console import Console as RichConsole
 
-from fusionclf.catalog import Audit, audit_catalog, make_split, read_catalog
+from fusionclf.catalog import CatalogCheck, check_catalog, make_split, read_catalog
 from fusionclf.config import CatalogConfig
 from fusionclf.console import Console
 from fusionclf.errors import CatalogError, SettingsError
-from fusionclf.workflows.data import check_catalog, render_audit
+from fusionclf.workflows.data import data_check, render_check
 
 QUIET = Console(quiet=True)
 HEADER = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName"
 
 
-def printed(audit: Audit, width: int = 100) -> str:
+def printed(audit: CatalogCheck, width: int = 100) -> str:
     stream = io.StringIO()
-    render_audit(audit, RichConsole(file=stream, width=width))
+    render_check(audit, RichConsole(file=stream, width=width))
     return stream.getvalue()
 
 
 def test_the_sample_is_usable_and_its_figures_are_shown(
     sample_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert check_catalog(sample_dir, None, (), as_json=False, console=QUIET)
+    assert data_check(sample_dir, None, (), as_json=False, console=QUIET)
     text = capsys.readouterr().out
     for line in (
         "rows read",
@@ -44,21 +44,21 @@ def test_the_sample_is_usable_and_its_figures_are_shown(
 def test_json_is_all_that_goes_to_standard_output(
     sample_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert check_catalog(sample_dir, None, ("split.top_k=5",), as_json=True, console=QUIET)
+    assert data_check(sample_dir, None, ("split.top_k=5",), as_json=True, console=QUIET)
     value = json.loads(capsys.readouterr().out)
     assert value["usable"] is True
     assert [part["part"] for part in value["parts"]] == ["top5", "rest"]
 
 
 def test_settings_change_the_verdict(sample_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert not check_catalog(sample_dir, None, ("catalog.year=null",), as_json=False, console=QUIET)
+    assert not data_check(sample_dir, None, ("catalog.year=null",), as_json=False, console=QUIET)
     text = capsys.readouterr().out
     assert "problem: split.rule=year_parity: part 'top20' has no train row (no product has a year)" in text
     assert text.rstrip().endswith("not usable as it is")
     with pytest.raises(SettingsError, match=r"unknown setting 'split\.topk': did you mean 'top_k'"):
-        check_catalog(sample_dir, None, ("split.topk=5",), as_json=False, console=QUIET)
+        data_check(sample_dir, None, ("split.topk=5",), as_json=False, console=QUIET)
     with pytest.raises(CatalogError, match="no such folder"):
-        check_catalog(sample_dir / "none", None, (), as_json=False, console=QUIET)
+        data_check(sample_dir / "none", None, (), as_json=False, console=QUIET)
 
 
 def write(folder: Path, rows: list[str], header: str = "id,title,kind,file") -> tuple[str, ...]:
@@ -74,7 +74,7 @@ def test_a_catalog_without_pictures_shows_its_rows_and_paths(
 ) -> None:
     settings = write(tmp_path / "shop", [f"{n},A {n},B,images/{n}.png" for n in range(12)])
     (tmp_path / "shop/images/1.jpg").touch()
-    assert not check_catalog(tmp_path / "shop", None, settings, as_json=False, console=QUIET)
+    assert not data_check(tmp_path / "shop", None, settings, as_json=False, console=QUIET)
     text = capsys.readouterr().out
     for line in (
         "rows read",
@@ -85,7 +85,7 @@ def test_a_catalog_without_pictures_shows_its_rows_and_paths(
         assert line in text
     assert "'images/1.png' (there is 'images/1.jpg')" in text
     assert "no usable row is left" in text and text.rstrip().endswith("not usable as it is")
-    assert not check_catalog(tmp_path / "shop", None, settings, as_json=True, console=QUIET)
+    assert not data_check(tmp_path / "shop", None, settings, as_json=True, console=QUIET)
     value = json.loads(capsys.readouterr().out)
     assert value["usable"] is False and value["products"] == 0 and value["missing_pictures"]["count"] == 12
     assert "no usable row is left" in value["problems"][0]
@@ -99,7 +99,7 @@ def test_what_looks_like_a_slip_in_the_cells_is_shown(
     settings = write(tmp_path / "shop", rows)
     for n in range(len(labels)):
         Image.new("RGB", (6, 8), (n, n, n)).save(tmp_path / f"shop/images/{n}.jpg")
-    assert check_catalog(tmp_path / "shop", None, settings, as_json=False, console=QUIET)
+    assert data_check(tmp_path / "shop", None, settings, as_json=False, console=QUIET)
     text = capsys.readouterr().out
     for line in (
         "words for a missing value in kind    3 (line 7: 'nan', line 15: 'nan', line 23: 'nan')",
@@ -110,10 +110,10 @@ def test_what_looks_like_a_slip_in_the_cells_is_shown(
     ):
         assert " ".join(line.split()) in " ".join(text.split())
     joined = (*settings, "catalog.join_spellings=true")
-    assert check_catalog(tmp_path / "shop", None, joined, as_json=False, console=QUIET)
+    assert data_check(tmp_path / "shop", None, joined, as_json=False, console=QUIET)
     text = " ".join(capsys.readouterr().out.split())
     assert "joined spellings in kind 3 rows" in text and "spelled differently" not in text
-    assert check_catalog(sample_dir, None, (), as_json=False, console=QUIET)
+    assert data_check(sample_dir, None, (), as_json=False, console=QUIET)
     text = capsys.readouterr().out
     for slip in ("words for", "spelled", "joined", "corrected", "hold a path"):
         assert slip not in text
@@ -125,10 +125,10 @@ def test_the_splits_column_is_read_though_it_is_no_metadata(
     rows = [f"{n},A {n},{'BC'[n % 2]},,{'test' if n < 6 else 'train'}" for n in range(20)]
     settings = write(tmp_path / "shop", rows, "id,title,kind,file,fold")
     words = (*settings, "catalog.missing_picture=keep", "split.rule=column")
-    assert check_catalog(tmp_path / "shop", None, (*words, "split.column=fold"), as_json=True, console=QUIET)
+    assert data_check(tmp_path / "shop", None, (*words, "split.column=fold"), as_json=True, console=QUIET)
     assert json.loads(capsys.readouterr().out)["parts"][0]["test"] == 6
     with pytest.raises(CatalogError, match="no column 'Fold'; did you mean 'fold'"):
-        check_catalog(tmp_path / "shop", None, (*words, "split.column=Fold"), as_json=True, console=QUIET)
+        data_check(tmp_path / "shop", None, (*words, "split.column=Fold"), as_json=True, console=QUIET)
 
 
 def test_catalog_text_is_shown_as_it_is_and_steers_nothing(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_catalog_text_is_shown_as_it_is_and_steers_nothing(tmp_path: Path) -> No
     rows.append("99,Men,A,B,Esc\x1b[31m,C,D,2011,U,T")
     (tmp_path / "styles.csv").write_text("\n".join([HEADER, *rows]) + "\n")
     catalog = read_catalog(tmp_path, CatalogConfig(missing_picture="keep"))
-    text = printed(audit_catalog(catalog, make_split(catalog)))
+    text = printed(check_catalog(catalog, make_split(catalog)))
     assert "[red]Caps[/red]" in text
     assert "Esc?[31m" in text
     assert "\x1b" not in text

@@ -104,7 +104,7 @@ def test_features_are_computed_once_for_all_runs(
         (
             "image",
             ("stage2.precision=bf16",),
-            r"stage2\.precision: is one for all stages; set train\.precision",
+            r"stage2\.precision: is the same for all stages; set train\.precision",
         ),
         ("image", ("stage3_classes=3", "stage3.freeze_epochs=9"), r"^stage3\.freeze_epochs=9: must be fewer"),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fusionclf.batches import open_cache
-from fusionclf.catalog import audit_catalog, make_split, read_catalog
+from fusionclf.catalog import check_catalog, make_split, read_catalog
 from fusionclf.config import SplitConfig
 from fusionclf.evaluation import product_context
 from fusionclf.report import compare
@@ -25,14 +25,14 @@ def test_planted_copies_are_counted_in_the_report(
     folder = Path(shutil.copytree(sample_dir, tmp_path / "catalog"))
     catalog = read_catalog(folder)
     split = make_split(catalog, SplitConfig())
-    before = audit_catalog(catalog, split).pictures
+    before = check_catalog(catalog, split).pictures
     train_row = split.rows(catalog, None, "train")[0]
     test_rows = split.rows(catalog, "top20", "test")[:PLANTED]
     source, *copies = catalog.picture_paths([train_row, *test_rows])  # pyright: ignore[reportArgumentType]
     for path in copies:
         assert source is not None and path is not None
         shutil.copy(source, path)
-    after = audit_catalog(catalog, split).pictures
+    after = check_catalog(catalog, split).pictures
     assert before is not None and after is not None
     assert after.test_pictures_in_train == before.test_pictures_in_train + PLANTED
 

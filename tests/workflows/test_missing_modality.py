@@ -100,7 +100,7 @@ def test_picture_model_names_rows_it_cannot_use(
     )
     said = " ".join(capsys.readouterr().err.split())
     assert "24 of 72 train rows have no picture that can be read (p14, p17, p2, …)" in said
-    assert "1 class is left without a train row (Watches)" in said
+    assert "1 class(es) left without a train row (Watches)" in said
     kept = json.loads((tmp_path / "run" / "environment.json").read_text())["unused_train_rows"]
     assert kept["rows"] == 24 and kept["lost_classes"] == {"Watches": 24}
 

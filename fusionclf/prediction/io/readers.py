@@ -192,7 +192,7 @@ class ProductTable:
             return file
         if found := self._finder.find(path):
             return os.path.join(self.root, found)
-        missing.look(self._finder if self._shown + len(missing.examples) < EXAMPLES else None, path)
+        missing.add_path(self._finder if self._shown + len(missing.examples) < EXAMPLES else None, path)
         return file
 
     def _csv(self, size: int) -> Iterator[_Part]:
