@@ -93,8 +93,8 @@ def _values(schema: dict[str, Any], field: dict[str, Any]) -> str:
         return f"list of {_values(schema, field['items'])}"
     names = {"string": "text", "boolean": "`true`, `false`", "object": "mapping", "null": "`null`"}
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    limits = [f"{sign} {field[limit]:g}" for limit, sign in signs.items() if limit in field]
-    return " ".join([names.get(kind, kind), ", ".join(limits)]).strip()
+    limits = [f"{sign} {_text(field[limit])}" for limit, sign in signs.items() if limit in field]
+    return " ".join([str(names.get(kind, kind)), ", ".join(limits)]).strip()
 
 
 def _text(value: Any) -> str:
@@ -103,8 +103,10 @@ def _text(value: Any) -> str:
         return "[" + ", ".join(map(_text, value)) + "]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_text(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
