@@ -97,18 +97,22 @@ def test_command_that_a_text_names_exists(page: Path) -> None:
 
 def check_settings(command: str, params: dict[str, Any]) -> None:
     """Build the settings that a command would build."""
-    words = tuple(params.get("overrides") or ())
+    words: list[str] = params.get("overrides") or []
     if command == "train":
         schema = RunConfig[find_variant(params["variant"]).params]
-        load_settings(schema, find_config(params["config"]), words, variant=params["variant"], data="data")
+        load_settings(
+            schema, find_config(params["config"]), tuple(words), variant=params["variant"], data="data"
+        )
     elif command == "baseline":
         schema = find_baseline(params["name"]).settings
-        load_settings(schema, find_config(params["config"]), words, variant=params["name"], data="data")
+        load_settings(
+            schema, find_config(params["config"]), tuple(words), variant=params["name"], data="data"
+        )
     else:
         known = {"catalog": set(CatalogConfig.model_fields), "split": set(SplitConfig.model_fields)}
         for word in words:
             section, _, field = word.partition("=")[0].partition(".")
-            assert field in known.get(section, ()), f"{word}: unknown setting"
+            assert field in known.get(section, set()), f"{word}: unknown setting"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
