@@ -20,7 +20,7 @@ from fusionclf.cli.train import train_app
 # Under the help that `fusionclf` alone shows: what to do first.
 NEXT = """Begin with [bold]fusionclf demo --out demo[/]: a generated catalog, all variants, the report.
 
-With a catalog of your own: [bold]fusionclf data check DIR[/]; docs/guide.md leads on from there."""
+With a catalog of your own: [bold]fusionclf data check DIR[/]; docs/getting-started.md shows the next steps."""
 
 app = typer.Typer(
     name="fusionclf",
