@@ -28,7 +28,7 @@ def train(
     """Train a variant on a catalog's train rows and score it on its test rows.
 
     Args:
-        variant: "image", "multitask", "text" or "fusion".
+        variant: name of a variant, such as "fusion"; `fusionclf train --help` lists them.
         data: the catalog's folder.
         out: the run folder to make.
         config: settings file, or the name of one that comes with fusionclf; None for the variant's defaults.
@@ -71,7 +71,7 @@ def baseline(
     """Fit a baseline on a catalog's titles and score it on its test rows. Needs no torch.
 
     Args:
-        name: "nb", "linear" or "majority".
+        name: of a baseline, such as "linear"; `fusionclf baseline --help` lists them.
         data, out, config, overrides, if_exists: as in `train`.
 
     Returns:

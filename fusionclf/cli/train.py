@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from fusionclf.console import Console
 
 train_app = typer.Typer()
+FOLDER = Path(__file__).parents[1] / "models" / "variants"
+VARIANTS = sorted(file.stem for file in FOLDER.glob("[a-z]*.py"))  # importing them would import torch
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
     """Options of `train`."""
 
-    variant: Annotated[str, typer.Argument(help="image, multitask, text or fusion.", show_default=False)]
+    variant: Annotated[str, typer.Argument(help=f"{', '.join(VARIANTS)}.", show_default=False)]
     data: DataOption
     out: NewRunOption
     overrides: Overrides = None

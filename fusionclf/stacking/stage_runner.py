@@ -290,7 +290,7 @@ class StageRunner:
         return saved[0].numpy()
 
     def statistics(self) -> dict[str, Any]:
-        """What environment.json holds: unused rows, device, and cost.
+        """What environment.json holds: unused rows, device, the hub's task, and cost.
 
         Training is all that it takes: features and titles of the products that are learned from (for cached ones, what
         they took when they were computed), epochs, and what is fitted after the base models.
@@ -299,5 +299,6 @@ class StageRunner:
         return {
             "unused_train_rows": self.unused.model_dump(mode="json"),
             "device": device_name(self.accelerator),
+            "hub_task": self.variant.hub_task,
             **self.cost.summary(self.inputs.seconds_per_product, reads_pictures),
         }
