@@ -15,7 +15,7 @@ from fusionclf.console import Console, printable
 from fusionclf.errors import PredictionError, RunError, did_you_mean, near_path, quoted
 from fusionclf.files import locked_folder
 from fusionclf.models import StackedClassifier
-from fusionclf.models.open_vocabulary.added_classes import AddedClass, read_added, write_added
+from fusionclf.models.added_classes import AddedClass, read_added, write_added
 from fusionclf.models.open_vocabulary.prototypes import mean_direction
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.prediction import Predictor, Products, RunModel, load

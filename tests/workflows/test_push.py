@@ -20,7 +20,7 @@ import fusionclf
 from fusionclf.console import Console
 from fusionclf.errors import RunError
 from fusionclf.hub import collect_files
-from fusionclf.models.open_vocabulary.added_classes import AddedClass, write_added
+from fusionclf.models.added_classes import AddedClass, write_added
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.push import push as upload
 
