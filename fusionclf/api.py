@@ -51,12 +51,13 @@ def train(
     ['rest', 'top20']
     """
     from fusionclf.config.shipped import find_config
+    from fusionclf.workflows.settings import ExistingRun
+    from fusionclf.workflows.train import TrainOptions
     from fusionclf.workflows.train import train as run_training
 
-    return run_training(
-        variant, Path(data), Path(out), config=find_config(config and str(config)), overrides=tuple(overrides),
-        overwrite=if_exists == "overwrite", resume=if_exists == "resume", cpu=cpu,
-    )  # fmt: skip
+    existing = ExistingRun(overwrite=if_exists == "overwrite", resume=if_exists == "resume")
+    options = TrainOptions(find_config(config and str(config)), existing)
+    return run_training(variant, Path(data), Path(out), overrides=tuple(overrides), cpu=cpu, options=options)
 
 
 def baseline(

@@ -51,13 +51,14 @@ def train_command(options: TrainOptions) -> None:
     """
     from fusionclf.config.shipped import find_config
     from fusionclf.console import Console
-    from fusionclf.workflows.train import train
+    from fusionclf.workflows import train as workflow
+    from fusionclf.workflows.settings import ExistingRun
 
     console = Console()
-    metrics = train(
-        options.variant, options.data, options.out,
-        config=find_config(options.config), overrides=tuple(options.overrides or ()),
-        overwrite=options.overwrite, resume=options.resume, cpu=options.cpu, track=options.track, console=console,
+    existing = ExistingRun(overwrite=options.overwrite, resume=options.resume)
+    metrics = workflow.train(
+        options.variant, options.data, options.out, overrides=tuple(options.overrides or ()), cpu=options.cpu,
+        options=workflow.TrainOptions(find_config(options.config), existing, options.track, console),
     )  # fmt: skip
     _show_scores(console, options.out, metrics)
 

@@ -6,7 +6,6 @@ What a stage has finished is saved in the run folder, and a resumed run does not
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,23 +44,10 @@ from fusionclf.stacking.fitting import (
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions
 from fusionclf.stacking.run_inputs import RunInputs, class_families
 from fusionclf.stacking.stage_files import StageFiles
-from fusionclf.stacking.stages import Stage, smallest_classes
+from fusionclf.stacking.stages import Stage, StageRows, smallest_classes
 from fusionclf.training import StageSpec, device_name, predict_logits, to_device, train_stage
 
 Classes = dict[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class StageRows:
-    """The catalog rows of a stage that its model can learn from."""
-
-    train: np.ndarray
-    validation: np.ndarray
-
-    @property
-    def all(self) -> np.ndarray:
-        """Train rows, then validation rows."""
-        return np.concatenate([self.train, self.validation])
 
 
 class StageRunner:
