@@ -1,5 +1,6 @@
 """Catalogs that all tests share: the real one where it is at hand, and a generated one."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -25,6 +26,13 @@ LONG = ("docs", "workflows", "prediction")  # folders whose tests take longest
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long tests first: where several processes share the tests, short ones fill the end."""
     items.sort(key=lambda item: item.path.parent.name not in LONG)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_collections() -> None:
+    """Spare the garbage collector what is imported: each end of a training starts it, which took half a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

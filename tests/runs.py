@@ -13,14 +13,8 @@ from fusionclf.catalog import Catalog, read_catalog
 from fusionclf.cli import app
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.train import train
+from tests.small import IMAGE, TEXT, short_fitting
 
-TEXT = ("model.text.buckets=4096", "model.text.dim=16")
-IMAGE = (
-    "model.image.backbone=resnet18",
-    "model.image.weights=none",
-    "pictures.height=32",
-    "pictures.width=32",
-)
 QUICK = ("train.epochs=1", "scheme=joint")
 FUSION = (*IMAGE, *TEXT, *QUICK, "model.hidden=16", "model.fuser=gated")
 # With a transformer in bfloat16 an answer depends on which titles share its batch, in the third digit.
@@ -63,7 +57,9 @@ class Runs:
                 if variant == "linear":
                     run_baseline(variant, self.data, out)
                 else:
-                    train(variant, self.data, out, overrides=overrides, cpu=True)
+                    with pytest.MonkeyPatch.context() as patch:
+                        short_fitting(patch)
+                        train(variant, self.data, out, overrides=overrides, cpu=True)
         return out
 
     def predictions(self, name: str, part: str) -> pd.DataFrame:

@@ -28,7 +28,7 @@ from fusionclf.export.tensor_model import TensorModel
 from fusionclf.models.encoders import HashedNGramEncoder, JoinedTextEncoder
 from fusionclf.workflows import export as workflow
 from tests.runs import Runs
-from tests.small import one_batch, tiny_model
+from tests.small import NETWORK, one_batch, tiny_model
 
 TITLES = ["Red Women's T-Shirt  (pack of 2)", "", "a", "Blue Shoes Blue", "Größe  übel"]
 PARTS = {"image": "rest"}
@@ -90,7 +90,7 @@ def test_every_task_comes_out(runs: Runs, sample: Catalog, tmp_path: Path) -> No
     [
         {},
         {"fuser": "late"},
-        {"fuser": "attention", "image": {"backbone": "resnet18", "weights": "none", "regions": 2}},
+        {"fuser": "attention", "image": {**NETWORK, "regions": 2}},
     ],
 )
 def test_a_missing_picture_or_title_counts_as_in_the_model(changes: dict) -> None:

@@ -15,6 +15,7 @@ from fusionclf.workflows.classes import add_class, list_classes, remove_class
 from fusionclf.workflows.predict import Request, predict, predict_one
 from fusionclf.workflows.train import train
 from tests.runs import OPEN, Runs
+from tests.small import short_fitting
 
 TITLES = ["Acme Red Zeppelin Kite", "Acme Blue Tshirts", "Acme Silver Watches"]
 
@@ -147,7 +148,7 @@ def test_known_classes_of_a_list_are_named_in_full(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_classes_whose_names_hold_separators(
-    runs: Runs, sample_dir: Path, tiny_bert: Path, tmp_path: Path
+    sample_dir: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(sample_dir, tmp_path / "catalog")
     file = tmp_path / "catalog/styles.csv"
@@ -155,6 +156,7 @@ def test_classes_whose_names_hold_separators(
         file.read_text().replace(",Shirts,", ",Apparel > Shirts,").replace(",Handbags,", ",Bags|Totes,")
     )
     run = tmp_path / "run"
+    short_fitting(monkeypatch)
     words = tuple(word.format(bert=tiny_bert) if "{bert}" in word else word for word in OPEN)
     train("fusion", tmp_path / "catalog", run, overrides=words, cpu=True)
     for name in ("Apparel > Shirts", "Apparel>Shirts", "Bags|Totes", "Apparel > Shirts | tee"):

@@ -10,15 +10,8 @@ from fusionclf.errors import FusionclfError
 from fusionclf.stacking import run_inputs as inputs
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.train import train
-from tests.small import HEADER, write_catalog
+from tests.small import HEADER, IMAGE, TEXT, write_catalog
 
-IMAGE = (
-    "model.image.backbone=resnet18",
-    "model.image.weights=none",
-    "pictures.height=32",
-    "pictures.width=32",
-)
-TEXT = ("model.text.buckets=4096", "model.text.dim=16")
 LABELS, FOLDS = ("Shirts", "Belts"), ("tset", "train", "train")
 BY_COLUMN = ("split.rule=column", "split.column=fold")
 

@@ -18,9 +18,9 @@ from fusionclf.stacking import stage_runner as stages
 from fusionclf.workflows import study
 from fusionclf.workflows.settings import config_folder
 from fusionclf.workflows.train import train
+from tests.small import IMAGE
 
-PICTURES = ("model.image.backbone=resnet18", "model.image.weights=none", "pictures.height=32", "pictures.width=32",
-            "train.epochs=2", "train.batch_size=32", "train.precision=fp32")  # fmt: skip
+PICTURES = (*IMAGE, "train.epochs=2", "train.batch_size=32", "train.precision=fp32")
 FROZEN = (
     *PICTURES,
     "model.image.frozen=true",

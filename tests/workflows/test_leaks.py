@@ -12,10 +12,10 @@ from fusionclf.evaluation import product_context
 from fusionclf.report import compare
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.train import train
+from tests.small import IMAGE
 
 PLANTED = 7
-TINY = ("model.image.backbone=resnet18", "model.image.weights=none", "pictures.height=32", "pictures.width=24",
-        "train.epochs=1", "stage2.epochs=1")  # fmt: skip
+TINY = (*IMAGE, "pictures.width=24", "train.epochs=1", "stage2.epochs=1")
 
 
 def test_planted_copies_are_counted_in_the_report(

@@ -12,7 +12,7 @@ from PIL import Image
 from fusionclf.console import Console
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.train import train
-from tests.small import small_late_fusion
+from tests.small import IMAGE, small_late_fusion
 
 COLUMNS = (
     "catalog.file=products.csv", "catalog.id=sku", "catalog.title=name", "catalog.label=type",
@@ -20,8 +20,7 @@ COLUMNS = (
     "catalog.missing_picture=keep", "scheme=joint",
 )  # fmt: skip
 SMALL = (
-    "model.image.backbone=resnet18", "model.image.weights=none", "pictures.height=32", "pictures.width=32",
-    "train.class_weights=none", "train.batch_size=16", "train.optimiser={name: adamw, learning_rate: 0.01}",
+    *IMAGE, "train.class_weights=none", "train.batch_size=16", "train.optimiser={name: adamw, learning_rate: 0.01}",
 )  # fmt: skip
 COLOURS = {"Shirts": (200, 30, 30), "Shoes": (30, 200, 30)}
 

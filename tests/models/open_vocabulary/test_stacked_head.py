@@ -19,7 +19,7 @@ from fusionclf.models.open_vocabulary.meta_classifier import Episode
 from fusionclf.models.open_vocabulary.name_match_features import FIGURES
 from fusionclf.models.open_vocabulary.stacked_head import Vocabulary
 from fusionclf.models.storage import load_model, save_model
-from tests.small import CLASSES, one_batch, tiny_model
+from tests.small import CLASSES, NETWORK, one_batch, tiny_model
 
 CLASS_COUNT = 12
 SHIRTS = tuple(f"{colour} shirt" for colour in ("red", "blue", "gold", "black"))
@@ -224,7 +224,7 @@ def test_a_probe_learns_from_features_of_any_scale() -> None:
 
 def open_model(tiny_bert: Path, fuser: str = "late") -> tuple[object, object, ProductClassifier]:
     text = {**TEXT, "model": str(tiny_bert)}
-    image = {"backbone": "resnet18", "weights": "none", "regions": 2 if fuser == "attention" else 1}
+    image = {**NETWORK, "regions": 2 if fuser == "attention" else 1}
     variant, params, model = tiny_model("fusion", fuser=fuser, vocabulary="open", text=text, image=image)
     model.eval()
     model.name_classes(SHIRTS, [f"{name}, Topwear" for name in SHIRTS], SYNONYMS)
