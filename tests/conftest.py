@@ -35,6 +35,16 @@ def _short_collections() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shared_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of the tests share; caches are in it, never in the user's own."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    folder.mkdir(exist_ok=True)
+    os.environ["FUSIONCLF_CACHE"] = str(folder / "cache")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def real_catalog_dir() -> Path:
     """The real catalog (Fashion Product Images, small): $FUSIONCLF_DATA, data/fashion-small, or unpacked."""

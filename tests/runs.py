@@ -1,7 +1,6 @@
 """Small finished runs on the sample catalog, one of each kind, that tests share."""
 
 import csv
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -68,12 +67,8 @@ class Runs:
 
 
 @pytest.fixture(scope="session")
-def runs(sample_dir: Path, tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "predicted"
-    folder.mkdir(exist_ok=True)
-    os.environ.setdefault("FUSIONCLF_CACHE", str(folder / "cache"))
-    return Runs(folder, sample_dir, tiny_bert)
+def runs(sample_dir: Path, tiny_bert: Path, shared_dir: Path) -> Runs:
+    return Runs(shared_dir, sample_dir, tiny_bert)
 
 
 @pytest.fixture(scope="session")

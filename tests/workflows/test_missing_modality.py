@@ -12,7 +12,7 @@ from PIL import Image
 from fusionclf.console import Console
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.train import train
-from tests.small import IMAGE, small_late_fusion
+from tests.small import IMAGE, short_fitting, small_late_fusion
 
 COLUMNS = (
     "catalog.file=products.csv", "catalog.id=sku", "catalog.title=name", "catalog.label=type",
@@ -74,8 +74,9 @@ def test_late_fusion_learns_picture_less_rows(
 
 
 def test_open_fusion_learns_picture_less_rows(
-    no_watch_pictures: Path, tiny_bert: Path, tmp_path: Path
+    no_watch_pictures: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    short_fitting(monkeypatch)
     more = (
         "catalog.missing_picture=keep",
         "train.epochs=2",

@@ -19,15 +19,10 @@ from fusionclf.stacking import stage_runner as stages
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.settings import config_folder
 from fusionclf.workflows.train import train
-from tests.small import small_late_fusion, write_catalog
+from tests.small import IMAGE, short_fitting, small_late_fusion, write_catalog
 
 CONFIGS = sorted(config_folder().glob("*.yaml"))
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "sample.json").read_text())
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "cache"))
 
 
 def test_there_are_settings_for_every_variant_and_size() -> None:
@@ -65,7 +60,12 @@ def test_baselines_give_the_golden_figures(name: str, sample_dir: Path, tmp_path
 def test_fusion_in_two_stages_gives_the_golden_figures(sample_dir: Path, tmp_path: Path) -> None:
     file = config_folder() / "fusion-sample.yaml"
     metrics = train(
-        "fusion", sample_dir, tmp_path / "run", config=file, overrides=("train.epochs=4",), cpu=True
+        "fusion",
+        sample_dir,
+        tmp_path / "run",
+        config=file,
+        overrides=("train.epochs=4", *IMAGE[:2]),
+        cpu=True,
     )
     for part, expected in GOLDEN["fusion"].items():
         assert metrics["parts"][part]["top1"] == pytest.approx(expected, abs=GOLDEN["tolerance"]), part
@@ -81,7 +81,7 @@ def test_the_training_time_counts_what_is_fitted_beside_the_network(
     fit = stages.fit_blended
 
     def slow_fit(*arguments: Any) -> Any:
-        time.sleep(3.0)
+        time.sleep(1.0)
         return fit(*arguments)
 
     monkeypatch.setattr(stages, "fit_blended", slow_fit)
@@ -89,7 +89,7 @@ def test_the_training_time_counts_what_is_fitted_beside_the_network(
     train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
     cost = json.loads((tmp_path / "run" / "environment.json").read_text())
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert sum(row["seconds"] for row in log) + 3.0 < cost["train_seconds"] < cost["seconds"]
+    assert sum(row["seconds"] for row in log) + 1.0 < cost["train_seconds"] < cost["seconds"]
 
 
 def test_parts_of_a_joint_model_are_told_in_shares_of_1_however_sure_it_is_of_another_part(
@@ -140,8 +140,9 @@ def test_a_joint_model_scores_parts_with_their_own_candidates(sample_dir: Path, 
 
 
 def test_an_open_vocabulary_names_classes_without_a_training_row(
-    sample_dir: Path, tiny_bert: Path, tmp_path: Path
+    sample_dir: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    short_fitting(monkeypatch)
     words = (*small_late_fusion(tiny_bert), "model.vocabulary=open", "train.epochs=2")
     catalog = read_catalog(sample_dir)
     split = make_split(catalog, SplitConfig())
@@ -188,8 +189,13 @@ def test_a_vocabulary_is_open_where_classes_have_no_training_row(
 
 
 def test_a_named_vocabulary_reads_names_and_answers_with_trained_classes_alone(
-    sample_dir: Path, tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sample_dir: Path,
+    tiny_bert: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    short_fitting(monkeypatch)
     words = (*small_late_fusion(tiny_bert), "model.vocabulary=named", "train.epochs=1")
     catalog = read_catalog(sample_dir)
     split = make_split(catalog, SplitConfig())
