@@ -3,6 +3,7 @@
 Started by test_processes.py: LAUNCHER -m tests.workflows.in_two_processes FOLDER COMMAND...
 """
 
+import gc
 import runpy
 import sys
 
@@ -13,6 +14,7 @@ from tests.training import two_processes
 
 def main() -> None:
     folder, *command = sys.argv[1:]
+    gc.freeze()  # each end of a training collects garbage, among all that was imported
     end, Accelerator.end_training = (
         Accelerator.end_training,
         lambda _: None,
