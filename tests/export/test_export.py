@@ -48,6 +48,7 @@ def exported(runs: Runs, name: str, kind: str, folder: Path) -> Path:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["onnx", "torch"])
 @pytest.mark.parametrize("name", ["image", "frozen", "multitask", "text", "sentences", "fusion", "open"])
 def test_every_network_answers_the_same_after_export(
@@ -72,6 +73,7 @@ def test_every_network_answers_the_same_after_export(
     )
 
 
+@pytest.mark.slow
 def test_every_task_comes_out(runs: Runs, sample: Catalog, tmp_path: Path) -> None:
     out = exported(runs, "multitask", "onnx", tmp_path)
     model = open_exported(out).model

@@ -15,6 +15,7 @@ from fusionclf.workflows import predict as workflow
 from tests.runs import COLUMNS, RUNS, Runs, call, done, faults, ids, refused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_a_runs_own_test_products_get_its_own_answers(
     name: str, runs: Runs, sample: Catalog, tmp_path: Path

@@ -193,6 +193,7 @@ def test_a_replacement_killed_before_its_first_part_is_resumed(
     assert len(ids(out)) == 40
 
 
+@pytest.mark.slow
 def test_two_processes_write_what_one_does(runs: Runs, titles: Path, tmp_path: Path) -> None:
     table = pd.read_csv(titles, dtype=str)
     pd.concat([table] * 500).to_csv(titles, index=False)  # 20,000 products: 3 lots

@@ -15,6 +15,7 @@ import pytest
 
 from tests.runs import Runs
 
+pytestmark = pytest.mark.slow
 # Its model takes half a minute for whatever it is asked.
 SLOW = """
 import time

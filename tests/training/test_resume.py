@@ -64,6 +64,7 @@ def run(folder: Path, variant: str, changes: dict[str, Any], **options: Any) -> 
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ema_decay", [None, 0.9], ids=["plain", "ema"])
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 @pytest.mark.parametrize("variant", variant_names())

@@ -71,6 +71,7 @@ def test_what_a_title_network_says_in_episodes_comes_from_one_that_saw_no_produc
     assert np.array_equal(trained["joint-titles"], split.rows(catalog, None, "train"))
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_goes_on_with_the_same_title_networks(
     sample_dir: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,7 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_frozen_encoder_predicts_the_same_with_and_without_kept_features(
     sample_dir: Path, tmp_path: Path
 ) -> None:
@@ -57,6 +58,7 @@ def test_a_frozen_encoder_predicts_the_same_with_and_without_kept_features(
     assert len(set(predictions(kept, "top20")["label_1"])) > 1
 
 
+@pytest.mark.slow
 def test_pictures_normalised_otherwise_have_features_of_their_own(sample_dir: Path, tmp_path: Path) -> None:
     words = (*FROZEN, "scheme=joint", "train.epochs=1")
     for name in ("imagenet", "inception"):
@@ -65,6 +67,7 @@ def test_pictures_normalised_otherwise_have_features_of_their_own(sample_dir: Pa
     assert len(list((tmp_path / "cache" / "features" / "pictures").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_features_of_regions_are_not_taken_for_those_of_the_whole(sample_dir: Path, tmp_path: Path) -> None:
     words = (*FROZEN, "scheme=joint", "train.epochs=1", "model.text.buckets=4096", "model.text.dim=16")
     train("fusion", sample_dir, tmp_path / "whole", overrides=words, cpu=True)
@@ -74,6 +77,7 @@ def test_features_of_regions_are_not_taken_for_those_of_the_whole(sample_dir: Pa
     assert len(list((tmp_path / "cache" / "features" / "pictures").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_features_are_computed_once_for_all_runs(
     sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +122,7 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_stage_three_trains_on_the_smallest_classes_alone(
     sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +189,7 @@ def test_a_run_is_not_gone_on_with_on_another_catalog(sample_dir: Path, tmp_path
         train("text", data, tmp_path / "run", overrides=words, resume=True, cpu=True)
 
 
+@pytest.mark.slow
 def test_a_stopped_study_stops_its_run_and_waits_until_it_is_saved(tmp_path: Path) -> None:
     code = (
         "import signal, sys, time, pathlib\n"

@@ -18,6 +18,7 @@ PLANTED = 7
 TINY = (*IMAGE, "pictures.width=24", "train.epochs=1", "stage2.epochs=1")
 
 
+@pytest.mark.slow
 def test_planted_copies_are_counted_in_the_report(
     sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

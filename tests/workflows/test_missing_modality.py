@@ -59,12 +59,14 @@ def recall(out: Path, name: str) -> float:
     return float(np.mean((frame["label_1"] == name).to_numpy(bool)[own]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wide", ["true", "false"])
 def test_fusion_learns_picture_less_rows_by_title(no_watch_pictures: Path, tmp_path: Path, wide: str) -> None:
     fusion(no_watch_pictures, tmp_path / "run", "train.epochs=8", f"model.wide={wide}")
     assert recall(tmp_path / "run", "Watches") == 1.0
 
 
+@pytest.mark.slow
 def test_late_fusion_learns_picture_less_rows(
     no_watch_pictures: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
@@ -73,6 +75,7 @@ def test_late_fusion_learns_picture_less_rows(
     assert recall(tmp_path / "run", "Watches") == 1.0
 
 
+@pytest.mark.slow
 def test_open_fusion_learns_picture_less_rows(
     no_watch_pictures: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,6 +95,7 @@ def test_open_fusion_learns_picture_less_rows(
         assert held_out["label"].tolist().count("Watches") == 24
 
 
+@pytest.mark.slow
 def test_picture_model_names_rows_it_cannot_use(
     no_watch_pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

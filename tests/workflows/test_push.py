@@ -131,6 +131,7 @@ def push(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Push]:
     close_session()
 
 
+@pytest.mark.slow
 def test_what_is_uploaded_loads_again_and_names_no_product(
     run: Path, hub: Hub, push: Push, sample_dir: Path, tmp_path: Path
 ) -> None:

@@ -57,6 +57,7 @@ def test_baselines_give_the_golden_figures(name: str, sample_dir: Path, tmp_path
         assert found["top1"] == pytest.approx(expected, abs=0.5), part
 
 
+@pytest.mark.slow
 def test_fusion_in_two_stages_gives_the_golden_figures(sample_dir: Path, tmp_path: Path) -> None:
     file = config_folder() / "fusion-sample.yaml"
     metrics = train(
@@ -75,6 +76,7 @@ def test_fusion_in_two_stages_gives_the_golden_figures(sample_dir: Path, tmp_pat
     assert frame["id"].is_unique and len(frame) == metrics["parts"]["top20"]["n"]
 
 
+@pytest.mark.slow
 def test_the_training_time_counts_what_is_fitted_beside_the_network(
     sample_dir: Path, tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +141,7 @@ def test_a_joint_model_scores_parts_with_their_own_candidates(sample_dir: Path, 
     assert weighted >= metrics["joint"]["top1"]
 
 
+@pytest.mark.slow
 def test_an_open_vocabulary_names_classes_without_a_training_row(
     sample_dir: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +191,7 @@ def test_a_vocabulary_is_open_where_classes_have_no_training_row(
     train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True, resume=True)  # the same settings
 
 
+@pytest.mark.slow
 def test_a_named_vocabulary_reads_names_and_answers_with_trained_classes_alone(
     sample_dir: Path,
     tiny_bert: Path,
