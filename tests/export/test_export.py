@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from sklearn.utils import murmurhash3_32
 from typer.testing import CliRunner
 
@@ -41,11 +42,14 @@ def call(*words: object) -> tuple[int, str]:
 
 
 def exported(runs: Runs, name: str, kind: str, folder: Path) -> Path:
-    out = folder / f"{name}-{kind}"
-    part = ["--part", PARTS[name]] if name in PARTS else []
-    code, said = call("--run", runs(name), "--out", out, "--format", kind, "--products", 40, *part)
-    assert code == 0, said
-    return out
+    """A copy of a run's export, which is made once for all tests."""
+    made = runs.folder / "exports" / f"{name}-{kind}"
+    with FileLock(runs.folder / f"{made.name}.lock"):
+        if not made.exists():
+            part = ["--part", PARTS[name]] if name in PARTS else []
+            code, said = call("--run", runs(name), "--out", made, "--format", kind, "--products", 40, *part)
+            assert code == 0, said
+    return Path(shutil.copytree(made, folder / made.name))
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("multitask", (*IMAGE, "model.auxiliary={colour: 1}"), "model.auxiliary: no column 'colour'"),
         ("fusion", (*IMAGE, *TEXT, "model.synonyms=fashon"), "did you mean 'fashion'"),
         ("fusion", (*IMAGE, *TEXT, "train.mixup=0.2"), "titles cannot be mixed"),
-        ("image", (*IMAGE, "model.image.backbone=resnet81"), "unknown torchvision backbone 'resnet81'"),
+        ("image", (*IMAGE, "model.image.backbone=resnet81"), "unknown timm backbone 'resnet81'"),
         ("image", (*IMAGE, "model.image.frozen=true", "train.augment=rand"), "a frozen encoder sees each picture once"),
         ("text", (*TEXT, "train.cutmix=1"), "train.cutmix: this model reads no pictures"),
         ("text", (*TEXT, "stage2={augment: rand}"), "stage2.augment: this model reads no pictures"),
