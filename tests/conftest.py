@@ -1,4 +1,4 @@
-"""Catalogs that all tests share: the real one where it is at hand, and a generated one."""
+"""Fixtures of all tests: the real catalog where there is one, the sample catalog, and the shared folder of caches."""
 
 import gc
 import os
@@ -18,7 +18,7 @@ from tests.runs import runs, sample, titles
 
 __all__ = ["browser", "runs", "sample", "titles"]
 ROOT = Path(__file__).resolve().parents[1]
-settings.register_profile("fusionclf", deadline=None)  # other work on the machine is no failure
+settings.register_profile("fusionclf", deadline=None)  # a busy machine is no failure
 settings.load_profile("fusionclf")
 LONG = ("docs", "workflows", "prediction")  # folders whose tests take longest
 
@@ -30,14 +30,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _short_collections() -> None:
-    """Spare the garbage collector what is imported: each end of a training starts it, which took half a second."""
+    """Exempt imported modules from garbage collection: every training collects, which took half a second each time."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def shared_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all processes of the tests share; caches are in it, never in the user's own."""
+    """A folder that all test processes share. It holds the caches, so that tests never touch the user's cache."""
     own = tmp_path_factory.getbasetemp()
     folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
     folder.mkdir(exist_ok=True)
@@ -57,7 +57,7 @@ def real_catalog_dir() -> Path:
         return ROOT / "data/fashion-small"
     unpack = ROOT.parent / "shared/data/unpack.py"
     if not unpack.is_file():
-        pytest.skip("the real catalog is not at hand: set FUSIONCLF_DATA to its folder")
+        pytest.skip("there is no real catalog: set FUSIONCLF_DATA to its folder")
     folder = Path(platformdirs.user_cache_dir("fusionclf", ensure_exists=True)) / "fashion-small"
     with FileLock(f"{folder}.lock"):  # tests run in several processes
         subprocess.run([sys.executable, str(unpack), str(folder)], check=True, capture_output=True)

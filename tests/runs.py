@@ -41,7 +41,7 @@ COLUMNS = ("catalog.id=sku", "catalog.title=name")
 
 
 class Runs:
-    """Makes each run when it is first asked for, in whichever process of the tests that is."""
+    """Trains each run at its first use, once for all processes of the tests."""
 
     def __init__(self, folder: Path, data: Path, bert: Path) -> None:
         self.folder, self.data, self.bert = folder, data, bert
@@ -92,7 +92,7 @@ def call(*words: object) -> Result:
 
 
 def done(*words: object) -> str:
-    """What a command that ends well says."""
+    """Standard error of a command that succeeds."""
     result = call(*words)
     assert result.exit_code == 0, result.output
     return result.stderr

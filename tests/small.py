@@ -12,7 +12,7 @@ from fusionclf.batches import Batch
 from fusionclf.models import ProductClassifier, Variant, find_variant
 
 HEADER = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName"
-# A network of 0.4 million weights, which trains in a tenth of the time that ResNet-18 takes.
+# A network of 0.4 million weights, ten times faster than ResNet-18.
 NETWORK = {"library": "timm", "backbone": "test_resnet", "weights": "none"}
 IMAGE = (
     *(f"model.image.{name}={value}" for name, value in NETWORK.items()),
@@ -59,7 +59,7 @@ def one_batch(model: ProductClassifier, size: int = 16) -> Batch:
 
 
 def write_catalog(folder: Path, rows: list[str], header: str = HEADER, pictures: bool = True) -> Path:
-    """A catalog of these CSV lines, each with a plain picture unless told otherwise."""
+    """A catalog of these CSV lines, each with a plain picture; without pictures if `pictures` is false."""
     (folder / "images").mkdir(parents=True)
     (folder / "styles.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     for number, row in enumerate(rows if pictures else ()):

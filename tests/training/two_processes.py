@@ -95,9 +95,9 @@ def main() -> None:
         differ = differing(folder / "whole", folder / "cut")
         start, average = make()[0].state_dict(), load_weights(folder / "whole/last/average.safetensors")
         followed = not torch.equal(start["heads.label.weight"], average["heads.label.weight"])
-        told = {"cut": was_cut, "differ": differ, "average follows": followed}
-        told["processes"] = accelerator.num_processes
-        (folder / "told.json").write_text(json.dumps(told))
+        found = {"cut": was_cut, "differ": differ, "average follows": followed}
+        found["processes"] = accelerator.num_processes
+        (folder / "found.json").write_text(json.dumps(found))
     accelerator.end_training()
 
 

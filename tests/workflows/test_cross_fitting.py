@@ -30,7 +30,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "cache"))
 
 
-def test_what_a_title_network_says_in_episodes_comes_from_one_that_saw_no_product_of_the_brand(
+def test_title_logits_come_from_a_fold_without_the_brand(
     sample_dir: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: dict[str, np.ndarray] = {}
@@ -72,7 +72,7 @@ def test_what_a_title_network_says_in_episodes_comes_from_one_that_saw_no_produc
 
 
 @pytest.mark.slow
-def test_a_run_that_was_cut_goes_on_with_the_same_title_networks(
+def test_resumed_run_reuses_its_title_networks(
     sample_dir: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = (*small_late_fusion(tiny_bert), "model.vocabulary=named", "model.title_network=true",
@@ -109,7 +109,7 @@ def test_a_run_that_was_cut_goes_on_with_the_same_title_networks(
     assert not torch.equal(resumed[f"title_network.text.{place}"], start)
 
 
-def test_what_a_picture_network_says_in_episodes_comes_from_one_that_saw_no_product_of_the_brand(
+def test_picture_logits_come_from_a_fold_without_the_brand(
     sample_dir: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folds, head = [f"joint-{number}" for number in (1, 2, 3)], "heads.label.weight"
@@ -158,7 +158,7 @@ def test_what_a_picture_network_says_in_episodes_comes_from_one_that_saw_no_prod
         (("model.vocabulary=named", "title_stage.precision=fp32"), "title_stage.precision: is one for all"),
     ],
 )
-def test_wrong_settings_are_refused_before_a_folder_is_made(
+def test_wrong_settings_are_refused_before_writing(
     sample_dir: Path, tiny_bert: Path, tmp_path: Path, words: tuple[str, ...], said: str
 ) -> None:
     told = (*small_late_fusion(tiny_bert), "model.title_network=true", *words)

@@ -19,7 +19,7 @@ TINY = (*IMAGE, "pictures.width=24", "train.epochs=1", "stage2.epochs=1")
 
 
 @pytest.mark.slow
-def test_planted_copies_are_counted_in_the_report(
+def test_report_counts_planted_picture_copies(
     sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "cache"))
@@ -46,7 +46,7 @@ def test_planted_copies_are_counted_in_the_report(
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_six_test_products_of_the_real_catalog_show_a_picture_of_its_train_rows(
+def test_real_catalog_has_six_leaked_test_pictures(
     real_catalog_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Products without a picture or without a title: who learns from them, and what is said of those that cannot."""
+"""Products without a picture or a title: which models learn from them, and what the others warn of."""
 
 import json
 from pathlib import Path
@@ -61,13 +61,15 @@ def recall(out: Path, name: str) -> float:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("wide", ["true", "false"])
-def test_fusion_learns_picture_less_rows_by_title(no_watch_pictures: Path, tmp_path: Path, wide: str) -> None:
+def test_fusion_learns_rows_without_picture_by_title(
+    no_watch_pictures: Path, tmp_path: Path, wide: str
+) -> None:
     fusion(no_watch_pictures, tmp_path / "run", "train.epochs=8", f"model.wide={wide}")
     assert recall(tmp_path / "run", "Watches") == 1.0
 
 
 @pytest.mark.slow
-def test_late_fusion_learns_picture_less_rows(
+def test_late_fusion_learns_rows_without_picture(
     no_watch_pictures: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
     small = ("model.fuser=late", "model.vocabulary=closed", "train.epochs=2")
@@ -76,7 +78,7 @@ def test_late_fusion_learns_picture_less_rows(
 
 
 @pytest.mark.slow
-def test_open_fusion_learns_picture_less_rows(
+def test_open_fusion_learns_rows_without_picture(
     no_watch_pictures: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short_fitting(monkeypatch)
@@ -96,22 +98,20 @@ def test_open_fusion_learns_picture_less_rows(
 
 
 @pytest.mark.slow
-def test_picture_model_names_rows_it_cannot_use(
+def test_image_model_warns_of_rows_without_picture(
     no_watch_pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train(
         "image", no_watch_pictures, tmp_path / "run", overrides=(*COLUMNS, *SMALL, "train.epochs=1"), cpu=True
     )
-    said = " ".join(capsys.readouterr().err.split())
-    assert "24 of 72 train rows have no picture that can be read (p14, p17, p2, …)" in said
-    assert "1 class is left without a train row (Watches)" in said
+    message = " ".join(capsys.readouterr().err.split())
+    assert "24 of 72 train rows have no picture that can be read (p14, p17, p2, …)" in message
+    assert "1 class is left without a train row (Watches)" in message
     kept = json.loads((tmp_path / "run" / "environment.json").read_text())["unused_train_rows"]
     assert kept["rows"] == 24 and kept["lost_classes"] == {"Watches": 24}
 
 
-def test_title_baseline_leaves_out_rows_without_title(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_baseline_skips_rows_without_title(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [
         "sku,name,type",
         *(f"p{n},{'' if n % 3 == 2 else f'word{n % 3} {n}'},c{n % 3}" for n in range(60)),

@@ -56,7 +56,7 @@ def test_two_processes_equal_one_and_uncut_ones(
         assert np.allclose(first["prob_1"].to_numpy(), second["prob_1"].to_numpy(), atol=0.01)
 
     # The stage: convolutions, batch norm, EMA, frozen first epochs, micro-batches and a fine-tuned transformer.
-    found = json.loads((tmp_path / "told.json").read_text())
+    found = json.loads((tmp_path / "found.json").read_text())
     assert found == {"cut": True, "differ": [], "average follows": True, "processes": 2}
 
 
