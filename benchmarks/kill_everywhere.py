@@ -224,6 +224,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fusionclf-kill-") as folder:
         work = Path(folder).resolve()
         os.environ["FUSIONCLF_CACHE"] = str(work / "cache")
+        for room in ("baseline", "train", "predict"):  # else each fork imports them
+            importlib.import_module(f"fusionclf.workflows.{room}")
         make_inputs(work)
         needed, known = commands(work)
         print(

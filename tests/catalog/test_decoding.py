@@ -161,6 +161,7 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
         assert not is_picture(path)
 
 
+@pytest.mark.slow
 def test_a_50_megapixel_photo_is_read(tmp_path: Path) -> None:
     Image.new("RGB", (8192, 6144), "teal").save(tmp_path / "a.jpg", quality=50)
     with decoded_picture(tmp_path / "a.jpg") as decoded:
@@ -192,6 +193,7 @@ def test_a_large_turned_jpeg_tells_its_upright_size(tmp_path: Path, monkeypatch:
         assert (decoded.size, decoded.picture.size, decoded.turned) == ((40, 64), (20, 32), True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["WEBP", "AVIF", "JPEG2000"])
 def test_formats_that_decode_in_more_memory_have_lower_limits(tmp_path: Path, kind: str) -> None:
     content = io.BytesIO()

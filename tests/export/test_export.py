@@ -177,6 +177,7 @@ def test_padded_n_grams_are_embedded_as_n_grams_in_a_row() -> None:
     assert encoder(table.padded(np.array([1]))).abs().max() == 0  # a title without an n-gram
 
 
+@pytest.mark.slow
 def test_the_description_of_the_hash_can_be_followed(runs: Runs, tmp_path: Path) -> None:
     out = exported(runs, "text", "onnx", tmp_path)
     steps = json.loads((out / "preprocessing.json").read_text())["titles"][0]
@@ -204,6 +205,7 @@ def by_hand(title: str, steps: dict[str, int]) -> Counter[int]:
     return Counter(numbers)
 
 
+@pytest.mark.slow
 def test_an_export_that_answers_otherwise_is_not_written(
     runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +237,7 @@ def test_bad_requests_are_one_line(runs: Runs, sample_dir: Path, tmp_path: Path)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_an_export_is_replaced_only_when_told(runs: Runs, sample_dir: Path, tmp_path: Path) -> None:
     out = exported(runs, "text", "onnx", tmp_path)
     code, said = call("--run", runs("text"), "--out", out)
@@ -246,6 +249,7 @@ def test_an_export_is_replaced_only_when_told(runs: Runs, sample_dir: Path, tmp_
     assert sorted(path.name for path in out.iterdir()) == ["model.pt2", "preprocessing.json"]
 
 
+@pytest.mark.slow
 def test_no_archive_is_loaded_that_could_run_code(runs: Runs, tmp_path: Path) -> None:
     out = exported(runs, "text", "torch", tmp_path)
     with zipfile.ZipFile(out / "model.pt2") as archive:
@@ -267,6 +271,7 @@ def test_no_archive_is_loaded_that_could_run_code(runs: Runs, tmp_path: Path) ->
             open_exported(out)
 
 
+@pytest.mark.slow
 def test_a_damaged_export_is_one_line(runs: Runs, tmp_path: Path) -> None:
     out = exported(runs, "text", "onnx", tmp_path)
     (out / "model.onnx").write_bytes(b"no model")

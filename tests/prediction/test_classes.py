@@ -26,6 +26,7 @@ def run(runs: Runs, tmp_path: Path) -> Path:
     return Path(shutil.copytree(runs("open"), tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_a_class_is_known_by_its_name(run: Path) -> None:
     model = fusionclf.load(run, device="cpu")
     before = model.predict(titles=TITLES, top_k=100)
@@ -38,6 +39,7 @@ def test_a_class_is_known_by_its_name(run: Path) -> None:
     assert new[first] / new[second] == pytest.approx(old[first] / old[second], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_only_the_named_classes_are_answered(run: Path) -> None:
     model = fusionclf.load(run, device="cpu")
     model.add_classes(["Zeppelin Kite", "Watches"], only=True)
@@ -47,6 +49,7 @@ def test_only_the_named_classes_are_answered(run: Path) -> None:
     assert np.allclose(answers.probabilities.sum(axis=1), 1)
 
 
+@pytest.mark.slow
 def test_fewer_classes_may_be_asked_for_again_and_others_join_them(run: Path) -> None:
     model = fusionclf.load(run, device="cpu")
     everything = model.predict(titles=TITLES, top_k=100)
@@ -61,6 +64,7 @@ def test_fewer_classes_may_be_asked_for_again_and_others_join_them(run: Path) ->
     assert said["Tshirts"] / said["Watches"] == pytest.approx(of_all["Tshirts"] / of_all["Watches"], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_no_precision_is_promised_where_some_classes_alone_are_asked_for(run: Path) -> None:
     model = fusionclf.load(run, device="cpu")
     model.add_classes(["Zeppelin Kite", "Watches"], only=True)
@@ -68,6 +72,7 @@ def test_no_precision_is_promised_where_some_classes_alone_are_asked_for(run: Pa
         model.predict(titles=TITLES, target_precision=0.98)
 
 
+@pytest.mark.slow
 def test_an_added_class_stays_with_the_run_until_it_is_removed(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,6 +88,7 @@ def test_an_added_class_stays_with_the_run_until_it_is_removed(
     assert "Zeppelin Kite" not in fusionclf.load(run, device="cpu").classes
 
 
+@pytest.mark.slow
 def test_examples_become_prototypes(run: Path, sample_dir: Path, tmp_path: Path) -> None:
     with (sample_dir / "styles.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.reader(file) if len(row) == 10][:5]
@@ -97,6 +103,7 @@ def test_examples_become_prototypes(run: Path, sample_dir: Path, tmp_path: Path)
     assert vocabulary.feature_prototypes[-1].norm() == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_file_of_classes_for_one_prediction(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -167,6 +174,7 @@ def test_classes_whose_names_hold_separators(
     assert sorted(set(model.classes) - set(fusionclf.load(run, device="cpu").classes)) == ["Kites"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("removed", ["Toys > Kite | glider", "Toys > Kite", "Toys>Kite", "Kite", " Kite "])
 def test_a_class_is_removed_by_the_name_it_was_added_by(run: Path, removed: str) -> None:
     add_class(run, "Toys > Kite | glider", cpu=True)
@@ -186,6 +194,7 @@ def test_synonyms_follow_the_name() -> None:
     assert (new.name, new.place, new.synonyms) == ("Kite", ("Toys",), ("wind glider", "zeppelin"))
 
 
+@pytest.mark.slow
 def test_a_class_is_known_by_a_synonym(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     add_class(run, "Toys > Kite | zeppelin glider", cpu=True)
     model = fusionclf.load(run, device="cpu")

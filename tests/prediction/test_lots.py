@@ -97,6 +97,7 @@ def test_another_input_does_not_go_on_with_a_cut_off_one(
     assert "41 products" in done(*words, "--overwrite")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "told"),
     [

@@ -124,6 +124,7 @@ class NoisyMaker:
         ), asked  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("takes_new", [False, True])
 def test_held_out_answers_come_from_scorers_that_were_not_asked_about_the_brand(
     takes_new: bool, monkeypatch: pytest.MonkeyPatch
