@@ -37,6 +37,7 @@ def test_importing_fusionclf_needs_no_torch() -> None:
     assert found.stdout.strip() == "False"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "part"), PARTS)
 def test_a_runs_own_test_products_get_its_own_answers(
     name: str, part: str, runs: Runs, sample: Catalog
