@@ -37,7 +37,7 @@ def test_two_processes_equal_one_and_uncut_ones(
     variant, *settings = words
     settings = ["train.epochs=2", "train.precision=fp32", *settings]
     outs = {name: tmp_path / name for name in ("one", "two")}
-    train(variant, sample_dir, outs["one"], overrides=settings, cpu=True)
+    train(variant, sample_dir, outs["one"], overrides=tuple(settings), cpu=True)
     command = ["train", variant, "--data", str(sample_dir), "--cpu", "--out", str(outs["two"]), *settings]
     start = [word for word in launch_two(launcher, tmp_path) if word != "fusionclf"]
     run_fusionclf([*start, "tests.workflows.in_two_processes"], [str(tmp_path), *command], tmp_path)
