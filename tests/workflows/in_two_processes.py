@@ -17,7 +17,7 @@ def main() -> None:
     gc.freeze()  # each end of a training collects garbage, among all that was imported
     end, Accelerator.end_training = (
         Accelerator.end_training,
-        lambda _: None,
+        lambda self: None,
     )  # the processes stay for the stage
     sys.argv = ["fusionclf", *command]
     try:
