@@ -13,8 +13,8 @@ import typer
 from baselines import find_baseline
 from fusionclf.cli import app
 from fusionclf.config import CatalogConfig, RunConfig, SplitConfig, load_settings
+from fusionclf.config.shipped import find_config
 from fusionclf.models import find_variant
-from fusionclf.workflows.settings import find_config
 from tests.docs.pages import DOCS, PAGES, ROOT, anchors, code_blocks, links, read
 
 WRITERS = runpy.run_path(str(DOCS / "generate.py"))["PAGES"]

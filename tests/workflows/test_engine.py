@@ -12,10 +12,13 @@ import pandas as pd
 import pytest
 import yaml
 
+from fusionclf.config import TrainConfig
 from fusionclf.config.shipped import config_folder
 from fusionclf.errors import RunError, SettingsError, Stopped, Terminated
 from fusionclf.stacking import run_inputs as inputs
 from fusionclf.stacking import stage_runner as stages
+from fusionclf.stacking.stage_files import StageFiles
+from fusionclf.training import StageSpec
 from fusionclf.workflows import study
 from fusionclf.workflows.train import train
 from tests.small import IMAGE
@@ -127,11 +130,13 @@ def test_stage_three_trains_only_on_the_smallest_classes(
     trained: dict[str, np.ndarray] = {}
     original = stages.train_stage
 
-    def look(model: Any, source: Any, rows: np.ndarray, *others: Any, stage: str, **options: Any) -> Any:
-        trained[stage] = source.targets["label"][rows]
-        if stage == "rest-smallest":
-            assert others[1].augment == "trivial" and others[1].epochs == 1
-        return original(model, source, rows, *others, stage=stage, **options)
+    def look(
+        model: Any, source: Any, spec: StageSpec, settings: TrainConfig, accelerator: Any, progress: Any
+    ) -> Any:
+        trained[spec.name] = source.targets["label"][spec.train_rows]
+        if spec.name == "rest-smallest":
+            assert settings.augment == "trivial" and settings.epochs == 1
+        return original(model, source, spec, settings, accelerator, progress)
 
     monkeypatch.setattr(stages, "train_stage", look)
     words = (*PICTURES, "stage3_classes=3", "stage3.epochs=1")
@@ -149,17 +154,17 @@ def test_resumed_run_repeats_no_finished_work(
 ) -> None:
     words = ("model.text.buckets=4096", "model.text.dim=16", "train.epochs=2")
     whole = train("text", sample_dir, tmp_path / "whole", overrides=words, cpu=True)
-    run, answer = tmp_path / "run", stages.StageRunner._answer
+    run, original = tmp_path / "run", stages.StageRunner._test_logits
 
-    def cut(self: Any, name: str, *others: Any) -> Any:
-        if name == "rest":
+    def cut(self: Any, model: Any, source: Any, rows: np.ndarray, files: StageFiles) -> Any:
+        if files.stage == "rest":
             raise KeyboardInterrupt
-        return answer(self, name, *others)
+        return original(self, model, source, rows, files)
 
-    monkeypatch.setattr(stages.StageRunner, "_answer", cut)
+    monkeypatch.setattr(stages.StageRunner, "_test_logits", cut)
     with pytest.raises(KeyboardInterrupt):
         train("text", sample_dir, run, overrides=words, cpu=True)
-    monkeypatch.setattr(stages.StageRunner, "_answer", answer)
+    monkeypatch.setattr(stages.StageRunner, "_test_logits", original)
     predict, counts = stages.predict_logits, []
 
     def count(model: Any, source: Any, rows: np.ndarray, *others: Any) -> Any:

@@ -80,13 +80,13 @@ def test_two_stage_fusion_reaches_the_golden_accuracy(sample_dir: Path, tmp_path
 def test_training_time_includes_the_linear_text_model(
     sample_dir: Path, tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit = stages.fit_blended
+    fit = stages.fit_weighted_sum
 
     def slow_fit(*arguments: Any) -> Any:
         time.sleep(1.0)
         return fit(*arguments)
 
-    monkeypatch.setattr(stages, "fit_blended", slow_fit)
+    monkeypatch.setattr(stages, "fit_weighted_sum", slow_fit)
     words = (*small_late_fusion(tiny_bert), "model.vocabulary=closed", "train.epochs=1")
     train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
     cost = json.loads((tmp_path / "run" / "environment.json").read_text())
