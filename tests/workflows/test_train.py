@@ -214,7 +214,7 @@ def test_named_vocabulary_predicts_only_trained_classes(
     run = tmp_path / "run"
     train("fusion", sample_dir, run, overrides=(*words, f"model.synonyms={synonyms}"), cpu=True)
     # Three each by chance, by brand and, as the split is by years, by year.
-    assert "; 9 episodes" in capsys.readouterr().err
+    assert "; 9 meta-training folds" in capsys.readouterr().err
     joint = pd.read_parquet(run / "predictions" / "joint.parquet")
     assert set(joint["label_1"]) <= set(known)
     new = (joint["label_train_count"] == 0).to_numpy()
