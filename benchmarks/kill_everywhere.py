@@ -14,6 +14,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch: what is forked must have no
 
 import argparse
 import contextlib
+import gc
 import importlib
 import json
 import shutil
@@ -89,6 +90,7 @@ def whole_run(words: tuple[str, ...], notes: Path, box: Path | None = None) -> i
         if name not in sys.modules:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
+    gc.freeze()  # what a fork collects garbage of is what it made itself
     return noted["changes"] or 0
 
 
@@ -241,6 +243,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fusionclf-kill-") as folder:
         work = Path(folder).resolve()
         os.environ["FUSIONCLF_CACHE"] = str(work / "cache")
+        for room in ("baseline", "train", "predict"):  # else each fork imports them
+            importlib.import_module(f"fusionclf.workflows.{room}")
         make_inputs(work)
         needed = needed_commands(work)
         known = training_scenarios(work) | prediction_scenarios(work)

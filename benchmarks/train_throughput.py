@@ -36,8 +36,8 @@ from torchvision import transforms
 from fusionclf.batches import PictureTransform, ProductSource, cover_size, open_cache
 from fusionclf.catalog import Catalog, read_catalog
 from fusionclf.config import PicturesConfig, TrainConfig
-from fusionclf.models import ProductClassifier, find_variant
-from fusionclf.training import Progress, iterate_logits, make_accelerator, train_stage
+from fusionclf.models import ProductClassifier, base_model, find_variant
+from fusionclf.training import Progress, StageSpec, iterate_logits, make_accelerator, train_stage
 
 BATCH, CLASSES, WARM_UP = 64, 20, 2
 SIZES = ((224, 224), (80, 60))
@@ -98,7 +98,7 @@ def bare(model: ProductClassifier) -> nn.Module:
 def resnet50() -> ProductClassifier:
     variant = find_variant("image")
     params = variant.params.model_validate({"image": {"backbone": "resnet50", "weights": "none"}})
-    model = variant.build(params, {"label": CLASSES})
+    model = base_model(variant.build(params, {"label": CLASSES}))
     return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
@@ -116,10 +116,8 @@ def our_training(source: ProductSource, size: tuple[int, int]) -> float:
     settings = TrainConfig(epochs=1, batch_size=BATCH, class_weights="none")
     rows = np.arange(BATCH * (STEPS[size] + WARM_UP))
     with tempfile.TemporaryDirectory() as folder:
-        train_stage(
-            resnet50(), source, rows, rows[:2], settings, make_accelerator(cpu=True), Path(folder),
-            stage="benchmark", progress=progress,
-        )  # fmt: skip
+        spec = StageSpec("benchmark", Path(folder), rows, rows[:2])
+        train_stage(resnet50(), source, spec, settings, make_accelerator(cpu=True), progress)
     return BATCH * STEPS[size] / (times[-1] - times[WARM_UP - 1])
 
 

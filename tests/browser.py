@@ -27,7 +27,7 @@ def browser() -> Iterator[Any]:
 
 
 class OpenPage:
-    """A page that is open, and all that went wrong or was asked for meanwhile."""
+    """An open page, with its errors and requests."""
 
     def __init__(self, browser: Any, address: str, **settings: Any) -> None:
         self.page = browser.new_page(**settings)

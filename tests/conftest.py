@@ -1,5 +1,6 @@
-"""Catalogs that all tests share: the real one where it is at hand, and a generated one."""
+"""Fixtures of all tests: the real catalog where there is one, the sample catalog, and the shared folder of caches."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from tests.runs import runs, sample, titles
 
 __all__ = ["browser", "runs", "sample", "titles"]
 ROOT = Path(__file__).resolve().parents[1]
-settings.register_profile("fusionclf", deadline=None)  # other work on the machine is no failure
+settings.register_profile("fusionclf", deadline=None)  # a busy machine is no failure
 settings.load_profile("fusionclf")
 LONG = ("docs", "workflows", "prediction")  # folders whose tests take longest
 
@@ -25,6 +26,23 @@ LONG = ("docs", "workflows", "prediction")  # folders whose tests take longest
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long tests first: where several processes share the tests, short ones fill the end."""
     items.sort(key=lambda item: item.path.parent.name not in LONG)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_collections() -> None:
+    """Exempt imported modules from garbage collection: every training collects, which took half a second each time."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all test processes share. It holds the caches, so that tests never touch the user's cache."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    folder.mkdir(exist_ok=True)
+    os.environ["FUSIONCLF_CACHE"] = str(folder / "cache")
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +57,7 @@ def real_catalog_dir() -> Path:
         return ROOT / "data/fashion-small"
     unpack = ROOT.parent / "shared/data/unpack.py"
     if not unpack.is_file():
-        pytest.skip("the real catalog is not at hand: set FUSIONCLF_DATA to its folder")
+        pytest.skip("there is no real catalog: set FUSIONCLF_DATA to its folder")
     folder = Path(platformdirs.user_cache_dir("fusionclf", ensure_exists=True)) / "fashion-small"
     with FileLock(f"{folder}.lock"):  # tests run in several processes
         subprocess.run([sys.executable, str(unpack), str(folder)], check=True, capture_output=True)

@@ -1,7 +1,6 @@
 """Small finished runs on the sample catalog, one of each kind, that tests share."""
 
 import csv
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -13,14 +12,8 @@ from fusionclf.catalog import Catalog, read_catalog
 from fusionclf.cli import app
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.train import train
+from tests.small import IMAGE, TEXT, short_fitting
 
-TEXT = ("model.text.buckets=4096", "model.text.dim=16")
-IMAGE = (
-    "model.image.backbone=resnet18",
-    "model.image.weights=none",
-    "pictures.height=32",
-    "pictures.width=32",
-)
 QUICK = ("train.epochs=1", "scheme=single_stage")
 FUSION = (*IMAGE, *TEXT, *QUICK, "model.hidden=16", "model.fuser=gated")
 # With a transformer in bfloat16 an answer depends on which titles share its batch, in the third digit.
@@ -47,7 +40,7 @@ COLUMNS = ("catalog.id=sku", "catalog.title=name")
 
 
 class Runs:
-    """Makes each run when it is first asked for, in whichever process of the tests that is."""
+    """Trains each run at its first use, once for all processes of the tests."""
 
     def __init__(self, folder: Path, data: Path, bert: Path) -> None:
         self.folder, self.data, self.bert = folder, data, bert
@@ -62,7 +55,9 @@ class Runs:
                 if variant == "linear":
                     run_baseline(variant, self.data, out)
                 else:
-                    train(variant, self.data, out, overrides=overrides, cpu=True)
+                    with pytest.MonkeyPatch.context() as patch:
+                        short_fitting(patch)
+                        train(variant, self.data, out, overrides=overrides, cpu=True)
         return out
 
     def predictions(self, name: str, part: str) -> pd.DataFrame:
@@ -71,12 +66,8 @@ class Runs:
 
 
 @pytest.fixture(scope="session")
-def runs(sample_dir: Path, tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "predicted"
-    folder.mkdir(exist_ok=True)
-    os.environ.setdefault("FUSIONCLF_CACHE", str(folder / "cache"))
-    return Runs(folder, sample_dir, tiny_bert)
+def runs(sample_dir: Path, tiny_bert: Path, shared_dir: Path) -> Runs:
+    return Runs(shared_dir, sample_dir, tiny_bert)
 
 
 @pytest.fixture(scope="session")
@@ -100,7 +91,7 @@ def call(*words: object) -> Result:
 
 
 def done(*words: object) -> str:
-    """What a command that ends well says."""
+    """Standard error of a command that succeeds."""
     result = call(*words)
     assert result.exit_code == 0, result.output
     return result.stderr

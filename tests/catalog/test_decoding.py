@@ -133,6 +133,7 @@ def test_postscript_starts_no_other_program(tmp_path: Path, monkeypatch: pytest.
     assert not (tmp_path / "started").exists()
 
 
+@pytest.mark.slow
 def test_a_50_megapixel_photo_is_read(tmp_path: Path) -> None:
     Image.new("RGB", (8192, 6144), "teal").save(tmp_path / "a.jpg", quality=50)
     with decoded_picture(tmp_path / "a.jpg") as decoded:

@@ -48,6 +48,7 @@ def test_path_that_is_not_a_file_is_refused(tmp_path: Path) -> None:
         assert not is_picture(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["WEBP", "AVIF", "JPEG2000"])
 def test_formats_that_decode_in_more_memory_have_lower_limits(tmp_path: Path, kind: str) -> None:
     content = io.BytesIO()

@@ -95,6 +95,7 @@ def _catalog(folder: Path, rows: list[tuple[int, tuple[str, Any, str]]]) -> Cata
     return read_catalog(folder, columns)
 
 
+@pytest.mark.slow
 @settings(max_examples=120)
 @given(rows=ROWS, spec=SPECS, chance=st.randoms(use_true_random=False))
 def test_split_properties(

@@ -13,7 +13,7 @@ from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from fusionclf.cli import app
-from tests.small import HEADER, write_catalog
+from tests.small import HEADER, IMAGE, write_catalog
 
 NAMES = (("Shirts", "Shirt"), ("Tops", "Top"))
 ROWS = [
@@ -265,8 +265,8 @@ def test_missing_folder_file_and_column_are_named(tmp_path: Path) -> None:
 def test_unreadable_pictures_stop_training_unless_dropped(tmp_path: Path) -> None:
     data = write_catalog(tmp_path / "catalog", ROWS)
     (data / "images" / "3.jpg").write_bytes(b"not a picture")
-    words = ("--data", data, "--cpu", "split.top_k=2", "model.image.backbone=resnet18", "model.image.weights=none",
-             "pictures.height=32", "pictures.width=32", "train.epochs=1", "train.batch_size=4")  # fmt: skip
+    words = ("--data", data, "--cpu", "split.top_k=2", *IMAGE,
+              "train.epochs=1", "train.batch_size=4")  # fmt: skip
     line = refused("train", "image", "--out", tmp_path / "a", *words)
     assert "ids 3;" in line and "pictures.unreadable=drop" in line
     assert not (tmp_path / "a").exists()

@@ -112,6 +112,7 @@ def test_json_on_a_terminal_is_escaped_and_reads_back(label: str, tmp_path: Path
         assert label in json.dumps(json.loads(result.stdout), ensure_ascii=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env", ENCODINGS, ids=str)
 def test_no_encoding_of_the_terminal_stops_a_table(env: dict[str, str], tmp_path: Path) -> None:
     data = labelled(tmp_path / "catalog", "日本 👕")
@@ -120,6 +121,7 @@ def test_no_encoding_of_the_terminal_stops_a_table(env: dict[str, str], tmp_path
     assert b"usable" in found.stdout and b"next: fusionclf baseline" in found.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env", ENCODINGS, ids=str)
 def test_no_encoding_of_the_terminal_stops_an_error(env: dict[str, str], tmp_path: Path) -> None:
     name = os.fsdecode(b"no\xff\xe6\x97\xa5ne")
@@ -128,6 +130,7 @@ def test_no_encoding_of_the_terminal_stops_an_error(env: dict[str, str], tmp_pat
     assert found.returncode == 2 and line.startswith(b"error: ") and b"no such folder" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env", ENCODINGS, ids=str)
 def test_a_file_name_that_is_not_unicode_is_printed(env: dict[str, str], tmp_path: Path) -> None:
     data = tmp_path / os.fsdecode(b"cata\xfflog")

@@ -78,6 +78,7 @@ def test_pieces_of_a_long_title_are_runs_of_words() -> None:
     assert [word.drop for word in found.words] == pytest.approx([0] * 63 + [0.3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["linear", "frozen", "multitask", "text", "sentences", "fusion", "open"])
 def test_every_kind_of_run_is_explained(name: str, runs: Runs, sample: Catalog, tmp_path: Path) -> None:
     predictor = fusionclf.load(runs(name), device="cpu")

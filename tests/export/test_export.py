@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from sklearn.utils import murmurhash3_32
 from typer.testing import CliRunner
 
@@ -30,7 +31,7 @@ from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.stacked_classifier import WeightedSum
 from fusionclf.models.text_encoders import HashedNGramEncoder, JoinedTextEncoder
 from tests.runs import Runs
-from tests.small import one_batch, tiny_model
+from tests.small import NETWORK, one_batch, tiny_model
 
 TITLES = ["Red Women's T-Shirt  (pack of 2)", "", "a", "Blue Shoes Blue", "Größe  übel"]
 PARTS = {"image": "rest"}
@@ -43,13 +44,17 @@ def call(*words: object) -> tuple[int, str]:
 
 
 def exported(runs: Runs, name: str, kind: str, folder: Path) -> Path:
-    out = folder / f"{name}-{kind}"
-    part = ["--part", PARTS[name]] if name in PARTS else []
-    code, said = call("--run", runs(name), "--out", out, "--format", kind, "--products", 40, *part)
-    assert code == 0, said
-    return out
+    """A copy of a run's export, which is made once for all tests."""
+    made = runs.folder / "exports" / f"{name}-{kind}"
+    with FileLock(runs.folder / f"{made.name}.lock"):
+        if not made.exists():
+            part = ["--part", PARTS[name]] if name in PARTS else []
+            code, said = call("--run", runs(name), "--out", made, "--format", kind, "--products", 40, *part)
+            assert code == 0, said
+    return Path(shutil.copytree(made, folder / made.name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["onnx", "torch"])
 @pytest.mark.parametrize("name", ["image", "frozen", "multitask", "text", "sentences", "fusion", "open"])
 def test_every_network_answers_the_same_after_export(
@@ -74,6 +79,7 @@ def test_every_network_answers_the_same_after_export(
     )
 
 
+@pytest.mark.slow
 def test_every_task_comes_out(runs: Runs, sample: Catalog, tmp_path: Path) -> None:
     out = exported(runs, "multitask", "onnx", tmp_path)
     model = open_exported(out).model
@@ -92,7 +98,7 @@ def test_every_task_comes_out(runs: Runs, sample: Catalog, tmp_path: Path) -> No
     [
         {},
         {"fuser": "late"},
-        {"fuser": "attention", "image": {"backbone": "resnet18", "weights": "none", "regions": 2}},
+        {"fuser": "attention", "image": {**NETWORK, "regions": 2}},
     ],
 )
 def test_a_missing_picture_or_title_counts_as_in_the_model(changes: dict) -> None:
@@ -172,6 +178,7 @@ def test_padded_n_grams_are_embedded_as_n_grams_in_a_row() -> None:
     assert encoder(table.padded(np.array([1]))).abs().max() == 0  # a title without an n-gram
 
 
+@pytest.mark.slow
 def test_the_description_of_the_hash_can_be_followed(runs: Runs, tmp_path: Path) -> None:
     out = exported(runs, "text", "onnx", tmp_path)
     steps = json.loads((out / "preprocessing.json").read_text())["titles"][0]
@@ -199,6 +206,7 @@ def by_hand(title: str, steps: dict[str, int]) -> Counter[int]:
     return Counter(numbers)
 
 
+@pytest.mark.slow
 def test_an_export_that_answers_otherwise_is_not_written(
     runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,6 +238,7 @@ def test_bad_requests_are_one_line(runs: Runs, sample_dir: Path, tmp_path: Path)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_an_export_is_replaced_only_when_told(runs: Runs, sample_dir: Path, tmp_path: Path) -> None:
     out = exported(runs, "text", "onnx", tmp_path)
     code, said = call("--run", runs("text"), "--out", out)
@@ -241,6 +250,7 @@ def test_an_export_is_replaced_only_when_told(runs: Runs, sample_dir: Path, tmp_
     assert sorted(path.name for path in out.iterdir()) == ["model.pt2", "preprocessing.json"]
 
 
+@pytest.mark.slow
 def test_no_archive_is_loaded_that_could_run_code(runs: Runs, tmp_path: Path) -> None:
     out = exported(runs, "text", "torch", tmp_path)
     with zipfile.ZipFile(out / "model.pt2") as archive:
@@ -262,6 +272,7 @@ def test_no_archive_is_loaded_that_could_run_code(runs: Runs, tmp_path: Path) ->
             open_exported(out)
 
 
+@pytest.mark.slow
 def test_a_damaged_export_is_one_line(runs: Runs, tmp_path: Path) -> None:
     out = exported(runs, "text", "onnx", tmp_path)
     (out / "model.onnx").write_bytes(b"no model")

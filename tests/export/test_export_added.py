@@ -15,6 +15,8 @@ from fusionclf.workflows.classes import add_class
 from fusionclf.workflows.export import ExportRequest, export
 from tests.runs import Runs
 
+pytestmark = pytest.mark.slow
+
 TITLES = ["Acme Red Zeppelin Kite", "Acme Blimp"]
 
 

@@ -17,6 +17,7 @@ from fusionclf.workflows.classes import add_class, list_classes, remove_class
 from fusionclf.workflows.predict import Request, predict, predict_one
 from fusionclf.workflows.train import train
 from tests.runs import OPEN, Runs
+from tests.small import short_fitting
 
 TITLES = ["Acme Red Zeppelin Kite", "Acme Blue Tshirts", "Acme Silver Watches"]
 
@@ -27,6 +28,7 @@ def run(runs: Runs, tmp_path: Path) -> Path:
     return Path(shutil.copytree(runs("open"), tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_a_class_is_known_by_its_name(run: Path) -> None:
     model = fusionclf.load(run, device="cpu")
     before = model.predict(titles=TITLES, top_k=100)
@@ -39,6 +41,7 @@ def test_a_class_is_known_by_its_name(run: Path) -> None:
     assert new[first] / new[second] == pytest.approx(old[first] / old[second], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_only_the_named_classes_are_predicted(run: Path) -> None:
     model = fusionclf.load(run, device="cpu")
     model.add_classes(["Zeppelin Kite", "Watches"], only=True)
@@ -48,6 +51,7 @@ def test_only_the_named_classes_are_predicted(run: Path) -> None:
     assert np.allclose(answers.probabilities.sum(axis=1), 1)
 
 
+@pytest.mark.slow
 def test_classes_can_be_restricted_again_and_extended(run: Path) -> None:
     model = fusionclf.load(run, device="cpu")
     everything = model.predict(titles=TITLES, top_k=100)
@@ -64,6 +68,7 @@ def test_classes_can_be_restricted_again_and_extended(run: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_restricted_classes_have_no_target_precision(run: Path) -> None:
     model = fusionclf.load(run, device="cpu")
     model.add_classes(["Zeppelin Kite", "Watches"], only=True)
@@ -71,6 +76,7 @@ def test_restricted_classes_have_no_target_precision(run: Path) -> None:
         model.predict(titles=TITLES, target_precision=0.98)
 
 
+@pytest.mark.slow
 def test_an_added_class_stays_with_the_run_until_it_is_removed(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,6 +92,7 @@ def test_an_added_class_stays_with_the_run_until_it_is_removed(
     assert "Zeppelin Kite" not in fusionclf.load(run, device="cpu").classes
 
 
+@pytest.mark.slow
 def test_examples_become_prototypes(run: Path, sample_dir: Path, tmp_path: Path) -> None:
     with (sample_dir / "styles.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.reader(file) if len(row) == 10][:5]
@@ -102,6 +109,7 @@ def test_examples_become_prototypes(run: Path, sample_dir: Path, tmp_path: Path)
     assert prototypes.features[-1].norm() == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_file_of_classes_for_one_prediction(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -153,7 +161,7 @@ def test_known_classes_of_a_list_are_named_in_full(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_classes_whose_names_hold_separators(
-    runs: Runs, sample_dir: Path, tiny_bert: Path, tmp_path: Path
+    sample_dir: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(sample_dir, tmp_path / "catalog")
     file = tmp_path / "catalog/styles.csv"
@@ -161,6 +169,7 @@ def test_classes_whose_names_hold_separators(
         file.read_text().replace(",Shirts,", ",Apparel > Shirts,").replace(",Handbags,", ",Bags|Totes,")
     )
     run = tmp_path / "run"
+    short_fitting(monkeypatch)
     words = tuple(word.format(bert=tiny_bert) if "{bert}" in word else word for word in OPEN)
     train("fusion", tmp_path / "catalog", run, overrides=words, cpu=True)
     for name in ("Apparel > Shirts", "Apparel>Shirts", "Bags|Totes", "Apparel > Shirts | tee"):
@@ -171,6 +180,7 @@ def test_classes_whose_names_hold_separators(
     assert sorted(set(model.classes) - set(fusionclf.load(run, device="cpu").classes)) == ["Kites"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("removed", ["Toys > Kite | glider", "Toys > Kite", "Toys>Kite", "Kite", " Kite "])
 def test_a_class_is_removed_by_the_name_it_was_added_by(run: Path, removed: str) -> None:
     add_class(RunModel(run, cpu=True), "Toys > Kite | glider")
@@ -190,6 +200,7 @@ def test_synonyms_follow_the_name() -> None:
     assert (new.name, new.place, new.synonyms) == ("Kite", ("Toys",), ("wind glider", "zeppelin"))
 
 
+@pytest.mark.slow
 def test_a_class_is_known_by_a_synonym(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     add_class(RunModel(run, cpu=True), "Toys > Kite | zeppelin glider")
     model = fusionclf.load(run, device="cpu")
@@ -201,6 +212,6 @@ def test_a_class_is_known_by_a_synonym(run: Path, capsys: pytest.CaptureFixture[
 
 def test_a_closed_run_takes_no_new_class(runs: Runs) -> None:
     with pytest.raises(RunError, match=r"model\.vocabulary=open"):
-        add_class(runs("fusion"), "Kite", cpu=True)
+        add_class(RunModel(runs("fusion"), cpu=True), "Kite")
     with pytest.raises(RunError, match=r"model\.vocabulary=open"):
         fusionclf.load(runs("linear")).add_classes(["Kite"])

@@ -15,6 +15,7 @@ from fusionclf.prediction import file_prediction
 from tests.runs import COLUMNS, RUNS, Runs, call, done, faults, ids, refused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_a_runs_test_products_get_the_predictions_of_the_run(
     name: str, runs: Runs, sample: Catalog, tmp_path: Path

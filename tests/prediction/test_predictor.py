@@ -29,6 +29,7 @@ from tests.runs import RUNS, Runs
 PARTS = [(name, "rest" if name == "image" else "joint") for name in RUNS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "part"), PARTS)
 def test_a_runs_test_products_get_the_predictions_of_the_run(
     name: str, part: str, runs: Runs, sample: Catalog

@@ -1,9 +1,10 @@
 """Two tiny finished runs whose metrics can be computed by hand, and a way to make more."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -67,8 +68,31 @@ def _digests(catalog: Catalog, split: Split, copies: int | None) -> np.ndarray |
     return digests
 
 
+@pytest.fixture(scope="session")
+def made_runs() -> dict[str, Path]:
+    """Runs that a test made, by how: others get copies."""
+    return {}
+
+
 @pytest.fixture
-def make_run(tmp_path: Path) -> MakeRun:
+def make_run(tmp_path: Path, made_runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> MakeRun:
+    """A function that makes a finished run below tmp_path/runs."""
+
+    def make(name: str, **how: Any) -> Path:
+        key = repr((name, sorted(how.items())))
+        if key not in made_runs:
+            made_runs[key] = _make_run(tmp_path_factory.mktemp("made"))(name, **how)
+        run = made_runs[key]
+        copy = Path(shutil.copytree(run, tmp_path / "runs" / name))
+        for file in (copy / "config.yaml", copy / "environment.json"):
+            text = file.read_text(encoding="utf-8")
+            file.write_text(text.replace(str(run.parents[1]), str(tmp_path)), encoding="utf-8")
+        return copy
+
+    return make
+
+
+def _make_run(tmp_path: Path) -> MakeRun:
     """A function that makes a finished run below tmp_path/runs."""
 
     def make(

@@ -13,6 +13,8 @@ from fusionclf.workflows.baseline import run_baseline
 from tests.browser import OpenPage
 from tests.report.test_hostile_text import ID, LABELS, TITLE, hostile_runs
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = [
     {"stage": "top20", "epoch": n, "train_loss": 2 / n, "val_loss": 3 / n, "val_top1": 9.0 * n}
     for n in (1, 2, 3)

@@ -21,6 +21,8 @@ from tests.browser import OpenPage
 from tests.runs import Runs
 from tests.serving.conftest import HOSTILE
 
+pytestmark = pytest.mark.slow
+
 DROP = """([target, name, content]) => {
   const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
   const transfer = new DataTransfer();

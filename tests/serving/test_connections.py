@@ -2,19 +2,22 @@
 
 import contextlib
 import json
+import multiprocessing
+import os
 import re
-import signal
 import socket
-import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from fusionclf.cli import main
 from tests.runs import Runs
 
+pytestmark = pytest.mark.slow
 # Its model takes half a minute for each prediction.
 SLOW = """
 import time
@@ -33,20 +36,44 @@ connections.HEAD_SECONDS = connections.AFTER_SECONDS = 1.0
 HEALTH = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
+class Server:
+    """`fusionclf serve` in a process that a fork server starts, which has imported what takes seconds."""
+
+    def __init__(self, run: Path, before: str, stderr: Path) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(
+            [__name__, "fusionclf.serving.server", "baselines.linear_text", "uvicorn"]
+        )
+        os.mkfifo(stderr)
+        self.process = context.Process(target=serve, args=(run, before, stderr))
+        self.process.start()
+        self.stderr = stderr.open()
+        line = self.stderr.readline()
+        found = re.search(r"at http://127\.0\.0\.1:(\d+); Ctrl-C", line)
+        assert found, line
+        self.port = int(found[1])
+
+
+def serve(run: Path, before: str, stderr: Path) -> None:
+    """In the process: run `before`, then the command."""
+    with stderr.open("w") as stream:
+        os.dup2(stream.fileno(), sys.stderr.fileno())
+    exec(before, {})
+    sys.argv = ["fusionclf", "serve", "--run", str(run), "--port", "0", "--cpu"]
+    main()
+
+
 @contextlib.contextmanager
-def served(run: Path, before: str = "") -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A server process and its port; `before` runs in it first."""
-    code = f"{before}\nfrom fusionclf.cli import main\nmain()"
-    words = [sys.executable, "-c", code, "serve", "--run", str(run), "--port", "0", "--cpu"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
+def served(run: Path, before: str = "") -> Iterator[tuple[Server, int]]:
+    """A server and its port; `before` runs in its process first."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(run, before, Path(folder, "stderr"))
         try:
-            line = process.stderr.readline()
-            found = re.search(r"at http://127\.0\.0\.1:(\d+); Ctrl-C", line)
-            assert found, line
-            yield process, int(found[1])
+            yield server, server.port
         finally:
-            process.kill()
+            server.process.kill()
+            server.process.join()
+            server.stderr.close()
 
 
 def connect(port: int, content: bytes) -> socket.socket:
@@ -55,12 +82,12 @@ def connect(port: int, content: bytes) -> socket.socket:
     return client
 
 
-def stop(process: subprocess.Popen[str]) -> str:
+def stop(server: Server) -> str:
     """Standard error of a server that stops within 10 s after a signal."""
-    process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=10)
-    assert process.returncode == 143
-    return stderr
+    server.process.terminate()
+    server.process.join(timeout=10)
+    assert server.process.exitcode == 143
+    return server.stderr.read()
 
 
 def whole(client: socket.socket) -> bytes:
@@ -89,7 +116,7 @@ def post(path: str, body: bytes, length: int | None = None) -> bytes:
 
 def test_malformed_requests_are_refused_quietly(runs: Runs) -> None:
     get, host = b"GET /health HTTP/1.1\r\n", b"Host: 127.0.0.1\r\n"
-    with served(runs("linear")) as (process, port):
+    with served(runs("linear")) as (server, port):
         assert status(port, HEALTH) == 200
         for content, expected in (
             (get + b"Host: x@127.0.0.1\r\n\r\n", 400),
@@ -111,16 +138,16 @@ def test_malformed_requests_are_refused_quietly(runs: Runs) -> None:
             (post("/predict", b"", 2**80), 400),
         ):
             assert status(port, content) == expected, content[:100]
-        assert "Traceback" not in stop(process)
+        assert "Traceback" not in stop(server)
 
 
 def test_a_client_that_leaves_leaves_no_traceback(runs: Runs) -> None:
-    with served(runs("linear")) as (process, port):
+    with served(runs("linear")) as (server, port):
         for path in ("/predict", "/explain", "/predict/batch"):
             connect(port, post(path, b"title=Red", 1000)).close()
         time.sleep(0.5)
         assert status(port, HEALTH) == 200
-        assert stop(process) == "stopped\n"
+        assert stop(server) == "stopped\n"
 
 
 def test_slow_clients_do_not_block_others(runs: Runs) -> None:
@@ -148,20 +175,20 @@ def test_bytes_after_a_refusal_are_read_for_a_limited_time(runs: Runs) -> None:
 
 
 def test_it_stops_while_a_slow_client_sends_a_body(runs: Runs) -> None:
-    with served(runs("linear")) as (process, port):
+    with served(runs("linear")) as (server, port):
         body = post("/predict/batch", b'{"title": ', 1000)
         with connect(port, body), connect(port, b"GET /hea"):
             time.sleep(0.5)
-            assert stop(process) == "stopped\n"
+            assert stop(server) == "stopped\n"
 
 
 @pytest.mark.parametrize("path", ["/predict", "/explain", "/predict/batch"])
 def test_it_stops_while_the_model_computes(path: str, runs: Runs) -> None:
     body = b'{"title": "Red"}' if path == "/predict/batch" else b"title=Red"
-    with served(runs("linear"), SLOW) as (process, port):
+    with served(runs("linear"), SLOW) as (server, port):
         clients = [connect(port, post(path, body)) for _ in range(3)]  # one runs, two wait
         time.sleep(0.5)
-        assert stop(process) == "stopped; a request was not finished\n"
+        assert stop(server) == "stopped; a request was not finished\n"
         for client in clients:
             with client:
                 head, _, content = whole(client).partition(b"\r\n\r\n")

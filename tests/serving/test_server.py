@@ -16,6 +16,8 @@ from fusionclf.cli import app
 from fusionclf.serving.server import _is_local
 from tests.runs import Runs
 
+pytestmark = pytest.mark.slow
+
 
 def refused(*words: object) -> str:
     result = CliRunner().invoke(app, ["serve", *map(str, words)])

@@ -115,6 +115,7 @@ def fit(data: StackingData, console: Console) -> tuple[list[PlacedFold], OutOfFo
     return folds, predict_out_of_fold(data, plan, made["brand"], folds, [], 0, console)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("allows_unseen", [False, True])
 def test_out_of_fold_predictions_know_nothing_of_the_brand(
     allows_unseen: bool, monkeypatch: pytest.MonkeyPatch

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from fusionclf.training import StageSpec, make_accelerator, train_stage
@@ -65,6 +66,7 @@ def assert_same_end(whole: Path, cut: Path) -> None:
     assert differing(whole, cut) == []
 
 
+@pytest.mark.slow
 def test_twenty_kills_and_resumes_end_with_the_weights_of_an_uncut_run(tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut-0"
     start(tmp_path / "first").join()  # the fork server loads torch, which takes longer than the stage

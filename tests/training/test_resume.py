@@ -14,13 +14,11 @@ from fusionclf.config import PicturesConfig, TrainConfig
 from fusionclf.models import ProductClassifier, base_model, variant_names
 from fusionclf.training import Progress, StageSpec, make_accelerator, train_stage
 from fusionclf.training.checkpoints import load_checkpoint, optimiser_tensors, restore_optimiser
-from tests.small import CLASSES, TINY, tiny_model
+from tests.small import CLASSES, tiny_model
 from tests.training.small_stage import TITLES, differing
 
 TRAIN, VALIDATION = np.arange(12), np.arange(12, 16)
 SIZE = 32
-# Ten convolutions and batch normalisation in half a million weights: a checkpoint is written in milliseconds.
-NETWORK = {"library": "timm", "backbone": "test_resnet", "weights": "none"}
 OPTIMISERS: dict[str, dict[str, Any]] = {
     "sgd": {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9},
     "adam": {"name": "adam", "learning_rate": 0.001},
@@ -39,8 +37,7 @@ def kill(epoch: int, step: int, *_: Any) -> None:
 
 def make(variant: str) -> tuple[ProductClassifier, ProductSource]:
     """The tiny model of a variant, and products as it reads them."""
-    pictures_too = {"image": NETWORK} if "image" in TINY[variant] else {}
-    model = base_model(tiny_model(variant, dropout=0.2, **pictures_too)[2])
+    model = base_model(tiny_model(variant, dropout=0.2)[2])
     labels = np.arange(16) % CLASSES["label"]
     pictures = None
     if model.image is not None:
@@ -67,6 +64,7 @@ def run(folder: Path, variant: str, changes: dict[str, Any], **options: Any) -> 
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ema_decay", [None, 0.9], ids=["plain", "ema"])
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 @pytest.mark.parametrize("variant", variant_names())

@@ -166,6 +166,7 @@ def test_the_mix_depends_on_seed_epoch_and_step_alone() -> None:
     assert all(draw is not None and draw.box is None for draw in plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

@@ -10,15 +10,8 @@ from fusionclf.errors import FusionclfError
 from fusionclf.stacking import run_inputs as inputs
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.train import train
-from tests.small import HEADER, write_catalog
+from tests.small import HEADER, IMAGE, TEXT, write_catalog
 
-IMAGE = (
-    "model.image.backbone=resnet18",
-    "model.image.weights=none",
-    "pictures.height=32",
-    "pictures.width=32",
-)
-TEXT = ("model.text.buckets=4096", "model.text.dim=16")
 LABELS, FOLDS = ("Shirts", "Belts"), ("tset", "train", "train")
 BY_COLUMN = ("split.rule=column", "split.column=fold")
 
@@ -53,7 +46,7 @@ def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("multitask", (*IMAGE, "model.auxiliary={colour: 1}"), "model.auxiliary: no column 'colour'"),
         ("fusion", (*IMAGE, *TEXT, "model.synonyms=fashon"), "did you mean 'fashion'"),
         ("fusion", (*IMAGE, *TEXT, "train.mixup=0.2"), "titles cannot be mixed"),
-        ("image", (*IMAGE, "model.image.backbone=resnet81"), "unknown torchvision backbone 'resnet81'"),
+        ("image", (*IMAGE, "model.image.backbone=resnet81"), "unknown timm backbone 'resnet81'"),
         ("image", (*IMAGE, "model.image.frozen=true", "train.augment=rand"), "a frozen encoder sees each picture once"),
         ("text", (*TEXT, "train.cutmix=1"), "train.cutmix: this model reads no pictures"),
         ("text", (*TEXT, "stage2={augment: rand}"), "stage2.augment: this model reads no pictures"),

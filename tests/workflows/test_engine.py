@@ -12,15 +12,21 @@ import pandas as pd
 import pytest
 import yaml
 
+from fusionclf.config import TrainConfig
 from fusionclf.config.shipped import config_folder
 from fusionclf.errors import RunError, SettingsError, Stopped, Terminated
 from fusionclf.stacking import run_inputs as inputs
 from fusionclf.stacking import stage_runner as stages
+from fusionclf.stacking.stage_files import StageFiles
+from fusionclf.training import StageSpec
 from fusionclf.workflows import study
-from fusionclf.workflows.train import train
+from fusionclf.workflows.settings import ExistingRun
+from fusionclf.workflows.train import TrainOptions, train
+from tests.small import IMAGE
 
-PICTURES = ("model.image.backbone=resnet18", "model.image.weights=none", "pictures.height=32", "pictures.width=32",
-            "train.epochs=2", "train.batch_size=32", "train.precision=fp32")  # fmt: skip
+RESUME = TrainOptions(existing=ExistingRun(resume=True))
+
+PICTURES = (*IMAGE, "train.epochs=2", "train.batch_size=32", "train.precision=fp32")
 FROZEN = (
     *PICTURES,
     "model.image.frozen=true",
@@ -42,9 +48,8 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_frozen_encoder_predicts_the_same_with_and_without_kept_features(
-    sample_dir: Path, tmp_path: Path
-) -> None:
+@pytest.mark.slow
+def test_frozen_encoder_predicts_equally_with_cached_features(sample_dir: Path, tmp_path: Path) -> None:
     kept, fresh = tmp_path / "kept", tmp_path / "fresh"
     train("image", sample_dir, kept, overrides=FROZEN, cpu=True)
     train("image", sample_dir, fresh, overrides=(*FROZEN, "train.cache_features=false"), cpu=True)
@@ -57,15 +62,17 @@ def test_a_frozen_encoder_predicts_the_same_with_and_without_kept_features(
     assert len(set(predictions(kept, "top20")["label_1"])) > 1
 
 
-def test_pictures_normalised_otherwise_have_features_of_their_own(sample_dir: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_each_normalisation_has_its_own_cached_features(sample_dir: Path, tmp_path: Path) -> None:
     words = (*FROZEN, "scheme=single_stage", "train.epochs=1")
     for name in ("imagenet", "inception"):
-        told = (*words, f"pictures.normalisation={name}")
-        train("image", sample_dir, tmp_path / name, overrides=told, cpu=True)
+        overrides = (*words, f"pictures.normalisation={name}")
+        train("image", sample_dir, tmp_path / name, overrides=overrides, cpu=True)
     assert len(list((tmp_path / "cache" / "features" / "pictures").iterdir())) == 2
 
 
-def test_features_of_regions_are_not_taken_for_those_of_the_whole(sample_dir: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_regions_and_whole_picture_have_separate_features(sample_dir: Path, tmp_path: Path) -> None:
     words = (*FROZEN, "scheme=single_stage", "train.epochs=1", "model.text.buckets=4096", "model.text.dim=16")
     train("fusion", sample_dir, tmp_path / "whole", overrides=words, cpu=True)
     regions = (*words, "model.fuser=attention", "model.image.regions=2")
@@ -74,7 +81,8 @@ def test_features_of_regions_are_not_taken_for_those_of_the_whole(sample_dir: Pa
     assert len(list((tmp_path / "cache" / "features" / "pictures").iterdir())) == 2
 
 
-def test_features_are_computed_once_for_all_runs(
+@pytest.mark.slow
+def test_second_run_reuses_cached_features(
     sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train("image", sample_dir, tmp_path / "first", overrides=FROZEN, cpu=True)
@@ -109,7 +117,7 @@ def test_features_are_computed_once_for_all_runs(
         ("image", ("stage3_classes=3", "stage3.freeze_epochs=9"), r"^stage3\.freeze_epochs=9: must be fewer"),
     ],
 )
-def test_what_cannot_be_done_is_refused_before_anything_is_written(
+def test_impossible_settings_are_refused_before_writing(
     variant: str, words: tuple[str, ...], message: str, sample_dir: Path, tmp_path: Path
 ) -> None:
     pictures = () if variant == "text" else PICTURES
@@ -118,17 +126,20 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
-def test_stage_three_trains_on_the_smallest_classes_alone(
+@pytest.mark.slow
+def test_stage_three_trains_only_on_the_smallest_classes(
     sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: dict[str, np.ndarray] = {}
     original = stages.train_stage
 
-    def look(model: Any, source: Any, rows: np.ndarray, *others: Any, stage: str, **options: Any) -> Any:
-        trained[stage] = source.targets["label"][rows]
-        if stage == "rest-smallest":
-            assert others[1].augment == "trivial" and others[1].epochs == 1
-        return original(model, source, rows, *others, stage=stage, **options)
+    def look(
+        model: Any, source: Any, spec: StageSpec, settings: TrainConfig, accelerator: Any, progress: Any
+    ) -> Any:
+        trained[spec.name] = source.targets["label"][spec.train_rows]
+        if spec.name == "rest-smallest":
+            assert settings.augment == "trivial" and settings.epochs == 1
+        return original(model, source, spec, settings, accelerator, progress)
 
     monkeypatch.setattr(stages, "train_stage", look)
     words = (*PICTURES, "stage3_classes=3", "stage3.epochs=1")
@@ -141,38 +152,45 @@ def test_stage_three_trains_on_the_smallest_classes_alone(
     assert {row["stage"] for row in log} == set(trained)
 
 
-def test_a_resumed_run_repeats_nothing_that_was_finished(
+def test_resumed_run_repeats_no_finished_work(
     sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ("model.text.buckets=4096", "model.text.dim=16", "train.epochs=2")
     whole = train("text", sample_dir, tmp_path / "whole", overrides=words, cpu=True)
-    run, answer = tmp_path / "run", stages.StageRunner._answer
+    run, original = tmp_path / "run", stages.StageRunner._test_logits
 
-    def cut(self: Any, name: str, *others: Any) -> Any:
-        if name == "rest":
+    def cut(self: Any, model: Any, source: Any, rows: np.ndarray, files: StageFiles) -> Any:
+        if files.stage == "rest":
             raise KeyboardInterrupt
-        return answer(self, name, *others)
+        return original(self, model, source, rows, files)
 
-    monkeypatch.setattr(stages.StageRunner, "_answer", cut)
+    monkeypatch.setattr(stages.StageRunner, "_test_logits", cut)
     with pytest.raises(KeyboardInterrupt):
         train("text", sample_dir, run, overrides=words, cpu=True)
-    monkeypatch.setattr(stages.StageRunner, "_answer", answer)
-    predict, asked = stages.predict_logits, []
+    monkeypatch.setattr(stages.StageRunner, "_test_logits", original)
+    predict, counts = stages.predict_logits, []
 
     def count(model: Any, source: Any, rows: np.ndarray, *others: Any) -> Any:
-        asked.append(len(rows))
+        counts.append(len(rows))
         return predict(model, source, rows, *others)
 
     monkeypatch.setattr(stages, "predict_logits", count)
     monkeypatch.setattr(stages, "fit_temperature", lambda *_: pytest.fail("fitted again"))
-    resumed = train("text", sample_dir, run, overrides=words, resume=True, cpu=True)
-    assert asked == [whole["parts"]["rest"]["n"]]
+    resumed = train(
+        "text",
+        sample_dir,
+        run,
+        overrides=words,
+        cpu=True,
+        options=RESUME,
+    )
+    assert counts == [whole["parts"]["rest"]["n"]]
     assert resumed["parts"] == whole["parts"]
     for part in ("top20", "rest"):
         pd.testing.assert_frame_equal(predictions(run, part), predictions(tmp_path / "whole", part))
 
 
-def test_a_run_is_not_gone_on_with_on_another_catalog(sample_dir: Path, tmp_path: Path) -> None:
+def test_resume_on_another_catalog_is_refused(sample_dir: Path, tmp_path: Path) -> None:
     words = ("model.text.buckets=4096", "model.text.dim=16", "train.epochs=1")
     data = tmp_path / "catalog"
     shutil.copytree(sample_dir, data)
@@ -181,10 +199,18 @@ def test_a_run_is_not_gone_on_with_on_another_catalog(sample_dir: Path, tmp_path
     lines = (data / "styles.csv").read_text().splitlines()
     (data / "styles.csv").write_text("\n".join(lines[:-5]) + "\n")
     with pytest.raises(RunError, match=r"the catalog has changed.*--overwrite"):
-        train("text", data, tmp_path / "run", overrides=words, resume=True, cpu=True)
+        train(
+            "text",
+            data,
+            tmp_path / "run",
+            overrides=words,
+            cpu=True,
+            options=RESUME,
+        )
 
 
-def test_a_stopped_study_stops_its_run_and_waits_until_it_is_saved(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_stopped_study_waits_until_its_run_is_saved(tmp_path: Path) -> None:
     code = (
         "import signal, sys, time, pathlib\n"
         "def stop(*_):\n time.sleep(0.6); pathlib.Path(sys.argv[1]).write_text('saved'); sys.exit(143)\n"
@@ -208,27 +234,34 @@ def test_a_stopped_study_stops_its_run_and_waits_until_it_is_saved(tmp_path: Pat
     assert study._run([sys.executable, "-c", "raise SystemExit(2)"]) == 2
 
 
-def test_a_tracker_is_told_of_every_epoch(sample_dir: Path, tmp_path: Path) -> None:
+def test_tracker_receives_every_epoch(sample_dir: Path, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     words = ("model.text.buckets=4096", "model.text.dim=16", "train.epochs=3")
-    train("text", sample_dir, tmp_path / "run", overrides=words, cpu=True, track="tensorboard")
+    train(
+        "text",
+        sample_dir,
+        tmp_path / "run",
+        overrides=words,
+        cpu=True,
+        options=TrainOptions(track="tensorboard"),
+    )
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     events.Reload()
-    told = [event.value for event in events.Scalars("top20/train_loss")]
+    tracked = [event.value for event in events.Scalars("top20/train_loss")]
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert told == pytest.approx([row["train_loss"] for row in log if row["stage"] == "top20"])
+    assert tracked == pytest.approx([row["train_loss"] for row in log if row["stage"] == "top20"])
 
 
-def test_an_unknown_tracker_is_refused_with_the_near_match(sample_dir: Path, tmp_path: Path) -> None:
+def test_unknown_tracker_is_refused_with_the_near_match(sample_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"--track 'tensorbord'.*did you mean 'tensorboard'"):
-        train("text", sample_dir, tmp_path / "run", cpu=True, track="tensorbord")
+        train("text", sample_dir, tmp_path / "run", cpu=True, options=TrainOptions(track="tensorbord"))
 
 
 @pytest.mark.parametrize(
     ("name", "processes", "machines"), [("one-gpu", 1, 1), ("eight-gpus", 8, 1), ("two-machines", 16, 2)]
 )
-def test_launch_files_are_what_accelerate_reads(name: str, processes: int, machines: int) -> None:
+def test_accelerate_reads_the_launch_files(name: str, processes: int, machines: int) -> None:
     from accelerate.commands.config.config_args import load_config_from_file
 
     file = config_folder() / "accelerate" / f"{name}.yaml"

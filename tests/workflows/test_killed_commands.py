@@ -3,12 +3,15 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import ROOT
 
 COMMANDS = ("baseline", "baseline --overwrite", "train text", "predict", "compare", "data sample")
 
 
-def test_a_killed_command_given_again_ends_like_an_uncut_one() -> None:
+@pytest.mark.slow
+def test_killed_command_run_again_ends_like_an_uncut_one() -> None:
     words = [sys.executable, "-m", "benchmarks.kill_everywhere", "--points", "4", "--only", *COMMANDS]
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -12,13 +12,14 @@ from fusionclf.evaluation import product_context
 from fusionclf.report import compare
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.train import train
+from tests.small import IMAGE
 
 PLANTED = 7
-TINY = ("model.image.backbone=resnet18", "model.image.weights=none", "pictures.height=32", "pictures.width=24",
-        "train.epochs=1", "stage2.epochs=1")  # fmt: skip
+TINY = (*IMAGE, "pictures.width=24", "train.epochs=1", "stage2.epochs=1")
 
 
-def test_planted_copies_are_counted_in_the_report(
+@pytest.mark.slow
+def test_report_counts_planted_picture_copies(
     sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "cache"))
@@ -45,7 +46,7 @@ def test_planted_copies_are_counted_in_the_report(
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_six_test_products_of_the_real_catalog_show_a_picture_of_its_train_rows(
+def test_real_catalog_has_six_leaked_test_pictures(
     real_catalog_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path))

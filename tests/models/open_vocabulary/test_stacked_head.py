@@ -26,7 +26,7 @@ from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, NAM
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.outputs import BaseOutputs
 from fusionclf.models.storage import load_model, save_model
-from tests.small import CLASSES, one_batch, tiny_model
+from tests.small import CLASSES, NETWORK, one_batch, tiny_model
 
 CLASS_COUNT = 12
 SHIRTS = tuple(f"{colour} shirt" for colour in ("red", "blue", "gold", "black"))
@@ -217,7 +217,7 @@ def test_a_probe_learns_from_features_of_any_scale() -> None:
 
 def open_model(tiny_bert: Path, fuser: str = "late") -> tuple[Any, Any, StackedClassifier]:
     text = {**TEXT, "model": str(tiny_bert)}
-    image = {"backbone": "resnet18", "weights": "none", "regions": 2 if fuser == "attention" else 1}
+    image = {**NETWORK, "regions": 2 if fuser == "attention" else 1}
     variant, params, model = tiny_model("fusion", fuser=fuser, vocabulary="open", text=text, image=image)
     assert isinstance(model, StackedClassifier)
     model.eval()

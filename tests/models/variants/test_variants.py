@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 from torch.nn import functional as F
 
 from fusionclf.errors import RunError, SettingsError
@@ -36,6 +37,9 @@ def test_logits_have_a_row_a_product_and_a_column_a_class(name: str) -> None:
 def test_every_trainable_parameter_gets_a_gradient(name: str) -> None:
     _, _, model = tiny_model(name)
     model, batch = base_model(model), one_batch(model)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.ones_(module.weight)  # timm starts the last one of a block at 0, which stops gradients
     sum(values.float().square().mean() for values in model(batch).values()).backward()  # pyright: ignore
     without = [
         n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())
