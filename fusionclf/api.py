@@ -28,7 +28,7 @@ def train(
     """Train a variant on a catalog's train rows and score it on its test rows.
 
     Args:
-        variant: "image", "multitask", "text" or "fusion".
+        variant: name of a variant, such as "fusion"; `fusionclf train --help` lists them.
         data: the catalog's folder.
         out: the run folder to make.
         config: settings file, or the name of one that comes with fusionclf; None for the variant's defaults.
@@ -51,12 +51,13 @@ def train(
     ['rest', 'top20']
     """
     from fusionclf.config.shipped import find_config
+    from fusionclf.workflows.settings import ExistingRun
+    from fusionclf.workflows.train import TrainOptions
     from fusionclf.workflows.train import train as run_training
 
-    return run_training(
-        variant, Path(data), Path(out), config=find_config(config and str(config)), overrides=tuple(overrides),
-        overwrite=if_exists == "overwrite", resume=if_exists == "resume", cpu=cpu,
-    )  # fmt: skip
+    existing = ExistingRun(overwrite=if_exists == "overwrite", resume=if_exists == "resume")
+    options = TrainOptions(find_config(config and str(config)), existing)
+    return run_training(variant, Path(data), Path(out), overrides=tuple(overrides), cpu=cpu, options=options)
 
 
 def baseline(
@@ -71,7 +72,7 @@ def baseline(
     """Fit a baseline on a catalog's titles and score it on its test rows. Needs no torch.
 
     Args:
-        name: "nb", "linear" or "majority".
+        name: of a baseline, such as "linear"; `fusionclf baseline --help` lists them.
         data, out, config, overrides, if_exists: as in `train`.
 
     Returns:

@@ -10,7 +10,7 @@ import yaml
 
 from fusionclf.catalog import Split
 from fusionclf.errors import RunError
-from fusionclf.models.open_vocabulary.added_classes import read_all_added
+from fusionclf.models.added_classes import read_all_added
 from fusionclf.report.model_card import CARD, model_card
 from fusionclf.report.text import markdown
 from fusionclf.run_schema import METRICS, read_config, read_labels

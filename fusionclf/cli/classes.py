@@ -39,11 +39,11 @@ def add_command(
 
     Example: fusionclf classes add --run runs/fusion --name "Accessories > Belts > Cummerbund" --examples few.csv
     """
+    from fusionclf.prediction import RunModel
     from fusionclf.workflows.classes import add_class
 
-    add_class(
-        run, name, examples=examples, pictures=pictures, part=part, overrides=tuple(overrides or ()), cpu=cpu
-    )
+    model = RunModel(run, part, cpu)
+    add_class(model, name, examples=examples, pictures=pictures, overrides=tuple(overrides or ()))
 
 
 @classes_app.command(name="remove")

@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from fusionclf.console import Console
 
 train_app = typer.Typer()
+FOLDER = Path(__file__).parents[1] / "models" / "variants"
+VARIANTS = sorted(file.stem for file in FOLDER.glob("[a-z]*.py"))  # importing them would import torch
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
     """Options of `train`."""
 
-    variant: Annotated[str, typer.Argument(help="image, multitask, text or fusion.", show_default=False)]
+    variant: Annotated[str, typer.Argument(help=f"{', '.join(VARIANTS)}.", show_default=False)]
     data: DataOption
     out: NewRunOption
     overrides: Overrides = None
@@ -49,13 +51,14 @@ def train_command(options: TrainOptions) -> None:
     """
     from fusionclf.config.shipped import find_config
     from fusionclf.console import Console
-    from fusionclf.workflows.train import train
+    from fusionclf.workflows import train as workflow
+    from fusionclf.workflows.settings import ExistingRun
 
     console = Console()
-    metrics = train(
-        options.variant, options.data, options.out,
-        config=find_config(options.config), overrides=tuple(options.overrides or ()),
-        overwrite=options.overwrite, resume=options.resume, cpu=options.cpu, track=options.track, console=console,
+    existing = ExistingRun(overwrite=options.overwrite, resume=options.resume)
+    metrics = workflow.train(
+        options.variant, options.data, options.out, overrides=tuple(options.overrides or ()), cpu=options.cpu,
+        options=workflow.TrainOptions(find_config(options.config), existing, options.track, console),
     )  # fmt: skip
     _show_scores(console, options.out, metrics)
 

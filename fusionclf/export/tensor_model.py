@@ -15,7 +15,7 @@ from fusionclf.models import Model, StackedClassifier
 from fusionclf.models.open_vocabulary.meta_classifier import MODALITIES
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, NAME_MATCH_FEATURES
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
-from fusionclf.models.stacked_classifier import BaseOutputs
+from fusionclf.models.outputs import BaseOutputs
 from fusionclf.models.text_encoders import (
     HashedNGramEncoder,
     JoinedTextEncoder,

@@ -1,11 +1,14 @@
 """Encoders around a pretrained network, and the picture encoder: (B, 3, H, W) → (B, dim)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fusionclf.models.layers.depthwise_conv import speed_up_depthwise
+from fusionclf.models.layers.fold_batchnorm import fold_batch_norms
 
 
 class PretrainedEncoder(nn.Module):
@@ -67,7 +70,7 @@ class ImageEncoder(PretrainedEncoder):
         normalise: give features mean 0 and variance 1 over their own values, as layer normalisation without weights.
 
     Attributes:
-        is_folded: whether batch normalisations have become part of convolutions, for inference (see folding.py).
+        is_folded: whether batch normalisations have become part of convolutions, for inference.
     """
 
     is_folded: bool = False
@@ -90,3 +93,33 @@ class ImageEncoder(PretrainedEncoder):
         """(B, dim) features of pictures, or of what the network gave for them before, (B, dim)."""
         features = pictures if pictures.ndim == 2 else self.network(pictures)
         return F.layer_norm(features, (self.dim,)) if self.normalise else features
+
+
+@contextmanager
+def folded_for_inference(model: nn.Module, size: tuple[int, int]) -> Iterator[None]:
+    """Within it, a model's picture encoders have their batch normalisations folded; then they are as before.
+
+    Args:
+        model: in evaluation mode.
+        size: height and width of its pictures, in pixels.
+    """
+    before = [(module, module.network) for module in model.modules() if isinstance(module, ImageEncoder)]
+    try:
+        for encoder, _ in before:
+            fold_encoder(encoder, size)
+        yield
+    finally:
+        for encoder, network in before:
+            encoder.is_folded = encoder.is_folded and encoder.network is network
+            encoder.network = network
+
+
+def fold_encoder(encoder: ImageEncoder, size: tuple[int, int]) -> None:
+    """Fold a picture encoder's batch normalisations for good; one that is folded stays as it is."""
+    if encoder.is_folded:
+        return
+    device = next(encoder.parameters()).device
+    pictures = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)).to(device)
+    with torch.autocast(device.type, enabled=False):
+        encoder.network = fold_batch_norms(encoder.network, pictures)
+    encoder.is_folded = True

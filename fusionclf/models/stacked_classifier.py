@@ -12,31 +12,8 @@ from fusionclf.models.classifier import ProductClassifier
 from fusionclf.models.encoders import ImageEncoder
 from fusionclf.models.linear_text_model import LinearTextModel
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, ClassNames
+from fusionclf.models.outputs import BaseOutputs
 from fusionclf.models.text_encoders import TextEncoder
-
-
-@dataclass(frozen=True)
-class BaseOutputs:
-    """What the base model and the linear text model give for B products and C classes.
-
-    Attributes:
-        features: (B, D) of the base model.
-        logits: (B, C) of the base model.
-        linear_text: (B, C) scores.
-        has_picture, has_title: (B,) whether a product has one; None: all have.
-        base_reads_titles: whether the base model reads titles, too.
-        embedding: (B, Dt) sentence embeddings of the titles; None without a sentence encoder.
-        name_match: (B, C, 10) name-match features; None where classes are not scored by their names.
-    """
-
-    features: Tensor
-    logits: Tensor
-    linear_text: Tensor
-    has_picture: Tensor | None
-    has_title: Tensor | None
-    base_reads_titles: bool
-    embedding: Tensor | None = None
-    name_match: Tensor | None = None
 
 
 class WeightedSum(nn.Module):

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from fusionclf.errors import PredictionError
-from fusionclf.models.open_vocabulary.added_classes import AddedClass
+from fusionclf.models.added_classes import AddedClass
 from fusionclf.prediction.answers import PATH_SEPARATOR
 
 SYNONYM_SEPARATOR = "|"

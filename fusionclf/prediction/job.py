@@ -9,7 +9,7 @@ from typing import Any
 from fusionclf.config import CatalogConfig, Section, build_settings, override
 from fusionclf.errors import PredictionError, RunError
 from fusionclf.files import is_partial
-from fusionclf.models.open_vocabulary.added_classes import AddedClass
+from fusionclf.models.added_classes import AddedClass
 from fusionclf.prediction.answers import DecisionRule
 from fusionclf.prediction.class_names import read_classes
 from fusionclf.prediction.file_prediction import FilePrediction, chunk_size

@@ -9,7 +9,7 @@ from fusionclf.config import RunConfig, build_settings
 from fusionclf.errors import RunError, SettingsError, did_you_mean, near_path
 from fusionclf.evaluation import CategoryGraph
 from fusionclf.models import find_variant
-from fusionclf.models.open_vocabulary.added_classes import read_added
+from fusionclf.models.added_classes import read_added
 from fusionclf.prediction.baseline import BaselineModel
 from fusionclf.prediction.network import NetworkModel
 from fusionclf.prediction.predictor import Predictor

@@ -14,9 +14,9 @@ from fusionclf.catalog.titles import have_titles
 from fusionclf.config import RunConfig
 from fusionclf.errors import RunError
 from fusionclf.models import StackedClassifier, find_variant
+from fusionclf.models.added_classes import ADDED, REMOVE, AddedClass, add_classes, read_added
+from fusionclf.models.encoders import fold_encoder
 from fusionclf.models.layers.embedding_cache import EmbeddingCache
-from fusionclf.models.layers.fold_batchnorm import fold_encoder
-from fusionclf.models.open_vocabulary.added_classes import ADDED, REMOVE, AddedClass, add_classes, read_added
 from fusionclf.models.open_vocabulary.prototypes import normalised
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.storage import load_model

@@ -11,7 +11,7 @@ from fusionclf.batches.cache import MOST_COVERS
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import CategoryGraph, Thresholds, thresholds_of_run
 from fusionclf.evaluation import decide as grade
-from fusionclf.models.open_vocabulary.added_classes import AddedClass
+from fusionclf.models.added_classes import AddedClass
 from fusionclf.prediction.answers import Answers, DecisionRule, decide, join_answers
 from fusionclf.prediction.class_names import parse_class
 from fusionclf.prediction.io.products import Picture, Products, align_inputs, raise_first_fault, read_products

@@ -20,7 +20,6 @@ RULES = {
     "random": "at random",
     "column": "by a column of the catalog",
 }
-HUB_TASKS = {"image": "image-classification", "multitask": "image-classification"}
 NAMED_VERSIONS = ("fusionclf", "torch", "scikit-learn")
 WEAK, WEAK_ROWS = (
     5,
@@ -60,7 +59,8 @@ def model_card(folder: Path, metrics: Mapping[str, Any]) -> str:
         "## License\n\nWhoever publishes the model chooses it by the terms of the catalog: `license:` in the metadata "
         "above. `datasets:` is for the name of the catalog on the hub.",
     ]
-    return f"---\n{_metadata(variant, name, split, scores)}---\n\n" + "\n\n".join(sections) + "\n"
+    metadata = _metadata(variant, name, split, scores, cost.get("hub_task"))
+    return f"---\n{metadata}---\n\n" + "\n\n".join(sections) + "\n"
 
 
 def column(config: Mapping[str, Any], what: str) -> str:
@@ -69,7 +69,13 @@ def column(config: Mapping[str, Any], what: str) -> str:
     return str(section.get(what, what)) if isinstance(section, dict) else what
 
 
-def _metadata(variant: str, name: str, split: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
+def _metadata(
+    variant: str,
+    name: str,
+    split: Mapping[str, Any],
+    scores: Mapping[str, Any],
+    hub_task: str | None,
+) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     results = []
@@ -88,7 +94,7 @@ def _metadata(variant: str, name: str, split: Mapping[str, Any], scores: Mapping
     data = ModelCardData(
         library_name="fusionclf",
         tags=["fusionclf", "product-classification", variant],
-        pipeline_tag=HUB_TASKS.get(variant, "text-classification" if variant != "fusion" else None),
+        pipeline_tag=hub_task,
         metrics=["accuracy", "f1"],
         model_name=f"fusionclf {variant}",
         eval_results=results,

@@ -6,7 +6,6 @@ What a stage has finished is saved in the run folder, and a resumed run does not
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,23 +44,10 @@ from fusionclf.stacking.fitting import (
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions
 from fusionclf.stacking.run_inputs import RunInputs, class_families
 from fusionclf.stacking.stage_files import StageFiles
-from fusionclf.stacking.stages import Stage, smallest_classes
+from fusionclf.stacking.stages import Stage, StageRows, smallest_classes
 from fusionclf.training import StageSpec, device_name, predict_logits, to_device, train_stage
 
 Classes = dict[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class StageRows:
-    """The catalog rows of a stage that its model can learn from."""
-
-    train: np.ndarray
-    validation: np.ndarray
-
-    @property
-    def all(self) -> np.ndarray:
-        """Train rows, then validation rows."""
-        return np.concatenate([self.train, self.validation])
 
 
 class StageRunner:
@@ -290,7 +276,7 @@ class StageRunner:
         return saved[0].numpy()
 
     def statistics(self) -> dict[str, Any]:
-        """What environment.json holds: unused rows, device, and cost.
+        """What environment.json holds: unused rows, device, the hub's task, and cost.
 
         Training is all that it takes: features and titles of the products that are learned from (for cached ones, what
         they took when they were computed), epochs, and what is fitted after the base models.
@@ -299,5 +285,6 @@ class StageRunner:
         return {
             "unused_train_rows": self.unused.model_dump(mode="json"),
             "device": device_name(self.accelerator),
+            "hub_task": self.variant.hub_task,
             **self.cost.summary(self.inputs.seconds_per_product, reads_pictures),
         }

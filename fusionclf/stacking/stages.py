@@ -35,6 +35,19 @@ class Stage:
         return found | split.classes if self.split_part is None else found
 
 
+@dataclass(frozen=True)
+class StageRows:
+    """The catalog rows of a stage that its model can learn from."""
+
+    train: np.ndarray
+    validation: np.ndarray
+
+    @property
+    def all(self) -> np.ndarray:
+        """Train rows, then validation rows."""
+        return np.concatenate([self.train, self.validation])
+
+
 def list_stages(settings: RunConfig[Any], split: Split) -> list[Stage]:
     """Stage one on the head classes, stage two on the rest; or one for all."""
     if settings.scheme == "single_stage":

@@ -75,7 +75,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: Path, warn: Callable[[str], None] | None = None) -> Checkpoint | None:
-    """The newest whole checkpoint; None where there is none. `warn` is told of a damaged one.
+    """The newest whole checkpoint; None where there is none. `warn` gets a line about a damaged one.
 
     Raises:
         RunError: it was made by a version of fusionclf that kept checkpoints in another way.

@@ -76,7 +76,7 @@ def train_stage(
         progress: called after steps and epochs.
 
     Raises:
-        TrainingError: the loss is not finite, a checkpoint cannot be written, or a signal asked to stop.
+        TrainingError: the loss is not finite, a checkpoint cannot be written, or a signal requested a stop.
     """
     to_device(model, accelerator.device)
     run = _Stage(model, source, spec, settings, accelerator, progress or Progress())

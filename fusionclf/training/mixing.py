@@ -19,7 +19,7 @@ class Mix:
     """How a batch is mixed.
 
     Attributes:
-        share: of a product's own picture, in (0, 1]; for a box only what was asked, see `mix`.
+        share: of a product's own picture, in (0, 1]; for a box before it is cut, see `mix`.
         box: centre of the box as shares of height and width; None for mixup.
     """
 

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from fusionclf.batches import PictureTransform, ProductSource, in_batches, prefetch
 from fusionclf.models import ProductClassifier
-from fusionclf.models.encoders import ImageEncoder
-from fusionclf.models.layers.fold_batchnorm import folded_for_inference
+from fusionclf.models.encoders import ImageEncoder, folded_for_inference
 from fusionclf.training.accelerator import OneProcess
 
 EVALUATION_BATCH = 128

@@ -61,6 +61,8 @@ def run_baseline(
         if unused is not None and (found := UnusedRows.model_validate(unused)):
             console.warn(f"{name} cannot learn from every train row: {found}")
         check_begun(out)
-        cost = environment(seconds=time.perf_counter() - started, **statistics)
+        cost = environment(
+            seconds=time.perf_counter() - started, hub_task="text-classification", **statistics
+        )
         result = RunResult(name, settings, catalog, split, frames, cost, held_out)
         return save_run(out, result, write_card)

@@ -15,10 +15,10 @@ from fusionclf.console import Console, printable
 from fusionclf.errors import PredictionError, RunError, did_you_mean, near_path, quoted
 from fusionclf.files import locked_folder
 from fusionclf.models import StackedClassifier
-from fusionclf.models.open_vocabulary.added_classes import AddedClass, read_added, write_added
+from fusionclf.models.added_classes import AddedClass, read_added, write_added
 from fusionclf.models.open_vocabulary.prototypes import mean_direction
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
-from fusionclf.prediction import Predictor, Products, load
+from fusionclf.prediction import Predictor, Products, RunModel, load
 from fusionclf.prediction.answers import PATH_SEPARATOR
 from fusionclf.prediction.class_names import find_added, parse_class
 from fusionclf.prediction.io.readers import ProductTable
@@ -35,36 +35,32 @@ class ExamplesConfig(Section):
 
 
 def add_class(
-    run: Path,
+    model: RunModel,
     name: str,
     *,
     examples: Path | None = None,
     pictures: Path | None = None,
-    part: str | None = None,
     overrides: tuple[str, ...] = (),
-    cpu: bool = False,
     console: Console | None = None,
 ) -> AddedClass:
     """Teach a trained open-vocabulary run a class, by its name and by examples where there are any.
 
     Args:
-        run: the run folder.
+        model: which of a run's models.
         name: "Name" or "Category > Name", with "| other name" for each synonym.
         examples: a file of products of the class, or a folder of their pictures.
         pictures: folder below which a file's pictures are; default: the file's own.
-        part: which of the run's models.
         overrides: catalog.* settings for the examples, laid over the run's own.
-        cpu: stay on the CPU.
         console: where progress goes.
 
     Raises:
         PredictionError: the name is none or known already, or no example can be used.
         RunError: the run cannot name new classes, or another command writes to it.
     """
-    console = console or Console()
+    run, console = model.run, console or Console()
     parse_class(name)  # no class name shows before the model is loaded
     with _changing(run):
-        predictor = load(run, part=part, device="cpu" if cpu else None)
+        predictor = model.load()
         network = predictor.open_network()
         new = parse_class(name, known=predictor.classes)
         if new.name in predictor.classes:

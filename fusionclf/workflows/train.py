@@ -2,6 +2,7 @@
 
 import time
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,24 @@ from fusionclf.stacking.checks import check_model, check_names
 from fusionclf.stacking.stage_runner import StageRunner
 from fusionclf.stacking.stages import Stage, list_stages, trained_classes
 from fusionclf.training import make_accelerator
-from fusionclf.workflows.settings import begin_run, read_divided
+from fusionclf.workflows.settings import ExistingRun, begin_run, read_divided
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How a run is made, beside its settings.
+
+    Attributes:
+        config: settings file; None for the variant's defaults.
+        existing: what to do where the run folder holds a run.
+        track: one of Accelerate's trackers, such as tensorboard, which logs every epoch to the run folder.
+        console: where progress goes.
+    """
+
+    config: Path | None = None
+    existing: ExistingRun = field(default_factory=ExistingRun)
+    track: str | None = None
+    console: Console = field(default_factory=Console)
 
 
 def train(
@@ -28,13 +46,9 @@ def train(
     data: Path,
     out: Path,
     *,
-    config: Path | None = None,
     overrides: tuple[str, ...] = (),
-    overwrite: bool = False,
-    resume: bool = False,
     cpu: bool = False,
-    track: str | None = None,
-    console: Console | None = None,
+    options: TrainOptions | None = None,
 ) -> dict[str, Any]:
     """Train a variant on a catalog's train rows and score it on its test rows.
 
@@ -42,12 +56,9 @@ def train(
         name: a registered variant.
         data: the catalog's folder.
         out: the run folder to make.
-        config: settings file; None for the variant's defaults.
         overrides: key.path=value texts.
-        overwrite, resume: what to do where `out` holds a run.
         cpu: stay on the CPU.
-        track: one of Accelerate's trackers, such as tensorboard, which logs every epoch; its files go to `out`.
-        console: where progress goes.
+        options: how the run is made.
 
     Returns:
         metrics.json's content.
@@ -56,14 +67,17 @@ def train(
         CatalogError: the catalog cannot be read or divided, or a stage has no validation row.
         RunError: `out` holds a run or other files, another command writes to it, or it cannot be written.
     """
-    console = console or Console()
+    options = options or TrainOptions()
+    console, existing = options.console, options.existing
     started = time.perf_counter()
     variant = find_variant(name)
-    settings = load_settings(RunConfig[variant.params], config, overrides, variant=name, data=str(data))
-    accelerator = make_accelerator(settings.train.precision, cpu, track=track, folder=out)
+    settings = load_settings(
+        RunConfig[variant.params], options.config, overrides, variant=name, data=str(data)
+    )
+    accelerator = make_accelerator(settings.train.precision, cpu, track=options.track, folder=out)
     console.quiet = not accelerator.is_main_process
     with locked_folder(out) if accelerator.is_main_process else nullcontext():
-        if resume and is_finished(out):
+        if existing.resume and is_finished(out):
             if accelerator.is_main_process:
                 sweep_run(out)
             console.info(f"{out}: finished already, nothing to do")
@@ -77,12 +91,12 @@ def train(
         runner = StageRunner(variant, settings, catalog, split, accelerator, out, console)
         runner.check(stages)  # before a run that `out` may hold is touched
         if accelerator.is_main_process:
-            begin_run(open_run(out, overwrite=overwrite, resume=resume), settings, split)
+            begin_run(open_run(out, overwrite=existing.overwrite, resume=existing.resume), settings, split)
         accelerator.wait_for_everyone()
         if not (out / "config.yaml").is_file():
             raise RunError(f"{out}: not there on this machine; give a run folder that all machines share")
-        if track:
-            accelerator.init_trackers("tensorboard" if track == "tensorboard" else "fusionclf")
+        if options.track:
+            accelerator.init_trackers("tensorboard" if options.track == "tensorboard" else "fusionclf")
         metrics = _run_stages(runner, stages, started)
         accelerator.end_training()
         return metrics

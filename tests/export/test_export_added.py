@@ -10,6 +10,7 @@ import pytest
 import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.export import open_exported
+from fusionclf.prediction import RunModel
 from fusionclf.workflows.classes import add_class
 from fusionclf.workflows.export import ExportRequest, export
 from tests.runs import Runs
@@ -24,10 +25,10 @@ def run(runs: Runs, sample: Catalog, tmp_path_factory: pytest.TempPathFactory) -
     """A run with a class added by its name and a synonym, and one added by examples."""
     folder = tmp_path_factory.mktemp("added")
     copy = Path(shutil.copytree(runs("open"), folder / "run"))
-    add_class(copy, "Toys > Zeppelin Kite | blimp", cpu=True)
+    add_class(RunModel(copy, cpu=True), "Toys > Zeppelin Kite | blimp")
     lines = (sample.root / "styles.csv").read_text(encoding="utf-8").splitlines()
     (folder / "few.csv").write_text("\n".join(lines[:5]) + "\n", encoding="utf-8")
-    add_class(copy, "Sledge", examples=folder / "few.csv", pictures=sample.root, cpu=True)
+    add_class(RunModel(copy, cpu=True), "Sledge", examples=folder / "few.csv", pictures=sample.root)
     return copy
 
 

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from fusionclf.errors import RunError
 from fusionclf.models import Variant
-from fusionclf.models.open_vocabulary.added_classes import ADDED, AddedClass, read_added, write_added
+from fusionclf.models.added_classes import ADDED, AddedClass, read_added, write_added
 from fusionclf.models.storage import load_model, save_model
 from tests.small import tiny_model
 

@@ -80,12 +80,12 @@ def test_restricted_classes_have_no_target_precision(run: Path) -> None:
 def test_an_added_class_stays_with_the_run_until_it_is_removed(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    add_class(run, "Toys > Zeppelin Kite", cpu=True)
+    add_class(RunModel(run, cpu=True), "Toys > Zeppelin Kite")
     assert fusionclf.load(run, device="cpu").predict(titles=TITLES[:1]).labels[0][0] == "Zeppelin Kite"
     list_classes(run)
     assert "Zeppelin Kite" in capsys.readouterr().out
     with pytest.raises(PredictionError, match="'Zeppelin Kite' already"):
-        add_class(run, "Zeppelin Kite", cpu=True)
+        add_class(RunModel(run, cpu=True), "Zeppelin Kite")
     with pytest.raises(PredictionError, match=r"'Zepelin Kite' was added.*did you mean 'Zeppelin Kite'"):
         remove_class(run, "Zepelin Kite")
     remove_class(run, "Zeppelin Kite")
@@ -99,7 +99,7 @@ def test_examples_become_prototypes(run: Path, sample_dir: Path, tmp_path: Path)
     few = tmp_path / "few.csv"
     with few.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([*rows, ["nothing", *[""] * 9]])
-    new = add_class(run, "Zeppelin Kite", examples=few, pictures=sample_dir, cpu=True)
+    new = add_class(RunModel(run, cpu=True), "Zeppelin Kite", examples=few, pictures=sample_dir)
     assert new.count == 4  # the header is none, nor is the row that has neither picture nor title
     model = fusionclf.load(run, device="cpu").open_network().model
     assert isinstance(model, StackedClassifier) and isinstance(model.head, StackedHead)
@@ -174,7 +174,7 @@ def test_classes_whose_names_hold_separators(
     train("fusion", tmp_path / "catalog", run, overrides=words, cpu=True)
     for name in ("Apparel > Shirts", "Apparel>Shirts", "Bags|Totes", "Apparel > Shirts | tee"):
         with pytest.raises(PredictionError, match="already"):
-            add_class(run, name, cpu=True)
+            add_class(RunModel(run, cpu=True), name)
     model = fusionclf.load(run, device="cpu")
     model.add_classes(["Apparel > Shirts", "Bags|Totes", "Apparel > Kites"])
     assert sorted(set(model.classes) - set(fusionclf.load(run, device="cpu").classes)) == ["Kites"]
@@ -183,7 +183,7 @@ def test_classes_whose_names_hold_separators(
 @pytest.mark.slow
 @pytest.mark.parametrize("removed", ["Toys > Kite | glider", "Toys > Kite", "Toys>Kite", "Kite", " Kite "])
 def test_a_class_is_removed_by_the_name_it_was_added_by(run: Path, removed: str) -> None:
-    add_class(run, "Toys > Kite | glider", cpu=True)
+    add_class(RunModel(run, cpu=True), "Toys > Kite | glider")
     with pytest.raises(PredictionError, match=r"no class 'Games > Kite' was added; allowed: Kite"):
         remove_class(run, "Games > Kite")
     remove_class(run, removed)
@@ -202,7 +202,7 @@ def test_synonyms_follow_the_name() -> None:
 
 @pytest.mark.slow
 def test_a_class_is_known_by_a_synonym(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    add_class(run, "Toys > Kite | zeppelin glider", cpu=True)
+    add_class(RunModel(run, cpu=True), "Toys > Kite | zeppelin glider")
     model = fusionclf.load(run, device="cpu")
     assert model.predict(titles=["Acme Red Zeppelin Glider"]).labels[0][0] == "Kite"
     list_classes(run)

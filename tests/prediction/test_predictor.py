@@ -21,7 +21,7 @@ import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.errors import PredictionError, RunError, SettingsError
 from fusionclf.explanation import explain
-from fusionclf.models.open_vocabulary.added_classes import AddedClass, write_added
+from fusionclf.models.added_classes import AddedClass, write_added
 from fusionclf.prediction import predictor
 from fusionclf.prediction.io.products import align_inputs
 from tests.runs import RUNS, Runs

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from fusionclf.models import base_model
 from fusionclf.models.backbones import build_transformer
 from fusionclf.training.optimisers import build_optimiser, build_schedule
 from tests.small import tiny_model
@@ -46,6 +47,7 @@ def test_cosine_with_warm_up() -> None:
 
 def test_encoders_learn_slower_and_biases_do_not_decay() -> None:
     _, _, model = tiny_model("fusion")
+    model = base_model(model)
     optimiser = build_optimiser(model, "adamw", 0.01, weight_decay=0.1, encoder_factor=0.1)
     names = {id(p): n for n, p in model.named_parameters()}
     seen = set()

@@ -21,7 +21,7 @@ from fusionclf.cli import app
 from fusionclf.console import Console
 from fusionclf.errors import RunError
 from fusionclf.hub import collect_files
-from fusionclf.models.open_vocabulary.added_classes import AddedClass, write_added
+from fusionclf.models.added_classes import AddedClass, write_added
 from fusionclf.workflows.push import push as upload
 from tests.runs import Runs
 

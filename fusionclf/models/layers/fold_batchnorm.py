@@ -5,47 +5,13 @@ Source: Jacob et al., Quantization and Training of Neural Networks for Efficient
 """
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from fusionclf.models.encoders import ImageEncoder
-
 LEAST_AGREEMENT = 1e-4  # largest difference of outputs, as a share of the largest output
-
-
-@contextmanager
-def folded_for_inference(model: nn.Module, size: tuple[int, int]) -> Iterator[None]:
-    """Within it, a model's picture encoders have their batch normalisations folded; then they are as before.
-
-    Args:
-        model: in evaluation mode.
-        size: height and width of its pictures, in pixels.
-    """
-    before = [(module, module.network) for module in model.modules() if isinstance(module, ImageEncoder)]
-    try:
-        for encoder, _ in before:
-            fold_encoder(encoder, size)
-        yield
-    finally:
-        for encoder, network in before:
-            encoder.is_folded = encoder.is_folded and encoder.network is network
-            encoder.network = network
-
-
-def fold_encoder(encoder: ImageEncoder, size: tuple[int, int]) -> None:
-    """Fold a picture encoder's batch normalisations for good; one that is folded stays as it is."""
-    if encoder.is_folded:
-        return
-    device = next(encoder.parameters()).device
-    pictures = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)).to(device)
-    with torch.autocast(device.type, enabled=False):
-        encoder.network = fold_batch_norms(encoder.network, pictures)
-    encoder.is_folded = True
 
 
 @torch.no_grad()

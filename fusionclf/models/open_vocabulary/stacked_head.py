@@ -26,7 +26,7 @@ from fusionclf.models.open_vocabulary.meta_classifier import (
 )
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEATURES
 from fusionclf.models.open_vocabulary.prototypes import Prototypes
-from fusionclf.models.stacked_classifier import BaseOutputs
+from fusionclf.models.outputs import BaseOutputs
 
 
 class StackedHead(nn.Module):

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from fusionclf.models.backbones import build_image_encoder
-from fusionclf.models.layers.fold_batchnorm import fold_batch_norms, fold_encoder, folded_for_inference
+from fusionclf.models.encoders import fold_encoder, folded_for_inference
+from fusionclf.models.layers.fold_batchnorm import fold_batch_norms
 from fusionclf.models.text_encoders import _of_like_length
 
 PICTURES = torch.rand(2, 3, 64, 48, generator=torch.Generator().manual_seed(0))

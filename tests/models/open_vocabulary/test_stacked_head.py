@@ -12,8 +12,8 @@ import torch
 
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.models import Model, StackedClassifier
+from fusionclf.models.added_classes import AddedClass, add_classes, read_added, write_added
 from fusionclf.models.open_vocabulary import meta_classifier
-from fusionclf.models.open_vocabulary.added_classes import AddedClass, add_classes, read_added, write_added
 from fusionclf.models.open_vocabulary.linear_probe import fit_linear_probe
 from fusionclf.models.open_vocabulary.meta_classifier import (
     META_FEATURES,
@@ -24,7 +24,7 @@ from fusionclf.models.open_vocabulary.meta_classifier import (
 )
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, NAME_MATCH_FEATURES
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
-from fusionclf.models.stacked_classifier import BaseOutputs
+from fusionclf.models.outputs import BaseOutputs
 from fusionclf.models.storage import load_model, save_model
 from tests.small import CLASSES, NETWORK, one_batch, tiny_model
 
