@@ -22,7 +22,8 @@ from statistics import mean
 import torch
 
 from fusionclf.config.shipped import find_config
-from fusionclf.workflows.train import train
+from fusionclf.workflows.settings import ExistingRun
+from fusionclf.workflows.train import TrainOptions, train
 
 SCALES: dict[str, tuple[str, tuple[str, ...]]] = {
     "head": ("image-frozen", ()),
@@ -109,8 +110,8 @@ def run(scale: str, technique: Technique, seed: int, data: Path, out: Path) -> S
     folder = out / f"{scale}-{technique.folder}-{seed}"
     auxiliary = any(word.startswith("model.auxiliary") for word in technique.settings)
     metrics = train(
-        "multitask" if auxiliary else "image", data, folder, config=find_config(config),
-        overrides=(*words, *technique.settings, f"seed={seed}"), resume=True, cpu=True,
+        "multitask" if auxiliary else "image", data, folder, overrides=(*words, *technique.settings, f"seed={seed}"), cpu=True,
+        options=TrainOptions(find_config(config), ExistingRun(resume=True)),
     )  # fmt: skip
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     best: dict[str, float] = {}

@@ -15,7 +15,7 @@ from fusionclf.console import Console
 from fusionclf.errors import RunError
 from fusionclf.report import compare
 from fusionclf.workflows.baseline import run_baseline
-from fusionclf.workflows.train import train
+from fusionclf.workflows.train import TrainOptions, train
 from tests.test_files import held
 
 TEXT = ("scheme=single_stage", "model.text.buckets=4096", "model.text.dim=16", "train.epochs=2")
@@ -94,7 +94,7 @@ def test_a_baseline_notices_that_its_files_were_removed(data: Path, tmp_path: Pa
 def test_training_notices_that_its_folder_was_removed(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     with pytest.raises(RunError, match="run: was removed or moved while this command wrote to it"):
-        train("text", data, out, overrides=TEXT, cpu=True, console=Removing(out))
+        train("text", data, out, overrides=TEXT, cpu=True, options=TrainOptions(console=Removing(out)))
     assert not out.exists()
 
 

@@ -212,6 +212,6 @@ def test_a_class_is_known_by_a_synonym(run: Path, capsys: pytest.CaptureFixture[
 
 def test_a_closed_run_takes_no_new_class(runs: Runs) -> None:
     with pytest.raises(RunError, match=r"model\.vocabulary=open"):
-        add_class(runs("fusion"), "Kite", cpu=True)
+        add_class(RunModel(runs("fusion"), cpu=True), "Kite")
     with pytest.raises(RunError, match=r"model\.vocabulary=open"):
         fusionclf.load(runs("linear")).add_classes(["Kite"])

@@ -20,7 +20,8 @@ from fusionclf.stacking import stage_runner as stages
 from fusionclf.stacking.stage_files import StageFiles
 from fusionclf.training import StageSpec
 from fusionclf.workflows import study
-from fusionclf.workflows.train import train
+from fusionclf.workflows.settings import ExistingRun
+from fusionclf.workflows.train import TrainOptions, train
 from tests.small import IMAGE
 
 PICTURES = (*IMAGE, "train.epochs=2", "train.batch_size=32", "train.precision=fp32")
@@ -173,7 +174,14 @@ def test_resumed_run_repeats_no_finished_work(
 
     monkeypatch.setattr(stages, "predict_logits", count)
     monkeypatch.setattr(stages, "fit_temperature", lambda *_: pytest.fail("fitted again"))
-    resumed = train("text", sample_dir, run, overrides=words, resume=True, cpu=True)
+    resumed = train(
+        "text",
+        sample_dir,
+        run,
+        overrides=words,
+        cpu=True,
+        options=TrainOptions(existing=ExistingRun(resume=True)),
+    )
     assert counts == [whole["parts"]["rest"]["n"]]
     assert resumed["parts"] == whole["parts"]
     for part in ("top20", "rest"):
@@ -189,7 +197,14 @@ def test_resume_on_another_catalog_is_refused(sample_dir: Path, tmp_path: Path) 
     lines = (data / "styles.csv").read_text().splitlines()
     (data / "styles.csv").write_text("\n".join(lines[:-5]) + "\n")
     with pytest.raises(RunError, match=r"the catalog has changed.*--overwrite"):
-        train("text", data, tmp_path / "run", overrides=words, resume=True, cpu=True)
+        train(
+            "text",
+            data,
+            tmp_path / "run",
+            overrides=words,
+            cpu=True,
+            options=TrainOptions(existing=ExistingRun(resume=True)),
+        )
 
 
 @pytest.mark.slow
@@ -221,7 +236,14 @@ def test_tracker_receives_every_epoch(sample_dir: Path, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     words = ("model.text.buckets=4096", "model.text.dim=16", "train.epochs=3")
-    train("text", sample_dir, tmp_path / "run", overrides=words, cpu=True, track="tensorboard")
+    train(
+        "text",
+        sample_dir,
+        tmp_path / "run",
+        overrides=words,
+        cpu=True,
+        options=TrainOptions(track="tensorboard"),
+    )
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     events.Reload()
     tracked = [event.value for event in events.Scalars("top20/train_loss")]
@@ -231,7 +253,7 @@ def test_tracker_receives_every_epoch(sample_dir: Path, tmp_path: Path) -> None:
 
 def test_unknown_tracker_is_refused_with_the_near_match(sample_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"--track 'tensorbord'.*did you mean 'tensorboard'"):
-        train("text", sample_dir, tmp_path / "run", cpu=True, track="tensorbord")
+        train("text", sample_dir, tmp_path / "run", cpu=True, options=TrainOptions(track="tensorbord"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fusionclf.console import Console
 from fusionclf.workflows.baseline import run_baseline
-from fusionclf.workflows.train import train
+from fusionclf.workflows.train import TrainOptions, train
 from tests.small import IMAGE, short_fitting, small_late_fusion
 
 COLUMNS = (
@@ -50,7 +50,9 @@ def fusion(data: Path, out: Path, *overrides: str) -> dict[str, Any]:
         "model.text.dim=16",
         *overrides,
     )
-    return train("fusion", data, out, overrides=settings, cpu=True, console=Console(quiet=True))
+    return train(
+        "fusion", data, out, overrides=settings, cpu=True, options=TrainOptions(console=Console(quiet=True))
+    )
 
 
 def recall(out: Path, name: str) -> float:
@@ -91,7 +93,14 @@ def test_open_fusion_learns_rows_without_picture(
     for fuser in ("late", "concat"):
         out = tmp_path / fuser
         words = (*COLUMNS, *small_late_fusion(tiny_bert), *more, f"model.fuser={fuser}", "model.hidden=16")
-        train("fusion", no_watch_pictures, out, overrides=words, cpu=True, console=Console(quiet=True))
+        train(
+            "fusion",
+            no_watch_pictures,
+            out,
+            overrides=words,
+            cpu=True,
+            options=TrainOptions(console=Console(quiet=True)),
+        )
         assert recall(out, "Watches") == 1.0
         held_out = pd.read_parquet(out / "held_out" / "joint.parquet")
         assert held_out["label"].tolist().count("Watches") == 24

@@ -18,7 +18,8 @@ from fusionclf.models import find_variant
 from fusionclf.prediction import load
 from fusionclf.stacking import stage_runner as stages
 from fusionclf.workflows.baseline import run_baseline
-from fusionclf.workflows.train import train
+from fusionclf.workflows.settings import ExistingRun
+from fusionclf.workflows.train import TrainOptions, train
 from tests.small import IMAGE, short_fitting, small_late_fusion, write_catalog
 
 CONFIGS = sorted(config_folder().glob("*.yaml"))
@@ -64,7 +65,7 @@ def test_two_stage_fusion_reaches_the_golden_accuracy(sample_dir: Path, tmp_path
         "fusion",
         sample_dir,
         tmp_path / "run",
-        config=file,
+        options=TrainOptions(file),
         overrides=("train.epochs=4", *IMAGE[:2]),
         cpu=True,
     )
@@ -190,7 +191,14 @@ def test_auto_vocabulary_is_open_if_classes_are_unseen(
     words = (*small_late_fusion(tiny_bert), "train.epochs=1", "model.synonyms=fashion", *split)
     train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
     assert read_yaml(tmp_path / "run" / "config.yaml")["model"]["vocabulary"] == expected
-    train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True, resume=True)  # the same settings
+    train(
+        "fusion",
+        sample_dir,
+        tmp_path / "run",
+        overrides=words,
+        cpu=True,
+        options=TrainOptions(existing=ExistingRun(resume=True)),
+    )
 
 
 @pytest.mark.slow
