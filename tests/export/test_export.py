@@ -324,7 +324,7 @@ def test_an_odd_description_is_refused_by_field(runs: Runs, tmp_path: Path) -> N
         assert str(refused.value).endswith("export again"), field
 
 
-def test_pictures_that_are_normalised_in_an_unknown_way_are_refused() -> None:
+def test_unknown_picture_normalisation_is_refused() -> None:
     steps = describe_pictures(PicturesConfig(normalisation="inception"))
     assert steps.settings().normalisation == "inception"
     with pytest.raises(RunError, match=r"of another version \(mean \(0.1, 0.1, 0.1\)"):

@@ -111,7 +111,7 @@ def test_missing_transformer_says_what_to_set_instead(tmp_path: Path) -> None:
         build_text_encoder(TextEncoderParams(kind="transformer", model=str(tmp_path)))
 
 
-def test_a_frozen_encoder_learns_nothing_and_takes_features_that_were_computed_before() -> None:
+def test_frozen_encoder_learns_nothing_and_accepts_features() -> None:
     encoder = build_image_encoder("torchvision", "resnet18", "none", frozen=True, normalise=True).train()
     assert not any(parameter.requires_grad for parameter in encoder.parameters())
     assert not any(module.training for module in encoder.network.modules())

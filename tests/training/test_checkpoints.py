@@ -100,7 +100,7 @@ def no_file_larger_than(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, before)
 
 
-def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays_whole(tmp_path: Path) -> None:
+def test_full_disk_is_one_line_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     def fill(epoch: int, step: int, *_: Any) -> None:
         if (epoch, step) == (2, 5):
             limit.__enter__()
@@ -149,7 +149,7 @@ def test_a_signal_saves_and_says_how_to_go_on(number: signal.Signals, moment: st
     assert equal_weights(resumed, whole)
 
 
-def test_a_full_disk_when_the_best_weights_are_written_is_one_line(tmp_path: Path) -> None:
+def test_full_disk_at_the_best_weights_is_one_line(tmp_path: Path) -> None:
     train_pictures(tmp_path, {"epochs": 1})
     before = (tmp_path / "best.safetensors").read_bytes()
     with (

@@ -67,7 +67,7 @@ def assert_same_end(whole: Path, cut: Path) -> None:
 
 
 @pytest.mark.slow
-def test_twenty_kills_and_resumes_end_with_the_weights_of_an_uncut_run(tmp_path: Path) -> None:
+def test_twenty_kills_and_resumes_end_with_the_same_weights(tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut-0"
     start(tmp_path / "first").join()  # the fork server loads torch, which takes longer than the stage
     process = start(whole)

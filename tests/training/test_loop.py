@@ -142,7 +142,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_products(tmp_path: Path) 
     assert all(torch.isfinite(tensor).all() for tensor in checkpoint.tensors["model"].values())
 
 
-def test_titles_of_like_length_share_a_batch_and_keep_their_order() -> None:
+def test_titles_of_similar_length_share_a_batch_in_order() -> None:
     model, source = make()
 
     class Lengths:

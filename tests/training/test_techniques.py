@@ -105,7 +105,7 @@ def test_patience_stops_when_the_score_no_longer_rises(tmp_path: Path) -> None:
     assert again.log == state.log
 
 
-def test_progressive_sizes_come_first_and_are_validated_at_full_size(tmp_path: Path) -> None:
+def test_progressive_sizes_come_first_and_validate_at_full_size(tmp_path: Path) -> None:
     sizes: list[tuple[int, ...]] = []
     model = picture_model()
     assert model.image is not None
@@ -182,9 +182,7 @@ def test_the_mix_depends_on_seed_epoch_and_step_alone() -> None:
     ],
     ids=lambda changes: "-".join(map(str, changes)),
 )  # fmt: skip
-def test_every_technique_changes_training_and_resumes_bit_for_bit(
-    changes: dict[str, Any], tmp_path: Path
-) -> None:
+def test_each_technique_changes_training_and_resumes_exactly(changes: dict[str, Any], tmp_path: Path) -> None:
     changes = {**changes, "select_by": "last"}  # an early best epoch would hide what comes after it
     plain, _ = train_pictures(tmp_path / "plain", {"select_by": "last"})
     whole, state = train_pictures(tmp_path / "whole", changes)

@@ -182,7 +182,7 @@ def test_resumed_run_repeats_no_finished_work(
         run,
         overrides=words,
         cpu=True,
-        options=RESUME,
+        options=TrainOptions(existing=ExistingRun(resume=True)),
     )
     assert counts == [whole["parts"]["rest"]["n"]]
     assert resumed["parts"] == whole["parts"]
@@ -205,7 +205,7 @@ def test_resume_on_another_catalog_is_refused(sample_dir: Path, tmp_path: Path) 
             tmp_path / "run",
             overrides=words,
             cpu=True,
-            options=RESUME,
+            options=TrainOptions(existing=ExistingRun(resume=True)),
         )
 
 

@@ -67,6 +67,7 @@ def test_two_stage_fusion_reaches_the_golden_accuracy(sample_dir: Path, tmp_path
         "fusion",
         sample_dir,
         tmp_path / "run",
+        options=TrainOptions(file),
         overrides=("train.epochs=4", *IMAGE[:2]),
         cpu=True,
         options=TrainOptions(config=file),
@@ -199,8 +200,8 @@ def test_auto_vocabulary_is_open_if_classes_are_unseen(
         tmp_path / "run",
         overrides=words,
         cpu=True,
-        options=RESUME,
-    )  # the same settings
+        options=TrainOptions(existing=ExistingRun(resume=True)),
+    )
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ def test_a_folded_network_says_the_same_with_fewer_layers(library: str, backbone
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
 
 
-def test_a_network_whose_layers_are_in_another_order_is_left_as_it_is() -> None:
+def test_network_with_norms_before_convolutions_is_not_folded() -> None:
     class NormsFirst(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -51,7 +51,7 @@ def test_a_network_whose_layers_are_in_another_order_is_left_as_it_is() -> None:
     assert fold_batch_norms(network, PICTURES) is network
 
 
-def test_a_folded_depthwise_convolution_keeps_its_bias_where_gradients_are_asked_for() -> None:
+def test_folded_depthwise_convolution_keeps_bias_with_gradients() -> None:
     network = lived_in(build_image_encoder("timm", "tf_efficientnet_lite0", "none").network)
     folded = fold_batch_norms(network, PICTURES)
     with torch.autocast("cpu", torch.bfloat16):

@@ -95,7 +95,7 @@ def test_classes_that_are_added_later_move_no_figure() -> None:
     assert after[0, -1, NAME_MATCH_FEATURES.index("all")] == 1
 
 
-def test_a_run_is_the_mean_of_its_words_and_each_word_is_embedded_once(
+def test_word_run_is_a_mean_and_each_word_is_embedded_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[str] = []

@@ -62,7 +62,7 @@ def test_save_and_load_give_equal_predictions(name: str, tmp_path: Path) -> None
         assert torch.equal(loaded(batch)["label"], model(batch)["label"])
 
 
-def test_a_saved_model_that_does_not_fit_is_refused_by_what_differs(tmp_path: Path) -> None:
+def test_saved_model_that_does_not_fit_names_the_difference(tmp_path: Path) -> None:
     variant, params, model = tiny_model("text")
     names = {
         task: tuple(f"{task} {n}" for n in range(CLASSES[task])) for task in base_model(model).task_weights
