@@ -70,7 +70,6 @@ def test_two_stage_fusion_reaches_the_golden_accuracy(sample_dir: Path, tmp_path
         options=TrainOptions(file),
         overrides=("train.epochs=4", *IMAGE[:2]),
         cpu=True,
-        options=TrainOptions(config=file),
     )
     for part, expected in GOLDEN["fusion"].items():
         assert metrics["parts"][part]["top1"] == pytest.approx(expected, abs=GOLDEN["tolerance"]), part
