@@ -84,7 +84,7 @@ class SplitConfig(Section):
     near_distance: int = Field(
         default=4, ge=0, le=32, description="bits by which near pictures' 64-bit hashes may differ"
     )
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, description="of random test and validation rows")
 
     @property
     def column_read(self) -> str | None:
@@ -101,8 +101,8 @@ class SplitConfig(Section):
 class PicturesConfig(Section):
     """How pictures become tensors."""
 
-    height: int = Field(default=224, ge=16, le=4096)
-    width: int = Field(default=224, ge=16, le=4096)
+    height: int = Field(default=224, ge=16, le=4096, description="in pixels, of the model's input")
+    width: int = Field(default=224, ge=16, le=4096, description="in pixels, of the model's input")
     fit: Literal["crop", "stretch"] = Field(
         default="crop",
         description="crop: short side to 1.15 x size, then the centre; stretch: the whole picture",

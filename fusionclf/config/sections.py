@@ -12,10 +12,12 @@ StageChanges = Annotated[dict[str, Any], BeforeValidator(plain_values)]
 
 
 class OptimiserConfig(Section):
-    name: Literal["sgd", "adam", "adamw"] = "sgd"
-    learning_rate: float = Field(default=1e-3, gt=0)
+    name: Literal["sgd", "adam", "adamw"] = Field(default="sgd", description="optimiser")
+    learning_rate: float = Field(default=1e-3, gt=0, description="of heads and fusers")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="sgd only")
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: float = Field(
+        default=0.0, ge=0, description="decoupled for adamw; none on biases, norms and embeddings"
+    )
     encoder_factor: float = Field(
         default=1.0, ge=0, description="learning rate of pretrained encoders, as a factor"
     )
@@ -28,7 +30,9 @@ class OptimiserConfig(Section):
 
 
 class ScheduleConfig(Section):
-    name: Literal["step", "cosine", "one_cycle", "constant"] = "step"
+    name: Literal["step", "cosine", "one_cycle", "constant"] = Field(
+        default="step", description="shape of the learning rate over the run"
+    )
     step_epochs: float = Field(default=4, gt=0, description="step: epochs between two drops")
     gamma: float = Field(default=0.25, gt=0, le=1, description="step: factor of a drop")
     warmup_epochs: float = Field(
@@ -47,14 +51,16 @@ class ProgressiveSize(Section):
 class TrainConfig(Section):
     """One stage of training."""
 
-    epochs: int = Field(default=20, ge=1)
+    epochs: int = Field(default=20, ge=1, description="passes over the train rows")
     batch_size: int = Field(default=64, ge=1, description="over all processes together")
     optimiser: OptimiserConfig = OptimiserConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     class_weights: Literal["none", "inverse"] = Field(
         default="inverse", description="inverse: n / (k (count + 1))"
     )
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="share of the target that is spread over all classes"
+    )
     focal_gamma: float = Field(
         default=0.0,
         ge=0,
@@ -79,7 +85,9 @@ class TrainConfig(Section):
     )
     freeze_epochs: int = Field(default=0, ge=0, description="first epochs that train no encoder")
     gradient_accumulation_steps: int = Field(default=1, ge=1, description="number of micro-batches per batch")
-    clip_norm: float | None = Field(default=None, gt=0)
+    clip_norm: float | None = Field(
+        default=None, gt=0, description="largest norm of the gradient; null: no limit"
+    )
     ema_decay: float | None = Field(
         default=None, gt=0, lt=1, description="decay of an average of the weights, which is scored and saved"
     )
@@ -132,9 +140,9 @@ def _checked_scheme(value: Any) -> Any:
 class RunConfig(Section, Generic[ModelParams]):
     """All settings of one training run; `model` holds the variant's own."""
 
-    variant: str
-    data: str
-    seed: int = Field(default=0, ge=0)
+    variant: str = Field(description="name of the variant or baseline; the command sets it")
+    data: str = Field(description="the catalog's folder; the command sets it")
+    seed: int = Field(default=0, ge=0, description="of first weights, order and augmentation")
     scheme: Annotated[Literal["two_stage", "single_stage"], BeforeValidator(_checked_scheme)] = Field(
         default="two_stage",
         description="two_stage: first part, then the rest from its encoder; single_stage: one model of all classes",
@@ -189,8 +197,8 @@ class RunConfig(Section, Generic[ModelParams]):
 class BaselineConfig(Section):
     """Settings that every baseline has; a subclass adds its own."""
 
-    variant: str
-    data: str
-    seed: int = Field(default=0, ge=0)
+    variant: str = Field(description="name of the variant or baseline; the command sets it")
+    data: str = Field(description="the catalog's folder; the command sets it")
+    seed: int = Field(default=0, ge=0, description="of first weights, order and augmentation")
     catalog: CatalogConfig = CatalogConfig()
     split: SplitConfig = SplitConfig()

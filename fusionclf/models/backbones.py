@@ -32,7 +32,9 @@ T = TypeVar("T")
 class ImageEncoderParams(Section):
     """The picture encoder."""
 
-    library: Literal["torchvision", "timm"] = "torchvision"
+    library: Literal["torchvision", "timm"] = Field(
+        default="torchvision", description="where the network comes from; timm is an extra"
+    )
     backbone: str = Field(default="resnet50", description="the library's name of the network")
     weights: str = Field(
         default="imagenet", description="imagenet (downloaded), offline (extra), none, or a .safetensors file"
@@ -59,7 +61,9 @@ class ImageEncoderParams(Section):
 class TextEncoderParams(Section):
     """The title encoder."""
 
-    kind: Literal["hashed", "transformer", "both"] = "hashed"
+    kind: Literal["hashed", "transformer", "both"] = Field(
+        default="hashed", description="hashed: n-grams; transformer: a sentence encoder; both: side by side"
+    )
     buckets: int = Field(default=2**18, ge=2**8, le=2**26, description="hashed: rows of the embedding table")
     dim: int = Field(default=256, ge=1, description="hashed: width of the embedding")
     words: int = Field(default=2, ge=0, le=4, description="hashed: longest word n-gram")

@@ -172,7 +172,7 @@ class MissingModality(nn.Module):
     def __init__(self, image_dim: int, text_dim: int, share: float = 0.0) -> None:
         super().__init__()
         self.share = share
-        # Without dropout nothing would teach them.
+        # Without dropout they would get no gradient.
         self.image = nn.Parameter(torch.zeros(image_dim), requires_grad=share > 0)
         self.text = nn.Parameter(torch.zeros(text_dim), requires_grad=share > 0)
 

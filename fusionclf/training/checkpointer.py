@@ -125,7 +125,7 @@ class Checkpointer:
             restore_optimiser(self.optimiser, checkpoint.tensors["optimiser"])
             if self.average is not None:
                 self.average.model.load_state_dict(checkpoint.tensors["average"])
-            own, state = checkpoint.tensors["random"], StageState(**checkpoint.figures)
+            own, state = checkpoint.tensors["random"], StageState(**checkpoint.state)
         except (RuntimeError, KeyError, ValueError, TypeError) as error:  # whole, and of another run
             raise RunError(one_line(f"is of another run ({error}); {AGAIN}", self.folder)) from error
         rank = self.accelerator.process_index

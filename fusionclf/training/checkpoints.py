@@ -1,6 +1,6 @@
 """Checkpoints: safetensors and JSON in a folder that is written aside and renamed.
 
-`last` is what a resumed run goes on from; `previous` is the one before, should `last` be damaged. figures.json holds
+A resumed run continues from `last`; `previous` is the one before, for a damaged `last`. figures.json holds
 a digest of every other file and is written after them, so a file that is cut short, or that lost a bit, is noticed.
 """
 
@@ -33,15 +33,15 @@ class Checkpoint:
 
     Attributes:
         tensors: groups of named tensors, a file each: model, optimiser, random states, averaged weights.
-        figures: plain values.
+        state: plain values.
     """
 
     tensors: dict[str, dict[str, Tensor]]
-    figures: dict[str, Any]
+    state: dict[str, Any]
 
 
 def save_checkpoint(
-    folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], figures: Mapping[str, Any]
+    folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]
 ) -> None:
     """Write `folder`/last; what was there becomes `folder`/previous.
 
@@ -59,7 +59,7 @@ def save_checkpoint(
             file = aside / f"{group}.safetensors"
             save_file(contiguous(named), file)
             digests[file.name] = _digest(file)
-        content = json.dumps({"layout": LAYOUT, "digests": digests, "figures": figures})
+        content = json.dumps({"layout": LAYOUT, "digests": digests, "figures": state})
         text = json.dumps({"digest": _text_digest(content), "content": content})
         (aside / "figures.json").write_text(text)
         _to_disk(aside)
@@ -70,7 +70,7 @@ def save_checkpoint(
     except (OSError, SafetensorError) as error:
         shutil.rmtree(aside, ignore_errors=True)
         raise TrainingError(
-            f"{folder}: the checkpoint cannot be written ({error}); free space, then go on with --resume"
+            f"{folder}: the checkpoint cannot be written ({error}); free space, then use --resume"
         ) from error
 
 

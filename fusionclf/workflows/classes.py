@@ -43,7 +43,7 @@ def add_class(
     overrides: tuple[str, ...] = (),
     console: Console | None = None,
 ) -> AddedClass:
-    """Teach a trained open-vocabulary run a class, by its name and by examples where there are any.
+    """Add a class to a trained open-vocabulary run, by its name and by examples where there are any.
 
     Args:
         model: which of a run's models.

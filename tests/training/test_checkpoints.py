@@ -31,7 +31,7 @@ def test_comes_back_as_it_was_and_keeps_the_last_two(tmp_path: Path) -> None:
     for epoch in (1, 2, 3):
         save(tmp_path, epoch)
     checkpoint = load_checkpoint(tmp_path)
-    assert checkpoint is not None and checkpoint.figures == {"epoch": 3}
+    assert checkpoint is not None and checkpoint.state == {"epoch": 3}
     for group, named in TENSORS.items():
         for name, tensor in named.items():
             assert torch.equal(checkpoint.tensors[group][name], tensor)
@@ -54,7 +54,7 @@ def test_any_damage_is_noticed_and_falls_back(damage: str, tmp_path: Path) -> No
         file.write_bytes(content[:-9] if damage == "cut" else content)
     said: list[str] = []
     checkpoint = load_checkpoint(tmp_path, said.append)
-    assert checkpoint is not None and checkpoint.figures == {"epoch": 1}
+    assert checkpoint is not None and checkpoint.state == {"epoch": 1}
     assert len(said) == 1 and "falling back to the one before" in said[0]
 
 
@@ -72,11 +72,11 @@ def test_figures_that_are_none_fall_back(content: str, tmp_path: Path) -> None:
     save(tmp_path, 2)
     (tmp_path / "last" / "figures.json").write_text(content)
     checkpoint = load_checkpoint(tmp_path)
-    assert checkpoint is not None and checkpoint.figures == {"epoch": 1}
+    assert checkpoint is not None and checkpoint.state == {"epoch": 1}
     save(tmp_path, 3)  # the whole one is not pushed out for the damaged one
     (tmp_path / "last" / "figures.json").write_text(content)
     checkpoint = load_checkpoint(tmp_path)
-    assert checkpoint is not None and checkpoint.figures == {"epoch": 1}
+    assert checkpoint is not None and checkpoint.state == {"epoch": 1}
 
 
 def test_another_versions_checkpoint_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ def test_full_disk_is_one_line_and_keeps_the_last_checkpoint(tmp_path: Path) -> 
         limit.__exit__(None, None, None)
     checkpoint = load_checkpoint(tmp_path / "cut")
     assert checkpoint is not None
-    assert (checkpoint.figures["epoch"], checkpoint.figures["step"]) == (2, 4)
+    assert (checkpoint.state["epoch"], checkpoint.state["step"]) == (2, 4)
     assert not (tmp_path / "cut" / ".writing").exists()
     resumed, _ = train_pictures(tmp_path / "cut")
     whole, _ = train_pictures(tmp_path / "whole")
@@ -142,7 +142,7 @@ def test_a_signal_saves_and_says_how_to_go_on(number: signal.Signals, moment: st
     assert caught.value.exit_code == 128 + number
     checkpoint = load_checkpoint(tmp_path / "cut")
     assert checkpoint is not None
-    where = (checkpoint.figures["epoch"], checkpoint.figures["step"])
+    where = (checkpoint.state["epoch"], checkpoint.state["step"])
     assert where == ((2, 4) if moment == "step" else (3, 0))
     resumed, _ = train_pictures(tmp_path / "cut")
     whole, _ = train_pictures(tmp_path / "whole")

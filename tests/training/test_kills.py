@@ -55,7 +55,7 @@ def kill_while_writing(process: Any, folder: Path, patience_s: float = 20.0) -> 
 
 def progress_of(folder: Path) -> tuple[int, int]:
     checkpoint = load_checkpoint(folder)
-    return (0, 0) if checkpoint is None else (checkpoint.figures["epoch"], checkpoint.figures["step"])
+    return (0, 0) if checkpoint is None else (checkpoint.state["epoch"], checkpoint.state["step"])
 
 
 def assert_same_end(whole: Path, cut: Path) -> None:

@@ -71,11 +71,11 @@ def test_learns_and_logs_every_epoch(tmp_path: Path) -> None:
     run(tmp_path)
     checkpoint = load_checkpoint(tmp_path)
     assert checkpoint is not None
-    log = checkpoint.figures["log"]
+    log = checkpoint.state["log"]
     assert [row["epoch"] for row in log] == [1, 2, 3]
     assert log[-1]["train_loss"] < log[0]["train_loss"]
     assert log[-1]["val_top1"] == 100.0
-    assert checkpoint.figures["best_score"] == max(row["val_top1"] for row in log)
+    assert checkpoint.state["best_score"] == max(row["val_top1"] for row in log)
 
 
 def test_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_products(tmp_path: Path) 
     order = epoch_order(np.arange(64), targets, 0, 2)[24:32, 0]
     assert saved["ids"] == [f"id-{row}" for row in order]
     checkpoint = load_checkpoint(tmp_path)
-    assert checkpoint is not None and checkpoint.figures["epoch"] == 2
+    assert checkpoint is not None and checkpoint.state["epoch"] == 2
     assert all(torch.isfinite(tensor).all() for tensor in checkpoint.tensors["model"].values())
 
 

@@ -76,7 +76,7 @@ def test_a_killed_stage_ends_as_an_uncut_one(
     with pytest.raises(Killed):
         run(tmp_path / "cut", variant, changes, progress=Progress(step=kill), save_every_s=0.0)
     checkpoint = load_checkpoint(tmp_path / "cut")
-    assert checkpoint is not None and (checkpoint.figures["epoch"], checkpoint.figures["step"]) == (1, 1)
+    assert checkpoint is not None and (checkpoint.state["epoch"], checkpoint.state["step"]) == (1, 1)
     run(tmp_path / "cut", variant, changes)
     assert differing(tmp_path / "whole", tmp_path / "cut") == []
 

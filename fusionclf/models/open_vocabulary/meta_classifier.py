@@ -23,7 +23,7 @@ SHOWN_TIMES = 100  # each product at most, of a small catalog; but LEAST_STEPS a
 LEAST_STEPS = 300
 LEARNING_RATE = 5e-3
 WEIGHT_DECAY = 1e-2
-CLASS_WEIGHT_DECAY = 2.0  # of a class's own weights, which few products teach
+CLASS_WEIGHT_DECAY = 2.0  # of a class's own weights, which few products determine
 MASKED_LOGIT = -1e4
 # Blocks of features. `seen` is zero for unseen classes, the others are zero for seen ones.
 META_FEATURES: dict[str, tuple[str, ...]] = {

@@ -36,7 +36,7 @@ class FusionParams(Section):
     )
     hidden: int = Field(default=512, ge=1, description="width of the hidden layer of both modalities")
     image_gain: float = Field(default=0.2, gt=0, description="factor of the picture's normalised features")
-    dropout: float = Field(default=0.2, ge=0, lt=1)
+    dropout: float = Field(default=0.2, ge=0, lt=1, description="on the features before the heads")
     modality_dropout: float = Field(
         default=0.1,
         ge=0,
