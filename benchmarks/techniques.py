@@ -110,7 +110,8 @@ def run(scale: str, technique: Technique, seed: int, data: Path, out: Path) -> S
     folder = out / f"{scale}-{technique.folder}-{seed}"
     auxiliary = any(word.startswith("model.auxiliary") for word in technique.settings)
     metrics = train(
-        "multitask" if auxiliary else "image", data, folder, overrides=(*words, *technique.settings, f"seed={seed}"), cpu=True,
+        "multitask" if auxiliary else "image", data, folder, cpu=True,
+        overrides=(*words, *technique.settings, f"seed={seed}"),
         options=TrainOptions(find_config(config), ExistingRun(resume=True)),
     )  # fmt: skip
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
