@@ -109,11 +109,9 @@ def run(scale: str, technique: Technique, seed: int, data: Path, out: Path) -> S
     config, words = SCALES[scale]
     folder = out / f"{scale}-{technique.folder}-{seed}"
     auxiliary = any(word.startswith("model.auxiliary") for word in technique.settings)
-    metrics = train(
-        "multitask" if auxiliary else "image", data, folder, cpu=True,
-        overrides=(*words, *technique.settings, f"seed={seed}"),
-        options=TrainOptions(find_config(config), ExistingRun(resume=True)),
-    )  # fmt: skip
+    options = TrainOptions(find_config(config), ExistingRun(resume=True))
+    variant, overrides = "multitask" if auxiliary else "image", (*words, *technique.settings, f"seed={seed}")
+    metrics = train(variant, data, folder, overrides=overrides, cpu=True, options=options)
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     best: dict[str, float] = {}
     for row in log:  # a third stage continues the model of its part

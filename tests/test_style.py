@@ -45,16 +45,11 @@ def test_test_names_are_short() -> None:
 def test_functions_have_few_parameters() -> None:
     long = {
         f"{path.relative_to(ROOT)}:{function.lineno} {function.name}": len(parameters(function))
-        for path in python_files("fusionclf", "baselines")
+        for path in python_files("fusionclf", "baselines", "benchmarks")
         for function in functions(path)
-        if len(parameters(function)) > MOST_PARAMETERS and not is_command(path, function)
+        if len(parameters(function)) > MOST_PARAMETERS
     }
     assert long == {}
-
-
-def is_command(path: Path, function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether a function is a command of the CLI, whose parameters are its options."""
-    return path.parent.name == "cli" and any("command" in ast.unparse(d) for d in function.decorator_list)
 
 
 def test_files_are_short() -> None:

@@ -22,6 +22,8 @@ from fusionclf.workflows.settings import ExistingRun
 from fusionclf.workflows.train import TrainOptions, train
 from tests.small import IMAGE, short_fitting, small_late_fusion, write_catalog
 
+RESUME = TrainOptions(existing=ExistingRun(resume=True))
+
 CONFIGS = sorted(config_folder().glob("*.yaml"))
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "sample.json").read_text())
 
@@ -191,10 +193,8 @@ def test_auto_vocabulary_is_open_if_classes_are_unseen(
     words = (*small_late_fusion(tiny_bert), "train.epochs=1", "model.synonyms=fashion", *split)
     train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
     assert read_yaml(tmp_path / "run" / "config.yaml")["model"]["vocabulary"] == expected
-    resume = TrainOptions(existing=ExistingRun(resume=True))
-    train(
-        "fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True, options=resume
-    )  # the same settings
+    # The same settings:
+    train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True, options=RESUME)
 
 
 @pytest.mark.slow
