@@ -176,14 +176,7 @@ def test_resumed_run_repeats_no_finished_work(
 
     monkeypatch.setattr(stages, "predict_logits", count)
     monkeypatch.setattr(stages, "fit_temperature", lambda *_: pytest.fail("fitted again"))
-    resumed = train(
-        "text",
-        sample_dir,
-        run,
-        overrides=words,
-        cpu=True,
-        options=TrainOptions(existing=ExistingRun(resume=True)),
-    )
+    resumed = train("text", sample_dir, run, overrides=words, cpu=True, options=RESUME)
     assert counts == [whole["parts"]["rest"]["n"]]
     assert resumed["parts"] == whole["parts"]
     for part in ("top20", "rest"):
@@ -199,14 +192,7 @@ def test_resume_on_another_catalog_is_refused(sample_dir: Path, tmp_path: Path) 
     lines = (data / "styles.csv").read_text().splitlines()
     (data / "styles.csv").write_text("\n".join(lines[:-5]) + "\n")
     with pytest.raises(RunError, match=r"the catalog has changed.*--overwrite"):
-        train(
-            "text",
-            data,
-            tmp_path / "run",
-            overrides=words,
-            cpu=True,
-            options=TrainOptions(existing=ExistingRun(resume=True)),
-        )
+        train("text", data, tmp_path / "run", overrides=words, cpu=True, options=RESUME)
 
 
 @pytest.mark.slow

@@ -193,14 +193,8 @@ def test_auto_vocabulary_is_open_if_classes_are_unseen(
     words = (*small_late_fusion(tiny_bert), "train.epochs=1", "model.synonyms=fashion", *split)
     train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
     assert read_yaml(tmp_path / "run" / "config.yaml")["model"]["vocabulary"] == expected
-    train(
-        "fusion",
-        sample_dir,
-        tmp_path / "run",
-        overrides=words,
-        cpu=True,
-        options=TrainOptions(existing=ExistingRun(resume=True)),
-    )
+    # The same settings:
+    train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True, options=RESUME)
 
 
 @pytest.mark.slow
