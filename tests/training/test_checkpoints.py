@@ -107,7 +107,7 @@ def test_full_disk_is_one_line_and_keeps_the_last_checkpoint(tmp_path: Path) -> 
 
     limit = no_file_larger_than(512)
     try:
-        with pytest.raises(TrainingError, match=r"cannot be written.*free space, then go on with --resume"):
+        with pytest.raises(TrainingError, match=r"cannot be written.*free space, then use --resume"):
             train_pictures(tmp_path / "cut", progress=Progress(step=fill), save_every_s=0.0)
     finally:
         limit.__exit__(None, None, None)
