@@ -11,6 +11,7 @@ import re
 import resource
 import shlex
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,6 +23,7 @@ from fusionclf.errors import RunError
 from fusionclf.files import LOCK, remove, sweep, sweep_below
 
 Value = TypeVar("Value")
+Built = TypeVar("Built")
 AGAIN = "train again with --overwrite"
 LONGEST_FAULT = 240  # characters of an error message, without its path
 ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
@@ -77,6 +79,19 @@ def read_json_as(path: Path, schema: TypeAdapter[Value], remedy: str = AGAIN) ->
         RunError: the file is missing, is not JSON, or does not match the schema; the message names the field.
     """
     return parse_json_as(read_bytes(path, remedy), schema, path, remedy)
+
+
+def load_json_object(path: Path, schema: TypeAdapter[Value], build: Callable[[Value], Built]) -> Built:
+    """What `build` makes of a JSON file, validated strictly.
+
+    Raises:
+        RunError: the file is missing or damaged, or `build` refuses it; the message names the file.
+    """
+    value = read_json_as(path, schema)
+    try:
+        return build(value)
+    except RunError as error:
+        raise RunError(one_line(str(error), path)) from error
 
 
 def parse_json_as(text: str | bytes, schema: TypeAdapter[Value], path: Path, remedy: str = AGAIN) -> Value:

@@ -17,7 +17,7 @@ from fusionclf.config import SplitConfig, build_settings
 from fusionclf.errors import CatalogError, RunError, SettingsError, quoted
 from fusionclf.files import write_json
 from fusionclf.run_schema import SPLIT, SplitFile
-from fusionclf.runfolder import AGAIN, one_line, read_json_as
+from fusionclf.runfolder import AGAIN, load_json_object
 
 SUBSETS = ("train", "validation", "test")
 REST = "rest"
@@ -113,16 +113,8 @@ class Split:
 
     @classmethod
     def load(cls, path: Path) -> "Split":
-        """Read split.json.
-
-        Raises:
-            RunError: the file is missing or damaged.
-        """
-        value = read_json_as(path, SPLIT)
-        try:
-            return cls.from_dict(value)
-        except RunError as error:
-            raise RunError(one_line(str(error), path)) from error
+        """Read split.json; raises RunError where it is missing or damaged."""
+        return load_json_object(path, SPLIT, cls.from_dict)
 
 
 def make_split(catalog: Catalog, spec: SplitConfig | None = None) -> Split:

@@ -17,7 +17,7 @@ from fusionclf.catalog import Catalog, Split
 from fusionclf.errors import RunError
 from fusionclf.files import write_json
 from fusionclf.run_schema import GRAPH, GraphFile, GraphPath
-from fusionclf.runfolder import AGAIN, one_line, read_json_as
+from fusionclf.runfolder import AGAIN, load_json_object
 
 SMOOTHING = 1.0  # rows added to every path of a class, so that a path without training rows has a share
 CHUNK = 16_384  # products at a time
@@ -252,8 +252,4 @@ class CategoryGraph:
         Raises:
             RunError: the file is missing or damaged.
         """
-        value = read_json_as(path, GRAPH)
-        try:
-            return cls.from_dict(value)
-        except RunError as error:
-            raise RunError(one_line(str(error), path)) from error
+        return load_json_object(path, GRAPH, cls.from_dict)

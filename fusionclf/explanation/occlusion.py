@@ -36,26 +36,8 @@ def explain(
     label: str | None = None,
     cells: int = CELLS,
 ) -> Explanation:
-    """How much cells of the picture, words, and picture and title as a whole contributed to one prediction.
-
-    Args:
-        predictor: a finished run's model, from `fusionclf.load`.
-        image: a file or an opened picture.
-        title: of the product.
-        label: the class to explain; default: the most likely one.
-        cells: number of cells along the longer side of the picture.
-
-    Raises:
-        PredictionError: the product has no readable input, or `label` is no class of this model.
-        SettingsError: `cells` is out of its range.
-
-    >>> import fusionclf
-    >>> from fusionclf.explanation import explain
-    >>> explanation = explain(fusionclf.load("runs/linear"), title="Women Red Dress")
-    >>> max(explanation.words, key=lambda word: word.drop).text
-    'Dress'
-    """
-    steps = explain_in_steps(predictor, image, title, label=label, cells=cells)
+    """As `fusionclf.explain`, which imports this module at its first call."""
+    steps = explain_in_steps(predictor, image, title, label, cells)
     while True:
         try:
             next(steps)
@@ -64,12 +46,7 @@ def explain(
 
 
 def explain_in_steps(
-    predictor: Predictor,
-    image: Picture | None = None,
-    title: str | None = None,
-    *,
-    label: str | None = None,
-    cells: int = CELLS,
+    predictor: Predictor, image: Picture | None, title: str | None, label: str | None, cells: int = CELLS
 ) -> Generator[None, None, Explanation]:
     """As `explain`; yields after each batch, so that the caller can do other work first."""
     if not 1 <= cells <= MOST_CELLS:

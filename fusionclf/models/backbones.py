@@ -16,12 +16,10 @@ from fusionclf.config import Section
 from fusionclf.errors import SettingsError, WeightsError, did_you_mean
 from fusionclf.models.encoders import ImageEncoder
 from fusionclf.models.text_encoders import (
-    NGRAMS,
-    SENTENCE,
     HashedNGramEncoder,
-    JoinedTextEncoder,
     TextEncoder,
     TransformerEncoder,
+    ngrams_and_sentence,
 )
 
 OFFLINE_BACKBONE = "tf_efficientnet_lite0"
@@ -220,7 +218,7 @@ def build_text_encoder(params: TextEncoderParams) -> TextEncoder:
     if params.kind == "transformer":
         return transformer
     ngrams = HashedNGramEncoder(params.buckets, params.dim, words=params.words)
-    return JoinedTextEncoder({NGRAMS: ngrams, SENTENCE: transformer})
+    return ngrams_and_sentence(ngrams, transformer)
 
 
 def build_transformer(

@@ -19,10 +19,10 @@ from fusionclf.models.text_encoders import (
     NGRAMS,
     SENTENCE,
     HashedNGramEncoder,
-    JoinedTextEncoder,
     TextEncoder,
     TransformerEncoder,
     inverse_frequencies,
+    ngrams_and_sentence,
     tensors_of,
     tfidf_sum,
 )
@@ -138,7 +138,7 @@ class LinearTextModel(nn.Module):
         """The encoder whose `prepare` gives what `forward` takes."""
         if self.sentences is None:
             return self.ngrams
-        return JoinedTextEncoder({NGRAMS: self.ngrams, SENTENCE: self.sentences})
+        return ngrams_and_sentence(self.ngrams, self.sentences)
 
     def embed(self, titles: list[str]) -> np.ndarray:
         """(n, D) sentence embeddings; D is 0 without a sentence encoder."""

@@ -217,6 +217,11 @@ class JoinedTextEncoder(TextEncoder):
         return torch.cat(features, dim=-1)  # (B, dim)
 
 
+def ngrams_and_sentence(ngrams: TextEncoder, sentence: TextEncoder) -> JoinedTextEncoder:
+    """Hashed n-grams and a sentence encoder side by side."""
+    return JoinedTextEncoder({NGRAMS: ngrams, SENTENCE: sentence})
+
+
 def tensors_of(titles: TextBatch, name: str) -> TextBatch:
     """The tensors that a JoinedTextEncoder prepared for one of its encoders, without its name before them."""
     prefix = f"{name}."

@@ -109,7 +109,7 @@ class ModelWorker:
             reason = self.predictor.read([image], [title or ""]).reasons[0]
             if reason:
                 raise PredictionError(f"{reason}: give {self.needed_inputs}")
-            return (yield from explain_in_steps(self.predictor, image, title))
+            return (yield from explain_in_steps(self.predictor, image, title, None))
 
         return await self._in_turns(steps())
 

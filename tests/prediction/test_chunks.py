@@ -122,12 +122,17 @@ def test_a_command_with_a_changed_class_is_not_resumed(
     assert "14 products" in done(*words, "--resume")
 
 
+def replacing(runs: Runs, titles: Path, folder: Path) -> tuple[Path, tuple[object, ...]]:
+    """An output that exists, and the words of a command that replaces it."""
+    out = folder / "out.csv"
+    out.write_text("old")
+    return out, ("--run", runs("linear"), "--input", titles, "--out", out, *COLUMNS)
+
+
 def test_a_failure_while_chunks_are_joined_keeps_the_old_output(
     runs: Runs, titles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "out.csv"
-    out.write_text("old")
-    words = ("--run", runs("linear"), "--input", titles, "--out", out, *COLUMNS)
+    out, words = replacing(runs, titles, tmp_path)
 
     def full(path: Path, _: object) -> None:
         path.write_text("half")
@@ -185,9 +190,7 @@ def test_a_folder_removed_meanwhile_is_an_error(
 def test_a_replacement_killed_before_its_first_chunk_is_resumed(
     runs: Runs, titles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "out.csv"
-    out.write_text("old")
-    words = ("--run", runs("linear"), "--input", titles, "--out", out, *COLUMNS)
+    out, words = replacing(runs, titles, tmp_path)
     with monkeypatch.context() as patch:
         Interruption(patch, after=0)
         call(*words, "--overwrite")

@@ -66,11 +66,15 @@ def test_headline_in_words(runs: list[Run]) -> None:
                          "(multitask, small pictures).")  # fmt: skip
 
 
+def headline_of(*folders: Path) -> str:
+    runs = read_runs(list(folders))
+    return headline(runs, "top2", against_best(runs, "top2"), [])
+
+
 def test_headline_says_when_the_lead_holds(make_run) -> None:
-    runs = read_runs(
-        [make_run("good", variant="fusion"), make_run("poor", wrong=9), make_run("worse", wrong=12)]
+    text = headline_of(
+        make_run("good", variant="fusion"), make_run("poor", wrong=9), make_run("worse", wrong=12)
     )
-    text = headline(runs, "top2", against_best(runs, "top2"), [])
     assert text.endswith("the lead over every model holds.")
 
 
@@ -85,10 +89,9 @@ def test_a_lead_that_rests_on_few_titles_does_not_hold(make_run) -> None:
 
 
 def test_headline_names_only_leads_that_do_not_hold(make_run) -> None:
-    runs = read_runs(
-        [make_run("good", variant="fusion"), make_run("near", wrong=2), make_run("far", wrong=15)]
+    text = headline_of(
+        make_run("good", variant="fusion"), make_run("near", wrong=2), make_run("far", wrong=15)
     )
-    text = headline(runs, "top2", against_best(runs, "top2"), [])
     assert text.endswith("the lead over near does not hold, that over every other model does.")
 
 
