@@ -31,7 +31,7 @@ def run(
 ) -> tuple[Frames, dict[str, Any], Frames]:
     """Fit CountVectorizer and MultinomialNB with their defaults on train and validation titles.
 
-    Source: the reference's text notebook (uditarora/fashion-product-classification), as PROTOCOL.md describes it.
+    Source: the reference's text notebook (uditarora/fashion-product-classification).
     """
     if settings.protocol == "all_rows":
         return run_on_titles(catalog, split, folder, _fit)

@@ -194,7 +194,7 @@ def test_the_real_catalog(real: tuple[Catalog, Split, CatalogCheck]) -> None:
     assert len(found.categories_with_several_parents) == 2
     assert round(found.titles_naming_the_label) == 62
     assert round(found.random_split_titles_in_train) == 39
-    # PROTOCOL.md says 1,891; exact equality of the repaired titles gives this.
+    # The reference counts 1,891; exact equality of the repaired titles gives this.
     assert found.test_titles_in_train == 1_872
     top, rest = found.parts
     assert (top.unseen_rows, round(top.ceiling, 2)) == (614, 95.95)

@@ -59,7 +59,7 @@ def test_every_group_names_its_commands(group: str) -> None:
         ("data sample one two", "got unexpected extra argument(s) (two); see fusionclf data sample --help"),
         (
             "train --out run",
-            "missing variant (image, multitask, text or fusion), --data (Folder of the catalog); see ",
+            "missing variant (fusion, image, multitask, text), --data (Folder of the catalog); see ",
         ),
         (
             "classes add --run r",
