@@ -23,7 +23,7 @@ from fusionclf.errors import RunError, TrainingError
 from fusionclf.files import check_present
 from fusionclf.models.weights import contiguous
 
-LAYOUT = 2  # raise when a checkpoint's files or figures change
+LAYOUT = 2  # raise when the files of a checkpoint change
 DAMAGED = (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 

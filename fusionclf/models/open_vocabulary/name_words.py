@@ -82,7 +82,7 @@ class NameWords:
         self._likeness: dict[str, np.ndarray] = {}
 
     def compare(self, titles: Sequence[Sequence[str]]) -> np.ndarray:
-        """(n, 5, M) share, all, from_end, like and last (see FIGURES) of n titles' words, at least one each."""
+        """(n, 5, M) the word features of NAME_MATCH_FEATURES, of n titles' words, at least one each."""
         count = np.array([len(words) for words in titles])[:, None]  # (n, 1)
         first = np.cumsum(count) - count[:, 0]  # where each title's words begin
         place = np.concatenate([np.arange(1, len(words) + 1, dtype=np.float32) for words in titles])
