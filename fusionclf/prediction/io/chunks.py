@@ -153,7 +153,7 @@ class OutputChunks:
             abstained += summary["abstained"]
             faults += len(summary["faults"])
             new += summary["answered"] if number not in self.finished_before else 0
-            missing += MissingPictures(**summary.get("missing", {}))
+            missing += MissingPictures(**summary["missing"])
         return Totals(answered, abstained, faults, new, missing)
 
     def _write_faults(self, path: Path, count: int) -> None:
