@@ -1,4 +1,4 @@
-"""What counts as a title, and its words. No other module decides this."""
+"""What counts as a title, and its words. Cells such as "NaN" are emptied before, by missing.py."""
 
 import re
 from collections.abc import Iterable

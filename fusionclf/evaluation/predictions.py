@@ -16,7 +16,7 @@ from fusionclf.evaluation.topk import first_classes
 from fusionclf.files import replacing
 
 TOP = 5
-STATUSES = ("used", "missing", "unreadable", "cut", "ignored")
+STATUSES = ("used", "missing", "unreadable", "ignored")
 SLACK = 1e-3  # rounding of single precision in a sum of probabilities
 CONTEXT = ("id", "label", "label_train_count", "title_group", "title_names_label", "leaked_title")
 LEAKED_PICTURE = "leaked_picture"  # a column of runs that read pictures

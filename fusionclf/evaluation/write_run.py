@@ -28,7 +28,7 @@ class RunResult:
         catalog, split: the products.
         predictions: part, or ALL_CLASSES for the model over all classes → predictions of its test products.
         environment: versions, device and cost.
-        held_out: part → predictions of validation products, by models that were not fitted on them.
+        held_out: part → predictions of train or validation products, by models that were not fitted on them.
     """
 
     variant: str

@@ -1,7 +1,7 @@
-"""Variants and fusers by name.
+"""Variants by name.
 
-A variant is one file in fusionclf/models/variants: settings, modules, and a registered Variant. Help texts, errors, the
-model card and the contract tests read the registry; no other file names a variant.
+A variant is one file in fusionclf/models/variants: settings, modules, and a registered Variant. Errors, the model card
+and the contract tests read the registry, and the help of `fusionclf train` lists the files.
 """
 
 from collections.abc import Callable

@@ -22,7 +22,7 @@ from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.stacking.folds import BRAND, FoldPlan
 
 MOST_SUPPORT_ROWS = 5  # of a class
-LEAST_SUPPORT = 0.1  # of the rows that a fold leaves to fit on
+LEAST_FITTED = 0.1  # of the rows that a fold leaves to fit on
 ROWS_AT_ONCE = 4096
 PlacedFold = tuple[MetaTrainingFold, np.ndarray]  # a fold, and the places of its query rows
 
@@ -98,9 +98,9 @@ class StackingData:
         """C."""
         return self.name_match.shape[1]
 
-    def can_fit(self, support: np.ndarray) -> bool:
+    def can_fit(self, fitted: np.ndarray) -> bool:
         """Whether the rows of an (n,) mask are enough to fit on: a tenth of all, of two classes."""
-        return support.sum() >= LEAST_SUPPORT * len(support) and len(np.unique(self.targets[support])) > 1
+        return fitted.sum() >= LEAST_FITTED * len(fitted) and len(np.unique(self.targets[fitted])) > 1
 
     def too_few(self) -> RunError:
         """The error for a catalog that is too small."""
@@ -131,16 +131,16 @@ class BaseLearners:
     seen: Tensor
 
 
-def fit_base_learners(data: StackingData, support: np.ndarray, seed: int) -> BaseLearners:
+def fit_base_learners(data: StackingData, fitted: np.ndarray, seed: int) -> BaseLearners:
     """Fit the linear text model and the probe on the rows of an (n,) mask."""
     linear_text = fit_linear_text_model(
-        data.counts[support], data.embeddings[support], data.targets[support], data.classes, seed
+        data.counts[fitted], data.embeddings[fitted], data.targets[fitted], data.classes, seed
     )
-    places = torch.from_numpy(np.flatnonzero(support & data.has_features))
+    places = torch.from_numpy(np.flatnonzero(fitted & data.has_features))
     targets = torch.from_numpy(data.targets)[places]
     probe = fit_linear_probe(data.features["both"][places], targets, data.classes, seed)
     seen = torch.zeros(data.classes, dtype=torch.bool)
-    seen[np.unique(data.targets[support])] = True
+    seen[np.unique(data.targets[fitted])] = True
     return BaseLearners(linear_text, probe, seen)
 
 

@@ -28,7 +28,7 @@ def check_names(settings: RunConfig[Any]) -> None:
 
 
 def check_model(variant: Variant, settings: RunConfig[Any], catalog: Catalog) -> None:
-    """Build a model of all classes and refuse what it cannot follow, where no split says which classes it has.
+    """Build a model of all classes of the catalog, before it is split, and refuse settings that it cannot follow.
 
     Raises:
         SettingsError, WeightsError: the model cannot be built, or cannot be trained in this way.

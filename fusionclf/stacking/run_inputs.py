@@ -107,7 +107,7 @@ class RunInputs:
             )
 
     def _read_synonyms(self, model: Model) -> None:
-        if _is_stacked(model) and self.settings.model.synonyms:
+        if _scores_by_name(model) and self.settings.model.synonyms:
             file = find_synonyms(self.settings.model.synonyms)
             self.synonyms = read_synonyms(file)
             count = len(set(self.synonyms) & set(self.catalog.table["label"]))
@@ -123,7 +123,7 @@ class RunInputs:
             frozen = model.image.frozen
             if frozen and self.settings.train.cache_features:
                 features = self._features(model, pictures)
-        titles = self._read_titles(model, classes) if model.text_encoder is not None else None
+        titles = self._prepare_titles(model, classes) if model.text_encoder is not None else None
         targets = {task: _numbers(self._column(task), names) for task, names in classes.items()}
         self.seconds_per_product = sum(self._seconds.values())
         ids = self.catalog.table["id"].tolist()
@@ -218,18 +218,18 @@ class RunInputs:
         local = torch.tensor(float(there), device=self.accelerator.device)
         return float(self.accelerator.reduce(local, "mean")) == 1.0  # pyright: ignore[reportArgumentType]
 
-    def _read_titles(self, model: Model, classes: Mapping[str, tuple[str, ...]]) -> TitleTable:
+    def _prepare_titles(self, model: Model, classes: Mapping[str, tuple[str, ...]]) -> TitleTable:
         assert model.text_encoder is not None
         titles = self.catalog.table["title"].tolist()
         model.text_encoder.fit([titles[row] for row in self.split.rows(self.catalog, None, "train")])
         for encoder in model.modules():
             if isinstance(encoder, TransformerEncoder) and encoder.frozen:
                 encoder.embedder = self._embedder(encoder)
-        if _is_stacked(model):
+        if _scores_by_name(model):
             names = classes["label"]
             synonyms = [self.synonyms.get(name, ()) for name in names]
             model.name_classes(names, class_paths(self.graph, names), synonyms)
-        if self.titles is None or _is_stacked(model):
+        if self.titles is None or _scores_by_name(model):
             started = time.perf_counter()
             self.saved_seconds = 0.0
             self.titles = model.prepare_titles(titles)
@@ -276,7 +276,7 @@ def _numbers(values: list[str], names: tuple[str, ...]) -> np.ndarray:
     return np.array([number.get(value, -1) for value in values], np.int64)
 
 
-def _is_stacked(model: Model) -> TypeGuard[StackedClassifier]:
+def _scores_by_name(model: Model) -> TypeGuard[StackedClassifier]:
     """Whether a model scores classes by their names."""
     return isinstance(model, StackedClassifier) and isinstance(model.head, StackedHead)
 

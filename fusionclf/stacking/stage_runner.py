@@ -236,28 +236,28 @@ class StageRunner:
                 self.inputs.context(part), candidates, probabilities,
                 self.inputs.modality_status(model, own), self.inputs.graph,
             )  # fmt: skip
-            self.held_out[frame] = self._held_out(held_out, part, candidates, columns, temperature)
+            self.held_out[frame] = self._held_out(model, held_out, part, names, temperature)
         return frames
 
     def _held_out(
         self,
+        model: Model,
         predictions: OutOfFoldPredictions,
         part: str | None,
-        candidates: tuple[str, ...],
-        columns: list[int],
+        names: tuple[str, ...],
         temperature: float,
     ) -> pd.DataFrame:
-        """Predictions for the held-out rows of a part, among its own classes."""
+        """Predictions for the held-out rows of a part, among its own classes; `names` are all classes of the model."""
+        candidates, column = self.split.class_names(part), {name: n for n, name in enumerate(names)}
         labels = self.catalog.table["label"].to_numpy(object)[predictions.rows]
         mine = np.isin(labels, candidates)
+        rows, columns = predictions.rows[mine], [column[name] for name in candidates]
         logits = (predictions.logits[mine][:, columns] / temperature).astype(np.float64)
-        context = self.inputs.context(part, "validation", predictions.rows[mine])
-        place = dict(zip(candidates, columns, strict=True))
-        own = [place[name] for name in labels[mine]]
-        known = predictions.seen[mine][np.arange(len(own)), own]
+        context = self.inputs.context(part, "validation", rows)
+        known = predictions.seen[mine][np.arange(len(rows)), [column[name] for name in labels[mine]]]
         context["label_train_count"] = np.where(known, context["label_train_count"], 0)
-        probabilities = softmax(logits, axis=1)
-        return make_predictions(context, candidates, probabilities, graph=self.inputs.graph)
+        status = self.inputs.modality_status(model, rows)
+        return make_predictions(context, candidates, softmax(logits, axis=1), status, self.inputs.graph)
 
     def _test_logits(
         self, model: Model, source: ProductSource, rows: np.ndarray, files: StageFiles

@@ -17,7 +17,7 @@ class Stage:
     Attributes:
         part: of the split, or ALL_CLASSES.
         settings: how it is trained.
-        last: whether a third stage on its smallest classes follows.
+        last: whether it is the last one of the run; a stage on its smallest classes may follow.
     """
 
     part: str
@@ -49,7 +49,7 @@ class StageRows:
 
 
 def list_stages(settings: RunConfig[Any], split: Split) -> list[Stage]:
-    """Stage one on the head classes, stage two on the rest; or one for all."""
+    """Stage one on the first part of the split, stage two on the rest; or one stage for all classes."""
     if settings.scheme == "single_stage":
         return [Stage(ALL_CLASSES, settings.train, last=True)]
     parts = list(split.classes)

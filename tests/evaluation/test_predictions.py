@@ -141,10 +141,10 @@ def test_fewer_than_five_candidates_leave_gaps(context: pd.DataFrame, tmp_path: 
 
 
 def test_status_is_saved(context: pd.DataFrame) -> None:
-    health = pd.DataFrame({"picture_status": ["used", "unreadable"], "title_status": ["cut", "missing"]})
-    frame = make_predictions(context, ["B"], np.ones((2, 1)), health)
+    status = pd.DataFrame({"picture_status": ["used", "unreadable"], "title_status": ["used", "missing"]})
+    frame = make_predictions(context, ["B"], np.ones((2, 1)), status)
     assert frame["picture_status"].tolist() == ["used", "unreadable"]
-    assert frame["title_status"].tolist() == ["cut", "missing"]
+    assert frame["title_status"].tolist() == ["used", "missing"]
 
 
 @pytest.mark.parametrize(

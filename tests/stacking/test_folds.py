@@ -168,7 +168,7 @@ def test_every_step_of_fitting_shows_in_a_bar(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_too_few_products_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(StackingData, "can_fit", lambda self, support: False)
+    monkeypatch.setattr(StackingData, "can_fit", lambda self, fitted: False)
     with pytest.raises(RunError, match=r"400 products of 8 classes are too few.*model\.vocabulary=closed"):
         fit(noisy_data(allows_unseen=False), SILENT)
 

@@ -75,7 +75,9 @@ def test_two_stage_fusion_reaches_the_golden_accuracy(sample_dir: Path, tmp_path
         assert metrics["parts"][part]["top1"] == pytest.approx(expected, abs=GOLDEN["tolerance"]), part
     assert metrics["joint"] == {"top1": None}
     frame = pd.read_parquet(tmp_path / "run" / "predictions" / "top20.parquet")
-    assert set(frame["picture_status"]) == {"used"}
+    held_out = pd.read_parquet(tmp_path / "run" / "held_out" / "top20.parquet")
+    for status in ("picture_status", "title_status"):
+        assert set(frame[status]) == set(held_out[status]) == {"used"}
     assert frame["id"].is_unique and len(frame) == metrics["parts"]["top20"]["n"]
 
 

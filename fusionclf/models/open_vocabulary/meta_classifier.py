@@ -40,7 +40,7 @@ class LevelZero:
     """What the base learners give for B products and C classes.
 
     Attributes:
-        base: (B, C) logits of the base model or of a probe of its features; None where it reads nothing of the product.
+        base: (B, C) logits of the probe of the base model's features; None where it reads nothing of the product.
         linear_text: (B, C) scores of the linear text model.
         name_match: (B, C, 10) name-match features.
         similarity: (B, C, 2) cosines with the prototypes of classes that have some, by title and by features.

@@ -1,4 +1,4 @@
-"""`fusion`: a product's class from its picture and its title, in one network."""
+"""`fusion`: a product's class from its picture and its title: a base model, a linear text model, and a head."""
 
 from typing import Literal
 
@@ -31,7 +31,7 @@ class FusionParams(Section):
     text: TextEncoderParams = TextEncoderParams()
     fuser: str = Field(
         default="concat",
-        description="concat, gated, attention: the base model reads picture and title; late: it reads the picture "
+        description=f"{', '.join(fuser_names())}: the base model reads picture and title; late: it reads the picture "
         "alone, and the linear text model reads the title",
     )
     hidden: int = Field(default=512, ge=1, description="width of the hidden layer of both modalities")
