@@ -8,6 +8,7 @@ from pathlib import Path
 
 import platformdirs
 import pytest
+import torch
 from filelock import FileLock
 from hypothesis import settings
 
@@ -33,6 +34,12 @@ def _short_collections() -> None:
     """Exempt imported modules from garbage collection: every training collects, which took half a second each time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _same_random_numbers() -> None:
+    """Each test draws the same random numbers, alone or after others."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -147,6 +147,7 @@ def test_paths_are_mapped_in_order_with_progress(tmp_path: Path) -> None:
     assert map_paths([], lambda path: path) == []
 
 
+@pytest.mark.slow
 def test_interruption_ends_after_the_current_pictures() -> None:
     read = []
 

@@ -50,6 +50,7 @@ def test_every_fault_is_there(sample_dir: Path) -> None:
     assert found.usable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("products", "seed"), [(200, 0), (200, 5), (200, 6), (333, 1), (600, 2), (1500, 3)])
 def test_every_size_has_classes_of_every_kind(tmp_path: Path, products: int, seed: int) -> None:
     catalog = read_catalog(generate_sample(tmp_path / "c", products=products, seed=seed))

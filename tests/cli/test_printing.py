@@ -145,6 +145,7 @@ def test_help_is_printed_where_the_terminal_is_ascii() -> None:
     assert found.returncode == 0 and b"Usage" in found.stdout and found.stderr == b""
 
 
+@pytest.mark.slow
 def test_a_librarys_warning_is_one_printable_line(tmp_path: Path) -> None:
     text = f"odd {STEERING}\ncell"
     code = (

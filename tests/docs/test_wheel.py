@@ -95,6 +95,7 @@ def test_wheel_holds_settings_and_templates(wheel: Path) -> None:
                 assert f"{inside}/{file.relative_to(ROOT / folder)}" in names
 
 
+@pytest.mark.slow
 def test_installed_wheel_generates_a_catalog(installed: Path, tmp_path: Path) -> None:
     call([installed / "fusionclf", "data", "sample", "sample", "--products", "200"], tmp_path)
     assert (tmp_path / "sample" / "styles.csv").is_file()

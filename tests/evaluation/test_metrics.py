@@ -131,6 +131,7 @@ def test_intervals_hold_the_metrics() -> None:
         assert 0.5 < high - low < 15, name
 
 
+@pytest.mark.slow
 def test_intervals_of_a_metric_agree_with_resampling_by_hand() -> None:
     frame = random_frame(400)
     generator = np.random.default_rng(1)

@@ -308,6 +308,7 @@ ODD_DESCRIPTIONS = [
 ]
 
 
+@pytest.mark.slow
 def test_an_odd_description_is_refused_by_field(runs: Runs, tmp_path: Path) -> None:
     out = exported(runs, "text", "onnx", tmp_path)
     whole = (out / "preprocessing.json").read_text()

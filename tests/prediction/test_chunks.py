@@ -46,6 +46,7 @@ def nothing_frozen() -> Iterator[None]:
     gc.freeze()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_frozen")
 @pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
 def test_an_interrupted_command_resumes_after_its_last_chunk(

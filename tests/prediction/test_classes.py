@@ -210,6 +210,7 @@ def test_a_class_is_known_by_a_synonym(run: Path, capsys: pytest.CaptureFixture[
     assert line.endswith("its name, 1 more (added)")
 
 
+@pytest.mark.slow
 def test_a_closed_run_takes_no_new_class(runs: Runs) -> None:
     with pytest.raises(RunError, match=r"model\.vocabulary=open"):
         add_class(RunModel(runs("fusion"), cpu=True), "Kite")

@@ -94,6 +94,7 @@ def test_a_folder_holds_pictures_by_content_and_counts_the_rest(runs: Runs, tmp_
     assert fault["id"] == "h.heic" and "convert it to JPEG" in fault["reason"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_a_turned_picture_is_predicted_as_its_upright_copy(
     runs: Runs, sample: Catalog, tmp_path: Path, kind: str

@@ -99,6 +99,7 @@ def test_a_title_that_is_a_missing_value_word_is_none(runs: Runs) -> None:
         explain(model, title="N/A")
 
 
+@pytest.mark.slow
 def test_one_part_of_several_has_to_be_chosen(runs: Runs) -> None:
     with pytest.raises(RunError, match="one for each of top20, rest; choose one: part='top20'"):
         fusionclf.load(runs("image"))
@@ -173,6 +174,7 @@ def test_a_damaged_held_out_file_is_refused_by_column(runs: Runs, tmp_path: Path
         fusionclf.load(broken).predict(titles=["Red Shirt"], target_precision=0.9)
 
 
+@pytest.mark.slow
 def test_added_classes_of_other_widths_are_refused(runs: Runs, tmp_path: Path) -> None:
     broken = shutil.copytree(runs("open"), tmp_path / "broken")
     write_added(broken / "model", "joint", [AddedClass("Kite", (), torch.ones(3), None, 1)])

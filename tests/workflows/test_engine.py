@@ -94,6 +94,7 @@ def test_second_run_reuses_cached_features(
     assert cost[1]["predict_seconds"] > 0.5 * cost[0]["predict_seconds"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variant", "words", "message"),
     [

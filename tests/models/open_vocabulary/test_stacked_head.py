@@ -159,6 +159,7 @@ def test_a_missing_modality_does_not_count() -> None:
     assert torch.equal(before[2], other[2]) and not torch.allclose(before[[0, 1]], other[[0, 1]])
 
 
+@pytest.mark.slow
 def test_weights_move_the_balance_of_seen_and_unseen() -> None:
     """Where names match less clearly, heavy rows pull predictions to their side."""
 
@@ -176,6 +177,7 @@ def test_weights_move_the_balance_of_seen_and_unseen() -> None:
     assert accuracy(heavy, fold)[1] < accuracy(light, fold)[1] - 0.05
 
 
+@pytest.mark.slow
 def test_class_weights_follow_the_better_base_learner() -> None:
     """The linear text model knows classes of even number, the base model the others; all else is noise."""
 
@@ -200,6 +202,7 @@ def test_class_weights_follow_the_better_base_learner() -> None:
     assert shared["both"].class_weights is None  # an unseen class could have none
 
 
+@pytest.mark.slow
 def test_same_seed_same_weights() -> None:
     first, second = (fit([make_fold([0, 1])], seed=3) for _ in range(2))
     for modality in MODALITIES:

@@ -83,6 +83,7 @@ def test_saved_model_that_does_not_fit_names_the_difference(tmp_path: Path) -> N
         load_model(tmp_path, "top20", variant, params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_overfits_sixteen_rows(name: str) -> None:
     _, _, model = tiny_model(name, dropout=0.0)
