@@ -30,6 +30,7 @@ def test_importing_fusionclf_needs_no_torch() -> None:
     assert found.stdout.strip() == "set()"
 
 
+@pytest.mark.slow
 def test_the_examples_in_docstrings_hold(workplace: Path) -> None:
     result = doctest.testmod(api)
     assert result.attempted > 0 and result.failed == 0

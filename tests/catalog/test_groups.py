@@ -87,6 +87,7 @@ def test_near_links_are_all_there_and_no_other(hashes: list[int | None], distanc
     assert found == expected
 
 
+@pytest.mark.slow
 def test_links_in_many_batches_give_the_same_groups(
     sample_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

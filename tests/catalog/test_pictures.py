@@ -75,6 +75,7 @@ def test_a_truncated_picture_is_refused(tmp_path: Path, name: str) -> None:
         open_picture(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [5400, 14_000, 40_000])  # the last two: Pillow's own warning, and its error
 def test_too_many_pixels_are_refused_unread(tmp_path: Path, width: int) -> None:
     Image.new("1", (width, 10_000)).save(tmp_path / "a.png")

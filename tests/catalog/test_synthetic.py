@@ -68,6 +68,7 @@ def test_every_size_has_classes_of_every_kind(tmp_path: Path, products: int, see
     assert counts[-1] >= 8 * counts[0]  # a long tail
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_files(tmp_path: Path, sample_dir: Path) -> None:
     assert digest(generate_sample(tmp_path / "a", 600, 0)) == digest(sample_dir)
     assert digest(generate_sample(tmp_path / "b", 600, 1)) != digest(sample_dir)

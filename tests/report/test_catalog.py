@@ -158,6 +158,7 @@ def test_titles_are_those_of_the_products(sample_runs: list[Path]) -> None:
             assert each["right"] is None or first[each["right"]] == product["label"]
 
 
+@pytest.mark.slow
 def test_lists_are_made_of_the_best_runs_alone(make_run) -> None:
     runs = read_runs([make_run(f"run{n:02}", wrong=n, seed=n) for n in range(1, MOST_RUNS + 3)])
     found = examples(runs, "top2", None)

@@ -62,6 +62,7 @@ def test_leaked_pictures_come_from_runs_that_read_pictures(two_runs: list[Path],
     assert (row["n"], row["top1"]) == (3, {"good": 100.0, "poor": None})
 
 
+@pytest.mark.slow
 def test_unknown_leaked_pictures_are_not_zero(make_run, tmp_path: Path) -> None:
     runs = [make_run("text"), make_run("few", copies=1, keep=6), make_run("one", copies=1)]
     for given, why in (

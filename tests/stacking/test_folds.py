@@ -154,6 +154,7 @@ class WatchedConsole(Console):
         yield step
 
 
+@pytest.mark.slow
 def test_every_step_of_fitting_shows_in_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meta_classifier, "STEPS", {"both": 30, "title": 20, "picture": 10})
     console = WatchedConsole()

@@ -153,6 +153,7 @@ def test_stage_three_trains_only_on_the_smallest_classes(
     assert {row["stage"] for row in log} == set(trained)
 
 
+@pytest.mark.slow
 def test_resumed_run_repeats_no_finished_work(
     sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -180,6 +180,7 @@ def test_open_vocabulary_predicts_unseen_classes(
     assert answers.labels[0][0] == unseen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("split", "expected"), [((), "open"), (("split.rule=random",), "named")])
 def test_auto_vocabulary_is_open_if_classes_are_unseen(
     sample_dir: Path,
