@@ -100,7 +100,7 @@ class ExportedModel:
         wanted = [(1, len(output.classes)) for output in self.description.outputs]
         if widths != wanted:
             raise RunError(
-                f"{folder}: answers of the shapes {widths}, {DESCRIPTION} tells of {wanted}; {EXPORT_AGAIN}"
+                f"{folder}: its outputs have the shapes {widths}, {DESCRIPTION} says {wanted}; {EXPORT_AGAIN}"
             )
 
     def probabilities(self, pictures: PictureCache | None, titles: list[str]) -> np.ndarray:

@@ -72,7 +72,7 @@ WITH_COMMANDS = [(str(page.relative_to(ROOT)), words) for page in PAGES for word
 
 
 def find_command(words: list[str]) -> tuple[Any, list[str]]:
-    """The command that words name, and the words after its name. None: only help is asked for."""
+    """The command that words name, and the words after its name. None: help alone."""
     command: Any = typer.main.get_command(app)
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
         assert words[0] in command.commands, f"unknown command {words[0]!r}"

@@ -49,8 +49,8 @@ def exported(runs: Runs, name: str, kind: str, folder: Path) -> Path:
     with FileLock(runs.folder / f"{made.name}.lock"):
         if not made.exists():
             part = ["--part", PARTS[name]] if name in PARTS else []
-            code, said = call("--run", runs(name), "--out", made, "--format", kind, "--products", 40, *part)
-            assert code == 0, said
+            code, output = call("--run", runs(name), "--out", made, "--format", kind, "--products", 40, *part)
+            assert code == 0, output
     return Path(shutil.copytree(made, folder / made.name))
 
 
@@ -215,38 +215,38 @@ def test_an_export_that_answers_otherwise_is_not_written(
             super().__init__(model, temperature / 50, size)  # pyright: ignore[reportArgumentType]
 
     monkeypatch.setattr(writing, "TensorModel", Wrong)
-    code, said = call("--run", runs("text"), "--out", tmp_path / "out")
+    code, output = call("--run", runs("text"), "--out", tmp_path / "out")
     assert code == 2
-    assert "not written" in said
+    assert "not written" in output
     assert list(tmp_path.iterdir()) == []
 
 
 def test_bad_requests_are_one_line(runs: Runs, sample_dir: Path, tmp_path: Path) -> None:
-    code, said = call("--run", runs("linear"), "--out", tmp_path / "out")
-    assert code == 2 and "baseline" in said and "joint.skops" in said
-    code, said = call("--run", runs("text"), "--out", tmp_path / "out", "--data", tmp_path / "moved")
-    assert code == 2 and "--data" in said
+    code, output = call("--run", runs("linear"), "--out", tmp_path / "out")
+    assert code == 2 and "baseline" in output and "joint.skops" in output
+    code, output = call("--run", runs("text"), "--out", tmp_path / "out", "--data", tmp_path / "moved")
+    assert code == 2 and "--data" in output
     other = shutil.copytree(sample_dir, tmp_path / "other")
     lines = (other / "styles.csv").read_text().splitlines()
     (other / "styles.csv").write_text("\n".join(lines[:1] + lines[30:]) + "\n")
-    code, said = call("--run", runs("text"), "--out", tmp_path / "out", "--data", other)
-    assert code == 2 and "another catalog" in said
+    code, output = call("--run", runs("text"), "--out", tmp_path / "out", "--data", other)
+    assert code == 2 and "another catalog" in output
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "mine.txt").write_text("mine")
-    code, said = call("--run", runs("text"), "--out", tmp_path / "kept", "--overwrite")
-    assert code == 2 and "other files" in said
+    code, output = call("--run", runs("text"), "--out", tmp_path / "kept", "--overwrite")
+    assert code == 2 and "other files" in output
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
 def test_an_export_is_replaced_only_when_told(runs: Runs, sample_dir: Path, tmp_path: Path) -> None:
     out = exported(runs, "text", "onnx", tmp_path)
-    code, said = call("--run", runs("text"), "--out", out)
-    assert code == 2 and "--overwrite" in said
-    code, said = call(
+    code, output = call("--run", runs("text"), "--out", out)
+    assert code == 2 and "--overwrite" in output
+    code, output = call(
         "--run", runs("text"), "--out", out, "--overwrite", "--format", "torch", "--data", sample_dir
     )
-    assert code == 0, said
+    assert code == 0, output
     assert sorted(path.name for path in out.iterdir()) == ["model.pt2", "preprocessing.json"]
 
 
