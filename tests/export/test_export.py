@@ -297,7 +297,7 @@ ODD_DESCRIPTIONS = [
     ("inputs.0.dtype", "float64", "inputs.0.dtype: "),
     ("outputs.0.classes", [], "outputs.0.classes: "),
     ("outputs.0.classes.0", 7, "outputs.0.classes.0: "),
-    ("outputs.0.classes", ["only one"], "answers of the shapes"),
+    ("outputs.0.classes", ["only one"], "its outputs have the shapes"),
     ("titles.0.buckets", 10**12, "titles.0.buckets: "),
     ("titles.0.buckets", 0, "titles.0: hashed titles need buckets"),
     ("titles.0.buckets", 2**20, "do not fit"),
