@@ -62,7 +62,7 @@ def test_files_are_short() -> None:
 
 def test_no_name_is_a_private_word() -> None:
     found = []
-    for path in python_files("fusionclf", "baselines"):
+    for path in python_files("fusionclf", "baselines", "benchmarks", "tests"):
         with tokenize.open(path) as file:
             for token in tokenize.generate_tokens(file.readline):
                 if token.type == tokenize.NAME and token.string.lower() in PRIVATE_WORDS:

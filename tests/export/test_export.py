@@ -61,8 +61,10 @@ def test_every_network_answers_the_same_after_export(
     theirs = fusionclf.load(runs(name), part=PARTS.get(name), device="cpu")
     count = 3  # another number of products than the one that was traced
     answers = [
-        asked.predict(sample.picture_paths(np.arange(count)), sample.table["title"][:count].tolist(), top_k=3)
-        for asked in (ours, theirs)
+        predictor.predict(
+            sample.picture_paths(np.arange(count)), sample.table["title"][:count].tolist(), top_k=3
+        )
+        for predictor in (ours, theirs)
     ]
     # The run itself may answer in bfloat16.
     assert np.abs(answers[0].probabilities - answers[1].probabilities).max() < 0.02
@@ -79,9 +81,9 @@ def test_every_task_comes_out(runs: Runs, sample: Catalog, tmp_path: Path) -> No
     model = open_exported(out).model
     assert isinstance(model, ExportedModel)
     assert [o.task for o in model.description.outputs] == ["label", "masterCategory", "subCategory"]
-    asked = open_exported(out).read(sample.picture_paths(np.arange(2)), ["", ""])
+    products = open_exported(out).read(sample.picture_paths(np.arange(2)), ["", ""])
     for values, output in zip(
-        model.outputs(asked.pictures, ["", ""]), model.description.outputs, strict=True
+        model.outputs(products.pictures, ["", ""]), model.description.outputs, strict=True
     ):
         assert values.shape == (2, len(output.classes))
         assert values.sum(axis=1) == pytest.approx(1, abs=1e-5)

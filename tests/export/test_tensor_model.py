@@ -40,9 +40,9 @@ def test_a_missing_picture_or_title_counts_as_in_the_model(changes: dict) -> Non
     there = (torch.tensor([True, True, False, False]), torch.tensor([True, False, True, False]))
     prepared = model.text_encoder.prepare([f"red shirt {n}" for n in range(4)])
     rows = np.arange(4)
-    asked = replace(batch, titles=prepared.batch(rows), has_picture=there[0], has_title=there[1])
+    products = replace(batch, titles=prepared.batch(rows), has_picture=there[0], has_title=there[1])
     with torch.no_grad():
-        wanted = model(asked)["label"].div(TEMPERATURE).softmax(dim=1)
+        wanted = model(products)["label"].div(TEMPERATURE).softmax(dim=1)
         tensors = TensorModel(model, TEMPERATURE, (32, 32))
         given = {"pictures": batch.pictures, "has_picture": there[0], "has_title": there[1]}
         padded = prepared.padded(rows)  # pyright: ignore[reportAttributeAccessIssue]

@@ -52,18 +52,18 @@ def test_any_damage_is_noticed_and_falls_back(damage: str, tmp_path: Path) -> No
         assert "7" in file.read_text()
     else:
         file.write_bytes(content[:-9] if damage == "cut" else content)
-    said: list[str] = []
-    checkpoint = load_checkpoint(tmp_path, said.append)
+    warnings: list[str] = []
+    checkpoint = load_checkpoint(tmp_path, warnings.append)
     assert checkpoint is not None and checkpoint.state == {"epoch": 1}
-    assert len(said) == 1 and "falling back to the one before" in said[0]
+    assert len(warnings) == 1 and "falling back to the one before" in warnings[0]
 
 
 def test_says_so_where_nothing_is_whole(tmp_path: Path) -> None:
     save(tmp_path, 1)
     (tmp_path / "last" / "figures.json").write_text("{")
-    said: list[str] = []
-    assert load_checkpoint(tmp_path, said.append) is None
-    assert "the stage begins anew" in said[0]
+    warnings: list[str] = []
+    assert load_checkpoint(tmp_path, warnings.append) is None
+    assert "the stage begins anew" in warnings[0]
 
 
 @pytest.mark.parametrize("content", ["null", "[]", '{"epoch": 1}', "{"])

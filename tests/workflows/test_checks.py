@@ -39,7 +39,7 @@ def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "words", "said"),
+    ("name", "words", "message"),
     [
         ("image", (*IMAGE, "split.rule=column", "split.column=fild"), "no column 'fild'; did you mean 'fold'"),
         ("image", (*IMAGE, *BY_COLUMN), "product 0 has 'tset'"),
@@ -53,7 +53,7 @@ def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )  # fmt: skip
 def test_settings_that_cannot_work_are_refused_first(
-    catalog: Path, tmp_path: Path, name: str, words: tuple[str, ...], said: str
+    catalog: Path, tmp_path: Path, name: str, words: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(FusionclfError) as caught:
         train(
@@ -63,23 +63,23 @@ def test_settings_that_cannot_work_are_refused_first(
             overrides=(*words, "split.group_by=picture", "split.top_k=2"),
             cpu=True,
         )
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("train.batch_size=1",), "train.batch_size=1 and"),
         (("split.group_by=title",), "part 'rest' has no validation row"),
     ],
 )  # fmt: skip
 def test_rows_that_cannot_work_are_refused_first(
-    catalog: Path, tmp_path: Path, words: tuple[str, ...], said: str
+    catalog: Path, tmp_path: Path, words: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(FusionclfError) as caught:
         train("image", catalog, tmp_path / "run", overrides=(*IMAGE, "split.top_k=2", *words), cpu=True)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_baselines_split_column_is_checked_before_pictures(catalog: Path, tmp_path: Path) -> None:

@@ -98,10 +98,10 @@ def test_classes_that_are_added_later_move_no_figure() -> None:
 def test_word_run_is_a_mean_and_each_word_is_embedded_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked: list[str] = []
+    embedded: list[str] = []
 
     def counting(texts: list[str]) -> np.ndarray:
-        asked.extend(texts)
+        embedded.extend(texts)
         return embed(texts)
 
     names = ClassNames(NAMES, NAMES, counting)
@@ -111,7 +111,7 @@ def test_word_run_is_a_mean_and_each_word_is_embedded_once(
     means = np.stack([embed(run).mean(axis=0) for run in runs])
     cosines = means / np.linalg.norm(means, axis=1, keepdims=True) @ embed(NAMES).T
     assert pairs[0, :, NAME_MATCH_FEATURES.index("run_2")] == pytest.approx(cosines.max(axis=0), abs=1e-3)
-    assert sorted(asked[2 * len(NAMES) :]) == sorted([*titles, "red", "nail", "lip", "polish", "gloss"])
+    assert sorted(embedded[2 * len(NAMES) :]) == sorted([*titles, "red", "nail", "lip", "polish", "gloss"])
 
 
 def test_words_are_looked_up_as_if_each_pair_had_been_compared() -> None:
