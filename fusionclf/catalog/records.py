@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fusionclf.catalog.counted_examples import EXAMPLES, CountedExamples
+from fusionclf.catalog.fields import read_fields
 from fusionclf.catalog.ids import checked_ids, example_cells
 from fusionclf.catalog.missing import are_missing_words
 from fusionclf.catalog.picture_paths import PictureFinder, is_outside, pattern_fields
@@ -35,6 +36,8 @@ class Catalog:
         table: columns id, picture (path below root, missing where there is none), title ("" where there is
             none), label, year (Int64, missing where there is none), and each category and metadata column
             under its own name ("" where the cell is empty; the text NA is a value).
+        fields: what is written about each product, as plain text: the column `title`, then those that
+            `columns.text` and `columns.attributes` name, under their own names ("" where the cell is empty).
         read_report: what was repaired and dropped.
         sha256: hash of the table's cells; the order of the file's rows does not count.
     """
@@ -42,6 +45,7 @@ class Catalog:
     root: Path
     columns: CatalogConfig
     table: pd.DataFrame
+    fields: pd.DataFrame
     read_report: ReadReport
     sha256: str
 
@@ -91,7 +95,7 @@ def read_catalog(
     columns = columns or CatalogConfig()
     root = Path(root)
     file = _file_of(root, columns)
-    rows = read_rows(file, _wanted(columns, split_column), last=columns.title)
+    rows = read_rows(file, _wanted(columns, split_column), last=columns.title or "")
     ids = checked_ids(file, rows, columns)
     missing_words = _empty_missing_words(rows)
     table = _clean(file, rows, columns, split_column)
@@ -106,8 +110,10 @@ def read_catalog(
     table = _drop(table, _column(table, "label") == "", "no label", report)
     table = _with_pictures(root, rows, table, columns, report)
     report.lost_classes.extend(sorted(labels - set(table["label"])))
-    table = table.sort_values("id", ignore_index=True)
-    catalog = Catalog(root, columns, table, report, _hash(table, columns))
+    table = table.sort_values("id")
+    fields = read_fields(rows.table.loc[table.index], columns)
+    table = table.reset_index(drop=True)
+    catalog = Catalog(root, columns, table, fields, report, _hash(table, columns))
     if not len(table):
         raise NoRowsError(f"{file}: no usable row is left ({_why_none(report)}", catalog)
     return catalog
@@ -149,9 +155,10 @@ def _tables_in(root: Path) -> str:
 
 
 def _wanted(columns: CatalogConfig, split_column: str | None) -> list[str]:
-    named = [columns.id, columns.title, columns.label, *columns.categories, *columns.metadata]
-    others = [name for name in (columns.year, split_column) if name]
-    return list(dict.fromkeys([*named, *others, *pattern_fields(columns.picture)]))
+    named = [columns.id, columns.label, *columns.categories, *columns.metadata]
+    others = [name for name in (columns.title, columns.year, split_column) if name]
+    inputs = [*columns.text, *columns.attributes, *pattern_fields(columns.picture)]
+    return list(dict.fromkeys([*named, *others, *inputs]))
 
 
 def _empty_missing_words(rows: Rows) -> dict[str, CountedExamples]:
@@ -171,7 +178,11 @@ def _clean(file: Path, rows: Rows, columns: CatalogConfig, split_column: str | N
     """All columns but the picture's, under the names that Catalog uses."""
     raw = rows.table
     table = pd.DataFrame(
-        {"id": raw[columns.id], "title": raw[columns.title], "label": raw[columns.label].str.strip()}
+        {
+            "id": raw[columns.id],
+            "title": raw[columns.title] if columns.title else "",
+            "label": raw[columns.label].str.strip(),
+        }
     )
     none = pd.Series(pd.NA, raw.index, "Int64")
     table["year"] = _years(_column(raw, columns.year)) if columns.year else none

@@ -28,21 +28,51 @@ def _one_column(value: Any) -> Any:
 
 
 NameList = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
-Grouping = Literal["title", "picture", "near_picture"]
+GROUPINGS = (
+    "title",
+    "picture",
+    "near_picture",
+)  # what split.group_by means by these names; others are columns
 
 
 class CatalogConfig(Section):
     """The columns of a catalog's file; the defaults are the Kaggle layout."""
 
-    file: str = Field(default="styles.csv", description="CSV below the catalog's folder")
+    file: str = Field(
+        default="styles.csv", description="table below the catalog's folder: CSV, Parquet or JSON lines"
+    )
+    delimiter: Literal["auto", "comma", "semicolon", "tab", "bar"] = Field(
+        default="auto", description="between the cells of a CSV file; auto: recognised from its first rows"
+    )
+    encoding: str = Field(
+        default="auto", description="of a text file, such as utf-8, utf-16 or cp1252; auto: recognised"
+    )
     id: str = Field(
         default="id", description="column of the product id; a bare file name where `picture` names it"
     )
     picture: Annotated[str, BeforeValidator(_one_column)] = Field(
         default="images/{id}.jpg", description="path below the folder; {column} stands for a cell"
     )
-    title: str = Field(default="productDisplayName", description="column of the title")
+    picture_separator: str | None = Field(
+        default=None, description="between the paths of a cell with several pictures; null: one path a cell"
+    )
+    title: str | None = Field(
+        default="productDisplayName", description="column of the title; null where the catalog has none"
+    )
+    text: NameList = Field(default=(), description="columns of further texts, such as a description")
+    attributes: NameList = Field(
+        default=(), description="columns that models read as categories or numbers, such as brand and price"
+    )
     label: str = Field(default="articleType", description="column of the class to predict")
+    label_separator: str | None = Field(
+        default=None,
+        description="between the steps of a label that is a path, such as >; null: the cell is the class",
+    )
+    label_level: int | None = Field(
+        default=None,
+        ge=1,
+        description="step of the path that is the class, from 1 at the top; null: the last one",
+    )
     categories: NameList = Field(
         default=("masterCategory", "subCategory"), description="category columns, top down"
     )
@@ -78,8 +108,10 @@ class SplitConfig(Section):
         default=None,
         description="column with train, validation or test (rule column); catalog.metadata need not name it",
     )
-    group_by: Annotated[tuple[Grouping, ...], BeforeValidator(_split_commas)] = Field(
-        default=(), description="keep products with one title, picture or near_picture on one side"
+    group_by: NameList = Field(
+        default=(),
+        description="keep products together that share the title, the picture, a near_picture, or the cell of a "
+        "column, such as a style's number",
     )
     near_distance: int = Field(
         default=4, ge=0, le=32, description="bits by which near pictures' 64-bit hashes may differ"

@@ -109,7 +109,7 @@ class ProductTable:
         self.folder = PictureFolder(source) if self.kind == "folder" else None
         self._finder, self._shown = PictureFinder(self.root), 0
         self._pieces = list(Formatter().parse(columns.picture)) if reads_pictures else []
-        wanted = [columns.id, *([columns.title] if reads_titles else [])]
+        wanted = [columns.id, *([columns.title] if reads_titles and columns.title else [])]
         wanted += pattern_fields(columns.picture) if reads_pictures else []
         self.wanted = list(dict.fromkeys(wanted))
 
@@ -148,8 +148,8 @@ class ProductTable:
 
     def _chunk(self, number: int, rows: _Rows, find_pictures: bool) -> Chunk:
         ids, count = rows.cells[self.columns.id], len(rows.places)
-        has_titles = self.reads_titles and self.kind != "folder"
-        titles = rows.cells[self.columns.title] if has_titles else [""] * count
+        name = self.columns.title if self.reads_titles and self.kind != "folder" else None
+        titles = rows.cells[name] if name else [""] * count
         paths, outside = self._paths(rows.cells, count)
         fine = [bool(product) and not reason for product, reason in zip(ids, outside, strict=True)]
         faults = list(rows.faults)
@@ -196,7 +196,7 @@ class ProductTable:
         return file
 
     def _csv(self, size: int) -> Iterator[_Rows]:
-        for rows in iterate_rows(self.source, self.wanted, self.columns.title, size):
+        for rows in iterate_rows(self.source, self.wanted, self.columns.title or "", size):
             faults = []
             for reason, texts in rows.dropped.items():
                 for text in texts:
