@@ -12,8 +12,11 @@ from fusionclf.batches.loader import (
     prefetch,
 )
 from fusionclf.batches.text import (
+    Column,
     HashedNGrams,
     HashedTitles,
+    MergedTitles,
+    NamedTitles,
     TextBatch,
     TextPreparer,
     TitleTable,
@@ -24,8 +27,11 @@ from fusionclf.batches.transforms import PictureTransform, View, cover_size
 
 __all__ = [
     "Batch",
+    "Column",
     "HashedNGrams",
     "HashedTitles",
+    "MergedTitles",
+    "NamedTitles",
     "PictureCache",
     "PictureTransform",
     "ProductSource",

@@ -1,6 +1,6 @@
 """Titles → inputs of a text encoder, prepared once for all products."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -25,6 +25,53 @@ class TitleTable(Protocol):
     def lengths(self) -> np.ndarray | None:
         """(N,) number of tokens of each title; None where batches are not padded."""
         ...
+
+
+@dataclass(frozen=True)
+class MergedTitles:
+    """The tensors of several tables of the same products, side by side."""
+
+    tables: Sequence[TitleTable]
+
+    def batch(self, rows: np.ndarray) -> TextBatch:
+        """The tensors of all tables."""
+        return {name: tensor for table in self.tables for name, tensor in table.batch(rows).items()}
+
+    def lengths(self) -> np.ndarray | None:
+        return joined_lengths(self.tables)
+
+
+@dataclass(frozen=True)
+class NamedTitles:
+    """Several tables of the same products; the tensors of each carry its name before a dot."""
+
+    tables: Mapping[str, TitleTable]
+
+    def batch(self, rows: np.ndarray) -> TextBatch:
+        """The tensors of all tables, such as `sentence.embedding`."""
+        return {
+            f"{name}.{key}": tensor
+            for name, table in self.tables.items()
+            for key, tensor in table.batch(rows).items()
+        }
+
+    def lengths(self) -> np.ndarray | None:
+        return joined_lengths(self.tables.values())
+
+
+@dataclass(frozen=True)
+class Column:
+    """One number or one vector a product, as the tensor `name`."""
+
+    name: str
+    values: np.ndarray
+
+    def batch(self, rows: np.ndarray) -> TextBatch:
+        """`name` (B, …)."""
+        return {self.name: torch.from_numpy(np.asarray(self.values[rows]))}
+
+    def lengths(self) -> None:
+        return None
 
 
 def joined_lengths(tables: Iterable[TitleTable]) -> np.ndarray | None:
@@ -69,27 +116,35 @@ class HashedTitles:
 class HashedNGrams:
     """Character n-grams within words, and whole words and word pairs, hashed to `buckets` numbers.
 
+    Args:
+        buckets: size of the hash.
+        smallest, largest: lengths of the character n-grams; largest=0 for none.
+        words: longest word n-gram; 0 for none.
+
     Source: Weinberger et al., Feature Hashing for Large Scale Multitask Learning (2009); Joulin et al., Bag of
     Tricks for Efficient Text Classification (2017).
     """
 
-    def __init__(self, buckets: int = 2**18, smallest: int = 2, largest: int = 5, words: int = 2) -> None:
+    def __init__(
+        self, buckets: int = 2**18, smallest: int = 2, largest: int = 5, words: int = 2
+    ) -> None:
+        self.buckets = buckets
         shared: dict[str, Any] = {
             "n_features": buckets,
             "alternate_sign": False,
             "norm": None,
             "dtype": np.float32,
         }
-        self.characters = HashingVectorizer(analyzer="char_wb", ngram_range=(smallest, largest), **shared)
+        self.characters = None
+        if largest:
+            self.characters = HashingVectorizer(analyzer="char_wb", ngram_range=(smallest, largest), **shared)
         # scikit-learn accepts a function here; its type stubs only know names.
         analyzer: Any = _WordGrams(words)
         self.words = HashingVectorizer(analyzer=analyzer, **shared) if words else None
 
     def __call__(self, titles: list[str]) -> HashedTitles:
-        counts = self.characters.transform(titles)
-        if self.words is not None:
-            counts = counts + self.words.transform(titles)
-        return HashedTitles(sparse.csr_matrix(counts))
+        counts = [kind.transform(titles) for kind in (self.characters, self.words) if kind is not None]
+        return HashedTitles(sparse.csr_matrix(sum(counts[1:], counts[0])))
 
 
 class _WordGrams:
@@ -140,9 +195,10 @@ class Tokeniser:
         self.tokenizer = tokenizer
         self.longest = longest
 
-    def __call__(self, titles: list[str]) -> TokenisedTitles:
+    def __call__(self, titles: list[str], longest: int | None = None) -> TokenisedTitles:
+        """The tokens of n texts; of each at most `longest`, by default as many as of a title."""
         with ONE_AT_A_TIME:
-            encoded = self.tokenizer(titles, truncation=True, max_length=self.longest)["input_ids"]
+            encoded = self.tokenizer(titles, truncation=True, max_length=longest or self.longest)["input_ids"]
         return TokenisedTitles(encoded, self.tokenizer.pad_token_id or 0)
 
     def save(self, folder: Path) -> None:

@@ -2,11 +2,15 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import unescape
 
+import numpy as np
 import pandas as pd
 
 from fusionclf.catalog.missing import cell_text
+from fusionclf.catalog.titles import has_title, have_titles
 from fusionclf.config import CatalogConfig
 from fusionclf.errors import CatalogError
 
@@ -26,6 +30,27 @@ def plain_text(cell: str) -> str:
     if "&" in cell:
         cell = unescape(cell)
     return " ".join(unicodedata.normalize("NFC", cell).split())
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Which fields a model reads besides the title.
+
+    Attributes:
+        text: names of further texts.
+        attributes: names of attributes, categories or numbers.
+    """
+
+    text: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, columns: CatalogConfig) -> "Fields":
+        """Those that a catalog's settings name."""
+        return cls(columns.text, columns.attributes)
+
+    def __bool__(self) -> bool:
+        return bool(self.text or self.attributes)
 
 
 def field_names(columns: CatalogConfig) -> tuple[str, ...]:
@@ -63,3 +88,28 @@ def read_fields(rows: pd.DataFrame, columns: CatalogConfig) -> pd.DataFrame:
     for name in columns.attributes:
         found[name] = [cell_text(cell).strip() for cell in rows[name]]
     return pd.DataFrame(found, dtype="str")
+
+
+def have_texts(fields: pd.DataFrame) -> np.ndarray:
+    """(N,) whether each product has any field that is not blank.
+
+    >>> have_texts(pd.DataFrame({"title": ["", " "], "brand": ["Nordvik", ""]})).tolist()
+    [True, False]
+    """
+    found = np.zeros(len(fields), bool)
+    for name in fields:
+        found |= have_titles(fields[name])
+    return found
+
+
+def main_texts(fields: pd.DataFrame, text: Sequence[str]) -> list[str]:
+    """What stands for the title of each product: its title, or where it has none the first further text.
+
+    Args:
+        fields: of n products.
+        text: names of the further texts, the most important one first.
+    """
+    titles = fields[TITLE].tolist()
+    for name in text:
+        titles = [title if has_title(title) else other for title, other in zip(titles, fields[name], strict=True)]
+    return titles

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fusionclf.catalog.counted_examples import EXAMPLES, CountedExamples
-from fusionclf.catalog.fields import read_fields
+from fusionclf.catalog.fields import have_texts, read_fields
 from fusionclf.catalog.ids import checked_ids, example_cells
 from fusionclf.catalog.missing import are_missing_words
 from fusionclf.catalog.picture_paths import PictureFinder, is_outside, pattern_fields
@@ -61,6 +61,11 @@ class Catalog:
     def has_title(self) -> np.ndarray:
         """(N,) whether each product has a title."""
         return have_titles(self.table["title"])
+
+    @property
+    def has_text(self) -> np.ndarray:
+        """(N,) whether each product has a title or another field."""
+        return have_texts(self.fields)
 
     def picture_paths(self, rows: np.ndarray | None = None) -> list[Path | None]:
         """Where the pictures of `rows` (default: of all products) are; None for a product without one."""

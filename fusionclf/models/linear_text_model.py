@@ -1,13 +1,16 @@
-"""A linear model of the title: TF-IDF of hashed n-grams and a sentence embedding → a score for each class.
+"""A linear model of what is written about a product → a score for each class.
 
-On titles of other years than it was trained on, a max-margin linear model of sparse n-grams, and of a pretrained
-sentence embedding, generalises better than an embedding trained by gradient steps.
+It reads TF-IDF of the title's hashed n-grams and of the words of further texts, sentence embeddings of both, and
+attributes. On titles of other years than it was trained on, a max-margin linear model of sparse n-grams, and of a
+pretrained sentence embedding, generalises better than an embedding trained by gradient steps.
 """
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfTransformer
@@ -15,6 +18,9 @@ from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
 from fusionclf.batches import HashedNGrams, HashedTitles, TextBatch
+from fusionclf.catalog.attributes import BUCKETS
+from fusionclf.catalog.fields import TITLE
+from fusionclf.models.field_encoders import ID, PRESENT, TEXT_BUCKETS, FieldReaders, TitleAndFields
 from fusionclf.models.text_encoders import (
     NGRAMS,
     SENTENCE,
@@ -31,79 +37,137 @@ UNSEEN_SCORE = -2.0  # of a class without a training row: below the SVM's usual 
 
 
 @dataclass(frozen=True)
+class LinearTextInputs:
+    """What a linear text model reads of n products.
+
+    Attributes:
+        ngrams: field → (n, buckets) n-gram counts.
+        embeddings: field → (n, D) sentence embeddings; D is 0 without a sentence encoder.
+        ids: attribute → (n,) ids; 0 is missing.
+    """
+
+    ngrams: Mapping[str, sparse.csr_matrix]
+    embeddings: Mapping[str, np.ndarray]
+    ids: Mapping[str, np.ndarray]
+
+    def pick(self, rows: np.ndarray) -> "LinearTextInputs":
+        """Those of some products, by an (n,) mask or by their places."""
+        return LinearTextInputs(
+            {field: counts[rows] for field, counts in self.ngrams.items()},
+            {field: values[rows] for field, values in self.embeddings.items()},
+            {field: ids[rows] for field, ids in self.ids.items()},
+        )
+
+    def __len__(self) -> int:
+        return len(self.embeddings[TITLE])
+
+    def features(self) -> dict[tuple[str, str], sparse.csr_matrix]:
+        """(kind, field) → (n, width) features: TF-IDF, embeddings, and one column for each id."""
+        found: dict[tuple[str, str], sparse.csr_matrix] = {}
+        for field, counts in self.ngrams.items():
+            found["ngrams", field] = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
+        for field, values in self.embeddings.items():
+            found["embeddings", field] = sparse.csr_matrix(values)
+        for field, ids in self.ids.items():
+            there = np.flatnonzero(ids)
+            ones = np.ones(len(there), np.float32)
+            found["ids", field] = sparse.csr_matrix((ones, (there, ids[there])), shape=(len(ids), BUCKETS))
+        return found
+
+
+@dataclass(frozen=True)
 class LinearTextWeights:
     """What a linear text model learned.
 
     Attributes:
-        inverse_frequency: (buckets,) of the n-grams.
-        ngrams: (buckets, K) weights.
-        sentence: (K, D) weights of the sentence embedding; D is 0 without a sentence encoder.
+        inverse_frequency: field → (buckets,) of the n-grams.
+        ngrams: field → (buckets, K) weights.
+        embeddings: field → (K, D) weights of the sentence embedding; D is 0 without a sentence encoder.
+        ids: attribute → (BUCKETS, K) weights.
         bias: (K,).
     """
 
-    inverse_frequency: Tensor
-    ngrams: Tensor
-    sentence: Tensor
+    inverse_frequency: Mapping[str, Tensor]
+    ngrams: Mapping[str, Tensor]
+    embeddings: Mapping[str, Tensor]
+    ids: Mapping[str, Tensor]
     bias: Tensor
 
     @torch.no_grad()
-    def scores(self, counts: sparse.csr_matrix, embeddings: np.ndarray) -> Tensor:
-        """(n, K) scores of n-gram counts (n, buckets) and sentence embeddings (n, D)."""
-        titles = HashedTitles(counts).batch(np.arange(len(embeddings)))
-        scores = tfidf_sum(titles, self.inverse_frequency, self.ngrams) + self.bias
-        if self.sentence.shape[1]:
-            scores = scores + nn.functional.linear(torch.from_numpy(embeddings).to(self.bias), self.sentence)
+    def scores(self, inputs: LinearTextInputs) -> Tensor:
+        """(n, K) scores of n products."""
+        scores = self.bias.expand(len(inputs), -1)
+        for field, weights in self.ngrams.items():
+            titles = HashedTitles(inputs.ngrams[field]).batch(np.arange(len(inputs)))
+            scores = tfidf_sum(titles, self.inverse_frequency[field], weights) + scores
+        for field, weights in self.embeddings.items():
+            if weights.shape[1]:
+                values = torch.from_numpy(inputs.embeddings[field]).to(self.bias)
+                scores = scores + nn.functional.linear(values, weights)
+        for field, weights in self.ids.items():
+            scores = scores + nn.functional.embedding(torch.from_numpy(inputs.ids[field]), weights)
         return scores
 
 
 def fit_linear_text_model(
-    counts: sparse.csr_matrix, embeddings: np.ndarray, targets: np.ndarray, classes: int, seed: int = 0
+    inputs: LinearTextInputs, targets: np.ndarray, classes: int, seed: int = 0
 ) -> LinearTextWeights:
     """Learn all weights at once by a linear SVM, one class against the others.
 
     Args:
-        counts: (n, buckets) n-gram counts of the training titles.
-        embeddings: (n, D) sentence embeddings of the titles; D may be 0.
+        inputs: of n training products.
         targets: (n,) class numbers.
         classes: K; those without a training row get UNSEEN_SCORE.
         seed: of the solver.
     """
-    weighted = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
-    features = sparse.csr_matrix(sparse.hstack([weighted, sparse.csr_matrix(embeddings)]))
+    blocks = inputs.features()
+    features = sparse.csr_matrix(sparse.hstack(list(blocks.values())))
     known = np.unique(targets)
-    buckets = weighted.shape[1]
-    # One class alone is the answer to every title.
-    weights, bias = np.zeros((1, buckets + embeddings.shape[1])), np.zeros(1)
-    if len(known) > 1:
-        with warnings.catch_warnings():
-            # scikit-learn's, on few products of many classes: that the labels may be meant for numbers.
-            warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
-            svm = LinearSVC(random_state=seed).fit(features, targets)
-        weights, bias = np.asarray(svm.coef_), np.asarray(svm.intercept_)
-    if len(known) == 2:  # scikit-learn keeps one row for two classes
-        weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
+    weights, bias = _svm(features, targets, known, seed)
     places = torch.from_numpy(known)
-    found = LinearTextWeights(
-        inverse_frequencies(counts),
-        torch.zeros(buckets, classes),
-        torch.zeros(classes, embeddings.shape[1]),
-        torch.full((classes,), UNSEEN_SCORE),
-    )
-    found.bias[places] = torch.from_numpy(bias).float()
-    found.ngrams[:, places] = torch.from_numpy(weights[:, :buckets].T).float()
-    found.sentence[places] = torch.from_numpy(weights[:, buckets:]).float()
-    return found
+    all_bias = torch.full((classes,), UNSEEN_SCORE)
+    all_bias[places] = torch.from_numpy(bias).float()
+    found: dict[str, dict[str, Tensor]] = {"ngrams": {}, "embeddings": {}, "ids": {}}
+    start = 0
+    for (kind, field), block in blocks.items():
+        width = block.shape[1]  # pyright: ignore[reportOptionalSubscript]
+        own = torch.from_numpy(weights[:, start : start + width]).float()
+        found[kind][field] = torch.zeros(classes, width)
+        found[kind][field][places] = own
+        if kind != "embeddings":
+            found[kind][field] = found[kind][field].T.contiguous()
+        start += width
+    frequencies = {field: inverse_frequencies(counts) for field, counts in inputs.ngrams.items()}
+    return LinearTextWeights(frequencies, found["ngrams"], found["embeddings"], found["ids"], all_bias)
+
+
+def _svm(
+    features: sparse.csr_matrix, targets: np.ndarray, known: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(k, width) weights and (k,) bias of the k known classes."""
+    width = features.shape[1]  # pyright: ignore[reportOptionalSubscript]
+    if len(known) == 1:  # one class alone is the answer to every product
+        return np.zeros((1, width)), np.zeros(1)
+    with warnings.catch_warnings():
+        # scikit-learn's, on few products of many classes: that the labels may be meant for numbers.
+        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
+        svm = LinearSVC(random_state=seed).fit(features, targets)
+    weights, bias = np.asarray(svm.coef_), np.asarray(svm.intercept_)
+    if len(known) == 2:  # scikit-learn keeps one row for two classes
+        return np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
+    return weights, bias
 
 
 class LinearTextModel(nn.Module):
-    """Scores of K classes from a title's TF-IDF-weighted hashed n-grams and its sentence embedding, (B, K).
+    """Scores of K classes from what is written about a product, (B, K).
 
     Args:
         buckets: size of the hash; that of the text encoder whose prepared titles are shared, where there is one.
         classes: K.
         words: longest word n-gram, as in that encoder.
         sentences: pretrained sentence encoder, which is not trained; None for n-grams alone.
-        shared: the sentence encoder is part of the base model, so its weights are not saved here too.
+        shared: the sentence encoder and the readers are part of the base model, so they are not saved here too.
+        readers: of further fields; None for the title alone.
     """
 
     def __init__(
@@ -113,20 +177,40 @@ class LinearTextModel(nn.Module):
         words: int = 2,
         sentences: TransformerEncoder | None = None,
         shared: bool = False,
+        readers: FieldReaders | None = None,
     ) -> None:
         super().__init__()
-        self.ngrams = HashedNGramEncoder(buckets, classes, words=words)
-        nn.init.zeros_(self.ngrams.table.weight)
+        self.ngrams = _zero_table(HashedNGramEncoder(buckets, classes, words=words))
         self.bias = nn.Parameter(torch.zeros(classes))
-        self._sentences = (sentences,)  # a tuple, so that a shared one is not registered twice
+        self._shared = (sentences, readers)  # a tuple, so that shared ones are not registered twice
         self.own_sentences = None if shared else sentences
+        self.own_readers = None if shared else readers
         self.sentence = nn.Linear(sentences.dim, classes, bias=False) if sentences is not None else None
+        self.further_ngrams, self.further_sentences = nn.ModuleDict(), nn.ModuleDict()
+        self.further_ids = nn.ModuleDict()
+        if readers is not None:
+            self._add_fields(readers, classes)
         self.requires_grad_(False)
+
+    def _add_fields(self, readers: FieldReaders, classes: int) -> None:
+        for field, reader in readers.text.items():
+            name = readers.names[field]
+            self.further_ngrams[name] = _zero_table(HashedNGramEncoder(TEXT_BUCKETS, classes, largest=0))
+            if reader.sentence is not None:
+                self.further_sentences[name] = nn.Linear(reader.sentence.dim, classes, bias=False)
+        for field in readers.fields.attributes:
+            table = nn.Embedding(BUCKETS, classes, padding_idx=0)
+            self.further_ids[readers.names[field]] = table
 
     @property
     def sentences(self) -> TransformerEncoder | None:
         """The sentence encoder, own or shared."""
-        return self._sentences[0]
+        return self._shared[0]
+
+    @property
+    def readers(self) -> FieldReaders | None:
+        """The readers of further fields, own or shared."""
+        return self._shared[1]
 
     @property
     def hashed(self) -> HashedNGrams:
@@ -135,10 +219,11 @@ class LinearTextModel(nn.Module):
 
     @property
     def text_encoder(self) -> TextEncoder:
-        """The encoder whose `prepare` gives what `forward` takes."""
-        if self.sentences is None:
-            return self.ngrams
-        return ngrams_and_sentence(self.ngrams, self.sentences)
+        """The encoder whose `prepare_fields` gives what `forward` takes."""
+        title: TextEncoder = self.ngrams
+        if self.sentences is not None:
+            title = ngrams_and_sentence(self.ngrams, self.sentences)
+        return title if self.readers is None else TitleAndFields(title, self.readers)
 
     def embed(self, titles: list[str]) -> np.ndarray:
         """(n, D) sentence embeddings; D is 0 without a sentence encoder."""
@@ -146,23 +231,59 @@ class LinearTextModel(nn.Module):
             return np.zeros((len(titles), 0), np.float32)
         return self.sentences.embed(titles)
 
+    def read(self, fields: pd.DataFrame) -> LinearTextInputs:
+        """What this model reads of n products."""
+        titles = fields[TITLE].tolist()
+        ngrams, embeddings = {TITLE: self.hashed(titles).counts}, {TITLE: self.embed(titles)}
+        ids: dict[str, np.ndarray] = {}
+        if self.readers is not None:
+            for field, reader in self.readers.text.items():
+                texts = fields[field].tolist()
+                ngrams[field], embeddings[field] = reader.words(texts).counts, reader.embed(texts)
+            for field, bins in self.readers.attributes.items():
+                ids[field] = bins.ids(fields[field].tolist())
+        return LinearTextInputs(ngrams, embeddings, ids)
+
     @torch.no_grad()
     def set_weights(self, weights: LinearTextWeights) -> None:
         """Take over what `fit_linear_text_model` learned."""
-        self.ngrams.inverse_frequency.copy_(weights.inverse_frequency)
-        self.ngrams.table.weight.copy_(weights.ngrams)
+        self.ngrams.inverse_frequency.copy_(weights.inverse_frequency[TITLE])
+        self.ngrams.table.weight.copy_(weights.ngrams[TITLE])
         self.bias.copy_(weights.bias)
         if self.sentence is not None:
-            self.sentence.weight.copy_(weights.sentence)
+            self.sentence.weight.copy_(weights.embeddings[TITLE])
+        for field, name in self.readers.names.items() if self.readers is not None else ():
+            if name in self.further_ngrams:
+                encoder = self.further_ngrams[name]
+                encoder.inverse_frequency.copy_(weights.inverse_frequency[field])  # pyright: ignore
+                encoder.table.weight.copy_(weights.ngrams[field])  # pyright: ignore
+            if name in self.further_sentences:
+                self.further_sentences[name].weight.copy_(weights.embeddings[field])  # pyright: ignore
+            if name in self.further_ids:
+                self.further_ids[name].weight.copy_(weights.ids[field])  # pyright: ignore
 
     def forward(self, titles: TextBatch) -> Tensor:
         hashed = titles if "ids" in titles else tensors_of(titles, NGRAMS)
         scores = self.ngrams(hashed) + self.bias  # (B, K)
         if self.sentence is not None:
             scores = scores + self.sentence(self.embedding(titles))
+        for name, ngrams in self.further_ngrams.items():
+            tensors = tensors_of(titles, name)
+            scores = scores + ngrams(tensors_of(tensors, NGRAMS))
+            if name in self.further_sentences:
+                assert self.sentences is not None
+                embedding = self.sentences(tensors_of(tensors, SENTENCE)) * tensors[PRESENT][:, None]
+                scores = scores + self.further_sentences[name](embedding)
+        for name, table in self.further_ids.items():
+            scores = scores + table(tensors_of(titles, name)[ID])
         return scores
 
     def embedding(self, titles: TextBatch) -> Tensor:
         """(B, D) sentence embeddings of prepared titles."""
         assert self.sentences is not None, "this model reads n-grams alone"
         return self.sentences(tensors_of(titles, SENTENCE))
+
+
+def _zero_table(encoder: HashedNGramEncoder) -> HashedNGramEncoder:
+    nn.init.zeros_(encoder.table.weight)
+    return encoder

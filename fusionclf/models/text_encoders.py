@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy import sparse
 from torch import Tensor, nn
@@ -14,11 +15,13 @@ from torch.nn import functional as F
 from fusionclf.batches import (
     HashedNGrams,
     TextBatch,
+    Column,
+    NamedTitles,
     TextPreparer,
     TitleTable,
     Tokeniser,
-    joined_lengths,
 )
+from fusionclf.catalog.fields import TITLE
 from fusionclf.models.encoders import PretrainedEncoder
 
 TOKENS_AT_ONCE = {"cpu": 1024, "cuda": 16_384}  # what a processor's cache holds well, or fills a GPU
@@ -33,6 +36,14 @@ class TextEncoder(nn.Module):
 
     def fit(self, titles: list[str]) -> None:
         """Learn from training titles what is no parameter, such as word frequencies."""
+
+    def prepare_fields(self, fields: pd.DataFrame) -> TitleTable:
+        """The fields of n products as tensors; this encoder reads their titles alone."""
+        return self.prepare(fields[TITLE].tolist())
+
+    def fit_fields(self, fields: pd.DataFrame) -> None:
+        """As `fit`, from the fields of training products."""
+        self.fit(fields[TITLE].tolist())
 
 
 class HashedNGramEncoder(TextEncoder):
@@ -125,7 +136,7 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
         self.dim = int(network.config.hidden_size)
         self.tokeniser = Tokeniser(tokenizer, longest)
         self.prepare = self._embedded if frozen else self.tokeniser
-        self.embedder: Callable[[list[str]], np.ndarray] | None = None
+        self.embedder: Callable[[list[str], int], np.ndarray] | None = None
 
     def forward(self, titles: TextBatch) -> Tensor:
         if "embedding" in titles:
@@ -134,9 +145,10 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
         mask = titles["attention_mask"].unsqueeze(-1).to(hidden.dtype)  # (B, T, 1)
         return F.normalize((hidden * mask).sum(1) / mask.sum(1).clamp_min(1), dim=-1)  # (B, dim)
 
-    def embed(self, titles: list[str]) -> np.ndarray:
-        """(n, dim) embeddings of length 1, by `embedder` where there is one."""
-        return self.compute(titles) if self.embedder is None else self.embedder(titles)
+    def embed(self, titles: list[str], longest: int | None = None) -> np.ndarray:
+        """(n, dim) embeddings of length 1, by `embedder` where there is one; of `longest` tokens of each text."""
+        longest = longest or self.tokeniser.longest
+        return (self.embedder or self.compute)(titles, longest)
 
     def save_configuration(self, folder: Path) -> None:
         """Write what it takes to build the encoder again, but for its weights."""
@@ -149,17 +161,23 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
         return next(self.network.parameters()).device
 
     @torch.no_grad()
-    def compute(self, titles: list[str]) -> np.ndarray:
+    def compute(self, titles: list[str], longest: int | None = None) -> np.ndarray:
         """(n, dim) embeddings, computed here and now."""
-        table = self.tokeniser(titles)
+        table = self.tokeniser(titles, longest)
         found = np.zeros((len(titles), self.dim), np.float32)
         for rows in _of_like_length(table.lengths(), TOKENS_AT_ONCE.get(self.device.type, 1024)):
             batch = {name: tensor.to(self.device) for name, tensor in table.batch(rows).items()}
             found[rows] = self(batch).float().cpu().numpy()
         return found
 
-    def _embedded(self, titles: list[str]) -> "EmbeddedTitles":
-        return EmbeddedTitles(self.embed(titles))
+    def prepare_longer(self, texts: list[str], longest: int) -> TitleTable:
+        """As `prepare`, with up to `longest` tokens of each text."""
+        if self.frozen:
+            return Column("embedding", self.embed(texts, longest))
+        return self.tokeniser(texts, longest)
+
+    def _embedded(self, titles: list[str]) -> TitleTable:
+        return Column("embedding", self.embed(titles))
 
 
 def _of_like_length(lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:
@@ -178,20 +196,6 @@ def _transformer_layers(network: Any) -> list[nn.Module]:
     if embeddings is None or stack is None:
         return []
     return [embeddings, *getattr(stack, "layer", ())]
-
-
-@dataclass(frozen=True)
-class EmbeddedTitles:
-    """Titles as embeddings of a frozen encoder, (n, D)."""
-
-    embeddings: np.ndarray
-
-    def batch(self, rows: np.ndarray) -> TextBatch:
-        """embedding (B, D)."""
-        return {"embedding": torch.from_numpy(np.asarray(self.embeddings[rows]))}
-
-    def lengths(self) -> None:
-        return None
 
 
 class JoinedTextEncoder(TextEncoder):
@@ -232,20 +236,5 @@ def tensors_of(titles: TextBatch, name: str) -> TextBatch:
 class _JoinedPreparer:
     preparers: Mapping[str, TextPreparer]
 
-    def __call__(self, titles: list[str]) -> "_JoinedTitles":
-        return _JoinedTitles({name: prepare(titles) for name, prepare in self.preparers.items()})
-
-
-@dataclass(frozen=True)
-class _JoinedTitles:
-    tables: Mapping[str, TitleTable]
-
-    def lengths(self) -> np.ndarray | None:
-        return joined_lengths(self.tables.values())
-
-    def batch(self, rows: np.ndarray) -> TextBatch:
-        return {
-            f"{name}.{key}": tensor
-            for name, table in self.tables.items()
-            for key, tensor in table.batch(rows).items()
-        }
+    def __call__(self, titles: list[str]) -> NamedTitles:
+        return NamedTitles({name: prepare(titles) for name, prepare in self.preparers.items()})
