@@ -8,6 +8,7 @@ from fusionclf.evaluation.calibration import (
     softmax,
 )
 from fusionclf.evaluation.category_graph import CategoryGraph
+from fusionclf.evaluation.column_answers import ColumnPredictions, column_answers
 from fusionclf.evaluation.label_issues import find_label_issues
 from fusionclf.evaluation.metrics import correct
 from fusionclf.evaluation.mistakes import (
@@ -26,11 +27,13 @@ from fusionclf.evaluation.write_run import RunResult, save_run
 
 __all__ = [
     "CategoryGraph",
+    "ColumnPredictions",
     "Decisions",
     "RunResult",
     "Thresholds",
     "bootstrap_interval",
     "by_training_rows",
+    "column_answers",
     "confident_errors",
     "confused_pairs",
     "correct",

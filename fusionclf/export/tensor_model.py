@@ -49,7 +49,7 @@ class TensorModel(nn.Module):
         self.readers = title_readers(model)
         self.inputs = _examples(model, self.readers, size)
         self._title_keys = {name: name.removeprefix(TITLE) for name in self.inputs if name.startswith(TITLE)}
-        self.tasks = ["label", *(task for task in model.heads if task != "label")]
+        self.tasks = ["label", *(task for task in model.tasks if task != "label")]
         if isinstance(model, StackedClassifier) and isinstance(model.head, StackedHead):
             model.head = _AllModalities(model.head)
 

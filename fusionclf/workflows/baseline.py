@@ -10,8 +10,8 @@ from fusionclf.config import load_settings
 from fusionclf.console import Console
 from fusionclf.evaluation import RunResult, save_run
 from fusionclf.files import locked_folder
+from fusionclf.metrics_schema import METRICS
 from fusionclf.report.model_card import write_card
-from fusionclf.run_schema import METRICS
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
 from fusionclf.workflows.settings import ExistingRun, begin_run, read_divided
 

@@ -12,10 +12,10 @@ from fusionclf.console import Console
 from fusionclf.errors import RunError
 from fusionclf.evaluation import RunResult, save_run
 from fusionclf.files import locked_folder
+from fusionclf.metrics_schema import METRICS
 from fusionclf.models import find_variant
 from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.report.model_card import write_card
-from fusionclf.run_schema import METRICS
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
 from fusionclf.stacking.checks import check_model, check_names
 from fusionclf.stacking.stage_runner import StageRunner
@@ -121,7 +121,7 @@ def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dic
         statistics = environment(seconds=time.perf_counter() - started, **runner.statistics())
         result = RunResult(
             runner.variant.name, runner.settings, runner.catalog, runner.split, frames, statistics,
-            runner.held_out,
+            runner.held_out, runner.answers,
         )  # fmt: skip
         metrics = save_run(runner.out, result, write_card)
     runner.accelerator.wait_for_everyone()
