@@ -43,9 +43,10 @@ def column_answers(products: pd.DataFrame, subset: str, columns: Sequence[Column
         columns: predictions for these products.
 
     Returns:
-        Columns id, subset, title_group, column, value ("" for an empty cell), value_train_count, value_1 (the most
-        likely value; "" where there is no answer), prob_1 and prob_value (of that value and of the product's own;
-        missing where there is none), majority (the most frequent value of the training rows; "" without any).
+        Columns id, subset, group (equal for products that intervals draw together), column, value ("" for an empty
+        cell), value_train_count, value_1 (the most likely value; "" where there is no answer), prob_1 and prob_value
+        (of that value and of the product's own; missing where there is none), majority (the most frequent value of
+        the training rows; "" without any).
     """
     return pd.concat([_rows(products, subset, each) for each in columns], ignore_index=True)
 
@@ -63,7 +64,7 @@ def _rows(products: pd.DataFrame, subset: str, found: ColumnPredictions) -> pd.D
         {
             "id": products["id"].to_numpy(object),
             "subset": subset,
-            "title_group": products["title_group"].to_numpy(np.int64),
+            "group": products["group" if "group" in products else "title_group"].to_numpy(np.int64),
             "column": found.column,
             "value": names[own],
             "value_train_count": counts[own].astype(np.int64),
@@ -88,7 +89,7 @@ def score_columns(answers: pd.DataFrame) -> dict[str, dict[str, Any]]:
     >>> import pandas as pd
     >>> rows = [("a", "red", "red", 0.9), ("b", "blue", "red", 0.6), ("c", "", "red", 0.8)]
     >>> table = pd.DataFrame(rows, columns=["id", "value", "value_1", "prob_1"])
-    >>> table = table.assign(subset="test", column="colour", title_group=[0, 1, 2], value_train_count=1, majority="red")
+    >>> table = table.assign(subset="test", column="colour", group=[0, 1, 2], value_train_count=1, majority="red")
     >>> found = score_columns(table)["colour"]
     >>> found["n"], found["empty"], found["top1"], found["majority"]
     (2, 1, 50.0, 50.0)
@@ -120,5 +121,5 @@ def _as_labels(known: pd.DataFrame) -> pd.DataFrame:
     """The rows as a predictions file of a label, whose metrics they share."""
     named = {"label": known["value"], "label_1": known["value_1"], "prob_1": known["prob_1"].fillna(0.0)}
     others = {f"label_{rank}": pd.Series(None, known.index, "str") for rank in range(2, 6)}
-    context = {"label_train_count": known["value_train_count"], "title_group": known["title_group"]}
+    context = {"label_train_count": known["value_train_count"], "title_group": known["group"]}
     return pd.DataFrame({**named, **others, **context})

@@ -1,6 +1,7 @@
 """The Predictor that `fusionclf.load` returns: predicts products with a run's model."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -14,6 +15,7 @@ from fusionclf.evaluation import decide as grade
 from fusionclf.models.added_classes import AddedClass
 from fusionclf.prediction.answers import Answers, DecisionRule, decide, join_answers
 from fusionclf.prediction.class_names import parse_class
+from fusionclf.prediction.column_values import ColumnValues
 from fusionclf.prediction.io.products import Picture, Products, align_inputs, raise_first_fault, read_products
 from fusionclf.prediction.network import NetworkModel
 
@@ -28,7 +30,14 @@ class Model(Protocol):
     cover: tuple[int, int] | None
     reads_titles: bool
 
+    @property
+    def tasks(self) -> Mapping[str, Sequence[str]]: ...
+
     def probabilities(self, pictures: PictureCache | None, titles: list[str]) -> np.ndarray: ...
+
+    def task_probabilities(
+        self, pictures: PictureCache | None, titles: list[str]
+    ) -> dict[str, np.ndarray]: ...
 
 
 class Predictor:
@@ -163,12 +172,15 @@ class Predictor:
 
     def predict_products(self, products: Products, rule: DecisionRule) -> Answers:
         """The answers for decoded products, computed in one batch."""
-        probabilities = self.probabilities(products)
-        graded = None
+        found = self.model.task_probabilities(products.pictures, products.titles)
+        tasks = {task: _with_gaps(values, products.answerable) for task, values in found.items()}
+        probabilities, graded = tasks.pop("label"), None
         if rule.target_precision is not None:
             graph = self._graph_of_all()
             graded = grade(graph, self.thresholds(rule.target_precision), probabilities, self.classes)
-        return decide(probabilities, self.classes, self.paths, rule, products.status, graded)
+        answers = decide(probabilities, self.classes, self.paths, rule, products.status, graded)
+        further = {task: ColumnValues.of(self.model.tasks[task], values) for task, values in tasks.items()}
+        return replace(answers, further=further) if further else answers
 
     def thresholds(self, target: float) -> Thresholds:
         """The probabilities from which a class, and a category, is accepted at a target precision.
@@ -201,9 +213,14 @@ class Predictor:
 
     def probabilities(self, products: Products) -> np.ndarray:
         """(n, K) probabilities of all classes; NaN for a product that has no readable input."""
-        known = self.model.probabilities(products.pictures, products.titles).astype(np.float64, copy=False)
-        if products.answerable.all():
-            return known
-        found = np.full((len(products.answerable), len(self.classes)), np.nan)
-        found[products.answerable] = known
-        return found
+        return _with_gaps(self.model.probabilities(products.pictures, products.titles), products.answerable)
+
+
+def _with_gaps(known: np.ndarray, answerable: np.ndarray) -> np.ndarray:
+    """(n, K) float64 probabilities with rows of NaN for products that are not answerable, (n,)."""
+    known = known.astype(np.float64, copy=False)
+    if answerable.all():
+        return known
+    found = np.full((len(answerable), known.shape[1]), np.nan)
+    found[answerable] = known
+    return found

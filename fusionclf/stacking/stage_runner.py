@@ -19,7 +19,7 @@ from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog, Split
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.console import Console
-from fusionclf.evaluation import fit_temperature, make_predictions
+from fusionclf.evaluation import make_predictions
 from fusionclf.files import write_text
 from fusionclf.models import (
     Model,
@@ -39,6 +39,7 @@ from fusionclf.stacking.fitting import (
     FittedStackedHead,
     FittedWeightedSum,
     FittingContext,
+    fit_label_temperature,
     fit_stacked_head,
     fit_weighted_sum,
 )
@@ -185,7 +186,7 @@ class StageRunner:
             # The head is calibrated by the way it is fitted.
             temperature, predictions = 1.0, fitted.out_of_fold
         else:
-            temperature, predictions = _fit_temperature(logits["label"], source, rows)
+            temperature, predictions = fit_label_temperature(logits["label"], source, rows)
         tasks = TaskLogits.of(rows.validation, logits)
         auxiliary = AuxiliaryTasks(self.inputs, base_model(model), source, classes)
         temperatures = {"label": temperature, **auxiliary.fit_temperatures(tasks)}
@@ -291,12 +292,3 @@ class StageRunner:
             "hub_task": self.variant.hub_task,
             **self.cost.summary(self.inputs.seconds_per_product, reads_pictures),
         }
-
-
-def _fit_temperature(
-    logits: np.ndarray, source: ProductSource, rows: StageRows
-) -> tuple[float, OutOfFoldPredictions]:
-    targets = source.targets["label"]
-    known = np.bincount(targets[rows.train], minlength=logits.shape[1]) > 0
-    predictions = OutOfFoldPredictions(rows.validation, logits, np.broadcast_to(known, logits.shape))
-    return fit_temperature(logits, targets[rows.validation]), predictions
