@@ -63,7 +63,7 @@ def write_export(
     settings, original = network.settings, network.model
     names, sentences = getattr(original, "class_names", None), sentence_encoder(original)
     size = (settings.pictures.height, settings.pictures.width)
-    tensors = TensorModel(original, network.temperature, size)
+    tensors = TensorModel(original, network.temperatures, size)
     if any(reader["kind"] != "hashed" for reader in tensors.readers):
         shutil.copytree(run / "model" / "text", folder / TOKENIZER)
     outputs = [
