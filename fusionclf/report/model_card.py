@@ -54,6 +54,7 @@ def model_card(folder: Path, metrics: Mapping[str, Any]) -> str:
         _loading(labels),
         _data(name, config, split, cost),
         _metrics(scores, metrics["intervals"]),
+        *_further_columns(metrics.get("answers", {})),
         _training(config, cost),
         _limits(config, metrics),
         "## License\n\nWhoever publishes the model chooses it by the terms of the catalog: `license:` in the metadata "
@@ -156,6 +157,25 @@ def _metrics(scores: Mapping[str, Any], intervals: Mapping[str, Any]) -> str:
         cells = [_cell(values.get(key), intervals.get(part, {}).get(key)) for key, _ in METRICS]
         lines.append(f"| {markdown(part)} | {count(values.get('n'))} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _further_columns(answers: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The section on further columns that the model predicts; none for a model that predicts the class alone."""
+    if not answers:
+        return []
+    lines = [
+        "## Further columns", "",
+        "What the model predicts beside the class. In percent, over the test products whose cell is not empty; "
+        "majority: top-1 of the most frequent value of the training rows.", "",
+        "| part | column | test products | top-1 | macro F1 | majority |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]  # fmt: skip
+    for part, columns in answers.items():
+        for name, found in columns.items():
+            cells = [_cell(found[key], found["intervals"].get(key)) for key in ("top1", "macro_f1")]
+            cells = [markdown(part), markdown(name), count(found["n"]), *cells, percent(found["majority"])]
+            lines.append(f"| {' | '.join(cells)} |")
+    return ["\n".join(lines)]
 
 
 def _cell(value: float | None, interval: Any) -> str:

@@ -78,7 +78,9 @@ def test_a_run_without_further_columns_writes_none(runs: Runs, products: tuple, 
     pd.DataFrame({"id": ids, "productDisplayName": titles}).to_csv(tmp_path / "in.csv", index=False)
     for kind in ("csv", "jsonl"):
         done("--run", runs("text"), "--input", tmp_path / "in.csv", "--out", tmp_path / f"out.{kind}")
-    assert (tmp_path / "out.csv").read_text().splitlines()[0].endswith(",decision,picture_status,title_status")
+    assert (
+        (tmp_path / "out.csv").read_text().splitlines()[0].endswith(",decision,picture_status,title_status")
+    )
     assert "answers" not in json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])
 
 
@@ -92,7 +94,7 @@ def test_one_product_prints_the_columns(runs: Runs, products: tuple) -> None:
 
 
 @pytest.mark.slow
-def test_each_parts_model_has_its_own_columns(runs: Runs, sample: Catalog) -> None:
+def test_categories_are_answered_by_multitask(runs: Runs, sample: Catalog) -> None:
     predictor = fusionclf.load(runs("multitask"), device="cpu")
     answers = predictor.predict(sample.picture_paths(np.arange(3)))
     assert list(answers.further) == ["masterCategory", "subCategory"]
