@@ -1,6 +1,6 @@
 """How a run begins: the divided catalog, and the first files of the run folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,11 @@ class ExistingRun:
 
 
 def read_divided(
-    data: Path, columns: CatalogConfig, spec: SplitConfig, check: Callable[[Catalog], None] | None = None
+    data: Path,
+    columns: CatalogConfig,
+    spec: SplitConfig,
+    check: Callable[[Catalog], None] | None = None,
+    further: Sequence[str] = (),
 ) -> tuple[Catalog, Split]:
     """A catalog and its split.
 
@@ -37,11 +41,12 @@ def read_divided(
         data: the catalog's folder.
         columns, spec: settings of reading and dividing.
         check: called with the catalog before a split that compares pictures reads them.
+        further: columns to read that `columns` need not name, such as those of `model.auxiliary`.
 
     Raises:
         CatalogError: the catalog cannot be read or divided, or leaves nothing to learn.
     """
-    catalog = read_catalog(data, columns, split_column=spec.column_read)
+    catalog = read_catalog(data, columns, split_columns=(*filter(None, [spec.column_read]), *further))
     if check is not None and {"picture", "near_picture"}.intersection(spec.group_by):
         check(catalog)
     split = make_split(catalog, spec)
