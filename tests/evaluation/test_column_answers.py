@@ -65,4 +65,4 @@ def test_a_column_without_a_cell_has_no_metrics() -> None:
     assert (found["n"], found["empty"], found["top1"], found["ece"]) == (0, 5, None, None)
     metrics = {"variant": "x", "parts": {}, "joint": {"top1": None}, "intervals": {}, "slices": {},
                "per_class": {}, "hierarchy": {}, "decisions": {}, "answers": {"rest": {"c": found}}}  # fmt: skip
-    assert METRICS.validate_python(metrics, strict=True)["answers"]["rest"]["c"]["majority"] is None
+    assert METRICS.validate_python(metrics, strict=True).get("answers") == {"rest": {"c": found}}

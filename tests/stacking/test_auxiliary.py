@@ -59,7 +59,7 @@ def test_every_test_product_of_a_part_is_answered(run: Path, shop: Path) -> None
             assert mine["value"].tolist() == values.loc[mine["id"], "type"].tolist()
         fitted = values.loc[[*ids["train"], *ids["validation"]], "baseColour"]
         colours = rows[(rows["subset"] == "test") & (rows["column"] == "baseColour")]
-        assert fitted.value_counts()[colours["majority"].iloc[0]] == fitted.value_counts().max()
+        assert fitted.value_counts()[colours["majority"].tolist()[0]] == fitted.value_counts().max()
 
 
 @pytest.mark.slow
