@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
@@ -77,15 +78,15 @@ class NoRowsError(CatalogError):
 
 
 def read_catalog(
-    root: Path, columns: CatalogConfig | None = None, *, split_column: str | None = None
+    root: Path, columns: CatalogConfig | None = None, *, split_columns: Sequence[str] = ()
 ) -> Catalog:
     """A catalog, read, repaired and checked.
 
     Args:
         root: folder with the file `columns.file` and the pictures.
         columns: the names of the file's columns; default: the Kaggle layout.
-        split_column: a further column to read, by which products will be divided. It does not count for `sha256`
-            unless `columns` names it, too: a division does not change the products.
+        split_columns: further columns to read, by which products will be divided. They do not count for `sha256`
+            unless `columns` names them, too: a division does not change the products.
 
     Raises:
         CatalogError: the file is missing, empty or not UTF-8, lacks a column, or holds an unsafe or duplicate
@@ -95,10 +96,10 @@ def read_catalog(
     columns = columns or CatalogConfig()
     root = Path(root)
     file = _file_of(root, columns)
-    rows = read_rows(file, _wanted(columns, split_column), last=columns.title or "")
+    rows = read_rows(file, _wanted(columns, split_columns), last=columns.title or "")
     ids = checked_ids(file, rows, columns)
     missing_words = _empty_missing_words(rows)
-    table = _clean(file, rows, columns, split_column)
+    table = _clean(file, rows, columns, split_columns)
     named = [sorted(ids.iloc[places]) for places in (rows.repaired, rows.multiline)]
     report = ReadReport(
         rows.rows_read, named[0], dict(rows.dropped), _bad_years(rows, columns), named[1],
@@ -154,9 +155,9 @@ def _tables_in(root: Path) -> str:
     return f"; there is {', '.join(names[:5])}" if names else ""
 
 
-def _wanted(columns: CatalogConfig, split_column: str | None) -> list[str]:
+def _wanted(columns: CatalogConfig, split_columns: Sequence[str]) -> list[str]:
     named = [columns.id, columns.label, *columns.categories, *columns.metadata]
-    others = [name for name in (columns.title, columns.year, split_column) if name]
+    others = [name for name in (columns.title, columns.year, *split_columns) if name]
     inputs = [*columns.text, *columns.attributes, *pattern_fields(columns.picture)]
     return list(dict.fromkeys([*named, *others, *inputs]))
 
@@ -174,7 +175,7 @@ def _empty_missing_words(rows: Rows) -> dict[str, CountedExamples]:
     return found
 
 
-def _clean(file: Path, rows: Rows, columns: CatalogConfig, split_column: str | None) -> pd.DataFrame:
+def _clean(file: Path, rows: Rows, columns: CatalogConfig, split_columns: Sequence[str]) -> pd.DataFrame:
     """All columns but the picture's, under the names that Catalog uses."""
     raw = rows.table
     table = pd.DataFrame(
@@ -187,8 +188,7 @@ def _clean(file: Path, rows: Rows, columns: CatalogConfig, split_column: str | N
     none = pd.Series(pd.NA, raw.index, "Int64")
     table["year"] = _years(_column(raw, columns.year)) if columns.year else none
     own = {"id": columns.id, "title": columns.title, "label": columns.label, "year": columns.year}
-    further = [split_column] if split_column else []
-    for name in dict.fromkeys((*columns.categories, *columns.metadata, *further)):
+    for name in dict.fromkeys((*columns.categories, *columns.metadata, *split_columns)):
         if name not in OWN_COLUMNS:
             table[name] = raw[name].str.strip() if name in columns.categories else raw[name]
         elif own.get(name) != name:

@@ -145,7 +145,7 @@ class _Reader:
                 self._check_separator(header)
                 hint = did_you_mean(name, header).replace("allowed:", "columns found:")
                 raise CatalogError(
-                    f"{self.file}: no column {quoted(name)}; {hint} (settings catalog.* and split.column name the "
+                    f"{self.file}: no column {quoted(name)}; {hint} (settings catalog.* and split.* name the "
                     "columns)"
                 )
             if header.count(name) > 1:

@@ -86,7 +86,7 @@ def _read(folder: Path, settings: CheckConfig) -> tuple[Catalog, Split | Catalog
     """A catalog, even an empty one, and its split or why there is none."""
     spec = settings.split
     try:
-        catalog = read_catalog(folder, settings.catalog, split_column=spec.column_read)
+        catalog = read_catalog(folder, settings.catalog, split_columns=spec.columns_read)
     except NoRowsError as error:
         return error.catalog, error
     try:

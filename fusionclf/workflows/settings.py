@@ -41,7 +41,7 @@ def read_divided(
     Raises:
         CatalogError: the catalog cannot be read or divided, or leaves nothing to learn.
     """
-    catalog = read_catalog(data, columns, split_column=spec.column_read)
+    catalog = read_catalog(data, columns, split_columns=spec.columns_read)
     if check is not None and {"picture", "near_picture"}.intersection(spec.group_by):
         check(catalog)
     split = make_split(catalog, spec)
