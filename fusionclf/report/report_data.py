@@ -137,7 +137,7 @@ def split_facts(runs: Sequence[Run], parts: Sequence[str]) -> dict[str, Any]:
     return {
         "spec": split["spec"],
         "rule": _rule(split["spec"]),
-        "resampled": resampled(SplitConfig.model_validate(split["spec"]).group_columns),
+        "resampled": list(resampled(SplitConfig.model_validate(split["spec"]).group_columns)),
         "parts": rows,
         "leaked": _leaked(rows, "leaked_rows"),
         "leaked_pictures": {
