@@ -48,13 +48,15 @@ class VariantLeaks:
         test_rows: all test products.
         examples: "test title ~ train title" of the first three of `rows`.
         column: the column whose cells keep variants together, where one was found.
+        searched: whether the file was searched for it.
     """
 
     rows: int
     equal: int
     test_rows: int
-    examples: tuple[str, ...]
+    examples: list[str]
     column: str | None = None
+    searched: bool = False
 
     @property
     def matters(self) -> bool:
@@ -64,11 +66,16 @@ class VariantLeaks:
     def __str__(self) -> str:
         share = 100 * self.rows / max(self.test_rows, 1)
         shown = "; ".join(self.examples)
-        column = self.column or "COLUMN (a style's number, where the catalog has one)"
+        remedy = (
+            f"set split.group_by={self.column}"
+            if self.column
+            else "set split.group_by to the column of the style, if there is one"
+            + ("" if self.searched else "; fusionclf data check looks for it")
+        )
         return (
             f"{self.rows:,} of {self.test_rows:,} test products ({share:.1f} %) are variants of train products: their "
             f"titles differ in colours, sizes or numbers alone ({shown}); a model that remembers titles looks too "
-            f"good. Set split.group_by={column}"
+            f"good; {remedy}"
         )
 
 
@@ -105,11 +112,11 @@ def find_leaks(catalog: Catalog, split: Split, *, search_columns: bool = False) 
     equal = [row for row in test if titles[row] in known]
     found = [row for row in test if keys[row] and keys[row] in first and titles[row] not in known]
     examples = [f"{quoted(titles[row])} ~ {quoted(titles[first[keys[row]]])}" for row in found[:EXAMPLES]]
-    leaks = VariantLeaks(len(found), len(equal), len(test), tuple(examples))
+    leaks = VariantLeaks(len(found), len(equal), len(test), examples)
     if not (search_columns and leaks.matters):
         return leaks
     column = group_column(_whole_table(catalog), keys, catalog)
-    return VariantLeaks(leaks.rows, leaks.equal, leaks.test_rows, leaks.examples, column)
+    return VariantLeaks(leaks.rows, leaks.equal, leaks.test_rows, leaks.examples, column, searched=True)
 
 
 def group_column(table: pd.DataFrame, keys: Sequence[str], catalog: Catalog) -> str | None:
@@ -164,4 +171,4 @@ def _whole_table(catalog: Catalog) -> pd.DataFrame:
     except (OSError, UnicodeDecodeError, csv.Error, CatalogError):
         return catalog.table.drop(columns=["id", "title", "label", "picture"]).astype("str")
     rows.index = pd.Index(rows[columns.id].str.strip())
-    return rows[~rows.index.duplicated()].reindex(catalog.table["id"]).fillna("")
+    return rows.loc[~rows.index.duplicated()].reindex(catalog.table["id"]).fillna("")

@@ -8,7 +8,9 @@ from pydantic import BaseModel
 
 from fusionclf.catalog import Catalog, Split, make_split, read_catalog
 from fusionclf.catalog.splits import NO_CHOICE
+from fusionclf.catalog.variants import find_leaks
 from fusionclf.config import CatalogConfig, SplitConfig, dump_yaml
+from fusionclf.console import SILENT, Console
 from fusionclf.errors import CatalogError, RunError
 from fusionclf.files import write_text
 from fusionclf.run_schema import SPLIT, read_config
@@ -29,7 +31,11 @@ class ExistingRun:
 
 
 def read_divided(
-    data: Path, columns: CatalogConfig, spec: SplitConfig, check: Callable[[Catalog], None] | None = None
+    data: Path,
+    columns: CatalogConfig,
+    spec: SplitConfig,
+    check: Callable[[Catalog], None] | None = None,
+    console: Console = SILENT,
 ) -> tuple[Catalog, Split]:
     """A catalog and its split.
 
@@ -37,6 +43,7 @@ def read_divided(
         data: the catalog's folder.
         columns, spec: settings of reading and dividing.
         check: called with the catalog before a split that compares pictures reads them.
+        console: where a warning goes if the split leaks variants of products.
 
     Raises:
         CatalogError: the catalog cannot be read or divided, or leaves nothing to learn.
@@ -47,6 +54,8 @@ def read_divided(
     split = make_split(catalog, spec)
     if not split.has_choice(catalog):
         raise CatalogError(f"{data}: {NO_CHOICE}")
+    if (leaks := find_leaks(catalog, split)).matters:
+        console.warn(str(leaks))
     return catalog, split
 
 

@@ -84,7 +84,11 @@ def train(
             return dict(read_json_as(out / "metrics.json", METRICS))
         check_names(settings)
         catalog, split = read_divided(
-            data, settings.catalog, settings.split, lambda catalog: check_model(variant, settings, catalog)
+            data,
+            settings.catalog,
+            settings.split,
+            lambda catalog: check_model(variant, settings, catalog),
+            console,
         )
         settings = _resolve_auto(settings, catalog, split)
         stages = list_stages(settings, split)
