@@ -27,6 +27,7 @@ from fusionclf.catalog.read_report import ReadReport
 from fusionclf.catalog.records import Catalog
 from fusionclf.catalog.splits import NO_CHOICE, Split
 from fusionclf.catalog.usable import UnusedRows, unused_by_models
+from fusionclf.catalog.variants import VariantLeaks, find_leaks
 from fusionclf.errors import CatalogError
 
 
@@ -78,6 +79,7 @@ class CatalogCheck:
     test_titles_in_train: int | None  # None: there is no split
     parts: list[PartFacts]
     pictures: PictureFacts | None
+    variants: VariantLeaks | None = None  # None: there is no split
     unused: dict[str, UnusedRows] = field(
         default_factory=dict
     )  # kind of model → train rows it cannot learn from
@@ -124,6 +126,7 @@ def check_catalog(
         test_titles_in_train=count_shared(titles, train, test) if divided else None,
         parts=[_part_facts(catalog, split, part) for part in split.classes] if divided else [],
         pictures=pictures,
+        variants=find_leaks(catalog, split, search_columns=decode) if divided else None,
         unused=unused_by_models(catalog, train, usable_pictures(catalog, pictures)),
         problems=_problems(catalog, split, pictures, unreadable),
     )

@@ -111,7 +111,7 @@ class SplitConfig(Section):
     group_by: NameList = Field(
         default=(),
         description="keep products together that share the title, the picture, a near_picture, or the cell of a "
-        "column, such as a style's number",
+        "column, such as a style's number; a column with the name of one of these three must be renamed",
     )
     near_distance: int = Field(
         default=4, ge=0, le=32, description="bits by which near pictures' 64-bit hashes may differ"
@@ -119,9 +119,15 @@ class SplitConfig(Section):
     seed: int = Field(default=0, ge=0, description="of random test and validation rows")
 
     @property
-    def column_read(self) -> str | None:
-        """The column by which products are divided, if any."""
-        return self.column if self.rule == "column" else None
+    def group_columns(self) -> tuple[str, ...]:
+        """The columns whose cells keep products together."""
+        return tuple(name for name in self.group_by if name not in GROUPINGS)
+
+    @property
+    def columns_read(self) -> tuple[str, ...]:
+        """The columns of the file by which products are divided and kept together."""
+        rule = [self.column] if self.rule == "column" and self.column else []
+        return tuple(dict.fromkeys([*rule, *self.group_columns]))
 
     @model_validator(mode="after")
     def _column_is_named(self) -> "SplitConfig":

@@ -18,7 +18,7 @@ from fusionclf.evaluation.mistakes import (
     disagreements,
     ranked_classes,
 )
-from fusionclf.evaluation.predictions import make_predictions, product_context
+from fusionclf.evaluation.predictions import group_numbers, make_predictions, product_context
 from fusionclf.evaluation.read_predictions import read_predictions
 from fusionclf.evaluation.significance import bootstrap_interval, holm, mcnemar_exact
 from fusionclf.evaluation.thresholds import Decisions, Thresholds, decide, thresholds_of_run
@@ -44,6 +44,7 @@ __all__ = [
     "first_classes",
     "fit_blend",
     "fit_temperature",
+    "group_numbers",
     "holm",
     "make_predictions",
     "mcnemar_exact",

@@ -6,7 +6,7 @@ from typing import Any
 
 from fusionclf.config import SplitConfig
 from fusionclf.files import write_text
-from fusionclf.report.text import code, count, duration, markdown, percent
+from fusionclf.report.text import code, count, duration, markdown, percent, resampled
 from fusionclf.run_schema import ALL_CLASSES, ENVIRONMENT, SPLIT, read_config, read_labels
 from fusionclf.runfolder import read_json_as
 
@@ -53,7 +53,11 @@ def model_card(folder: Path, metrics: Mapping[str, Any]) -> str:
         f"`{code(variant)}`, {_models(labels)}.",
         _loading(labels),
         _data(name, config, split, cost),
-        _metrics(scores, metrics["intervals"]),
+        _metrics(
+            scores,
+            metrics["intervals"],
+            resampled(SplitConfig.model_validate(split["spec"]).group_columns)[0],
+        ),
         *_further_columns(metrics.get("answers", {})),
         _training(config, cost),
         _limits(config, metrics),
@@ -145,11 +149,11 @@ def _data(name: str, config: Mapping[str, Any], split: Mapping[str, Any], cost: 
     return "\n".join([*lines, *rows])
 
 
-def _metrics(scores: Mapping[str, Any], intervals: Mapping[str, Any]) -> str:
+def _metrics(scores: Mapping[str, Any], intervals: Mapping[str, Any], resampled_units: str) -> str:
     lines = [
         "## Metrics", "",
         "In percent, over all test products of a part, including those of classes without a training row; in brackets "
-        "95 % bootstrap intervals over titles.", "",
+        f"95 % bootstrap intervals over {resampled_units}.", "",
         "| part | test products | " + " | ".join(title for _, title in METRICS) + " |",
         "| --- |" + " --- |" * (len(METRICS) + 1),
     ]  # fmt: skip

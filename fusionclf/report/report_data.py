@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fusionclf.catalog import Catalog
+from fusionclf.config import SplitConfig
 from fusionclf.evaluation import (
     by_training_rows,
     confused_pairs,
@@ -23,6 +24,7 @@ from fusionclf.report.notes import notes
 from fusionclf.report.paths import decisions, hierarchy
 from fusionclf.report.ranking import against_best, best_values, headline, ranked, scored, summary, verdict
 from fusionclf.report.reproducibility import reproducibility
+from fusionclf.report.text import resampled
 from fusionclf.run_schema import ALL_CLASSES
 
 COST = (
@@ -137,6 +139,7 @@ def split_facts(runs: Sequence[Run], parts: Sequence[str]) -> dict[str, Any]:
     return {
         "spec": split["spec"],
         "rule": _rule(split["spec"]),
+        "resampled": list(resampled(SplitConfig.model_validate(split["spec"]).group_columns)),
         "parts": rows,
         "leaked": _leaked(rows, "leaked_rows"),
         "leaked_pictures": {

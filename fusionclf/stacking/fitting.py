@@ -78,11 +78,13 @@ class FittingContext:
         accelerator: where the base model runs.
         seed: of solvers, folds and order.
         console: where progress shows.
+        together: (N,) groups of all catalog rows that no fold divides; None: equal titles alone.
     """
 
     accelerator: Accelerator
     seed: int = 0
     console: Console = SILENT
+    together: np.ndarray | None = None
 
 
 def fit_weighted_sum(
@@ -175,10 +177,12 @@ def fit_stacked_head(
         some = rows[sample_of_each_class(targets[rows], MOST_ROWS, context.seed)]
     features = _features(model, source, some, context)
     data = StackingData.collect(model, source, catalog, some, features, all_embeddings[some])
+    if context.together is not None:
+        data = replace(data, together=context.together[some])
     years = catalog.table["year"].astype(str).to_numpy(object)[some]
     plan = plan_folds(
         data.titles, years if by_year and len(set(years)) > 1 else None, data.targets, groups.families,
-        context.seed, data.allows_unseen,
+        context.seed, data.allows_unseen, data.together,
     )  # fmt: skip
     folds = make_folds(data, plan, context.seed, context.console)
     masks = [torch.from_numpy(mask) for mask in groups.candidates]

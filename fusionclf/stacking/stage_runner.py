@@ -17,6 +17,7 @@ from scipy.special import softmax
 
 from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog, Split
+from fusionclf.catalog.groups import variant_groups
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.console import Console
 from fusionclf.evaluation import make_predictions
@@ -199,7 +200,8 @@ class StageRunner:
     def _fit_head(
         self, model: StackedClassifier, source: ProductSource, names: tuple[str, ...], rows: StageRows
     ) -> FittedStackedHead | FittedWeightedSum:
-        context = FittingContext(self.accelerator, self.settings.seed, self.console)
+        together = variant_groups(self.catalog, self.settings.split)
+        context = FittingContext(self.accelerator, self.settings.seed, self.console, together)
         if not isinstance(model.head, StackedHead):
             return fit_weighted_sum(model, source, self.catalog, rows.train, rows.validation, context)
         groups = ClassGroups(class_families(self.inputs.graph, names), self._parts_of(names))

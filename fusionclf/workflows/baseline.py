@@ -53,7 +53,7 @@ def run_baseline(
             console.info(f"{out}: finished already, nothing to do")
             return dict(read_json_as(out / "metrics.json", METRICS))
         started = time.perf_counter()
-        catalog, split = read_divided(data, settings.catalog, settings.split)
+        catalog, split = read_divided(data, settings.catalog, settings.split, console=console)
         begin_run(open_run(out, overwrite=existing.overwrite, resume=existing.resume), settings, split)
         console.info(f"{name}: fit on train and validation titles")
         frames, statistics, held_out = baseline.run(settings, catalog, split, out)

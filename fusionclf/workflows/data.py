@@ -77,6 +77,8 @@ def render_check(found: CatalogCheck, out: RichConsole) -> None:
         out.print()
         out.print(_facts("Classes", _absent_rows(found)))
     out.print()
+    if found.variants is not None and found.variants.matters:
+        out.print(f"[yellow]warning[/]: {escape(printable(str(found.variants)))}", soft_wrap=True)
     for problem in found.problems:
         out.print(f"[red]problem[/]: {escape(printable(problem))}", soft_wrap=True)
     out.print("usable" if found.usable else "not usable as it is")
@@ -86,9 +88,7 @@ def _read(folder: Path, settings: CheckConfig) -> tuple[Catalog, Split | Catalog
     """A catalog, even an empty one, and its split or why there is none."""
     spec = settings.split
     try:
-        catalog = read_catalog(
-            folder, settings.catalog, split_columns=tuple(filter(None, [spec.column_read]))
-        )
+        catalog = read_catalog(folder, settings.catalog, split_columns=spec.columns_read)
     except NoRowsError as error:
         return error.catalog, error
     try:
@@ -129,6 +129,7 @@ def _catalog_rows(found: CatalogCheck) -> list[tuple[str, str]]:
         ("classes under several paths", _ids(found.classes_with_several_paths)),
         ("categories under several parents", _ids(found.categories_with_several_parents)),
         ("test titles that train has too", _leaked_titles(found)),
+        ("test variants of train products", f"{found.variants.rows:,}" if found.variants else "no split"),
         ("the same in a random 80/20 split", f"{found.random_split_titles_in_train:.1f} %"),
     ]
 

@@ -8,7 +8,9 @@ from pydantic import BaseModel
 
 from fusionclf.catalog import Catalog, Split, make_split, read_catalog
 from fusionclf.catalog.splits import NO_CHOICE
+from fusionclf.catalog.variants import find_leaks
 from fusionclf.config import CatalogConfig, SplitConfig, dump_yaml
+from fusionclf.console import SILENT, Console
 from fusionclf.errors import CatalogError, RunError
 from fusionclf.files import write_text
 from fusionclf.run_schema import SPLIT, read_config
@@ -34,6 +36,7 @@ def read_divided(
     spec: SplitConfig,
     check: Callable[[Catalog], None] | None = None,
     further: Sequence[str] = (),
+    console: Console = SILENT,
 ) -> tuple[Catalog, Split]:
     """A catalog and its split.
 
@@ -42,16 +45,19 @@ def read_divided(
         columns, spec: settings of reading and dividing.
         check: called with the catalog before a split that compares pictures reads them.
         further: columns to read that `columns` need not name, such as those of `model.auxiliary`.
+        console: where a warning goes if the split leaks variants of products.
 
     Raises:
         CatalogError: the catalog cannot be read or divided, or leaves nothing to learn.
     """
-    catalog = read_catalog(data, columns, split_columns=(*filter(None, [spec.column_read]), *further))
+    catalog = read_catalog(data, columns, split_columns=(*spec.columns_read, *further))
     if check is not None and {"picture", "near_picture"}.intersection(spec.group_by):
         check(catalog)
     split = make_split(catalog, spec)
     if not split.has_choice(catalog):
         raise CatalogError(f"{data}: {NO_CHOICE}")
+    if (leaks := find_leaks(catalog, split)).matters:
+        console.warn(str(leaks))
     return catalog, split
 
 

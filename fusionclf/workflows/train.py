@@ -85,7 +85,7 @@ def train(
         check_names(settings)
         catalog, split = read_divided(
             data, settings.catalog, settings.split, lambda catalog: check_model(variant, settings, catalog),
-            auxiliary_columns(settings),
+            auxiliary_columns(settings), console,
         )  # fmt: skip
         settings = _resolve_auto(settings, catalog, split)
         stages = list_stages(settings, split)

@@ -220,7 +220,7 @@ def test_the_splits_column_need_not_be_metadata(write_catalog: WriteCatalog) -> 
     assert with_it.sha256 == without.sha256  # the column says how products are divided, not what they are
     kept = read_catalog(folder, KEEP, split_columns=("usage",))
     assert kept.sha256 == read_catalog(folder, KEEP).sha256 != without.sha256
-    with pytest.raises(CatalogError, match=r"no column 'uasge'; did you mean 'usage'.*split\.column"):
+    with pytest.raises(CatalogError, match=r"no column 'uasge'; did you mean 'usage'.*split\.\*"):
         read_catalog(folder, plain, split_columns=("uasge",))
 
 
