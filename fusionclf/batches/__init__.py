@@ -9,6 +9,7 @@ from fusionclf.batches.loader import (
     epoch_order,
     in_batches,
     in_thread,
+    in_weighted_batches,
     prefetch,
 )
 from fusionclf.batches.text import (
@@ -42,6 +43,7 @@ __all__ = [
     "fingerprint",
     "in_batches",
     "in_thread",
+    "in_weighted_batches",
     "joined_lengths",
     "open_cache",
     "prefetch",

@@ -60,10 +60,29 @@ class PictureCache:
         """The cache of some products, without a copy of their pixels."""
         if self.starts is None:
             return PictureCache(self.pixels, self.offsets[rows], self.sizes[rows])
-        counts = np.diff(self.starts)[rows]
-        starts = np.concatenate([[0], counts.cumsum()])
-        places = np.repeat(self.starts[rows] - starts[:-1], counts) + np.arange(starts[-1])
+        places, owners = self._places(rows)
+        starts = np.searchsorted(owners, np.arange(len(rows) + 1))
         return PictureCache(self.pixels, self.offsets[places], self.sizes[places], starts=starts)
+
+    def read_places(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which pictures stand for some products: those that can be read; where none can, the first.
+
+        Returns:
+            Their places, (p,), and for each the index in `rows` of its product, (p,).
+        """
+        places, owners = self._places(rows)
+        keep = self.sizes[places].min(axis=1) > 0
+        keep[np.searchsorted(owners, np.flatnonzero(~self.readable(rows)))] = True
+        return places[keep], owners[keep]
+
+    def _places(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """All pictures of some products, as of `read_places`."""
+        if self.starts is None:
+            return rows, np.arange(len(rows))
+        counts = np.diff(self.starts)[rows]
+        ends = counts.cumsum()
+        places = np.repeat(self.starts[rows] - (ends - counts), counts) + np.arange(counts.sum())
+        return places, np.repeat(np.arange(len(rows)), counts)
 
 
 @dataclass(frozen=True)
