@@ -53,8 +53,8 @@ class PictureCache:
 
     def readable(self, rows: np.ndarray) -> np.ndarray:
         """(n,) whether each product has a picture."""
-        fine = self.sizes.min(axis=1) > 0
-        return fine[rows] if self.starts is None else np.logical_or.reduceat(fine, self.starts[:-1])[rows]
+        places, owners = self._places(rows)
+        return np.bincount(owners, self.sizes[places].min(axis=1) > 0, len(rows)) > 0
 
     def chosen(self, rows: np.ndarray) -> "PictureCache":
         """The cache of some products, without a copy of their pixels."""
@@ -72,7 +72,7 @@ class PictureCache:
         """
         places, owners = self._places(rows)
         keep = self.sizes[places].min(axis=1) > 0
-        keep[np.searchsorted(owners, np.flatnonzero(~self.readable(rows)))] = True
+        keep[np.searchsorted(owners, np.flatnonzero(np.bincount(owners, keep, len(rows)) == 0))] = True
         return places[keep], owners[keep]
 
     def _places(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -82,7 +82,7 @@ def _files(finder: PictureFinder, paths: Sequence[str], report: ReadReport) -> l
             continue
         files[file] = None
         if file != path and not is_url(path):
-            report.corrected_paths.add(lambda: f"{quoted(path)} → {quoted(file)}")  # noqa: B023  called at once
+            report.corrected_paths.add(lambda: f"{quoted(path)} → {quoted(str(file))}")  # noqa: B023  called at once
     if not files:
         report.missing_pictures.add_path(finder, missing[0] if missing else "")
     for path in missing if files else ():

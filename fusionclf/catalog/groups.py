@@ -26,7 +26,8 @@ def product_groups(catalog: Catalog, group_by: Sequence[str], near_distance: int
 
     Args:
         catalog: the products.
-        group_by: title, picture (pixel for pixel) or near_picture; empty: each product is its own group.
+        group_by: title, picture (pixel for pixel, any of a product's) or near_picture; empty: each product is its own
+            group.
         near_distance: bits by which the 64-bit hashes of near pictures may differ.
     """
     size = len(catalog)
@@ -34,13 +35,14 @@ def product_groups(catalog: Catalog, group_by: Sequence[str], near_distance: int
     if "title" in group_by:
         titles = zip(catalog.table["title"], catalog.has_title, strict=True)
         groups = _joined(groups, same_values([title if there else None for title, there in titles]))
+    paths, owners = catalog.flat_picture_paths(), catalog.picture_owners
     if "picture" in group_by:
-        groups = _joined(groups, same_values(map_pictures(catalog.picture_paths(), picture_hash)))
+        groups = _joined(groups, owners[same_values(map_pictures(paths, picture_hash))])
     if "near_picture" in group_by:
-        hashes = map_pictures(catalog.picture_paths(), near_hash)
-        groups = _joined(groups, same_values(hashes))
+        hashes = map_pictures(paths, near_hash)
+        groups = _joined(groups, owners[same_values(hashes)])
         for links in _batches(near_links(hashes, near_distance)):
-            groups = _joined(groups, links)
+            groups = _joined(groups, owners[links])
     return groups
 
 

@@ -79,6 +79,10 @@ class Catalog:
             for place, path in zip(places, first, strict=True)
         ]
 
+    def flat_picture_paths(self) -> list[Path | None]:
+        """Where all pictures are, product by product, in the order of `picture_owners`; None without one."""
+        return [path for paths in self.all_picture_paths() for path in paths or [None]]
+
     @property
     def picture_owners(self) -> np.ndarray:
         """(P,) the product of each picture, product by product; one without a picture counts as if it had one."""
@@ -131,7 +135,7 @@ def read_catalog(
     found = find_pictures(root, rows, table.index.to_numpy(), columns, report)
     table = table.assign(picture=pd.Series(found.first, table.index, "str"))
     if columns.missing_picture == "drop":
-        table = _drop(table, table["picture"].isna(), "missing picture", report)
+        table = _drop(table, _column(table, "picture").isna(), "missing picture", report)
     report.lost_classes.extend(sorted(labels - set(table["label"])))
     table = table.sort_values("id")
     fields = read_fields(rows.table.loc[table.index], columns)
