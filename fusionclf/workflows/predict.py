@@ -1,6 +1,7 @@
 """`fusionclf predict`: a finished run and a file of products → a file of predictions."""
 
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -86,7 +87,7 @@ def _begin(output: OutputChunks, accelerator: Accelerator, overwrite: bool, resu
 
 def predict_one(
     model: RunModel,
-    image: Path | None = None,
+    images: Sequence[Path] = (),
     title: str | None = None,
     *,
     rule: DecisionRule,
@@ -98,7 +99,7 @@ def predict_one(
     predictor = model.load()
     add_listed_classes(predictor, classes, only)
     answers = predictor.predict(
-        [image], [title], top_k=rule.top_k, min_probability=rule.min_probability,
+        [images], [title], top_k=rule.top_k, min_probability=rule.min_probability,
         target_precision=rule.target_precision,
     )  # fmt: skip
     if as_json_text:

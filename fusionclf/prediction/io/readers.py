@@ -160,9 +160,8 @@ class ProductTable:
             faults.append(Fault(rows.places[place], ids[place], reason))
         places = rows.places
         if not all(fine):
-            ids, titles, places, paths = (
-                list(compress(texts, fine)) for texts in (ids, titles, places, paths)
-            )
+            ids, titles, places = (list(compress(texts, fine)) for texts in (ids, titles, places))
+            paths = list(compress(paths, fine))
         found = ChunkPictures([None] * len(ids))
         if self.kind == "folder":
             found = ChunkPictures([os.path.join(self.root, name) for name, *_ in paths])
