@@ -70,18 +70,16 @@ class Catalog:
         names = self.table["picture"] if rows is None else self.table["picture"].iloc[rows]
         return [self.root / name if isinstance(name, str) else None for name in names]
 
-    def all_picture_paths(self, rows: np.ndarray | None = None) -> list[list[Path]]:
+    def all_picture_paths(self, rows: np.ndarray | None = None) -> list[tuple[Path, ...]]:
         """Where all pictures of each of `rows` (default: of all products) are."""
         places = range(len(self)) if rows is None else rows.tolist()
+        further = [[self.root / name for name in self.further_pictures.get(place, ())] for place in places]
         first = self.picture_paths(rows)
-        return [
-            [*([path] if path else []), *(self.root / name for name in self.further_pictures.get(place, ()))]
-            for place, path in zip(places, first, strict=True)
-        ]
+        return [(path, *others) if path else () for path, others in zip(first, further, strict=True)]
 
     def flat_picture_paths(self) -> list[Path | None]:
         """Where all pictures are, product by product, in the order of `picture_owners`; None without one."""
-        return [path for paths in self.all_picture_paths() for path in paths or [None]]
+        return [path for paths in self.all_picture_paths() for path in paths or (None,)]
 
     @property
     def picture_owners(self) -> np.ndarray:

@@ -184,7 +184,7 @@ def _first_fault(images: Pictures) -> str:
 
 def _each(images: Pictures) -> Sequence[Picture | None]:
     """All pictures of a product, one at least, which may be None."""
-    return images if isinstance(images, tuple) else (images,)
+    return (images or (None,)) if isinstance(images, tuple) else (images,)
 
 
 def _is_picture(image: Picture | None) -> bool:
