@@ -89,7 +89,7 @@ def _check_predictions(run: Path, catalog: Catalog) -> None:
     saved = pd.read_parquet(run / "predictions" / f"{ALL_CLASSES}.parquet").head(50)
     rows = pd.Index(catalog.table["id"]).get_indexer(pd.Index(saved["id"]))
     titles = catalog.table["title"].iloc[rows].tolist()
-    found = load(run, device="cpu").predict(catalog.picture_paths(rows), titles, errors="collect")
+    found = load(run, device="cpu").predict(catalog.all_picture_paths(rows), titles, errors="collect")
     difference = np.abs(found.probabilities[:, 0] - saved["prob_1"].to_numpy()).max()
     assert difference < 1e-3, f"the loaded model predicts other probabilities than the run ({difference:.1e})"
 

@@ -68,6 +68,8 @@ class CatalogCheck:
     missing_words: dict[str, CountedExamples]
     corrected_paths: CountedExamples
     missing_pictures: MissingPictures
+    missing_further: MissingPictures
+    cut_pictures: CountedExamples
     na_texts: dict[str, int]
     empty_cells: dict[str, int]
     read_as_missing_by_pandas: dict[str, int]
@@ -145,6 +147,8 @@ def _reading_facts(report: ReadReport) -> dict[str, Any]:
         "missing_words": report.missing_words,
         "corrected_paths": report.corrected_paths,
         "missing_pictures": report.missing_pictures,
+        "missing_further": report.missing_further,
+        "cut_pictures": report.cut_pictures,
     }
 
 

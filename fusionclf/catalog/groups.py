@@ -29,8 +29,8 @@ def product_groups(catalog: Catalog, group_by: Sequence[str], near_distance: int
 
     Args:
         catalog: the products.
-        group_by: title, picture (pixel for pixel), near_picture, or a column of the table, whose empty cells link
-            nothing; empty: each product is its own group.
+        group_by: title, picture (pixel for pixel, any of a product's), near_picture, or a column of the table, whose
+            empty cells link nothing; empty: each product is its own group.
         near_distance: bits by which the 64-bit hashes of near pictures may differ.
 
     Raises:
@@ -44,13 +44,14 @@ def product_groups(catalog: Catalog, group_by: Sequence[str], near_distance: int
     for name in group_by:
         if name not in GROUPINGS:
             groups = _joined(groups, same_values(_cells(catalog, name)))
+    paths, owners = catalog.flat_picture_paths(), catalog.picture_owners
     if "picture" in group_by:
-        groups = _joined(groups, same_values(map_pictures(catalog.picture_paths(), picture_hash)))
+        groups = _joined(groups, owners[same_values(map_pictures(paths, picture_hash))])
     if "near_picture" in group_by:
-        hashes = map_pictures(catalog.picture_paths(), near_hash)
-        groups = _joined(groups, same_values(hashes))
+        hashes = map_pictures(paths, near_hash)
+        groups = _joined(groups, owners[same_values(hashes)])
         for links in _batches(near_links(hashes, near_distance)):
-            groups = _joined(groups, links)
+            groups = _joined(groups, owners[links])
     return groups
 
 

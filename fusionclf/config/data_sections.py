@@ -20,10 +20,13 @@ def _split_commas(value: Any) -> Any:
     return value
 
 
-def _one_column(value: Any) -> Any:
-    """The text {file}, where YAML reads `{file}` as a mapping."""
+def _patterns(value: Any) -> Any:
+    """The text {file}, where YAML reads `{file}` as a mapping; of a list, its items with commas between."""
     if isinstance(value, dict) and len(value) == 1 and list(value.values()) == [None]:
         return f"{{{next(iter(value))}}}"
+    if isinstance(value, list | tuple) and value:
+        items = [_patterns(item) for item in value]
+        return ",".join(items) if all(isinstance(item, str) for item in items) else value
     return value
 
 
@@ -50,11 +53,14 @@ class CatalogConfig(Section):
     id: str = Field(
         default="id", description="column of the product id; a bare file name where `picture` names it"
     )
-    picture: Annotated[str, BeforeValidator(_one_column)] = Field(
-        default="images/{id}.jpg", description="path below the folder; {column} stands for a cell"
+    picture: Annotated[str, BeforeValidator(_patterns)] = Field(
+        default="images/{id}.jpg",
+        description="path below the folder, or several with commas between; {column} stands for a cell, or for each "
+        "item of a cell with a list",
     )
     picture_separator: str | None = Field(
-        default=None, description="between the paths of a cell with several pictures; null: one path a cell"
+        default=None,
+        description="between the paths of a cell with several pictures; null: one path a cell, or a JSON list",
     )
     title: str | None = Field(
         default="productDisplayName", description="column of the title; null where the catalog has none"

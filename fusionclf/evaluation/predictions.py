@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -49,13 +49,14 @@ def product_context(
         part: a part of the split; None for all parts.
         subset: test; or validation for held-out predictions, where only train rows count as known.
         rows: other catalog rows than those of the subset.
-        pictures: (len(catalog),) digest of each catalog row's picture, 0 for none; None where pictures are not read.
+        pictures: (P,) digest of each of the catalog's pictures, in the order of `catalog.picture_owners`, 0 for none;
+            None where pictures are not read.
 
     Returns:
         Columns id, label, label_train_count (rows of that class in train and validation), title_group (equal
         titles, equal numbers), title_names_label (the class name is in the title as whole words, singular
         or plural), leaked_title (another train or validation product, of any part, has that title; an
-        empty title never counts), with `pictures` also leaked_picture (one of them has that picture,
+        empty title never counts), with `pictures` also leaked_picture (one of them has one of its pictures,
         pixel for pixel), with `split.group_by` of columns also group (equal for products that titles or cells of
         these columns link), and true_category_1, … (the product's cells of the category columns, the coarsest
         first). For a held-out train row all other train rows count, including those held out
@@ -70,7 +71,7 @@ def product_context(
     all_titles, has_title = catalog.table["title"].to_numpy(object), catalog.has_title
     leaked_picture = {}
     if pictures is not None:
-        leaked_picture = {LEAKED_PICTURE: _others_have(pictures, pictures != 0, rows, fitted)}
+        leaked_picture = {LEAKED_PICTURE: _others_share(pictures, catalog.picture_owners, rows, fitted)}
     categories = {
         f"{TRUE_CATEGORY}{level}": table[name].tolist()
         for level, name in enumerate(catalog.columns.categories, start=1)
@@ -109,6 +110,25 @@ def _others_have(values: np.ndarray, there: np.ndarray, rows: np.ndarray, fitted
     counts = Counter(values[fitted].tolist())
     having = np.array([counts[value] for value in values[rows].tolist()], np.int64)
     return there[rows] & (having > np.isin(rows, fitted))
+
+
+def _others_share(values: np.ndarray, owners: np.ndarray, rows: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """As `_others_have`, for catalog rows that may have several values: whether another row has one of them.
+
+    Args:
+        values: (P,) of all catalog rows; 0 for none.
+        owners: (P,) the catalog row of each value, ascending.
+        rows, fitted: as of `_others_have`.
+    """
+    own: dict[int, set[int]] = defaultdict(set)
+    for row, value in zip(owners.tolist(), values.tolist(), strict=True):
+        if value:
+            own[row].add(value)
+    counts = Counter(value for row in fitted.tolist() for value in own.get(row, ()))
+    known = set(fitted.tolist())
+    return np.array(
+        [any(counts[v] > (row in known) for v in own.get(row, ())) for row in rows.tolist()], bool
+    )
 
 
 def _title_groups(titles: Sequence[str], has_title: np.ndarray, ids: Sequence[str]) -> np.ndarray:

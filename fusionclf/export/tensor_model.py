@@ -24,9 +24,14 @@ from fusionclf.models.text_encoders import (
     TransformerEncoder,
 )
 
+POOLING = "pooling"
 PICTURES, HAS_PICTURE, HAS_TITLE = "pictures", "has_picture", "has_title"
 TITLE = "title."  # before the names of the tensors that a model reads of a title
-TRACED_BATCH, TRACED_LENGTH = 2, 7  # any sizes but 0 and 1, which tracing takes for constants
+TRACED_BATCH, TRACED_PICTURES, TRACED_LENGTH = (
+    2,
+    3,
+    7,
+)  # any sizes but 0 and 1, which tracing takes for constants
 
 
 class TensorModel(nn.Module):
@@ -36,6 +41,7 @@ class TensorModel(nn.Module):
         model: the trained model, on the CPU; it is changed, and cannot be used otherwise afterwards.
         temperatures: task → what divides its logits before the softmax.
         size: height and width of the pictures, in pixels.
+        several_pictures: whether there is an input `pooling`, (B, P): the share of each picture in each product.
 
     Attributes:
         readers: how titles become tensors, one description for each encoder of the title.
@@ -43,12 +49,21 @@ class TensorModel(nn.Module):
         tasks: what the outputs are of, in their order; `label` is the first.
     """
 
-    def __init__(self, model: Model, temperatures: Mapping[str, float], size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        temperatures: Mapping[str, float],
+        size: tuple[int, int],
+        several_pictures: bool = False,
+    ) -> None:
         super().__init__()
         self.model = model.float().eval()
         self.temperatures = dict(temperatures)
         self.readers = title_readers(model)
         self.inputs = _examples(model, self.readers, size)
+        if several_pictures and model.image is not None:
+            self.inputs[PICTURES] = torch.zeros(TRACED_PICTURES, 3, *size)
+            self.inputs[POOLING] = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]])
         self._title_keys = {name: name.removeprefix(TITLE) for name in self.inputs if name.startswith(TITLE)}
         self.tasks = ["label", *(task for task in model.tasks if task != "label")]
         if isinstance(model, StackedClassifier) and isinstance(model.head, StackedHead):
@@ -67,6 +82,7 @@ class TensorModel(nn.Module):
             {},
             given.get(HAS_PICTURE),
             given.get(HAS_TITLE),
+            given.get(POOLING),
         )
         logits = self.model(batch)
         found = [

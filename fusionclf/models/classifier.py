@@ -77,8 +77,7 @@ class ProductClassifier(nn.Module):
         """(B, D) fused features."""
         found: list[Tensor] = []
         if self.image is not None:
-            assert batch.pictures is not None, "this model reads pictures"
-            found.append(self._image_features(batch.pictures, batch.has_picture))  # (B, Di)
+            found.append(self._image_features(batch))  # (B, Di)
         if self.text is not None:
             assert batch.titles is not None, "this model reads titles"
             found.append(self.text(batch.titles))  # (B, Dt)
@@ -88,9 +87,12 @@ class ProductClassifier(nn.Module):
             found = self.missing(*found, batch.has_picture, batch.has_title)
         return self.fuser(*found)
 
-    def _image_features(self, pictures: Tensor, has_picture: Tensor | None) -> Tensor:
+    def _image_features(self, batch: Batch) -> Tensor:
         """(B, Di); in training, products without a picture have no part in the batch statistics, and get zeros."""
-        assert self.image is not None
+        assert self.image is not None and batch.pictures is not None, "this model reads pictures"
+        pictures, has_picture = batch.pictures, batch.has_picture
+        if batch.pooling is not None:  # a frozen encoder's, or in evaluation: no batch statistics change
+            return self.image(pictures, batch.pooling)
         if not self.training or has_picture is None or pictures.ndim == 2:
             return self.image(pictures)
         places = has_picture.nonzero().squeeze(1)

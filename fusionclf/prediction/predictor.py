@@ -16,7 +16,14 @@ from fusionclf.models.added_classes import AddedClass
 from fusionclf.prediction.answers import Answers, DecisionRule, decide, join_answers
 from fusionclf.prediction.class_names import parse_class
 from fusionclf.prediction.column_values import ColumnValues
-from fusionclf.prediction.io.products import Picture, Products, align_inputs, raise_first_fault, read_products
+from fusionclf.prediction.io.products import (
+    Picture,
+    Pictures,
+    Products,
+    align_inputs,
+    raise_first_fault,
+    read_products,
+)
 from fusionclf.prediction.network import NetworkModel
 
 CHUNK, SMALLEST_CHUNK = 1024, 64  # products that are decoded and predicted together
@@ -65,7 +72,7 @@ class Predictor:
 
     def predict(
         self,
-        images: Sequence[Picture | None] | None = None,
+        images: Sequence[Picture | Sequence[Picture] | None] | None = None,
         titles: Sequence[str | None] | None = None,
         *,
         top_k: int = 5,
@@ -76,8 +83,8 @@ class Predictor:
         """The most likely classes of each product.
 
         Args:
-            images: files or opened pictures, None for a product without one. A model that reads no pictures does not
-                open them.
+            images: files or opened pictures, a list for a product with several, None for one without. A model that
+                reads no pictures does not open them.
             titles: None or "" for a product without one.
             top_k: number of classes to return.
             min_probability: below it, the decision is "abstain".
@@ -161,11 +168,11 @@ class Predictor:
             raise RunError("this run cannot name new classes; train fusion with model.vocabulary=open")
         return self.model
 
-    def read(self, images: Sequence[Picture | None], titles: Sequence[str]) -> Products:
+    def read(self, images: Sequence[Pictures], titles: Sequence[str]) -> Products:
         """Decode pictures and note missing inputs; may run on another thread than `predict_products`.
 
         Args:
-            images: n files or pictures.
+            images: files or pictures of n products.
             titles: n titles.
         """
         return read_products(images, titles, self.model.cover, self.reads_titles)

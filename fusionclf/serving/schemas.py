@@ -57,6 +57,12 @@ class Modality(BaseModel):
     probability: float | None = Field(description="of that class")
 
 
+class OnePicture(BaseModel):
+    """One of a product's several pictures."""
+
+    counted: float = Field(description="by how much the probability falls without it")
+
+
 class Explanation(BaseModel):
     """How much each part of a product contributed to its prediction, as of `fusionclf explain`."""
 
@@ -69,6 +75,8 @@ class Explanation(BaseModel):
         description="rows of the picture, top down: by how much the probability falls when that cell is grey; "
         "null where no picture is read"
     )
+    pictures: list[OnePicture] = Field(description="of a product with several, in their order; else empty")
+    shown: int = Field(description="which of them, from 0, `cells` are of")
     modalities: dict[Literal["picture", "title"], Modality] = Field(
         description="those that were given and that the model reads"
     )

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeGuard
 
@@ -18,6 +19,7 @@ from fusionclf.batches import (
     cached_features,
     cover_size,
     fingerprint,
+    mean_features,
     open_cache,
     text_fingerprint,
 )
@@ -195,9 +197,10 @@ class RunInputs:
         return self.cache
 
     def _features(self, model: Model, pictures: PictureTransform) -> np.ndarray:
-        """(N, D) features of every product's picture, computed over all processes or cached."""
+        """(N, D) features of every product's picture, computed over all processes or cached; of several, the mean."""
         assert model.image is not None
-        image, shown, rows = model.image, self.settings.pictures, np.arange(len(self.catalog))
+        each = PictureTransform(replace(pictures.cache, starts=None), self.settings.pictures)
+        image, shown, rows = model.image, self.settings.pictures, np.arange(len(each.cache.sizes))
         size = (shown.height, shown.width, shown.fit, shown.normalisation)
         key = fingerprint(
             image.state_dict(), pictures.cache.key, size, image.dim, self.accelerator.mixed_precision
@@ -205,7 +208,7 @@ class RunInputs:
 
         def compute() -> np.ndarray:
             self.console.info(f"picture features: {len(rows)} pictures, once for all runs with this encoder")
-            source = ProductSource(pictures, None, {})
+            source = ProductSource(each, None, {})
             with self.console.bar("picture features", len(rows)) as step:
                 parts = iterate_features(image, source, rows, self.accelerator)
                 return collect(parts, len(rows), self.accelerator, step).numpy()
@@ -213,8 +216,8 @@ class RunInputs:
         features, made = cached_features(
             "pictures", key, len(rows), compute, self._all_have, self.console.warn
         )
-        self._seconds["pictures"] = made["seconds"] / max(len(rows), 1)
-        return features
+        self._seconds["pictures"] = made["seconds"] / max(len(self.catalog), 1)
+        return mean_features(features, pictures.cache)
 
     def _all_have(self, there: bool) -> bool:
         local = torch.tensor(float(there), device=self.accelerator.device)

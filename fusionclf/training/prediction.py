@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from fusionclf.batches import PictureTransform, ProductSource, in_batches, prefetch
+from fusionclf.batches import PictureTransform, ProductSource, in_weighted_batches, prefetch
 from fusionclf.models import ProductClassifier
 from fusionclf.models.encoders import ImageEncoder, folded_for_inference
 from fusionclf.training.accelerator import OneProcess
@@ -63,9 +63,9 @@ def _iterate(
     lengths = source.lengths()
     if lengths is not None:
         own = own[np.argsort(lengths[rows[own]], kind="stable")]
-    batches = (
-        (places, source.evaluation(rows[places])) for places in in_batches(own, batch_size(source, device))
-    )
+    counts = source.picture_counts(rows[own])  # with one picture a product, batches of one size
+    shares = in_weighted_batches(own, counts, batch_size(source, device))
+    batches = ((places, source.evaluation(rows[places])) for places in shares)
     with _prepared(model, source):
         for places, batch in prefetch(batches, device):
             with torch.inference_mode(), accelerator.autocast():
@@ -80,7 +80,7 @@ def _prepared(model: torch.nn.Module, source: ProductSource) -> AbstractContextM
 
 
 def batch_size(source: ProductSource, device: torch.device) -> int:
-    """How many products are in a batch."""
+    """How many products, or pictures where some have several, are in a batch."""
     convolves_on_cpu = device.type == "cpu" and _read_pictures(source) is not None
     return PICTURE_BATCH if convolves_on_cpu else EVALUATION_BATCH
 

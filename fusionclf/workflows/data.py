@@ -10,6 +10,7 @@ from rich.table import Table
 
 from fusionclf.catalog import Catalog, CatalogCheck, Split, check_catalog, make_split, read_catalog
 from fusionclf.catalog.counted_examples import CountedExamples
+from fusionclf.catalog.picture_cells import MOST_PICTURES
 from fusionclf.catalog.picture_checks import PictureFacts
 from fusionclf.catalog.records import NoRowsError
 from fusionclf.config import (
@@ -53,7 +54,7 @@ def data_check(
     values = override(CheckConfig, values, overrides)
     settings = build_settings(CheckConfig, values)
     catalog, split = _read(folder, settings)
-    with console.bar("decode pictures", len(catalog)) as step:
+    with console.bar("decode pictures", len(catalog.picture_owners)) as step:
         found = check_catalog(catalog, split, unreadable=settings.pictures.unreadable, progress=step)
     if as_json:
         print(json_text(found.to_dict()))
@@ -152,6 +153,12 @@ def _slip_rows(found: CatalogCheck) -> list[tuple[str, str]]:
     if found.missing_pictures.count:
         missing = found.missing_pictures
         rows.append(("products without a picture", printable(f"{missing.count:,}: {missing}")))
+    if found.missing_further.count:
+        further = found.missing_further
+        rows.append(("missing further pictures", printable(f"{further.count:,}: {further}")))
+    if found.cut_pictures.count:
+        name = f"products with more than {MOST_PICTURES} pictures"
+        rows.append((name, f"{_noted(found.cut_pictures)}; the first {MOST_PICTURES} are read"))
     return rows
 
 
@@ -172,6 +179,7 @@ def _picture_rows(facts: PictureFacts) -> list[tuple[str, str]]:
     conflicting = [" = ".join(ids) for ids in facts.conflicting_groups]
     return [
         ("decoded", f"{facts.decoded:,}"),
+        *([("products with several", f"{facts.several:,}")] if facts.several else []),
         ("missing (kept)", _ids(facts.missing)),
         ("unreadable", _ids(unreadable)),
         ("grayscale", _ids(facts.grayscale)),
