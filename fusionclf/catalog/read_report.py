@@ -20,6 +20,8 @@ class ReadReport:
         missing_words: column of the file → cells with a word for a missing value, such as NaN; they count as empty.
         corrected_paths: pictures found by a path with a small error.
         missing_pictures: products without a picture file, whether dropped or not.
+        named_by_path: classes that are named by their whole path, because their own name occurs below several paths.
+        several_label_paths: labels that list several paths, of which the first counts.
         joined: label and category columns → rows whose spelling was replaced (`join_spellings`).
     """
 
@@ -33,3 +35,5 @@ class ReadReport:
     corrected_paths: CountedExamples = field(default_factory=CountedExamples)
     missing_pictures: MissingPictures = field(default_factory=MissingPictures)
     joined: dict[str, int] = field(default_factory=dict)
+    named_by_path: list[str] = field(default_factory=list)
+    several_label_paths: CountedExamples = field(default_factory=CountedExamples)

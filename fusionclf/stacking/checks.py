@@ -3,6 +3,7 @@
 from typing import Any
 
 from fusionclf.catalog import Catalog, Split, read_synonyms
+from fusionclf.catalog.label_paths import LEVEL
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.config.shipped import find_synonyms
 from fusionclf.errors import CatalogError, SettingsError, did_you_mean
@@ -21,7 +22,10 @@ def check_names(settings: RunConfig[Any]) -> None:
     """
     known = (*settings.catalog.categories, *settings.catalog.metadata)
     for column in getattr(settings.model, "auxiliary", {}):
-        if column not in known:
+        of_path = settings.catalog.label_separator and column.startswith(
+            LEVEL
+        )  # known when the catalog is read
+        if column not in known and not of_path:
             raise CatalogError(f"model.auxiliary: no column {column!r}; {did_you_mean(column, known)}")
     if synonyms := getattr(settings.model, "synonyms", None):
         read_synonyms(find_synonyms(synonyms))
@@ -31,12 +35,17 @@ def check_model(variant: Variant, settings: RunConfig[Any], catalog: Catalog) ->
     """Build a model of all classes of the catalog, before it is split, and refuse settings that it cannot follow.
 
     Raises:
+        CatalogError: an auxiliary column is no step of the label's path.
         SettingsError, WeightsError: the model cannot be built, or cannot be trained in this way.
     """
     params = settings.model
     if isinstance(params, FusionParams) and params.vocabulary == "auto":
         params = params.model_copy(update={"vocabulary": "named" if params.uses_names else "closed"})
     columns = {"label": "label", **{name: name for name in getattr(params, "auxiliary", {})}}
+    for column in columns:
+        if column not in catalog.table:
+            near = did_you_mean(column, catalog.columns.categories)
+            raise CatalogError(f"model.auxiliary: no column {column!r}; {near}")
     classes = {task: len(set(catalog.table[column])) for task, column in columns.items()}
     check_stages(settings, variant.build(params, classes))
 
