@@ -86,6 +86,10 @@ class CatalogCheck:
         default_factory=dict
     )  # kind of model → train rows it cannot learn from
     problems: list[str] = field(default_factory=list)
+    named_by_path: list[str] = field(
+        default_factory=list
+    )  # classes whose own name occurs below several paths
+    several_label_paths: CountedExamples = field(default_factory=CountedExamples)
 
     @property
     def usable(self) -> bool:
@@ -149,6 +153,8 @@ def _reading_facts(report: ReadReport) -> dict[str, Any]:
         "missing_pictures": report.missing_pictures,
         "missing_further": report.missing_further,
         "cut_pictures": report.cut_pictures,
+        "named_by_path": report.named_by_path,
+        "several_label_paths": report.several_label_paths,
     }
 
 

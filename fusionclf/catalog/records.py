@@ -13,11 +13,12 @@ from fusionclf.catalog.counted_examples import EXAMPLES, CountedExamples
 from fusionclf.catalog.fields import read_fields
 from fusionclf.catalog.find_pictures import find_pictures
 from fusionclf.catalog.ids import checked_ids
+from fusionclf.catalog.label_paths import add_levels, name_by_path, read_label_paths
 from fusionclf.catalog.missing import are_missing_words
 from fusionclf.catalog.picture_paths import is_outside, pattern_fields
 from fusionclf.catalog.read_report import ReadReport
 from fusionclf.catalog.rows import Rows, read_rows
-from fusionclf.catalog.spellings import joined_spelling
+from fusionclf.catalog.spellings import join_spellings
 from fusionclf.catalog.titles import have_titles
 from fusionclf.config import CatalogConfig
 from fusionclf.errors import CatalogError, near_path, quoted
@@ -32,7 +33,8 @@ class Catalog:
 
     Attributes:
         root: the catalog's folder.
-        columns: the settings that it was read with.
+        columns: the settings that it was read with; `categories` names the columns level_1, … where they come from
+            the label's path.
         table: columns id, picture (path below root, missing where there is none), title ("" where there is
             none), label, year (Int64, missing where there is none), and each category and metadata column
             under its own name ("" where the cell is empty; the text NA is a value).
@@ -120,14 +122,21 @@ def read_catalog(
     rows = read_rows(file, _wanted(columns, split_columns), last=columns.title or "")
     ids = checked_ids(file, rows, columns)
     missing_words = _empty_missing_words(rows)
+    paths = read_label_paths(_column(rows.table, columns.label), columns) if columns.label_separator else None
     table = _clean(file, rows, columns, split_columns)
+    if paths is not None:
+        columns = add_levels(file, table, paths, columns)
     named = [sorted(ids.iloc[places]) for places in (rows.repaired, rows.multiline)]
     report = ReadReport(
         rows.rows_read, named[0], dict(rows.dropped), _bad_years(rows, columns), named[1],
         missing_words=missing_words,
     )  # fmt: skip
     if columns.join_spellings:
-        _join_spellings(table, columns, report)
+        join_spellings(table, columns, report)
+    if paths is not None:
+        for fault, mask in paths.faults.items():
+            table = _drop(table, mask.loc[table.index], fault, report)
+        name_by_path(table, paths, columns, report)
     labels = set(table["label"]) - {""}
     table = _drop(table, _column(table, "label") == "", "no label", report)
     found = find_pictures(root, rows, table.index.to_numpy(), columns, report)
@@ -235,15 +244,6 @@ def _bad_years(rows: Rows, columns: CatalogConfig) -> list[str]:
     cells = _column(rows.table, columns.year)
     bad = _years(cells).isna() & (cells.str.strip() != "")
     return sorted(_column(rows.table, columns.id)[bad])
-
-
-def _join_spellings(table: pd.DataFrame, columns: CatalogConfig, report: ReadReport) -> None:
-    """Give labels and categories that differ only in case, blanks or Unicode form one spelling, in place."""
-    for name, source in {"label": columns.label, **{name: name for name in columns.categories}}.items():
-        usual = joined_spelling(table[name])
-        if usual:
-            report.joined[source] = int(np.count_nonzero(table[name].isin(usual)))
-            table[name] = table[name].replace(usual)
 
 
 def _drop(table: pd.DataFrame, faulty: pd.Series, reason: str, report: ReadReport) -> pd.DataFrame:

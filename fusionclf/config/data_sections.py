@@ -72,7 +72,9 @@ class CatalogConfig(Section):
     label: str = Field(default="articleType", description="column of the class to predict")
     label_separator: str | None = Field(
         default=None,
-        description="between the steps of a label that is a path, such as >; null: the cell is the class",
+        description="between the steps of a label that is a path, such as >; a JSON list of steps or of a path is "
+        "read, too. The steps above the class become the categories level_1, level_2, … where catalog.categories "
+        "names none. null: the cell is the class",
     )
     label_level: int | None = Field(
         default=None,
@@ -80,7 +82,8 @@ class CatalogConfig(Section):
         description="step of the path that is the class, from 1 at the top; null: the last one",
     )
     categories: NameList = Field(
-        default=("masterCategory", "subCategory"), description="category columns, top down"
+        default=("masterCategory", "subCategory"),
+        description="category columns, top down; none where label_separator is set",
     )
     metadata: NameList = Field(
         default=("gender", "baseColour", "season", "usage"), description="further columns to read"
@@ -96,6 +99,20 @@ class CatalogConfig(Section):
         description="write labels and categories that differ only in case, blanks or Unicode form in their most "
         "frequent spelling",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_has_its_own_categories(cls, values: Any) -> Any:
+        """No categories by default where the label is a path: its steps take their place."""
+        if isinstance(values, dict) and values.get("label_separator") and "categories" not in values:
+            return {**values, "categories": ()}
+        return values
+
+    @model_validator(mode="after")
+    def _level_is_of_a_path(self) -> "CatalogConfig":
+        if self.label_level is not None and not self.label_separator:
+            raise ValueError(f"label_level={self.label_level} needs catalog.label_separator, such as >")
+        return self
 
 
 class SplitConfig(Section):

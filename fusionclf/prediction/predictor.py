@@ -28,6 +28,7 @@ from fusionclf.prediction.network import NetworkModel
 
 CHUNK, SMALLEST_CHUNK = 1024, 64  # products that are decoded and predicted together
 CHUNK_BYTES = 48 * 10**6  # of their decoded pictures, at most
+CHUNK_PAIRS = 2**21  # of a product and a class, at most; each has about 50 numbers
 
 
 class Model(Protocol):
@@ -117,12 +118,17 @@ class Predictor:
         return join_answers(answers)
 
     @property
+    def width(self) -> int:
+        """Number of classes that the model computes, whether they are candidates or not."""
+        return len(self.model.every if isinstance(self.model, NetworkModel) else self.classes)
+
+    @property
     def chunk_size(self) -> int:
-        """Number of products that are decoded together: fewer for a model that reads large pictures."""
-        if self.model.cover is None:
-            return CHUNK
-        most = 3 * MOST_COVERS * self.model.cover[0] * self.model.cover[1]  # bytes
-        return min(CHUNK, max(SMALLEST_CHUNK, CHUNK_BYTES // most))
+        """Number of products that are predicted together: fewer for large pictures or thousands of classes."""
+        most = CHUNK_PAIRS // max(self.width, 1)
+        if self.model.cover is not None:
+            most = min(most, CHUNK_BYTES // (3 * MOST_COVERS * self.model.cover[0] * self.model.cover[1]))
+        return min(CHUNK, max(SMALLEST_CHUNK, most))
 
     def add_classes(self, names: Sequence[str], *, only: bool = False) -> None:
         """Add classes that the model never saw, by their names. The run folder does not change.
@@ -151,7 +157,8 @@ class Predictor:
         named: dict[str, AddedClass] = {}
         for each in wanted:
             named.setdefault(each.name, each)  # of a repeated name, the first
-        new = [each for name, each in named.items() if name not in network.every]
+        known = set(network.every)
+        new = [each for name, each in named.items() if name not in known]
         network.add(new)
         self.paths |= {each.name: each.place for each in new}
         if only:

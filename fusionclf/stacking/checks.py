@@ -3,9 +3,10 @@
 from typing import Any
 
 from fusionclf.catalog import Catalog, Split, read_synonyms
+from fusionclf.catalog.label_paths import LEVEL
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.config.shipped import find_synonyms
-from fusionclf.errors import CatalogError, SettingsError, quoted
+from fusionclf.errors import CatalogError, SettingsError, did_you_mean, quoted
 from fusionclf.models import Model, ProductClassifier, StackedClassifier, Variant, base_model
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.variants.fusion import LEAST_CLASSES, FusionParams
@@ -15,6 +16,12 @@ from fusionclf.stacking.stages import Stage, trained_classes
 def auxiliary_columns(settings: RunConfig[Any]) -> tuple[str, ...]:
     """The further columns that a run predicts."""
     return tuple(getattr(settings.model, "auxiliary", {}))
+
+
+def columns_to_read(settings: RunConfig[Any]) -> tuple[str, ...]:
+    """Those of the further columns that the catalog's file holds: the steps of a label's path are made from it."""
+    made = settings.catalog.label_separator is not None
+    return tuple(name for name in auxiliary_columns(settings) if not (made and name.startswith(LEVEL)))
 
 
 def auxiliary_classes(settings: RunConfig[Any], catalog: Catalog) -> dict[str, tuple[str, ...]]:
@@ -57,12 +64,16 @@ def check_model(variant: Variant, settings: RunConfig[Any], catalog: Catalog) ->
     """Build a model of all classes of the catalog, before it is split, and refuse settings that it cannot follow.
 
     Raises:
-        CatalogError: as of `auxiliary_classes`.
+        CatalogError: as of `auxiliary_classes`, or an auxiliary column is no step of the label's path.
         SettingsError, WeightsError: the model cannot be built, or cannot be trained in this way.
     """
     params = settings.model
     if isinstance(params, FusionParams) and params.vocabulary == "auto":
         params = params.model_copy(update={"vocabulary": "named" if params.uses_names else "closed"})
+    for column in auxiliary_columns(settings):
+        if column not in catalog.table:
+            near = did_you_mean(column, catalog.columns.categories)
+            raise CatalogError(f"model.auxiliary: no column {column!r}; {near}")
     auxiliary = auxiliary_classes(settings, catalog)
     classes = {"label": len(catalog.classes), **{column: len(names) for column, names in auxiliary.items()}}
     check_stages(settings, variant.build(params, classes))

@@ -146,8 +146,14 @@ def _slip_rows(found: CatalogCheck) -> list[tuple[str, str]]:
     ]
     rows += [(f"joined spellings in {name}", f"{count:,} rows") for name, count in found.joined.items()]
     if found.labels_with_path:
-        remedy = "give its parts in catalog.categories"
+        remedy = "catalog.label_separator reads them as paths"
         rows.append(("classes that hold a path", f"{_ids(found.labels_with_path)}; {remedy}"))
+    if found.named_by_path:
+        why = "their own names occur below several paths"
+        rows.append(("classes named by their path", f"{_ids(found.named_by_path)}; {why}"))
+    if found.several_label_paths.count:
+        cells = _noted(found.several_label_paths)
+        rows.append(("labels with several paths", f"{cells}; the first counts"))
     if found.corrected_paths.count:
         rows.append(("pictures found by a corrected path", _noted(found.corrected_paths)))
     if found.missing_pictures.count:

@@ -17,7 +17,7 @@ from fusionclf.models import find_variant
 from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.report.model_card import write_card
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
-from fusionclf.stacking.checks import auxiliary_columns, check_model, check_names
+from fusionclf.stacking.checks import check_model, check_names, columns_to_read
 from fusionclf.stacking.stage_runner import StageRunner
 from fusionclf.stacking.stages import Stage, list_stages, trained_classes
 from fusionclf.training import make_accelerator
@@ -85,7 +85,7 @@ def train(
         check_names(settings)
         catalog, split = read_divided(
             data, settings.catalog, settings.split, lambda catalog: check_model(variant, settings, catalog),
-            auxiliary_columns(settings), console,
+            columns_to_read(settings), console,
         )  # fmt: skip
         settings = _resolve_auto(settings, catalog, split)
         stages = list_stages(settings, split)
