@@ -4,6 +4,7 @@ from fusionclf.catalog.describing.evidence import SET, Evidence, Guess
 from fusionclf.catalog.describing.profile import Profile
 
 FILLED = 0.1  # share of cells
+MOST_SAME = 0.9  # share of one value
 MOST_VALUES = 0.1  # of the rows, of an attribute whose header says nothing
 RESERVED = "title"
 
@@ -18,7 +19,9 @@ def guess_attributes(evidence: Evidence) -> Guess:
     evidence.take(names)
     doubts = ()
     if len(names) < len(chosen):
-        doubts = ("catalog.attributes: the column 'title' left out: no attribute can have this name; rename it",)
+        doubts = (
+            "catalog.attributes: the column 'title' left out: no attribute can have this name; rename it",
+        )
     reason = ", ".join(_form(p) for p in chosen) or "no column of numbers or repeated words"
     return Guess("catalog.attributes", names, reason, names, doubts)
 
@@ -28,7 +31,13 @@ def _form(profile: Profile) -> str:
 
 
 def _is_attribute(profile: Profile) -> bool:
-    if profile.is_constant or profile.filled < FILLED or profile.is_date or profile.is_url or profile.names_pictures:
+    if (
+        profile.top_share >= MOST_SAME
+        or profile.filled < FILLED
+        or profile.is_date
+        or profile.is_url
+        or profile.names_pictures
+    ):
         return False
     if profile.kind in ("keeping", "code", "id", "picture", "link", "variant", "label", "level"):
         return False

@@ -67,23 +67,23 @@ def describe_table(
     guesses = [Guess("catalog.file", file, "the table"), *_guess_columns(evidence)]
     guesses += _guess_split(evidence, {guess.setting: guess for guess in guesses})
     set_guesses = {guess.setting for guess in guesses}
-    guesses += [
-        Guess(name, value, SET) for name, value in evidence.pinned.items() if name not in set_guesses
-    ]
+    guesses += [Guess(name, value, SET) for name, value in evidence.pinned.items() if name not in set_guesses]
     guesses = [
         Guess(g.setting, evidence.pinned[g.setting], SET, g.columns) if g.setting in evidence.pinned else g
         for g in guesses
     ]
     examples = {name: profile.examples() for name, profile in evidence.profiles.items()}
-    unused = {p.name: _why_unused(p.name, evidence) for p in evidence.profiles.values() if p.name in _unused(evidence)}
+    unused = {
+        p.name: _why_unused(p.name, evidence)
+        for p in evidence.profiles.values()
+        if p.name in _unused(evidence)
+    }
     return Description(tuple(guesses), examples, unused, len(table))
 
 
 def _guess_columns(evidence: Evidence) -> list[Guess]:
     """The guesses of the section `catalog`, in the order of the settings."""
-    pinned = {
-        name for setting in evidence.pinned for name in evidence.pinned_columns(setting) or ()
-    }
+    pinned = {name for setting in evidence.pinned for name in evidence.pinned_columns(setting) or ()}
     evidence.take(pinned)
     pictures = guess_pictures(evidence)
     identity = guess_id(evidence)
@@ -163,7 +163,9 @@ def _why_unused(name: str, evidence: Evidence) -> str:
         return "dates"
     if profile.unique > 0.95 and profile.is_code:
         return "another id"
-    return "says little about the class" if profile.kind == "keeping" else "neither text nor a usual attribute"
+    return (
+        "says little about the class" if profile.kind == "keeping" else "neither text nor a usual attribute"
+    )
 
 
 def unused_line(unused: dict[str, str]) -> str:

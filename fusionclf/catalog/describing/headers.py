@@ -3,10 +3,13 @@
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 
 CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 SHORTEST_HEAD = 4  # letters of a word that may end a compound, such as name in produktname
-LANGUAGES = frozenset("en de fr es it nl pt ja jp zh cn ko ru pl sv da fi no cs tr ar hu ro el uk he th".split())
+LANGUAGES = frozenset(
+    "en de fr es it nl pt ja jp zh cn ko ru pl sv da fi no cs tr ar hu ro el uk he th".split()
+)
 
 # Kinds in the order in which they win where a header holds words of several.
 WORDS = {
@@ -73,7 +76,7 @@ def header_kind(name: str) -> str:
     ['variant', 'attribute', 'text', 'title', '']
     """
     words = header_words(name)
-    joined = {*words, "".join(words), *("".join(pair) for pair in zip(words, words[1:], strict=False))}
+    joined = {*words, "".join(words), *("".join(pair) for pair in pairwise(words))}
     for kind, known in KINDS.items():
         if known & joined:
             return kind

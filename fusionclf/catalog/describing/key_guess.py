@@ -43,7 +43,14 @@ def _rank(profile: Profile) -> tuple[float, ...]:
     first = is_id and bool(FIRST_IDS.intersection(header_words(profile.name)))
     code = profile.kind == "code" or (profile.is_code and not profile.names_pictures)
     named = 3 if first else 2 if is_id else 1 if code and profile.kind not in ("price", "picture") else 0
-    return (short, _is_unique(profile), nearly >= NEARLY, named if nearly >= NEARLY else 0, nearly, -profile.place)
+    return (
+        short,
+        _is_unique(profile),
+        nearly >= NEARLY,
+        named if nearly >= NEARLY else 0,
+        nearly,
+        -profile.place,
+    )
 
 
 def guess_year(evidence: Evidence) -> Guess:

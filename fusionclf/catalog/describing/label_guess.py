@@ -37,14 +37,20 @@ def guess_label(evidence: Evidence, title: str | None) -> list[Guess]:
     if pool := named or plain:
         return [_unsure(evidence, pool, bool(named))]
     first = next((p.name for p in evidence.free()), "label")
-    doubt = "catalog.label: no column has few values with many rows each; name the column of the class to predict"
+    doubt = (
+        "catalog.label: no column has few values with many rows each; name the column of the class to predict"
+    )
     return [Guess("catalog.label", first, "no column looks like a class", (first,), (doubt,))]
 
 
 def _may_be_label(profile: Profile) -> bool:
     if profile.is_constant or profile.is_date or profile.is_url or profile.is_flag or profile.names_pictures:
         return False
-    if profile.length > LONGEST_LABEL or profile.repeated < 0.3 or profile.kind not in ("label", "level", "title", ""):
+    if (
+        profile.length > LONGEST_LABEL
+        or profile.repeated < 0.3
+        or profile.kind not in ("label", "level", "title", "")
+    ):
         return False
     if {str(value).casefold() for value in profile.counts.index} <= RECORD_TYPES:
         return False
@@ -56,7 +62,9 @@ def _may_be_label(profile: Profile) -> bool:
 def _plain(evidence: Evidence, enough: list[Profile], named: list[Profile], path: PathColumn | None) -> Guess:
     """The lowest level that still has enough rows a class, below the column with the best name."""
     best = max(enough, key=lambda p: (_strength(p), not p.is_number, p.distinct, -p.place))
-    while below := [p for p in enough if p.distinct > best.distinct and evidence.determines(p.name, best.name) > BELOW]:
+    while below := [
+        p for p in enough if p.distinct > best.distinct and evidence.determines(p.name, best.name) > BELOW
+    ]:
         best = max(below, key=lambda p: (p.distinct, -p.place))
     evidence.take([best.name])
     deeper = [p for p in named if p not in enough and evidence.determines(p.name, best.name) > BELOW]
@@ -80,8 +88,12 @@ def _is_chained(evidence: Evidence, one: str, other: str) -> bool:
 
 def _unsure(evidence: Evidence, pool: list[Profile], named: bool) -> Guess:
     """A label where no column has both a fitting name and enough rows for each class."""
-    parents = {p.name: sum(evidence.determines(p.name, o.name) > BELOW for o in pool if o is not p) for p in pool}
-    best = max(pool, key=lambda p: (p.repeated >= ENOUGH_ROWS, parents[p.name], round(p.repeated, 1), p.distinct))
+    parents = {
+        p.name: sum(evidence.determines(p.name, o.name) > BELOW for o in pool if o is not p) for p in pool
+    }
+    best = max(
+        pool, key=lambda p: (p.repeated >= ENOUGH_ROWS, parents[p.name], round(p.repeated, 1), p.distinct)
+    )
     evidence.take([best.name])
     reason = f"{best.distinct:,} values, {percent(best.repeated)} of rows in classes of {ENOUGH} or more"
     others = listed([f"{p.name} ({p.distinct:,})" for p in pool if p is not best])
@@ -91,7 +103,12 @@ def _unsure(evidence: Evidence, pool: list[Profile], named: bool) -> Guess:
 
 
 def _path_rank(path: PathColumn) -> tuple[float, ...]:
-    return (path.column.kind == "label", round(path.column.filled, 1), path.enough_rows(1), -path.column.place)
+    return (
+        path.column.kind == "label",
+        round(path.column.filled, 1),
+        path.enough_rows(1),
+        -path.column.place,
+    )
 
 
 def _path(evidence: Evidence, path: PathColumn) -> list[Guess]:
@@ -117,7 +134,9 @@ def _path(evidence: Evidence, path: PathColumn) -> list[Guess]:
         Guess("catalog.label_separator", path.separator, "between the steps of a path"),
     ]
     if level is not None:
-        guesses.append(Guess("catalog.label_level", level, f"of up to {path.depth}: the lowest with enough rows"))
+        guesses.append(
+            Guess("catalog.label_level", level, f"of up to {path.depth}: the lowest with enough rows")
+        )
     return guesses
 
 
@@ -126,15 +145,11 @@ def guess_categories(evidence: Evidence, label: str, title: str | None) -> Guess
     if (pinned := evidence.pinned_columns("catalog.categories")) is not None:
         evidence.take(pinned)
         return Guess("catalog.categories", evidence.pinned["catalog.categories"], SET, pinned)
-    head = evidence.profiles.get(title or "")
-    above = [
-        p
-        for p in evidence.free()
-        if _may_be_category(p)
-        and not (head and is_translation(p, head, evidence))
-        and p.distinct < evidence.profiles[label].distinct
-        and evidence.determines(label, p.name) > BELOW
-    ]
+    head, classes = evidence.profiles.get(title or ""), evidence.profiles[label].distinct
+    above = [p for p in evidence.free() if _may_be_category(p) and p.distinct < classes]
+    above = [p for p in above if evidence.determines(label, p.name) > BELOW]
+    same = [p for p in above if not (head and is_translation(p, head, evidence))]
+    above = same or above
     above.sort(key=lambda p: (p.distinct, p.place))
     chain: list[Profile] = []
     for profile in reversed(above):
@@ -153,7 +168,9 @@ def guess_categories(evidence: Evidence, label: str, title: str | None) -> Guess
 
 
 def _may_be_category(profile: Profile) -> bool:
-    plain = profile.is_wordy and not profile.is_code and not profile.is_flag and profile.length <= LONGEST_LABEL
+    plain = (
+        profile.is_wordy and not profile.is_code and not profile.is_flag and profile.length <= LONGEST_LABEL
+    )
     return plain and not profile.is_constant and profile.kind in ("label", "level", "")
 
 

@@ -48,14 +48,21 @@ def _reason(profile: Profile, label: pd.Series) -> str:
 def _is_sorted_by_class(profile: Profile) -> bool:
     """Whether a column has the form of a finer class; texts, prices and brands may belong to one class each, too."""
     form = profile.is_wordy or profile.is_whole
-    return form and profile.repeated >= 0.5 and profile.words < 4 and profile.kind not in ("attribute", "price", "text")
+    return (
+        form
+        and profile.repeated >= 0.5
+        and profile.words < 4
+        and profile.kind not in ("attribute", "price", "text", "title")
+    )
 
 
 def _lists_label(profile: Profile, label: pd.Series) -> bool:
     """Whether most cells hold the class as an item of a list, or as a whole."""
     if not profile.is_wordy:
         return False
-    pairs = [(str(c).casefold(), str(k).casefold()) for c, k in zip(profile.cells, label, strict=True) if c and k]
+    pairs = [
+        (str(c).casefold(), str(k).casefold()) for c, k in zip(profile.cells, label, strict=True) if c and k
+    ]
     pairs = pairs[:: max(1, len(pairs) // 1000)]
     return bool(pairs) and sum(_is_item(k.rpartition(" > ")[2], c) for c, k in pairs) >= IS_NAMED * len(pairs)
 

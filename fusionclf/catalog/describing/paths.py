@@ -9,8 +9,10 @@ import pandas as pd
 from fusionclf.catalog.describing.dependency import determines
 from fusionclf.catalog.describing.profile import Profile, repeated_share
 
-SIGNS = (">", "»", "›", "::", "|", "/", "\\")  # two of a sign, as in A >> B, are one
+SIGNS = (">", "»", "\u203a", "::", "|", "/", "\\")  # two of a sign, as in A >> B, are one
 MOST_STEPS = 10
+LONGEST_PATH = 200  # characters, mean
+ARROW = re.compile(r"[=-]>")  # in code and hashes, between a key and its value
 LONGEST_STEP = 50  # characters, mean
 
 
@@ -55,7 +57,15 @@ def path_column(profile: Profile) -> PathColumn | None:
 
     Cells are paths where most of them have the same separator, and a step nearly always has the same step above.
     """
-    if profile.is_url or profile.names_pictures or profile.is_date or profile.is_number or not profile.distinct:
+    if (
+        profile.is_url
+        or profile.names_pictures
+        or profile.is_date
+        or profile.is_number
+        or not profile.distinct
+    ):
+        return None
+    if profile.length > LONGEST_PATH or profile.share(ARROW.search) > 0.5:
         return None
     for sign in SIGNS:
         if profile.share(lambda cell, sign=sign: sign in cell) < 0.4:

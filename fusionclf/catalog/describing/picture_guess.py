@@ -46,7 +46,9 @@ class PictureFiles:
     """The picture files below a folder, by name and by stem."""
 
     def __init__(self, root: Path) -> None:
-        self.folders: dict[str, list[str]] = defaultdict(list)  # file name → folders, relative, "" for the root
+        self.folders: dict[str, list[str]] = defaultdict(
+            list
+        )  # file name → folders, relative, "" for the root
         self.stems: dict[str, list[tuple[str, str]]] = defaultdict(list)  # stem → (folder, suffix)
         self.count = 0
         for folder, below, names in os.walk(root):
@@ -88,7 +90,7 @@ def guess_pictures(evidence: Evidence) -> list[Guess]:
     found = [one for profile in evidence.free() if (one := find_pictures(profile, files)) and _writable(one)]
     evidence.take(one.column.name for one in found if one.is_named)
     if not found:
-        return [_none(evidence, files)]
+        return _none(evidence, files)
     return _chosen(found)
 
 
@@ -97,7 +99,9 @@ def find_pictures(profile: Profile, files: PictureFiles) -> Found | None:
     cells = spread([str(cell) for cell in profile.present], LOOKED_AT)
     separator, several = _separator(cells)
     items = [item for cell in cells for item in _items(cell, separator)]
-    if profile.share(URL.match) >= 0.8 or sum(URL.match(item) is not None for item in items) >= 0.8 * len(items):
+    if profile.share(URL.match) >= 0.8 or sum(URL.match(item) is not None for item in items) >= 0.8 * len(
+        items
+    ):
         is_picture = sum(PICTURE.fullmatch(item) is not None for item in items) >= 0.8 * len(items)
         if not items or not (is_picture or profile.kind == "picture"):
             return None
@@ -122,7 +126,9 @@ def _separator(cells: list[str]) -> tuple[str | None, bool]:
         return None, True
     for sign in SEPARATORS:
         lists = [pieces for cell in cells if len(pieces := _items(cell, sign)) > 1]
-        fitting = sum(all(PICTURE.fullmatch(piece) or URL.match(piece) for piece in pieces) for pieces in lists)
+        fitting = sum(
+            all(PICTURE.fullmatch(piece) or URL.match(piece) for piece in pieces) for pieces in lists
+        )
         if lists and fitting >= 0.8 * len(lists):
             return sign, True
     return None, False
@@ -159,7 +165,7 @@ def _chosen(found: list[Found]) -> list[Guess]:
     best = max((one.share >= 0.3 and not one.is_url, one.is_url, one.is_named) for one in found)
     same = [o for o in found if (o.share >= 0.3 and not o.is_url, o.is_url, o.is_named) == best]
     if best[2] is False:
-        same = [max(same, key=lambda one: (one.share, -one.column.place))]
+        same = [max(same, key=lambda one: (round(one.column.unique, 1), one.share, -one.column.place))]
     lists = [one for one in same if one.several]
     main = lists[0] if lists else same[0]
     used = [one for one in same if one is main or one.separator in (None, main.separator)]
@@ -185,7 +191,11 @@ def _reason(used: list[Found], main: Found) -> str:
     if main.is_url:
         what = "URLs of pictures"
     else:
-        what = f"{percent(main.share)} of the cells looked at lead to a file" if main.share else "names of pictures"
+        what = (
+            f"{percent(main.share)} of the cells looked at lead to a file"
+            if main.share
+            else "names of pictures"
+        )
     if main.several:
         return f"{what}, several in a cell"
     return f"{what}, in {len(used)} columns" if len(used) > 1 else what
@@ -196,18 +206,25 @@ def _doubts(used: list[Found], main: Found) -> tuple[str, ...]:
     if main.is_url:
         return ()
     if main.share == 0:
-        return (f"catalog.picture: no cell of {names} leads to a file below the folder; unpack the pictures there",)
+        return (
+            f"catalog.picture: no cell of {names} leads to a file below the folder; unpack the pictures there",
+        )
     if main.share < 0.8:
         return (f"catalog.picture: only {percent(main.share)} of the cells of {names} lead to a file",)
     return ()
 
 
-def _none(evidence: Evidence, files: PictureFiles) -> Guess:
-    """No picture: null where the settings allow it."""
-    there = f"{files.count:,} picture files are below the folder, but no column names them" if files.count else ""
+def _none(evidence: Evidence, files: PictureFiles) -> list[Guess]:
+    """The guesses for a catalog without pictures: null where the settings allow it."""
+    there = (
+        f"{files.count:,} picture files are below the folder, but no column names them" if files.count else ""
+    )
     doubts = (f"catalog.picture: {there}; name them by catalog.picture",) if there else ()
     if type(None) in getattr(CatalogConfig.model_fields["picture"].annotation, "__args__", ()):
-        return Guess(SETTINGS[0], None, there or "no column names pictures", (), doubts)
+        return [Guess(SETTINGS[0], None, there or "no column names pictures", (), doubts)]
     first = next(iter(evidence.profiles), "id")
     doubts = doubts or ("catalog.picture: no column names pictures; the products are kept without",)
-    return Guess(SETTINGS[0], f"images/{{{first}}}.jpg", there or "no column names pictures", (), doubts)
+    return [
+        Guess(SETTINGS[0], f"images/{{{first}}}.jpg", there or "no column names pictures", (), doubts),
+        Guess("catalog.missing_picture", "keep", "products are kept without a picture"),
+    ]

@@ -17,14 +17,16 @@ LOOKED_AT = 1_000  # cells whose form is looked at
 ENOUGH = 5  # rows that make a class worth learning
 CURRENCY = r"(?:[€$£¥₹]|eur|usd|gbp|chf|inr|jpy|cad|aud|sek|nok|dkk|pln|zł|kr\.?|rs\.?|円)"
 NUMBER = re.compile(
-    rf"[-+]?{CURRENCY}?\s*[-+]?(?:\d{{1,3}}(?:[ .,'’\u00a0\u202f]\d{{3}})+|\d+)?(?:[.,]\d+)?\s*(?:{CURRENCY}|%)?",
+    rf"[-+]?{CURRENCY}?\s*[-+]?(?:\d{{1,3}}(?:[ .,'\u2019\u00a0\u202f]\d{{3}})+|\d+)?(?:[.,]\d+)?\s*(?:{CURRENCY}|%)?",
     re.IGNORECASE,
 )
 WHOLE = re.compile(r"\d+(?:\.0+)?")
 YEAR = re.compile(r"(?:1[4-9]\d\d|20\d\d)(?:\.0)?")
 DATE = re.compile(r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2}))(?:\D.*)?")
 CODE = re.compile(r"(?=.*[\d_-])[\w.:#+-]+|[A-Z]{3,}")
-PICTURE = re.compile(r".*\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|jp2)(?:\?.*)?['\"\]]*", re.IGNORECASE | re.DOTALL)
+PICTURE = re.compile(
+    r".*\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|jp2)(?:\?.*)?['\"\]]*", re.IGNORECASE | re.DOTALL
+)
 FLAGS = frozenset("true false yes no y n t f 0 1 ja nein oui non si sí vrai faux wahr falsch".split())
 Test = Callable[[str], object]
 

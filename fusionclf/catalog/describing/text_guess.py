@@ -21,11 +21,15 @@ def guess_title(evidence: Evidence) -> Guess:
         return Guess("catalog.title", None, "no column of short texts")
     best = max(named or found, key=_title_rank)
     evidence.take([best.name])
-    reason = f"{best.words:.0f} words, {percent(best.unique)} of them different, {percent(best.filled)} filled"
+    reason = (
+        f"{best.words:.0f} words, {percent(best.unique)} of them different, {percent(best.filled)} filled"
+    )
     others = [p.name for p in named if p is not best]
     doubts = []
     if not named:
-        doubts.append(f"catalog.title: no header says title or name; could be {listed([p.name for p in found])}")
+        doubts.append(
+            f"catalog.title: no header says title or name; could be {listed([p.name for p in found])}"
+        )
     elif others:
         doubts.append(f"catalog.title: could also be {listed(others)}")
     return Guess("catalog.title", best.name, reason, (best.name,), tuple(doubts))
@@ -39,13 +43,24 @@ def _may_be_title(profile: Profile) -> bool:
 
 def _is_natural(profile: Profile) -> bool:
     """Whether cells are phrases: without a header that says so, a title has blanks and seldom repeats."""
-    return profile.words >= 1.5 and profile.unique >= 0.5 and not profile.is_code and profile.kind in ("", "text")
+    return (
+        profile.words >= 1.5
+        and profile.unique >= 0.5
+        and not profile.is_code
+        and profile.kind in ("", "text")
+    )
 
 
 def _title_rank(profile: Profile) -> tuple[float, ...]:
     """Filled and different first; a title of few words before a description; then the file's order."""
     short = profile.words <= 25
-    return (short, not profile.is_code, round(profile.filled * profile.unique, 1), profile.unique, -profile.place)
+    return (
+        short,
+        not profile.is_code,
+        round(profile.filled * profile.unique, 1),
+        profile.unique,
+        -profile.place,
+    )
 
 
 def guess_texts(evidence: Evidence, title: str | None) -> Guess:
@@ -65,7 +80,9 @@ def guess_texts(evidence: Evidence, title: str | None) -> Guess:
         names = listed([p.name for p in other])
         doubts.append(f"catalog.text: {names} left out: not in the title's language")
     if clashing:
-        doubts.append("catalog.text: the column 'title' left out: texts cannot have this name; rename it to use it")
+        doubts.append(
+            "catalog.text: the column 'title' left out: texts cannot have this name; rename it to use it"
+        )
     names = tuple(p.name for p in chosen)
     reason = ", ".join(f"{p.words:.0f} words" for p in chosen) or "no further column of texts"
     return Guess("catalog.text", names, reason, names, tuple(doubts))

@@ -45,7 +45,11 @@ def _may_group(profile: Profile, evidence: Evidence, label: str) -> bool:
     largest = int(profile.counts.iloc[0])
     if profile.distinct < 5 or largest > MOST_ROWS or repeats(profile.cells) < GROUPED:
         return False
-    if profile.is_number and profile.kind != "variant" and not (profile.is_whole and profile.kind in ("id", "code")):
+    if (
+        profile.is_number
+        and profile.kind != "variant"
+        and not (profile.is_whole and profile.kind in ("id", "code"))
+    ):
         return False
     many = profile.distinct >= 2 * evidence.profiles[label].distinct
     return many and evidence.determines(profile.name, label) >= 0.9
