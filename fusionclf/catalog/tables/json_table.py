@@ -59,10 +59,9 @@ class JsonTable(Table):
     def count(self) -> int:
         return max(self.text.count_lines() + 1, 1)
 
-    def check_columns(self, wanted: Sequence[str]) -> None:
+    def lacking(self, wanted: Sequence[str]) -> list[str]:
         self._extend(wanted)
-        if self.columns:  # a file without products has none
-            super().check_columns(wanted)
+        return super().lacking(wanted)
 
     def _extend(self, wanted: Sequence[str]) -> None:
         """Look for columns in all lines where a wanted one is not in the first lines."""
