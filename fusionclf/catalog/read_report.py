@@ -11,7 +11,7 @@ class ReadReport:
     """What was repaired, dropped or replaced while a catalog was read.
 
     Attributes:
-        recognised: the file, and what it was recognised as, such as "shop.csv: CSV, semicolons, cp1252; 9 columns".
+        recognised: the file, and what it was recognised as, such as "shop.csv (CSV, semicolons, cp1252; 9 columns)".
         rows_read: rows of the file, without its header.
         repaired: ids of rows whose title held unquoted commas.
         dropped: reason → ids (or lines, where a row has no usable id).

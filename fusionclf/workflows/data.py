@@ -54,7 +54,7 @@ def data_check(
     values = override(CheckConfig, values, overrides)
     settings = build_settings(CheckConfig, values)
     catalog, split = _read(folder, settings)
-    console.info(catalog.read_report.recognised)
+    console.info(f"catalog: {catalog.read_report.recognised}")
     with console.bar("decode pictures", len(catalog.picture_owners)) as step:
         found = check_catalog(catalog, split, unreadable=settings.pictures.unreadable, progress=step)
     if as_json:

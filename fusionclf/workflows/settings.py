@@ -55,7 +55,7 @@ def read_divided(
         CatalogError: the catalog cannot be read or divided, or leaves nothing to learn.
     """
     catalog = read_catalog(data, columns, split_columns=(*spec.columns_read, *further))
-    console.info(catalog.read_report.recognised)
+    console.info(f"catalog: {catalog.read_report.recognised}")
     if check is not None and {"picture", "near_picture"}.intersection(spec.group_by):
         check(catalog)
     split = make_split(catalog, spec)

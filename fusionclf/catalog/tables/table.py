@@ -29,7 +29,7 @@ class Table(ABC):
     def described(self) -> str:
         """The file, and what it was recognised as."""
         count = len(self.columns)
-        return f"{self.path}: {self.recognised}; {count:,} column{'s' if count != 1 else ''}"
+        return f"{self.path} ({self.recognised}; {count:,} column{'s' if count != 1 else ''})"
 
     @abstractmethod
     def chunks(
@@ -68,8 +68,8 @@ class Table(ABC):
             if name in lacking:
                 hint = did_you_mean(name, self.columns).replace("allowed:", "columns found:")
                 raise CatalogError(
-                    f"{self.path}: no column {quoted(name)}; {hint} (settings catalog.* and split.column name the "
-                    "columns)"
+                    f"{self.path}: no column {quoted(name)}; {hint} (settings catalog.*, split.* and model.auxiliary "
+                    "name the columns)"
                 )
             if self.columns.count(name) > 1:
                 raise CatalogError(f"{self.path}: column {name!r} occurs twice; rename one")
