@@ -29,7 +29,7 @@ def train(
 
     Args:
         variant: name of a variant, such as "fusion"; `fusionclf train --help` lists them.
-        data: the catalog's folder.
+        data: the catalog's folder, or its table.
         out: the run folder to make.
         config: settings file, or the name of one that comes with fusionclf; None for the variant's defaults.
         overrides: settings such as "train.epochs=3".

@@ -12,7 +12,7 @@ from fusionclf.catalog.ids import example_cells
 from fusionclf.catalog.picture_cells import MOST_PICTURES, PicturePatterns
 from fusionclf.catalog.picture_paths import PictureFinder, is_url, pattern_fields
 from fusionclf.catalog.read_report import ReadReport
-from fusionclf.catalog.rows import Rows
+from fusionclf.catalog.tables import Rows
 from fusionclf.config import CatalogConfig
 from fusionclf.errors import CatalogError, quoted
 

@@ -11,6 +11,7 @@ class ReadReport:
     """What was repaired, dropped or replaced while a catalog was read.
 
     Attributes:
+        recognised: the file, and what it was recognised as, such as "shop.csv (CSV, semicolons, cp1252; 9 columns)".
         rows_read: rows of the file, without its header.
         repaired: ids of rows whose title held unquoted commas.
         dropped: reason → ids (or lines, where a row has no usable id).
@@ -41,3 +42,4 @@ class ReadReport:
     joined: dict[str, int] = field(default_factory=dict)
     named_by_path: list[str] = field(default_factory=list)
     several_label_paths: CountedExamples = field(default_factory=CountedExamples)
+    recognised: str = ""

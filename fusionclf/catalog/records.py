@@ -14,14 +14,15 @@ from fusionclf.catalog.fields import read_fields
 from fusionclf.catalog.find_pictures import find_pictures
 from fusionclf.catalog.ids import checked_ids
 from fusionclf.catalog.label_paths import add_levels, name_by_path, read_label_paths
+from fusionclf.catalog.location import locate_catalog, open_catalog_table
 from fusionclf.catalog.missing import are_missing_words
-from fusionclf.catalog.picture_paths import is_outside, pattern_fields
+from fusionclf.catalog.picture_paths import pattern_fields
 from fusionclf.catalog.read_report import ReadReport
-from fusionclf.catalog.rows import Rows, read_rows
 from fusionclf.catalog.spellings import join_spellings
+from fusionclf.catalog.tables import Rows, joined_rows
 from fusionclf.catalog.titles import have_titles
 from fusionclf.config import CatalogConfig
-from fusionclf.errors import CatalogError, near_path, quoted
+from fusionclf.errors import CatalogError, quoted
 
 OWN_COLUMNS = ("id", "picture", "title", "label", "year")
 FIRST_YEAR, LAST_YEAR = 1, 9999
@@ -106,20 +107,20 @@ def read_catalog(
     """A catalog, read, repaired and checked.
 
     Args:
-        root: folder with the file `columns.file` and the pictures.
+        root: folder with the table and the pictures, or the table itself (`locate_catalog`).
         columns: the names of the file's columns; default: the Kaggle layout.
         split_columns: further columns to read, by which products will be divided. They do not count for `sha256`
             unless `columns` names them, too: a division does not change the products.
 
     Raises:
-        CatalogError: the file is missing, empty or not UTF-8, lacks a column, or holds an unsafe or duplicate
-            id or a picture path that leads out of `root`.
+        CatalogError: the file is missing, empty or cannot be read, lacks a column, or holds an unsafe or duplicate
+            id or a picture path that leads out of its folder.
         NoRowsError: no row can be used.
     """
-    columns = columns or CatalogConfig()
-    root = Path(root)
-    file = _file_of(root, columns)
-    rows = read_rows(file, _wanted(columns, split_columns), last=columns.title or "")
+    root, columns = locate_catalog(Path(root), columns or CatalogConfig())
+    wanted = _wanted(columns, split_columns)
+    opened = open_catalog_table(root, columns, wanted)
+    file, rows = opened.path, joined_rows(opened.chunks(wanted, last=columns.title))
     ids = checked_ids(file, rows, columns)
     missing_words = _empty_missing_words(rows)
     paths = read_label_paths(_column(rows.table, columns.label), columns) if columns.label_separator else None
@@ -129,7 +130,7 @@ def read_catalog(
     named = [sorted(ids.iloc[places]) for places in (rows.repaired, rows.multiline)]
     report = ReadReport(
         rows.rows_read, named[0], dict(rows.dropped), _bad_years(rows, columns), named[1],
-        missing_words=missing_words,
+        missing_words=missing_words, recognised=opened.described,
     )  # fmt: skip
     if columns.join_spellings:
         join_spellings(table, columns, report)
@@ -154,24 +155,6 @@ def read_catalog(
     return catalog
 
 
-def _file_of(root: Path, columns: CatalogConfig) -> Path:
-    """The catalog's table."""
-    file = root / columns.file
-    if is_outside(columns.file):
-        raise CatalogError(
-            f"catalog.file={columns.file!r} leads out of the catalog's folder; give a name below it"
-        )
-    if not root.is_dir():
-        raise CatalogError(
-            f"{root}: no such folder; give the folder that holds {columns.file}{near_path(root)}"
-        )
-    if not file.is_file():
-        raise CatalogError(
-            f"{file}: no such file; give the catalog's folder, or set catalog.file{_tables_in(root)}"
-        )
-    return file
-
-
 def _why_none(report: ReadReport) -> str:
     """Why all rows were dropped, as the end of an error message."""
     reasons = ", ".join(f"{len(gone)} {reason}" for reason, gone in report.dropped.items())
@@ -181,12 +164,6 @@ def _why_none(report: ReadReport) -> str:
 
 def _column(table: pd.DataFrame, name: str) -> pd.Series:
     return cast(pd.Series, table[name])
-
-
-def _tables_in(root: Path) -> str:
-    """The CSV files that catalog.file could mean, as the end of an error message."""
-    names = sorted(path.name for path in root.glob("*.csv"))
-    return f"; there is {', '.join(names[:5])}" if names else ""
 
 
 def _wanted(columns: CatalogConfig, split_columns: Sequence[str]) -> list[str]:
@@ -203,7 +180,7 @@ def _empty_missing_words(rows: Rows) -> dict[str, CountedExamples]:
         cells = _column(rows.table, name)
         places = np.flatnonzero(are_missing_words(cells))
         if len(places):
-            shown = [f"line {rows.lines[place]}: {quoted(cells.iloc[place])}" for place in places[:EXAMPLES]]
+            shown = [f"{rows.place(place)}: {quoted(cells.iloc[place])}" for place in places[:EXAMPLES]]
             found[str(name)] = CountedExamples(len(places), shown)
             rows.table[name] = cells.mask(are_missing_words(cells), "")
     return found

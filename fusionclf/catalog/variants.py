@@ -1,6 +1,5 @@
 """Variants of one product, such as its colours and sizes: how many a split has on both sides, and the remedy."""
 
-import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +8,10 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from fusionclf.catalog.location import open_catalog_table
 from fusionclf.catalog.records import Catalog
-from fusionclf.catalog.rows import read_rows
 from fusionclf.catalog.splits import Split
+from fusionclf.catalog.tables import joined_rows
 from fusionclf.catalog.titles import split_words
 from fusionclf.errors import CatalogError, quoted
 
@@ -163,12 +163,11 @@ def _apart(cells: np.ndarray, keys: Sequence[str]) -> float:
 
 def _whole_table(catalog: Catalog) -> pd.DataFrame:
     """All columns of the catalog's file, in the order of its products; those that were read where it cannot be read."""
-    columns, file = catalog.columns, catalog.root / catalog.columns.file
+    columns = catalog.columns
     try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            names = next(csv.reader(stream), [])
-        rows = read_rows(file, list(dict.fromkeys(names)), last=columns.title or "").table
-    except (OSError, UnicodeDecodeError, csv.Error, CatalogError):
+        table = open_catalog_table(catalog.root, columns, [columns.id, columns.label])
+        rows = joined_rows(table.chunks(last=columns.title)).table
+    except CatalogError:
         return catalog.table.drop(columns=["id", "title", "label", "picture"]).astype("str")
     rows.index = pd.Index(rows[columns.id].str.strip())
     return rows.loc[~rows.index.duplicated()].reindex(catalog.table["id"]).fillna("")

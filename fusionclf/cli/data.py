@@ -13,7 +13,10 @@ data_app = typer.Typer(cls=Commands, no_args_is_help=True, help="Check, generate
 
 @data_app.command(name="check")
 def check_command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the catalog.", show_default=False)],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DATA", help="The catalog: its folder, or its table.", show_default=False),
+    ],
     overrides: Overrides = None,
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,

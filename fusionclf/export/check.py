@@ -65,7 +65,7 @@ def select_test_products(
     Args:
         run: the run folder.
         part: of the split.
-        data: the catalog's folder; None for the one that the run was trained on.
+        data: the catalog's folder, or its table; None for the one that the run was trained on.
         model: the run's network.
         count: number of products.
 

@@ -15,6 +15,7 @@ from fusionclf.prediction.class_names import read_classes
 from fusionclf.prediction.file_prediction import FilePrediction, chunk_size
 from fusionclf.prediction.io.chunks import OutputChunks
 from fusionclf.prediction.io.readers import ProductTable
+from fusionclf.prediction.io.writers import SUFFIXES
 from fusionclf.prediction.predictor import Predictor
 from fusionclf.run_schema import read_config
 
@@ -74,7 +75,7 @@ def prepare(request: Request, columns: CatalogConfig, predictor: Predictor) -> F
         reads_pictures=predictor.reads_pictures, reads_titles=predictor.reads_titles,
     )  # fmt: skip
     table.check()
-    out = request.out or default_output(request.source, table.kind)
+    out = request.out or default_output(request.source)
     output = OutputChunks(out, _job(request, predictor, table, added))
     _refuse_input_as_output(request.source, output)
     return FilePrediction(table, predictor, request.rule, output)
@@ -83,13 +84,17 @@ def prepare(request: Request, columns: CatalogConfig, predictor: Predictor) -> F
 def column_settings(run: Path, overrides: tuple[str, ...]) -> CatalogConfig:
     """The run's own column map with `overrides` laid over it.
 
+    How the text of the run's catalog was written says nothing about other files: delimiter and encoding of these are
+    recognised, unless `overrides` name them.
+
     Raises:
         RunError: `run` is no run folder.
         SettingsError: an override is unknown or has a bad value.
     """
     if not (run / "config.yaml").is_file():
         raise RunError(f"{run}: no run folder (no config.yaml); give one by --run")
-    values: dict[str, Any] = {"catalog": read_config(run)["catalog"]}
+    own = {**read_config(run)["catalog"], "delimiter": "auto", "encoding": "auto"}
+    values: dict[str, Any] = {"catalog": own}
     return build_settings(ColumnSettings, override(ColumnSettings, values, overrides)).catalog
 
 
@@ -109,12 +114,18 @@ def add_listed_classes(predictor: Predictor, classes: Path | None, only: bool) -
     return listed
 
 
-def default_output(source: Path, kind: str) -> Path:
-    """The output file beside the input: products.csv → products.predictions.csv."""
-    if kind == "folder":
+def default_output(source: Path) -> Path:
+    """The output file beside the input: products.csv → products.predictions.csv; of a folder or text file, CSV, too.
+
+    >>> str(default_output(Path("shop/products.jsonl"))), str(default_output(Path("products.tsv.gz")))
+    ('shop/products.predictions.jsonl', 'products.predictions.csv')
+    """
+    if source.is_dir():
         whole = source.absolute()
         return whole.with_name(f"{whole.name}{SUFFIX}.csv")
-    return source.with_name(f"{source.stem}{SUFFIX}{source.suffix}")
+    plain = source.with_suffix("") if source.suffix.lower() == ".gz" else source
+    known = plain.suffix.lower() in SUFFIXES
+    return plain.with_name(f"{plain.stem}{SUFFIX}{plain.suffix if known else '.csv'}")
 
 
 def _refuse_input_as_output(source: Path, output: OutputChunks) -> None:

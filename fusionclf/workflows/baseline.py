@@ -13,7 +13,7 @@ from fusionclf.files import locked_folder
 from fusionclf.metrics_schema import METRICS
 from fusionclf.report.model_card import write_card
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
-from fusionclf.workflows.settings import ExistingRun, begin_run, read_divided
+from fusionclf.workflows.settings import ExistingRun, begin_run, read_divided, with_location
 
 
 def run_baseline(
@@ -30,7 +30,7 @@ def run_baseline(
 
     Args:
         name: a registered baseline.
-        data: the catalog's folder.
+        data: the catalog's folder, or its table.
         out: the run folder to make.
         config: settings file; None for the defaults.
         overrides: key.path=value texts.
@@ -54,6 +54,7 @@ def run_baseline(
             return dict(read_json_as(out / "metrics.json", METRICS))
         started = time.perf_counter()
         catalog, split = read_divided(data, settings.catalog, settings.split, console=console)
+        settings = with_location(settings, catalog)
         begin_run(open_run(out, overwrite=existing.overwrite, resume=existing.resume), settings, split)
         console.info(f"{name}: fit on train and validation titles")
         frames, statistics, held_out = baseline.run(settings, catalog, split, out)

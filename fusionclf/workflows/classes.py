@@ -10,7 +10,6 @@ from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table
 
-from fusionclf.config import CatalogConfig, Section, build_settings, override
 from fusionclf.console import Console, printable
 from fusionclf.errors import PredictionError, RunError, did_you_mean, near_path, quoted
 from fusionclf.files import locked_folder
@@ -22,16 +21,10 @@ from fusionclf.prediction import Predictor, Products, RunModel, load
 from fusionclf.prediction.answers import PATH_SEPARATOR
 from fusionclf.prediction.class_names import find_added, parse_class
 from fusionclf.prediction.io.readers import ProductTable
-from fusionclf.run_schema import read_config
+from fusionclf.prediction.job import column_settings
 from fusionclf.runfolder import sweep_run
 
 CHUNK = 512  # examples that are read together
-
-
-class ExamplesConfig(Section):
-    """What can be set after the command."""
-
-    catalog: CatalogConfig = CatalogConfig()
 
 
 def add_class(
@@ -93,8 +86,7 @@ def _changing(run: Path) -> Iterator[None]:
 def _example_table(
     run: Path, examples: Path, pictures: Path | None, overrides: tuple[str, ...]
 ) -> ProductTable:
-    values = override(ExamplesConfig, {"catalog": read_config(run)["catalog"]}, overrides)
-    table = ProductTable(examples, build_settings(ExamplesConfig, values).catalog, pictures=pictures)
+    table = ProductTable(examples, column_settings(run, overrides), pictures=pictures)
     table.check()
     return table
 
@@ -155,6 +147,8 @@ def _known_by(predictor: Predictor) -> dict[str, str]:
 
 
 def _products(predictor: Predictor, table: ProductTable, console: Console) -> Iterator[Products]:
+    for note in table.notes:
+        console.warn(note)
     for chunk in table.chunks(min(CHUNK, predictor.chunk_size)):
         for fault in chunk.faults:
             console.warn(f"{table.source} {fault.place}: {fault.reason}; left out")

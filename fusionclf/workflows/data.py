@@ -43,7 +43,7 @@ def data_check(
     """Check a catalog and print what was found; whether it is usable.
 
     Args:
-        folder: the catalog.
+        folder: the catalog's folder, or its table.
         config: settings file of which catalog, split and pictures are taken.
         overrides: key.path=value texts.
         as_json: print JSON in place of tables.
@@ -54,6 +54,7 @@ def data_check(
     values = override(CheckConfig, values, overrides)
     settings = build_settings(CheckConfig, values)
     catalog, split = _read(folder, settings)
+    console.info(f"catalog: {catalog.read_report.recognised}")
     with console.bar("decode pictures", len(catalog.picture_owners)) as step:
         found = check_catalog(catalog, split, unreadable=settings.pictures.unreadable, progress=step)
     if as_json:

@@ -53,6 +53,8 @@ def predict(
         request, columns, load(request.run, part=request.part, device=str(accelerator.device))
     )
     output = prediction.output
+    for note in prediction.table.notes:
+        console.warn(note)
     with locked_output(output.out) if accelerator.is_main_process else nullcontext():
         if not _begin(output, accelerator, overwrite, resume):
             console.info(

@@ -3,18 +3,21 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from fusionclf.catalog import Catalog, Split, make_split, read_catalog
 from fusionclf.catalog.splits import NO_CHOICE
 from fusionclf.catalog.variants import find_leaks
-from fusionclf.config import CatalogConfig, SplitConfig, dump_yaml
+from fusionclf.config import BaselineConfig, CatalogConfig, RunConfig, SplitConfig, dump_yaml
 from fusionclf.console import SILENT, Console
 from fusionclf.errors import CatalogError, RunError
 from fusionclf.files import write_text
 from fusionclf.run_schema import SPLIT, read_config
 from fusionclf.runfolder import BEGUN, first_difference, holds, read_json_as
+
+RunSettings = TypeVar("RunSettings", RunConfig[Any], BaselineConfig)
 
 
 @dataclass(frozen=True)
@@ -41,16 +44,18 @@ def read_divided(
     """A catalog and its split.
 
     Args:
-        data: the catalog's folder.
+        data: the catalog's folder, or its table.
         columns, spec: settings of reading and dividing.
         check: called with the catalog before a split that compares pictures reads them.
         further: columns to read that `columns` need not name, such as those of `model.auxiliary`.
-        console: where a warning goes if the split leaks variants of products.
+        console: where it goes what the table was recognised as, and a warning if the split leaks variants of
+            products.
 
     Raises:
         CatalogError: the catalog cannot be read or divided, or leaves nothing to learn.
     """
     catalog = read_catalog(data, columns, split_columns=(*spec.columns_read, *further))
+    console.info(f"catalog: {catalog.read_report.recognised}")
     if check is not None and {"picture", "near_picture"}.intersection(spec.group_by):
         check(catalog)
     split = make_split(catalog, spec)
@@ -59,6 +64,12 @@ def read_divided(
     if (leaks := find_leaks(catalog, split)).matters:
         console.warn(str(leaks))
     return catalog, split
+
+
+def with_location(settings: RunSettings, catalog: Catalog) -> RunSettings:
+    """The settings with the folder and the table that were read, whichever of them `--data` named."""
+    columns = settings.catalog.model_copy(update={"file": catalog.columns.file})
+    return settings.model_copy(update={"data": str(catalog.root), "catalog": columns})
 
 
 def begin_run(folder: Path, settings: BaseModel, split: Split) -> None:

@@ -35,7 +35,7 @@ def study(
     """Run all baselines and every settings file of a set, then compare the finished runs.
 
     Args:
-        data: the catalog's folder.
+        data: the catalog's folder, or its table.
         out: runs go to `out`/runs, the report to `out`/report; finished runs are kept.
         configs: as in `trained_runs`.
         seeds: number of seeds for each trained variant.

@@ -21,7 +21,7 @@ from fusionclf.stacking.checks import check_model, check_names, columns_to_read
 from fusionclf.stacking.stage_runner import StageRunner
 from fusionclf.stacking.stages import Stage, list_stages, trained_classes
 from fusionclf.training import make_accelerator
-from fusionclf.workflows.settings import ExistingRun, begin_run, read_divided
+from fusionclf.workflows.settings import ExistingRun, begin_run, read_divided, with_location
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def train(
 
     Args:
         name: a registered variant.
-        data: the catalog's folder.
+        data: the catalog's folder, or its table.
         out: the run folder to make.
         overrides: key.path=value texts.
         cpu: stay on the CPU.
@@ -87,7 +87,7 @@ def train(
             data, settings.catalog, settings.split, lambda catalog: check_model(variant, settings, catalog),
             columns_to_read(settings), console,
         )  # fmt: skip
-        settings = _resolve_auto(settings, catalog, split)
+        settings = _resolve_auto(with_location(settings, catalog), catalog, split)
         stages = list_stages(settings, split)
         runner = StageRunner(variant, settings, catalog, split, accelerator, out, console)
         runner.check(stages)  # before a run that `out` may hold is touched

@@ -67,7 +67,7 @@ class CsvTable(Table):
         return max(self.text.count_lines() - 1, 1)
 
     def check_columns(self, wanted: Sequence[str]) -> None:
-        lacks = [name for name in wanted if name not in self.columns]
+        lacks = self.lacking(wanted)
         for name, sign in DELIMITERS.items():
             if lacks and len(self.columns) == 1 and sign in self.columns[0]:
                 raise CatalogError(

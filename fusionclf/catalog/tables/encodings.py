@@ -4,10 +4,9 @@ import codecs
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import chardet
-
 from fusionclf.catalog.tables.streams import Encoding, open_bytes, read_head, readable
-from fusionclf.errors import CatalogError
+from fusionclf.catalog.tables.western import candidates, is_western
+from fusionclf.errors import CatalogError, quoted
 
 LONGEST_LINE = 2**20  # bytes that are looked at together
 SAMPLE = 2**16  # bytes of lines that are not UTF-8
@@ -15,7 +14,6 @@ MARKS = (
     (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
-WESTERN = ("windows-1252", "iso-8859-1", "iso8859-1")
 
 
 def find_encoding(path: Path, setting: str) -> Encoding:
@@ -39,34 +37,34 @@ def find_encoding(path: Path, setting: str) -> Encoding:
         lines = _Lines() if _is_utf8(path) else _lines(path)
     if lines.other <= lines.utf8:
         return Encoding("utf-8", fault=lines.first_other)
-    if _is_western(bytes(lines.sample)):
+    if is_western(bytes(lines.sample)):
         return Encoding("cp1252")
     raise CatalogError(_unclear(path, lines))
 
 
 def _checked(path: Path, setting: str) -> str:
     try:
-        b"a".decode(setting)
-    except (LookupError, UnicodeError) as error:
-        wide = isinstance(error, UnicodeDecodeError)  # of two bytes a character
-        if not wide:
-            raise CatalogError(
-                f"{path}: catalog.encoding={setting!r}: no such encoding; such as auto, utf-8, utf-16 or cp1252"
-            ) from error
+        b"ab".decode(setting)
+    except UnicodeDecodeError:  # such as of four bytes a character
+        return setting
+    except (LookupError, ValueError) as error:  # ValueError: a NUL character in the name
+        raise CatalogError(
+            f"{path}: catalog.encoding={quoted(setting)}: no such encoding; give auto, utf-8, utf-16, cp1252 or another"
+        ) from error
     return setting
 
 
 def _utf_16(head: bytes) -> str:
     """utf-16-le or utf-16-be where the NUL bytes of the head lie as in such a text; "" for others."""
     even, odd = head[0::2].count(0), head[1::2].count(0)
-    if max(even, odd) * 50 < len(head) or max(even, odd) < 10 * min(even, odd):
+    if max(even, odd) * 20 < len(head) or max(even, odd) < 10 * min(even, odd):
         return ""
     name = "utf-16-le" if odd > even else "utf-16-be"
     try:
-        codecs.getincrementaldecoder(name)().decode(head)
+        text = codecs.getincrementaldecoder(name)().decode(head)
     except UnicodeDecodeError:
         return ""
-    return name
+    return name if "\n" in text or b"\n" not in head else ""
 
 
 def _is_utf8(path: Path) -> bool:
@@ -108,16 +106,8 @@ def _lines(path: Path) -> _Lines:
     return found
 
 
-def _is_western(sample: bytes) -> bool:
-    return bool(sample) and _candidates(sample)[:1] == ["windows-1252"]
-
-
-def _candidates(sample: bytes) -> list[str]:
-    return [str(found["encoding"]).lower() for found in chardet.detect_all(sample)]
-
-
 def _unclear(path: Path, lines: _Lines) -> str:
-    names = list(dict.fromkeys(_candidates(bytes(lines.sample))))[:3]
+    names = list(candidates(bytes(lines.sample)))[:3]
     near = f" it may be {', '.join(names)}:" if names else ""
     return (
         f"{path}: not UTF-8 ({lines.first_other}), and its encoding is unclear;{near} set catalog.encoding, such as "

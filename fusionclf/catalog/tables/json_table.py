@@ -1,7 +1,7 @@
 """JSON lines: an object a line, whose keys are the columns."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TextIO
 
@@ -49,20 +49,20 @@ class JsonTable(Table):
             wanted = self.columns
         self.check_columns(wanted)
         with self.text.open(lenient=True, newline="\n") as stream:
-            lines, empty = _numbered(stream), True
-            while some := list(islice(lines, size)):
-                empty = False
-                yield _rows(some, wanted)
-            if empty:
-                yield _rows([], wanted)
+            lines = _numbered(stream)
+            rows, read = _rows(islice(lines, size), wanted)
+            yield rows
+            while read == size:
+                rows, read = _rows(islice(lines, size), wanted)
+                if read:
+                    yield rows
 
     def count(self) -> int:
         return max(self.text.count_lines() + 1, 1)
 
-    def check_columns(self, wanted: Sequence[str]) -> None:
+    def lacking(self, wanted: Sequence[str]) -> list[str]:
         self._extend(wanted)
-        if self.columns:  # a file without products has none
-            super().check_columns(wanted)
+        return super().lacking(wanted)
 
     def _extend(self, wanted: Sequence[str]) -> None:
         """Look for columns in all lines where a wanted one is not in the first lines."""
@@ -106,11 +106,14 @@ def _object(line: str) -> dict[str, Any] | str:
     return values if isinstance(values, dict) else f"holds a {type(values).__name__}, not an object"
 
 
-def _rows(lines: list[tuple[int, str]], wanted: Sequence[str]) -> Rows:
+def _rows(lines: Iterable[tuple[int, str]], wanted: Sequence[str]) -> tuple[Rows, int]:
+    """The rows of some lines, and the number of these lines."""
     cells: dict[str, list[str]] = {name: [] for name in wanted}
     places: list[int] = []
     dropped: dict[str, list[str]] = {}
+    read = 0
     for number, line in lines:
+        read += 1
         if not line.strip():
             continue
         found = _object(line)
@@ -121,7 +124,7 @@ def _rows(lines: list[tuple[int, str]], wanted: Sequence[str]) -> Rows:
         places.append(number)
         for name, text in zip(wanted, texts, strict=True):
             cells[name].append(text)
-    return Rows(pd.DataFrame(cells, dtype="str"), np.array(places, np.int64), dropped=dropped)
+    return Rows(pd.DataFrame(cells, dtype="str"), np.array(places, np.int64), dropped=dropped), read
 
 
 def _texts(values: dict[str, Any], wanted: Sequence[str]) -> list[str] | str:

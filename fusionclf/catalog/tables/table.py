@@ -25,6 +25,12 @@ class Table(ABC):
     delimiter: str | None = None
     encoding: str | None = None
 
+    @property
+    def described(self) -> str:
+        """The file, and what it was recognised as."""
+        count = len(self.columns)
+        return f"{self.path} ({self.recognised}; {count:,} column{'s' if count != 1 else ''})"
+
     @abstractmethod
     def chunks(
         self,
@@ -51,14 +57,19 @@ class Table(ABC):
     def count(self) -> int:
         """About the number of rows; an upper bound for text files."""
 
+    def lacking(self, wanted: Sequence[str]) -> list[str]:
+        """The wanted columns that the table lacks; none where it has neither columns nor rows."""
+        return [name for name in wanted if self.columns and name not in self.columns]
+
     def check_columns(self, wanted: Sequence[str]) -> None:
         """Raise CatalogError for the first wanted column that the table lacks, or has twice."""
+        lacking = self.lacking(wanted)
         for name in wanted:
-            if name not in self.columns:
+            if name in lacking:
                 hint = did_you_mean(name, self.columns).replace("allowed:", "columns found:")
                 raise CatalogError(
-                    f"{self.path}: no column {quoted(name)}; {hint} (settings catalog.* and split.column name the "
-                    "columns)"
+                    f"{self.path}: no column {quoted(name)}; {hint} (settings catalog.*, split.* and model.auxiliary "
+                    "name the columns)"
                 )
             if self.columns.count(name) > 1:
                 raise CatalogError(f"{self.path}: column {name!r} occurs twice; rename one")

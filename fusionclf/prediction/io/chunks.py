@@ -14,8 +14,8 @@ from fusionclf.catalog.picture_paths import MissingPictures
 from fusionclf.errors import RunError
 from fusionclf.files import remove, replacing, replacing_all, sweep, write_json
 from fusionclf.prediction.answers import ABSTAIN, NONE, Answers
-from fusionclf.prediction.io.readers import Chunk, Fault, format_of
-from fusionclf.prediction.io.writers import FORMATS
+from fusionclf.prediction.io.readers import Chunk, Fault
+from fusionclf.prediction.io.writers import format_of
 from fusionclf.runfolder import first_difference, guarded, read_json
 
 JOB = "job.json"  # in the folder of chunks: what the predictions depend on
@@ -58,7 +58,7 @@ class OutputChunks:
 
     def __init__(self, out: Path, job: dict[str, Any]) -> None:
         self.out, self.job = out, json.loads(json.dumps(job))
-        self.format = FORMATS[format_of(out)]
+        self.format = format_of(out)
         self.folder = out.parent / f".{out.name}.parts"
         self.faults_file = out.with_name(f"{out.stem}.errors.csv")
         self.finished_before: set[int] = set()

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from fusionclf.errors import PredictionError
 from fusionclf.prediction.answers import NONE, Answers, without_codes
 from fusionclf.runfolder import guarded
 
@@ -153,6 +154,16 @@ def _join_parquet(path: Path, chunks: Sequence[Path]) -> None:
     with pq.ParquetWriter(path, pq.read_schema(chunks[0])) as writer:
         for chunk in chunks:
             writer.write_table(pq.read_table(chunk))
+
+
+SUFFIXES = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+
+
+def format_of(path: Path) -> Format:
+    """The format that a file's suffix names; raises PredictionError for an unknown one."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise PredictionError(f"{path}: unknown file format; give a name that ends in {', '.join(SUFFIXES)}")
+    return FORMATS[SUFFIXES[path.suffix.lower()]]
 
 
 FORMATS = {
