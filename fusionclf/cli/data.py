@@ -1,4 +1,4 @@
-"""`fusionclf data`: check, generate or download a catalog."""
+"""`fusionclf data`: describe, check, generate or download a catalog."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,9 +6,37 @@ from typing import Annotated
 import typer
 
 from fusionclf.cli.group import Commands
-from fusionclf.cli.options import ConfigOption, Overrides
+from fusionclf.cli.options import Columns, ConfigOption, Overrides
 
-data_app = typer.Typer(cls=Commands, no_args_is_help=True, help="Check, generate or download a catalog.")
+data_app = typer.Typer(
+    cls=Commands, no_args_is_help=True, help="Describe, check, generate or download a catalog."
+)
+
+
+@data_app.command(name="describe")
+def describe_command(
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="DATA", help="The catalog: its folder, or its table.", show_default=False),
+    ],
+    overrides: Columns = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write; default: catalog.yaml beside the table.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file; the old one is kept as catalog.yaml.1.")
+    ] = False,
+) -> None:
+    """Guess what the columns of a catalog are, and write catalog.yaml beside it, which every command reads.
+
+    Settings behind the command are kept; the rest is guessed around them.
+
+    Example: fusionclf data describe data/flipkart
+    """
+    from fusionclf.console import Console
+    from fusionclf.workflows.describe import data_describe
+
+    data_describe(data, tuple(overrides or ()), out, overwrite, Console())
 
 
 @data_app.command(name="check")

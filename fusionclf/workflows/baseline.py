@@ -6,14 +6,19 @@ from typing import Any
 
 from baselines import find_baseline
 from fusionclf.catalog.usable import UnusedRows
-from fusionclf.config import load_settings
 from fusionclf.console import Console
 from fusionclf.evaluation import RunResult, save_run
 from fusionclf.files import locked_folder
 from fusionclf.metrics_schema import METRICS
 from fusionclf.report.model_card import write_card
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
-from fusionclf.workflows.settings import ExistingRun, begin_run, read_divided, with_location
+from fusionclf.workflows.settings import (
+    ExistingRun,
+    begin_run,
+    load_run_settings,
+    read_divided,
+    with_location,
+)
 
 
 def run_baseline(
@@ -46,7 +51,7 @@ def run_baseline(
     """
     console = console or Console()
     baseline = find_baseline(name)
-    settings = load_settings(baseline.settings, config, overrides, variant=name, data=str(data))
+    settings = load_run_settings(baseline.settings, name, data, config, overrides)
     with locked_folder(out):
         if existing.resume and is_finished(out):
             sweep_run(out)

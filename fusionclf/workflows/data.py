@@ -19,12 +19,15 @@ from fusionclf.config import (
     Section,
     SplitConfig,
     build_settings,
+    described_values,
     override,
     read_settings,
 )
+from fusionclf.config.loading import merge
 from fusionclf.config.shipped import find_config
 from fusionclf.console import Console, json_text, printable
 from fusionclf.errors import CatalogError
+from fusionclf.workflows.settings import announce_catalog
 
 SHOWN = 5  # ids that a line names
 
@@ -50,11 +53,12 @@ def data_check(
         console: where progress goes.
     """
     file = find_config(config)
-    values = {k: v for k, v in (read_settings(file) if file else {}).items() if k in CheckConfig.model_fields}
+    given = {k: v for k, v in (read_settings(file) if file else {}).items() if k in CheckConfig.model_fields}
+    values = merge(described_values(folder, given, overrides), given)
     values = override(CheckConfig, values, overrides)
     settings = build_settings(CheckConfig, values)
     catalog, split = _read(folder, settings)
-    console.info(f"catalog: {catalog.read_report.recognised}")
+    announce_catalog(folder, catalog, console)
     with console.bar("decode pictures", len(catalog.picture_owners)) as step:
         found = check_catalog(catalog, split, unreadable=settings.pictures.unreadable, progress=step)
     if as_json:

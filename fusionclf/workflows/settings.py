@@ -10,7 +10,17 @@ from pydantic import BaseModel
 from fusionclf.catalog import Catalog, Split, make_split, read_catalog
 from fusionclf.catalog.splits import NO_CHOICE
 from fusionclf.catalog.variants import find_leaks
-from fusionclf.config import BaselineConfig, CatalogConfig, RunConfig, SplitConfig, dump_yaml
+from fusionclf.config import (
+    BaselineConfig,
+    CatalogConfig,
+    RunConfig,
+    SplitConfig,
+    described_values,
+    dump_yaml,
+    find_catalog_file,
+    load_settings,
+    read_settings,
+)
 from fusionclf.console import SILENT, Console
 from fusionclf.errors import CatalogError, RunError
 from fusionclf.files import write_text
@@ -55,7 +65,7 @@ def read_divided(
         CatalogError: the catalog cannot be read or divided, or leaves nothing to learn.
     """
     catalog = read_catalog(data, columns, split_columns=(*spec.columns_read, *further))
-    console.info(f"catalog: {catalog.read_report.recognised}")
+    announce_catalog(data, catalog, console)
     if check is not None and {"picture", "near_picture"}.intersection(spec.group_by):
         check(catalog)
     split = make_split(catalog, spec)
@@ -64,6 +74,32 @@ def read_divided(
     if (leaks := find_leaks(catalog, split)).matters:
         console.warn(str(leaks))
     return catalog, split
+
+
+def load_run_settings(
+    schema: type[RunSettings], name: str, data: Path, config: Path | None, overrides: Sequence[str]
+) -> RunSettings:
+    """The settings of a run: defaults, then catalog.yaml beside the data, the settings file, and the overrides.
+
+    Args:
+        schema: of the variant or baseline.
+        name: of the variant or baseline.
+        data: the catalog's folder, or its table.
+        config: settings file; None for none.
+        overrides: key.path=value texts.
+
+    Raises:
+        SettingsError: a setting is unknown or has a bad value.
+    """
+    described = described_values(data, read_settings(config) if config else {}, overrides)
+    return load_settings(schema, config, overrides, described, variant=name, data=str(data))
+
+
+def announce_catalog(data: Path, catalog: Catalog, console: Console) -> None:
+    """Print what a catalog's table was recognised as, and which catalog.yaml was read."""
+    if (file := find_catalog_file(data)) is not None:
+        console.info(f"catalog: {file} read")
+    console.info(f"catalog: {catalog.read_report.recognised}")
 
 
 def with_location(settings: RunSettings, catalog: Catalog) -> RunSettings:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fusionclf.catalog import Catalog, Split
-from fusionclf.config import RunConfig, load_settings
+from fusionclf.config import RunConfig
 from fusionclf.console import Console
 from fusionclf.errors import RunError
 from fusionclf.evaluation import RunResult, save_run
@@ -21,7 +21,13 @@ from fusionclf.stacking.checks import check_model, check_names, columns_to_read
 from fusionclf.stacking.stage_runner import StageRunner
 from fusionclf.stacking.stages import Stage, list_stages, trained_classes
 from fusionclf.training import make_accelerator
-from fusionclf.workflows.settings import ExistingRun, begin_run, read_divided, with_location
+from fusionclf.workflows.settings import (
+    ExistingRun,
+    begin_run,
+    load_run_settings,
+    read_divided,
+    with_location,
+)
 
 
 @dataclass(frozen=True)
@@ -71,9 +77,7 @@ def train(
     console, existing = options.console, options.existing
     started = time.perf_counter()
     variant = find_variant(name)
-    settings = load_settings(
-        RunConfig[variant.params], options.config, overrides, variant=name, data=str(data)
-    )
+    settings = load_run_settings(RunConfig[variant.params], name, data, options.config, overrides)
     accelerator = make_accelerator(settings.train.precision, cpu, track=options.track, folder=out)
     console.quiet = not accelerator.is_main_process
     with locked_folder(out) if accelerator.is_main_process else nullcontext():

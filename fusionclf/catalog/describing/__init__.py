@@ -2,5 +2,6 @@
 
 from fusionclf.catalog.describing.description import Description, describe_table, unused_line
 from fusionclf.catalog.describing.evidence import Guess
+from fusionclf.catalog.describing.yaml_lines import yaml_text
 
-__all__ = ["Description", "Guess", "describe_table", "unused_line"]
+__all__ = ["Description", "Guess", "describe_table", "unused_line", "yaml_text"]

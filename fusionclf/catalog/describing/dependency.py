@@ -18,9 +18,9 @@ def determines(source: pd.Series, target: pd.Series) -> float:
     (1.0, 0.5)
     """
     both = ((source != "") & (target != "")).to_numpy()
-    rows = _codes(source[both])
+    rows = _codes(source.to_numpy()[both])
     often = np.bincount(rows)[rows] > 1 if len(rows) else np.zeros(0, bool)
-    rows, values = rows[often], _codes(target[both])[often]
+    rows, values = rows[often], _codes(target.to_numpy()[both])[often]
     if not len(rows):
         return 0.0
     top = int(np.bincount(values).max())
@@ -31,11 +31,11 @@ def determines(source: pd.Series, target: pd.Series) -> float:
 
 def repeats(cells: pd.Series) -> float:
     """Share of the rows with a value that share it with another row."""
-    present = cells[cells != ""]
-    return float(present.duplicated(keep=False).mean()) if len(present) else 0.0
+    present = cells.to_numpy()[cells != ""]
+    return float(pd.Series(present).duplicated(keep=False).mean()) if len(present) else 0.0
 
 
-def _codes(cells: pd.Series) -> np.ndarray:
+def _codes(cells: np.ndarray) -> np.ndarray:
     return pd.factorize(cells)[0].astype(np.int64)
 
 

@@ -69,7 +69,7 @@ class Evidence:
         """How far one column determines another, as `dependency.determines`."""
         pair = (source, target)
         if pair not in self._determined:
-            self._determined[pair] = determines(self.table[source], self.table[target])
+            self._determined[pair] = determines(self.profiles[source].cells, self.profiles[target].cells)
         return self._determined[pair]
 
     def pinned_columns(self, setting: str) -> tuple[str, ...] | None:
@@ -83,7 +83,11 @@ class Evidence:
 
 def clean_table(table: pd.DataFrame) -> pd.DataFrame:
     """A table whose cells are stripped, "" where one is a word for a missing value."""
-    return table.apply(lambda cells: cells.str.strip().map(lambda cell: "" if is_missing(cell) else cell))
+    found = {
+        str(name): ["" if is_missing(cell) else str(cell).strip() for cell in table[name].tolist()]
+        for name in table.columns
+    }
+    return pd.DataFrame(found, dtype="str")
 
 
 def percent(share: float) -> str:

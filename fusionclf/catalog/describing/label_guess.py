@@ -120,8 +120,7 @@ def _path(evidence: Evidence, path: PathColumn) -> list[Guess]:
         levels = range(path.depth, 0, -1)
         level = next((n for n in levels if path.enough_rows(n) >= ENOUGH_ROWS), None)
         level = level or max(levels, key=path.enough_rows)
-    cells = path.upto(level)
-    classes = cells[cells != ""].nunique()
+    classes = len(set(path.upto(level)) - {""})
     share = percent(path.enough_rows(level))
     reason = f"paths; {classes:,} classes, {share} of rows in classes of {ENOUGH} or more"
     doubts = []

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -48,7 +49,7 @@ class Profile:
     @cached_property
     def present(self) -> pd.Series:
         """The cells that are not missing."""
-        return self.cells[self.cells != ""]
+        return cast(pd.Series, self.cells[self.cells != ""])
 
     @cached_property
     def filled(self) -> float:
@@ -187,7 +188,10 @@ def is_number(cell: str) -> bool:
 
 def profile_columns(table: pd.DataFrame) -> dict[str, Profile]:
     """Column → its profile."""
-    return {str(name): Profile(str(name), place, table[name]) for place, name in enumerate(table.columns)}
+    return {
+        str(name): Profile(str(name), place, cast(pd.Series, table[name]))
+        for place, name in enumerate(table.columns)
+    }
 
 
 def _words(cell: str) -> int:

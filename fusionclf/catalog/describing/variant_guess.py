@@ -1,6 +1,9 @@
 """Which column groups the rows of one style, whose titles differ only in size or colour."""
 
 from itertools import islice
+from typing import cast
+
+import pandas as pd
 
 from fusionclf.catalog.describing.dependency import repeats
 from fusionclf.catalog.describing.evidence import Evidence, percent
@@ -57,7 +60,7 @@ def _may_group(profile: Profile, evidence: Evidence, label: str) -> bool:
 
 def _likeness(profile: Profile, title: Profile) -> float:
     """Mean share of words that titles of one group have in common, over pairs of neighbours in a group."""
-    cells = profile.cells[(profile.cells != "") & (title.cells != "")]
+    cells = cast(pd.Series, profile.cells[(profile.cells != "") & (title.cells != "")])
     shares = []
     for rows in islice(cells.groupby(cells, sort=False).indices.values(), MOST_PAIRS):
         if len(rows) > 1:
