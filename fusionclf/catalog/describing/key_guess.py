@@ -16,7 +16,8 @@ def guess_id(evidence: Evidence) -> Guess:
         return Guess("catalog.id", evidence.pinned["catalog.id"], SET, pinned)
     ranked = sorted(evidence.profiles.values(), key=_rank, reverse=True)
     best = ranked[0]
-    evidence.take([best.name])
+    if best.kind in ("id", "code") or best.is_code or best.names_pictures:  # a title may be the id, too
+        evidence.take([best.name])
     if not _is_unique(best):
         missing, repeated = len(best.cells) - len(best.present), len(best.present) - best.distinct
         doubt = (

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from fusionclf.catalog.describing.evidence import SET, Evidence, Guess, listed, percent
-from fusionclf.catalog.describing.headers import is_strong_label
+from fusionclf.catalog.describing.headers import header_words, is_strong_label
 from fusionclf.catalog.describing.paths import PathColumn, path_column
 from fusionclf.catalog.describing.profile import ENOUGH, Profile
 from fusionclf.catalog.describing.text_guess import is_translation
@@ -55,7 +55,7 @@ def _may_be_label(profile: Profile) -> bool:
     if {str(value).casefold() for value in profile.counts.index} <= RECORD_TYPES:
         return False
     if profile.is_number:
-        return is_strong_label(profile.name) and profile.is_whole
+        return (is_strong_label(profile.name) or "label" in header_words(profile.name)) and profile.is_whole
     return profile.is_wordy or profile.kind == "label"
 
 
@@ -69,7 +69,7 @@ def _plain(evidence: Evidence, enough: list[Profile], named: list[Profile], path
     evidence.take([best.name])
     deeper = [p for p in named if p not in enough and evidence.determines(p.name, best.name) > BELOW]
     beside = [p.name for p in enough if p is not best and not _is_chained(evidence, p.name, best.name)]
-    beside = [name for name in beside if is_strong_label(name)]
+    beside = [name for name in beside if is_strong_label(name) or "label" in header_words(name)]
     reason = f"{best.distinct:,} classes, {percent(best.repeated)} of rows in classes of {ENOUGH} or more"
     if deeper:
         reason += f"; {deeper[0].name} below it has too few rows a class ({percent(deeper[0].repeated)})"

@@ -12,7 +12,7 @@ from fusionclf.catalog.describing.profile import Profile, repeated_share
 SIGNS = (">", "»", "\u203a", "::", "|", "/", "\\")  # two of a sign, as in A >> B, are one
 MOST_STEPS = 10
 LONGEST_PATH = 200  # characters, mean
-ARROW = re.compile(r"[=-]>")  # in code and hashes, between a key and its value
+MARKUP = re.compile(r"[=-]>|<|https?://")  # arrows of hashes, tags, addresses
 LONGEST_STEP = 50  # characters, mean
 
 
@@ -65,7 +65,7 @@ def path_column(profile: Profile) -> PathColumn | None:
         or not profile.distinct
     ):
         return None
-    if profile.length > LONGEST_PATH or profile.share(ARROW.search) > 0.5:
+    if profile.length > LONGEST_PATH or profile.share(MARKUP.search) > 0.3:
         return None
     for sign in SIGNS:
         if profile.share(lambda cell, sign=sign: sign in cell) < 0.4:
