@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Formatter
 
 from fusionclf.catalog.counted_examples import EXAMPLES, CountedExamples
+from fusionclf.catalog.fetched import FOLDER, read_fetched
 from fusionclf.catalog.picture_cells import separator_in
 from fusionclf.errors import CatalogError, quoted
 
@@ -166,7 +167,7 @@ class PictureFinder:
 
     A path also means a file from which it differs in double slashes, backslashes, blanks at the ends of a name,
     Unicode form, or the case of the suffix, or where it is absolute and inside the folder. A path that could mean
-    several files is not found.
+    several files is not found. A URL means the file that `fusionclf data fetch` stored.
 
     Args:
         root: the folder. Nothing outside it is found; symbolic links in it are followed.
@@ -203,7 +204,9 @@ class PictureFinder:
     def find(self, path: str) -> str | None:
         """The one file that a path can mean, below the root; None where there is none, or several."""
         below = self.relative(path)
-        if below is None or is_url(below) or not (names := _components(below)):
+        if below is not None and is_url(below):
+            return self._fetched.get(below.strip())
+        if below is None or not (names := _components(below)):
             return None
         place = self._folder(names[:-1])
         if place is None:
@@ -228,6 +231,16 @@ class PictureFinder:
             for match in self._listing(other).files_by_key.get(_file_key(name), ()):
                 return os.path.join(other, match)
         return None
+
+    @cached_property
+    def _fetched(self) -> dict[str, str]:
+        """URL → its file, of pictures that `fusionclf data fetch` put into the folder, or one below it."""
+        return {
+            url: os.path.join(place, name)
+            for place in ("", FOLDER)
+            for url, name in read_fetched(os.path.join(self.root, place)).items()
+            if name in self._listing(place).files
+        }
 
     def _folder(self, names: Sequence[str]) -> str | None:
         """The one folder below the root that these names can mean."""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from fusionclf.catalog.counted_examples import EXAMPLES, CountedExamples
 from fusionclf.catalog.fields import read_fields
-from fusionclf.catalog.find_pictures import find_pictures
+from fusionclf.catalog.find_pictures import find_pictures, named_urls
 from fusionclf.catalog.ids import checked_ids
 from fusionclf.catalog.missing import are_missing_words
 from fusionclf.catalog.picture_paths import is_outside, pattern_fields
@@ -143,6 +143,18 @@ def read_catalog(
     if not len(table):
         raise NoRowsError(f"{file}: no usable row is left ({_why_none(report)}", catalog)
     return catalog
+
+
+def picture_urls(root: Path, columns: CatalogConfig) -> tuple[Path, list[str]]:
+    """The folder of a catalog's pictures, and the URLs that its rows name as pictures, each once.
+
+    Raises:
+        CatalogError: as of `read_catalog`.
+    """
+    file = _file_of(root, columns)
+    rows = read_rows(file, pattern_fields(columns.picture), last=columns.title or "")
+    _empty_missing_words(rows)
+    return root, list(dict.fromkeys(named_urls(rows, columns)))
 
 
 def _file_of(root: Path, columns: CatalogConfig) -> Path:

@@ -49,10 +49,7 @@ def data_check(
         as_json: print JSON in place of tables.
         console: where progress goes.
     """
-    file = find_config(config)
-    values = {k: v for k, v in (read_settings(file) if file else {}).items() if k in CheckConfig.model_fields}
-    values = override(CheckConfig, values, overrides)
-    settings = build_settings(CheckConfig, values)
+    settings = check_settings(config, overrides)
     catalog, split = _read(folder, settings)
     with console.bar("decode pictures", len(catalog.picture_owners)) as step:
         found = check_catalog(catalog, split, unreadable=settings.pictures.unreadable, progress=step)
@@ -61,6 +58,13 @@ def data_check(
     else:
         render_check(found, RichConsole(highlight=False))
     return found.usable
+
+
+def check_settings(config: str | None, overrides: tuple[str, ...]) -> CheckConfig:
+    """The settings of catalog, split and pictures; arguments as of `data_check`."""
+    file = find_config(config)
+    values = {k: v for k, v in (read_settings(file) if file else {}).items() if k in CheckConfig.model_fields}
+    return build_settings(CheckConfig, override(CheckConfig, values, overrides))
 
 
 def render_check(found: CatalogCheck, out: RichConsole) -> None:
