@@ -67,8 +67,8 @@ def _check_model(variant: Variant, run: Path) -> None:
     assert isinstance(loaded, NetworkModel)
     network: Model = loaded.model
     base = base_model(network)
-    assert "label" in base.heads, f"{variant.name}: no head for the task label"
-    assert set(base.task_weights) <= set(base.heads), (
+    assert "label" in base.tasks, f"{variant.name}: no head for the task label"
+    assert set(base.task_weights) <= set(base.tasks), (
         f"{variant.name}: task_weights names a task without a head"
     )
     found = tuple(

@@ -1,7 +1,7 @@
 """A catalog's files → one clean table, with a report of all that was repaired or dropped."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -13,11 +13,12 @@ from fusionclf.catalog.counted_examples import EXAMPLES, CountedExamples
 from fusionclf.catalog.fields import read_fields
 from fusionclf.catalog.find_pictures import find_pictures, named_urls
 from fusionclf.catalog.ids import checked_ids
+from fusionclf.catalog.label_paths import add_levels, name_by_path, read_label_paths
 from fusionclf.catalog.missing import are_missing_words
 from fusionclf.catalog.picture_paths import is_outside, pattern_fields
 from fusionclf.catalog.read_report import ReadReport
 from fusionclf.catalog.rows import Rows, read_rows
-from fusionclf.catalog.spellings import joined_spelling
+from fusionclf.catalog.spellings import join_spellings
 from fusionclf.catalog.titles import have_titles
 from fusionclf.config import CatalogConfig
 from fusionclf.errors import CatalogError, near_path, quoted
@@ -32,7 +33,8 @@ class Catalog:
 
     Attributes:
         root: the catalog's folder.
-        columns: the settings that it was read with.
+        columns: the settings that it was read with; `categories` names the columns level_1, … where they come from
+            the label's path.
         table: columns id, picture (path below root, missing where there is none), title ("" where there is
             none), label, year (Int64, missing where there is none), and each category and metadata column
             under its own name ("" where the cell is empty; the text NA is a value).
@@ -99,15 +101,15 @@ class NoRowsError(CatalogError):
 
 
 def read_catalog(
-    root: Path, columns: CatalogConfig | None = None, *, split_column: str | None = None
+    root: Path, columns: CatalogConfig | None = None, *, split_columns: Sequence[str] = ()
 ) -> Catalog:
     """A catalog, read, repaired and checked.
 
     Args:
         root: folder with the file `columns.file` and the pictures.
         columns: the names of the file's columns; default: the Kaggle layout.
-        split_column: a further column to read, by which products will be divided. It does not count for `sha256`
-            unless `columns` names it, too: a division does not change the products.
+        split_columns: further columns to read, by which products will be divided. They do not count for `sha256`
+            unless `columns` names them, too: a division does not change the products.
 
     Raises:
         CatalogError: the file is missing, empty or not UTF-8, lacks a column, or holds an unsafe or duplicate
@@ -117,17 +119,24 @@ def read_catalog(
     columns = columns or CatalogConfig()
     root = Path(root)
     file = _file_of(root, columns)
-    rows = read_rows(file, _wanted(columns, split_column), last=columns.title or "")
+    rows = read_rows(file, _wanted(columns, split_columns), last=columns.title or "")
     ids = checked_ids(file, rows, columns)
     missing_words = _empty_missing_words(rows)
-    table = _clean(file, rows, columns, split_column)
+    paths = read_label_paths(_column(rows.table, columns.label), columns) if columns.label_separator else None
+    table = _clean(file, rows, columns, split_columns)
+    if paths is not None:
+        columns = add_levels(file, table, paths, columns)
     named = [sorted(ids.iloc[places]) for places in (rows.repaired, rows.multiline)]
     report = ReadReport(
         rows.rows_read, named[0], dict(rows.dropped), _bad_years(rows, columns), named[1],
         missing_words=missing_words,
     )  # fmt: skip
     if columns.join_spellings:
-        _join_spellings(table, columns, report)
+        join_spellings(table, columns, report)
+    if paths is not None:
+        for fault, mask in paths.faults.items():
+            table = _drop(table, mask.loc[table.index], fault, report)
+        name_by_path(table, paths, columns, report)
     labels = set(table["label"]) - {""}
     table = _drop(table, _column(table, "label") == "", "no label", report)
     found = find_pictures(root, rows, table.index.to_numpy(), columns, report)
@@ -192,9 +201,9 @@ def _tables_in(root: Path) -> str:
     return f"; there is {', '.join(names[:5])}" if names else ""
 
 
-def _wanted(columns: CatalogConfig, split_column: str | None) -> list[str]:
+def _wanted(columns: CatalogConfig, split_columns: Sequence[str]) -> list[str]:
     named = [columns.id, columns.label, *columns.categories, *columns.metadata]
-    others = [name for name in (columns.title, columns.year, split_column) if name]
+    others = [name for name in (columns.title, columns.year, *split_columns) if name]
     inputs = [*columns.text, *columns.attributes, *pattern_fields(columns.picture)]
     return list(dict.fromkeys([*named, *others, *inputs]))
 
@@ -212,7 +221,7 @@ def _empty_missing_words(rows: Rows) -> dict[str, CountedExamples]:
     return found
 
 
-def _clean(file: Path, rows: Rows, columns: CatalogConfig, split_column: str | None) -> pd.DataFrame:
+def _clean(file: Path, rows: Rows, columns: CatalogConfig, split_columns: Sequence[str]) -> pd.DataFrame:
     """All columns but the picture's, under the names that Catalog uses."""
     raw = rows.table
     table = pd.DataFrame(
@@ -225,8 +234,7 @@ def _clean(file: Path, rows: Rows, columns: CatalogConfig, split_column: str | N
     none = pd.Series(pd.NA, raw.index, "Int64")
     table["year"] = _years(_column(raw, columns.year)) if columns.year else none
     own = {"id": columns.id, "title": columns.title, "label": columns.label, "year": columns.year}
-    further = [split_column] if split_column else []
-    for name in dict.fromkeys((*columns.categories, *columns.metadata, *further)):
+    for name in dict.fromkeys((*columns.categories, *columns.metadata, *split_columns)):
         if name not in OWN_COLUMNS:
             table[name] = raw[name].str.strip() if name in columns.categories else raw[name]
         elif own.get(name) != name:
@@ -248,15 +256,6 @@ def _bad_years(rows: Rows, columns: CatalogConfig) -> list[str]:
     cells = _column(rows.table, columns.year)
     bad = _years(cells).isna() & (cells.str.strip() != "")
     return sorted(_column(rows.table, columns.id)[bad])
-
-
-def _join_spellings(table: pd.DataFrame, columns: CatalogConfig, report: ReadReport) -> None:
-    """Give labels and categories that differ only in case, blanks or Unicode form one spelling, in place."""
-    for name, source in {"label": columns.label, **{name: name for name in columns.categories}}.items():
-        usual = joined_spelling(table[name])
-        if usual:
-            report.joined[source] = int(np.count_nonzero(table[name].isin(usual)))
-            table[name] = table[name].replace(usual)
 
 
 def _drop(table: pd.DataFrame, faulty: pd.Series, reason: str, report: ReadReport) -> pd.DataFrame:

@@ -72,7 +72,9 @@ class CatalogConfig(Section):
     label: str = Field(default="articleType", description="column of the class to predict")
     label_separator: str | None = Field(
         default=None,
-        description="between the steps of a label that is a path, such as >; null: the cell is the class",
+        description="between the steps of a label that is a path, such as >; a JSON list of steps or of a path is "
+        "read, too. The steps above the class become the categories level_1, level_2, … where catalog.categories "
+        "names none. null: the cell is the class",
     )
     label_level: int | None = Field(
         default=None,
@@ -80,7 +82,8 @@ class CatalogConfig(Section):
         description="step of the path that is the class, from 1 at the top; null: the last one",
     )
     categories: NameList = Field(
-        default=("masterCategory", "subCategory"), description="category columns, top down"
+        default=("masterCategory", "subCategory"),
+        description="category columns, top down; none where label_separator is set",
     )
     metadata: NameList = Field(
         default=("gender", "baseColour", "season", "usage"), description="further columns to read"
@@ -96,6 +99,20 @@ class CatalogConfig(Section):
         description="write labels and categories that differ only in case, blanks or Unicode form in their most "
         "frequent spelling",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_has_its_own_categories(cls, values: Any) -> Any:
+        """No categories by default where the label is a path: its steps take their place."""
+        if isinstance(values, dict) and values.get("label_separator") and "categories" not in values:
+            return {**values, "categories": ()}
+        return values
+
+    @model_validator(mode="after")
+    def _level_is_of_a_path(self) -> "CatalogConfig":
+        if self.label_level is not None and not self.label_separator:
+            raise ValueError(f"label_level={self.label_level} needs catalog.label_separator, such as >")
+        return self
 
 
 class SplitConfig(Section):
@@ -117,7 +134,7 @@ class SplitConfig(Section):
     group_by: NameList = Field(
         default=(),
         description="keep products together that share the title, the picture, a near_picture, or the cell of a "
-        "column, such as a style's number",
+        "column, such as a style's number; a column with the name of one of these three must be renamed",
     )
     near_distance: int = Field(
         default=4, ge=0, le=32, description="bits by which near pictures' 64-bit hashes may differ"
@@ -125,9 +142,15 @@ class SplitConfig(Section):
     seed: int = Field(default=0, ge=0, description="of random test and validation rows")
 
     @property
-    def column_read(self) -> str | None:
-        """The column by which products are divided, if any."""
-        return self.column if self.rule == "column" else None
+    def group_columns(self) -> tuple[str, ...]:
+        """The columns whose cells keep products together."""
+        return tuple(name for name in self.group_by if name not in GROUPINGS)
+
+    @property
+    def columns_read(self) -> tuple[str, ...]:
+        """The columns of the file by which products are divided and kept together."""
+        rule = [self.column] if self.rule == "column" and self.column else []
+        return tuple(dict.fromkeys([*rule, *self.group_columns]))
 
     @model_validator(mode="after")
     def _column_is_named(self) -> "SplitConfig":

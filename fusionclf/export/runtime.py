@@ -112,8 +112,17 @@ class ExportedModel:
 
     def probabilities(self, pictures: PictureCache | None, titles: list[str]) -> np.ndarray:
         """(n, K) probabilities of n products."""
+        return self.task_probabilities(pictures, titles)["label"]
+
+    @property
+    def tasks(self) -> dict[str, tuple[str, ...]]:
+        """Task → names of its classes, in the order of the outputs."""
+        return {output.task: output.classes for output in self.description.outputs}
+
+    def task_probabilities(self, pictures: PictureCache | None, titles: list[str]) -> dict[str, np.ndarray]:
+        """Task → (n, K) probabilities of n products."""
         outputs = self.outputs(pictures, titles)
-        return outputs[0].astype(np.float64)
+        return {task: values.astype(np.float64) for task, values in zip(self.tasks, outputs, strict=True)}
 
     def outputs(self, pictures: PictureCache | None, titles: list[str]) -> list[np.ndarray]:
         """(n, K) probabilities of n products for each output."""

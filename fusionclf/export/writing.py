@@ -70,7 +70,7 @@ def write_export(
     settings, original = network.settings, network.model
     names, sentences = getattr(original, "class_names", None), sentence_encoder(original)
     size = (settings.pictures.height, settings.pictures.width)
-    tensors = TensorModel(original, network.temperature, size, several_pictures)
+    tensors = TensorModel(original, network.temperatures, size, several_pictures)
     if any(reader["kind"] != "hashed" for reader in tensors.readers):
         shutil.copytree(run / "model" / "text", folder / TOKENIZER)
     outputs = [

@@ -18,7 +18,6 @@ from typing_extensions import TypedDict
 
 from fusionclf.errors import RunError
 from fusionclf.files import replacing
-from fusionclf.models.linear_text_model import UNSEEN_SCORE, LinearTextModel
 from fusionclf.models.open_vocabulary.prototypes import Prototypes
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.registry import Model
@@ -92,7 +91,7 @@ def add_classes(model: Model, added: Sequence[AddedClass]) -> None:
     label = model.base.heads["label"]
     assert isinstance(label, nn.Linear)
     model.base.heads["label"] = _wider(label, more)
-    _widen_linear_text_model(model.linear_text_model, more)
+    model.linear_text_model.added += more  # no table of n-grams for thousands of classes
     head.probe.linear = _wider(head.probe.linear, more)
     first = len(head.seen)
     head.seen = _padded(head.seen, more)
@@ -110,15 +109,6 @@ def add_classes(model: Model, added: Sequence[AddedClass]) -> None:
     )
 
 
-def _widen_linear_text_model(model: LinearTextModel, more: int) -> None:
-    table = model.ngrams.table
-    table.weight = _frozen(_padded(table.weight, more, dim=1))
-    table.embedding_dim += more
-    model.bias = _frozen(_padded(model.bias, more, fill=UNSEEN_SCORE))
-    if model.sentence is not None:
-        model.sentence = _wider(model.sentence, more)
-
-
 def _check_vectors(new: AddedClass, prototypes: Prototypes) -> None:
     """Raises RunError where the vectors of a class are not of the model's widths."""
     pairs = ((new.title_prototype, prototypes.title), (new.feature_prototype, prototypes.features))
@@ -130,10 +120,8 @@ def _check_vectors(new: AddedClass, prototypes: Prototypes) -> None:
             raise RunError(f"the vectors of the added class {new.name!r} do not fit the model; add it again")
 
 
-def _padded(values: Tensor, more: int, dim: int = 0, fill: float = 0.0) -> Tensor:
-    shape = [*values.shape]
-    shape[dim] = more
-    return torch.cat([values.detach(), values.new_full(shape, fill)], dim=dim)
+def _padded(values: Tensor, more: int) -> Tensor:
+    return torch.cat([values.detach(), values.new_zeros(more, *values.shape[1:])])
 
 
 def _frozen(values: Tensor) -> nn.Parameter:

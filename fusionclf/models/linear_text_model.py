@@ -104,7 +104,12 @@ class LinearTextModel(nn.Module):
         words: longest word n-gram, as in that encoder.
         sentences: pretrained sentence encoder, which is not trained; None for n-grams alone.
         shared: the sentence encoder is part of the base model, so its weights are not saved here too.
+
+    Attributes:
+        added: number of further classes without weights; their scores, UNSEEN_SCORE, come last.
     """
+
+    added = 0
 
     def __init__(
         self,
@@ -160,7 +165,7 @@ class LinearTextModel(nn.Module):
         scores = self.ngrams(hashed) + self.bias  # (B, K)
         if self.sentence is not None:
             scores = scores + self.sentence(self.embedding(titles))
-        return scores
+        return nn.functional.pad(scores, (0, self.added), value=UNSEEN_SCORE) if self.added else scores
 
     def embedding(self, titles: TextBatch) -> Tensor:
         """(B, D) sentence embeddings of prepared titles."""

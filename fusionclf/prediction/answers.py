@@ -1,7 +1,7 @@
 """Probabilities → answers: the most likely classes, a category path, and a decision."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from fusionclf.errors import SettingsError
 from fusionclf.evaluation import Decisions, first_classes
+from fusionclf.prediction.column_values import ColumnValues, join_columns, output_columns
 
 ACCEPT, ABSTAIN, NONE = "accept", "abstain", "none"
 NAN_PROBABILITIES = "the model's probabilities are not numbers; its weights are damaged"
@@ -63,6 +64,7 @@ class Answers:
         picture_status, title_status: "used", "missing", "unreadable" or "ignored" (the model does not read it).
         reasons: why there is no answer; "" where there is one.
         backed_off: path that reaches the target precision; None without a target precision.
+        further: column → its predicted values, for each column of `model.auxiliary`.
     """
 
     classes: tuple[str, ...]
@@ -74,6 +76,7 @@ class Answers:
     title_status: list[str]
     reasons: list[str]
     backed_off: list[tuple[str, ...]] | None = None
+    further: Mapping[str, ColumnValues] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -108,9 +111,12 @@ class Answers:
         return [values[first] if there else () for first, there in firsts]
 
     def to_frame(self) -> pd.DataFrame:
-        """A row a product: label_1, prob_1, …, path, decision, picture_status, title_status, reason."""
+        """A row a product: label_1, prob_1, …, path, decision, picture_status, title_status, reason.
+
+        After title_status, each further column has its value and its probability, such as baseColour, baseColour_prob.
+        """
         columns = self.columns() | {"reason": pa.array(self.reasons, pa.string())}
-        texts = {name: "str" for name in columns if not name.startswith("prob_")}
+        texts = {name: "str" for name, column in columns.items() if not pa.types.is_floating(column.type)}
         return (
             pa.table({name: without_codes(column) for name, column in columns.items()})
             .to_pandas()
@@ -133,7 +139,7 @@ class Answers:
         columns["decision"] = _few(self.decisions)
         columns["picture_status"] = _few(self.picture_status)
         columns["title_status"] = _few(self.title_status)
-        return columns
+        return columns | output_columns(self.further, {"id", "reason", *columns})
 
 
 def without_codes(column: pa.Array) -> pa.Array:
@@ -224,4 +230,5 @@ def join_answers(chunks: Sequence[Answers]) -> Answers:
         joined["backed_off"] = [path for chunk in chunks for path in chunk.backed_off or ()]
     for name in ("order", "probabilities"):
         joined[name] = np.concatenate([getattr(chunk, name) for chunk in chunks])
+    joined["further"] = join_columns([chunk.further for chunk in chunks])
     return Answers(first.classes, first.category_paths, **joined)

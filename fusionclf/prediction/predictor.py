@@ -1,6 +1,7 @@
 """The Predictor that `fusionclf.load` returns: predicts products with a run's model."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -14,6 +15,7 @@ from fusionclf.evaluation import decide as grade
 from fusionclf.models.added_classes import AddedClass
 from fusionclf.prediction.answers import Answers, DecisionRule, decide, join_answers
 from fusionclf.prediction.class_names import parse_class
+from fusionclf.prediction.column_values import ColumnValues
 from fusionclf.prediction.io.products import (
     Picture,
     Pictures,
@@ -26,6 +28,7 @@ from fusionclf.prediction.network import NetworkModel
 
 CHUNK, SMALLEST_CHUNK = 1024, 64  # products that are decoded and predicted together
 CHUNK_BYTES = 48 * 10**6  # of their decoded pictures, at most
+CHUNK_PAIRS = 2**21  # of a product and a class, at most; each has about 50 numbers
 
 
 class Model(Protocol):
@@ -35,7 +38,14 @@ class Model(Protocol):
     cover: tuple[int, int] | None
     reads_titles: bool
 
+    @property
+    def tasks(self) -> Mapping[str, Sequence[str]]: ...
+
     def probabilities(self, pictures: PictureCache | None, titles: list[str]) -> np.ndarray: ...
+
+    def task_probabilities(
+        self, pictures: PictureCache | None, titles: list[str]
+    ) -> dict[str, np.ndarray]: ...
 
 
 class Predictor:
@@ -108,12 +118,17 @@ class Predictor:
         return join_answers(answers)
 
     @property
+    def width(self) -> int:
+        """Number of classes that the model computes, whether they are candidates or not."""
+        return len(self.model.every if isinstance(self.model, NetworkModel) else self.classes)
+
+    @property
     def chunk_size(self) -> int:
-        """Number of products that are decoded together: fewer for a model that reads large pictures."""
-        if self.model.cover is None:
-            return CHUNK
-        most = 3 * MOST_COVERS * self.model.cover[0] * self.model.cover[1]  # bytes
-        return min(CHUNK, max(SMALLEST_CHUNK, CHUNK_BYTES // most))
+        """Number of products that are predicted together: fewer for large pictures or thousands of classes."""
+        most = CHUNK_PAIRS // max(self.width, 1)
+        if self.model.cover is not None:
+            most = min(most, CHUNK_BYTES // (3 * MOST_COVERS * self.model.cover[0] * self.model.cover[1]))
+        return min(CHUNK, max(SMALLEST_CHUNK, most))
 
     def add_classes(self, names: Sequence[str], *, only: bool = False) -> None:
         """Add classes that the model never saw, by their names. The run folder does not change.
@@ -142,7 +157,8 @@ class Predictor:
         named: dict[str, AddedClass] = {}
         for each in wanted:
             named.setdefault(each.name, each)  # of a repeated name, the first
-        new = [each for name, each in named.items() if name not in network.every]
+        known = set(network.every)
+        new = [each for name, each in named.items() if name not in known]
         network.add(new)
         self.paths |= {each.name: each.place for each in new}
         if only:
@@ -170,12 +186,15 @@ class Predictor:
 
     def predict_products(self, products: Products, rule: DecisionRule) -> Answers:
         """The answers for decoded products, computed in one batch."""
-        probabilities = self.probabilities(products)
-        graded = None
+        found = self.model.task_probabilities(products.pictures, products.titles)
+        tasks = {task: _with_gaps(values, products.answerable) for task, values in found.items()}
+        probabilities, graded = tasks.pop("label"), None
         if rule.target_precision is not None:
             graph = self._graph_of_all()
             graded = grade(graph, self.thresholds(rule.target_precision), probabilities, self.classes)
-        return decide(probabilities, self.classes, self.paths, rule, products.status, graded)
+        answers = decide(probabilities, self.classes, self.paths, rule, products.status, graded)
+        further = {task: ColumnValues.of(self.model.tasks[task], values) for task, values in tasks.items()}
+        return replace(answers, further=further) if further else answers
 
     def thresholds(self, target: float) -> Thresholds:
         """The probabilities from which a class, and a category, is accepted at a target precision.
@@ -208,9 +227,14 @@ class Predictor:
 
     def probabilities(self, products: Products) -> np.ndarray:
         """(n, K) probabilities of all classes; NaN for a product that has no readable input."""
-        known = self.model.probabilities(products.pictures, products.titles).astype(np.float64, copy=False)
-        if products.answerable.all():
-            return known
-        found = np.full((len(products.answerable), len(self.classes)), np.nan)
-        found[products.answerable] = known
-        return found
+        return _with_gaps(self.model.probabilities(products.pictures, products.titles), products.answerable)
+
+
+def _with_gaps(known: np.ndarray, answerable: np.ndarray) -> np.ndarray:
+    """(n, K) float64 probabilities with rows of NaN for products that are not answerable, (n,)."""
+    known = known.astype(np.float64, copy=False)
+    if answerable.all():
+        return known
+    found = np.full((len(answerable), known.shape[1]), np.nan)
+    found[answerable] = known
+    return found

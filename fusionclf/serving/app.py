@@ -120,7 +120,9 @@ async def health(request: Request, worker: WorkerOf) -> Health:
 
 
 # A product without an answer gets an error, so an Answer has no reason.
-@router.post("/predict", responses=REFUSALS, response_model_exclude={"reason"})
+@router.post(
+    "/predict", responses=REFUSALS, response_model_exclude={"reason"}, response_model_exclude_unset=True
+)
 async def predict(
     worker: WorkerOf,
     picture: PicturesOf = None,
@@ -178,7 +180,7 @@ async def predict_batch(
         raise HTTPException(422, "this run reads no titles; send pictures to /predict")
     titles = read_titles(await request.body())
     answers = await worker.predict_titles(titles, top_k, min_probability)
-    lines = (to_answer(answers, place).model_dump_json() for place in range(len(answers)))
+    lines = (to_answer(answers, place).model_dump_json(exclude_unset=True) for place in range(len(answers)))
     return Response("".join(f"{line}\n" for line in lines), media_type=NDJSON)
 
 

@@ -15,6 +15,13 @@ TITLE_LENGTH = 2000  # characters
 MOST_CLASSES = 100  # returned for one product
 
 
+class ColumnAnswer(BaseModel):
+    """The predicted value of a further column."""
+
+    value: str | None = Field(description="null without an input that the column's head reads")
+    probability: float | None = Field(description="of this value")
+
+
 class Answer(BaseModel):
     """The answer for one product, as of `fusionclf predict --json`."""
 
@@ -25,6 +32,9 @@ class Answer(BaseModel):
     decision: Literal["accept", "abstain", "none"]
     picture_status: Literal["used", "missing", "unreadable", "ignored"]
     title_status: Literal["used", "missing", "unreadable", "ignored"]
+    answers: dict[str, ColumnAnswer] = Field(
+        default={}, description="of further columns, where the run predicts any (model.auxiliary)"
+    )
     reason: str = Field(default="", description="for a line of a batch: why there is no answer")
 
 

@@ -33,7 +33,7 @@ from fusionclf.evaluation import CategoryGraph, product_context
 from fusionclf.models import Model, ProductClassifier, StackedClassifier, base_model
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.text_encoders import TransformerEncoder
-from fusionclf.stacking.checks import check_classes, check_stages
+from fusionclf.stacking.checks import auxiliary_classes, check_classes, check_stages, column_cells
 from fusionclf.stacking.stages import Stage
 from fusionclf.training import check_batch_size, collect, iterate_features
 
@@ -67,11 +67,13 @@ class RunInputs:
         self._seconds = {"pictures": 0.0, "titles": 0.0}
 
     def classes(self, part: str | None) -> dict[str, tuple[str, ...]]:
-        """Class names of each task; those of auxiliary columns come from the whole catalog."""
+        """Class names of each task; those of auxiliary columns come from the whole catalog.
+
+        Raises:
+            CatalogError: an auxiliary column has fewer than two values.
+        """
         classes = {"label": self.split.class_names(part)}
-        for column in getattr(self.settings.model, "auxiliary", {}):
-            classes[column] = tuple(sorted(set(self.catalog.table[column]) - {""}))
-        return classes
+        return classes | auxiliary_classes(self.settings, self.catalog)
 
     def check(self, model: Model, stages: Sequence[Stage]) -> None:
         """Refuse what this model cannot be trained on, read the synonyms, and open the picture cache.
@@ -270,7 +272,7 @@ class RunInputs:
         return collect(parts, len(titles), self.accelerator).numpy()
 
     def _column(self, task: str) -> list[str]:
-        return self.catalog.table["label" if task == "label" else task].tolist()
+        return self.catalog.table["label"].tolist() if task == "label" else column_cells(self.catalog, task)
 
 
 def _numbers(values: list[str], names: tuple[str, ...]) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Logits and features of products: batch by batch in constant memory, or all at once; over processes too."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -99,6 +99,31 @@ def predict_logits(
 ) -> Tensor:
     """(n, K) float32 logits of the task `label`, on the CPU, every row exactly once, on every process."""
     return collect(iterate_logits(model, source, rows, accelerator), len(rows), accelerator, progress)
+
+
+def predict_tasks(
+    model: torch.nn.Module,
+    source: ProductSource,
+    rows: np.ndarray,
+    accelerator: Accelerator | OneProcess,
+    widths: Mapping[str, int],
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Tensor]:
+    """As `predict_logits` for several tasks: task → (n, K), from one pass over the products.
+
+    Args:
+        widths: task → K, its number of classes.
+    """
+    if not len(rows):
+        return {task: torch.zeros(0, width) for task, width in widths.items()}
+
+    def run(batch: Any) -> Tensor:
+        logits = model(batch)
+        return torch.cat([logits[task].float() for task in widths], dim=1)
+
+    batches = _iterate(run, model, source, rows, accelerator)
+    whole = collect(batches, len(rows), accelerator, progress)
+    return dict(zip(widths, whole.split(list(widths.values()), dim=1), strict=True))
 
 
 def collect(

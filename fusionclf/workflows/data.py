@@ -82,6 +82,8 @@ def render_check(found: CatalogCheck, out: RichConsole) -> None:
         out.print()
         out.print(_facts("Classes", _absent_rows(found)))
     out.print()
+    if found.variants is not None and found.variants.matters:
+        out.print(f"[yellow]warning[/]: {escape(printable(str(found.variants)))}", soft_wrap=True)
     for problem in found.problems:
         out.print(f"[red]problem[/]: {escape(printable(problem))}", soft_wrap=True)
     out.print("usable" if found.usable else "not usable as it is")
@@ -91,7 +93,7 @@ def _read(folder: Path, settings: CheckConfig) -> tuple[Catalog, Split | Catalog
     """A catalog, even an empty one, and its split or why there is none."""
     spec = settings.split
     try:
-        catalog = read_catalog(folder, settings.catalog, split_column=spec.column_read)
+        catalog = read_catalog(folder, settings.catalog, split_columns=spec.columns_read)
     except NoRowsError as error:
         return error.catalog, error
     try:
@@ -132,6 +134,7 @@ def _catalog_rows(found: CatalogCheck) -> list[tuple[str, str]]:
         ("classes under several paths", _ids(found.classes_with_several_paths)),
         ("categories under several parents", _ids(found.categories_with_several_parents)),
         ("test titles that train has too", _leaked_titles(found)),
+        ("test variants of train products", f"{found.variants.rows:,}" if found.variants else "no split"),
         ("the same in a random 80/20 split", f"{found.random_split_titles_in_train:.1f} %"),
     ]
 
@@ -147,8 +150,14 @@ def _slip_rows(found: CatalogCheck) -> list[tuple[str, str]]:
     ]
     rows += [(f"joined spellings in {name}", f"{count:,} rows") for name, count in found.joined.items()]
     if found.labels_with_path:
-        remedy = "give its parts in catalog.categories"
+        remedy = "catalog.label_separator reads them as paths"
         rows.append(("classes that hold a path", f"{_ids(found.labels_with_path)}; {remedy}"))
+    if found.named_by_path:
+        why = "their own names occur below several paths"
+        rows.append(("classes named by their path", f"{_ids(found.named_by_path)}; {why}"))
+    if found.several_label_paths.count:
+        cells = _noted(found.several_label_paths)
+        rows.append(("labels with several paths", f"{cells}; the first counts"))
     if found.corrected_paths.count:
         rows.append(("pictures found by a corrected path", _noted(found.corrected_paths)))
     if found.missing_pictures.count:

@@ -158,5 +158,9 @@ def _print_table(answers: Answers, rule: DecisionRule, out: RichConsole) -> None
     if rule.target_precision is not None:
         sure = PATH_SEPARATOR.join(filter(None, answers.answered[0])) or "nothing"
         out.print(f"sure at {100 * rule.target_precision:g} %: {escape(printable(sure))}")
+    for column, found in answers.further.items():
+        value, probability = found.value(0), 100 * float(found.probabilities[0])
+        shown = f"{value} ({probability:.2f} %)" if value else "no answer"
+        out.print(f"{escape(printable(column))}: {escape(printable(shown))}")
     out.print(f"decision: {answers.decisions[0]}")
     out.print(f"picture: {answers.picture_status[0]}, title: {answers.title_status[0]}")
