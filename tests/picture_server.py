@@ -22,7 +22,7 @@ class PictureServer(ThreadingHTTPServer):
     """Answers by the first word of a path: good, jpeg, missing, once, busy, slow, large, long, text, cut, to.
 
     Attributes:
-        asked: path → number of its requests.
+        requests: path → number of its requests.
         most_open: requests that were open at the same time.
     """
 
@@ -30,7 +30,7 @@ class PictureServer(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.asked: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
         self.open = self.most_open = 0
         self.lock = threading.Lock()
 
@@ -43,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         with self.server.lock:
-            self.server.asked[self.path[1:]] += 1
+            self.server.requests[self.path[1:]] += 1
             self.server.open += 1
             self.server.most_open = max(self.server.most_open, self.server.open)
         time.sleep(0.01)
@@ -73,11 +73,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send(404)
 
     def answer_once(self, _: str) -> None:
-        code = 500 if self.server.asked[self.path[1:]] == 1 else 200
+        code = 500 if self.server.requests[self.path[1:]] == 1 else 200
         self.send(code, picture() if code == 200 else b"")
 
     def answer_busy(self, rest: str) -> None:
-        code = 503 if self.server.asked[self.path[1:]] == 1 else 200
+        code = 503 if self.server.requests[self.path[1:]] == 1 else 200
         self.send(code, picture() if code == 200 else b"", **({"Retry_After": rest} if code == 503 else {}))
 
     def answer_slow(self, _: str) -> None:

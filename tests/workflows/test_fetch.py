@@ -51,7 +51,7 @@ def test_every_command_reads_what_was_fetched(server: PictureServer, tmp_path: P
     done = call("fetch", "--data", data, "--allow-private", *WORDS)
     assert done.exit_code == 0, done.output
     assert "3 pictures to fetch ('127.0.0.1:" in done.stderr and "wrote" in done.stderr
-    assert server.asked["good/a"] == 1
+    assert server.requests["good/a"] == 1
     catalog = read_catalog(data, COLUMNS)
     assert len(catalog) == 3 and all(path.is_file() for own in catalog.all_picture_paths() for path in own)
     assert len(catalog.all_picture_paths()[1]) == 2 and catalog.read_report.corrected_paths.count == 0
@@ -79,7 +79,7 @@ def test_what_failed_is_told_and_the_exit_code_is_1(server: PictureServer, tmp_p
 def test_a_limit_fetches_the_first_pictures(server: PictureServer, tmp_path: Path) -> None:
     data = shop(tmp_path / "shop", [server.url(f"good/{'x' * n}") for n in range(5)])
     assert call("fetch", "--data", data, "--allow-private", "--limit", 2, *WORDS).exit_code == 0
-    assert server.asked.keys() == {"good/", "good/x"}
+    assert server.requests.keys() == {"good/", "good/x"}
 
 
 def test_a_catalog_without_urls_names_the_setting(tmp_path: Path) -> None:
@@ -99,9 +99,11 @@ def test_a_killed_command_is_resumed(server: PictureServer, tmp_path: Path) -> N
         os.kill(running.pid, signal.SIGKILL)
     before = read_fetched(data / "pictures")
     assert 20 <= len(before) < 300
-    asked = dict(server.asked)
+    requests = dict(server.requests)
     assert call("fetch", "--data", data, "--allow-private", *WORDS).exit_code == 0
     assert len(read_catalog(data, COLUMNS)) == 300
     assert not any(data.joinpath("pictures").glob(".*"))
-    repeated = [path for path, count in server.asked.items() if count > asked.get(path, 0) and path in asked]
+    repeated = [
+        path for path, count in server.requests.items() if count > requests.get(path, 0) and path in requests
+    ]
     assert len(repeated) <= 16  # those that were on their way

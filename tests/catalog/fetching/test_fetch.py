@@ -50,7 +50,7 @@ def test_pictures_are_stored_under_their_urls_hash(server: PictureServer, tmp_pa
         stem_of(urls[2]) + ".png",
     ]
     assert (tmp_path / found[urls[0]]).read_bytes() == picture(1)
-    assert server.asked["good/a"] == 1
+    assert server.requests["good/a"] == 1
     assert missing_urls(tmp_path, urls) == [] and not (tmp_path / FAILED).exists()
 
 
@@ -97,7 +97,7 @@ def test_urls_without_a_server_have_a_reason(tmp_path: Path, url: str, reason: s
 def test_private_hosts_are_refused_unless_allowed(server: PictureServer, tmp_path: Path) -> None:
     strict = replace(LIMITS, is_allowed=is_public)
     assert reason_of(tmp_path, server.url("good/private"), strict).startswith("private address: 127.0.0.1 is")
-    assert server.asked["good/private"] == 0
+    assert server.requests["good/private"] == 0
 
 
 def test_a_name_is_resolved_once_and_its_address_checked(
@@ -163,7 +163,7 @@ def test_a_killed_download_goes_on_with_what_is_missing(server: PictureServer, t
     assert fetched(tmp_path, urls).fetched == 3
     assert read_fetched(tmp_path).keys() == set(urls)
     assert (tmp_path / f"{stem_of(urls[3])}.png").read_bytes() == picture(4)
-    assert server.asked["good/kx"] == 1
+    assert server.requests["good/kx"] == 1
 
 
 @pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", "other.png", 7, None])
