@@ -58,7 +58,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send(self, code: int, body: bytes = b"", length: int | None = None, **headers: str) -> None:
         self.send_response(code)
-        for name, value in {"Content-Length": str(length or len(body)), **headers}.items():
+        self.send_header("Content-Length", str(length or len(body)))
+        for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(body)
@@ -78,11 +79,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer_busy(self, rest: str) -> None:
         code = 503 if self.server.requests[self.path[1:]] == 1 else 200
-        self.send(code, picture() if code == 200 else b"", **({"Retry_After": rest} if code == 503 else {}))
+        if code == 503:
+            self.send(code, Retry_After=rest)
+        else:
+            self.send(code, picture())
 
     def answer_slow(self, _: str) -> None:
         self.send(200, b"", length=1000)
-        for _ in range(40):
+        for _step in range(40):
             time.sleep(0.02)
             self.wfile.write(b".")
 
