@@ -1,7 +1,8 @@
 """The pictures of a catalog's rows: paths as the file gives them → files below the catalog's folder."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
@@ -66,6 +67,13 @@ def find_pictures(
     if outside:
         _raise_outside(root / columns.file, finder, rows, outside)
     return found
+
+
+def named_urls(rows: Rows, columns: CatalogConfig) -> Iterator[str]:
+    """The URLs that rows of a file name as their pictures, as many a row as are read."""
+    cells = {name: rows.table[name].tolist() for name in pattern_fields(columns.picture)}
+    for paths in PicturePatterns(columns).rows(cells, len(rows.table)):
+        yield from (path.strip() for path in islice(filter(is_url, paths), MOST_PICTURES))
 
 
 def _files(finder: PictureFinder, paths: Sequence[str], report: ReadReport) -> list[str]:

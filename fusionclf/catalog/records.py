@@ -11,7 +11,7 @@ import pandas as pd
 
 from fusionclf.catalog.counted_examples import EXAMPLES, CountedExamples
 from fusionclf.catalog.fields import read_fields
-from fusionclf.catalog.find_pictures import find_pictures
+from fusionclf.catalog.find_pictures import find_pictures, named_urls
 from fusionclf.catalog.ids import checked_ids
 from fusionclf.catalog.label_paths import add_levels, name_by_path, read_label_paths
 from fusionclf.catalog.location import locate_catalog, open_catalog_table
@@ -153,6 +153,23 @@ def read_catalog(
     if not len(table):
         raise NoRowsError(f"{file}: no usable row is left ({_why_none(report)}", catalog)
     return catalog
+
+
+def picture_urls(data: Path, columns: CatalogConfig) -> tuple[Path, list[str]]:
+    """The folder of a catalog's pictures, and the URLs that its rows name as pictures, each once.
+
+    Args:
+        data: the catalog's folder, or its table.
+        columns: the names of the table's columns.
+
+    Raises:
+        CatalogError: as of `read_catalog`.
+    """
+    root, columns = locate_catalog(data, columns)
+    wanted = pattern_fields(columns.picture)
+    rows = joined_rows(open_catalog_table(root, columns, wanted).chunks(wanted, last=columns.title))
+    _empty_missing_words(rows)
+    return root, list(dict.fromkeys(named_urls(rows, columns)))
 
 
 def _why_none(report: ReadReport) -> str:

@@ -52,11 +52,7 @@ def data_check(
         as_json: print JSON in place of tables.
         console: where progress goes.
     """
-    file = find_config(config)
-    given = {k: v for k, v in (read_settings(file) if file else {}).items() if k in CheckConfig.model_fields}
-    values = merge(described_values(folder, given, overrides), given)
-    values = override(CheckConfig, values, overrides)
-    settings = build_settings(CheckConfig, values)
+    settings = check_settings(folder, config, overrides)
     catalog, split = _read(folder, settings)
     announce_catalog(folder, catalog, console)
     with console.bar("decode pictures", len(catalog.picture_owners)) as step:
@@ -66,6 +62,14 @@ def data_check(
     else:
         render_check(found, RichConsole(highlight=False))
     return found.usable
+
+
+def check_settings(data: Path, config: str | None, overrides: tuple[str, ...]) -> CheckConfig:
+    """The settings of catalog, split and pictures; arguments as of `data_check`."""
+    file = find_config(config)
+    given = {k: v for k, v in (read_settings(file) if file else {}).items() if k in CheckConfig.model_fields}
+    values = merge(described_values(data, given, overrides), given)
+    return build_settings(CheckConfig, override(CheckConfig, values, overrides))
 
 
 def render_check(found: CatalogCheck, out: RichConsole) -> None:

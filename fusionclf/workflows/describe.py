@@ -9,6 +9,7 @@ from rich.table import Table
 
 from fusionclf.catalog.describing import Description, describe_table, unused_line, yaml_text
 from fusionclf.catalog.describing.sample import sample_rows, table_in
+from fusionclf.catalog.fetched import FOLDER, MANIFEST
 from fusionclf.catalog.location import open_catalog_table, table_names
 from fusionclf.config import CATALOG_FILE, CatalogConfig, build_settings, override
 from fusionclf.config.catalog_file import CatalogFile
@@ -17,6 +18,7 @@ from fusionclf.console import Console, one_line, printable
 from fusionclf.errors import CatalogError, did_you_mean, near_path, quoted
 from fusionclf.files import write_text
 
+WIDTH = 130  # of the table, in a file or a pipe
 LONGEST_VALUE = 60  # characters of three examples together
 READING = ("file", "delimiter", "encoding")  # settings that are needed before the columns are known
 
@@ -49,15 +51,18 @@ def data_describe(
     if not table.columns or rows.empty:
         raise CatalogError(f"{table.path}: has no rows; a catalog needs a header and products")
     description = describe_table(rows, root, columns.file, pinned)
-    _print(description, others, RichConsole(highlight=False))
+    shown = RichConsole(highlight=False)
+    shown.width = shown.width if shown.is_terminal else max(shown.width, WIDTH)
+    _print(description, others, shown)
     text = yaml_text(description)
     build_settings(CatalogFile, parse_yaml(text))
     _write(out, text, console)
     console.info(f"catalog: {table.recognised}; looked at {description.rows:,} of {total:,} rows")
     words = "" if out == root / CATALOG_FILE else f" --config {out}"
     fetch = any(guess.columns and _is_url(guess.columns, description) for guess in description.guesses)
-    command = "data fetch" if fetch and not words else "data check"
-    console.info(f"wrote {out}; next: read it, then fusionclf {command} {data}{words}")
+    fetch = fetch and not (root / FOLDER / MANIFEST).is_file()
+    command = f"data fetch --data {data}" if fetch else f"data check {data}"
+    console.info(f"wrote {out}; next: read it, then fusionclf {command}{words}")
     return description
 
 

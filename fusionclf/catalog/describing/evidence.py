@@ -82,10 +82,11 @@ class Evidence:
 
 
 def clean_table(table: pd.DataFrame) -> pd.DataFrame:
-    """A table whose cells are stripped, "" where one is a word for a missing value."""
+    """A table whose cells are stripped, "" where one is a word for a missing value; columns without a name are left out."""
     found = {
         str(name): ["" if is_missing(cell) else str(cell).strip() for cell in table[name].tolist()]
         for name in table.columns
+        if str(name).strip()
     }
     return pd.DataFrame(found, dtype="str")
 

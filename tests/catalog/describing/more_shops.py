@@ -145,7 +145,13 @@ def category_ids() -> Shop:
 
 def silent_headers() -> Shop:
     def row(n: int, g: np.random.Generator) -> Row:
-        return {"c1": f"K-{n}", "c2": name_of(n, g), "c3": class_of(n)[1], "c4": price_of(g), "c5": colour_of(g)}
+        return {
+            "c1": f"K-{n}",
+            "c2": name_of(n, g),
+            "c3": class_of(n)[1],
+            "c4": price_of(g),
+            "c5": colour_of(g),
+        }
 
     expected = {"catalog.id": "c1", "catalog.title": "c2", "catalog.label": "c3"}
     return Shop(products(row), expected, doubts=("no header says title", "no header says category", "c5 (5)"))
@@ -158,5 +164,9 @@ def two_languages() -> Shop:
             "description_en": text_of(n, g), "Kategorie": class_of(n)[1], "colour": COLOURS[n % 5],
         }  # fmt: skip
 
-    expected = {"catalog.title": "name_de", "catalog.text": ("description_de",), "catalog.attributes": ("colour",)}
+    expected = {
+        "catalog.title": "name_de",
+        "catalog.text": ("description_de",),
+        "catalog.attributes": ("colour",),
+    }
     return Shop(products(row), expected, doubts=("could also be name_en", "name_en, description_en left out"))

@@ -59,7 +59,9 @@ def class_of(number: int) -> tuple[str, str]:
 
 
 def name_of(number: int, generator: np.random.Generator) -> str:
-    return f"{generator.choice(NAMES)} {class_of(number)[1][:-1]} {generator.choice(NAMES)} {number % 97 + 10}"
+    return (
+        f"{generator.choice(NAMES)} {class_of(number)[1][:-1]} {generator.choice(NAMES)} {number % 97 + 10}"
+    )
 
 
 def text_of(number: int, generator: np.random.Generator) -> str:
