@@ -34,6 +34,18 @@ def test_a_product_gets_the_prediction_of_the_run(fusion: TestClient, runs: Runs
     assert (answer["picture_status"], answer["title_status"]) == ("used", "used")
 
 
+def test_several_uploads_are_pictures_of_one_product(fusion: TestClient, runs: Runs, sample: Catalog) -> None:
+    paths = [path for path in sample.picture_paths(np.arange(3)) if path is not None]
+    files = [("picture", path.read_bytes()) for path in paths]
+    model, title = fusionclf.load(runs("fusion"), device="cpu"), "Blue"
+    answer = fusion.post("/predict", files=files, data={"title": title}).json()
+    assert np.allclose(answer["probabilities"], model.predict([paths], [title]).probabilities[0], atol=1e-5)
+    found = fusion.post("/explain", files=files, data={"title": title}).json()
+    assert [each["counted"] for each in found["pictures"]] == pytest.approx(
+        explain(model, paths, title).pictures, abs=1e-4
+    )
+
+
 @pytest.mark.slow
 def test_further_columns_are_in_the_response(serve: Serve, sample: Catalog) -> None:
     client = serve("columns")
