@@ -7,6 +7,7 @@ import typer
 
 from fusionclf.cli.group import Commands
 from fusionclf.cli.options import Columns, CpuOption, PartOption
+from fusionclf.errors import PredictionError
 
 classes_app = typer.Typer(
     cls=Commands, no_args_is_help=True, help="List the classes of a run, and add new ones without training."
@@ -21,7 +22,16 @@ NameOption = Annotated[
 @classes_app.command(name="add")
 def add_command(
     run: RunFolder,
-    name: NameOption,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="Name, Category > Name, or Name | synonym.", show_default=False),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file", help="Many classes, one per line, or a taxonomy as Google or Shopify publish theirs."
+        ),
+    ] = None,
     examples: Annotated[
         Path | None,
         typer.Option(
@@ -35,14 +45,24 @@ def add_command(
     part: PartOption = None,
     cpu: CpuOption = False,
 ) -> None:
-    """Add a class that the run never saw, by its name and a few examples, without training.
+    """Add a class that the run never saw, by its name and a few examples, without training; or all classes of a file.
 
     Example: fusionclf classes add --run runs/fusion --name "Accessories > Belts > Cummerbund" --examples few.csv
     """
     from fusionclf.prediction import RunModel
-    from fusionclf.workflows.classes import add_class
+    from fusionclf.workflows.classes import add_class, add_listed
 
     model = RunModel(run, part, cpu)
+    if (name is None) == (file is None):
+        raise PredictionError("give either --name NAME or --file FILE")
+    if file is not None:
+        if examples is not None or pictures is not None or overrides:
+            raise PredictionError(
+                "--file: its classes have no examples; leave --examples out, or add a class by --name"
+            )
+        add_listed(model, file)
+        return
+    assert name is not None
     add_class(model, name, examples=examples, pictures=pictures, overrides=tuple(overrides or ()))
 
 

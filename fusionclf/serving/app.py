@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from fusionclf.catalog.decoding import READ
 from fusionclf.errors import FusionclfError
+from fusionclf.prediction.answers import LEAST_PROBABILITY
 from fusionclf.serving.guard import Guard
 from fusionclf.serving.json_lines import read_titles
 from fusionclf.serving.limits import Limits
@@ -116,13 +117,15 @@ async def health(request: Request, worker: WorkerOf) -> Health:
 
 
 # A product without an answer gets an error, so an Answer has no reason.
-@router.post("/predict", responses=REFUSALS, response_model_exclude={"reason"})
+@router.post(
+    "/predict", responses=REFUSALS, response_model_exclude={"reason"}, response_model_exclude_unset=True
+)
 async def predict(
     worker: WorkerOf,
     picture: PictureOf = None,
     title: TitleOf = None,
     top_k: Annotated[int, Form(ge=1, le=MOST_CLASSES, description="number of classes")] = 5,
-    min_probability: Annotated[float, Form(ge=0, le=1, description="abstain below it")] = 0.0,
+    min_probability: Annotated[float, Form(ge=0, le=1, description="abstain below it")] = LEAST_PROBABILITY,
 ) -> Answer:
     """Predict one product by its picture, its title, or both."""
     content = await picture.read() if picture is not None else None
@@ -167,14 +170,14 @@ async def predict_batch(
     request: Request,
     worker: WorkerOf,
     top_k: Annotated[int, Query(ge=1, le=MOST_CLASSES)] = 5,
-    min_probability: Annotated[float, Query(ge=0, le=1)] = 0.0,
+    min_probability: Annotated[float, Query(ge=0, le=1)] = LEAST_PROBABILITY,
 ) -> Response:
     """Predict many products by their titles: JSON lines in, JSON lines out."""
     if not worker.predictor.reads_titles:
         raise HTTPException(422, "this run reads no titles; send pictures to /predict")
     titles = read_titles(await request.body())
     answers = await worker.predict_titles(titles, top_k, min_probability)
-    lines = (to_answer(answers, place).model_dump_json() for place in range(len(answers)))
+    lines = (to_answer(answers, place).model_dump_json(exclude_unset=True) for place in range(len(answers)))
     return Response("".join(f"{line}\n" for line in lines), media_type=NDJSON)
 
 
