@@ -124,8 +124,9 @@ class NetworkModel:
         """
         if not added:
             return
-        self._embed_once(added)
-        add_classes(self.model, added)
+        with self.process.autocast():  # class names are embedded as in training
+            self._embed_once(added)
+            add_classes(self.model, added)
         self.model.to(self.process.device)
         names = tuple(new.name for new in added)
         self.every, self.classes = (*self.every, *names), (*self.classes, *names)

@@ -88,7 +88,7 @@ def test_a_faulty_taxonomy_is_one_line(text: str, problem: str, tmp_path: Path) 
 
 
 def test_a_few_names_with_numbers_are_no_ids(tmp_path: Path) -> None:
-    assert [each.name for each in read(tmp_path, "360 - Camera\nKite\nYo-yo\n").classes][0] == "360 - Camera"
+    assert read(tmp_path, "360 - Camera\nKite\nYo-yo\n").classes[0].name == "360 - Camera"
 
 
 def test_names_below_several_paths_are_told_apart() -> None:
