@@ -10,10 +10,11 @@ import yaml
 
 from fusionclf.catalog import Split
 from fusionclf.errors import RunError
+from fusionclf.metrics_schema import METRICS
 from fusionclf.models.added_classes import read_all_added
 from fusionclf.report.model_card import CARD, model_card
 from fusionclf.report.text import markdown
-from fusionclf.run_schema import METRICS, read_config, read_labels
+from fusionclf.run_schema import read_config, read_labels
 from fusionclf.runfolder import AGAIN, FINISHED, is_finished, read_bytes, read_json_as
 
 # What `model/` may hold beside a file for each part of labels.json; a transformer's configuration is below text/.

@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Formatter
 
 from fusionclf.catalog.counted_examples import EXAMPLES, CountedExamples
+from fusionclf.catalog.picture_cells import separator_in
 from fusionclf.errors import CatalogError, quoted
 
 LONGEST_EXAMPLES = 220  # characters of the examples in a message
@@ -45,6 +46,11 @@ def pattern_fields(pattern: str) -> list[str]:
     return [name for _, name, _, _ in pieces if name]
 
 
+def is_url(path: str) -> bool:
+    """Whether a path is a URL."""
+    return URL.match(path) is not None
+
+
 def is_outside(path: str) -> bool:
     """Whether a relative path leads out of its folder, judged by its text."""
     if path.startswith(("/", "\\")):
@@ -60,11 +66,15 @@ class MissingPictures(CountedExamples):
         count: how many.
         empty: those whose path is empty.
         urls: those whose path is a URL.
+        lists: those whose path holds several file names with a separator between.
+        separator: that of the first of them.
         examples: paths of missing files, each with the nearest existing file.
     """
 
     empty: int = 0
     urls: int = 0
+    lists: int = 0
+    separator: str = ""
 
     def add_path(self, finder: "PictureFinder | None", path: str) -> None:
         """Count a product whose picture is not at `path` ("" where its cell is empty).
@@ -76,7 +86,9 @@ class MissingPictures(CountedExamples):
         if not path.strip():
             self.count, self.empty = self.count + 1, self.empty + 1
             return
-        self.urls += URL.match(path) is not None
+        self.urls += is_url(path)
+        if sign := separator_in(path):
+            self.lists, self.separator = self.lists + 1, self.separator or sign
         if finder is None:
             self.count += 1
         else:
@@ -88,7 +100,10 @@ class MissingPictures(CountedExamples):
         if self.empty:
             sentences.append(f"{self.empty:,} empty cell(s)")
         if self.urls:
-            sentences.append(f"{self.urls:,} URL(s): download the pictures and give their paths")
+            sentences.append(f"{self.urls:,} URL(s): download the pictures by `fusionclf data fetch`")
+        if self.lists:
+            setting = f"catalog.picture_separator={self.separator}"
+            sentences.append(f"{self.lists:,} cell(s) with several paths: set '{setting}'")
         if self.examples:
             shown = [text for n, text in enumerate(self.examples) if not n or self._fits(n)]
             more = ["…"] if self.count - self.empty > len(shown) else []
@@ -102,6 +117,7 @@ class MissingPictures(CountedExamples):
         return MissingPictures(
             self.count + other.count, [*self.examples, *other.examples][:EXAMPLES],
             self.empty + other.empty, self.urls + other.urls,
+            self.lists + other.lists, self.separator or other.separator,
         )  # fmt: skip
 
 
@@ -162,9 +178,11 @@ class PictureFinder:
         self._listings: dict[str, _Listing] = {}
 
     def relative(self, path: str) -> str | None:
-        """The path below the folder, unchanged where it is one already; None where it leads out."""
+        """The path below the folder, unchanged where it is one already, or a URL; None where it leads out."""
         if "\0" in path:
             return None
+        if is_url(path):
+            return path
         bare = path.strip()
         if not is_outside(bare):
             return path
@@ -175,14 +193,17 @@ class PictureFinder:
                 return below
         return None
 
-    def files(self, folder: str) -> set[str]:
-        """Names of the files in a folder below the root; none where there is no such folder."""
-        return self._listing(folder).files
+    def has(self, path: str) -> bool:
+        """Whether a path below the folder is that of a file, letter by letter."""
+        if is_url(path):
+            return False
+        folder, name = os.path.split(path)
+        return os.path.join(folder, name) == path and name in self._listing(folder).files
 
     def find(self, path: str) -> str | None:
         """The one file that a path can mean, below the root; None where there is none, or several."""
         below = self.relative(path)
-        if below is None or not (names := _components(below)):
+        if below is None or is_url(below) or not (names := _components(below)):
             return None
         place = self._folder(names[:-1])
         if place is None:
@@ -199,7 +220,7 @@ class PictureFinder:
     def nearest(self, path: str) -> str | None:
         """The file most similar to a path: in the same folder, or of the same name; None where there is none."""
         *folders, name = _components(path) or [""]
-        place = None if URL.match(path) else self._folder(folders)
+        place = None if is_url(path) else self._folder(folders)
         if place is not None and (near := _near(name, self._listing(place).ordered)):
             return os.path.join(place, near)
         top = self._listing("")

@@ -1,21 +1,21 @@
 """A catalog's files → one clean table, with a report of all that was repaired or dropped."""
 
 import hashlib
-import os
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from string import Formatter
-from typing import NoReturn, cast
+from typing import cast
 
 import numpy as np
 import pandas as pd
 
 from fusionclf.catalog.counted_examples import EXAMPLES, CountedExamples
 from fusionclf.catalog.fields import read_fields
-from fusionclf.catalog.ids import checked_ids, example_cells
+from fusionclf.catalog.find_pictures import find_pictures
+from fusionclf.catalog.ids import checked_ids
 from fusionclf.catalog.label_paths import add_levels, name_by_path, read_label_paths
 from fusionclf.catalog.missing import are_missing_words
-from fusionclf.catalog.picture_paths import PictureFinder, is_outside, pattern_fields
+from fusionclf.catalog.picture_paths import is_outside, pattern_fields
 from fusionclf.catalog.read_report import ReadReport
 from fusionclf.catalog.rows import Rows, read_rows
 from fusionclf.catalog.spellings import join_spellings
@@ -42,6 +42,8 @@ class Catalog:
             `columns.text` and `columns.attributes` name, under their own names ("" where the cell is empty).
         read_report: what was repaired and dropped.
         sha256: hash of the table's cells; the order of the file's rows does not count.
+        further_pictures: position in `table` → the pictures after the first one, paths below root; products with one
+            picture are not in it.
     """
 
     root: Path
@@ -50,6 +52,7 @@ class Catalog:
     fields: pd.DataFrame
     read_report: ReadReport
     sha256: str
+    further_pictures: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -65,9 +68,28 @@ class Catalog:
         return have_titles(self.table["title"])
 
     def picture_paths(self, rows: np.ndarray | None = None) -> list[Path | None]:
-        """Where the pictures of `rows` (default: of all products) are; None for a product without one."""
+        """Where the first picture of each of `rows` (default: of all products) is; None without one."""
         names = self.table["picture"] if rows is None else self.table["picture"].iloc[rows]
         return [self.root / name if isinstance(name, str) else None for name in names]
+
+    def all_picture_paths(self, rows: np.ndarray | None = None) -> list[tuple[Path, ...]]:
+        """Where all pictures of each of `rows` (default: of all products) are."""
+        places = range(len(self)) if rows is None else rows.tolist()
+        further = [[self.root / name for name in self.further_pictures.get(place, ())] for place in places]
+        first = self.picture_paths(rows)
+        return [(path, *others) if path else () for path, others in zip(first, further, strict=True)]
+
+    def flat_picture_paths(self) -> list[Path | None]:
+        """Where all pictures are, product by product, in the order of `picture_owners`; None without one."""
+        return [path for paths in self.all_picture_paths() for path in paths or (None,)]
+
+    @property
+    def picture_owners(self) -> np.ndarray:
+        """(P,) the product of each picture, product by product; one without a picture counts as if it had one."""
+        counts = np.ones(len(self), np.int64)
+        for place, paths in self.further_pictures.items():
+            counts[place] += len(paths)
+        return np.repeat(np.arange(len(self)), counts)
 
 
 class NoRowsError(CatalogError):
@@ -79,15 +101,15 @@ class NoRowsError(CatalogError):
 
 
 def read_catalog(
-    root: Path, columns: CatalogConfig | None = None, *, split_column: str | None = None
+    root: Path, columns: CatalogConfig | None = None, *, split_columns: Sequence[str] = ()
 ) -> Catalog:
     """A catalog, read, repaired and checked.
 
     Args:
         root: folder with the file `columns.file` and the pictures.
         columns: the names of the file's columns; default: the Kaggle layout.
-        split_column: a further column to read, by which products will be divided. It does not count for `sha256`
-            unless `columns` names it, too: a division does not change the products.
+        split_columns: further columns to read, by which products will be divided. They do not count for `sha256`
+            unless `columns` names them, too: a division does not change the products.
 
     Raises:
         CatalogError: the file is missing, empty or not UTF-8, lacks a column, or holds an unsafe or duplicate
@@ -97,11 +119,11 @@ def read_catalog(
     columns = columns or CatalogConfig()
     root = Path(root)
     file = _file_of(root, columns)
-    rows = read_rows(file, _wanted(columns, split_column), last=columns.title or "")
+    rows = read_rows(file, _wanted(columns, split_columns), last=columns.title or "")
     ids = checked_ids(file, rows, columns)
     missing_words = _empty_missing_words(rows)
     paths = read_label_paths(_column(rows.table, columns.label), columns) if columns.label_separator else None
-    table = _clean(file, rows, columns, split_column)
+    table = _clean(file, rows, columns, split_columns)
     if paths is not None:
         columns = add_levels(file, table, paths, columns)
     named = [sorted(ids.iloc[places]) for places in (rows.repaired, rows.multiline)]
@@ -117,12 +139,16 @@ def read_catalog(
         name_by_path(table, paths, columns, report)
     labels = set(table["label"]) - {""}
     table = _drop(table, _column(table, "label") == "", "no label", report)
-    table = _with_pictures(root, rows, table, columns, report)
+    found = find_pictures(root, rows, table.index.to_numpy(), columns, report)
+    table = table.assign(picture=pd.Series(found.first, table.index, "str"))
+    if columns.missing_picture == "drop":
+        table = _drop(table, _column(table, "picture").isna(), "missing picture", report)
     report.lost_classes.extend(sorted(labels - set(table["label"])))
     table = table.sort_values("id")
     fields = read_fields(rows.table.loc[table.index], columns)
+    further = found.by_place(table.index)
     table = table.reset_index(drop=True)
-    catalog = Catalog(root, columns, table, fields, report, _hash(table, columns))
+    catalog = Catalog(root, columns, table, fields, report, _hash(table, columns, further), further)
     if not len(table):
         raise NoRowsError(f"{file}: no usable row is left ({_why_none(report)}", catalog)
     return catalog
@@ -163,9 +189,9 @@ def _tables_in(root: Path) -> str:
     return f"; there is {', '.join(names[:5])}" if names else ""
 
 
-def _wanted(columns: CatalogConfig, split_column: str | None) -> list[str]:
+def _wanted(columns: CatalogConfig, split_columns: Sequence[str]) -> list[str]:
     named = [columns.id, columns.label, *columns.categories, *columns.metadata]
-    others = [name for name in (columns.title, columns.year, split_column) if name]
+    others = [name for name in (columns.title, columns.year, *split_columns) if name]
     inputs = [*columns.text, *columns.attributes, *pattern_fields(columns.picture)]
     return list(dict.fromkeys([*named, *others, *inputs]))
 
@@ -183,7 +209,7 @@ def _empty_missing_words(rows: Rows) -> dict[str, CountedExamples]:
     return found
 
 
-def _clean(file: Path, rows: Rows, columns: CatalogConfig, split_column: str | None) -> pd.DataFrame:
+def _clean(file: Path, rows: Rows, columns: CatalogConfig, split_columns: Sequence[str]) -> pd.DataFrame:
     """All columns but the picture's, under the names that Catalog uses."""
     raw = rows.table
     table = pd.DataFrame(
@@ -196,8 +222,7 @@ def _clean(file: Path, rows: Rows, columns: CatalogConfig, split_column: str | N
     none = pd.Series(pd.NA, raw.index, "Int64")
     table["year"] = _years(_column(raw, columns.year)) if columns.year else none
     own = {"id": columns.id, "title": columns.title, "label": columns.label, "year": columns.year}
-    further = [split_column] if split_column else []
-    for name in dict.fromkeys((*columns.categories, *columns.metadata, *further)):
+    for name in dict.fromkeys((*columns.categories, *columns.metadata, *split_columns)):
         if name not in OWN_COLUMNS:
             table[name] = raw[name].str.strip() if name in columns.categories else raw[name]
         elif own.get(name) != name:
@@ -227,70 +252,13 @@ def _drop(table: pd.DataFrame, faulty: pd.Series, reason: str, report: ReadRepor
     return table.loc[~faulty]
 
 
-def _with_pictures(
-    root: Path, rows: Rows, table: pd.DataFrame, columns: CatalogConfig, report: ReadReport
-) -> pd.DataFrame:
-    """The table with the column picture, a path below the catalog's folder."""
-    finder = PictureFinder(root)
-    written = _written_paths(rows, table, columns)
-    paths = [finder.relative(path) for path in written]
-    outside = [n for n, path in enumerate(paths) if path is None]
-    if outside:
-        _raise_outside(root / columns.file, finder, rows, pd.Series(written, table.index), outside)
-    found = _find(finder, [path for path in paths if path is not None], report)
-    changed = [n for n, file in enumerate(found) if file not in (None, written[n])]
-    report.corrected_paths.count = len(changed)
-    report.corrected_paths.examples += [
-        f"{quoted(written[n])} → {quoted(str(found[n]))}" for n in changed[:EXAMPLES]
-    ]
-    pictures = pd.Series(found, table.index, "str")
-    if columns.missing_picture == "drop":
-        return _drop(table.assign(picture=pictures), pictures.isna(), "missing picture", report)
-    return table.assign(picture=pictures)
-
-
-def _raise_outside(
-    file: Path, finder: PictureFinder, rows: Rows, written: pd.Series, outside: list[int]
-) -> NoReturn:
-    places = written.index.to_numpy()[outside]
-    shown = example_cells(rows, written.reindex(rows.table.index), places)
-    near = finder.nearest(str(written.iloc[outside[0]]))
-    hint = f"; there is {quoted(near)}" if near else ""
-    raise CatalogError(
-        f"{file}: {len(outside)} picture path(s) lead out of the catalog ({shown}{hint}); fix these rows, or "
-        "catalog.picture"
-    )
-
-
-def _written_paths(rows: Rows, table: pd.DataFrame, columns: CatalogConfig) -> list[str]:
-    """Each product's picture path as the file gives it; "" where all its cells are empty."""
-    pieces = list(Formatter().parse(columns.picture))
-    cells = {name: rows.table.loc[table.index, name].tolist() for name in pattern_fields(columns.picture)}
-    return [
-        "".join(text + (cells[name][n] if name else "") for text, name, _, _ in pieces)
-        if any(column[n] for column in cells.values())
-        else ""
-        for n in range(len(table))
-    ]
-
-
-def _find(finder: PictureFinder, paths: list[str], report: ReadReport) -> list[str | None]:
-    """The file that each path means; paths without a file go into the report."""
-    there: set[str] = set()
-    for below in {os.path.dirname(path) for path in paths}:
-        there.update(os.path.join(below, name) for name in finder.files(below))
-    found = [path if path in there else finder.find(path) for path in paths]
-    for path, file in zip(paths, found, strict=True):
-        if file is None:
-            report.missing_pictures.add_path(finder, path)
-    return found
-
-
-def _hash(table: pd.DataFrame, columns: CatalogConfig) -> str:
+def _hash(table: pd.DataFrame, columns: CatalogConfig, further: Mapping[int, tuple[str, ...]]) -> str:
     """The hash of the columns that the catalog's settings name; a split's column is not one of them."""
     named = {*OWN_COLUMNS, *columns.categories, *columns.metadata}
     digest = hashlib.sha256()
     for name in sorted(named.intersection(table.columns)):
         digest.update(f"\x1d{name}\x1e".encode())
         digest.update("\x1f".join(table[name].astype("str").fillna("")).encode("utf-8", "surrogatepass"))
+    for place, paths in further.items():
+        digest.update("\x1f".join(("\x1dpictures", str(place), *paths)).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

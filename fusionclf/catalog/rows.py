@@ -145,8 +145,8 @@ class _Reader:
                 self._check_separator(header)
                 hint = did_you_mean(name, header).replace("allowed:", "columns found:")
                 raise CatalogError(
-                    f"{self.file}: no column {quoted(name)}; {hint} (settings catalog.* and split.column name the "
-                    "columns)"
+                    f"{self.file}: no column {quoted(name)}; {hint} (settings catalog.*, split.* and model.auxiliary "
+                    "name the columns)"
                 )
             if header.count(name) > 1:
                 raise CatalogError(f"{self.file}: column {name!r} occurs twice; rename one")

@@ -1,7 +1,7 @@
 """Probabilities → answers: the most likely classes, a category path, and a decision."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 from fusionclf.catalog.label_paths import PATH_SEPARATOR, whole_path
 from fusionclf.errors import SettingsError
 from fusionclf.evaluation import Decisions, first_classes
+from fusionclf.prediction.column_values import ColumnValues, join_columns, output_columns
 
 ACCEPT, ABSTAIN, NONE = "accept", "abstain", "none"
 LEAST_PROBABILITY = 0.05  # an answer that is more often wrong than 19 times in 20 is none
@@ -71,6 +72,7 @@ class Answers:
         reasons: why there is no answer; "" where there is one.
         backed_off: path that reaches the target precision; None without a target precision.
         class_ids: K ids, "" for a class without one; None where no class has one.
+        further: column → its predicted values, for each column of `model.auxiliary`.
     """
 
     classes: tuple[str, ...]
@@ -83,6 +85,7 @@ class Answers:
     reasons: list[str]
     backed_off: list[tuple[str, ...]] | None = None
     class_ids: tuple[str, ...] | None = None
+    further: Mapping[str, ColumnValues] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -128,9 +131,10 @@ class Answers:
         """A row a product: label_1, prob_1, …, path, decision, picture_status, title_status, reason.
 
         Where classes have ids, class_id_1 is that of label_1, and so on.
+        After title_status, each further column has its value and its probability, such as baseColour, baseColour_prob.
         """
         columns = self.columns() | {"reason": pa.array(self.reasons, pa.string())}
-        texts = {name: "str" for name in columns if not name.startswith("prob_")}
+        texts = {name: "str" for name, column in columns.items() if not pa.types.is_floating(column.type)}
         return (
             pa.table({name: without_codes(column) for name, column in columns.items()})
             .to_pandas()
@@ -155,7 +159,7 @@ class Answers:
         columns["decision"] = _few(self.decisions)
         columns["picture_status"] = _few(self.picture_status)
         columns["title_status"] = _few(self.title_status)
-        return columns
+        return columns | output_columns(self.further, {"id", "reason", *columns})
 
 
 def without_codes(column: pa.Array) -> pa.Array:
@@ -249,4 +253,5 @@ def join_answers(chunks: Sequence[Answers]) -> Answers:
         joined["backed_off"] = [path for chunk in chunks for path in chunk.backed_off or ()]
     for name in ("order", "probabilities"):
         joined[name] = np.concatenate([getattr(chunk, name) for chunk in chunks])
+    joined["further"] = join_columns([chunk.further for chunk in chunks])
     return Answers(first.classes, first.category_paths, **joined, class_ids=first.class_ids)

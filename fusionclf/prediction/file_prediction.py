@@ -82,7 +82,8 @@ class FilePrediction:
             yield chunk, self.predictor.read(chunk.pictures, chunk.titles) if mine else None
 
     def _predict(self, chunk: Chunk, products: Products) -> None:
-        self.output.write(chunk, self.predictor.predict_products(products, self.rule))
+        answers = self.predictor.predict_products(products, self.rule)
+        self.output.write(chunk, answers, len(products.unread))
 
 
 class _Pending:

@@ -1,6 +1,7 @@
 """The Predictor that `fusionclf.load` returns: predicts products with a run's model."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -14,7 +15,15 @@ from fusionclf.evaluation import decide as grade
 from fusionclf.models.added_classes import AddedClass
 from fusionclf.prediction.answers import Answers, DecisionRule, decide, join_answers
 from fusionclf.prediction.class_names import named_apart, parse_class
-from fusionclf.prediction.io.products import Picture, Products, align_inputs, raise_first_fault, read_products
+from fusionclf.prediction.column_values import ColumnValues
+from fusionclf.prediction.io.products import (
+    Picture,
+    Pictures,
+    Products,
+    align_inputs,
+    raise_first_fault,
+    read_products,
+)
 from fusionclf.prediction.network import NetworkModel
 
 CHUNK, SMALLEST_CHUNK = 1024, 64  # products that are decoded and predicted together
@@ -29,7 +38,14 @@ class Model(Protocol):
     cover: tuple[int, int] | None
     reads_titles: bool
 
+    @property
+    def tasks(self) -> Mapping[str, Sequence[str]]: ...
+
     def probabilities(self, pictures: PictureCache | None, titles: list[str]) -> np.ndarray: ...
+
+    def task_probabilities(
+        self, pictures: PictureCache | None, titles: list[str]
+    ) -> dict[str, np.ndarray]: ...
 
 
 class Predictor:
@@ -64,7 +80,7 @@ class Predictor:
 
     def predict(
         self,
-        images: Sequence[Picture | None] | None = None,
+        images: Sequence[Picture | Sequence[Picture] | None] | None = None,
         titles: Sequence[str | None] | None = None,
         *,
         top_k: int = 5,
@@ -75,8 +91,8 @@ class Predictor:
         """The most likely classes of each product.
 
         Args:
-            images: files or opened pictures, None for a product without one. A model that reads no pictures does not
-                open them.
+            images: files or opened pictures, a list for a product with several, None for one without. A model that
+                reads no pictures does not open them.
             titles: None or "" for a product without one.
             top_k: number of classes to return.
             min_probability: below it, the decision is "abstain"; None: 0.05, unless a target precision is given.
@@ -167,23 +183,26 @@ class Predictor:
             raise RunError("this run cannot name new classes; train fusion with model.vocabulary=open")
         return self.model
 
-    def read(self, images: Sequence[Picture | None], titles: Sequence[str]) -> Products:
+    def read(self, images: Sequence[Pictures], titles: Sequence[str]) -> Products:
         """Decode pictures and note missing inputs; may run on another thread than `predict_products`.
 
         Args:
-            images: n files or pictures.
+            images: files or pictures of n products.
             titles: n titles.
         """
         return read_products(images, titles, self.model.cover, self.reads_titles)
 
     def predict_products(self, products: Products, rule: DecisionRule) -> Answers:
         """The answers for decoded products, computed in one batch."""
-        probabilities = self.probabilities(products)
-        graded = None
+        found = self.model.task_probabilities(products.pictures, products.titles)
+        tasks = {task: _with_gaps(values, products.answerable) for task, values in found.items()}
+        probabilities, graded = tasks.pop("label"), None
         if rule.target_precision is not None:
             graph = self._graph_of_all()
             graded = grade(graph, self.thresholds(rule.target_precision), probabilities, self.classes)
-        return decide(probabilities, self.classes, self.paths, rule, products.status, graded, self.ids)
+        answers = decide(probabilities, self.classes, self.paths, rule, products.status, graded, self.ids)
+        further = {task: ColumnValues.of(self.model.tasks[task], values) for task, values in tasks.items()}
+        return replace(answers, further=further) if further else answers
 
     def thresholds(self, target: float) -> Thresholds:
         """The probabilities from which a class, and a category, is accepted at a target precision.
@@ -223,9 +242,14 @@ class Predictor:
 
     def probabilities(self, products: Products) -> np.ndarray:
         """(n, K) probabilities of all classes; NaN for a product that has no readable input."""
-        known = self.model.probabilities(products.pictures, products.titles).astype(np.float64, copy=False)
-        if products.answerable.all():
-            return known
-        found = np.full((len(products.answerable), len(self.classes)), np.nan)
-        found[products.answerable] = known
-        return found
+        return _with_gaps(self.model.probabilities(products.pictures, products.titles), products.answerable)
+
+
+def _with_gaps(known: np.ndarray, answerable: np.ndarray) -> np.ndarray:
+    """(n, K) float64 probabilities with rows of NaN for products that are not answerable, (n,)."""
+    known = known.astype(np.float64, copy=False)
+    if answerable.all():
+        return known
+    found = np.full((len(answerable), known.shape[1]), np.nan)
+    found[answerable] = known
+    return found

@@ -15,6 +15,13 @@ TITLE_LENGTH = 2000  # characters
 MOST_CLASSES = 100  # returned for one product
 
 
+class ColumnAnswer(BaseModel):
+    """The predicted value of a further column."""
+
+    value: str | None = Field(description="null without an input that the column's head reads")
+    probability: float | None = Field(description="of this value")
+
+
 class Answer(BaseModel):
     """The answer for one product, as of `fusionclf predict --json`."""
 
@@ -28,6 +35,9 @@ class Answer(BaseModel):
     decision: Literal["accept", "abstain", "none"]
     picture_status: Literal["used", "missing", "unreadable", "ignored"]
     title_status: Literal["used", "missing", "unreadable", "ignored"]
+    answers: dict[str, ColumnAnswer] = Field(
+        default={}, description="of further columns, where the run predicts any (model.auxiliary)"
+    )
     reason: str = Field(default="", description="for a line of a batch: why there is no answer")
 
 
@@ -50,6 +60,12 @@ class Modality(BaseModel):
     probability: float | None = Field(description="of that class")
 
 
+class OnePicture(BaseModel):
+    """One of a product's several pictures."""
+
+    counted: float = Field(description="by how much the probability falls without it")
+
+
 class Explanation(BaseModel):
     """How much each part of a product contributed to its prediction, as of `fusionclf explain`."""
 
@@ -62,6 +78,8 @@ class Explanation(BaseModel):
         description="rows of the picture, top down: by how much the probability falls when that cell is grey; "
         "null where no picture is read"
     )
+    pictures: list[OnePicture] = Field(description="of a product with several, in their order; else empty")
+    shown: int = Field(description="which of them, from 0, `cells` are of")
     modalities: dict[Literal["picture", "title"], Modality] = Field(
         description="those that were given and that the model reads"
     )

@@ -10,8 +10,8 @@ from fusionclf.config import load_settings
 from fusionclf.console import Console
 from fusionclf.evaluation import RunResult, save_run
 from fusionclf.files import locked_folder
+from fusionclf.metrics_schema import METRICS
 from fusionclf.report.model_card import write_card
-from fusionclf.run_schema import METRICS
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
 from fusionclf.workflows.settings import ExistingRun, begin_run, read_divided
 
@@ -53,7 +53,7 @@ def run_baseline(
             console.info(f"{out}: finished already, nothing to do")
             return dict(read_json_as(out / "metrics.json", METRICS))
         started = time.perf_counter()
-        catalog, split = read_divided(data, settings.catalog, settings.split)
+        catalog, split = read_divided(data, settings.catalog, settings.split, console=console)
         begin_run(open_run(out, overwrite=existing.overwrite, resume=existing.resume), settings, split)
         console.info(f"{name}: fit on train and validation titles")
         frames, statistics, held_out = baseline.run(settings, catalog, split, out)

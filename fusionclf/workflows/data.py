@@ -10,6 +10,7 @@ from rich.table import Table
 
 from fusionclf.catalog import Catalog, CatalogCheck, Split, check_catalog, make_split, read_catalog
 from fusionclf.catalog.counted_examples import CountedExamples
+from fusionclf.catalog.picture_cells import MOST_PICTURES
 from fusionclf.catalog.picture_checks import PictureFacts
 from fusionclf.catalog.records import NoRowsError
 from fusionclf.config import (
@@ -53,7 +54,7 @@ def data_check(
     values = override(CheckConfig, values, overrides)
     settings = build_settings(CheckConfig, values)
     catalog, split = _read(folder, settings)
-    with console.bar("decode pictures", len(catalog)) as step:
+    with console.bar("decode pictures", len(catalog.picture_owners)) as step:
         found = check_catalog(catalog, split, unreadable=settings.pictures.unreadable, progress=step)
     if as_json:
         print(json_text(found.to_dict()))
@@ -77,6 +78,8 @@ def render_check(found: CatalogCheck, out: RichConsole) -> None:
         out.print()
         out.print(_facts("Classes", _absent_rows(found)))
     out.print()
+    if found.variants is not None and found.variants.matters:
+        out.print(f"[yellow]warning[/]: {escape(printable(str(found.variants)))}", soft_wrap=True)
     for problem in found.problems:
         out.print(f"[red]problem[/]: {escape(printable(problem))}", soft_wrap=True)
     out.print("usable" if found.usable else "not usable as it is")
@@ -86,7 +89,7 @@ def _read(folder: Path, settings: CheckConfig) -> tuple[Catalog, Split | Catalog
     """A catalog, even an empty one, and its split or why there is none."""
     spec = settings.split
     try:
-        catalog = read_catalog(folder, settings.catalog, split_column=spec.column_read)
+        catalog = read_catalog(folder, settings.catalog, split_columns=spec.columns_read)
     except NoRowsError as error:
         return error.catalog, error
     try:
@@ -127,6 +130,7 @@ def _catalog_rows(found: CatalogCheck) -> list[tuple[str, str]]:
         ("classes under several paths", _ids(found.classes_with_several_paths)),
         ("categories under several parents", _ids(found.categories_with_several_parents)),
         ("test titles that train has too", _leaked_titles(found)),
+        ("test variants of train products", f"{found.variants.rows:,}" if found.variants else "no split"),
         ("the same in a random 80/20 split", f"{found.random_split_titles_in_train:.1f} %"),
     ]
 
@@ -155,6 +159,12 @@ def _slip_rows(found: CatalogCheck) -> list[tuple[str, str]]:
     if found.missing_pictures.count:
         missing = found.missing_pictures
         rows.append(("products without a picture", printable(f"{missing.count:,}: {missing}")))
+    if found.missing_further.count:
+        further = found.missing_further
+        rows.append(("missing further pictures", printable(f"{further.count:,}: {further}")))
+    if found.cut_pictures.count:
+        name = f"products with more than {MOST_PICTURES} pictures"
+        rows.append((name, f"{_noted(found.cut_pictures)}; the first {MOST_PICTURES} are read"))
     return rows
 
 
@@ -175,6 +185,7 @@ def _picture_rows(facts: PictureFacts) -> list[tuple[str, str]]:
     conflicting = [" = ".join(ids) for ids in facts.conflicting_groups]
     return [
         ("decoded", f"{facts.decoded:,}"),
+        *([("products with several", f"{facts.several:,}")] if facts.several else []),
         ("missing (kept)", _ids(facts.missing)),
         ("unreadable", _ids(unreadable)),
         ("grayscale", _ids(facts.grayscale)),

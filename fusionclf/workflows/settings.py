@@ -1,6 +1,6 @@
 """How a run begins: the divided catalog, and the first files of the run folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,9 @@ from pydantic import BaseModel
 
 from fusionclf.catalog import Catalog, Split, make_split, read_catalog
 from fusionclf.catalog.splits import NO_CHOICE
+from fusionclf.catalog.variants import find_leaks
 from fusionclf.config import CatalogConfig, SplitConfig, dump_yaml
+from fusionclf.console import SILENT, Console
 from fusionclf.errors import CatalogError, RunError
 from fusionclf.files import write_text
 from fusionclf.run_schema import SPLIT, read_config
@@ -29,7 +31,12 @@ class ExistingRun:
 
 
 def read_divided(
-    data: Path, columns: CatalogConfig, spec: SplitConfig, check: Callable[[Catalog], None] | None = None
+    data: Path,
+    columns: CatalogConfig,
+    spec: SplitConfig,
+    check: Callable[[Catalog], None] | None = None,
+    further: Sequence[str] = (),
+    console: Console = SILENT,
 ) -> tuple[Catalog, Split]:
     """A catalog and its split.
 
@@ -37,16 +44,20 @@ def read_divided(
         data: the catalog's folder.
         columns, spec: settings of reading and dividing.
         check: called with the catalog before a split that compares pictures reads them.
+        further: columns to read that `columns` need not name, such as those of `model.auxiliary`.
+        console: where a warning goes if the split leaks variants of products.
 
     Raises:
         CatalogError: the catalog cannot be read or divided, or leaves nothing to learn.
     """
-    catalog = read_catalog(data, columns, split_column=spec.column_read)
+    catalog = read_catalog(data, columns, split_columns=(*spec.columns_read, *further))
     if check is not None and {"picture", "near_picture"}.intersection(spec.group_by):
         check(catalog)
     split = make_split(catalog, spec)
     if not split.has_choice(catalog):
         raise CatalogError(f"{data}: {NO_CHOICE}")
+    if (leaks := find_leaks(catalog, split)).matters:
+        console.warn(str(leaks))
     return catalog, split
 
 

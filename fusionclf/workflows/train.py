@@ -12,12 +12,12 @@ from fusionclf.console import Console
 from fusionclf.errors import RunError
 from fusionclf.evaluation import RunResult, save_run
 from fusionclf.files import locked_folder
+from fusionclf.metrics_schema import METRICS
 from fusionclf.models import find_variant
 from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.report.model_card import write_card
-from fusionclf.run_schema import METRICS
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
-from fusionclf.stacking.checks import check_model, check_names
+from fusionclf.stacking.checks import check_model, check_names, columns_to_read
 from fusionclf.stacking.stage_runner import StageRunner
 from fusionclf.stacking.stages import Stage, list_stages, trained_classes
 from fusionclf.training import make_accelerator
@@ -84,8 +84,9 @@ def train(
             return dict(read_json_as(out / "metrics.json", METRICS))
         check_names(settings)
         catalog, split = read_divided(
-            data, settings.catalog, settings.split, lambda catalog: check_model(variant, settings, catalog)
-        )
+            data, settings.catalog, settings.split, lambda catalog: check_model(variant, settings, catalog),
+            columns_to_read(settings), console,
+        )  # fmt: skip
         settings = _resolve_auto(settings, catalog, split)
         stages = list_stages(settings, split)
         runner = StageRunner(variant, settings, catalog, split, accelerator, out, console)
@@ -121,7 +122,7 @@ def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dic
         statistics = environment(seconds=time.perf_counter() - started, **runner.statistics())
         result = RunResult(
             runner.variant.name, runner.settings, runner.catalog, runner.split, frames, statistics,
-            runner.held_out,
+            runner.held_out, runner.answers,
         )  # fmt: skip
         metrics = save_run(runner.out, result, write_card)
     runner.accelerator.wait_for_everyone()

@@ -34,6 +34,17 @@ def test_a_product_gets_the_prediction_of_the_run(fusion: TestClient, runs: Runs
     assert (answer["picture_status"], answer["title_status"]) == ("used", "used")
 
 
+@pytest.mark.slow
+def test_further_columns_are_in_the_response(serve: Serve, sample: Catalog) -> None:
+    client = serve("columns")
+    answer = client.post("/predict", files={"picture": picture_bytes(sample)}, data={"title": "Shirt"}).json()
+    assert list(answer["answers"]) == ["baseColour", "gender"]
+    assert answer["answers"]["gender"]["value"] in set(sample.table["gender"])
+    assert 0 < answer["answers"]["gender"]["probability"] <= 1
+    line = client.post("/predict/batch", content='{"title": "Red Shirts"}').json()
+    assert line["labels"] and line["answers"]["gender"] == {"value": None, "probability": None}
+
+
 def test_one_modality_is_enough_and_the_threshold_holds(fusion: TestClient, sample: Catalog) -> None:
     only_title = fusion.post(
         "/predict", data={"title": "Red Shirts", "top_k": 2, "min_probability": 1}

@@ -6,19 +6,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import compress, islice
 from pathlib import Path
-from string import Formatter
 from typing import Literal
 
 import pyarrow as pa
 
-from fusionclf.catalog.counted_examples import EXAMPLES
 from fusionclf.catalog.missing import cell_text
-from fusionclf.catalog.picture_paths import MissingPictures, PictureFinder, pattern_fields
+from fusionclf.catalog.picture_paths import MissingPictures, pattern_fields
 from fusionclf.catalog.rows import is_utf8, iterate_rows
 from fusionclf.config import CatalogConfig
 from fusionclf.errors import PredictionError, did_you_mean, near_path, quoted
 from fusionclf.prediction.io.cells import LONGEST_LINE, json_texts, one_line, open_parquet, parquet_texts
 from fusionclf.prediction.io.picture_folder import PictureFolder
+from fusionclf.prediction.io.row_pictures import ChunkPictures, RowPictures
 
 Kind = Literal["csv", "parquet", "jsonl", "folder"]
 KINDS: dict[str, Kind] = {
@@ -48,18 +47,22 @@ class Chunk:
     Attributes:
         number: index of the chunk, from 0.
         ids, titles, places: n texts each; a title is "" where it is missing or not read.
-        pictures: n files; None where the picture is missing or not read.
+        pictures: n files, a tuple for a product with several; None where the picture is missing or not read.
         faults: rows that are no products.
         missing: products whose picture was not found.
+        missing_further: pictures that were not found, of products that have another one.
+        cut: products with more pictures than are read.
     """
 
     number: int
     ids: list[str]
     titles: list[str]
     places: list[str]
-    pictures: list[str | None]
+    pictures: list[str | tuple[str, ...] | None]
     faults: list[Fault]
     missing: MissingPictures = field(default_factory=MissingPictures)
+    missing_further: MissingPictures = field(default_factory=MissingPictures)
+    cut: int = 0
 
 
 @dataclass
@@ -107,8 +110,7 @@ class ProductTable:
                 f"{source}: a folder of pictures, which this run does not read; give a file"
             )
         self.folder = PictureFolder(source) if self.kind == "folder" else None
-        self._finder, self._shown = PictureFinder(self.root), 0
-        self._pieces = list(Formatter().parse(columns.picture)) if reads_pictures else []
+        self._pictures = RowPictures(self.root, columns)
         wanted = [columns.id, *([columns.title] if reads_titles and columns.title else [])]
         wanted += pattern_fields(columns.picture) if reads_pictures else []
         self.wanted = list(dict.fromkeys(wanted))
@@ -158,42 +160,24 @@ class ProductTable:
             faults.append(Fault(rows.places[place], ids[place], reason))
         places = rows.places
         if not all(fine):
-            ids, titles, places, paths = (
-                list(compress(texts, fine)) for texts in (ids, titles, places, paths)
-            )
-        missing = MissingPictures()
-        pictures = [self._picture(path, missing if find_pictures else None) for path in paths]
-        self._shown += len(missing.examples)
-        return Chunk(number, ids, titles, places, pictures, faults, missing)
-
-    def _paths(self, cells: Mapping[str, Sequence[str]], count: int) -> tuple[list[str], list[str]]:
-        """Each product's path below the root ("" for none), and why it may not be opened ("" if it may)."""
-        outside = [""] * count
-        if not self.reads_pictures:
-            return [""] * count, outside
+            ids, titles, places = (list(compress(texts, fine)) for texts in (ids, titles, places))
+            paths = list(compress(paths, fine))
+        found = ChunkPictures([None] * len(ids))
         if self.kind == "folder":
-            return list(cells[self.columns.id]), outside
-        paths = []
-        for n in range(count):
-            given = any(cells[name][n] for _, name, _, _ in self._pieces if name)
-            path = "".join(text + (cells[name][n] if name else "") for text, name, _, _ in self._pieces)
-            below = self._finder.relative(path)
-            if below is None:
-                outside[n] = f"the picture's path {quoted(path)} leads out of {self.root}"
-            paths.append(below if given and below else "")
-        return paths, outside
+            found = ChunkPictures([os.path.join(self.root, name) for name, *_ in paths])
+        elif self.reads_pictures and find_pictures:
+            found = self._pictures.find(paths)
+        return Chunk(
+            number, ids, titles, places, found.files, faults, found.missing, found.missing_further, found.cut
+        )
 
-    def _picture(self, path: str, missing: MissingPictures | None) -> str | None:
-        """The file of a path. With `missing` it is looked for, and counted there if it does not exist."""
+    def _paths(self, cells: Mapping[str, Sequence[str]], count: int) -> tuple[list[list[str]], list[str]]:
+        """Each product's paths below the root, and why they may not be opened ("" if they may)."""
         if not self.reads_pictures:
-            return None
-        file = os.path.join(self.root, path) if path else None
-        if missing is None or self.kind == "folder" or (file is not None and os.path.isfile(file)):
-            return file
-        if found := self._finder.find(path):
-            return os.path.join(self.root, found)
-        missing.add_path(self._finder if self._shown + len(missing.examples) < EXAMPLES else None, path)
-        return file
+            return [[]] * count, [""] * count
+        if self.kind == "folder":
+            return [[name] for name in cells[self.columns.id]], [""] * count
+        return self._pictures.paths(cells, count)
 
     def _csv(self, size: int) -> Iterator[_Rows]:
         for rows in iterate_rows(self.source, self.wanted, self.columns.title or "", size):
