@@ -37,8 +37,14 @@ class PredictOptions:
     part: PartOption = None
     top_k: Annotated[int, typer.Option("--top-k", min=1, help="Number of classes for each product.")] = 5
     min_probability: Annotated[
-        float, typer.Option("--min-probability", min=0, max=1, help="Abstain below it.")
-    ] = 0.0
+        float | None,
+        typer.Option(
+            "--min-probability",
+            min=0,
+            max=1,
+            help="Abstain below it; default: 0.05, none with a target precision.",
+        ),
+    ] = None
     target_precision: Annotated[
         float | None,
         typer.Option(
@@ -57,7 +63,8 @@ class PredictOptions:
         Path | None,
         typer.Option(
             "--classes",
-            help="Text file of further classes, one per line: Name, Category > Name, or Name | synonym.",
+            help="Text file of further classes, one per line: Name, Category > Name, or Name | synonym; or a "
+            "taxonomy as Google or Shopify publish theirs.",
         ),
     ] = None
     only: Annotated[bool, typer.Option("--only", help="Predict only the classes of --classes.")] = False

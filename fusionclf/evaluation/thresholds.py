@@ -1,7 +1,7 @@
 """Thresholds: when a prediction is accepted, reviewed or rejected, and to which category it backs off."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,6 +55,10 @@ class Thresholds:
         given = [*self.classes.values(), self.others, *self.levels, self.reject_below]
         if any(value is not None and not 0 <= value <= 1 for value in given):
             raise ValueError("a threshold is not a probability")
+
+    def without(self, names: Sequence[str]) -> "Thresholds":
+        """These, but some classes are never accepted."""
+        return replace(self, classes={**self.classes, **dict.fromkeys(names)}) if names else self
 
 
 @dataclass(frozen=True)

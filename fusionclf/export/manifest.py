@@ -158,6 +158,7 @@ class Description(Section):
     names: Names | None
     missing: str
     paths: dict[str, tuple[str, ...]]
+    ids: dict[str, str] = Field(default={}, description="of classes that have one in a taxonomy")
     check: dict[str, Any] = Field(default={}, description="how far it is from its original")
 
     @model_validator(mode="after")

@@ -51,7 +51,8 @@ def open_exported(folder: str | Path) -> Predictor:
     'Sports Shoes'
     """
     model = ExportedModel(Path(folder))
-    return Predictor(model, model.description.part, model.description.paths)
+    known = model.description
+    return Predictor(model, known.part, known.paths, ids=known.ids)
 
 
 class ExportedModel:

@@ -87,8 +87,8 @@ def write_export(
         pictures=describe_pictures(settings.pictures, tensors.inputs) if original.image is not None else None,
         titles=describe_titles(tensors.readers), names=describe_names(names),
         missing=describe_missing(tensors.inputs),
-        paths={name: tuple(path) for name, path in predictor.paths.items()},
-    ).model_dump(mode="json")  # fmt: skip
+        paths={name: tuple(path) for name, path in predictor.paths.items()}, ids=predictor.ids,
+    ).model_dump(mode="json", exclude=None if predictor.ids else {"ids"})  # fmt: skip
     write_json(folder / DESCRIPTION, description)
     return description
 

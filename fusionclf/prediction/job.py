@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from fusionclf.config import CatalogConfig, Section, build_settings, override
+from fusionclf.console import Console
 from fusionclf.errors import PredictionError, RunError
 from fusionclf.files import is_partial
 from fusionclf.models.added_classes import AddedClass
 from fusionclf.prediction.answers import DecisionRule
-from fusionclf.prediction.class_names import read_classes
+from fusionclf.prediction.class_files import ClassList, read_classes
 from fusionclf.prediction.file_prediction import FilePrediction, chunk_size
 from fusionclf.prediction.io.chunks import OutputChunks
 from fusionclf.prediction.io.readers import ProductTable
@@ -55,19 +56,25 @@ class Request:
     only: bool = False
 
 
-def prepare(request: Request, columns: CatalogConfig, predictor: Predictor) -> FilePrediction:
+def prepare(
+    request: Request, columns: CatalogConfig, predictor: Predictor, console: Console | None = None
+) -> FilePrediction:
     """A request whose table is opened and checked; nothing is written.
 
     Args:
         request: what to predict, and how.
         columns: the input's columns, from `column_settings`.
         predictor: the run's model.
+        console: where notes on the file of classes go.
 
     Raises:
         PredictionError: the input cannot be read, or a file to be made is the input.
         SettingsError, RunError: the target precision cannot be used.
     """
-    added = add_listed_classes(predictor, request.classes, request.only)
+    listed = add_listed_classes(predictor, request.classes, request.only)
+    if listed is not None and console is not None:
+        for note in listed.notes():
+            console.info(note)
     if request.rule.target_precision is not None:
         predictor.thresholds(request.rule.target_precision)  # shows before the input is read that it has none
     table = ProductTable(
@@ -76,7 +83,7 @@ def prepare(request: Request, columns: CatalogConfig, predictor: Predictor) -> F
     )  # fmt: skip
     table.check()
     out = request.out or default_output(request.source)
-    output = OutputChunks(out, _job(request, predictor, table, added))
+    output = OutputChunks(out, _job(request, predictor, table, listed.classes if listed else ()))
     _refuse_input_as_output(request.source, output)
     return FilePrediction(table, predictor, request.rule, output)
 
@@ -98,8 +105,8 @@ def column_settings(run: Path, overrides: tuple[str, ...]) -> CatalogConfig:
     return build_settings(ColumnSettings, override(ColumnSettings, values, overrides)).catalog
 
 
-def add_listed_classes(predictor: Predictor, classes: Path | None, only: bool) -> list[AddedClass]:
-    """The classes of a file, added to the predictor; none without a file.
+def add_listed_classes(predictor: Predictor, classes: Path | None, only: bool) -> ClassList | None:
+    """The classes of a file, added to the predictor; None without a file.
 
     Raises:
         PredictionError: the file cannot be used, or `only` is given without a file.
@@ -108,9 +115,9 @@ def add_listed_classes(predictor: Predictor, classes: Path | None, only: bool) -
     if classes is None:
         if only:
             raise PredictionError("--only: which classes? give --classes FILE")
-        return []
-    listed = read_classes(classes, predictor.open_network().every)
-    predictor.extend_classes(listed, only=only)
+        return None
+    listed = read_classes(classes, predictor.open_network().every, predictor.paths)
+    predictor.extend_classes(listed.classes, only=only)
     return listed
 
 
@@ -154,9 +161,10 @@ def _job(
         "pictures": table.root,
         "classes": list(predictor.classes),
         "named": {new.name: {"place": new.place, "synonyms": new.synonyms} for new in added},
+        "ids": predictor.ids,
         "columns": table.columns.model_dump(mode="json"),
         "top_k": request.rule.top_k,
-        "min_probability": request.rule.min_probability,
+        "min_probability": request.rule.accepted_from,
         "target_precision": request.rule.target_precision,
         "lot": chunk_size(predictor, table),
         "fusionclf": version("fusionclf"),

@@ -9,10 +9,18 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
-from fusionclf.batches import PictureCache, PictureTransform, ProductSource, cover_size
+from fusionclf.batches import (
+    PictureCache,
+    PictureTransform,
+    ProductSource,
+    cached_features,
+    cover_size,
+    fingerprint,
+    text_fingerprint,
+)
 from fusionclf.catalog.titles import have_titles
 from fusionclf.config import RunConfig
-from fusionclf.errors import RunError
+from fusionclf.errors import PictureError, RunError
 from fusionclf.models import StackedClassifier, base_model, find_variant
 from fusionclf.models.added_classes import ADDED, REMOVE, AddedClass, add_classes, read_added
 from fusionclf.models.encoders import fold_encoder
@@ -23,6 +31,8 @@ from fusionclf.models.storage import load_model
 from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import one_line
 from fusionclf.training import one_process, predict_features, predict_tasks, to_device
+
+LEAST_STORED = 500  # added classes whose embeddings are stored on disk
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,7 @@ class NetworkModel:
         labels = read_labels(folder, part)[part]
         self.every: tuple[str, ...] = tuple(labels["classes"]["label"])  # all classes, in the model's order
         self.classes = self.every  # the candidates
+        self.added: tuple[str, ...] = ()  # those that were not trained
         self._classes_of: Mapping[str, Sequence[str]] = labels["classes"]
         self.temperature = float(labels["temperature"])
         self.temperatures = {**labels.get("temperatures", {}), "label": self.temperature}
@@ -114,12 +125,36 @@ class NetworkModel:
         """
         if not added:
             return
-        add_classes(self.model, added)
+        with self.process.autocast():  # class names are embedded as in training
+            self._embed_once(added)
+            add_classes(self.model, added)
         self.model.to(self.process.device)
         names = tuple(new.name for new in added)
         self.every, self.classes = (*self.every, *names), (*self.classes, *names)
+        self.added = (*self.added, *names)
         if self.columns is not None:
             self.keep_only(self.classes)
+
+    def _embed_once(self, added: Sequence[AddedClass]) -> None:
+        """Embed what many classes are called, or take it from the disk: a taxonomy is read again and again."""
+        sentences = (
+            self.model.linear_text_model.sentences if isinstance(self.model, StackedClassifier) else None
+        )
+        if (
+            sentences is None
+            or len(added) < LEAST_STORED
+            or not isinstance(sentences.embedder, EmbeddingCache)
+        ):
+            return
+        called = [text for new in added for text in (new.called, *new.synonyms, new.text)]
+        texts = sentences.embedder.unknown(called)
+        network = fingerprint(sentences.network.state_dict(), self.process.mixed_precision)
+        key = fingerprint({}, network, sentences.tokeniser.longest, text_fingerprint(texts))
+        try:
+            found, _ = cached_features("class_names", key, len(texts), lambda: sentences.compute(texts))
+        except PictureError:
+            return  # a cache that cannot be written: they are embedded, and not stored
+        sentences.embedder.learn(texts, np.array(found))
 
     def keep_only(self, names: Sequence[str]) -> None:
         """Predict with these classes as the only candidates."""

@@ -14,7 +14,7 @@ from fusionclf.evaluation import CategoryGraph, Thresholds, thresholds_of_run
 from fusionclf.evaluation import decide as grade
 from fusionclf.models.added_classes import AddedClass
 from fusionclf.prediction.answers import Answers, DecisionRule, decide, join_answers
-from fusionclf.prediction.class_names import parse_class
+from fusionclf.prediction.class_names import named_apart, parse_class
 from fusionclf.prediction.column_values import ColumnValues
 from fusionclf.prediction.io.products import (
     Picture,
@@ -28,7 +28,7 @@ from fusionclf.prediction.network import NetworkModel
 
 CHUNK, SMALLEST_CHUNK = 1024, 64  # products that are decoded and predicted together
 CHUNK_BYTES = 48 * 10**6  # of their decoded pictures, at most
-CHUNK_PAIRS = 2**21  # of a product and a class, at most; each has about 50 numbers
+CHUNK_PAIRS = 2**20  # of a product and a class, at most; each has about 50 numbers
 
 
 class Model(Protocol):
@@ -56,6 +56,7 @@ class Predictor:
         part: of the split that it was trained on, or `joint`.
         paths: class name → category path.
         folder: the run folder; None where no target precision is used.
+        ids: class name → its id in a taxonomy, of classes that have one.
 
     Attributes:
         classes: names of all classes that it predicts.
@@ -63,9 +64,15 @@ class Predictor:
     """
 
     def __init__(
-        self, model: Model, part: str, paths: Mapping[str, Sequence[str]], folder: Path | None = None
+        self,
+        model: Model,
+        part: str,
+        paths: Mapping[str, Sequence[str]],
+        folder: Path | None = None,
+        ids: Mapping[str, str] | None = None,
     ) -> None:
         self.model, self.part, self.paths, self.folder = model, part, dict(paths), folder
+        self.ids = dict(ids or {})
         self._thresholds: dict[float, Thresholds] = {}
         self._graph: CategoryGraph | None = None
         self.classes = model.classes
@@ -77,7 +84,7 @@ class Predictor:
         titles: Sequence[str | None] | None = None,
         *,
         top_k: int = 5,
-        min_probability: float = 0.0,
+        min_probability: float | None = None,
         target_precision: float | None = None,
         errors: Literal["raise", "collect"] = "raise",
     ) -> Answers:
@@ -88,7 +95,7 @@ class Predictor:
                 reads no pictures does not open them.
             titles: None or "" for a product without one.
             top_k: number of classes to return.
-            min_probability: below it, the decision is "abstain".
+            min_probability: below it, the decision is "abstain"; None: 0.05, unless a target precision is given.
             target_precision: wanted share of correct answers among the accepted ones, such as 0.98, by the run's
                 held-out predictions; other answers are to review or reject, and back off to a category.
             errors: "raise" stops at the first product whose picture cannot be read or that has no input that the
@@ -149,7 +156,7 @@ class Predictor:
         'Kite'
         """
         known = self.open_network().every
-        self.extend_classes([parse_class(name, known=known) for name in names], only=only)
+        self.extend_classes(named_apart([parse_class(name, known=known) for name in names]), only=only)
 
     def extend_classes(self, wanted: Sequence[AddedClass], *, only: bool = False) -> None:
         """As `add_classes`, for parsed classes that may have examples."""
@@ -161,6 +168,7 @@ class Predictor:
         new = [each for name, each in named.items() if name not in known]
         network.add(new)
         self.paths |= {each.name: each.place for each in new}
+        self.ids |= {each.name: each.id for each in named.values() if each.id}
         if only:
             network.keep_only(list(named))
         self.classes = network.classes
@@ -192,12 +200,14 @@ class Predictor:
         if rule.target_precision is not None:
             graph = self._graph_of_all()
             graded = grade(graph, self.thresholds(rule.target_precision), probabilities, self.classes)
-        answers = decide(probabilities, self.classes, self.paths, rule, products.status, graded)
+        answers = decide(probabilities, self.classes, self.paths, rule, products.status, graded, self.ids)
         further = {task: ColumnValues.of(self.model.tasks[task], values) for task, values in tasks.items()}
         return replace(answers, further=further) if further else answers
 
     def thresholds(self, target: float) -> Thresholds:
         """The probabilities from which a class, and a category, is accepted at a target precision.
+
+        A class that was added is never accepted: no held-out product shows how often it is right.
 
         Raises:
             RunError: the run has no held-out predictions.
@@ -213,7 +223,12 @@ class Predictor:
             )
         if target not in self._thresholds:
             self._thresholds[target] = thresholds_of_run(self.folder, self.part, target)
-        return self._thresholds[target]
+        return self._thresholds[target].without(self.added)
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The classes that were added to the trained ones."""
+        return self.model.added if isinstance(self.model, NetworkModel) else ()
 
     def _graph_of_all(self) -> CategoryGraph:
         """The category graph with the classes that were added."""

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from fusionclf.catalog.decoding import READ
 from fusionclf.catalog.picture_cells import MOST_PICTURES
 from fusionclf.errors import FusionclfError
+from fusionclf.prediction.answers import LEAST_PROBABILITY
 from fusionclf.serving.guard import Guard
 from fusionclf.serving.json_lines import read_titles
 from fusionclf.serving.limits import Limits
@@ -128,7 +129,7 @@ async def predict(
     picture: PicturesOf = None,
     title: TitleOf = None,
     top_k: Annotated[int, Form(ge=1, le=MOST_CLASSES, description="number of classes")] = 5,
-    min_probability: Annotated[float, Form(ge=0, le=1, description="abstain below it")] = 0.0,
+    min_probability: Annotated[float, Form(ge=0, le=1, description="abstain below it")] = LEAST_PROBABILITY,
 ) -> Answer:
     """Predict one product by its pictures, its title, or both."""
     contents = [await each.read() for each in picture or ()]
@@ -173,7 +174,7 @@ async def predict_batch(
     request: Request,
     worker: WorkerOf,
     top_k: Annotated[int, Query(ge=1, le=MOST_CLASSES)] = 5,
-    min_probability: Annotated[float, Query(ge=0, le=1)] = 0.0,
+    min_probability: Annotated[float, Query(ge=0, le=1)] = LEAST_PROBABILITY,
 ) -> Response:
     """Predict many products by their titles: JSON lines in, JSON lines out."""
     if not worker.predictor.reads_titles:

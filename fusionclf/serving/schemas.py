@@ -26,6 +26,9 @@ class Answer(BaseModel):
     """The answer for one product, as of `fusionclf predict --json`."""
 
     labels: list[str] = Field(description="the most likely classes, best first; empty without an answer")
+    class_ids: list[str] | None = Field(
+        default=None, description="of these classes, where they have ids; absent where none has one"
+    )
     probabilities: list[float] = Field(description="of these classes")
     path: list[str] = Field(description="category path of the first class, top down")
     answer: list[str] = Field(description="category path and class; empty without an answer")

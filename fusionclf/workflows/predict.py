@@ -50,7 +50,7 @@ def predict(
     accelerator = make_accelerator(cpu=cpu)
     console.quiet = console.quiet or not accelerator.is_main_process
     prediction = prepare(
-        request, columns, load(request.run, part=request.part, device=str(accelerator.device))
+        request, columns, load(request.run, part=request.part, device=str(accelerator.device)), console
     )
     output = prediction.output
     for note in prediction.table.notes:

@@ -1,6 +1,6 @@
 """A cache of sentence embeddings: titles of a catalog share words, and many occur more than once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 
 import numpy as np
@@ -30,10 +30,19 @@ class EmbeddingCache:
             found = {text: self._known[text] for text in distinct if text in self._known}
         new = [text for text in distinct if text not in found]
         if new:
-            made = dict(zip(new, self.compute(new), strict=True))
-            found |= made
-            with self._lock:
-                if len(self._known) + len(new) > self.most:
-                    self._known.clear()
-                self._known |= made
+            embeddings = self.compute(new)
+            found |= zip(new, embeddings, strict=True)
+            self.learn(new, embeddings)
         return np.stack([found[text] for text in texts])
+
+    def unknown(self, texts: Iterable[str]) -> list[str]:
+        """Those texts, each once, that are not cached."""
+        with self._lock:
+            return [text for text in dict.fromkeys(texts) if text not in self._known]
+
+    def learn(self, texts: Sequence[str], embeddings: np.ndarray) -> None:
+        """Cache the (n, D) embeddings of n texts."""
+        with self._lock:
+            if len(self._known) + len(texts) > self.most:
+                self._known.clear()
+            self._known |= zip(texts, embeddings, strict=True)

@@ -28,7 +28,7 @@ from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEAT
 from fusionclf.models.open_vocabulary.prototypes import Prototypes
 from fusionclf.models.outputs import BaseOutputs
 
-PAIRS_AT_ONCE = 2**17  # of a product and a class, whose meta-features are computed together: 100 MB
+PAIRS_AT_ONCE = 2**16  # of a product and a class, whose meta-features are computed together: 50 MB
 
 
 class StackedHead(nn.Module):

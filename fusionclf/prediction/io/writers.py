@@ -115,6 +115,7 @@ def as_json(answers: Answers, place: int) -> dict[str, Any]:
     """One product's answer as JSON values; `answers` has further columns, and is missing where there are none."""
     values: dict[str, Any] = {
         "labels": answers.labels[place],
+        **({} if answers.ids is None else {"class_ids": answers.ids[place]}),
         "probabilities": [round(p, DIGITS) for p in answers.probabilities[place].tolist()],
         "path": list(answers.paths[place]),
         "answer": list(answers.answered[place]),
