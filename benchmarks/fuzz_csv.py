@@ -2,7 +2,8 @@
 
 Usage: python -m benchmarks.fuzz_csv [--cases N] [--seed S]
 
-Makes small CSV, JSON lines and Parquet files, spoils each in a few random ways, and reads them in forked processes
+Makes small CSV, JSON lines and Parquet files of several delimiters and encodings, some compressed by gzip, spoils each
+in a few random ways, and reads them in forked processes
 (fuzzing.py). A case fails where it ends in a traceback, hangs, takes more than 1.5 GiB, says no clear line, or names a
 picture outside its folder. Exit code 1 on a failure.
 """
@@ -12,6 +13,7 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: its threads do not outlive a fork
 
 import argparse
+import gzip
 import json
 import random
 import sys
@@ -26,6 +28,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from benchmarks.fuzzing import Tally, run_case
+from fusionclf.catalog.picture_paths import is_url
 from fusionclf.config import CatalogConfig
 from fusionclf.console import Console
 from fusionclf.errors import FusionclfError
@@ -79,9 +82,12 @@ def as_csv(rows: list[dict[str, Any]], chance: random.Random) -> bytes:
         text = "" if value is None else str(value)
         return '"' + text.replace('"', '""') + '"' if quote else text
 
-    lines = [",".join(COLUMNS), *(",".join(cell(row[name]) for name in COLUMNS) for row in rows)]
+    sign = chance.choice((",",) * 6 + (";", "\t", "|"))
+    lines = [sign.join(COLUMNS), *(sign.join(cell(row[name]) for name in COLUMNS) for row in rows)]
     text = chance.choice(("\n", "\r\n", "\n", "\r")).join(lines) + chance.choice(("\n", ""))
-    encoding = chance.choice(("utf-8",) * 8 + ("utf-8-sig", "utf-16", "latin-1", "cp1252"))
+    encoding = chance.choice(
+        ("utf-8",) * 8 + ("utf-8-sig", "utf-16", "utf-16-be", "latin-1", "cp1252", "cp1250")
+    )
     return text.encode(encoding, "surrogatepass" if encoding.startswith("utf") else "replace")
 
 
@@ -134,7 +140,7 @@ def settings_of(chance: random.Random) -> tuple[str, ...]:
         ("{file}",) * 4 + ("images/{sku}.jpg", "{group}/{file}", "images/{year}{sku}.jpg")
     )
     columns = [
-        "catalog.file=t.csv", "catalog.id=sku", "catalog.title=name", "catalog.label=type",
+        "catalog.id=sku", "catalog.title=name", "catalog.label=type",
         f"catalog.picture={picture}", "catalog.categories=group", f"catalog.metadata={chance.choice(('', 'fold'))}",
         f"catalog.year={chance.choice(('null', 'year'))}",
         f"catalog.missing_picture={chance.choice(('drop', 'keep'))}",
@@ -172,7 +178,8 @@ def read(file: Path, columns: CatalogConfig) -> int:
         for chunk in table.chunks(CHUNK):
             assert len(chunk.ids) == len(chunk.titles) == len(chunk.places) == len(chunk.pictures)
             assert all(chunk.ids) and all(isinstance(text, str) for text in (*chunk.ids, *chunk.titles))
-            for path in filter(None, chunk.pictures):
+            named = [files if isinstance(files, tuple) else (files,) for files in chunk.pictures if files]
+            for path in [path for files in named for path in files if not is_url(path)]:
                 assert os.path.commonpath([file.parent, os.path.normpath(path)]) == str(file.parent), path
             str(chunk.missing).encode()
             json.dumps([vars(fault) for fault in chunk.faults])
@@ -191,11 +198,16 @@ def run(number: int, seed: int, folder: Path) -> int:
         else as_json_lines(rows, chance) if kind == "jsonl"
         else as_parquet(rows, chance, file)
     )  # fmt: skip
+    if kind != "parquet" and chance.random() < 0.15:
+        data = gzip.compress(data)
     file.write_bytes(spoiled(data, chance))
     settings = settings_of(chance)
-    if kind == "csv" and chance.random() < 0.6:
-        print("data check", *settings)
-        return check(folder, settings, chance.random() < 0.5)
+    if chance.random() < 0.5:
+        settings += (f"catalog.delimiter={chance.choice(('auto', 'comma', 'semicolon'))}",)
+        settings += (f"catalog.encoding={chance.choice(('auto', 'auto', 'utf-8', 'utf-16', 'cp1252'))}",)
+    if chance.random() < 0.6:
+        print("data check", file.name, *settings)
+        return check(chance.choice((file, folder)), settings, chance.random() < 0.5)
     columns = CatalogConfig(id="sku", title="name", picture=chance.choice(("{file}", "images/{sku}.jpg")))
     print(f"predict {file.name} catalog.picture={columns.picture}")
     return read(file, columns)

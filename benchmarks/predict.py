@@ -100,7 +100,13 @@ def untrained_network(folder: Path, size: tuple[int, int], classes: int) -> Path
     }  # fmt: skip
     settings = build_settings(RunConfig[variant.params], values)
     model = variant.build(settings.model, {"label": classes})
-    save_model(folder / "model", "joint", model, {"label": tuple(f"class {n}" for n in range(classes))}, 1.0)
+    save_model(
+        folder / "model",
+        "joint",
+        model,
+        {"label": tuple(f"class {n}" for n in range(classes))},
+        {"label": 1.0},
+    )
     write_text(folder / "config.yaml", dump_yaml(settings))
     write_json(folder / "metrics.json", {})
     return folder

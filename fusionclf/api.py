@@ -29,7 +29,7 @@ def train(
 
     Args:
         variant: name of a variant, such as "fusion"; `fusionclf train --help` lists them.
-        data: the catalog's folder.
+        data: the catalog's folder, or its table.
         out: the run folder to make.
         config: settings file, or the name of one that comes with fusionclf; None for the variant's defaults.
         overrides: settings such as "train.epochs=3".
@@ -118,7 +118,7 @@ def load(run: str | Path, *, part: str | None = None, device: str | None = None)
 
 def explain(
     model: "Predictor",
-    image: "Picture | None" = None,
+    image: "Picture | Sequence[Picture] | None" = None,
     title: str | None = None,
     *,
     label: str | None = None,
@@ -128,7 +128,7 @@ def explain(
 
     Args:
         model: from `load`.
-        image: a file or an opened picture.
+        image: a file or an opened picture, or a list of several.
         title: of the product.
         label: the class to explain; default: the most likely one.
         cells: number of cells along the longer side of the picture.

@@ -10,10 +10,11 @@ import yaml
 
 from fusionclf.catalog import Split
 from fusionclf.errors import RunError
+from fusionclf.metrics_schema import METRICS
 from fusionclf.models.added_classes import read_all_added
 from fusionclf.report.model_card import CARD, model_card
 from fusionclf.report.text import markdown
-from fusionclf.run_schema import METRICS, read_config, read_labels
+from fusionclf.run_schema import read_config, read_labels
 from fusionclf.runfolder import AGAIN, FINISHED, is_finished, read_bytes, read_json_as
 
 # What `model/` may hold beside a file for each part of labels.json; a transformer's configuration is below text/.
@@ -23,6 +24,7 @@ TEXT_FILES = (
     "chat_template.jinja", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "tokenizer.model",
     "sentencepiece.bpe.model",
 )  # fmt: skip
+MOST_ADDED = 50  # added classes that the card lists
 LOGIN = "log in by `hf auth login`, or set HF_TOKEN to a token that may write"
 
 
@@ -145,10 +147,12 @@ def _added_classes(run: Path) -> str:
         f"- `{markdown(part)}`: {markdown(new.name)}, "
         + (f"known by {new.count} examples" if new.count else "known by its name")
         for part, added in read_all_added(run / "model").items()
-        for new in added
+        for new in added.classes
     ]
     if not lines:
         return ""
+    if len(lines) > MOST_ADDED:
+        lines = [*lines[:MOST_ADDED], f"- and {len(lines) - MOST_ADDED:,} more"]
     return (
         "\n## Added classes\n\nAdded after training; the metrics above do not cover them.\n\n"
         + "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The contents of the JSON files of a run folder. Readers validate with `read_json_as` and one of these types.
+"""The contents of a run folder's JSON files but metrics.json. Readers validate with `read_json_as` and one of these.
 
 Files are read in pydantic's strict mode: a text is not a number, and numbers are finite. Some types keep further keys.
 """
@@ -24,6 +24,7 @@ Part = Annotated[str, Field(pattern=r"^\w[\w.-]{0,99}$")]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Number = Annotated[FiniteFloat, Field(ge=0, le=1e18)]
 Percent = Annotated[FiniteFloat, Field(ge=0, le=100.001)]  # rounding may add to 100
+Temperature = Annotated[FiniteFloat, Field(gt=0, le=1e12)]
 Interval = Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
 
 
@@ -34,105 +35,6 @@ def _check_unique(names: list[str]) -> list[str]:
 
 
 Names = Annotated[list[Text], Field(min_length=1), AfterValidator(_check_unique)]
-
-
-class Scores(TypedDict):
-    """Metrics of one part."""
-
-    n: Count
-    top1: Percent | None
-    top5: Percent | None
-    seen: Percent | None
-    unseen: Percent | None
-    harmonic: Percent | None
-    macro_f1: Percent | None
-    balanced_accuracy: Percent | None
-    ece: Percent | None
-
-
-class NoScores(TypedDict):
-    """In place of Scores where a run has no model over all classes."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")  # pyright: ignore[reportGeneralTypeIssues]
-
-    top1: None
-
-
-class Slice(TypedDict):
-    """Products of one kind."""
-
-    n: Count
-    top1: Percent | None
-
-
-class ClassRow(TypedDict):
-    """Metrics of one class."""
-
-    label: Text
-    train_rows: Count
-    test_rows: Count
-    top1: Percent | None
-    top5: Percent | None
-
-
-class LevelScore(TypedDict):
-    """Accuracy down to one category level."""
-
-    column: Text
-    top1: Percent | None
-
-
-class Hierarchy(TypedDict):
-    """Metrics of the predicted category paths."""
-
-    n: Count
-    levels: list[LevelScore]
-    errors: Count
-    distance: Number | None
-    histogram: dict[Annotated[str, Field(pattern=r"^\d{1,9}$")], Count]
-
-
-class LevelDecision(TypedDict):
-    """Products that are classified down to one level."""
-
-    column: Text
-    answered: Percent | None
-    precision: Percent | None
-
-
-class Decision(TypedDict):
-    """What thresholds for a target precision do to the predictions."""
-
-    target: Percent
-    accepted: Percent | None
-    precision: Percent | None
-    review: Percent | None
-    rejected: Percent | None
-    levels: list[LevelDecision]
-    unanswered: Percent | None
-
-
-class Metrics(TypedDict):
-    """metrics.json."""
-
-    __pydantic_config__ = MORE_KEYS  # pyright: ignore[reportGeneralTypeIssues]
-
-    variant: Text
-    parts: dict[Part, Scores]
-    joint: Annotated[Scores | NoScores, Field(union_mode="left_to_right")]
-    intervals: dict[Part, dict[Text, Interval | None]]
-    slices: dict[Part, dict[Text, Slice]]
-    per_class: dict[Part, list[ClassRow]]
-    hierarchy: dict[Part, Hierarchy]
-    decisions: dict[Part, list[Decision]]
-
-
-def _check_metrics(metrics: Metrics) -> Metrics:
-    scored = {*metrics["parts"], *([ALL_CLASSES] if metrics[ALL_CLASSES]["top1"] is not None else [])}
-    for key in ("intervals", "slices", "per_class"):
-        if lacking := sorted(scored - set(metrics[key])):
-            raise ValueError(f"{key} lacks the part {lacking[0]!r}")
-    return metrics
 
 
 class CatalogCounts(TypedDict):
@@ -194,7 +96,8 @@ class PartLabels(TypedDict):
     __pydantic_config__ = MORE_KEYS  # pyright: ignore[reportGeneralTypeIssues]
 
     classes: dict[Text, Names]
-    temperature: Annotated[FiniteFloat, Field(gt=0, le=1e12)]
+    temperature: Temperature
+    temperatures: NotRequired[dict[Text, Temperature]]  # of the further columns
     candidates: NotRequired[Names]
     paths: NotRequired[list[Text]]
     synonyms: NotRequired[list[list[Text]]]
@@ -245,7 +148,6 @@ class LogRow(TypedDict):
     pictures_per_second: NotRequired[float | None]
 
 
-METRICS = TypeAdapter(Annotated[Metrics, AfterValidator(_check_metrics)])
 ENVIRONMENT = TypeAdapter(Environment)
 SPLIT = TypeAdapter(Annotated[SplitFile, AfterValidator(_check_split)])
 LABELS = TypeAdapter(Labels)

@@ -1,8 +1,8 @@
 """The folder of a run: its files, and how it is begun, resumed and cleared.
 
 Layout: config.yaml, split.json, metrics.json, environment.json, log.jsonl, predictions/PART.parquet,
-held_out/PART.parquet, checkpoints/ and model/. `config.yaml` is written first and removed last; `metrics.json` is
-written last: a folder that has it is a finished run.
+held_out/PART.parquet, answers/PART.parquet, checkpoints/ and model/. `config.yaml` is written first and removed last;
+`metrics.json` is written last: a folder that has it is a finished run.
 """
 
 import os
@@ -31,8 +31,8 @@ BEGUN, FINISHED = "config.yaml", "metrics.json"
 MARKS = (BEGUN, FINISHED, "checkpoints", "predictions")
 # The files of a run, in the order of removal: after a kill, the rest can be resumed or removed.
 LEFT = (
-    FINISHED, "README.md", "environment.json", "predictions", "held_out", "tensorboard", "log.jsonl", "model",
-    "checkpoints", "split.json", BEGUN,
+    FINISHED, "README.md", "environment.json", "predictions", "held_out", "answers", "tensorboard", "log.jsonl",
+    "model", "checkpoints", "split.json", BEGUN,
 )  # fmt: skip
 # Cells that a spreadsheet would compute when it opens a CSV file; plain numbers are not among them.
 FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
@@ -72,7 +72,7 @@ def read_json_as(path: Path, schema: TypeAdapter[Value], remedy: str = AGAIN) ->
 
     Args:
         path: the file.
-        schema: the type of its content, such as run_schema.METRICS.
+        schema: the type of its content, such as run_schema.SPLIT.
         remedy: the end of an error message.
 
     Raises:

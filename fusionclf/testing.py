@@ -67,8 +67,8 @@ def _check_model(variant: Variant, run: Path) -> None:
     assert isinstance(loaded, NetworkModel)
     network: Model = loaded.model
     base = base_model(network)
-    assert "label" in base.heads, f"{variant.name}: no head for the task label"
-    assert set(base.task_weights) <= set(base.heads), (
+    assert "label" in base.tasks, f"{variant.name}: no head for the task label"
+    assert set(base.task_weights) <= set(base.tasks), (
         f"{variant.name}: task_weights names a task without a head"
     )
     found = tuple(
@@ -89,7 +89,7 @@ def _check_predictions(run: Path, catalog: Catalog) -> None:
     saved = pd.read_parquet(run / "predictions" / f"{ALL_CLASSES}.parquet").head(50)
     rows = pd.Index(catalog.table["id"]).get_indexer(pd.Index(saved["id"]))
     titles = catalog.table["title"].iloc[rows].tolist()
-    found = load(run, device="cpu").predict(catalog.picture_paths(rows), titles, errors="collect")
+    found = load(run, device="cpu").predict(catalog.all_picture_paths(rows), titles, errors="collect")
     difference = np.abs(found.probabilities[:, 0] - saved["prob_1"].to_numpy()).max()
     assert difference < 1e-3, f"the loaded model predicts other probabilities than the run ({difference:.1e})"
 

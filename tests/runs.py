@@ -31,6 +31,18 @@ RUNS = {
         "multitask",
         (*IMAGE, *QUICK, "pictures.fit=stretch", "pictures.normalisation=inception"),
     ),
+    # The base model reads the picture alone, so its heads have no answer for a title alone.
+    "columns": (
+        "fusion",
+        (
+            *IMAGE,
+            *QUICK,
+            "train.precision=fp32",
+            "model.fuser=late",
+            "model.text.buckets=4096",
+            "model.auxiliary={baseColour: 0.5, gender: 0.5}",
+        ),
+    ),
     "text": ("text", (*TEXT, *QUICK)),
     "sentences": ("text", (*QUICK, "model.text.kind=transformer", "model.text.model={bert}")),
     "fusion": ("fusion", FUSION),

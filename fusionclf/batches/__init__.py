@@ -1,7 +1,7 @@
 """Tables → tensors: decoded-picture cache, transforms, text, batches."""
 
 from fusionclf.batches.cache import PictureCache, decode_pictures, open_cache
-from fusionclf.batches.features import cached_features, fingerprint, text_fingerprint
+from fusionclf.batches.features import cached_features, fingerprint, mean_features, text_fingerprint
 from fusionclf.batches.loader import (
     Batch,
     ProductSource,
@@ -9,6 +9,7 @@ from fusionclf.batches.loader import (
     epoch_order,
     in_batches,
     in_thread,
+    in_weighted_batches,
     prefetch,
 )
 from fusionclf.batches.text import (
@@ -48,7 +49,9 @@ __all__ = [
     "fingerprint",
     "in_batches",
     "in_thread",
+    "in_weighted_batches",
     "joined_lengths",
+    "mean_features",
     "open_cache",
     "prefetch",
     "text_fingerprint",

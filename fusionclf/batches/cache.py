@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -48,7 +49,7 @@ def open_cache(
     """The cache of a catalog's pictures, built where there is none yet; damaged pictures are decoded again.
 
     Args:
-        catalog: the products; row i of the cache is row i of its table.
+        catalog: the products; product i of the cache is row i of its table.
         cover: height and width in pixels that a picture must cover after scaling down.
         unreadable: "error" stops at the first picture that cannot be decoded, "drop" marks it.
         progress: called with the number of pictures that are done and in all.
@@ -59,27 +60,32 @@ def open_cache(
         PictureError: a picture cannot be decoded and `unreadable` is "error", or the disk has no room.
     """
     folder = cache_folder() / "pictures" / _key(catalog, cover)
-    was_there = folder.exists()
-    stored = read_cache(folder, len(catalog))
+    was_there, owners = folder.exists(), catalog.picture_owners
+    stored = read_cache(folder, len(owners))
     if stored is None or not _repair(stored, catalog, cover, progress, warn):
         if was_there:
             warn(f"{folder}: damaged; all its pictures are decoded again")
         _announce(folder.parent, catalog, cover, info)
         _build(folder, catalog, cover, progress)
-        stored = read_cache(folder, len(catalog))
+        stored = read_cache(folder, len(owners))
     if stored is None:
         raise PictureError(f"{folder}: another process removed or damaged this picture cache; start again")
     if unreadable == "error":
         _raise_unreadable(catalog, stored.cache)
-    return stored.cache
+    if len(owners) == len(catalog):
+        return stored.cache
+    return replace(stored.cache, starts=np.searchsorted(owners, np.arange(len(catalog) + 1)))
 
 
-def decode_pictures(pictures: Iterable[Picture], cover: tuple[int, int]) -> PictureCache:
-    """As `open_cache`, but in memory: row i is picture i; one that cannot be decoded has the size (0, 0).
+def decode_pictures(
+    pictures: Iterable[Picture], cover: tuple[int, int], starts: np.ndarray | None = None
+) -> PictureCache:
+    """As `open_cache`, but in memory: place i is picture i; one that cannot be decoded has the size (0, 0).
 
     Args:
         pictures: files, opened pictures, or None where there is none.
         cover: height and width in pixels that a picture must cover after scaling down.
+        starts: as of PictureCache.
     """
     pixels, sizes = bytearray(), []
     for chunk in _decoded(iter(pictures), cover):
@@ -88,19 +94,26 @@ def decode_pictures(pictures: Iterable[Picture], cover: tuple[int, int]) -> Pict
             sizes.append((picture.height, picture.width))
     found = np.array(sizes, np.int32).reshape(-1, 2)
     areas = found.prod(axis=1, dtype=np.int64) * 3
-    return PictureCache(np.frombuffer(pixels, np.uint8), areas.cumsum() - areas, found)
+    return PictureCache(np.frombuffer(pixels, np.uint8), areas.cumsum() - areas, found, starts=starts)
 
 
 def _paths(catalog: Catalog) -> Iterator[str | None]:
-    """Each product's file, as an iterator: a list of a million paths would take half a gigabyte."""
+    """Each product's files, as an iterator: a list of a million paths would take half a gigabyte."""
     root = str(catalog.root)
-    for name in catalog.table["picture"]:
+    for row, name in enumerate(catalog.table["picture"]):
         yield os.path.join(root, name) if isinstance(name, str) and name else None
+        for further in catalog.further_pictures.get(row, ()):
+            yield os.path.join(root, further)
+
+
+def _ids(catalog: Catalog) -> np.ndarray:
+    """(P,) the id of each picture's product."""
+    return catalog.table["id"].to_numpy(object)[catalog.picture_owners]
 
 
 def _key(catalog: Catalog, cover: tuple[int, int]) -> str:
     digest = hashlib.sha256(f"{LAYOUT} {cover} {Image.__version__} {simplejpeg.__version__}".encode())
-    for product, path in zip(catalog.table["id"], _paths(catalog), strict=True):
+    for product, path in zip(_ids(catalog), _paths(catalog), strict=True):
         digest.update(f"\n{product} {_file_stat(path)}".encode())
     return digest.hexdigest()[:24]
 
@@ -131,7 +144,7 @@ def _repair(
     rows = stored.damaged_rows()
     if not len(rows):
         return True
-    ids = ", ".join(map(str, catalog.table["id"].iloc[rows[:3]]))
+    ids = ", ".join(map(str, _ids(catalog)[rows[:3]]))
     warn(
         f"{stored.folder}: damaged; decoding {len(rows)} pictures (ids {ids}{', …' * (len(rows) > 3)}) again"
     )
@@ -165,10 +178,11 @@ def _expected(catalog: Catalog, cover: tuple[int, int]) -> tuple[int, int]:
     rows = np.flatnonzero(_has_picture(catalog))
     if not len(rows):
         return 0, 1
+    count = len(rows) + sum(map(len, catalog.further_pictures.values()))
     chosen = rows[np.linspace(0, len(rows) - 1, min(HEADERS, len(rows))).astype(np.int64)]
     names = catalog.table["picture"].iloc[chosen]
     taken = [_expected_bytes(os.path.join(catalog.root, name), cover) for name in names]
-    return len(rows), round(sum(taken) / len(taken) * len(rows))
+    return count, round(sum(taken) / len(taken) * count)
 
 
 def _expected_bytes(path: str, cover: tuple[int, int]) -> int:
@@ -188,7 +202,7 @@ def _stored_size(size: tuple[int, int], cover: tuple[int, int]) -> tuple[int, in
 
 
 def _build(folder: Path, catalog: Catalog, cover: tuple[int, int], progress: Progress | None) -> None:
-    count = len(catalog)
+    count = len(catalog.picture_owners)
     with (
         building(folder, CACHE, lambda made: is_intact(made, count)) as aside,
         CacheWriter(aside, count) as writer,
@@ -254,15 +268,16 @@ def _has_picture(catalog: Catalog) -> np.ndarray:
 
 
 def _raise_unreadable(catalog: Catalog, cache: PictureCache) -> None:
-    bad = np.flatnonzero((cache.sizes.min(axis=1) == 0) & _has_picture(catalog))
+    named = _has_picture(catalog)[catalog.picture_owners]
+    bad = np.flatnonzero((cache.sizes.min(axis=1) == 0) & named)
     if not len(bad):
         return
     reason = "cannot be decoded"
     try:
-        open_picture(catalog.root / catalog.table["picture"].iloc[bad[0]])
+        open_picture(next(islice(_paths(catalog), int(bad[0]), None)) or "")
     except PictureError as error:
         reason = str(error)
-    ids = ", ".join(str(catalog.table["id"].iloc[row]) for row in bad[:5])
+    ids = ", ".join(map(str, _ids(catalog)[bad[:5]]))
     raise PictureError(
         f"{len(bad)} unreadable picture(s), ids {ids}{', …' if len(bad) > 5 else ''}; the first: {reason}; "
         "fix them, or set pictures.unreadable=drop"

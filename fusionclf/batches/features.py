@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from fusionclf.batches.disk import building, cache_folder, check_space, checksum, load_array, prepare_folder
+from fusionclf.batches.stored import PictureCache
 from fusionclf.errors import PictureError
 
 FILES, CHECKS = ("features.npy", "meta.json"), "checks.json"  # CHECKS holds the CRC-32 of the other files
@@ -62,6 +63,21 @@ def cached_features(
     if cached is None:
         raise PictureError(f"{folder}: another process removed or damaged these features; start again")
     return cached
+
+
+def mean_features(features: np.ndarray, pictures: PictureCache) -> np.ndarray:
+    """(N, D) mean of the features of each product's pictures that can be read; of one picture, its own.
+
+    Args:
+        features: (P, D) of all pictures.
+        pictures: which of them each of N products has.
+    """
+    if pictures.starts is None:
+        return features
+    places, owners = pictures.read_places(np.arange(len(pictures.starts) - 1))
+    first = np.searchsorted(owners, np.arange(len(pictures.starts) - 1))
+    sums = np.add.reduceat(features[places], first, axis=0)
+    return sums / np.bincount(owners)[:, None].astype(np.float32)
 
 
 def _write(folder: Path, features: np.ndarray, seconds: float) -> None:

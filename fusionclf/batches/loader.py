@@ -26,11 +26,12 @@ class Batch:
 
     Attributes:
         rows: (B,) catalog rows.
-        pictures: (B, 3, H, W) normalised, or (B, D) features of a frozen encoder, or None for a model that
+        pictures: (P, 3, H, W) normalised, or (B, D) features of a frozen encoder, or None for a model that
             does not read pictures.
         titles: tensors of the text encoder's own shape, or None.
         targets: per task (B,) class numbers, -1 where a product has none.
         has_picture, has_title: (B,) whether a product has one; None: all have.
+        pooling: (B, P) share of each picture in its product's features; None: one picture a product, in their order.
     """
 
     rows: np.ndarray
@@ -39,6 +40,7 @@ class Batch:
     targets: dict[str, Tensor]
     has_picture: Tensor | None = None
     has_title: Tensor | None = None
+    pooling: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
@@ -57,6 +59,7 @@ class Batch:
             targets=moved(self.targets),
             has_picture=None if self.has_picture is None else to_device(self.has_picture),
             has_title=None if self.has_title is None else to_device(self.has_title),
+            pooling=None if self.pooling is None else to_device(self.pooling),
         )
 
 
@@ -101,7 +104,14 @@ class ProductSource:
         """A batch without randomness."""
         if self.features is not None:
             return self._batch(rows, torch.from_numpy(self.features[rows]))
-        return self._batch(rows, self.pictures and self.pictures.evaluation(rows))
+        batch = self._batch(rows, self.pictures and self.pictures.evaluation(rows))
+        return batch if self.pictures is None else replace(batch, pooling=self.pictures.pooling(rows))
+
+    def picture_counts(self, rows: np.ndarray) -> np.ndarray:
+        """(n,) number of pictures that an evaluation batch holds of each product; 1 where it holds none."""
+        if self.pictures is None or self.features is not None or self.pictures.cache.starts is None:
+            return np.ones(len(rows), np.int64)
+        return np.bincount(self.pictures.cache.read_places(rows)[1], minlength=len(rows))
 
     def lengths(self) -> np.ndarray | None:
         """(N,) number of tokens of each title; None where batches are not padded."""
@@ -207,6 +217,22 @@ def in_thread(items: Iterator[T], depth: int) -> Iterator[T]:
         while (item := pending.popleft().result()) is not end:
             pending.append(pool.submit(next, items, end))
             yield cast(T, item)
+
+
+def in_weighted_batches(rows: np.ndarray, weights: np.ndarray, most: int) -> Iterator[np.ndarray]:
+    """Slices of `rows` whose weights add up to at most `most`; a row that is heavier is alone.
+
+    >>> [part.tolist() for part in in_weighted_batches(np.arange(4), np.array([1, 2, 5, 1]), 3)]
+    [[0, 1], [2], [3]]
+    """
+    start, total = 0, 0
+    for place, weight in enumerate(weights.tolist()):
+        if place > start and total + weight > most:
+            yield rows[start:place]
+            start, total = place, 0
+        total += weight
+    if start < len(rows):
+        yield rows[start:]
 
 
 def in_batches(rows: np.ndarray, size: int, smallest: int = 1) -> Iterator[np.ndarray]:

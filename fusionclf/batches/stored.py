@@ -25,15 +25,17 @@ PIXELS, TABLES, CHECKS = "pixels.bin", ("sizes.npy", "digests.npy"), "checks.jso
 
 @dataclass(frozen=True)
 class PictureCache:
-    """Decoded pictures by catalog row.
+    """Decoded pictures of N products, P in all, product by product.
 
     Attributes:
         pixels: uint8, the RGB bytes of all pictures in sequence.
-        offsets: (N,) where each picture starts in `pixels`.
-        sizes: (N, 2) height and width; (0, 0) where a picture is missing or unreadable.
+        offsets: (P,) where each picture starts in `pixels`.
+        sizes: (P, 2) height and width; (0, 0) where a picture is missing or unreadable.
         key: identifies the pictures and their size.
-        digests: (N,) uint64, equal for pictures with equal pixels before scaling, 0 where a picture is missing or
+        digests: (P,) uint64, equal for pictures with equal pixels before scaling, 0 where a picture is missing or
             unreadable; None for a cache in memory.
+        starts: (N + 1,) product n has the pictures starts[n] up to starts[n + 1], one or more, also where none of
+            them can be read; None: one picture each.
     """
 
     pixels: np.ndarray
@@ -41,16 +43,46 @@ class PictureCache:
     sizes: np.ndarray
     key: str = ""
     digests: np.ndarray | None = None
+    starts: np.ndarray | None = None
 
-    def picture(self, row: int) -> np.ndarray:
+    def picture(self, place: int) -> np.ndarray:
         """One picture, (H, W, 3) uint8."""
-        height, width = self.sizes[row]
-        start = self.offsets[row]
+        height, width = self.sizes[place]
+        start = self.offsets[place]
         return self.pixels[start : start + int(height) * int(width) * 3].reshape(height, width, 3)
 
     def readable(self, rows: np.ndarray) -> np.ndarray:
-        """(n,) whether each row has a picture."""
-        return self.sizes[rows].min(axis=1) > 0
+        """(n,) whether each product has a picture."""
+        places, owners = self._places(rows)
+        return np.bincount(owners, self.sizes[places].min(axis=1) > 0, len(rows)) > 0
+
+    def chosen(self, rows: np.ndarray) -> "PictureCache":
+        """The cache of some products, without a copy of their pixels."""
+        if self.starts is None:
+            return PictureCache(self.pixels, self.offsets[rows], self.sizes[rows])
+        places, owners = self._places(rows)
+        starts = np.searchsorted(owners, np.arange(len(rows) + 1))
+        return PictureCache(self.pixels, self.offsets[places], self.sizes[places], starts=starts)
+
+    def read_places(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which pictures stand for some products: those that can be read; where none can, the first.
+
+        Returns:
+            Their places, (p,), and for each the index in `rows` of its product, (p,).
+        """
+        places, owners = self._places(rows)
+        keep = self.sizes[places].min(axis=1) > 0
+        keep[np.searchsorted(owners, np.flatnonzero(np.bincount(owners, keep, len(rows)) == 0))] = True
+        return places[keep], owners[keep]
+
+    def _places(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """All pictures of some products, as of `read_places`."""
+        if self.starts is None:
+            return rows, np.arange(len(rows))
+        counts = np.diff(self.starts)[rows]
+        ends = counts.cumsum()
+        places = np.repeat(self.starts[rows] - (ends - counts), counts) + np.arange(counts.sum())
+        return places, np.repeat(np.arange(len(rows)), counts)
 
 
 @dataclass(frozen=True)

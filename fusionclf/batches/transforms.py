@@ -28,7 +28,9 @@ STATISTICS = {
 RESIZE_FACTOR = 1.15
 CROP_TRIES = 10
 MOST_BYTES = 64 * 10**6  # float32 pictures that are resized together
-BOX_DRAWS = 4 * CROP_TRIES  # followed by two more draws: flip, and the augmentation's seed
+BOX_DRAWS = (
+    4 * CROP_TRIES
+)  # followed by three more: flip, the augmentation's seed, and which of several pictures
 
 Size = tuple[int, int]  # height and width in pixels
 
@@ -117,7 +119,7 @@ class View:
 
 
 class PictureTransform:
-    """Rows of a picture cache → (B, 3, H, W) normalised float32, channels last."""
+    """Products of a picture cache → (B, 3, H, W) normalised float32, channels last."""
 
     def __init__(self, cache: PictureCache, settings: PicturesConfig, seed: int = 0) -> None:
         self.cache = cache
@@ -130,7 +132,7 @@ class PictureTransform:
     def training(
         self, rows: np.ndarray, epoch: int, occurrences: np.ndarray | None = None, view: View | None = None
     ) -> Tensor:
-        """Randomly cropped and flipped pictures.
+        """One randomly cropped and flipped picture of each product; of several, one that is drawn.
 
         Args:
             rows: (B,) catalog rows.
@@ -140,42 +142,63 @@ class PictureTransform:
         """
         view = view or View()
         size = view.size or self.size
-        draws = uniforms(self.seed, epoch, _keys(rows, occurrences), BOX_DRAWS + 2)
+        draws = uniforms(self.seed, epoch, _keys(rows, occurrences), BOX_DRAWS + 3)
         flips = torch.from_numpy((draws[:, BOX_DRAWS] < 0.5) & self.settings.flip)
         seeds = (draws[:, BOX_DRAWS + 1] * 2.0**53).astype(np.int64)
         aspect = size[1] / size[0] if self.settings.fit == "stretch" else 1.0
-        sizes = np.maximum(self.cache.sizes[rows], 1)
+        places = self._drawn(rows, draws[:, BOX_DRAWS + 2])
+        sizes = np.maximum(self.cache.sizes[places], 1)
         boxes = random_boxes(draws[:, :BOX_DRAWS], sizes, self.settings.crop_scale, aspect)
 
         def augment(pictures: Tensor, at: np.ndarray) -> Tensor:
             pictures = _cropped(pictures, boxes[at], flips[at], size)
             return pictures if view.augment == "none" else augmented(pictures, view.augment, seeds[at])
 
-        return self._by_size(rows, size, augment)
+        return self._by_size(places, size, augment)
 
     def evaluation(self, rows: np.ndarray) -> Tensor:
-        """Centre crops or whole pictures."""
-        return self._by_size(rows, self.size, lambda pictures, _: self._whole(pictures))
+        """(P, 3, H, W): centre crops or whole pictures, of each product all that can be read, one at least."""
+        places, _ = self.cache.read_places(rows)
+        return self._by_size(places, self.size, lambda pictures, _: self._whole(pictures))
+
+    def pooling(self, rows: np.ndarray) -> Tensor | None:
+        """(B, P) share of each picture of `evaluation` in its product's mean; None where each has one picture."""
+        if self.cache.starts is None:
+            return None
+        _, owners = self.cache.read_places(rows)
+        if len(owners) == len(rows):
+            return None
+        shares = torch.zeros(len(rows), len(owners))
+        shares[owners, np.arange(len(owners))] = torch.from_numpy(1 / np.bincount(owners)[owners]).float()
+        return shares
+
+    def _drawn(self, rows: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """(B,) the place of one picture of each product, by numbers in [0, 1)."""
+        if self.cache.starts is None:
+            return rows
+        places, owners = self.cache.read_places(rows)
+        counts = np.bincount(owners)
+        return places[counts.cumsum() - counts + (draws * counts).astype(np.int64)]
 
     def _by_size(
-        self, rows: np.ndarray, size: Size, transform: Callable[[Tensor, np.ndarray], Tensor]
+        self, shown: np.ndarray, size: Size, transform: Callable[[Tensor, np.ndarray], Tensor]
     ) -> Tensor:
         """Apply `transform` to each group of pictures of one size; unreadable pictures become mean grey (0)."""
         groups: dict[Size, list[int]] = defaultdict(list)
-        for place, (height, width) in enumerate(self.cache.sizes[rows].tolist()):
+        for place, (height, width) in enumerate(self.cache.sizes[shown].tolist()):
             if height and width:
                 groups[height, width].append(place)
         out: Tensor | None = None
         for places in _in_memory(groups, size):
-            raw = np.stack([self.cache.picture(row) for row in rows[places].tolist()])  # (b, h, w, 3)
+            raw = np.stack([self.cache.picture(place) for place in shown[places].tolist()])  # (b, h, w, 3)
             pictures = torch.from_numpy(raw).permute(0, 3, 1, 2).float().div_(255)  # channels last
             found = transform(pictures, np.asarray(places)).sub_(self.mean).div_(self.std)  # (b, 3, H, W)
             found = found.contiguous(memory_format=torch.channels_last)
-            if len(places) == len(rows):
+            if len(places) == len(shown):
                 return found
-            out = _grey(len(rows), size) if out is None else out
+            out = _grey(len(shown), size) if out is None else out
             out[places] = found
-        return _grey(len(rows), size) if out is None else out
+        return _grey(len(shown), size) if out is None else out
 
     def _whole(self, pictures: Tensor) -> Tensor:
         if self.settings.fit == "stretch":

@@ -52,5 +52,7 @@ def several_parents(catalog: Catalog) -> list[str]:
 
 
 def labels_with_path(catalog: Catalog) -> list[str]:
-    """Classes whose name seems to be a category path, such as Apparel > Shirts."""
+    """Classes whose name seems to be a category path, such as Apparel > Shirts; none where labels are read as paths."""
+    if catalog.columns.label_separator:
+        return []
     return [name for name in catalog.classes if any(sign in name for sign in PATH_SIGNS)]

@@ -27,6 +27,7 @@ from fusionclf.catalog.read_report import ReadReport
 from fusionclf.catalog.records import Catalog
 from fusionclf.catalog.splits import NO_CHOICE, Split
 from fusionclf.catalog.usable import UnusedRows, unused_by_models
+from fusionclf.catalog.variants import VariantLeaks, find_leaks
 from fusionclf.errors import CatalogError
 
 
@@ -67,6 +68,8 @@ class CatalogCheck:
     missing_words: dict[str, CountedExamples]
     corrected_paths: CountedExamples
     missing_pictures: MissingPictures
+    missing_further: MissingPictures
+    cut_pictures: CountedExamples
     na_texts: dict[str, int]
     empty_cells: dict[str, int]
     read_as_missing_by_pandas: dict[str, int]
@@ -78,10 +81,15 @@ class CatalogCheck:
     test_titles_in_train: int | None  # None: there is no split
     parts: list[PartFacts]
     pictures: PictureFacts | None
+    variants: VariantLeaks | None = None  # None: there is no split
     unused: dict[str, UnusedRows] = field(
         default_factory=dict
     )  # kind of model → train rows it cannot learn from
     problems: list[str] = field(default_factory=list)
+    named_by_path: list[str] = field(
+        default_factory=list
+    )  # classes whose own name occurs below several paths
+    several_label_paths: CountedExamples = field(default_factory=CountedExamples)
 
     @property
     def usable(self) -> bool:
@@ -124,6 +132,7 @@ def check_catalog(
         test_titles_in_train=count_shared(titles, train, test) if divided else None,
         parts=[_part_facts(catalog, split, part) for part in split.classes] if divided else [],
         pictures=pictures,
+        variants=find_leaks(catalog, split, search_columns=decode) if divided else None,
         unused=unused_by_models(catalog, train, usable_pictures(catalog, pictures)),
         problems=_problems(catalog, split, pictures, unreadable),
     )
@@ -142,6 +151,10 @@ def _reading_facts(report: ReadReport) -> dict[str, Any]:
         "missing_words": report.missing_words,
         "corrected_paths": report.corrected_paths,
         "missing_pictures": report.missing_pictures,
+        "missing_further": report.missing_further,
+        "cut_pictures": report.cut_pictures,
+        "named_by_path": report.named_by_path,
+        "several_label_paths": report.several_label_paths,
     }
 
 

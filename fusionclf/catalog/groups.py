@@ -1,4 +1,4 @@
-"""Groups of products that belong on one side of a split: one title, one picture, or nearly one picture."""
+"""Groups of products that belong on one side of a split: one title, one picture, or one cell of a column."""
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -12,9 +12,12 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from fusionclf.catalog.decoding import decoded_picture
+from fusionclf.catalog.fields import TITLE
 from fusionclf.catalog.pictures import map_paths, near_hash, picture_hash
 from fusionclf.catalog.records import Catalog
-from fusionclf.errors import PictureError
+from fusionclf.config import SplitConfig
+from fusionclf.config.data_sections import GROUPINGS
+from fusionclf.errors import CatalogError, PictureError, quoted
 
 Value = TypeVar("Value")
 HASH_BITS = 64
@@ -26,22 +29,49 @@ def product_groups(catalog: Catalog, group_by: Sequence[str], near_distance: int
 
     Args:
         catalog: the products.
-        group_by: title, picture (pixel for pixel) or near_picture; empty: each product is its own group.
+        group_by: title, picture (pixel for pixel, any of a product's), near_picture, or a column of the table, whose
+            empty cells link nothing; empty: each product is its own group.
         near_distance: bits by which the 64-bit hashes of near pictures may differ.
+
+    Raises:
+        CatalogError: the table lacks a column.
     """
     size = len(catalog)
     groups = np.arange(size)
-    if "title" in group_by:
+    if TITLE in group_by:
         titles = zip(catalog.table["title"], catalog.has_title, strict=True)
         groups = _joined(groups, same_values([title if there else None for title, there in titles]))
+    for name in group_by:
+        if name not in GROUPINGS:
+            groups = _joined(groups, same_values(_cells(catalog, name)))
+    paths, owners = catalog.flat_picture_paths(), catalog.picture_owners
     if "picture" in group_by:
-        groups = _joined(groups, same_values(map_pictures(catalog.picture_paths(), picture_hash)))
+        groups = _joined(groups, owners[same_values(map_pictures(paths, picture_hash))])
     if "near_picture" in group_by:
-        hashes = map_pictures(catalog.picture_paths(), near_hash)
-        groups = _joined(groups, same_values(hashes))
+        hashes = map_pictures(paths, near_hash)
+        groups = _joined(groups, owners[same_values(hashes)])
         for links in _batches(near_links(hashes, near_distance)):
-            groups = _joined(groups, links)
+            groups = _joined(groups, owners[links])
     return groups
+
+
+def variant_groups(catalog: Catalog, spec: SplitConfig) -> np.ndarray | None:
+    """(N,) groups of products linked by titles or by cells of the split's columns; None where it names no column.
+
+    Products of a group are not independent: folds do not divide a group, and the bootstrap draws whole groups.
+    """
+    return product_groups(catalog, (TITLE, *spec.group_columns)) if spec.group_columns else None
+
+
+def _cells(catalog: Catalog, column: str) -> list[str | None]:
+    """A column's cells without blanks around them; None for an empty one."""
+    if column not in catalog.table:
+        raise CatalogError(
+            f"split.group_by={quoted(column)}: not among the columns that were read; read the catalog with it "
+            "(split_columns), or add it to catalog.metadata"
+        )
+    cells = catalog.table[column].astype("str").fillna("")
+    return [cell.strip() or None for cell in cells]
 
 
 def map_pictures(paths: Sequence[Path | None], read: Callable[[Image.Image], Value]) -> list[Value | None]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fusionclf.catalog.missing import is_missing
 from fusionclf.catalog.picture_paths import pattern_fields
-from fusionclf.catalog.rows import Rows
+from fusionclf.catalog.tables import Rows
 from fusionclf.config import CatalogConfig
 from fusionclf.errors import CatalogError, quoted
 
@@ -53,5 +53,5 @@ def _is_usable_id(value: str, names_files: bool) -> bool:
 def example_cells(rows: Rows, values: pd.Series, places: Sequence[int] | np.ndarray) -> str:
     """The values of the first few of some rows, with their lines, for an error message."""
     limit = LONGEST_EXAMPLES // min(len(places), EXAMPLES)
-    named = [f"line {rows.lines[place]}: {quoted(values.iloc[place], limit)}" for place in places[:EXAMPLES]]
+    named = [f"{rows.place(place)}: {quoted(values.iloc[place], limit)}" for place in places[:EXAMPLES]]
     return ", ".join([*named, "…"] if len(places) > EXAMPLES else named)

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +20,22 @@ Progress = Callable[[int, int], None]
 class PictureFacts:
     """What decoding all pictures showed.
 
+    A picture is named by its product's id; of several, the second is "ID picture 2".
+
     Attributes:
         decoded: pictures that can be used.
         missing: ids of products without a picture, where settings keep these products.
-        unreadable: id → reason.
-        grayscale: ids of pictures without colour channels.
-        turned: ids of pictures whose EXIF orientation is not upright; they are turned when they are read.
+        unreadable: name → reason.
+        without_readable: ids of products that have pictures, none of which can be read.
+        several: products with several pictures.
+        grayscale: names of pictures without colour channels.
+        turned: names of pictures whose EXIF orientation is not upright; they are turned when they are read.
         usual_size: width × height of most pictures.
-        odd_sizes: ids of pictures of another size.
+        odd_sizes: names of pictures of another size.
         identical: pictures with the same pixels as another one.
         identical_groups: groups of such pictures.
         conflicting_groups: ids of each such group whose products have different labels.
-        test_pictures_in_train: test products whose picture a train or validation product has, too.
+        test_pictures_in_train: test products of whose pictures a train or validation product has one, too.
     """
 
     decoded: int
@@ -45,6 +49,8 @@ class PictureFacts:
     identical_groups: int
     conflicting_groups: list[list[str]]
     test_pictures_in_train: int
+    without_readable: list[str] = field(default_factory=list)
+    several: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,35 +87,61 @@ def check_pictures(
         train, test: catalog rows of the train and validation subsets, and of the test subset.
         progress: called with the number of pictures that are done and in all.
     """
-    inspections = map_paths(catalog.picture_paths(), _inspect, progress)
-    ids, labels = catalog.table["id"].tolist(), catalog.table["label"].tolist()
-    groups = defaultdict(list)
-    for row, found in enumerate(inspections):
+    inspections = map_paths(catalog.flat_picture_paths(), _inspect, progress)
+    owners, ids = catalog.picture_owners.tolist(), catalog.table["id"].tolist()
+    labels = catalog.table["label"].tolist()
+    groups, digests = defaultdict(list), [set[str]() for _ in ids]
+    for row, found in zip(owners, inspections, strict=True):
         if found.digest:
             groups[found.digest].append(row)
+            digests[row].add(found.digest)
     equal = [rows for rows in groups.values() if len(rows) > 1]
     sizes = Counter(found.size for found in inspections if found.size)
     usual = sizes.most_common(1)[0][0] if sizes else ""
-    by_id = list(zip(ids, inspections, strict=True))
+    named = list(zip(_names(owners, ids), inspections, strict=True))
+    there = catalog.table["picture"].notna().tolist()
+    unread = [row for row, own in enumerate(digests) if there[row] and not own]
     return PictureFacts(
         decoded=sum(found.digest is not None for found in inspections),
-        missing=[product for product, found in by_id if found == _Inspection()],
-        unreadable={product: found.fault for product, found in by_id if found.fault},
-        grayscale=[product for product, found in by_id if found.mode in GRAYSCALE],
-        turned=[product for product, found in by_id if found.turned],
+        missing=[name for name, found in named if found == _Inspection()],
+        unreadable={name: found.fault for name, found in named if found.fault},
+        grayscale=[name for name, found in named if found.mode in GRAYSCALE],
+        turned=[name for name, found in named if found.turned],
         usual_size=usual,
-        odd_sizes=[product for product, found in by_id if found.size not in ("", usual)],
+        odd_sizes=[name for name, found in named if found.size not in ("", usual)],
         identical=sum(map(len, equal)),
         identical_groups=len(equal),
-        conflicting_groups=[[ids[r] for r in rows] for rows in equal if len({labels[r] for r in rows}) > 1],
-        test_pictures_in_train=count_shared([found.digest for found in inspections], train, test),
+        conflicting_groups=[
+            [ids[row] for row in dict.fromkeys(rows)]
+            for rows in equal
+            if len({labels[row] for row in rows}) > 1
+        ],
+        test_pictures_in_train=_count_sharing(digests, train, test),
+        without_readable=[ids[row] for row in unread],
+        several=len(catalog.further_pictures),
     )
+
+
+def _names(owners: Sequence[int], ids: Sequence[str]) -> list[str]:
+    """The name of each picture: its product's id, and from the second on its number."""
+    names, number, before = [], 1, -1
+    for row in owners:
+        number = number + 1 if row == before else 1
+        names.append(ids[row] if number == 1 else f"{ids[row]} picture {number}")
+        before = row
+    return names
+
+
+def _count_sharing(digests: Sequence[set[str]], train: np.ndarray, test: np.ndarray) -> int:
+    """How many test rows have a picture that a train row has, too."""
+    known = {digest for row in train for digest in digests[row]}
+    return sum(not known.isdisjoint(digests[row]) for row in test)
 
 
 def usable_pictures(catalog: Catalog, pictures: PictureFacts | None) -> np.ndarray:
     """(N,) whether each product has a picture that can be read; without `pictures`, whether it names one."""
     there = catalog.table["picture"].notna().to_numpy(bool)
-    unreadable = list(pictures.unreadable) if pictures else []
+    unreadable = pictures.without_readable if pictures else []
     return there & ~catalog.table["id"].isin(unreadable).to_numpy(bool)
 
 

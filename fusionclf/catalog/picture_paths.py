@@ -2,9 +2,7 @@
 
 import os
 import re
-import unicodedata
 from bisect import bisect
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,6 +11,9 @@ from pathlib import Path
 from string import Formatter
 
 from fusionclf.catalog.counted_examples import EXAMPLES, CountedExamples
+from fusionclf.catalog.fetched import FOLDER, read_fetched
+from fusionclf.catalog.listing import Listing, file_key, folder_key
+from fusionclf.catalog.picture_cells import separator_in
 from fusionclf.errors import CatalogError, quoted
 
 LONGEST_EXAMPLES = 220  # characters of the examples in a message
@@ -45,6 +46,11 @@ def pattern_fields(pattern: str) -> list[str]:
     return [name for _, name, _, _ in pieces if name]
 
 
+def is_url(path: str) -> bool:
+    """Whether a path is a URL."""
+    return URL.match(path) is not None
+
+
 def is_outside(path: str) -> bool:
     """Whether a relative path leads out of its folder, judged by its text."""
     if path.startswith(("/", "\\")):
@@ -60,11 +66,15 @@ class MissingPictures(CountedExamples):
         count: how many.
         empty: those whose path is empty.
         urls: those whose path is a URL.
+        lists: those whose path holds several file names with a separator between.
+        separator: that of the first of them.
         examples: paths of missing files, each with the nearest existing file.
     """
 
     empty: int = 0
     urls: int = 0
+    lists: int = 0
+    separator: str = ""
 
     def add_path(self, finder: "PictureFinder | None", path: str) -> None:
         """Count a product whose picture is not at `path` ("" where its cell is empty).
@@ -76,7 +86,9 @@ class MissingPictures(CountedExamples):
         if not path.strip():
             self.count, self.empty = self.count + 1, self.empty + 1
             return
-        self.urls += URL.match(path) is not None
+        self.urls += is_url(path)
+        if sign := separator_in(path):
+            self.lists, self.separator = self.lists + 1, self.separator or sign
         if finder is None:
             self.count += 1
         else:
@@ -88,7 +100,10 @@ class MissingPictures(CountedExamples):
         if self.empty:
             sentences.append(f"{self.empty:,} empty cell(s)")
         if self.urls:
-            sentences.append(f"{self.urls:,} URL(s): download the pictures and give their paths")
+            sentences.append(f"{self.urls:,} URL(s): download the pictures by `fusionclf data fetch`")
+        if self.lists:
+            setting = f"catalog.picture_separator={self.separator}"
+            sentences.append(f"{self.lists:,} cell(s) with several paths: set '{setting}'")
         if self.examples:
             shown = [text for n, text in enumerate(self.examples) if not n or self._fits(n)]
             more = ["…"] if self.count - self.empty > len(shown) else []
@@ -102,47 +117,8 @@ class MissingPictures(CountedExamples):
         return MissingPictures(
             self.count + other.count, [*self.examples, *other.examples][:EXAMPLES],
             self.empty + other.empty, self.urls + other.urls,
+            self.lists + other.lists, self.separator or other.separator,
         )  # fmt: skip
-
-
-class _Listing:
-    """Names of the files and of the folders in a folder; none where there is no such folder.
-
-    Raises:
-        CatalogError: the folder cannot be read.
-    """
-
-    def __init__(self, folder: str) -> None:
-        self.files: set[str] = set()
-        self.folders: set[str] = set()
-        if not os.path.isdir(folder):
-            return
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.is_file():
-                        self.files.add(entry.name)
-                    elif entry.is_dir():
-                        self.folders.add(entry.name)
-        except OSError as error:
-            raise CatalogError(
-                f"{folder}: cannot be read ({error.strerror}); check its permissions"
-            ) from error
-
-    @cached_property
-    def ordered(self) -> list[str]:
-        """The files, by name."""
-        return sorted(self.files)
-
-    @cached_property
-    def files_by_key(self) -> dict[str, list[str]]:
-        """The files by a key that all spellings of a path share."""
-        return _by_key(self.ordered, _file_key)
-
-    @cached_property
-    def folders_by_key(self) -> dict[str, list[str]]:
-        """The folders by a key that all spellings of a path share."""
-        return _by_key(sorted(self.folders), _folder_key)
 
 
 class PictureFinder:
@@ -150,7 +126,7 @@ class PictureFinder:
 
     A path also means a file from which it differs in double slashes, backslashes, blanks at the ends of a name,
     Unicode form, or the case of the suffix, or where it is absolute and inside the folder. A path that could mean
-    several files is not found.
+    several files is not found. A URL means the file that `fusionclf data fetch` stored.
 
     Args:
         root: the folder. Nothing outside it is found; symbolic links in it are followed.
@@ -159,12 +135,14 @@ class PictureFinder:
     def __init__(self, root: str | Path) -> None:
         self.root = os.path.abspath(root)
         self._bases = tuple(dict.fromkeys((self.root, os.path.realpath(root))))
-        self._listings: dict[str, _Listing] = {}
+        self._listings: dict[str, Listing] = {}
 
     def relative(self, path: str) -> str | None:
-        """The path below the folder, unchanged where it is one already; None where it leads out."""
+        """The path below the folder, unchanged where it is one already, or a URL; None where it leads out."""
         if "\0" in path:
             return None
+        if is_url(path):
+            return path
         bare = path.strip()
         if not is_outside(bare):
             return path
@@ -175,20 +153,25 @@ class PictureFinder:
                 return below
         return None
 
-    def files(self, folder: str) -> set[str]:
-        """Names of the files in a folder below the root; none where there is no such folder."""
-        return self._listing(folder).files
+    def has(self, path: str) -> bool:
+        """Whether a path below the folder is that of a file, letter by letter."""
+        if is_url(path):
+            return False
+        folder, name = os.path.split(path)
+        return os.path.join(folder, name) == path and name in self._listing(folder).files
 
     def find(self, path: str) -> str | None:
         """The one file that a path can mean, below the root; None where there is none, or several."""
         below = self.relative(path)
+        if below is not None and is_url(below):
+            return self._fetched.get(below.strip())
         if below is None or not (names := _components(below)):
             return None
         place = self._folder(names[:-1])
         if place is None:
             return None
         listing = self._listing(place)
-        name = _only(names[-1], listing.files, listing.files_by_key, _file_key)
+        name = _only(names[-1], listing.files, listing.files_by_key, file_key)
         return None if name is None else os.path.join(place, name)
 
     def described(self, path: str) -> str:
@@ -199,29 +182,39 @@ class PictureFinder:
     def nearest(self, path: str) -> str | None:
         """The file most similar to a path: in the same folder, or of the same name; None where there is none."""
         *folders, name = _components(path) or [""]
-        place = None if URL.match(path) else self._folder(folders)
+        place = None if is_url(path) else self._folder(folders)
         if place is not None and (near := _near(name, self._listing(place).ordered)):
             return os.path.join(place, near)
         top = self._listing("")
         for other in ["", *sorted(top.folders)[:OTHER_FOLDERS]]:
-            for match in self._listing(other).files_by_key.get(_file_key(name), ()):
+            for match in self._listing(other).files_by_key.get(file_key(name), ()):
                 return os.path.join(other, match)
         return None
+
+    @cached_property
+    def _fetched(self) -> dict[str, str]:
+        """URL → its file, of pictures that `fusionclf data fetch` put into the folder, or one below it."""
+        return {
+            url: os.path.join(place, name)
+            for place in ("", FOLDER)
+            for url, name in read_fetched(os.path.join(self.root, place)).items()
+            if name in self._listing(place).files
+        }
 
     def _folder(self, names: Sequence[str]) -> str | None:
         """The one folder below the root that these names can mean."""
         place = ""
         for name in names:
             listing = self._listing(place)
-            found = _only(name, listing.folders, listing.folders_by_key, _folder_key)
+            found = _only(name, listing.folders, listing.folders_by_key, folder_key)
             if found is None:
                 return None
             place = os.path.join(place, found)
         return place
 
-    def _listing(self, folder: str) -> _Listing:
+    def _listing(self, folder: str) -> Listing:
         if folder not in self._listings:
-            self._listings[folder] = _Listing(os.path.join(self.root, folder))
+            self._listings[folder] = Listing(os.path.join(self.root, folder))
         return self._listings[folder]
 
 
@@ -233,25 +226,9 @@ def _only(name: str, names: set[str], by_key: dict[str, list[str]], key: Callabl
     return same[0] if len(same) == 1 else None
 
 
-def _by_key(names: Sequence[str], key: Callable[[str], str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        found[key(name)].append(name)
-    return dict(found)
-
-
 def _components(path: str) -> list[str]:
     """The names that a path is made of; blanks at its ends, empty names and single dots are left out."""
     return [name for name in re.split(r"[/\\]", path.strip()) if name.strip() not in ("", ".")]
-
-
-def _folder_key(name: str) -> str:
-    return unicodedata.normalize("NFC", name).strip()
-
-
-def _file_key(name: str) -> str:
-    stem, dot, suffix = _folder_key(name).rpartition(".")
-    return f"{stem.strip()}.{suffix.strip().casefold()}" if dot else suffix
 
 
 def _near(name: str, ordered: Sequence[str]) -> str | None:

@@ -11,6 +11,7 @@ class ReadReport:
     """What was repaired, dropped or replaced while a catalog was read.
 
     Attributes:
+        recognised: the file, and what it was recognised as, such as "shop.csv (CSV, semicolons, cp1252; 9 columns)".
         rows_read: rows of the file, without its header.
         repaired: ids of rows whose title held unquoted commas.
         dropped: reason → ids (or lines, where a row has no usable id).
@@ -20,6 +21,10 @@ class ReadReport:
         missing_words: column of the file → cells with a word for a missing value, such as NaN; they count as empty.
         corrected_paths: pictures found by a path with a small error.
         missing_pictures: products without a picture file, whether dropped or not.
+        missing_further: pictures without a file, of products that have another picture.
+        cut_pictures: products with more pictures than are read.
+        named_by_path: classes that are named by their whole path, because their own name occurs below several paths.
+        several_label_paths: labels that list several paths, of which the first counts.
         joined: label and category columns → rows whose spelling was replaced (`join_spellings`).
     """
 
@@ -32,4 +37,9 @@ class ReadReport:
     missing_words: dict[str, CountedExamples] = field(default_factory=dict)
     corrected_paths: CountedExamples = field(default_factory=CountedExamples)
     missing_pictures: MissingPictures = field(default_factory=MissingPictures)
+    missing_further: MissingPictures = field(default_factory=MissingPictures)
+    cut_pictures: CountedExamples = field(default_factory=CountedExamples)
     joined: dict[str, int] = field(default_factory=dict)
+    named_by_path: list[str] = field(default_factory=list)
+    several_label_paths: CountedExamples = field(default_factory=CountedExamples)
+    recognised: str = ""

@@ -1,26 +1,28 @@
 """A catalog's files → one clean table, with a report of all that was repaired or dropped."""
 
 import hashlib
-import os
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from string import Formatter
-from typing import NoReturn, cast
+from typing import cast
 
 import numpy as np
 import pandas as pd
 
 from fusionclf.catalog.counted_examples import EXAMPLES, CountedExamples
 from fusionclf.catalog.fields import have_texts, read_fields
-from fusionclf.catalog.ids import checked_ids, example_cells
+from fusionclf.catalog.find_pictures import find_pictures, named_urls
+from fusionclf.catalog.ids import checked_ids
+from fusionclf.catalog.label_paths import add_levels, name_by_path, read_label_paths
+from fusionclf.catalog.location import locate_catalog, open_catalog_table
 from fusionclf.catalog.missing import are_missing_words
-from fusionclf.catalog.picture_paths import PictureFinder, is_outside, pattern_fields
+from fusionclf.catalog.picture_paths import pattern_fields
 from fusionclf.catalog.read_report import ReadReport
-from fusionclf.catalog.rows import Rows, read_rows
-from fusionclf.catalog.spellings import joined_spelling
+from fusionclf.catalog.spellings import join_spellings
+from fusionclf.catalog.tables import Rows, joined_rows
 from fusionclf.catalog.titles import have_titles
 from fusionclf.config import CatalogConfig
-from fusionclf.errors import CatalogError, near_path, quoted
+from fusionclf.errors import CatalogError, quoted
 
 OWN_COLUMNS = ("id", "picture", "title", "label", "year")
 FIRST_YEAR, LAST_YEAR = 1, 9999
@@ -32,7 +34,8 @@ class Catalog:
 
     Attributes:
         root: the catalog's folder.
-        columns: the settings that it was read with.
+        columns: the settings that it was read with; `categories` names the columns level_1, … where they come from
+            the label's path.
         table: columns id, picture (path below root, missing where there is none), title ("" where there is
             none), label, year (Int64, missing where there is none), and each category and metadata column
             under its own name ("" where the cell is empty; the text NA is a value).
@@ -40,6 +43,8 @@ class Catalog:
             `columns.text` and `columns.attributes` name, under their own names ("" where the cell is empty).
         read_report: what was repaired and dropped.
         sha256: hash of the table's cells; the order of the file's rows does not count.
+        further_pictures: position in `table` → the pictures after the first one, paths below root; products with one
+            picture are not in it.
     """
 
     root: Path
@@ -48,6 +53,7 @@ class Catalog:
     fields: pd.DataFrame
     read_report: ReadReport
     sha256: str
+    further_pictures: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -68,9 +74,28 @@ class Catalog:
         return have_texts(self.fields)
 
     def picture_paths(self, rows: np.ndarray | None = None) -> list[Path | None]:
-        """Where the pictures of `rows` (default: of all products) are; None for a product without one."""
+        """Where the first picture of each of `rows` (default: of all products) is; None without one."""
         names = self.table["picture"] if rows is None else self.table["picture"].iloc[rows]
         return [self.root / name if isinstance(name, str) else None for name in names]
+
+    def all_picture_paths(self, rows: np.ndarray | None = None) -> list[tuple[Path, ...]]:
+        """Where all pictures of each of `rows` (default: of all products) are."""
+        places = range(len(self)) if rows is None else rows.tolist()
+        further = [[self.root / name for name in self.further_pictures.get(place, ())] for place in places]
+        first = self.picture_paths(rows)
+        return [(path, *others) if path else () for path, others in zip(first, further, strict=True)]
+
+    def flat_picture_paths(self) -> list[Path | None]:
+        """Where all pictures are, product by product, in the order of `picture_owners`; None without one."""
+        return [path for paths in self.all_picture_paths() for path in paths or (None,)]
+
+    @property
+    def picture_owners(self) -> np.ndarray:
+        """(P,) the product of each picture, product by product; one without a picture counts as if it had one."""
+        counts = np.ones(len(self), np.int64)
+        for place, paths in self.further_pictures.items():
+            counts[place] += len(paths)
+        return np.repeat(np.arange(len(self)), counts)
 
 
 class NoRowsError(CatalogError):
@@ -82,64 +107,74 @@ class NoRowsError(CatalogError):
 
 
 def read_catalog(
-    root: Path, columns: CatalogConfig | None = None, *, split_column: str | None = None
+    root: Path, columns: CatalogConfig | None = None, *, split_columns: Sequence[str] = ()
 ) -> Catalog:
     """A catalog, read, repaired and checked.
 
     Args:
-        root: folder with the file `columns.file` and the pictures.
+        root: folder with the table and the pictures, or the table itself (`locate_catalog`).
         columns: the names of the file's columns; default: the Kaggle layout.
-        split_column: a further column to read, by which products will be divided. It does not count for `sha256`
-            unless `columns` names it, too: a division does not change the products.
+        split_columns: further columns to read, by which products will be divided. They do not count for `sha256`
+            unless `columns` names them, too: a division does not change the products.
 
     Raises:
-        CatalogError: the file is missing, empty or not UTF-8, lacks a column, or holds an unsafe or duplicate
-            id or a picture path that leads out of `root`.
+        CatalogError: the file is missing, empty or cannot be read, lacks a column, or holds an unsafe or duplicate
+            id or a picture path that leads out of its folder.
         NoRowsError: no row can be used.
     """
-    columns = columns or CatalogConfig()
-    root = Path(root)
-    file = _file_of(root, columns)
-    rows = read_rows(file, _wanted(columns, split_column), last=columns.title or "")
+    root, columns = locate_catalog(Path(root), columns or CatalogConfig())
+    wanted = _wanted(columns, split_columns)
+    opened = open_catalog_table(root, columns, wanted)
+    file, rows = opened.path, joined_rows(opened.chunks(wanted, last=columns.title))
     ids = checked_ids(file, rows, columns)
     missing_words = _empty_missing_words(rows)
-    table = _clean(file, rows, columns, split_column)
+    paths = read_label_paths(_column(rows.table, columns.label), columns) if columns.label_separator else None
+    table = _clean(file, rows, columns, split_columns)
+    if paths is not None:
+        columns = add_levels(file, table, paths, columns)
     named = [sorted(ids.iloc[places]) for places in (rows.repaired, rows.multiline)]
     report = ReadReport(
         rows.rows_read, named[0], dict(rows.dropped), _bad_years(rows, columns), named[1],
-        missing_words=missing_words,
+        missing_words=missing_words, recognised=opened.described,
     )  # fmt: skip
     if columns.join_spellings:
-        _join_spellings(table, columns, report)
+        join_spellings(table, columns, report)
+    if paths is not None:
+        for fault, mask in paths.faults.items():
+            table = _drop(table, mask.loc[table.index], fault, report)
+        name_by_path(table, paths, columns, report)
     labels = set(table["label"]) - {""}
     table = _drop(table, _column(table, "label") == "", "no label", report)
-    table = _with_pictures(root, rows, table, columns, report)
+    found = find_pictures(root, rows, table.index.to_numpy(), columns, report)
+    table = table.assign(picture=pd.Series(found.first, table.index, "str"))
+    if columns.missing_picture == "drop":
+        table = _drop(table, _column(table, "picture").isna(), "missing picture", report)
     report.lost_classes.extend(sorted(labels - set(table["label"])))
     table = table.sort_values("id")
     fields = read_fields(rows.table.loc[table.index], columns)
+    further = found.by_place(table.index)
     table = table.reset_index(drop=True)
-    catalog = Catalog(root, columns, table, fields, report, _hash(table, columns))
+    catalog = Catalog(root, columns, table, fields, report, _hash(table, columns, further), further)
     if not len(table):
         raise NoRowsError(f"{file}: no usable row is left ({_why_none(report)}", catalog)
     return catalog
 
 
-def _file_of(root: Path, columns: CatalogConfig) -> Path:
-    """The catalog's table."""
-    file = root / columns.file
-    if is_outside(columns.file):
-        raise CatalogError(
-            f"catalog.file={columns.file!r} leads out of the catalog's folder; give a name below it"
-        )
-    if not root.is_dir():
-        raise CatalogError(
-            f"{root}: no such folder; give the folder that holds {columns.file}{near_path(root)}"
-        )
-    if not file.is_file():
-        raise CatalogError(
-            f"{file}: no such file; give the catalog's folder, or set catalog.file{_tables_in(root)}"
-        )
-    return file
+def picture_urls(data: Path, columns: CatalogConfig) -> tuple[Path, list[str]]:
+    """The folder of a catalog's pictures, and the URLs that its rows name as pictures, each once.
+
+    Args:
+        data: the catalog's folder, or its table.
+        columns: the names of the table's columns.
+
+    Raises:
+        CatalogError: as of `read_catalog`.
+    """
+    root, columns = locate_catalog(data, columns)
+    wanted = pattern_fields(columns.picture)
+    rows = joined_rows(open_catalog_table(root, columns, wanted).chunks(wanted, last=columns.title))
+    _empty_missing_words(rows)
+    return root, list(dict.fromkeys(named_urls(rows, columns)))
 
 
 def _why_none(report: ReadReport) -> str:
@@ -153,15 +188,9 @@ def _column(table: pd.DataFrame, name: str) -> pd.Series:
     return cast(pd.Series, table[name])
 
 
-def _tables_in(root: Path) -> str:
-    """The CSV files that catalog.file could mean, as the end of an error message."""
-    names = sorted(path.name for path in root.glob("*.csv"))
-    return f"; there is {', '.join(names[:5])}" if names else ""
-
-
-def _wanted(columns: CatalogConfig, split_column: str | None) -> list[str]:
+def _wanted(columns: CatalogConfig, split_columns: Sequence[str]) -> list[str]:
     named = [columns.id, columns.label, *columns.categories, *columns.metadata]
-    others = [name for name in (columns.title, columns.year, split_column) if name]
+    others = [name for name in (columns.title, columns.year, *split_columns) if name]
     inputs = [*columns.text, *columns.attributes, *pattern_fields(columns.picture)]
     return list(dict.fromkeys([*named, *others, *inputs]))
 
@@ -173,13 +202,13 @@ def _empty_missing_words(rows: Rows) -> dict[str, CountedExamples]:
         cells = _column(rows.table, name)
         places = np.flatnonzero(are_missing_words(cells))
         if len(places):
-            shown = [f"line {rows.lines[place]}: {quoted(cells.iloc[place])}" for place in places[:EXAMPLES]]
+            shown = [f"{rows.place(place)}: {quoted(cells.iloc[place])}" for place in places[:EXAMPLES]]
             found[str(name)] = CountedExamples(len(places), shown)
             rows.table[name] = cells.mask(are_missing_words(cells), "")
     return found
 
 
-def _clean(file: Path, rows: Rows, columns: CatalogConfig, split_column: str | None) -> pd.DataFrame:
+def _clean(file: Path, rows: Rows, columns: CatalogConfig, split_columns: Sequence[str]) -> pd.DataFrame:
     """All columns but the picture's, under the names that Catalog uses."""
     raw = rows.table
     table = pd.DataFrame(
@@ -192,8 +221,7 @@ def _clean(file: Path, rows: Rows, columns: CatalogConfig, split_column: str | N
     none = pd.Series(pd.NA, raw.index, "Int64")
     table["year"] = _years(_column(raw, columns.year)) if columns.year else none
     own = {"id": columns.id, "title": columns.title, "label": columns.label, "year": columns.year}
-    further = [split_column] if split_column else []
-    for name in dict.fromkeys((*columns.categories, *columns.metadata, *further)):
+    for name in dict.fromkeys((*columns.categories, *columns.metadata, *split_columns)):
         if name not in OWN_COLUMNS:
             table[name] = raw[name].str.strip() if name in columns.categories else raw[name]
         elif own.get(name) != name:
@@ -217,85 +245,19 @@ def _bad_years(rows: Rows, columns: CatalogConfig) -> list[str]:
     return sorted(_column(rows.table, columns.id)[bad])
 
 
-def _join_spellings(table: pd.DataFrame, columns: CatalogConfig, report: ReadReport) -> None:
-    """Give labels and categories that differ only in case, blanks or Unicode form one spelling, in place."""
-    for name, source in {"label": columns.label, **{name: name for name in columns.categories}}.items():
-        usual = joined_spelling(table[name])
-        if usual:
-            report.joined[source] = int(np.count_nonzero(table[name].isin(usual)))
-            table[name] = table[name].replace(usual)
-
-
 def _drop(table: pd.DataFrame, faulty: pd.Series, reason: str, report: ReadReport) -> pd.DataFrame:
     if faulty.any():
         report.dropped[reason] = sorted(table["id"][faulty])
     return table.loc[~faulty]
 
 
-def _with_pictures(
-    root: Path, rows: Rows, table: pd.DataFrame, columns: CatalogConfig, report: ReadReport
-) -> pd.DataFrame:
-    """The table with the column picture, a path below the catalog's folder."""
-    finder = PictureFinder(root)
-    written = _written_paths(rows, table, columns)
-    paths = [finder.relative(path) for path in written]
-    outside = [n for n, path in enumerate(paths) if path is None]
-    if outside:
-        _raise_outside(root / columns.file, finder, rows, pd.Series(written, table.index), outside)
-    found = _find(finder, [path for path in paths if path is not None], report)
-    changed = [n for n, file in enumerate(found) if file not in (None, written[n])]
-    report.corrected_paths.count = len(changed)
-    report.corrected_paths.examples += [
-        f"{quoted(written[n])} → {quoted(str(found[n]))}" for n in changed[:EXAMPLES]
-    ]
-    pictures = pd.Series(found, table.index, "str")
-    if columns.missing_picture == "drop":
-        return _drop(table.assign(picture=pictures), pictures.isna(), "missing picture", report)
-    return table.assign(picture=pictures)
-
-
-def _raise_outside(
-    file: Path, finder: PictureFinder, rows: Rows, written: pd.Series, outside: list[int]
-) -> NoReturn:
-    places = written.index.to_numpy()[outside]
-    shown = example_cells(rows, written.reindex(rows.table.index), places)
-    near = finder.nearest(str(written.iloc[outside[0]]))
-    hint = f"; there is {quoted(near)}" if near else ""
-    raise CatalogError(
-        f"{file}: {len(outside)} picture path(s) lead out of the catalog ({shown}{hint}); fix these rows, or "
-        "catalog.picture"
-    )
-
-
-def _written_paths(rows: Rows, table: pd.DataFrame, columns: CatalogConfig) -> list[str]:
-    """Each product's picture path as the file gives it; "" where all its cells are empty."""
-    pieces = list(Formatter().parse(columns.picture))
-    cells = {name: rows.table.loc[table.index, name].tolist() for name in pattern_fields(columns.picture)}
-    return [
-        "".join(text + (cells[name][n] if name else "") for text, name, _, _ in pieces)
-        if any(column[n] for column in cells.values())
-        else ""
-        for n in range(len(table))
-    ]
-
-
-def _find(finder: PictureFinder, paths: list[str], report: ReadReport) -> list[str | None]:
-    """The file that each path means; paths without a file go into the report."""
-    there: set[str] = set()
-    for below in {os.path.dirname(path) for path in paths}:
-        there.update(os.path.join(below, name) for name in finder.files(below))
-    found = [path if path in there else finder.find(path) for path in paths]
-    for path, file in zip(paths, found, strict=True):
-        if file is None:
-            report.missing_pictures.add_path(finder, path)
-    return found
-
-
-def _hash(table: pd.DataFrame, columns: CatalogConfig) -> str:
+def _hash(table: pd.DataFrame, columns: CatalogConfig, further: Mapping[int, tuple[str, ...]]) -> str:
     """The hash of the columns that the catalog's settings name; a split's column is not one of them."""
     named = {*OWN_COLUMNS, *columns.categories, *columns.metadata}
     digest = hashlib.sha256()
     for name in sorted(named.intersection(table.columns)):
         digest.update(f"\x1d{name}\x1e".encode())
         digest.update("\x1f".join(table[name].astype("str").fillna("")).encode("utf-8", "surrogatepass"))
+    for place, paths in further.items():
+        digest.update("\x1f".join(("\x1dpictures", str(place), *paths)).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

@@ -4,6 +4,12 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+import pandas as pd
+
+from fusionclf.catalog.read_report import ReadReport
+from fusionclf.config import CatalogConfig
+
 
 def spelling_key(name: str) -> str:
     """A key that names share if they differ only in case, blanks or Unicode form.
@@ -40,3 +46,12 @@ def spellings(names: Iterable[str]) -> list[list[str]]:
 def joined_spelling(names: Iterable[str]) -> dict[str, str]:
     """Spelling → the most frequent spelling of the same name, for the less frequent ones."""
     return {other: group[0] for group in spellings(names) for other in group[1:]}
+
+
+def join_spellings(table: pd.DataFrame, columns: CatalogConfig, report: ReadReport) -> None:
+    """Give labels and categories that differ only in case, blanks or Unicode form one spelling, in place."""
+    for name, source in {"label": columns.label, **{name: name for name in columns.categories}}.items():
+        usual = joined_spelling(table[name])
+        if usual:
+            report.joined[source] = int(np.count_nonzero(table[name].isin(usual)))
+            table[name] = table[name].replace(usual)

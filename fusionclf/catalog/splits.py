@@ -188,7 +188,7 @@ def _from_column(catalog: Catalog, column: str) -> np.ndarray:
     if column not in catalog.table:
         raise CatalogError(
             f"split.column={quoted(column)}: not among the columns that were read; read the catalog with it "
-            "(split_column), or add it to catalog.metadata"
+            "(split_columns), or add it to catalog.metadata"
         )
     names = {
         "train": "train",

@@ -1,5 +1,6 @@
 """`fusionclf classes`: list, add and remove the classes of a trained run."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,8 @@ import typer
 
 from fusionclf.cli.group import Commands
 from fusionclf.cli.options import Columns, CpuOption, PartOption
+from fusionclf.cli.options_class import takes
+from fusionclf.errors import PredictionError
 
 classes_app = typer.Typer(
     cls=Commands, no_args_is_help=True, help="List the classes of a run, and add new ones without training."
@@ -18,32 +21,60 @@ NameOption = Annotated[
 ]
 
 
-@classes_app.command(name="add")
-def add_command(
-    run: RunFolder,
-    name: NameOption,
+@dataclass(frozen=True, kw_only=True)
+class AddOptions:
+    """Options of `classes add`."""
+
+    run: RunFolder
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="Name, Category > Name, or Name | synonym.", show_default=False),
+    ] = None
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file", help="Many classes, one per line, or a taxonomy as Google or Shopify publish theirs."
+        ),
+    ] = None
     examples: Annotated[
         Path | None,
         typer.Option(
             "--examples", help="Products of the class: CSV, Parquet, JSON lines, or a folder of pictures."
         ),
-    ] = None,
+    ] = None
     pictures: Annotated[
         Path | None, typer.Option("--pictures", help="Folder of the examples' pictures; default: the file's.")
-    ] = None,
-    overrides: Columns = None,
-    part: PartOption = None,
-    cpu: CpuOption = False,
-) -> None:
-    """Add a class that the run never saw, by its name and a few examples, without training.
+    ] = None
+    overrides: Columns = None
+    part: PartOption = None
+    cpu: CpuOption = False
+
+
+@classes_app.command(name="add")
+@takes(AddOptions)
+def add_command(options: AddOptions) -> None:
+    """Add a class that the run never saw, by its name and a few examples, without training; or all of a file.
 
     Example: fusionclf classes add --run runs/fusion --name "Accessories > Belts > Cummerbund" --examples few.csv
     """
     from fusionclf.prediction import RunModel
-    from fusionclf.workflows.classes import add_class
+    from fusionclf.workflows.classes import add_class, add_listed
 
-    model = RunModel(run, part, cpu)
-    add_class(model, name, examples=examples, pictures=pictures, overrides=tuple(overrides or ()))
+    if (options.name is None) == (options.file is None):
+        raise PredictionError("give either --name NAME or --file FILE")
+    model = RunModel(options.run, options.part, options.cpu)
+    if options.name is not None:
+        add_class(
+            model, options.name, examples=options.examples, pictures=options.pictures,
+            overrides=tuple(options.overrides or ()),
+        )  # fmt: skip
+        return
+    assert options.file is not None
+    if options.examples is not None or options.pictures is not None or options.overrides:
+        raise PredictionError(
+            "--file: its classes take no examples; leave them out, or add a class by --name"
+        )
+    add_listed(model, options.file)
 
 
 @classes_app.command(name="remove")

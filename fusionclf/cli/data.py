@@ -1,19 +1,53 @@
-"""`fusionclf data`: check, generate or download a catalog."""
+"""`fusionclf data`: describe, check, generate or download a catalog, or fetch its pictures."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fusionclf.cli.group import Commands
-from fusionclf.cli.options import ConfigOption, Overrides
+from fusionclf.cli.options import Columns, ConfigOption, DataOption, Overrides
 
-data_app = typer.Typer(cls=Commands, no_args_is_help=True, help="Check, generate or download a catalog.")
+data_app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    help="Describe, check, generate or download a catalog, or fetch its pictures.",
+)
+
+
+@data_app.command(name="describe")
+def describe_command(
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="DATA", help="The catalog: its folder, or its table.", show_default=False),
+    ],
+    overrides: Columns = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write; default: catalog.yaml beside the table.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file; the old one is kept as catalog.yaml.1.")
+    ] = False,
+) -> None:
+    """Guess what the columns of a catalog are, and write catalog.yaml beside it, which every command reads.
+
+    Settings behind the command are kept; the rest is guessed around them.
+
+    Example: fusionclf data describe data/flipkart
+    """
+    from fusionclf.console import Console
+    from fusionclf.workflows.describe import data_describe
+
+    data_describe(data, tuple(overrides or ()), out, overwrite, Console())
 
 
 @data_app.command(name="check")
 def check_command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the catalog.", show_default=False)],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DATA", help="The catalog: its folder, or its table.", show_default=False),
+    ],
     overrides: Overrides = None,
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
@@ -32,6 +66,39 @@ def check_command(
         raise typer.Exit(2)
     words = " with the same settings" if overrides or config else ""
     console.info(f"next: fusionclf baseline linear --data {folder} --out runs/linear{words}")
+
+
+@data_app.command(name="fetch")
+def fetch_command(
+    data: DataOption,
+    overrides: Overrides = None,
+    config: ConfigOption = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Fetch at most so many pictures.", show_default=False)
+    ] = None,
+    most_gb: Annotated[float, typer.Option("--max-gb", min=0.001, help="Stop after so many GB.")] = 10.0,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="Allow hosts of private networks and this machine.")
+    ] = False,
+) -> None:
+    """Download the pictures that a catalog names by URLs into its folder pictures/; then every command reads them.
+
+    Run it again to go on after an interruption, or to try again what failed. Settings are those below catalog. Exit
+    code 0: all pictures are there, 1: some failed.
+
+    Example: fusionclf data fetch --data data/shop catalog.file=products.csv "catalog.picture={image_url}"
+    """
+    from fusionclf.catalog.fetching import FetchLimits
+    from fusionclf.console import Console
+    from fusionclf.workflows.data import check_settings
+    from fusionclf.workflows.fetch import FetchRequest, fetch
+
+    limits = FetchLimits(total_bytes=round(most_gb * 1e9))
+    if allow_private:
+        limits = replace(limits, is_allowed=lambda address: True)
+    columns = check_settings(data, config, tuple(overrides or ())).catalog
+    if not fetch(FetchRequest(data, columns, limit, limits), Console()):
+        raise typer.Exit(1)
 
 
 @data_app.command(name="sample")

@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
-DataOption = Annotated[Path, typer.Option("--data", help="Folder of the catalog.", show_default=False)]
+DataOption = Annotated[
+    Path,
+    typer.Option("--data", help="The catalog: its folder, or its table.", show_default=False),
+]
 NewRunOption = Annotated[Path, typer.Option("--out", help="Run folder to make.", show_default=False)]
 RunOption = Annotated[Path, typer.Option("--run", help="A finished run.", show_default=False)]
 PartOption = Annotated[

@@ -37,8 +37,14 @@ class PredictOptions:
     part: PartOption = None
     top_k: Annotated[int, typer.Option("--top-k", min=1, help="Number of classes for each product.")] = 5
     min_probability: Annotated[
-        float, typer.Option("--min-probability", min=0, max=1, help="Abstain below it.")
-    ] = 0.0
+        float | None,
+        typer.Option(
+            "--min-probability",
+            min=0,
+            max=1,
+            help="Abstain below it; default: 0.05, none with a target precision.",
+        ),
+    ] = None
     target_precision: Annotated[
         float | None,
         typer.Option(
@@ -48,14 +54,17 @@ class PredictOptions:
             help="Share of correct answers among the accepted ones, such as 0.98; others: review or reject.",
         ),
     ] = None
-    image: Annotated[Path | None, typer.Option("--image", help="One product's picture.")] = None
+    image: Annotated[
+        list[Path] | None, typer.Option("--image", help="One product's picture; again for a further one.")
+    ] = None
     title: Annotated[str | None, typer.Option("--title", help="One product's title.")] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print one product's prediction as JSON.")] = False
     classes: Annotated[
         Path | None,
         typer.Option(
             "--classes",
-            help="Text file of further classes, one per line: Name, Category > Name, or Name | synonym.",
+            help="Text file of further classes, one per line: Name, Category > Name, or Name | synonym; or a "
+            "taxonomy as Google or Shopify publish theirs.",
         ),
     ] = None
     only: Annotated[bool, typer.Option("--only", help="Predict only the classes of --classes.")] = False
@@ -76,11 +85,11 @@ def predict_command(options: PredictOptions) -> None:
     from fusionclf.workflows.predict import Request, predict, predict_one
 
     rule = DecisionRule(options.top_k, options.min_probability, options.target_precision)
-    if (options.source is None) == (options.image is None and options.title is None):
+    if (options.source is None) == (not options.image and options.title is None):
         raise PredictionError("give either --input FILE_OR_FOLDER, or --image and --title of one product")
     if options.source is None:
         predict_one(
-            RunModel(options.run, options.part, options.cpu), options.image, options.title, rule=rule,
+            RunModel(options.run, options.part, options.cpu), options.image or (), options.title, rule=rule,
             classes=options.classes, only=options.only, as_json_text=options.as_json,
         )  # fmt: skip
         return

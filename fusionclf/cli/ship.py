@@ -25,7 +25,9 @@ class ExplainOptions:
     """Options of `explain`."""
 
     run: RunOption
-    image: Annotated[Path | None, typer.Option("--image", help="The product's picture.")] = None
+    image: Annotated[
+        list[Path] | None, typer.Option("--image", help="The product's picture; again for a further one.")
+    ] = None
     title: Annotated[str | None, typer.Option("--title", help="The product's title.")] = None
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for explanation.png and explanation.json.")
@@ -52,7 +54,7 @@ def explain_command(options: ExplainOptions) -> None:
     from fusionclf.workflows.explain import explain_one
 
     explain_one(
-        RunModel(options.run, options.part, options.cpu), options.image, options.title,
+        RunModel(options.run, options.part, options.cpu), options.image or (), options.title,
         out=options.out, label=options.label, cells=options.cells, as_json=options.as_json,
     )  # fmt: skip
 

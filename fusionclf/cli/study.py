@@ -20,7 +20,8 @@ def study_command(
         str,
         typer.Option(
             "--configs",
-            help="Folder of settings files, a file that lists runs, or a set: cpu, frozen, sample, ablation.",
+            help="Folder of settings files, a file that lists runs, or a set: cpu, frozen, sample, ablation, "
+            "attributes.",
         ),
     ] = "cpu",
     seeds: Annotated[

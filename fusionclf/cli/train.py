@@ -100,4 +100,7 @@ def _show_scores(console: "Console", out: Path, metrics: dict[str, Any]) -> None
         console.info(f"{part}: top-1 {scores['top1']:.2f} %{top5} of {scores['n']} test products")
     if metrics[ALL_CLASSES].get("top1") is not None:
         console.info(f"{ALL_CLASSES}: top-1 {metrics[ALL_CLASSES]['top1']:.2f} %")
+    for part, columns in metrics.get("answers", {}).items():
+        shown = [f"{name} {found['top1']:.2f} %" for name, found in columns.items() if found["n"]]
+        console.info(f"{part}, further columns: top-1 {', '.join(shown)}")
     console.info(f"wrote {out}; next: fusionclf compare {out} OTHER_RUN --out report")

@@ -1,11 +1,13 @@
 """The run's settings: one frozen pydantic tree, YAML in, key.path=value overrides."""
 
+from fusionclf.config.catalog_file import CATALOG_FILE, described_values, find_catalog_file
 from fusionclf.config.data_sections import CatalogConfig, PicturesConfig, Section, SplitConfig
 from fusionclf.config.loading import build_settings, dump_yaml, load_settings, override, read_settings
 from fusionclf.config.sections import BaselineConfig, RunConfig, TrainConfig, current_scheme
 from fusionclf.config.yaml_text import read_yaml
 
 __all__ = [
+    "CATALOG_FILE",
     "BaselineConfig",
     "CatalogConfig",
     "PicturesConfig",
@@ -15,7 +17,9 @@ __all__ = [
     "TrainConfig",
     "build_settings",
     "current_scheme",
+    "described_values",
     "dump_yaml",
+    "find_catalog_file",
     "load_settings",
     "override",
     "read_settings",

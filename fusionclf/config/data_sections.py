@@ -20,10 +20,13 @@ def _split_commas(value: Any) -> Any:
     return value
 
 
-def _one_column(value: Any) -> Any:
-    """The text {file}, where YAML reads `{file}` as a mapping."""
+def _patterns(value: Any) -> Any:
+    """The text {file}, where YAML reads `{file}` as a mapping; of a list, its items with commas between."""
     if isinstance(value, dict) and len(value) == 1 and list(value.values()) == [None]:
         return f"{{{next(iter(value))}}}"
+    if isinstance(value, list | tuple) and value:
+        items = [_patterns(item) for item in value]
+        return ",".join(items) if all(isinstance(item, str) for item in items) else value
     return value
 
 
@@ -50,11 +53,14 @@ class CatalogConfig(Section):
     id: str = Field(
         default="id", description="column of the product id; a bare file name where `picture` names it"
     )
-    picture: Annotated[str, BeforeValidator(_one_column)] = Field(
-        default="images/{id}.jpg", description="path below the folder; {column} stands for a cell"
+    picture: Annotated[str, BeforeValidator(_patterns)] = Field(
+        default="images/{id}.jpg",
+        description="path below the folder, or several with commas between; {column} stands for a cell, or for each "
+        "item of a cell with a list",
     )
     picture_separator: str | None = Field(
-        default=None, description="between the paths of a cell with several pictures; null: one path a cell"
+        default=None,
+        description="between the paths of a cell with several pictures; null: one path a cell, or a JSON list",
     )
     title: str | None = Field(
         default="productDisplayName", description="column of the title; null where the catalog has none"
@@ -66,7 +72,9 @@ class CatalogConfig(Section):
     label: str = Field(default="articleType", description="column of the class to predict")
     label_separator: str | None = Field(
         default=None,
-        description="between the steps of a label that is a path, such as >; null: the cell is the class",
+        description="between the steps of a label that is a path, such as >; a JSON list of steps or of a path is "
+        "read, too. The steps above the class become the categories level_1, level_2, … where catalog.categories "
+        "names none. null: the cell is the class",
     )
     label_level: int | None = Field(
         default=None,
@@ -74,7 +82,8 @@ class CatalogConfig(Section):
         description="step of the path that is the class, from 1 at the top; null: the last one",
     )
     categories: NameList = Field(
-        default=("masterCategory", "subCategory"), description="category columns, top down"
+        default=("masterCategory", "subCategory"),
+        description="category columns, top down; none where label_separator is set",
     )
     metadata: NameList = Field(
         default=("gender", "baseColour", "season", "usage"), description="further columns to read"
@@ -90,6 +99,20 @@ class CatalogConfig(Section):
         description="write labels and categories that differ only in case, blanks or Unicode form in their most "
         "frequent spelling",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_has_its_own_categories(cls, values: Any) -> Any:
+        """No categories by default where the label is a path: its steps take their place."""
+        if isinstance(values, dict) and values.get("label_separator") and "categories" not in values:
+            return {**values, "categories": ()}
+        return values
+
+    @model_validator(mode="after")
+    def _level_is_of_a_path(self) -> "CatalogConfig":
+        if self.label_level is not None and not self.label_separator:
+            raise ValueError(f"label_level={self.label_level} needs catalog.label_separator, such as >")
+        return self
 
 
 class SplitConfig(Section):
@@ -111,7 +134,7 @@ class SplitConfig(Section):
     group_by: NameList = Field(
         default=(),
         description="keep products together that share the title, the picture, a near_picture, or the cell of a "
-        "column, such as a style's number",
+        "column, such as a style's number; a column with the name of one of these three must be renamed",
     )
     near_distance: int = Field(
         default=4, ge=0, le=32, description="bits by which near pictures' 64-bit hashes may differ"
@@ -119,9 +142,15 @@ class SplitConfig(Section):
     seed: int = Field(default=0, ge=0, description="of random test and validation rows")
 
     @property
-    def column_read(self) -> str | None:
-        """The column by which products are divided, if any."""
-        return self.column if self.rule == "column" else None
+    def group_columns(self) -> tuple[str, ...]:
+        """The columns whose cells keep products together."""
+        return tuple(name for name in self.group_by if name not in GROUPINGS)
+
+    @property
+    def columns_read(self) -> tuple[str, ...]:
+        """The columns of the file by which products are divided and kept together."""
+        rule = [self.column] if self.rule == "column" and self.column else []
+        return tuple(dict.fromkeys([*rule, *self.group_columns]))
 
     @model_validator(mode="after")
     def _column_is_named(self) -> "SplitConfig":

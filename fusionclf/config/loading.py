@@ -19,12 +19,17 @@ SettingsType = TypeVar("SettingsType", bound=BaseModel)
 
 
 def load_settings(
-    schema: type[SettingsType], file: Path | None, overrides: Sequence[str] = (), **fixed: Any
+    schema: type[SettingsType],
+    file: Path | None,
+    overrides: Sequence[str] = (),
+    defaults: Mapping[str, Any] | None = None,
+    **fixed: Any,
 ) -> SettingsType:
     """Settings from a YAML file with `key.path=value` overrides, validated.
 
     Args:
         schema: the settings class to validate with.
+        defaults: sections that file and overrides are laid over.
         file: YAML file, or None for the defaults.
         overrides: texts such as `train.epochs=3`.
         fixed: top-level values that neither file nor overrides may change (variant, data).
@@ -32,7 +37,8 @@ def load_settings(
     Raises:
         SettingsError: unknown key, bad value or unreadable file.
     """
-    values = override(schema, read_settings(file) if file else {}, overrides)
+    given = read_settings(file) if file else {}
+    values = override(schema, merge(defaults or {}, given), overrides)
     for key in fixed:
         if key in values and values[key] != fixed[key]:
             raise SettingsError(

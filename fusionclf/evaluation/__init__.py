@@ -8,6 +8,7 @@ from fusionclf.evaluation.calibration import (
     softmax,
 )
 from fusionclf.evaluation.category_graph import CategoryGraph
+from fusionclf.evaluation.column_answers import ColumnPredictions, column_answers
 from fusionclf.evaluation.label_issues import find_label_issues
 from fusionclf.evaluation.metrics import correct
 from fusionclf.evaluation.mistakes import (
@@ -17,7 +18,7 @@ from fusionclf.evaluation.mistakes import (
     disagreements,
     ranked_classes,
 )
-from fusionclf.evaluation.predictions import make_predictions, product_context
+from fusionclf.evaluation.predictions import group_numbers, make_predictions, product_context
 from fusionclf.evaluation.read_predictions import read_predictions
 from fusionclf.evaluation.significance import bootstrap_interval, holm, mcnemar_exact
 from fusionclf.evaluation.thresholds import Decisions, Thresholds, decide, thresholds_of_run
@@ -26,11 +27,13 @@ from fusionclf.evaluation.write_run import RunResult, save_run
 
 __all__ = [
     "CategoryGraph",
+    "ColumnPredictions",
     "Decisions",
     "RunResult",
     "Thresholds",
     "bootstrap_interval",
     "by_training_rows",
+    "column_answers",
     "confident_errors",
     "confused_pairs",
     "correct",
@@ -41,6 +44,7 @@ __all__ = [
     "first_classes",
     "fit_blend",
     "fit_temperature",
+    "group_numbers",
     "holm",
     "make_predictions",
     "mcnemar_exact",

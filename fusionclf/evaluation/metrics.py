@@ -10,7 +10,7 @@ from scipy import sparse
 from fusionclf.evaluation.calibration import expected_calibration_error
 from fusionclf.evaluation.category_graph import CategoryGraph
 from fusionclf.evaluation.hierarchy import has_paths, hierarchy
-from fusionclf.evaluation.predictions import LEAKED_PICTURE
+from fusionclf.evaluation.predictions import LEAKED_PICTURE, group_numbers
 from fusionclf.evaluation.significance import percentile_interval, resampled_sums
 from fusionclf.evaluation.thresholds import TARGETS, decision_metrics, fit_thresholds
 from fusionclf.run_schema import ALL_CLASSES
@@ -88,7 +88,7 @@ def intervals(frame: pd.DataFrame) -> dict[str, list[float] | None]:
     """95 % bootstrap intervals of every metric except ece, whose resampled values are biased upwards."""
     if not len(frame):
         return dict.fromkeys(METRICS[:-1])
-    sums = resampled_sums(_columns(frame), frame["title_group"].to_numpy())
+    sums = resampled_sums(_columns(frame), group_numbers(frame))
     return {name: percentile_interval(values) for name, values in _metrics_of_sums(sums).items()}
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fusionclf.evaluation.metrics import correct
+from fusionclf.evaluation.predictions import group_numbers
 
 # Training rows of a class, first and last of each bin; 20 and 200 also separate tail, middle and head classes.
 TRAIN_ROW_BINS = ((0, 0), (1, 4), (5, 19), (20, 49), (50, 199), (200, 999), (1000, None))
@@ -53,7 +54,8 @@ def disagreements(first: pd.DataFrame, second: pd.DataFrame, most: int) -> tuple
         Their number, and the ids of those on which the second model was most confident.
     """
     rivals = second[["id", "label_1", "prob_1"]]
-    both = first[["id", "label", "title_group", "label_1"]].merge(rivals, on="id", suffixes=("", "_other"))
+    own = first[["id", "label", "label_1"]].assign(together=group_numbers(first))
+    both = own.merge(rivals, on="id", suffixes=("", "_other"))
     right = (both["label_1"] == both["label"]).to_numpy(bool)
     right_other = (both["label_1_other"] == both["label"]).to_numpy(bool)
     found = both.loc[right & ~right_other]
@@ -63,12 +65,12 @@ def disagreements(first: pd.DataFrame, second: pd.DataFrame, most: int) -> tuple
 def confident_errors(frame: pd.DataFrame, most: int) -> tuple[int, list[str]]:
     """The number of products that a model gets wrong, and the ids of those on which it was most confident."""
     wrong = frame.loc[~correct(frame)]
-    return len(wrong), _varied(wrong, most)
+    return len(wrong), _varied(wrong.assign(together=group_numbers(wrong)), most)
 
 
 def _varied(frame: pd.DataFrame, most: int) -> list[str]:
-    """Ids by falling `prob_1`; one product per title and at most PER_CLASS per class, for variety."""
-    order = frame.sort_values(["prob_1", "id"], ascending=[False, True]).drop_duplicates("title_group")
+    """Ids by falling `prob_1`; one product per group and at most PER_CLASS per class, for variety."""
+    order = frame.sort_values(["prob_1", "id"], ascending=[False, True]).drop_duplicates("together")
     place = order.groupby("label").cumcount()
     return order.loc[place < PER_CLASS, "id"].astype("str").tolist()[:most]
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fusionclf.catalog import Catalog, Split
+from fusionclf.catalog.groups import variant_groups
 from fusionclf.evaluation.category_graph import CategoryGraph
 from fusionclf.evaluation.topk import first_classes
 from fusionclf.files import replacing
@@ -20,6 +21,7 @@ STATUSES = ("used", "missing", "unreadable", "ignored")
 SLACK = 1e-3  # rounding of single precision in a sum of probabilities
 CONTEXT = ("id", "label", "label_train_count", "title_group", "title_names_label", "leaked_title")
 LEAKED_PICTURE = "leaked_picture"  # a column of runs that read pictures
+GROUP = "group"  # a column of runs whose split keeps the products of a column's cell together
 # Followed by the level's number, 1 for the coarsest.
 TRUE_CATEGORY, CATEGORY, CATEGORY_PROB = "true_category_", "category_", "category_prob_"
 COLUMNS = (
@@ -47,14 +49,16 @@ def product_context(
         part: a part of the split; None for all parts.
         subset: test; or validation for held-out predictions, where only train rows count as known.
         rows: other catalog rows than those of the subset.
-        pictures: (len(catalog),) digest of each catalog row's picture, 0 for none; None where pictures are not read.
+        pictures: (P,) digest of each of the catalog's pictures, in the order of `catalog.picture_owners`, 0 for none;
+            None where pictures are not read.
 
     Returns:
         Columns id, label, label_train_count (rows of that class in train and validation), title_group (equal
         titles, equal numbers), title_names_label (the class name is in the title as whole words, singular
         or plural), leaked_title (another train or validation product, of any part, has that title; an
-        empty title never counts), with `pictures` also leaked_picture (one of them has that picture,
-        pixel for pixel), and true_category_1, … (the product's cells of the category columns, the coarsest
+        empty title never counts), with `pictures` also leaked_picture (one of them has one of its pictures,
+        pixel for pixel), with `split.group_by` of columns also group (equal for products that titles or cells of
+        these columns link), and true_category_1, … (the product's cells of the category columns, the coarsest
         first). For a held-out train row all other train rows count, including those held out
         with it.
     """
@@ -67,7 +71,7 @@ def product_context(
     all_titles, has_title = catalog.table["title"].to_numpy(object), catalog.has_title
     leaked_picture = {}
     if pictures is not None:
-        leaked_picture = {LEAKED_PICTURE: _others_have(pictures, pictures != 0, rows, fitted)}
+        leaked_picture = {LEAKED_PICTURE: _others_share(pictures, catalog.picture_owners, rows, fitted)}
     categories = {
         f"{TRUE_CATEGORY}{level}": table[name].tolist()
         for level, name in enumerate(catalog.columns.categories, start=1)
@@ -83,6 +87,7 @@ def product_context(
             ],
             "leaked_title": _others_have(all_titles, has_title, rows, fitted),
             **leaked_picture,
+            **_groups(catalog, split, rows),
             **categories,
         }
     ).astype(
@@ -107,10 +112,44 @@ def _others_have(values: np.ndarray, there: np.ndarray, rows: np.ndarray, fitted
     return there[rows] & (having > np.isin(rows, fitted))
 
 
+def _others_share(values: np.ndarray, owners: np.ndarray, rows: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """As `_others_have`, for catalog rows that may have several values: whether another row has one of them.
+
+    Args:
+        values: (P,) of all catalog rows; 0 for none.
+        owners: (P,) the catalog row of each value, ascending.
+        rows, fitted: as of `_others_have`.
+    """
+    own: dict[int, set[int]] = defaultdict(set)
+    for row, value in zip(owners.tolist(), values.tolist(), strict=True):
+        if value:
+            own[row].add(value)
+    counts = Counter(value for row in fitted.tolist() for value in own.get(row, ()))
+    known = set(fitted.tolist())
+    return np.array(
+        [any(counts[v] > (row in known) for v in own.get(row, ())) for row in rows.tolist()], bool
+    )
+
+
 def _title_groups(titles: Sequence[str], has_title: np.ndarray, ids: Sequence[str]) -> np.ndarray:
     """(n,) numbers, equal for equal titles; each product without a title is its own group."""
     keys = [t if there else f"\0{i}" for t, there, i in zip(titles, has_title, ids, strict=True)]
     return np.array([_number(key) for key in keys], np.int64)
+
+
+def _groups(catalog: Catalog, split: Split, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """The column `group`, where the split's settings name columns: equal numbers for linked products."""
+    groups = variant_groups(catalog, split.spec)
+    if groups is None:
+        return {}
+    _, first, member = np.unique(groups, return_index=True, return_inverse=True)
+    numbers = [_number(catalog.table["id"].iloc[row]) for row in first]  # the same in each part and run
+    return {GROUP: np.array(numbers, np.int64)[member[rows]]}
+
+
+def group_numbers(frame: pd.DataFrame) -> np.ndarray:
+    """(N,) equal numbers for products that are not independent: of one group, or without groups of one title."""
+    return frame[GROUP if GROUP in frame else "title_group"].to_numpy()
 
 
 def _number(text: str) -> int:
@@ -175,8 +214,8 @@ def make_predictions(
     probabilities = probabilities.astype(np.float64)
     names = np.array(classes, object)
     order = first_classes(probabilities, TOP)
-    pictures = [LEAKED_PICTURE] if LEAKED_PICTURE in context else []
-    known = [*CONTEXT, *pictures, *level_columns(context, TRUE_CATEGORY)]
+    further = [name for name in (LEAKED_PICTURE, GROUP) if name in context]
+    known = [*CONTEXT, *further, *level_columns(context, TRUE_CATEGORY)]
     frame = pd.DataFrame(context, columns=known).reset_index(drop=True)
     everyone = np.arange(len(frame))
     for rank in range(TOP):

@@ -14,6 +14,7 @@ from fusionclf.evaluation.predictions import (
     CATEGORY,
     CATEGORY_PROB,
     COLUMNS,
+    GROUP,
     LEAKED_PICTURE,
     SLACK,
     STATUSES,
@@ -30,6 +31,7 @@ KINDS = {
     "title_names_label": FLAG,
     "leaked_title": FLAG,
     LEAKED_PICTURE: FLAG,
+    GROUP: WHOLE,
 }
 ARROW_TYPES = {
     TEXT: lambda type_: pa.types.is_string(type_) or pa.types.is_large_string(type_),
@@ -73,7 +75,8 @@ def _read(path: Path) -> pd.DataFrame:
         for name in COLUMNS:
             if names.count(name) != 1:
                 raise ValueError(f"{'no column' if name not in names else 'two columns'} {name!r}")
-        columns = [*COLUMNS, *([LEAKED_PICTURE] if LEAKED_PICTURE in names else []), *_levels(names)]
+        further = [name for name in (LEAKED_PICTURE, GROUP) if name in names]
+        columns = [*COLUMNS, *further, *_levels(names)]
         for name in columns:
             type_, kind = file.schema_arrow.field(name).type, _kind(name)
             if not ARROW_TYPES[kind](type_):

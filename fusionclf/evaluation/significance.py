@@ -1,4 +1,4 @@
-"""Significance of a difference: bootstrap intervals over titles, McNemar's exact test, Holm's correction."""
+"""Significance of a difference: bootstrap intervals over groups, McNemar's exact test, Holm's correction."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ def resampled_sums(columns: Any, groups: np.ndarray, seed: int = 0) -> np.ndarra
 
     Args:
         columns: (N, M) values of each product, an array or a sparse array.
-        groups: (N,) products with the same number (the same title) are drawn together.
+        groups: (N,) products with the same number (one title, or one group of the split) are drawn together.
         seed: of the resampling.
 
     Returns:
@@ -54,7 +54,7 @@ def bootstrap_interval(values: np.ndarray, groups: np.ndarray, seed: int = 0) ->
 
     Args:
         values: (N,) 0 or 1 for each product; or -1, 0, 1 for the difference of two models.
-        groups: (N,) title groups.
+        groups: (N,) as of `group_numbers`.
         seed: of the resampling.
     """
     if not len(values):

@@ -1,9 +1,9 @@
 """Thresholds: when a prediction is accepted, reviewed or rejected, and to which category it backs off."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from scipy.optimize import isotonic_regression
 from fusionclf.errors import RunError, SettingsError, did_you_mean
 from fusionclf.evaluation.category_graph import CategoryGraph
 from fusionclf.evaluation.hierarchy import level_probs, right_to_level
+from fusionclf.evaluation.predictions import GROUP
 from fusionclf.evaluation.read_predictions import read_predictions
 
 ACCEPT, REVIEW, REJECT = "accept", "review", "reject"
@@ -55,6 +56,10 @@ class Thresholds:
         if any(value is not None and not 0 <= value <= 1 for value in given):
             raise ValueError("a threshold is not a probability")
 
+    def without(self, names: Sequence[str]) -> "Thresholds":
+        """These, but some classes are never accepted."""
+        return replace(self, classes={**self.classes, **dict.fromkeys(names)}) if names else self
+
 
 @dataclass(frozen=True)
 class Decisions:
@@ -81,7 +86,8 @@ def fit_thresholds(frame: pd.DataFrame, target: float) -> Thresholds:
     predictions cannot lower the threshold to where other classes fail, nor to where predictions are wrong more
     often than right. The threshold of a category level is found in the same way, on the products without a deeper
     accepted level. It is never below `target`: validation rows have no new classes, but later products may, and
-    there a low probability is the only warning.
+    there a low probability is the only warning. Where the split keeps groups of products together, the predictions
+    of a group count as one.
 
     Args:
         frame: predictions of products that the model was not fitted on.
@@ -98,31 +104,40 @@ def fit_thresholds(frame: pd.DataFrame, target: float) -> Thresholds:
     if not len(frame):
         raise RunError("no held-out predictions to fit thresholds on; give the split more validation rows")
     right, probs = right_to_level(frame), level_probs(frame)
-    label, prob = frame["label_1"].to_numpy(object), probs[:, -1]
-    curve = _Curve(prob, right[:, -1])
+    label, prob, weights = frame["label_1"].to_numpy(object), probs[:, -1], _weights(frame)
+    curve = _Curve(prob, right[:, -1], weights)
     classes = {
-        str(name): _least(prob[places], right[places, -1], curve, target)
+        str(name): _least(_Rows(prob[places], right[places, -1], weights[places]), curve, target)
         for name, places in pd.Series(range(len(frame))).groupby(label).indices.items()
     }
     others = curve.reaches(target)
     rest = ~_reached(label, prob, classes, others)
     levels: list[float | None] = []
     for level in reversed(range(probs.shape[1] - 1)):
-        of_level = _Curve(probs[:, level], right[:, level])
-        least = _least(probs[rest, level], right[rest, level], of_level, target, floor=target)
+        of_level = _Curve(probs[:, level], right[:, level], weights)
+        own = _Rows(probs[rest, level], right[rest, level], weights[rest])
+        least = _least(own, of_level, target, floor=target)
         levels.insert(0, least)
         if least is not None:
             rest &= probs[:, level] < least
     return Thresholds(target, len(frame), classes, others, tuple(levels), curve.reject_below())
 
 
+def _weights(frame: pd.DataFrame) -> np.ndarray:
+    """(N,) weight of each prediction: 1, or where products have groups 1 / the group's size."""
+    if GROUP not in frame:
+        return np.ones(len(frame))
+    _, member, sizes = np.unique(frame[GROUP].to_numpy(), return_inverse=True, return_counts=True)
+    return 1 / sizes[member]
+
+
 class _Curve:
     """Precision as a function of probability: the isotonic (never falling) fit."""
 
-    def __init__(self, prob: np.ndarray, right: np.ndarray) -> None:
+    def __init__(self, prob: np.ndarray, right: np.ndarray, weights: np.ndarray) -> None:
         self.values, member = np.unique(prob, return_inverse=True)
-        count = np.bincount(member)
-        mean = np.bincount(member, right.astype(np.float64)) / count
+        count = np.bincount(member, weights)
+        mean = np.bincount(member, weights * right) / count
         self.shares = isotonic_regression(mean, weights=count).x
 
     def at(self, values: np.ndarray) -> np.ndarray:
@@ -141,17 +156,27 @@ class _Curve:
         return 1.0 if crossing is None else crossing
 
 
-def _least(
-    prob: np.ndarray, right: np.ndarray, everyone: _Curve, target: float, floor: float = 0.0
-) -> float | None:
+class _Rows(NamedTuple):
+    """(n,) probabilities, whether each prediction is right, and weights."""
+
+    prob: np.ndarray
+    right: np.ndarray
+    weights: np.ndarray
+
+
+def _least(rows: _Rows, everyone: _Curve, target: float, floor: float = 0.0) -> float | None:
     """The minimum probability at which these predictions and the pseudo-rows reach the precision `target`."""
+    prob = rows.prob
     prior_only = everyone.reaches(target)  # where the pseudo-rows reach it without any prediction
-    more = [prior_only] if prior_only is not None and len(prob) < PSEUDO_ROWS else []
+    more = [prior_only] if prior_only is not None and rows.weights.sum() < PSEUDO_ROWS else []
     values = np.unique([*prob, *more, *([floor] if floor else [])])
     values = values[values >= floor]
     order = np.argsort(prob, kind="stable")
     place = np.searchsorted(prob[order], values, side="left")
-    count, hits = len(prob) - place, np.append(right[order][::-1].cumsum()[::-1], 0)[place]
+    count, hits = (
+        np.append(values[order][::-1].cumsum()[::-1], 0)[place]
+        for values in (rows.weights, rows.weights * rows.right)
+    )
     prior = everyone.at(values)
     fine = hits + PSEUDO_ROWS * prior >= target * (count + PSEUDO_ROWS) - ROUNDING
     fine &= prior >= 0.5

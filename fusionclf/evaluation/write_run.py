@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from fusionclf.catalog import Catalog, Split
 from fusionclf.config import dump_yaml
 from fusionclf.evaluation.category_graph import CategoryGraph
+from fusionclf.evaluation.column_answers import ANSWERS, score_columns
 from fusionclf.evaluation.metrics import run_metrics
 from fusionclf.evaluation.predictions import write_predictions
 from fusionclf.evaluation.thresholds import HELD_OUT
@@ -29,6 +30,8 @@ class RunResult:
         predictions: part, or ALL_CLASSES for the model over all classes → predictions of its test products.
         environment: versions, device and cost.
         held_out: part → predictions of train or validation products, by models that were not fitted on them.
+        answers: part → `column_answers` of its test and validation products; empty where no further column is
+            predicted.
     """
 
     variant: str
@@ -38,6 +41,7 @@ class RunResult:
     predictions: Mapping[str, pd.DataFrame]
     environment: Mapping[str, Any]
     held_out: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    answers: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def save_run(
@@ -60,10 +64,14 @@ def save_run(
         write_predictions(folder / "predictions" / f"{part}.parquet", frame)
     for part, frame in result.held_out.items():
         write_predictions(folder / HELD_OUT / f"{part}.parquet", frame)
+    for part, frame in result.answers.items():
+        write_predictions(folder / ANSWERS / f"{part}.parquet", frame)
     write_json(folder / "environment.json", {**result.environment, "catalog": _catalog_counts(catalog)})
     graph = CategoryGraph.from_split(catalog, split)
     graph.save(folder / "model" / "graph.json")
     metrics = run_metrics(result.variant, result.predictions, graph, result.held_out)
+    if result.answers:
+        metrics[ANSWERS] = {part: score_columns(frame) for part, frame in result.answers.items()}
     if card is not None:
         card(folder, metrics)
     write_json(folder / FINISHED, metrics)

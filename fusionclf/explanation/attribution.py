@@ -14,6 +14,8 @@ MEANING = {
     "probability": "of `label`, with the whole input",
     "words": "`counted`: by how much that probability falls when this piece of the title is left out; below 0 the "
     "piece favours another class",
+    "pictures": "of a product with several: `counted`, by how much the probability falls without that picture",
+    "shown": "which of them, from 0, `cells` are of: that with the largest drop",
     "cells": "rows of the picture, top down, each from left to right: by how much the probability falls when that "
     "cell is grey",
     "modalities": "`counted`: by how much it falls without the whole picture or the whole title; `label` and "
@@ -63,7 +65,9 @@ class Explanation:
         cells: (rows, columns) by how much the probability falls when that cell of the picture is grey; None where no
             picture is read.
         modalities: "picture" and "title", those that were given and are read.
-        picture: as the model reads it, before the crop.
+        picture: as the model reads it, before the crop; of several, that with the largest drop.
+        pictures: by how much the probability falls without each picture of a product with several; else empty.
+        shown: which of them `picture` and `cells` are of.
     """
 
     label: str
@@ -74,6 +78,8 @@ class Explanation:
     cells: np.ndarray | None
     modalities: dict[str, Modality]
     picture: Image.Image | None
+    pictures: tuple[float, ...] = ()
+    shown: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """All but the picture, as JSON values."""
@@ -87,6 +93,8 @@ class Explanation:
                 for word in self.words
             ],
             "cells": None if self.cells is None else np.round(self.cells, DIGITS).tolist(),
+            "pictures": [{"counted": _rounded(drop)} for drop in self.pictures],
+            "shown": self.shown,
             "modalities": {
                 name: {
                     "counted": _rounded(without.drop),

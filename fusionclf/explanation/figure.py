@@ -45,6 +45,9 @@ def _modality_lines(explanation: "Explanation") -> Iterator[str]:
                 f"drop without the {name}: {100 * without.drop:+.1f} points, to {without.label} "
                 f"{100 * without.probability:.1f} %"
             )
+    for number, drop in enumerate(explanation.pictures):
+        note = ", shown above" if number == explanation.shown else ""
+        yield f"drop without picture {number + 1}: {100 * drop:+.1f} points{note}"
     if explanation.cells is not None:
         yield f"the strongest colour in the picture is {100 * np.abs(explanation.cells).max():.2f} points"
 

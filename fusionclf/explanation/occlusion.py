@@ -9,7 +9,7 @@ words out, Li, Monroe and Jurafsky, Understanding Neural Networks through Repres
 
 import re
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -19,7 +19,7 @@ from fusionclf.batches.transforms import STATISTICS
 from fusionclf.catalog.missing import is_missing
 from fusionclf.errors import PredictionError, SettingsError, did_you_mean
 from fusionclf.explanation.attribution import Explanation, Modality, Piece
-from fusionclf.prediction.io.products import Picture
+from fusionclf.prediction.io.products import Picture, Pictures, align_inputs
 from fusionclf.prediction.predictor import Predictor
 
 CELLS, MOST_CELLS, MOST_PIECES = 8, 32, 64
@@ -30,7 +30,7 @@ GREY = tuple(round(255 * channel) for channel in STATISTICS["imagenet"][0])
 
 def explain(
     predictor: Predictor,
-    image: Picture | None = None,
+    image: Picture | Sequence[Picture] | None = None,
     title: str | None = None,
     *,
     label: str | None = None,
@@ -46,7 +46,11 @@ def explain(
 
 
 def explain_in_steps(
-    predictor: Predictor, image: Picture | None, title: str | None, label: str | None, cells: int = CELLS
+    predictor: Predictor,
+    image: Picture | Sequence[Picture] | None,
+    title: str | None,
+    label: str | None,
+    cells: int = CELLS,
 ) -> Generator[None, None, Explanation]:
     """As `explain`; yields after each batch, so that the caller can do other work first."""
     if not 1 <= cells <= MOST_CELLS:
@@ -56,10 +60,19 @@ def explain_in_steps(
             f"label {label!r}: not a class of this model; {did_you_mean(label, predictor.classes)}"
         )
     whole = predictor.predict([image], [title], top_k=1)  # raises where an input cannot be read
-    occlusions = _occlude(predictor, image, title, cells)
+    answer, text = whole.labels[0][0], "" if title is None or is_missing(title) else title
+    pictures = _as_read(predictor, image)
+    shown, drops = 0, ()
+    if len(pictures) > 1:
+        others = [pictures[:place] + pictures[place + 1 :] for place in range(len(pictures))]
+        without = yield from _predict_in_batches(predictor, [pictures, *others], [text] * (len(others) + 1))
+        column = without[:, predictor.classes.index(label or answer)]
+        drops = tuple((column[0] - column[1:]).tolist())
+        shown = int(np.argmax(drops))
+    occlusions = _occlude(predictor, pictures, shown, text, cells)
     probabilities = yield from _predict_in_batches(predictor, occlusions.pictures, occlusions.titles)
-    answer = whole.labels[0][0]
-    return _explanation(occlusions, predictor.classes, probabilities, label or answer, answer)
+    found = _explanation(occlusions, predictor.classes, probabilities, label or answer, answer)
+    return replace(found, pictures=drops, shown=shown)
 
 
 @dataclass(frozen=True)
@@ -67,7 +80,7 @@ class _Occlusions:
     """A product and its copies, each with one piece left out.
 
     Attributes:
-        title, picture: of the whole product.
+        title, picture: of the whole product; of several pictures, the one whose cells are left out.
         spans: start and end of each piece of the title.
         boxes: (rows, columns, 4) cells of the picture.
         titles, pictures: of the whole product; of its copies without each piece of the title and without each cell;
@@ -79,18 +92,23 @@ class _Occlusions:
     spans: list[tuple[int, int]]
     boxes: np.ndarray
     titles: list[str]
-    pictures: list[Image.Image | None]
+    pictures: list[Pictures]
 
 
-def _occlude(predictor: Predictor, image: Picture | None, title: str | None, cells: int) -> _Occlusions:
-    picture = _as_read(predictor, image)
-    title = "" if title is None or is_missing(title) else title
+def _occlude(
+    predictor: Predictor, images: tuple[Image.Image, ...], shown: int, title: str, cells: int
+) -> _Occlusions:
+    picture = images[shown] if images else None
+    whole = images or None
     spans = _spans(title) if predictor.reads_titles else []
     boxes = _boxes(picture, cells) if picture is not None else np.zeros((0, 0, 4), int)
     without_piece = [title[:start].rstrip() + title[end:] for start, end in spans]
-    greyed = [_greyed(picture, box) for box in boxes.reshape(-1, 4)] if picture is not None else []
+    greyed: list[Pictures] = []
+    if picture is not None:
+        for box in boxes.reshape(-1, 4):
+            greyed.append((*images[:shown], _greyed(picture, box), *images[shown + 1 :]))
     titles = [title, *without_piece, *[title] * len(greyed), title, ""]
-    pictures = [picture, *[picture] * len(without_piece), *greyed, None, picture]
+    pictures = [whole, *[whole] * len(without_piece), *greyed, None, whole]
     return _Occlusions(title, picture, spans, boxes, titles, pictures)
 
 
@@ -117,7 +135,7 @@ def _explanation(
 
 
 def _predict_in_batches(
-    predictor: Predictor, pictures: Sequence[Image.Image | None], titles: Sequence[str]
+    predictor: Predictor, pictures: Sequence[Pictures], titles: Sequence[str]
 ) -> Generator[None, None, np.ndarray]:
     """(n, K) probabilities; NaN where there is no input to predict from."""
     batches = []
@@ -128,12 +146,15 @@ def _predict_in_batches(
     return np.concatenate(batches)
 
 
-def _as_read(predictor: Predictor, image: Picture | None) -> Image.Image | None:
-    """The decoded picture, no larger than the model needs; None for a missing or unread one."""
+def _as_read(predictor: Predictor, image: Picture | Sequence[Picture] | None) -> tuple[Image.Image, ...]:
+    """The decoded pictures, no larger than the model needs; none for a missing or unread one."""
     cover = predictor.model.cover
-    if image is None or cover is None:
-        return None
-    return Image.fromarray(decode_pictures([image], cover).picture(0))
+    images, _ = align_inputs([image], None)
+    if images[0] is None or cover is None:
+        return ()
+    own = images[0] if isinstance(images[0], tuple) else (images[0],)
+    decoded = decode_pictures(own, cover)
+    return tuple(Image.fromarray(decoded.picture(place)) for place in range(len(own)))
 
 
 def _spans(title: str) -> list[tuple[int, int]]:

@@ -57,13 +57,15 @@ def compare(folder: Path, products: Products, plain: np.ndarray, as_predicted: n
 
 def select_test_products(
     run: Path, part: str, data: Path | None, model: NetworkModel, count: int
-) -> tuple[list[Path | None], list[str]]:
+) -> tuple[list[tuple[Path, ...]], list[str], bool]:
     """Pictures and titles of some test products that have every input the model reads; the same ones each time.
+
+    Also whether products of the catalog have several pictures.
 
     Args:
         run: the run folder.
         part: of the split.
-        data: the catalog's folder; None for the one that the run was trained on.
+        data: the catalog's folder, or its table; None for the one that the run was trained on.
         model: the run's network.
         count: number of products.
 
@@ -87,7 +89,8 @@ def select_test_products(
             f"{run}: no test product has every input that the model reads, so the export has no check"
         )
     rows = np.sort(np.random.default_rng(SEED).choice(rows, min(count, len(rows)), replace=False))
-    return catalog.picture_paths(rows), catalog.table["title"].iloc[rows].tolist()
+    titles = catalog.table["title"].iloc[rows].tolist()
+    return catalog.all_picture_paths(rows), titles, bool(catalog.further_pictures)
 
 
 def _has_every_input(catalog: Catalog, rows: np.ndarray, model: NetworkModel) -> np.ndarray:

@@ -1,5 +1,6 @@
 """preprocessing.json of an export: how pictures and titles become its tensors, for people and for the runtime."""
 
+from collections.abc import Collection
 from importlib.metadata import version
 from typing import Annotated, Any, Literal
 
@@ -11,7 +12,7 @@ from fusionclf.batches.transforms import STATISTICS, cover_size
 from fusionclf.catalog.conversion import WORKED_PIXELS
 from fusionclf.config import PicturesConfig, Section
 from fusionclf.errors import RunError
-from fusionclf.export.tensor_model import HAS_PICTURE, HAS_TITLE, PICTURES, TITLE
+from fusionclf.export.tensor_model import HAS_PICTURE, HAS_TITLE, PICTURES, POOLING, TITLE
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, NAME_MATCH_FEATURES
 
 FILES = {"onnx": "model.onnx", "torch": "model.pt2"}
@@ -157,6 +158,7 @@ class Description(Section):
     names: Names | None
     missing: str
     paths: dict[str, tuple[str, ...]]
+    ids: dict[str, str] = Field(default={}, description="of classes that have one in a taxonomy")
     check: dict[str, Any] = Field(default={}, description="how far it is from its original")
 
     @model_validator(mode="after")
@@ -179,6 +181,10 @@ def describe_inputs(examples: dict[str, Tensor]) -> tuple[Input, ...]:
         shape: list[int | str] = ["batch", *example.shape[1:]]
         if has_length(name):
             shape[1] = "length"
+        if name == POOLING:
+            shape[1] = PICTURES
+        if name == PICTURES and POOLING in examples:
+            shape[0] = PICTURES
         dtype = str(example.dtype).removeprefix("torch.")
         found.append(Input.model_validate({"name": name, "dtype": dtype, "shape": tuple(shape)}))
     return tuple(found)
@@ -186,11 +192,11 @@ def describe_inputs(examples: dict[str, Tensor]) -> tuple[Input, ...]:
 
 def has_length(name: str) -> bool:
     """Whether an input's second dimension differs from batch to batch."""
-    return name.endswith(("ids", "counts", "attention_mask"))
+    return name.endswith(("ids", "counts", "attention_mask", POOLING))
 
 
-def describe_pictures(settings: PicturesConfig) -> PictureSteps:
-    """The steps of PictureTransform.evaluation."""
+def describe_pictures(settings: PicturesConfig, inputs: Collection[str] = ()) -> PictureSteps:
+    """The steps of PictureTransform.evaluation, and of its `pooling` where that is one of the model's inputs."""
     height, width = cover_size(settings)
     mean, std = STATISTICS[settings.normalisation]
     first = [
@@ -212,10 +218,16 @@ def describe_pictures(settings: PicturesConfig) -> PictureSteps:
             f"resize to the size that just covers {height} x {width}, shape kept, sides rounded down: {resize}"
         )
         first.append(f"cut {settings.height} x {settings.width} out of the centre")
-    last = "subtract `mean`, divide by `std`, channel by channel; a missing picture is all 0"
+    last = ["subtract `mean`, divide by `std`, channel by channel; a missing picture is all 0"]
+    if POOLING in inputs:
+        last.append(
+            f"`{PICTURES}` holds all pictures of all products, product by product; `{POOLING}` has a row for each "
+            "product and a column for each picture: 1 / n for each of the product's n pictures, 0 elsewhere; a product "
+            "without a picture has one that is all 0"
+        )
     return PictureSteps(
         height=settings.height, width=settings.width, fit=settings.fit, cover=(height, width),
-        mean=mean, std=std, steps=(*first, last),
+        mean=mean, std=std, steps=(*first, *last),
     )  # fmt: skip
 
 

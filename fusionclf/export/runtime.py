@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from fusionclf.batches import HashedNGrams, HashedTitles, PictureCache, PictureTransform, Tokeniser
+from fusionclf.batches import (
+    HashedNGrams,
+    HashedTitles,
+    PictureCache,
+    PictureTransform,
+    Tokeniser,
+    in_weighted_batches,
+)
 from fusionclf.catalog.titles import have_titles
 from fusionclf.errors import PredictionError, RunError
 from fusionclf.export.manifest import (
@@ -19,7 +26,7 @@ from fusionclf.export.manifest import (
     Description,
     TitleSteps,
 )
-from fusionclf.export.tensor_model import HAS_PICTURE, HAS_TITLE, PICTURES, TITLE
+from fusionclf.export.tensor_model import HAS_PICTURE, HAS_TITLE, PICTURES, POOLING, TITLE
 from fusionclf.models.layers.embedding_cache import EmbeddingCache
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEATURES, ClassNames
 from fusionclf.prediction.predictor import Predictor
@@ -44,7 +51,8 @@ def open_exported(folder: str | Path) -> Predictor:
     'Sports Shoes'
     """
     model = ExportedModel(Path(folder))
-    return Predictor(model, model.description.part, model.description.paths)
+    known = model.description
+    return Predictor(model, known.part, known.paths, ids=known.ids)
 
 
 class ExportedModel:
@@ -105,14 +113,27 @@ class ExportedModel:
 
     def probabilities(self, pictures: PictureCache | None, titles: list[str]) -> np.ndarray:
         """(n, K) probabilities of n products."""
+        return self.task_probabilities(pictures, titles)["label"]
+
+    @property
+    def tasks(self) -> dict[str, tuple[str, ...]]:
+        """Task → names of its classes, in the order of the outputs."""
+        return {output.task: output.classes for output in self.description.outputs}
+
+    def task_probabilities(self, pictures: PictureCache | None, titles: list[str]) -> dict[str, np.ndarray]:
+        """Task → (n, K) probabilities of n products."""
         outputs = self.outputs(pictures, titles)
-        return outputs[0].astype(np.float64)
+        return {task: values.astype(np.float64) for task, values in zip(self.tasks, outputs, strict=True)}
 
     def outputs(self, pictures: PictureCache | None, titles: list[str]) -> list[np.ndarray]:
         """(n, K) probabilities of n products for each output."""
         tensors = self.tensors(pictures, titles)
-        places = [np.arange(start, min(start + BATCH, len(titles))) for start in range(0, len(titles), BATCH)]
-        parts = [self._run(tensors(rows)) for rows in places]
+        counts = np.ones(len(titles), np.int64)
+        if pictures is not None:
+            counts = np.bincount(pictures.read_places(np.arange(len(titles)))[1], minlength=len(titles))
+        parts = [
+            self._run(tensors(rows)) for rows in in_weighted_batches(np.arange(len(titles)), counts, BATCH)
+        ]
         if not parts:
             return [np.zeros((0, len(output.classes)), np.float32) for output in self.description.outputs]
         return [np.concatenate(values) for values in zip(*parts, strict=True)]
@@ -124,6 +145,12 @@ class ExportedModel:
             assert pictures is not None, "this model reads pictures"
             shown = PictureTransform(pictures, self._pictures)
             readers.append(lambda rows: {PICTURES: shown.evaluation(rows).contiguous().numpy()})
+            if POOLING in [i.name for i in self.description.inputs]:
+                readers.append(lambda rows: {POOLING: _pooling(shown, rows)})
+            elif shown.pooling(np.arange(len(titles))) is not None:
+                raise PredictionError(
+                    "this export takes one picture of a product; export a run whose catalog has several again"
+                )
         readers += [self._title_reader(steps, titles) for steps in self.description.titles]
         if self._names is not None:
             compared = self._names.compare(titles)
@@ -157,6 +184,12 @@ class ExportedModel:
         assert self._tokeniser is not None
         tokens = self._tokeniser(titles)
         return lambda rows: _arrays(tokens.batch(rows), steps.prefix)
+
+
+def _pooling(shown: PictureTransform, rows: np.ndarray) -> np.ndarray:
+    """(B, P) share of each picture in its product."""
+    shares = shown.pooling(rows)
+    return np.eye(len(rows), dtype=np.float32) if shares is None else shares.numpy()
 
 
 def _arrays(tensors: Mapping[str, torch.Tensor], prefix: str = "") -> Arrays:

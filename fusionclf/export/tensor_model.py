@@ -3,6 +3,7 @@
 How titles become tensors, and how pictures are cut, is no part of it: the runtime does that by the manifest.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from fusionclf.batches import Batch, HashedNGrams
 from fusionclf.errors import PredictionError
-from fusionclf.models import Model, StackedClassifier
+from fusionclf.models import Model, StackedClassifier, base_model
 from fusionclf.models.open_vocabulary.meta_classifier import MODALITIES
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, NAME_MATCH_FEATURES
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
@@ -23,9 +24,14 @@ from fusionclf.models.text_encoders import (
     TransformerEncoder,
 )
 
+POOLING = "pooling"
 PICTURES, HAS_PICTURE, HAS_TITLE = "pictures", "has_picture", "has_title"
 TITLE = "title."  # before the names of the tensors that a model reads of a title
-TRACED_BATCH, TRACED_LENGTH = 2, 7  # any sizes but 0 and 1, which tracing takes for constants
+TRACED_BATCH, TRACED_PICTURES, TRACED_LENGTH = (
+    2,
+    3,
+    7,
+)  # any sizes but 0 and 1, which tracing takes for constants
 
 
 class TensorModel(nn.Module):
@@ -33,8 +39,9 @@ class TensorModel(nn.Module):
 
     Args:
         model: the trained model, on the CPU; it is changed, and cannot be used otherwise afterwards.
-        temperature: divides the label's logits before the softmax.
+        temperatures: task → what divides its logits before the softmax.
         size: height and width of the pictures, in pixels.
+        several_pictures: whether there is an input `pooling`, (B, P): the share of each picture in each product.
 
     Attributes:
         readers: how titles become tensors, one description for each encoder of the title.
@@ -42,19 +49,28 @@ class TensorModel(nn.Module):
         tasks: what the outputs are of, in their order; `label` is the first.
     """
 
-    def __init__(self, model: Model, temperature: float, size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        temperatures: Mapping[str, float],
+        size: tuple[int, int],
+        several_pictures: bool = False,
+    ) -> None:
         super().__init__()
         self.model = model.float().eval()
-        self.temperature = temperature
+        self.temperatures = dict(temperatures)
         self.readers = title_readers(model)
         self.inputs = _examples(model, self.readers, size)
+        if several_pictures and model.image is not None:
+            self.inputs[PICTURES] = torch.zeros(TRACED_PICTURES, 3, *size)
+            self.inputs[POOLING] = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]])
         self._title_keys = {name: name.removeprefix(TITLE) for name in self.inputs if name.startswith(TITLE)}
-        self.tasks = ["label", *(task for task in model.heads if task != "label")]
+        self.tasks = ["label", *(task for task in model.tasks if task != "label")]
         if isinstance(model, StackedClassifier) and isinstance(model.head, StackedHead):
             model.head = _AllModalities(model.head)
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """(B, K) for each of `tasks`."""
+        """(B, K) for each of `tasks`; NaN for a further column of a product that its head has no input for."""
         given = dict(zip(self.inputs, tensors, strict=True))
         titles = {
             self._title_keys[name]: tensor for name, tensor in given.items() if name in self._title_keys
@@ -66,10 +82,15 @@ class TensorModel(nn.Module):
             {},
             given.get(HAS_PICTURE),
             given.get(HAS_TITLE),
+            given.get(POOLING),
         )
         logits = self.model(batch)
-        scaled = [logits["label"] / self.temperature, *(logits[task] for task in self.tasks[1:])]
-        return tuple(values.float().softmax(dim=1) for values in scaled)
+        found = [
+            (logits[task] / self.temperatures.get(task, 1.0)).float().softmax(dim=1) for task in self.tasks
+        ]
+        if batch.has_picture is not None and base_model(self.model).text is None:  # heads that read no title
+            found[1:] = [values.where(batch.has_picture[:, None], torch.nan) for values in found[1:]]
+        return tuple(found)
 
 
 class SentenceModel(nn.Module):

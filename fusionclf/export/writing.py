@@ -43,7 +43,13 @@ def in_float32(run: Path, part: str, model: NetworkModel) -> NetworkModel:
 
 
 def write_export(
-    folder: Path, kind: Kind, run: Path, predictor: Predictor, network: NetworkModel
+    folder: Path,
+    kind: Kind,
+    run: Path,
+    predictor: Predictor,
+    network: NetworkModel,
+    *,
+    several_pictures: bool = False,
 ) -> dict[str, Any]:
     """Write the model, its sentence encoder, its tokenizer and their description.
 
@@ -53,6 +59,7 @@ def write_export(
         run: the run folder, whose tokenizer is copied.
         predictor: has the part and the category paths.
         network: the exported model. The export changes it, so it must not be used afterwards.
+        several_pictures: whether the exported model takes several pictures of a product.
 
     Returns:
         The description's content.
@@ -63,7 +70,7 @@ def write_export(
     settings, original = network.settings, network.model
     names, sentences = getattr(original, "class_names", None), sentence_encoder(original)
     size = (settings.pictures.height, settings.pictures.width)
-    tensors = TensorModel(original, network.temperature, size)
+    tensors = TensorModel(original, network.temperatures, size, several_pictures)
     if any(reader["kind"] != "hashed" for reader in tensors.readers):
         shutil.copytree(run / "model" / "text", folder / TOKENIZER)
     outputs = [
@@ -77,11 +84,11 @@ def write_export(
         kind=kind, model=FILES[kind], sentences=SENTENCES[kind] if sentences is not None else None,
         tokenizer=TOKENIZER if (folder / TOKENIZER).is_dir() else None, variant=settings.variant, part=predictor.part,
         fusionclf=fusionclf_version(), inputs=describe_inputs(tensors.inputs), outputs=tuple(outputs),
-        pictures=describe_pictures(settings.pictures) if original.image is not None else None,
+        pictures=describe_pictures(settings.pictures, tensors.inputs) if original.image is not None else None,
         titles=describe_titles(tensors.readers), names=describe_names(names),
         missing=describe_missing(tensors.inputs),
-        paths={name: tuple(path) for name, path in predictor.paths.items()},
-    ).model_dump(mode="json")  # fmt: skip
+        paths={name: tuple(path) for name, path in predictor.paths.items()}, ids=predictor.ids,
+    ).model_dump(mode="json", exclude=None if predictor.ids else {"ids"})  # fmt: skip
     write_json(folder / DESCRIPTION, description)
     return description
 

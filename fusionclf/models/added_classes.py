@@ -4,8 +4,8 @@ No weight that other classes use is changed, so their logits stay what they were
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from typing_extensions import TypedDict
 
+from fusionclf.catalog.label_paths import own_step, whole_path
 from fusionclf.errors import RunError
 from fusionclf.files import replacing
-from fusionclf.models.linear_text_model import UNSEEN_SCORE, LinearTextModel
 from fusionclf.models.open_vocabulary.prototypes import Prototypes
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.registry import Model
@@ -45,6 +45,7 @@ def _named_once(entries: list[AddedEntry]) -> list[AddedEntry]:
     return entries
 
 
+IDS = TypeAdapter(dict[Part, dict[Text, Text]])
 LISTING = TypeAdapter(dict[Part, Annotated[list[AddedEntry], AfterValidator(_named_once)]])
 
 
@@ -59,6 +60,7 @@ class AddedClass:
         feature_prototype: (D,) mean of its examples' features, or None.
         count: how many examples there were.
         synonyms: what else it is called; may be empty.
+        id: in the taxonomy that it is from; "" without one.
     """
 
     name: str
@@ -67,11 +69,18 @@ class AddedClass:
     feature_prototype: Tensor | None = None
     count: int = 0
     synonyms: tuple[str, ...] = ()
+    id: str = ""
+
+    @property
+    def called(self) -> str:
+        """What titles are compared with: the name; of one that is a whole path, the end and the category above it."""
+        own = own_step(self.name, self.place)
+        return own if own == self.name else f"{self.place[-1]} {own}"
 
     @property
     def text(self) -> str:
         """Name and place as the model reads them, nearest category first."""
-        return ", ".join((self.name, *reversed(self.place)))
+        return ", ".join(reversed(whole_path(self.name, self.place)))
 
 
 def add_classes(model: Model, added: Sequence[AddedClass]) -> None:
@@ -92,7 +101,7 @@ def add_classes(model: Model, added: Sequence[AddedClass]) -> None:
     label = model.base.heads["label"]
     assert isinstance(label, nn.Linear)
     model.base.heads["label"] = _wider(label, more)
-    _widen_linear_text_model(model.linear_text_model, more)
+    model.linear_text_model.added += more  # no table of n-grams for thousands of classes
     head.probe.linear = _wider(head.probe.linear, more)
     first = len(head.seen)
     head.seen = _padded(head.seen, more)
@@ -106,17 +115,8 @@ def add_classes(model: Model, added: Sequence[AddedClass]) -> None:
         if new.feature_prototype is not None:
             prototypes.features[number] = new.feature_prototype
     model.class_names = model.class_names.with_more(
-        [new.name for new in added], [new.text for new in added], [new.synonyms for new in added]
+        [new.called for new in added], [new.text for new in added], [new.synonyms for new in added]
     )
-
-
-def _widen_linear_text_model(model: LinearTextModel, more: int) -> None:
-    table = model.ngrams.table
-    table.weight = _frozen(_padded(table.weight, more, dim=1))
-    table.embedding_dim += more
-    model.bias = _frozen(_padded(model.bias, more, fill=UNSEEN_SCORE))
-    if model.sentence is not None:
-        model.sentence = _wider(model.sentence, more)
 
 
 def _check_vectors(new: AddedClass, prototypes: Prototypes) -> None:
@@ -130,10 +130,8 @@ def _check_vectors(new: AddedClass, prototypes: Prototypes) -> None:
             raise RunError(f"the vectors of the added class {new.name!r} do not fit the model; add it again")
 
 
-def _padded(values: Tensor, more: int, dim: int = 0, fill: float = 0.0) -> Tensor:
-    shape = [*values.shape]
-    shape[dim] = more
-    return torch.cat([values.detach(), values.new_full(shape, fill)], dim=dim)
+def _padded(values: Tensor, more: int) -> Tensor:
+    return torch.cat([values.detach(), values.new_zeros(more, *values.shape[1:])])
 
 
 def _frozen(values: Tensor) -> nn.Parameter:
@@ -148,17 +146,39 @@ def _wider(layer: nn.Linear, more: int) -> nn.Linear:
     return wider
 
 
+@dataclass(frozen=True)
+class AddedToPart:
+    """What was added to a part's model.
+
+    Attributes:
+        classes: in order.
+        ids: class → its id in a taxonomy; the model's own classes may have one, too.
+    """
+
+    classes: list[AddedClass] = field(default_factory=list)
+    ids: dict[str, str] = field(default_factory=dict)
+
+
 def read_added(folder: Path, part: str) -> list[AddedClass]:
     """The classes that were added to a part's model, in order.
 
     Raises:
         RunError: the file is damaged.
     """
-    return read_all_added(folder).get(part, [])
+    return read_all_added(folder).get(part, AddedToPart()).classes
 
 
-def read_all_added(folder: Path) -> dict[str, list[AddedClass]]:
-    """The added classes of every part.
+def read_class_ids(folder: Path, part: str) -> dict[str, str]:
+    """Class → its id, of those of a part's model that have one.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    return read_all_added(folder).get(part, AddedToPart()).ids
+
+
+def read_all_added(folder: Path) -> dict[str, AddedToPart]:
+    """What was added to every part.
 
     Raises:
         RunError: the file is damaged.
@@ -168,43 +188,59 @@ def read_all_added(folder: Path) -> dict[str, list[AddedClass]]:
         return {}
     try:
         with safe_open(file, "pt") as opened:
-            listing = (opened.metadata() or {}).get("classes", "{}")
+            metadata = opened.metadata() or {}
             tensors = {key: opened.get_tensor(key) for key in opened.keys()}
     except (OSError, SafetensorError) as error:
         raise RunError(one_line(f"cannot be used ({error}); {REMOVE}", file)) from error
-    found = {
-        part: [
+    listing = parse_json_as(metadata.get("classes", "{}"), LISTING, file, REMOVE)
+    ids = parse_json_as(metadata.get("ids", "{}"), IDS, file, REMOVE)
+    found = {}
+    for part, entries in listing.items():
+        own = ids.get(part, {})
+        classes = [
             AddedClass(
                 entry["name"], tuple(entry["place"]), tensors.pop(f"{part}.{n}.title", None),
                 tensors.pop(f"{part}.{n}.features", None), entry["count"], tuple(entry["synonyms"]),
+                own.get(entry["name"], ""),
             )
             for n, entry in enumerate(entries)
-        ]
-        for part, entries in parse_json_as(listing, LISTING, file, REMOVE).items()
-    }  # fmt: skip
+        ]  # fmt: skip
+        found[part] = AddedToPart(classes, own)
     if tensors:
         raise RunError(one_line(f"{min(tensors)}: is of no added class; {REMOVE}", file))
     return found
 
 
-def write_added(folder: Path, part: str, added: Sequence[AddedClass]) -> None:
+def write_added(
+    folder: Path, part: str, added: Sequence[AddedClass], ids: Mapping[str, str] | None = None
+) -> None:
     """Keep the added classes of a part beside its model; those of other parts stay.
 
     Names and vectors are in one file, so that a cut never gives a class the vectors of another.
+
+    Args:
+        folder: the run's model folder.
+        part: of the split.
+        added: all of its added classes.
+        ids: of the model's own classes, where they have some.
     """
-    kept = read_all_added(folder) | {part: list(added)}
+    own = {**(ids or {}), **{new.name: new.id for new in added if new.id}}
+    kept = read_all_added(folder) | {part: AddedToPart(list(added), own)}
     tensors = {}
-    for name, classes in kept.items():
-        for n, new in enumerate(classes):
+    for name, of_part in kept.items():
+        for n, new in enumerate(of_part.classes):
             for kind, vector in (("title", new.title_prototype), ("features", new.feature_prototype)):
                 if vector is not None:
                     tensors[f"{name}.{n}.{kind}"] = vector.cpu().contiguous()
     entries = {
         name: [
             {"name": new.name, "place": list(new.place), "synonyms": list(new.synonyms), "count": new.count}
-            for new in classes
+            for new in of_part.classes
         ]
-        for name, classes in kept.items()
+        for name, of_part in kept.items()
     }
+    metadata = {"classes": json.dumps(entries)}
+    if with_ids := {name: of_part.ids for name, of_part in kept.items() if of_part.ids}:
+        metadata["ids"] = json.dumps(with_ids)
     with replacing(folder / ADDED) as aside:
-        save_file(tensors, aside, {"classes": json.dumps(entries)})
+        save_file(tensors, aside, metadata)

@@ -1,7 +1,9 @@
 """The base model of all variants: encoders, one fuser, and a head for each task."""
 
 from collections.abc import Mapping
+from urllib.parse import quote
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,10 +22,13 @@ class ProductClassifier(nn.Module):
         image: picture encoder, or None.
         text: title encoder, or None.
         fuser: joins the encoders' features, (B, Di) and (B, Dt) → (B, D); None with one encoder.
-        heads: task → head, (B, D) → (B, K). The task `label` is the one that is scored.
+        heads: task → head, (B, D) → (B, K). The task `label` is the class; others are further columns of the catalog.
         task_weights: factor of each task's loss.
         dropout: on the features before the heads.
         missing: replaces the features of a picture or a title that is missing; for a model with a fuser.
+
+    Attributes:
+        tasks: names of the tasks, in the order of `heads`.
 
     >>> import numpy as np, torch
     >>> from fusionclf.batches import Batch
@@ -54,7 +59,8 @@ class ProductClassifier(nn.Module):
         self.fuser = fuser
         self.missing = missing
         self.dropout = nn.Dropout(dropout)
-        self.heads = nn.ModuleDict(dict(heads))
+        self.tasks = tuple(heads)
+        self.heads = nn.ModuleDict({head_name(task): head for task, head in heads.items()})
         self.task_weights = dict(task_weights)
 
     @property
@@ -71,8 +77,7 @@ class ProductClassifier(nn.Module):
         """(B, D) fused features."""
         found: list[Tensor] = []
         if self.image is not None:
-            assert batch.pictures is not None, "this model reads pictures"
-            found.append(self._image_features(batch.pictures, batch.has_picture))  # (B, Di)
+            found.append(self._image_features(batch))  # (B, Di)
         if self.text is not None:
             assert batch.titles is not None, "this model reads titles"
             found.append(self.text(batch.titles))  # (B, Dt)
@@ -82,9 +87,12 @@ class ProductClassifier(nn.Module):
             found = self.missing(*found, batch.has_picture, batch.has_title)
         return self.fuser(*found)
 
-    def _image_features(self, pictures: Tensor, has_picture: Tensor | None) -> Tensor:
+    def _image_features(self, batch: Batch) -> Tensor:
         """(B, Di); in training, products without a picture have no part in the batch statistics, and get zeros."""
-        assert self.image is not None
+        assert self.image is not None and batch.pictures is not None, "this model reads pictures"
+        pictures, has_picture = batch.pictures, batch.has_picture
+        if batch.pooling is not None:  # a frozen encoder's, or in evaluation: no batch statistics change
+            return self.image(pictures, batch.pooling)
         if not self.training or has_picture is None or pictures.ndim == 2:
             return self.image(pictures)
         places = has_picture.nonzero().squeeze(1)
@@ -96,7 +104,17 @@ class ProductClassifier(nn.Module):
 
     def logits(self, features: Tensor) -> dict[str, Tensor]:
         """Task → (B, K) logits of features (B, D)."""
-        return {task: head(features) for task, head in self.heads.items()}
+        return {task: self.heads[head_name(task)](features) for task in self.tasks}
+
+    def has_input(
+        self, count: int, has_picture: np.ndarray | None, has_title: np.ndarray | None
+    ) -> np.ndarray:
+        """(count,) whether each product has an input that this network reads; None: all have a picture, or a title."""
+        found = np.zeros(count, bool)
+        for encoder, there in ((self.image, has_picture), (self.text, has_title)):
+            if encoder is not None:
+                found |= True if there is None else there
+        return found
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Task → (B, K) logits."""
@@ -112,6 +130,17 @@ class ProductClassifier(nn.Module):
         wrong = [name for name in missing if not name.startswith(HEADS)] + unexpected
         if wrong:
             raise ValueError(f"backbone of another model: {wrong[:3]}")
+
+
+def head_name(task: str) -> str:
+    """The name of a task's module: the task, or one that torch accepts where a column has a name like `type` or `a.b`.
+
+    >>> head_name("label"), head_name("type"), head_name("Product.Colour")
+    ('label', 'column_type', 'column_Product%2EColour')
+    """
+    if task and "." not in task and not hasattr(nn.ModuleDict(), task):
+        return task
+    return f"column_{quote(task, safe='').replace('.', '%2E')}"
 
 
 def linear_heads(dim: int, classes: Mapping[str, int]) -> dict[str, nn.Module]:

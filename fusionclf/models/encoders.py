@@ -89,10 +89,25 @@ class ImageEncoder(PretrainedEncoder):
         self.dim = dim
         self.normalise = normalise
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """(B, dim) features of pictures, or of what the network gave for them before, (B, dim)."""
+    def forward(self, pictures: Tensor, pooling: Tensor | None = None) -> Tensor:
+        """(B, dim) features of B products.
+
+        Args:
+            pictures: (P, 3, H, W), or what the network gave for each product before, (B, dim).
+            pooling: (B, P) share of each picture in its product's features; None: one picture a product.
+        """
         features = pictures if pictures.ndim == 2 else self.network(pictures)
+        if pooling is not None:
+            features = _pooled(features, pooling)
         return F.layer_norm(features, (self.dim,)) if self.normalise else features
+
+
+def _pooled(features: Tensor, pooling: Tensor) -> Tensor:
+    """(B, dim) weighted sums of (P, dim) features, in float32 whatever the precision of the network."""
+    if not torch.is_autocast_enabled(features.device.type):
+        return pooling @ features.float()
+    with torch.autocast(features.device.type, enabled=False):
+        return pooling @ features.float()
 
 
 @contextmanager

@@ -168,7 +168,12 @@ class LinearTextModel(nn.Module):
         sentences: pretrained sentence encoder, which is not trained; None for n-grams alone.
         shared: the sentence encoder and the readers are part of the base model, so they are not saved here too.
         readers: of further fields; None for the title alone.
+
+    Attributes:
+        added: number of further classes without weights; their scores, UNSEEN_SCORE, come last.
     """
+
+    added = 0
 
     def __init__(
         self,
@@ -276,7 +281,7 @@ class LinearTextModel(nn.Module):
                 scores = scores + self.further_sentences[name](embedding)
         for name, table in self.further_ids.items():
             scores = scores + table(tensors_of(titles, name)[ID])
-        return scores
+        return nn.functional.pad(scores, (0, self.added), value=UNSEEN_SCORE) if self.added else scores
 
     def embedding(self, titles: TextBatch) -> Tensor:
         """(B, D) sentence embeddings of prepared titles."""

@@ -64,9 +64,9 @@ class StackedClassifier(nn.Module):
         return self.base.image
 
     @property
-    def heads(self) -> nn.ModuleDict:
-        """Task → head of the base model."""
-        return self.base.heads
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks of the base model."""
+        return self.base.tasks
 
     @property
     def text_encoder(self) -> TextEncoder:

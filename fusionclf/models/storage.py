@@ -22,7 +22,11 @@ from fusionclf.runfolder import AGAIN, one_line
 
 
 def save_model(
-    folder: Path, part: str, model: Model, classes: dict[str, tuple[str, ...]], temperature: float
+    folder: Path,
+    part: str,
+    model: Model,
+    classes: dict[str, tuple[str, ...]],
+    temperatures: Mapping[str, float],
 ) -> None:
     """Write `folder`/PART.safetensors, a transformer's configuration, and the part's entry in labels.json.
 
@@ -31,14 +35,16 @@ def save_model(
         part: name of the stage.
         model: the trained model.
         classes: class names per task, in the order of the heads' outputs.
-        temperature: divides the logits before the softmax.
+        temperatures: task → what divides its logits before the softmax.
     """
     save_weights(folder / f"{part}.safetensors", model.state_dict())
     for module in model.modules():
         if isinstance(module, TransformerEncoder):
             module.save_configuration(folder / "text")
     labels: dict[str, Any] = dict(read_labels(folder)) if (folder / "labels.json").is_file() else {}
-    labels[part] = {"classes": classes, "temperature": temperature}
+    labels[part] = {"classes": classes, "temperature": temperatures["label"]}
+    if further := {task: value for task, value in temperatures.items() if task != "label"}:
+        labels[part]["temperatures"] = further
     if isinstance(model, StackedClassifier) and model.class_names is not None:
         names = model.class_names
         labels[part] |= {"paths": names.paths, "synonyms": names.synonyms}

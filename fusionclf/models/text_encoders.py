@@ -136,7 +136,7 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
         self.dim = int(network.config.hidden_size)
         self.tokeniser = Tokeniser(tokenizer, longest)
         self.prepare = self._embedded if frozen else self.tokeniser
-        self.embedder: Callable[[list[str], int], np.ndarray] | None = None
+        self.embedder: Callable[[list[str], int | None], np.ndarray] | None = None
 
     def forward(self, titles: TextBatch) -> Tensor:
         if "embedding" in titles:
@@ -147,7 +147,6 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
 
     def embed(self, titles: list[str], longest: int | None = None) -> np.ndarray:
         """(n, dim) embeddings of length 1, by `embedder` where there is one; of `longest` tokens of each text."""
-        longest = longest or self.tokeniser.longest
         return (self.embedder or self.compute)(titles, longest)
 
     def save_configuration(self, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Probabilities → answers: the most likely classes, a category path, and a decision."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from fusionclf.catalog.label_paths import PATH_SEPARATOR, whole_path
 from fusionclf.errors import SettingsError
 from fusionclf.evaluation import Decisions, first_classes
+from fusionclf.prediction.column_values import ColumnValues, join_columns, output_columns
 
 ACCEPT, ABSTAIN, NONE = "accept", "abstain", "none"
+LEAST_PROBABILITY = 0.05  # an answer that is more often wrong than 19 times in 20 is none
 NAN_PROBABILITIES = "the model's probabilities are not numbers; its weights are damaged"
-PATH_SEPARATOR = " > "
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class DecisionRule:
 
     Attributes:
         top_k: number of classes to return.
-        min_probability: smallest probability of the first class; below it the decision is "abstain".
+        min_probability: smallest probability of the first class; below it the decision is "abstain". None:
+            LEAST_PROBABILITY, unless there is a target precision.
         target_precision: wanted share of correct answers among the accepted ones. Each decision is then "accept",
             "review" or "reject", and an uncertain class backs off to a category. None: no such grading.
 
@@ -32,20 +35,25 @@ class DecisionRule:
     """
 
     top_k: int = 5
-    min_probability: float = 0.0
+    min_probability: float | None = None
     target_precision: float | None = None
 
     def __post_init__(self) -> None:
         if self.top_k < 1:
             raise SettingsError(f"top_k={self.top_k}: give a whole number from 1 on")
-        if not 0 <= self.min_probability <= 1:
+        if self.min_probability is not None and not 0 <= self.min_probability <= 1:
             raise SettingsError(f"min_probability={self.min_probability}: give a number from 0 to 1")
         if self.target_precision is not None and not 0 < self.target_precision <= 1:
             raise SettingsError(
                 f"target_precision={self.target_precision}: give a number above 0, up to 1, such as 0.98"
             )
-        if self.target_precision is not None and self.min_probability > 0:
+        if self.target_precision is not None and self.min_probability:
             raise SettingsError("give either target_precision or min_probability, not both")
+
+    @property
+    def accepted_from(self) -> float:
+        """The probability of the first class from which it is accepted, without a target precision."""
+        return LEAST_PROBABILITY if self.min_probability is None else self.min_probability
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,8 @@ class Answers:
         picture_status, title_status: "used", "missing", "unreadable" or "ignored" (the model does not read it).
         reasons: why there is no answer; "" where there is one.
         backed_off: path that reaches the target precision; None without a target precision.
+        class_ids: K ids, "" for a class without one; None where no class has one.
+        further: column → its predicted values, for each column of `model.auxiliary`.
     """
 
     classes: tuple[str, ...]
@@ -74,6 +84,8 @@ class Answers:
     title_status: list[str]
     reasons: list[str]
     backed_off: list[tuple[str, ...]] | None = None
+    class_ids: tuple[str, ...] | None = None
+    further: Mapping[str, ColumnValues] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -83,6 +95,14 @@ class Answers:
         """For each product its k most likely classes, best first; [] where it has no answer."""
         named = np.array(self.classes, object)[self.order].tolist()
         return [names if there else [] for names, there in zip(named, self.answered_at_all, strict=True)]
+
+    @cached_property
+    def ids(self) -> list[list[str]] | None:
+        """The ids of `labels`, "" for a class without one; None where no class has one."""
+        if self.class_ids is None:
+            return None
+        found = np.array(self.class_ids, object)[self.order].tolist()
+        return [ids if there else [] for ids, there in zip(found, self.answered_at_all, strict=True)]
 
     @cached_property
     def paths(self) -> list[tuple[str, ...]]:
@@ -101,16 +121,20 @@ class Answers:
         return [decision != NONE for decision in self.decisions]
 
     def _whole_paths(self) -> list[tuple[str, ...]]:
-        return [(*path, name) for path, name in zip(self.category_paths, self.classes, strict=True)]
+        return [whole_path(name, path) for path, name in zip(self.category_paths, self.classes, strict=True)]
 
     def _of_first(self, values: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
         firsts = zip(self.order[:, 0].tolist(), self.answered_at_all, strict=True)
         return [values[first] if there else () for first, there in firsts]
 
     def to_frame(self) -> pd.DataFrame:
-        """A row a product: label_1, prob_1, …, path, decision, picture_status, title_status, reason."""
+        """A row a product: label_1, prob_1, …, path, decision, picture_status, title_status, reason.
+
+        Where classes have ids, class_id_1 is that of label_1, and so on.
+        After title_status, each further column has its value and its probability, such as baseColour, baseColour_prob.
+        """
         columns = self.columns() | {"reason": pa.array(self.reasons, pa.string())}
-        texts = {name: "str" for name in columns if not name.startswith("prob_")}
+        texts = {name: "str" for name, column in columns.items() if not pa.types.is_floating(column.type)}
         return (
             pa.table({name: without_codes(column) for name, column in columns.items()})
             .to_pandas()
@@ -123,6 +147,8 @@ class Answers:
         columns: dict[str, pa.Array] = {}
         for rank in range(self.order.shape[1]):
             columns[f"label_{rank + 1}"] = _coded(self.order[:, rank], self.classes, none)
+            if self.class_ids is not None:
+                columns[f"class_id_{rank + 1}"] = _coded(self.order[:, rank], self.class_ids, none)
             columns[f"prob_{rank + 1}"] = pa.array(self.probabilities[:, rank], pa.float64())
         first = np.where(none, len(self.classes), self.order[:, 0])
         columns["path"] = _coded(first, [*_joined(self.category_paths), ""])
@@ -133,7 +159,7 @@ class Answers:
         columns["decision"] = _few(self.decisions)
         columns["picture_status"] = _few(self.picture_status)
         columns["title_status"] = _few(self.title_status)
-        return columns
+        return columns | output_columns(self.further, {"id", "reason", *columns})
 
 
 def without_codes(column: pa.Array) -> pa.Array:
@@ -175,6 +201,7 @@ def decide(
     rule: DecisionRule,
     status: InputStatus,
     graded: Decisions | None = None,
+    ids: Mapping[str, str] | None = None,
 ) -> Answers:
     """The answers: most likely classes, category path, decision. Of equal probabilities the first class wins.
 
@@ -185,13 +212,14 @@ def decide(
         rule: how many classes to return, and when to abstain.
         status: which inputs were used.
         graded: decisions by thresholds, where there is a target precision.
+        ids: class name → its id, of classes that have one.
     """
     answered = ~np.isnan(probabilities[:, 0])  # (n,)
     order = first_classes(probabilities, rule.top_k)  # (n, k)
     best = np.take_along_axis(probabilities, order, axis=1)
     backed_off = None
     if graded is None:
-        decisions = np.where(best[:, 0] >= rule.min_probability, ACCEPT, ABSTAIN)
+        decisions = np.where(best[:, 0] >= rule.accepted_from, ACCEPT, ABSTAIN)
     else:
         decisions = graded.decisions
         backed_off = [path if there else () for path, there in zip(graded.paths, answered, strict=True)]
@@ -208,6 +236,7 @@ def decide(
             for why, there in zip(status.reasons, answered, strict=True)
         ],
         backed_off,
+        tuple(ids.get(name, "") for name in classes) if ids else None,
     )
 
 
@@ -224,4 +253,5 @@ def join_answers(chunks: Sequence[Answers]) -> Answers:
         joined["backed_off"] = [path for chunk in chunks for path in chunk.backed_off or ()]
     for name in ("order", "probabilities"):
         joined[name] = np.concatenate([getattr(chunk, name) for chunk in chunks])
-    return Answers(first.classes, first.category_paths, **joined)
+    joined["further"] = join_columns([chunk.further for chunk in chunks])
+    return Answers(first.classes, first.category_paths, **joined, class_ids=first.class_ids)

@@ -2,15 +2,14 @@
 
 import unicodedata
 from collections.abc import Collection, Sequence
-from pathlib import Path
+from dataclasses import replace
 
+from fusionclf.catalog.label_paths import PATH_SEPARATOR, whole_path
 from fusionclf.errors import PredictionError
 from fusionclf.models.added_classes import AddedClass
-from fusionclf.prediction.answers import PATH_SEPARATOR
 
 SYNONYM_SEPARATOR = "|"
 LONGEST_NAME = 200  # characters
-MOST_CLASSES = 10_000
 
 
 def parse_class(text: str, place: str = "", known: Collection[str] = ()) -> AddedClass:
@@ -27,9 +26,9 @@ def parse_class(text: str, place: str = "", known: Collection[str] = ()) -> Adde
     if text.strip() in known:
         return AddedClass(text.strip())
     path, *others = text.split(SYNONYM_SEPARATOR)
-    steps = _steps(path)
+    steps = split_steps(path)
     if len(steps) > 1:
-        steps = next(([name] for name in known if _steps(name) == steps), steps)
+        steps = next(([name] for name in known if split_steps(name) == steps), steps)
     synonyms = [other.strip() for other in others]
     if not all((*steps, *synonyms)):
         raise PredictionError(
@@ -45,7 +44,8 @@ def parse_class(text: str, place: str = "", known: Collection[str] = ()) -> Adde
     return AddedClass(steps[-1], tuple(steps[:-1]), synonyms=tuple(dict.fromkeys(synonyms)))
 
 
-def _steps(path: str) -> list[str]:
+def split_steps(path: str) -> list[str]:
+    """The steps of a path that is written with >."""
     return [step.strip() for step in path.split(PATH_SEPARATOR.strip())]
 
 
@@ -58,37 +58,26 @@ def find_added(added: Sequence[AddedClass], text: str) -> AddedClass | None:
         named = parse_class(text)
     except PredictionError:
         return None
-    same = [new for new in added if (new.name, new.place) == (named.name, named.place)]
+    path = (*named.place, named.name)
+    same = [new for new in added if whole_path(new.name, new.place) == path]
     return same[0] if same else None
 
 
-def read_classes(file: Path, known: Collection[str] = ()) -> list[AddedClass]:
-    """The classes of a text file, one per line; empty lines and lines that begin with # are skipped.
+def named_apart(classes: Sequence[AddedClass]) -> list[AddedClass]:
+    """Each class once; those that share their name below several paths are named by their paths.
 
-    Args:
-        file: UTF-8 text.
-        known: as in `parse_class`.
-
-    Raises:
-        PredictionError: the file cannot be read, or names a class twice, no class, or too many.
+    A name without a path is the first class of that name.
     """
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise PredictionError(
-            f"--classes {file}: cannot be read ({reason}); give a text file with one class per line"
-        ) from error
-    found: dict[str, AddedClass] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        new = parse_class(line, f"{file} line {number}: ", known)
-        if new.name in found:
-            raise PredictionError(f"{file} line {number}: {new.name!r} occurs twice; remove one")
-        found[new.name] = new
-    if not 0 < len(found) <= MOST_CLASSES:
-        raise PredictionError(
-            f"--classes {file}: {len(found)} classes; give 1 to {MOST_CLASSES}, one per line"
-        )
-    return list(found.values())
+    places: dict[str, dict[tuple[str, ...], AddedClass]] = {}
+    for each in classes:
+        of_name = places.setdefault(each.name, {})
+        if each.place or not of_name:
+            of_name.setdefault(each.place, each)
+    for of_name in places.values():
+        if len(of_name) > 1 and () in of_name:
+            del of_name[()]
+    return [
+        replace(each, name=PATH_SEPARATOR.join((*place, each.name))) if len(of_name) > 1 else each
+        for of_name in places.values()
+        for place, each in of_name.items()
+    ]

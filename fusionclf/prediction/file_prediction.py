@@ -17,7 +17,7 @@ from fusionclf.prediction.answers import DecisionRule
 from fusionclf.prediction.io.chunks import OutputChunks
 from fusionclf.prediction.io.products import Products
 from fusionclf.prediction.io.readers import Chunk, ProductTable
-from fusionclf.prediction.predictor import Predictor
+from fusionclf.prediction.predictor import CHUNK_PAIRS, Predictor
 
 TITLE_CHUNK = 8192  # products of a chunk whose pictures are not read
 PENDING_BYTES = 96 * 10**6  # of decoded pictures in chunks that wait for a worker or are being predicted
@@ -82,7 +82,8 @@ class FilePrediction:
             yield chunk, self.predictor.read(chunk.pictures, chunk.titles) if mine else None
 
     def _predict(self, chunk: Chunk, products: Products) -> None:
-        self.output.write(chunk, self.predictor.predict_products(products, self.rule))
+        answers = self.predictor.predict_products(products, self.rule)
+        self.output.write(chunk, answers, len(products.unread))
 
 
 class _Pending:
@@ -111,7 +112,8 @@ class _Pending:
 
 def chunk_size(predictor: Predictor, table: ProductTable) -> int:
     """Rows of a chunk: small enough that several threads and processes share even a short file."""
-    most = predictor.chunk_size if predictor.reads_pictures else TITLE_CHUNK
+    few = CHUNK_PAIRS // max(predictor.width, 1)
+    most = predictor.chunk_size if predictor.reads_pictures else min(TITLE_CHUNK, few)
     return min(most, max(SMALLEST_CHUNK, -(-table.count // SHARES)))
 
 

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from fusionclf.config import CatalogConfig, Section, build_settings, override
+from fusionclf.console import Console
 from fusionclf.errors import PredictionError, RunError
 from fusionclf.files import is_partial
 from fusionclf.models.added_classes import AddedClass
 from fusionclf.prediction.answers import DecisionRule
-from fusionclf.prediction.class_names import read_classes
+from fusionclf.prediction.class_files import ClassList, read_classes
 from fusionclf.prediction.file_prediction import FilePrediction, chunk_size
 from fusionclf.prediction.io.chunks import OutputChunks
 from fusionclf.prediction.io.readers import ProductTable
+from fusionclf.prediction.io.writers import SUFFIXES
 from fusionclf.prediction.predictor import Predictor
 from fusionclf.run_schema import read_config
 
@@ -54,19 +56,25 @@ class Request:
     only: bool = False
 
 
-def prepare(request: Request, columns: CatalogConfig, predictor: Predictor) -> FilePrediction:
+def prepare(
+    request: Request, columns: CatalogConfig, predictor: Predictor, console: Console | None = None
+) -> FilePrediction:
     """A request whose table is opened and checked; nothing is written.
 
     Args:
         request: what to predict, and how.
         columns: the input's columns, from `column_settings`.
         predictor: the run's model.
+        console: where notes on the file of classes go.
 
     Raises:
         PredictionError: the input cannot be read, or a file to be made is the input.
         SettingsError, RunError: the target precision cannot be used.
     """
-    added = add_listed_classes(predictor, request.classes, request.only)
+    listed = add_listed_classes(predictor, request.classes, request.only)
+    if listed is not None and console is not None:
+        for note in listed.notes():
+            console.info(note)
     if request.rule.target_precision is not None:
         predictor.thresholds(request.rule.target_precision)  # shows before the input is read that it has none
     table = ProductTable(
@@ -74,8 +82,8 @@ def prepare(request: Request, columns: CatalogConfig, predictor: Predictor) -> F
         reads_pictures=predictor.reads_pictures, reads_titles=predictor.reads_titles,
     )  # fmt: skip
     table.check()
-    out = request.out or default_output(request.source, table.kind)
-    output = OutputChunks(out, _job(request, predictor, table, added))
+    out = request.out or default_output(request.source)
+    output = OutputChunks(out, _job(request, predictor, table, listed.classes if listed else ()))
     _refuse_input_as_output(request.source, output)
     return FilePrediction(table, predictor, request.rule, output)
 
@@ -83,18 +91,22 @@ def prepare(request: Request, columns: CatalogConfig, predictor: Predictor) -> F
 def column_settings(run: Path, overrides: tuple[str, ...]) -> CatalogConfig:
     """The run's own column map with `overrides` laid over it.
 
+    How the text of the run's catalog was written says nothing about other files: delimiter and encoding of these are
+    recognised, unless `overrides` name them.
+
     Raises:
         RunError: `run` is no run folder.
         SettingsError: an override is unknown or has a bad value.
     """
     if not (run / "config.yaml").is_file():
         raise RunError(f"{run}: no run folder (no config.yaml); give one by --run")
-    values: dict[str, Any] = {"catalog": read_config(run)["catalog"]}
+    own = {**read_config(run)["catalog"], "delimiter": "auto", "encoding": "auto"}
+    values: dict[str, Any] = {"catalog": own}
     return build_settings(ColumnSettings, override(ColumnSettings, values, overrides)).catalog
 
 
-def add_listed_classes(predictor: Predictor, classes: Path | None, only: bool) -> list[AddedClass]:
-    """The classes of a file, added to the predictor; none without a file.
+def add_listed_classes(predictor: Predictor, classes: Path | None, only: bool) -> ClassList | None:
+    """The classes of a file, added to the predictor; None without a file.
 
     Raises:
         PredictionError: the file cannot be used, or `only` is given without a file.
@@ -103,18 +115,24 @@ def add_listed_classes(predictor: Predictor, classes: Path | None, only: bool) -
     if classes is None:
         if only:
             raise PredictionError("--only: which classes? give --classes FILE")
-        return []
-    listed = read_classes(classes, predictor.open_network().every)
-    predictor.extend_classes(listed, only=only)
+        return None
+    listed = read_classes(classes, predictor.open_network().every, predictor.paths)
+    predictor.extend_classes(listed.classes, only=only)
     return listed
 
 
-def default_output(source: Path, kind: str) -> Path:
-    """The output file beside the input: products.csv → products.predictions.csv."""
-    if kind == "folder":
+def default_output(source: Path) -> Path:
+    """The output file beside the input: products.csv → products.predictions.csv; of a folder or text file, CSV, too.
+
+    >>> str(default_output(Path("shop/products.jsonl"))), str(default_output(Path("products.tsv.gz")))
+    ('shop/products.predictions.jsonl', 'products.predictions.csv')
+    """
+    if source.is_dir():
         whole = source.absolute()
         return whole.with_name(f"{whole.name}{SUFFIX}.csv")
-    return source.with_name(f"{source.stem}{SUFFIX}{source.suffix}")
+    plain = source.with_suffix("") if source.suffix.lower() == ".gz" else source
+    known = plain.suffix.lower() in SUFFIXES
+    return plain.with_name(f"{plain.stem}{SUFFIX}{plain.suffix if known else '.csv'}")
 
 
 def _refuse_input_as_output(source: Path, output: OutputChunks) -> None:
@@ -143,9 +161,10 @@ def _job(
         "pictures": table.root,
         "classes": list(predictor.classes),
         "named": {new.name: {"place": new.place, "synonyms": new.synonyms} for new in added},
+        "ids": predictor.ids,
         "columns": table.columns.model_dump(mode="json"),
         "top_k": request.rule.top_k,
-        "min_probability": request.rule.min_probability,
+        "min_probability": request.rule.accepted_from,
         "target_precision": request.rule.target_precision,
         "lot": chunk_size(predictor, table),
         "fusionclf": version("fusionclf"),

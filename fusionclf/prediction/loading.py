@@ -9,7 +9,7 @@ from fusionclf.config import RunConfig, build_settings
 from fusionclf.errors import RunError, SettingsError, did_you_mean, near_path
 from fusionclf.evaluation import CategoryGraph
 from fusionclf.models import find_variant
-from fusionclf.models.added_classes import read_added
+from fusionclf.models.added_classes import read_added, read_class_ids
 from fusionclf.prediction.baseline import BaselineModel
 from fusionclf.prediction.network import NetworkModel
 from fusionclf.prediction.predictor import Predictor
@@ -50,7 +50,8 @@ def load(run: str | Path, *, part: str | None = None, device: str | None = None)
     paths = _paths(folder, chosen) | {
         new.name: list(new.place) for new in read_added(folder / "model", chosen)
     }
-    return Predictor(_open_model(folder, chosen, settings, device), chosen, paths, folder)
+    ids = read_class_ids(folder / "model", chosen)
+    return Predictor(_open_model(folder, chosen, settings, device), chosen, paths, folder, ids)
 
 
 def _choose_part(folder: Path, part: str | None) -> str:

@@ -9,11 +9,19 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
-from fusionclf.batches import PictureCache, PictureTransform, ProductSource, cover_size
+from fusionclf.batches import (
+    PictureCache,
+    PictureTransform,
+    ProductSource,
+    cached_features,
+    cover_size,
+    fingerprint,
+    text_fingerprint,
+)
 from fusionclf.catalog.titles import have_titles
 from fusionclf.config import RunConfig
-from fusionclf.errors import RunError
-from fusionclf.models import StackedClassifier, find_variant
+from fusionclf.errors import PictureError, RunError
+from fusionclf.models import StackedClassifier, base_model, find_variant
 from fusionclf.models.added_classes import ADDED, REMOVE, AddedClass, add_classes, read_added
 from fusionclf.models.encoders import fold_encoder
 from fusionclf.models.layers.embedding_cache import EmbeddingCache
@@ -22,7 +30,9 @@ from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.storage import load_model
 from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import one_line
-from fusionclf.training import one_process, predict_features, predict_logits, to_device
+from fusionclf.training import one_process, predict_features, predict_tasks, to_device
+
+LEAST_STORED = 500  # added classes whose embeddings are stored on disk
 
 
 @dataclass(frozen=True)
@@ -70,8 +80,10 @@ class NetworkModel:
         labels = read_labels(folder, part)[part]
         self.every: tuple[str, ...] = tuple(labels["classes"]["label"])  # all classes, in the model's order
         self.classes = self.every  # the candidates
+        self.added: tuple[str, ...] = ()  # those that were not trained
         self._classes_of: Mapping[str, Sequence[str]] = labels["classes"]
         self.temperature = float(labels["temperature"])
+        self.temperatures = {**labels.get("temperatures", {}), "label": self.temperature}
         self.columns: np.ndarray | None = None  # places of `classes` in `every`, where `keep_only` left some
         self.settings = settings
         self.process = one_process(settings.train.precision, device)
@@ -113,12 +125,36 @@ class NetworkModel:
         """
         if not added:
             return
-        add_classes(self.model, added)
+        with self.process.autocast():  # class names are embedded as in training
+            self._embed_once(added)
+            add_classes(self.model, added)
         self.model.to(self.process.device)
         names = tuple(new.name for new in added)
         self.every, self.classes = (*self.every, *names), (*self.classes, *names)
+        self.added = (*self.added, *names)
         if self.columns is not None:
             self.keep_only(self.classes)
+
+    def _embed_once(self, added: Sequence[AddedClass]) -> None:
+        """Embed what many classes are called, or take it from the disk: a taxonomy is read again and again."""
+        sentences = (
+            self.model.linear_text_model.sentences if isinstance(self.model, StackedClassifier) else None
+        )
+        if (
+            sentences is None
+            or len(added) < LEAST_STORED
+            or not isinstance(sentences.embedder, EmbeddingCache)
+        ):
+            return
+        called = [text for new in added for text in (new.called, *new.synonyms, new.text)]
+        texts = sentences.embedder.unknown(called)
+        network = fingerprint(sentences.network.state_dict(), self.process.mixed_precision)
+        key = fingerprint({}, network, sentences.tokeniser.longest, text_fingerprint(texts))
+        try:
+            found, _ = cached_features("class_names", key, len(texts), lambda: sentences.compute(texts))
+        except PictureError:
+            return  # a cache that cannot be written: they are embedded, and not stored
+        sentences.embedder.learn(texts, np.array(found))
 
     def keep_only(self, names: Sequence[str]) -> None:
         """Predict with these classes as the only candidates."""
@@ -133,14 +169,28 @@ class NetworkModel:
             pictures: row i is product i's; None for a model that reads none.
             titles: n titles, whether they are read or not.
         """
-        if not titles:
-            return np.zeros((0, len(self.classes)))
-        logits = predict_logits(
-            self.model, self._source(pictures, titles), np.arange(len(titles)), self.process
-        )
-        values = logits.numpy() / self.temperature
-        chosen = values if self.columns is None else values[:, self.columns]
-        return softmax(chosen.astype(np.float64), axis=1)
+        return self.task_probabilities(pictures, titles)["label"]
+
+    def task_probabilities(self, pictures: PictureCache | None, titles: list[str]) -> dict[str, np.ndarray]:
+        """Task → (n, K) probabilities; of other tasks than `label` a row is NaN where the base model has no input."""
+        tasks, count = self.tasks, len(titles)
+        if not count:
+            return {
+                task: np.zeros((0, len(names))) for task, names in (tasks | {"label": self.classes}).items()
+            }
+        source = self._source(pictures, titles)
+        widths = {task: len(names) for task, names in tasks.items()}
+        logits = predict_tasks(self.model, source, np.arange(count), self.process, widths)
+        unread = ~base_model(self.model).has_input(count, source.has_picture, source.has_title)
+        found = {}
+        for task in tasks:
+            values = logits[task].numpy() / self.temperatures.get(task, 1.0)
+            if task == "label" and self.columns is not None:
+                values = values[:, self.columns]
+            found[task] = softmax(values.astype(np.float64), axis=1)
+            if task != "label":
+                found[task][unread] = np.nan
+        return found
 
     def vectors(self, pictures: PictureCache | None, titles: list[str]) -> Vectors:
         """What prototypes of a class are made of."""

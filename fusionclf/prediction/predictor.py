@@ -1,6 +1,7 @@
 """The Predictor that `fusionclf.load` returns: predicts products with a run's model."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -13,12 +14,21 @@ from fusionclf.evaluation import CategoryGraph, Thresholds, thresholds_of_run
 from fusionclf.evaluation import decide as grade
 from fusionclf.models.added_classes import AddedClass
 from fusionclf.prediction.answers import Answers, DecisionRule, decide, join_answers
-from fusionclf.prediction.class_names import parse_class
-from fusionclf.prediction.io.products import Picture, Products, align_inputs, raise_first_fault, read_products
+from fusionclf.prediction.class_names import named_apart, parse_class
+from fusionclf.prediction.column_values import ColumnValues
+from fusionclf.prediction.io.products import (
+    Picture,
+    Pictures,
+    Products,
+    align_inputs,
+    raise_first_fault,
+    read_products,
+)
 from fusionclf.prediction.network import NetworkModel
 
 CHUNK, SMALLEST_CHUNK = 1024, 64  # products that are decoded and predicted together
 CHUNK_BYTES = 48 * 10**6  # of their decoded pictures, at most
+CHUNK_PAIRS = 2**20  # of a product and a class, at most; each has about 50 numbers
 
 
 class Model(Protocol):
@@ -28,7 +38,14 @@ class Model(Protocol):
     cover: tuple[int, int] | None
     reads_titles: bool
 
+    @property
+    def tasks(self) -> Mapping[str, Sequence[str]]: ...
+
     def probabilities(self, pictures: PictureCache | None, titles: list[str]) -> np.ndarray: ...
+
+    def task_probabilities(
+        self, pictures: PictureCache | None, titles: list[str]
+    ) -> dict[str, np.ndarray]: ...
 
 
 class Predictor:
@@ -39,6 +56,7 @@ class Predictor:
         part: of the split that it was trained on, or `joint`.
         paths: class name → category path.
         folder: the run folder; None where no target precision is used.
+        ids: class name → its id in a taxonomy, of classes that have one.
 
     Attributes:
         classes: names of all classes that it predicts.
@@ -46,9 +64,15 @@ class Predictor:
     """
 
     def __init__(
-        self, model: Model, part: str, paths: Mapping[str, Sequence[str]], folder: Path | None = None
+        self,
+        model: Model,
+        part: str,
+        paths: Mapping[str, Sequence[str]],
+        folder: Path | None = None,
+        ids: Mapping[str, str] | None = None,
     ) -> None:
         self.model, self.part, self.paths, self.folder = model, part, dict(paths), folder
+        self.ids = dict(ids or {})
         self._thresholds: dict[float, Thresholds] = {}
         self._graph: CategoryGraph | None = None
         self.classes = model.classes
@@ -56,22 +80,22 @@ class Predictor:
 
     def predict(
         self,
-        images: Sequence[Picture | None] | None = None,
+        images: Sequence[Picture | Sequence[Picture] | None] | None = None,
         titles: Sequence[str | None] | None = None,
         *,
         top_k: int = 5,
-        min_probability: float = 0.0,
+        min_probability: float | None = None,
         target_precision: float | None = None,
         errors: Literal["raise", "collect"] = "raise",
     ) -> Answers:
         """The most likely classes of each product.
 
         Args:
-            images: files or opened pictures, None for a product without one. A model that reads no pictures does not
-                open them.
+            images: files or opened pictures, a list for a product with several, None for one without. A model that
+                reads no pictures does not open them.
             titles: None or "" for a product without one.
             top_k: number of classes to return.
-            min_probability: below it, the decision is "abstain".
+            min_probability: below it, the decision is "abstain"; None: 0.05, unless a target precision is given.
             target_precision: wanted share of correct answers among the accepted ones, such as 0.98, by the run's
                 held-out predictions; other answers are to review or reject, and back off to a category.
             errors: "raise" stops at the first product whose picture cannot be read or that has no input that the
@@ -101,12 +125,17 @@ class Predictor:
         return join_answers(answers)
 
     @property
+    def width(self) -> int:
+        """Number of classes that the model computes, whether they are candidates or not."""
+        return len(self.model.every if isinstance(self.model, NetworkModel) else self.classes)
+
+    @property
     def chunk_size(self) -> int:
-        """Number of products that are decoded together: fewer for a model that reads large pictures."""
-        if self.model.cover is None:
-            return CHUNK
-        most = 3 * MOST_COVERS * self.model.cover[0] * self.model.cover[1]  # bytes
-        return min(CHUNK, max(SMALLEST_CHUNK, CHUNK_BYTES // most))
+        """Number of products that are predicted together: fewer for large pictures or thousands of classes."""
+        most = CHUNK_PAIRS // max(self.width, 1)
+        if self.model.cover is not None:
+            most = min(most, CHUNK_BYTES // (3 * MOST_COVERS * self.model.cover[0] * self.model.cover[1]))
+        return min(CHUNK, max(SMALLEST_CHUNK, most))
 
     def add_classes(self, names: Sequence[str], *, only: bool = False) -> None:
         """Add classes that the model never saw, by their names. The run folder does not change.
@@ -127,7 +156,7 @@ class Predictor:
         'Kite'
         """
         known = self.open_network().every
-        self.extend_classes([parse_class(name, known=known) for name in names], only=only)
+        self.extend_classes(named_apart([parse_class(name, known=known) for name in names]), only=only)
 
     def extend_classes(self, wanted: Sequence[AddedClass], *, only: bool = False) -> None:
         """As `add_classes`, for parsed classes that may have examples."""
@@ -135,9 +164,11 @@ class Predictor:
         named: dict[str, AddedClass] = {}
         for each in wanted:
             named.setdefault(each.name, each)  # of a repeated name, the first
-        new = [each for name, each in named.items() if name not in network.every]
+        known = set(network.every)
+        new = [each for name, each in named.items() if name not in known]
         network.add(new)
         self.paths |= {each.name: each.place for each in new}
+        self.ids |= {each.name: each.id for each in named.values() if each.id}
         if only:
             network.keep_only(list(named))
         self.classes = network.classes
@@ -152,26 +183,31 @@ class Predictor:
             raise RunError("this run cannot name new classes; train fusion with model.vocabulary=open")
         return self.model
 
-    def read(self, images: Sequence[Picture | None], titles: Sequence[str]) -> Products:
+    def read(self, images: Sequence[Pictures], titles: Sequence[str]) -> Products:
         """Decode pictures and note missing inputs; may run on another thread than `predict_products`.
 
         Args:
-            images: n files or pictures.
+            images: files or pictures of n products.
             titles: n titles.
         """
         return read_products(images, titles, self.model.cover, self.reads_titles)
 
     def predict_products(self, products: Products, rule: DecisionRule) -> Answers:
         """The answers for decoded products, computed in one batch."""
-        probabilities = self.probabilities(products)
-        graded = None
+        found = self.model.task_probabilities(products.pictures, products.titles)
+        tasks = {task: _with_gaps(values, products.answerable) for task, values in found.items()}
+        probabilities, graded = tasks.pop("label"), None
         if rule.target_precision is not None:
             graph = self._graph_of_all()
             graded = grade(graph, self.thresholds(rule.target_precision), probabilities, self.classes)
-        return decide(probabilities, self.classes, self.paths, rule, products.status, graded)
+        answers = decide(probabilities, self.classes, self.paths, rule, products.status, graded, self.ids)
+        further = {task: ColumnValues.of(self.model.tasks[task], values) for task, values in tasks.items()}
+        return replace(answers, further=further) if further else answers
 
     def thresholds(self, target: float) -> Thresholds:
         """The probabilities from which a class, and a category, is accepted at a target precision.
+
+        A class that was added is never accepted: no held-out product shows how often it is right.
 
         Raises:
             RunError: the run has no held-out predictions.
@@ -187,7 +223,12 @@ class Predictor:
             )
         if target not in self._thresholds:
             self._thresholds[target] = thresholds_of_run(self.folder, self.part, target)
-        return self._thresholds[target]
+        return self._thresholds[target].without(self.added)
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The classes that were added to the trained ones."""
+        return self.model.added if isinstance(self.model, NetworkModel) else ()
 
     def _graph_of_all(self) -> CategoryGraph:
         """The category graph with the classes that were added."""
@@ -201,9 +242,14 @@ class Predictor:
 
     def probabilities(self, products: Products) -> np.ndarray:
         """(n, K) probabilities of all classes; NaN for a product that has no readable input."""
-        known = self.model.probabilities(products.pictures, products.titles).astype(np.float64, copy=False)
-        if products.answerable.all():
-            return known
-        found = np.full((len(products.answerable), len(self.classes)), np.nan)
-        found[products.answerable] = known
-        return found
+        return _with_gaps(self.model.probabilities(products.pictures, products.titles), products.answerable)
+
+
+def _with_gaps(known: np.ndarray, answerable: np.ndarray) -> np.ndarray:
+    """(n, K) float64 probabilities with rows of NaN for products that are not answerable, (n,)."""
+    known = known.astype(np.float64, copy=False)
+    if answerable.all():
+        return known
+    found = np.full((len(answerable), known.shape[1]), np.nan)
+    found[answerable] = known
+    return found

@@ -11,14 +11,13 @@ import pandas as pd
 from fusionclf.catalog import Split
 from fusionclf.errors import RunError, near_path
 from fusionclf.evaluation import correct, read_predictions
+from fusionclf.metrics_schema import METRICS, Metrics
 from fusionclf.run_schema import (
     ALL_CLASSES,
     ENVIRONMENT,
     LOG_ROW,
-    METRICS,
     SPLIT,
     Environment,
-    Metrics,
     SplitFile,
     read_config,
 )

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import ChainMap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from fusionclf.catalog.groups import map_pictures
 from fusionclf.catalog.pictures import map_paths
 from fusionclf.errors import RunError
 from fusionclf.evaluation import CategoryGraph, find_label_issues
+from fusionclf.evaluation.predictions import GROUP
 from fusionclf.evaluation.thresholds import HELD_OUT
 from fusionclf.files import json_text, locked_folder, write_all
 from fusionclf.report.catalog import find_catalog, thumbnail
@@ -37,7 +39,8 @@ def list_label_issues(
     Args:
         runs: run folders of one catalog; runs of several splits together cover more products.
         out: folder for the three files.
-        top: maximum number of entries; products with the same title, picture, label and suggestion are one entry.
+        top: maximum number of entries; products with the same title, picture, label and suggestion are one entry, and
+            so are those of one group of the split with the same label and suggestion.
         data: the runs' catalog; default: its folder in their settings.
 
     Returns:
@@ -61,6 +64,9 @@ def _list(runs: Sequence[Path], out: Path, top: int, data: Path | None) -> dict[
     graph = CategoryGraph.from_split(catalog, Split.from_dict(found[0].split))
     predictions = [out_of_sample(run, folder) for run, folder in zip(found, runs, strict=True)]
     issues = find_label_issues(predictions)
+    grouped = [dict(zip(run["id"], run[GROUP], strict=True)) for run in predictions if GROUP in run]
+    known = ChainMap(*grouped)
+    issues[GROUP] = pd.Series([known.get(product) for product in issues["id"]], issues.index, object)
     entries = _entries(issues, catalog, graph, top)
     value = {
         "runs": [run.name for run in found],
@@ -119,7 +125,10 @@ def _entries(issues: pd.DataFrame, catalog: Catalog, graph: CategoryGraph, top: 
 
 
 def _keys(issues: pd.DataFrame, table: pd.DataFrame, catalog: Catalog) -> list[tuple[Any, ...]]:
-    """A key that copies of a product share; pictures are only compared where everything else is equal."""
+    """A key that copies of a product, or products of a group, share.
+
+    Pictures are only compared where everything else is equal.
+    """
     alike = pd.DataFrame({"title": table["title"], **issues[["label", "suggestion"]]})
     double = alike.duplicated(keep=False).to_numpy()
     paths = [catalog.root / name if isinstance(name, str) else None for name in table["picture"]]
@@ -129,7 +138,9 @@ def _keys(issues: pd.DataFrame, table: pd.DataFrame, catalog: Catalog) -> list[t
     for place, (cells, same) in enumerate(zip(alike.itertuples(index=False, name=None), double, strict=True)):
         picture = next(remaining) if same else None
         keys.append((*cells, picture) if picture is not None else (*cells, place))
-    return keys
+    grouped = issues["group"].notna().to_numpy()
+    numbers = zip(issues["group"], issues["label"], issues["suggestion"], strict=True)
+    return [number if own else key for key, number, own in zip(keys, numbers, grouped, strict=True)]
 
 
 def _plain(value: Any) -> Any:

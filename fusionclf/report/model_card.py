@@ -6,7 +6,7 @@ from typing import Any
 
 from fusionclf.config import SplitConfig
 from fusionclf.files import write_text
-from fusionclf.report.text import code, count, duration, markdown, percent
+from fusionclf.report.text import code, count, duration, markdown, percent, resampled
 from fusionclf.run_schema import ALL_CLASSES, ENVIRONMENT, SPLIT, read_config, read_labels
 from fusionclf.runfolder import read_json_as
 
@@ -53,7 +53,12 @@ def model_card(folder: Path, metrics: Mapping[str, Any]) -> str:
         f"`{code(variant)}`, {_models(labels)}.",
         _loading(labels),
         _data(name, config, split, cost),
-        _metrics(scores, metrics["intervals"]),
+        _metrics(
+            scores,
+            metrics["intervals"],
+            resampled(SplitConfig.model_validate(split["spec"]).group_columns)[0],
+        ),
+        *_further_columns(metrics.get("answers", {})),
         _training(config, cost),
         _limits(config, metrics),
         "## License\n\nWhoever publishes the model chooses it by the terms of the catalog: `license:` in the metadata "
@@ -144,11 +149,11 @@ def _data(name: str, config: Mapping[str, Any], split: Mapping[str, Any], cost: 
     return "\n".join([*lines, *rows])
 
 
-def _metrics(scores: Mapping[str, Any], intervals: Mapping[str, Any]) -> str:
+def _metrics(scores: Mapping[str, Any], intervals: Mapping[str, Any], resampled_units: str) -> str:
     lines = [
         "## Metrics", "",
         "In percent, over all test products of a part, including those of classes without a training row; in brackets "
-        "95 % bootstrap intervals over titles.", "",
+        f"95 % bootstrap intervals over {resampled_units}.", "",
         "| part | test products | " + " | ".join(title for _, title in METRICS) + " |",
         "| --- |" + " --- |" * (len(METRICS) + 1),
     ]  # fmt: skip
@@ -156,6 +161,25 @@ def _metrics(scores: Mapping[str, Any], intervals: Mapping[str, Any]) -> str:
         cells = [_cell(values.get(key), intervals.get(part, {}).get(key)) for key, _ in METRICS]
         lines.append(f"| {markdown(part)} | {count(values.get('n'))} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _further_columns(answers: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The section on further columns that the model predicts; none for a model that predicts the class alone."""
+    if not answers:
+        return []
+    lines = [
+        "## Further columns", "",
+        "What the model predicts beside the class. In percent, over the test products whose cell is not empty; "
+        "majority: top-1 of the most frequent value of the training rows.", "",
+        "| part | column | test products | top-1 | macro F1 | majority |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]  # fmt: skip
+    for part, columns in answers.items():
+        for name, found in columns.items():
+            cells = [_cell(found[key], found["intervals"].get(key)) for key in ("top1", "macro_f1")]
+            cells = [markdown(part), markdown(name), count(found["n"]), *cells, percent(found["majority"])]
+            lines.append(f"| {' | '.join(cells)} |")
+    return ["\n".join(lines)]
 
 
 def _cell(value: float | None, interval: Any) -> str:

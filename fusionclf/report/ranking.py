@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fusionclf.evaluation import bootstrap_interval, correct, holm, mcnemar_exact
+from fusionclf.evaluation import bootstrap_interval, correct, group_numbers, holm, mcnemar_exact
 from fusionclf.evaluation.metrics import METRICS
 from fusionclf.report.collect import Run
 from fusionclf.run_schema import ALL_CLASSES
@@ -43,7 +43,7 @@ def against_best(runs: Sequence[Run], part: str) -> list[dict[str, Any]]:
 
     Returns:
         A row for each other run, best first: products, difference in points of top-1 with its 95 % interval
-        (bootstrap over titles), how many products only one of them gets right, McNemar's p, and p after Holm.
+        (bootstrap over groups), how many products only one of them gets right, McNemar's p, and p after Holm.
     """
     first, *others = ranked(runs, part)
     rows = []
@@ -60,7 +60,7 @@ def against_best(runs: Sequence[Run], part: str) -> list[dict[str, Any]]:
                 "same_but_seed": _without_seed(first) == _without_seed(other),
                 "products": len(both),
                 "difference": 100 * float(ahead.mean()) if len(both) else None,
-                "interval": bootstrap_interval(ahead, both["title_group"].to_numpy()),
+                "interval": bootstrap_interval(ahead, group_numbers(both)),
                 "only_best_right": int((ahead > 0).sum()),
                 "only_other_right": int((ahead < 0).sum()),
                 "p": mcnemar_exact(right, right_other),
@@ -80,7 +80,7 @@ def headline(
 ) -> str:
     """The result on a part as a sentence.
 
-    A lead holds where McNemar's p after Holm is below 0.05, and the interval of the lead, which resamples whole titles,
+    A lead holds where McNemar's p after Holm is below 0.05, and the interval of the lead, which resamples whole groups,
     is above 0.
     """
     best = ranked(runs, part)[0]

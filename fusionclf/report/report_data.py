@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fusionclf.catalog import Catalog
+from fusionclf.config import SplitConfig
 from fusionclf.evaluation import (
     by_training_rows,
     confused_pairs,
@@ -17,11 +18,13 @@ from fusionclf.evaluation import (
 from fusionclf.evaluation.predictions import LEAKED_PICTURE
 from fusionclf.report.catalog import catalog_facts
 from fusionclf.report.collect import Run
+from fusionclf.report.columns import further_columns
 from fusionclf.report.examples import examples
 from fusionclf.report.notes import notes
 from fusionclf.report.paths import decisions, hierarchy
 from fusionclf.report.ranking import against_best, best_values, headline, ranked, scored, summary, verdict
 from fusionclf.report.reproducibility import reproducibility
+from fusionclf.report.text import resampled
 from fusionclf.run_schema import ALL_CLASSES
 
 COST = (
@@ -79,6 +82,7 @@ def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str 
         "confused": {part: _confused(runs, part) for part in parts},
         "hierarchy": {part: hierarchy(runs, part) for part in parts},
         "decisions": {part: decisions(runs, part) for part in parts},
+        "columns": {part: further_columns(runs, part) for part in parts},
         "examples": {part: examples(runs, part, catalog) for part in parts},
         "curves": [
             {"run": run.name, "colour": number, "stage": stage, "rows": rows}
@@ -135,6 +139,7 @@ def split_facts(runs: Sequence[Run], parts: Sequence[str]) -> dict[str, Any]:
     return {
         "spec": split["spec"],
         "rule": _rule(split["spec"]),
+        "resampled": list(resampled(SplitConfig.model_validate(split["spec"]).group_columns)),
         "parts": rows,
         "leaked": _leaked(rows, "leaked_rows"),
         "leaked_pictures": {

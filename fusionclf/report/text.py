@@ -1,6 +1,7 @@
 """Formats of numbers and of text from outside."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 NONE = "\N{EN DASH}"  # for a missing number
@@ -33,6 +34,18 @@ def duration(seconds: float | None) -> str:
 def count(value: float | None) -> str:
     """A number with thousands separators."""
     return NONE if value is None else f"{value:,.0f}"
+
+
+def resampled(columns: Sequence[str]) -> tuple[str, str]:
+    """What the bootstrap resamples, and what products that move together share.
+
+    Args:
+        columns: whose cells the split keeps together.
+
+    >>> resampled(()), resampled(["parent"])
+    (('titles', 'one title'), ('groups', 'one title or one parent'))
+    """
+    return ("groups" if columns else "titles", " or ".join(f"one {name}" for name in ("title", *columns)))
 
 
 def markdown(value: Any) -> str:

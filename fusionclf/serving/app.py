@@ -15,7 +15,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from fusionclf.catalog.decoding import READ
+from fusionclf.catalog.picture_cells import MOST_PICTURES
 from fusionclf.errors import FusionclfError
+from fusionclf.prediction.answers import LEAST_PROBABILITY
 from fusionclf.serving.guard import Guard
 from fusionclf.serving.json_lines import read_titles
 from fusionclf.serving.limits import Limits
@@ -78,7 +80,7 @@ def _endpoints(worker: ModelWorker, name: str) -> FastAPI:
         docs_url=None,  # FastAPI's pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat the Host header
-        form_limits={"max_files": 1, "max_fields": 8, "max_part_size": FIELDS_BYTES},
+        form_limits={"max_files": MOST_PICTURES, "max_fields": 8, "max_part_size": FIELDS_BYTES},
     )
     app.state.worker, app.state.run = worker, name
     app.include_router(router)
@@ -97,7 +99,10 @@ def _worker(request: Request) -> ModelWorker:
 
 
 WorkerOf = Annotated[ModelWorker, Depends(_worker)]
-PictureOf = Annotated[UploadFile | None, File(description=READ)]
+PicturesOf = Annotated[
+    list[UploadFile] | None,
+    File(description=f"{READ}; up to {MOST_PICTURES}, which together keep the limit of one"),
+]
 TitleOf = Annotated[str | None, Form(max_length=TITLE_LENGTH)]
 
 
@@ -116,17 +121,19 @@ async def health(request: Request, worker: WorkerOf) -> Health:
 
 
 # A product without an answer gets an error, so an Answer has no reason.
-@router.post("/predict", responses=REFUSALS, response_model_exclude={"reason"})
+@router.post(
+    "/predict", responses=REFUSALS, response_model_exclude={"reason"}, response_model_exclude_unset=True
+)
 async def predict(
     worker: WorkerOf,
-    picture: PictureOf = None,
+    picture: PicturesOf = None,
     title: TitleOf = None,
     top_k: Annotated[int, Form(ge=1, le=MOST_CLASSES, description="number of classes")] = 5,
-    min_probability: Annotated[float, Form(ge=0, le=1, description="abstain below it")] = 0.0,
+    min_probability: Annotated[float, Form(ge=0, le=1, description="abstain below it")] = LEAST_PROBABILITY,
 ) -> Answer:
-    """Predict one product by its picture, its title, or both."""
-    content = await picture.read() if picture is not None else None
-    answers = await worker.predict_product(content, title, top_k, min_probability)
+    """Predict one product by its pictures, its title, or both."""
+    contents = [await each.read() for each in picture or ()]
+    answers = await worker.predict_product(contents, title, top_k, min_probability)
     answer = to_answer(answers, 0)
     if answer.reason:
         raise HTTPException(422, f"{answer.reason}: give {worker.needed_inputs}")
@@ -134,13 +141,13 @@ async def predict(
 
 
 @router.post("/explain", responses=REFUSALS)
-async def explain(worker: WorkerOf, picture: PictureOf = None, title: TitleOf = None) -> Explanation:
+async def explain(worker: WorkerOf, picture: PicturesOf = None, title: TitleOf = None) -> Explanation:
     """Show how much each part of one product contributed to its prediction.
 
     Takes about a hundred times as long as /predict.
     """
-    content = await picture.read() if picture is not None else None
-    explanation = await worker.explain(content, title)
+    contents = [await each.read() for each in picture or ()]
+    explanation = await worker.explain(contents, title)
     return Explanation.model_validate(explanation.to_json())
 
 
@@ -167,14 +174,14 @@ async def predict_batch(
     request: Request,
     worker: WorkerOf,
     top_k: Annotated[int, Query(ge=1, le=MOST_CLASSES)] = 5,
-    min_probability: Annotated[float, Query(ge=0, le=1)] = 0.0,
+    min_probability: Annotated[float, Query(ge=0, le=1)] = LEAST_PROBABILITY,
 ) -> Response:
     """Predict many products by their titles: JSON lines in, JSON lines out."""
     if not worker.predictor.reads_titles:
         raise HTTPException(422, "this run reads no titles; send pictures to /predict")
     titles = read_titles(await request.body())
     answers = await worker.predict_titles(titles, top_k, min_probability)
-    lines = (to_answer(answers, place).model_dump_json() for place in range(len(answers)))
+    lines = (to_answer(answers, place).model_dump_json(exclude_unset=True) for place in range(len(answers)))
     return Response("".join(f"{line}\n" for line in lines), media_type=NDJSON)
 
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from fusionclf.catalog.missing import is_missing
-from fusionclf.catalog.rows import is_utf8
+from fusionclf.catalog.tables import is_utf8
 from fusionclf.errors import PredictionError
 from fusionclf.serving.schemas import LINES, TITLE_LENGTH
 

@@ -15,16 +15,29 @@ TITLE_LENGTH = 2000  # characters
 MOST_CLASSES = 100  # returned for one product
 
 
+class ColumnAnswer(BaseModel):
+    """The predicted value of a further column."""
+
+    value: str | None = Field(description="null without an input that the column's head reads")
+    probability: float | None = Field(description="of this value")
+
+
 class Answer(BaseModel):
     """The answer for one product, as of `fusionclf predict --json`."""
 
     labels: list[str] = Field(description="the most likely classes, best first; empty without an answer")
+    class_ids: list[str] | None = Field(
+        default=None, description="of these classes, where they have ids; absent where none has one"
+    )
     probabilities: list[float] = Field(description="of these classes")
     path: list[str] = Field(description="category path of the first class, top down")
     answer: list[str] = Field(description="category path and class; empty without an answer")
     decision: Literal["accept", "abstain", "none"]
     picture_status: Literal["used", "missing", "unreadable", "ignored"]
     title_status: Literal["used", "missing", "unreadable", "ignored"]
+    answers: dict[str, ColumnAnswer] = Field(
+        default={}, description="of further columns, where the run predicts any (model.auxiliary)"
+    )
     reason: str = Field(default="", description="for a line of a batch: why there is no answer")
 
 
@@ -47,6 +60,12 @@ class Modality(BaseModel):
     probability: float | None = Field(description="of that class")
 
 
+class OnePicture(BaseModel):
+    """One of a product's several pictures."""
+
+    counted: float = Field(description="by how much the probability falls without it")
+
+
 class Explanation(BaseModel):
     """How much each part of a product contributed to its prediction, as of `fusionclf explain`."""
 
@@ -59,6 +78,8 @@ class Explanation(BaseModel):
         description="rows of the picture, top down: by how much the probability falls when that cell is grey; "
         "null where no picture is read"
     )
+    pictures: list[OnePicture] = Field(description="of a product with several, in their order; else empty")
+    shown: int = Field(description="which of them, from 0, `cells` are of")
     modalities: dict[Literal["picture", "title"], Modality] = Field(
         description="those that were given and that the model reads"
     )

@@ -49,12 +49,12 @@ class ModelWorker:
             turn.cancel()
 
     async def predict_product(
-        self, picture: bytes | None, title: str | None, top_k: int, min_probability: float
+        self, pictures: Sequence[bytes], title: str | None, top_k: int, min_probability: float
     ) -> Answers:
         """The answer for one product.
 
         Args:
-            picture: content of its file.
+            pictures: contents of their files.
             title: its title.
             top_k, min_probability: as in `Predictor.predict`.
 
@@ -66,7 +66,7 @@ class ModelWorker:
         def steps() -> Steps[Answers]:
             yield from ()  # one turn
             return self.predictor.predict(
-                [self._open(picture)],
+                [self._open(pictures)],
                 [title],
                 top_k=top_k,
                 min_probability=min_probability,
@@ -91,11 +91,11 @@ class ModelWorker:
 
         return await self._in_turns(steps())
 
-    async def explain(self, picture: bytes | None, title: str | None) -> Explanation:
+    async def explain(self, pictures: Sequence[bytes], title: str | None) -> Explanation:
         """How much each part of one product contributed to its prediction.
 
         Args:
-            picture: content of its file.
+            pictures: contents of their files.
             title: its title.
 
         Raises:
@@ -105,11 +105,11 @@ class ModelWorker:
         """
 
         def steps() -> Steps[Explanation]:
-            image = self._open(picture)
-            reason = self.predictor.read([image], [title or ""]).reasons[0]
+            images = self._open(pictures)
+            reason = self.predictor.read([images or None], [title or ""]).reasons[0]
             if reason:
                 raise PredictionError(f"{reason}: give {self.needed_inputs}")
-            return (yield from explain_in_steps(self.predictor, image, title, None))
+            return (yield from explain_in_steps(self.predictor, images, title, None))
 
         return await self._in_turns(steps())
 
@@ -119,9 +119,9 @@ class ModelWorker:
         names = {"a picture": self.predictor.reads_pictures, "a title": self.predictor.reads_titles}
         return " or ".join(name for name, read in names.items() if read)
 
-    def _open(self, picture: bytes | None) -> Image.Image | None:
-        """The picture; None for a model that reads no pictures."""
-        return open_picture(picture) if picture is not None and self.predictor.reads_pictures else None
+    def _open(self, pictures: Sequence[bytes]) -> tuple[Image.Image, ...]:
+        """The pictures; none for a model that reads no pictures."""
+        return tuple(open_picture(picture) for picture in pictures if self.predictor.reads_pictures)
 
     async def _in_turns(self, steps: Steps[Value]) -> Value:
         """The return value of `steps`; between two steps, every waiting request has a turn."""

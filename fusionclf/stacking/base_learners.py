@@ -42,6 +42,7 @@ class StackingData:
         has_picture, has_title: (n,) whether a product has one.
         has_features: (n,) whether the base model reads something of the product.
         allows_unseen: whether classes without a training row are candidates.
+        together: (n,) groups of rows that no fold divides; None: equal titles alone.
     """
 
     rows: np.ndarray
@@ -55,6 +56,7 @@ class StackingData:
     has_title: np.ndarray
     has_features: np.ndarray
     allows_unseen: bool
+    together: np.ndarray | None = None
 
     @classmethod
     def collect(
@@ -184,6 +186,8 @@ def make_fold(
     learners = fit_base_learners(data, ~held_out & ~is_unseen, seed)
     prototypes, is_support = _support_rows(data, unseen, number, seed)
     candidates = data.allows_unseen | learners.seen.numpy()[data.targets]
+    if data.together is not None:  # a variant of a support row would be too easy a query
+        is_support = np.isin(data.together, data.together[is_support])
     query = np.flatnonzero((held_out | is_unseen) & ~is_support & candidates)
     places, embeddings = torch.from_numpy(query), torch.from_numpy(data.embeddings[query])
     base = {modality: learners.probe(values[places]) for modality, values in data.features.items()}

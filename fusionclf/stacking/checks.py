@@ -3,26 +3,59 @@
 from typing import Any
 
 from fusionclf.catalog import Catalog, Split, read_synonyms
+from fusionclf.catalog.label_paths import LEVEL
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.config.shipped import find_synonyms
-from fusionclf.errors import CatalogError, SettingsError, did_you_mean
+from fusionclf.errors import CatalogError, SettingsError, did_you_mean, quoted
 from fusionclf.models import Model, ProductClassifier, StackedClassifier, Variant, base_model
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.variants.fusion import LEAST_CLASSES, FusionParams
 from fusionclf.stacking.stages import Stage, trained_classes
 
 
-def check_names(settings: RunConfig[Any]) -> None:
-    """Refuse columns and files that are not there.
+def auxiliary_columns(settings: RunConfig[Any]) -> tuple[str, ...]:
+    """The further columns that a run predicts."""
+    return tuple(getattr(settings.model, "auxiliary", {}))
+
+
+def columns_to_read(settings: RunConfig[Any]) -> tuple[str, ...]:
+    """Those of the further columns that the catalog's file holds: the steps of a label's path are made from it."""
+    made = settings.catalog.label_separator is not None
+    return tuple(name for name in auxiliary_columns(settings) if not (made and name.startswith(LEVEL)))
+
+
+def auxiliary_classes(settings: RunConfig[Any], catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    """Auxiliary column → its values in the whole catalog, sorted; an empty cell is no value.
 
     Raises:
-        CatalogError: an auxiliary column is not kept.
-        SettingsError: the synonyms cannot be read.
+        CatalogError: a column has fewer than two values.
     """
-    known = (*settings.catalog.categories, *settings.catalog.metadata)
-    for column in getattr(settings.model, "auxiliary", {}):
-        if column not in known:
-            raise CatalogError(f"model.auxiliary: no column {column!r}; {did_you_mean(column, known)}")
+    found = {}
+    for column in auxiliary_columns(settings):
+        found[column] = tuple(sorted(set(column_cells(catalog, column)) - {""}))
+        if len(found[column]) < 2:
+            raise CatalogError(
+                f"model.auxiliary: column {quoted(column)} has fewer than two values; leave it out, or name a column "
+                "with two or more"
+            )
+    return found
+
+
+def column_cells(catalog: Catalog, column: str) -> list[str]:
+    """The cells of a column as texts, without blanks around them; "" where one is empty."""
+    return catalog.table[column].astype("str").fillna("").str.strip().tolist()
+
+
+def check_names(settings: RunConfig[Any]) -> None:
+    """Refuse names that cannot be used, before the catalog is read.
+
+    Raises:
+        SettingsError: an auxiliary column has a name that the class has, or the synonyms cannot be read.
+    """
+    if "label" in auxiliary_columns(settings):
+        raise SettingsError(
+            "model.auxiliary: 'label' is what fusionclf calls the class itself; leave it out, or rename the column"
+        )
     if synonyms := getattr(settings.model, "synonyms", None):
         read_synonyms(find_synonyms(synonyms))
 
@@ -31,13 +64,18 @@ def check_model(variant: Variant, settings: RunConfig[Any], catalog: Catalog) ->
     """Build a model of all classes of the catalog, before it is split, and refuse settings that it cannot follow.
 
     Raises:
+        CatalogError: as of `auxiliary_classes`, or an auxiliary column is no step of the label's path.
         SettingsError, WeightsError: the model cannot be built, or cannot be trained in this way.
     """
     params = settings.model
     if isinstance(params, FusionParams) and params.vocabulary == "auto":
         params = params.model_copy(update={"vocabulary": "named" if params.uses_names else "closed"})
-    columns = {"label": "label", **{name: name for name in getattr(params, "auxiliary", {})}}
-    classes = {task: len(set(catalog.table[column])) for task, column in columns.items()}
+    for column in auxiliary_columns(settings):
+        if column not in catalog.table:
+            near = did_you_mean(column, catalog.columns.categories)
+            raise CatalogError(f"model.auxiliary: no column {column!r}; {near}")
+    auxiliary = auxiliary_classes(settings, catalog)
+    classes = {"label": len(catalog.classes), **{column: len(names) for column, names in auxiliary.items()}}
     check_stages(settings, variant.build(params, classes))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog
 from fusionclf.console import SILENT, Console
-from fusionclf.evaluation import fit_blend
+from fusionclf.evaluation import fit_blend, fit_temperature
 from fusionclf.models import StackedClassifier
 from fusionclf.models.linear_text_model import LinearTextWeights, fit_linear_text_model
 from fusionclf.models.open_vocabulary.linear_probe import LinearProbe
@@ -25,6 +25,7 @@ from fusionclf.models.stacked_classifier import WeightedSum
 from fusionclf.stacking.base_learners import StackingData, fit_base_learners, make_folds
 from fusionclf.stacking.folds import BRAND, plan_folds
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_fold
+from fusionclf.stacking.stages import StageRows
 from fusionclf.training import predict_features, predict_logits
 
 MOST_ROWS = 60_000  # that meta-classifiers are fitted on; more do not change their few weights
@@ -77,11 +78,13 @@ class FittingContext:
         accelerator: where the base model runs.
         seed: of solvers, folds and order.
         console: where progress shows.
+        together: (N,) groups of all catalog rows that no fold divides; None: equal titles alone.
     """
 
     accelerator: Accelerator
     seed: int = 0
     console: Console = SILENT
+    together: np.ndarray | None = None
 
 
 def fit_weighted_sum(
@@ -174,10 +177,12 @@ def fit_stacked_head(
         some = rows[sample_of_each_class(targets[rows], MOST_ROWS, context.seed)]
     features = _features(model, source, some, context)
     data = StackingData.collect(model, source, catalog, some, features, all_embeddings[some])
+    if context.together is not None:
+        data = replace(data, together=context.together[some])
     years = catalog.table["year"].astype(str).to_numpy(object)[some]
     plan = plan_folds(
         data.titles, years if by_year and len(set(years)) > 1 else None, data.targets, groups.families,
-        context.seed, data.allows_unseen,
+        context.seed, data.allows_unseen, data.together,
     )  # fmt: skip
     folds = make_folds(data, plan, context.seed, context.console)
     masks = [torch.from_numpy(mask) for mask in groups.candidates]
@@ -198,6 +203,22 @@ def fit_stacked_head(
     kind = "open" if data.allows_unseen else "named"
     summary = f"{kind} vocabulary: {int(seen.sum())} of {data.classes} classes seen; {len(every)} meta-training folds"
     return FittedStackedHead(linear_text, learners.probe, seen, meta_classifiers, out_of_fold, summary)
+
+
+def fit_label_temperature(
+    logits: np.ndarray, source: ProductSource, rows: StageRows
+) -> tuple[float, OutOfFoldPredictions]:
+    """The temperature of a base model without a stacked head, and its predictions for the validation rows.
+
+    Args:
+        logits: (n, C) of the label, of the validation rows.
+        source: all products.
+        rows: those that the model was trained on and validated with.
+    """
+    targets = source.targets["label"]
+    known = np.bincount(targets[rows.train], minlength=logits.shape[1]) > 0
+    predictions = OutOfFoldPredictions(rows.validation, logits, np.broadcast_to(known, logits.shape))
+    return fit_temperature(logits, targets[rows.validation]), predictions
 
 
 def sample_of_each_class(classes: np.ndarray, count: int, seed: int = 0) -> np.ndarray:

@@ -45,6 +45,7 @@ def plan_folds(
     families: np.ndarray,
     seed: int,
     allows_unseen: bool = True,
+    together: np.ndarray | None = None,
 ) -> FoldPlan:
     """Folds of n rows and C classes.
 
@@ -55,17 +56,27 @@ def plan_folds(
         families: (C,) such as the subcategory of each class; an unseen class often comes with its siblings.
         seed: of the folds.
         allows_unseen: whether classes are held out, too.
+        together: (n,) groups of rows, such as the variants of a style, that no fold divides; None: equal titles alone.
     """
     classes = np.unique(targets)
     unseen = held_out_classes(classes, families[classes], CLASS_FOLDS, seed) if allows_unseen else []
     unseen = unseen or [np.array([], np.int64)] * CLASS_FOLDS
     fold_of = {
-        RANDOM: group_folds(titles, len(unseen), seed),
-        BRAND: group_folds(brands(titles), len(unseen), seed),
+        RANDOM: group_folds(titles if together is None else together, len(unseen), seed),
+        BRAND: group_folds(_undivided(brands(titles), together), len(unseen), seed),
     }
     if years is not None:
-        fold_of[YEAR] = group_folds(years, YEAR_FOLDS)
+        fold_of[YEAR] = group_folds(_undivided(years, together), YEAR_FOLDS)
     return FoldPlan(fold_of, tuple(unseen))
+
+
+def _undivided(values: np.ndarray, together: np.ndarray | None) -> np.ndarray:
+    """(n,) the value of the first row of each row's group; the groups themselves where all these are equal."""
+    if together is None:
+        return values
+    _, first, member = np.unique(together, return_index=True, return_inverse=True)
+    found = values[first][member]
+    return found if len(set(found)) > 1 else together
 
 
 def held_out_classes(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeGuard
 
@@ -18,6 +19,7 @@ from fusionclf.batches import (
     cached_features,
     cover_size,
     fingerprint,
+    mean_features,
     open_cache,
     text_fingerprint,
 )
@@ -31,7 +33,7 @@ from fusionclf.evaluation import CategoryGraph, product_context
 from fusionclf.models import Model, ProductClassifier, StackedClassifier, base_model
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.text_encoders import TransformerEncoder
-from fusionclf.stacking.checks import check_classes, check_stages
+from fusionclf.stacking.checks import auxiliary_classes, check_classes, check_stages, column_cells
 from fusionclf.stacking.stages import Stage
 from fusionclf.training import check_batch_size, collect, iterate_features
 
@@ -65,11 +67,13 @@ class RunInputs:
         self._seconds = {"pictures": 0.0, "titles": 0.0}
 
     def classes(self, part: str | None) -> dict[str, tuple[str, ...]]:
-        """Class names of each task; those of auxiliary columns come from the whole catalog."""
+        """Class names of each task; those of auxiliary columns come from the whole catalog.
+
+        Raises:
+            CatalogError: an auxiliary column has fewer than two values.
+        """
         classes = {"label": self.split.class_names(part)}
-        for column in getattr(self.settings.model, "auxiliary", {}):
-            classes[column] = tuple(sorted(set(self.catalog.table[column]) - {""}))
-        return classes
+        return classes | auxiliary_classes(self.settings, self.catalog)
 
     def check(self, model: Model, stages: Sequence[Stage]) -> None:
         """Refuse what this model cannot be trained on, read the synonyms, and open the picture cache.
@@ -193,9 +197,10 @@ class RunInputs:
         return self.cache
 
     def _features(self, model: Model, pictures: PictureTransform) -> np.ndarray:
-        """(N, D) features of every product's picture, computed over all processes or cached."""
+        """(N, D) features of every product's picture, computed over all processes or cached; of several, the mean."""
         assert model.image is not None
-        image, shown, rows = model.image, self.settings.pictures, np.arange(len(self.catalog))
+        each = PictureTransform(replace(pictures.cache, starts=None), self.settings.pictures)
+        image, shown, rows = model.image, self.settings.pictures, np.arange(len(each.cache.sizes))
         size = (shown.height, shown.width, shown.fit, shown.normalisation)
         key = fingerprint(
             image.state_dict(), pictures.cache.key, size, image.dim, self.accelerator.mixed_precision
@@ -203,7 +208,7 @@ class RunInputs:
 
         def compute() -> np.ndarray:
             self.console.info(f"picture features: {len(rows)} pictures, once for all runs with this encoder")
-            source = ProductSource(pictures, None, {})
+            source = ProductSource(each, None, {})
             with self.console.bar("picture features", len(rows)) as step:
                 parts = iterate_features(image, source, rows, self.accelerator)
                 return collect(parts, len(rows), self.accelerator, step).numpy()
@@ -211,8 +216,8 @@ class RunInputs:
         features, made = cached_features(
             "pictures", key, len(rows), compute, self._all_have, self.console.warn
         )
-        self._seconds["pictures"] = made["seconds"] / max(len(rows), 1)
-        return features
+        self._seconds["pictures"] = made["seconds"] / max(len(self.catalog), 1)
+        return mean_features(features, pictures.cache)
 
     def _all_have(self, there: bool) -> bool:
         local = torch.tensor(float(there), device=self.accelerator.device)
@@ -267,7 +272,7 @@ class RunInputs:
         return collect(parts, len(titles), self.accelerator).numpy()
 
     def _column(self, task: str) -> list[str]:
-        return self.catalog.table["label" if task == "label" else task].tolist()
+        return self.catalog.table["label"].tolist() if task == "label" else column_cells(self.catalog, task)
 
 
 def _numbers(values: list[str], names: tuple[str, ...]) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What a stage saves beside its checkpoints, so that a resumed run does not compute it again."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,11 @@ import torch
 from fusionclf.errors import RunError
 from fusionclf.models.weights import load_weights, save_weights
 from fusionclf.runfolder import AGAIN
+from fusionclf.stacking.auxiliary import LABEL, TaskLogits
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions
 
 HELD_OUT, LOGITS = "held_out.safetensors", "logits.safetensors"
+TASK, TASK_ROWS = "task.", "task_rows"  # auxiliary tasks: before the name of a column; their rows
 
 
 class StageFiles:
@@ -24,13 +27,15 @@ class StageFiles:
     def __init__(self, out: Path, stage: str) -> None:
         self.stage, self.folder = stage, out / "checkpoints" / stage
 
-    def save_held_out(self, predictions: OutOfFoldPredictions, seconds: float) -> None:
-        """Save predictions for held-out rows, and what fitting took."""
+    def save_held_out(self, predictions: OutOfFoldPredictions, tasks: TaskLogits, seconds: float) -> None:
+        """Save predictions for held-out rows, logits of auxiliary tasks for validation rows, and what fitting took."""
         values = {"rows": predictions.rows, "logits": predictions.logits, "seen": predictions.seen}
+        if tasks.logits:
+            values |= {TASK_ROWS: tasks.rows, **{TASK + name: own for name, own in tasks.logits.items()}}
         tensors = {name: torch.from_numpy(np.array(value)) for name, value in values.items()}
         save_weights(self.folder / HELD_OUT, {**tensors, "seconds": torch.tensor(seconds)})
 
-    def read_held_out(self) -> tuple[OutOfFoldPredictions, float]:
+    def read_held_out(self) -> tuple[OutOfFoldPredictions, TaskLogits, float]:
         """What `save_held_out` was given.
 
         Raises:
@@ -41,16 +46,26 @@ class StageFiles:
         if lacking := {"rows", "logits", "seen", "seconds"} - set(saved):
             raise RunError(f"{file}: no tensor {min(lacking)!r}; {AGAIN}")
         rows, logits, seen = (saved[key].numpy() for key in ("rows", "logits", "seen"))
-        return OutOfFoldPredictions(rows, logits, seen), float(saved["seconds"])
+        tasks = {name: values.numpy() for name, values in _tasks(saved).items()}
+        found = TaskLogits(saved[TASK_ROWS].numpy(), tasks) if TASK_ROWS in saved else TaskLogits()
+        return OutOfFoldPredictions(rows, logits, seen), found, float(saved["seconds"])
 
-    def save_logits(self, logits: torch.Tensor, seconds: float) -> None:
-        """Save the test rows' logits, and what they took."""
-        save_weights(self.folder / LOGITS, {"logits": logits, "seconds": torch.tensor(seconds)})
+    def save_logits(self, logits: Mapping[str, torch.Tensor], seconds: float) -> None:
+        """Save each task's logits of the test rows, and what they took."""
+        named = {"logits" if task == LABEL else TASK + task: values for task, values in logits.items()}
+        save_weights(self.folder / LOGITS, {**named, "seconds": torch.tensor(seconds)})
 
-    def read_logits(self) -> tuple[torch.Tensor, float] | None:
+    def read_logits(self) -> tuple[dict[str, torch.Tensor], float] | None:
         """What `save_logits` was given; None where there is none or it is damaged: it can be computed again."""
         try:
             saved = load_weights(self.folder / LOGITS) if (self.folder / LOGITS).is_file() else None
         except RunError:
             return None
-        return None if saved is None else (saved["logits"], float(saved["seconds"]))
+        if saved is None:
+            return None
+        return {LABEL: saved["logits"], **_tasks(saved)}, float(saved["seconds"])
+
+
+def _tasks(saved: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Column → logits, of auxiliary tasks."""
+    return {name.removeprefix(TASK): values for name, values in saved.items() if name.startswith(TASK)}

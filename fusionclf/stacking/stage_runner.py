@@ -17,9 +17,10 @@ from scipy.special import softmax
 
 from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog, Split
+from fusionclf.catalog.groups import variant_groups
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.console import Console
-from fusionclf.evaluation import fit_temperature, make_predictions
+from fusionclf.evaluation import make_predictions
 from fusionclf.files import write_text
 from fusionclf.models import (
     Model,
@@ -32,12 +33,14 @@ from fusionclf.models import (
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.storage import fill_model, save_model
 from fusionclf.run_schema import ALL_CLASSES, read_labels
+from fusionclf.stacking.auxiliary import AuxiliaryTasks, TaskLogits, base_logits
 from fusionclf.stacking.cost import StageCost
 from fusionclf.stacking.fitting import (
     ClassGroups,
     FittedStackedHead,
     FittedWeightedSum,
     FittingContext,
+    fit_label_temperature,
     fit_stacked_head,
     fit_weighted_sum,
 )
@@ -45,7 +48,7 @@ from fusionclf.stacking.out_of_fold import OutOfFoldPredictions
 from fusionclf.stacking.run_inputs import RunInputs, class_families
 from fusionclf.stacking.stage_files import StageFiles
 from fusionclf.stacking.stages import Stage, StageRows, smallest_classes
-from fusionclf.training import StageSpec, device_name, predict_logits, to_device, train_stage
+from fusionclf.training import StageSpec, device_name, predict_tasks, to_device, train_stage
 
 Classes = dict[str, tuple[str, ...]]
 
@@ -64,6 +67,7 @@ class StageRunner:
     Attributes:
         inputs: what the models read.
         held_out: name → predictions for held-out rows, of the stages that ran.
+        answers: name → answers for further columns, of the stages that ran; empty without auxiliary tasks.
         cost: what they took.
     """
 
@@ -81,6 +85,7 @@ class StageRunner:
         self.accelerator, self.out, self.console = accelerator, out, console
         self.inputs = RunInputs(settings, catalog, split, accelerator, console)
         self.held_out: dict[str, pd.DataFrame] = {}
+        self.answers: dict[str, pd.DataFrame] = {}
         self.cost = StageCost()
         self._backbone: dict[str, torch.Tensor] | None = None
 
@@ -114,10 +119,10 @@ class StageRunner:
         self.cost.trained += len(rows.all)
         self._train_base(stage, base, source, rows)
         files = StageFiles(self.out, stage.part)
-        temperature = self._finish_model(stage, model, source, classes, rows, files)
+        temperatures = self._finish_model(stage, model, source, classes, rows, files)
         self.cost.parameters = max(self.cost.parameters, count_parameters(model))
         self._backbone = {name: value.cpu() for name, value in base.backbone_state().items()}
-        return self._predict(stage, model, source, classes["label"], temperature, files)
+        return self._predict(stage, model, source, classes, temperatures, files)
 
     def _build(self, classes: Classes) -> Model:
         return self.variant.build(self.settings.model, {task: len(names) for task, names in classes.items()})
@@ -166,14 +171,15 @@ class StageRunner:
         classes: Classes,
         rows: StageRows,
         files: StageFiles,
-    ) -> float:
-        """Fit the stacked head or the temperature and save the model, or load what was saved; the temperature."""
+    ) -> dict[str, float]:
+        """Fit the stacked head and temperatures and save the model, or load what was saved; task → temperature."""
         folder = self.out / "model"
         labels = read_labels(folder) if (folder / "labels.json").is_file() else {}
         if stage.part in labels:
             fill_model(model, folder / f"{stage.part}.safetensors")
-            return labels[stage.part]["temperature"]
+            return {"label": labels[stage.part]["temperature"], **labels[stage.part].get("temperatures", {})}
         started = time.perf_counter()
+        logits = base_logits(model, source, rows.validation, classes, self.accelerator)
         if isinstance(model, StackedClassifier):
             fitted = self._fit_head(model, source, classes["label"], rows)
             fitted.apply(model)
@@ -181,31 +187,26 @@ class StageRunner:
             # The head is calibrated by the way it is fitted.
             temperature, predictions = 1.0, fitted.out_of_fold
         else:
-            temperature, predictions = self._fit_temperature(model, source, rows)
+            temperature, predictions = fit_label_temperature(logits["label"], source, rows)
+        tasks = TaskLogits.of(rows.validation, logits)
+        auxiliary = AuxiliaryTasks(self.inputs, base_model(model), source, classes)
+        temperatures = {"label": temperature, **auxiliary.fit_temperatures(tasks)}
         if self.accelerator.is_main_process:
-            files.save_held_out(predictions, time.perf_counter() - started)
-            save_model(folder, stage.part, model, classes, temperature)
+            files.save_held_out(predictions, tasks, time.perf_counter() - started)
+            save_model(folder, stage.part, model, classes, temperatures)
         self.accelerator.wait_for_everyone()
-        return temperature
+        return temperatures
 
     def _fit_head(
         self, model: StackedClassifier, source: ProductSource, names: tuple[str, ...], rows: StageRows
     ) -> FittedStackedHead | FittedWeightedSum:
-        context = FittingContext(self.accelerator, self.settings.seed, self.console)
+        together = variant_groups(self.catalog, self.settings.split)
+        context = FittingContext(self.accelerator, self.settings.seed, self.console, together)
         if not isinstance(model.head, StackedHead):
             return fit_weighted_sum(model, source, self.catalog, rows.train, rows.validation, context)
         groups = ClassGroups(class_families(self.inputs.graph, names), self._parts_of(names))
         by_year = self.settings.split.rule == "year_parity"
         return fit_stacked_head(model, source, self.catalog, rows.all, groups, context, by_year)
-
-    def _fit_temperature(
-        self, model: ProductClassifier, source: ProductSource, rows: StageRows
-    ) -> tuple[float, OutOfFoldPredictions]:
-        logits = predict_logits(model, source, rows.validation, self.accelerator).numpy()
-        targets = source.targets["label"]
-        known = np.bincount(targets[rows.train], minlength=logits.shape[1]) > 0
-        predictions = OutOfFoldPredictions(rows.validation, logits, np.broadcast_to(known, logits.shape))
-        return fit_temperature(logits, targets[rows.validation]), predictions
 
     def _parts_of(self, names: tuple[str, ...]) -> list[np.ndarray]:
         """The parts of the split as masks over a model's classes, where it has those of several."""
@@ -217,14 +218,15 @@ class StageRunner:
         stage: Stage,
         model: Model,
         source: ProductSource,
-        names: tuple[str, ...],
-        temperature: float,
+        classes: Classes,
+        temperatures: dict[str, float],
         files: StageFiles,
     ) -> dict[str, pd.DataFrame]:
-        """Part → predictions of the test rows; those of held-out rows join `held_out`."""
-        rows = self.split.rows(self.catalog, stage.split_part, "test")
-        logits = (self._test_logits(model, source, rows, files) / temperature).astype(np.float64)
-        held_out, seconds = files.read_held_out()
+        """Part → predictions of the test rows; those of held-out rows join `held_out`, further columns `answers`."""
+        rows, names = self.split.rows(self.catalog, stage.split_part, "test"), classes["label"]
+        found = self._test_logits(model, source, rows, classes, files)
+        logits = (found["label"] / temperatures["label"]).astype(np.float64)
+        held_out, tasks, seconds = files.read_held_out()
         self.cost.fit_seconds += seconds
         frames = {}
         for part, candidates in stage.candidates(self.split).items():
@@ -236,7 +238,11 @@ class StageRunner:
                 self.inputs.context(part), candidates, probabilities,
                 self.inputs.modality_status(model, own), self.inputs.graph,
             )  # fmt: skip
-            self.held_out[frame] = self._held_out(model, held_out, part, names, temperature)
+            self.held_out[frame] = self._held_out(model, held_out, part, names, temperatures["label"])
+        if len(classes) > 1:
+            auxiliary = AuxiliaryTasks(self.inputs, base_model(model), source, classes, temperatures)
+            for part in stage.candidates(self.split):
+                self.answers[part or ALL_CLASSES] = auxiliary.answers(part, TaskLogits.of(rows, found), tasks)
         return frames
 
     def _held_out(
@@ -260,20 +266,20 @@ class StageRunner:
         return make_predictions(context, candidates, softmax(logits, axis=1), status, self.inputs.graph)
 
     def _test_logits(
-        self, model: Model, source: ProductSource, rows: np.ndarray, files: StageFiles
-    ) -> np.ndarray:
-        """(n, K) logits of the test rows, computed or saved before."""
+        self, model: Model, source: ProductSource, rows: np.ndarray, classes: Classes, files: StageFiles
+    ) -> dict[str, np.ndarray]:
+        """Task → (n, K) logits of the test rows, computed or saved before."""
         self.cost.predicted += len(rows)
         saved = files.read_logits()
-        if saved is None:
-            started = time.perf_counter()
+        if saved is None or set(saved[0]) != set(classes):
+            started, widths = time.perf_counter(), {task: len(names) for task, names in classes.items()}
             with self.console.bar(f"predict {files.stage}", len(rows)) as on_step:
-                logits = predict_logits(model, source, rows, self.accelerator, on_step)
+                logits = predict_tasks(model, source, rows, self.accelerator, widths, on_step)
             saved = logits, time.perf_counter() - started
             if self.accelerator.is_main_process:
                 files.save_logits(*saved)
         self.cost.predict_seconds += saved[1]
-        return saved[0].numpy()
+        return {task: values.numpy() for task, values in saved[0].items()}
 
     def statistics(self) -> dict[str, Any]:
         """What environment.json holds: unused rows, device, the hub's task, and cost.

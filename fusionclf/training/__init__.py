@@ -9,6 +9,7 @@ from fusionclf.training.prediction import (
     iterate_logits,
     predict_features,
     predict_logits,
+    predict_tasks,
     validate,
 )
 from fusionclf.training.progress import Progress, StageState
@@ -27,6 +28,7 @@ __all__ = [
     "one_process",
     "predict_features",
     "predict_logits",
+    "predict_tasks",
     "to_device",
     "train_stage",
     "validate",

@@ -1,6 +1,6 @@
 """Logits and features of products: batch by batch in constant memory, or all at once; over processes too."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -9,7 +9,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from fusionclf.batches import PictureTransform, ProductSource, in_batches, prefetch
+from fusionclf.batches import PictureTransform, ProductSource, in_weighted_batches, prefetch
 from fusionclf.models import ProductClassifier
 from fusionclf.models.encoders import ImageEncoder, folded_for_inference
 from fusionclf.training.accelerator import OneProcess
@@ -63,9 +63,9 @@ def _iterate(
     lengths = source.lengths()
     if lengths is not None:
         own = own[np.argsort(lengths[rows[own]], kind="stable")]
-    batches = (
-        (places, source.evaluation(rows[places])) for places in in_batches(own, batch_size(source, device))
-    )
+    counts = source.picture_counts(rows[own])  # with one picture a product, batches of one size
+    shares = in_weighted_batches(own, counts, batch_size(source, device))
+    batches = ((places, source.evaluation(rows[places])) for places in shares)
     with _prepared(model, source):
         for places, batch in prefetch(batches, device):
             with torch.inference_mode(), accelerator.autocast():
@@ -80,7 +80,7 @@ def _prepared(model: torch.nn.Module, source: ProductSource) -> AbstractContextM
 
 
 def batch_size(source: ProductSource, device: torch.device) -> int:
-    """How many products are in a batch."""
+    """How many products, or pictures where some have several, are in a batch."""
     convolves_on_cpu = device.type == "cpu" and _read_pictures(source) is not None
     return PICTURE_BATCH if convolves_on_cpu else EVALUATION_BATCH
 
@@ -99,6 +99,31 @@ def predict_logits(
 ) -> Tensor:
     """(n, K) float32 logits of the task `label`, on the CPU, every row exactly once, on every process."""
     return collect(iterate_logits(model, source, rows, accelerator), len(rows), accelerator, progress)
+
+
+def predict_tasks(
+    model: torch.nn.Module,
+    source: ProductSource,
+    rows: np.ndarray,
+    accelerator: Accelerator | OneProcess,
+    widths: Mapping[str, int],
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Tensor]:
+    """As `predict_logits` for several tasks: task → (n, K), from one pass over the products.
+
+    Args:
+        widths: task → K, its number of classes.
+    """
+    if not len(rows):
+        return {task: torch.zeros(0, width) for task, width in widths.items()}
+
+    def run(batch: Any) -> Tensor:
+        logits = model(batch)
+        return torch.cat([logits[task].float() for task in widths], dim=1)
+
+    batches = _iterate(run, model, source, rows, accelerator)
+    whole = collect(batches, len(rows), accelerator, progress)
+    return dict(zip(widths, whole.split(list(widths.values()), dim=1), strict=True))
 
 
 def collect(

@@ -6,14 +6,19 @@ from typing import Any
 
 from baselines import find_baseline
 from fusionclf.catalog.usable import UnusedRows
-from fusionclf.config import load_settings
 from fusionclf.console import Console
 from fusionclf.evaluation import RunResult, save_run
 from fusionclf.files import locked_folder
+from fusionclf.metrics_schema import METRICS
 from fusionclf.report.model_card import write_card
-from fusionclf.run_schema import METRICS
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
-from fusionclf.workflows.settings import ExistingRun, begin_run, read_divided
+from fusionclf.workflows.settings import (
+    ExistingRun,
+    begin_run,
+    load_run_settings,
+    read_divided,
+    with_location,
+)
 
 
 def run_baseline(
@@ -30,7 +35,7 @@ def run_baseline(
 
     Args:
         name: a registered baseline.
-        data: the catalog's folder.
+        data: the catalog's folder, or its table.
         out: the run folder to make.
         config: settings file; None for the defaults.
         overrides: key.path=value texts.
@@ -46,14 +51,15 @@ def run_baseline(
     """
     console = console or Console()
     baseline = find_baseline(name)
-    settings = load_settings(baseline.settings, config, overrides, variant=name, data=str(data))
+    settings = load_run_settings(baseline.settings, name, data, config, overrides)
     with locked_folder(out):
         if existing.resume and is_finished(out):
             sweep_run(out)
             console.info(f"{out}: finished already, nothing to do")
             return dict(read_json_as(out / "metrics.json", METRICS))
         started = time.perf_counter()
-        catalog, split = read_divided(data, settings.catalog, settings.split)
+        catalog, split = read_divided(data, settings.catalog, settings.split, console=console)
+        settings = with_location(settings, catalog)
         begin_run(open_run(out, overwrite=existing.overwrite, resume=existing.resume), settings, split)
         console.info(f"{name}: fit on train and validation titles")
         frames, statistics, held_out = baseline.run(settings, catalog, split, out)

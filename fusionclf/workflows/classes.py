@@ -10,28 +10,22 @@ from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table
 
-from fusionclf.config import CatalogConfig, Section, build_settings, override
 from fusionclf.console import Console, printable
 from fusionclf.errors import PredictionError, RunError, did_you_mean, near_path, quoted
 from fusionclf.files import locked_folder
 from fusionclf.models import StackedClassifier
-from fusionclf.models.added_classes import AddedClass, read_added, write_added
+from fusionclf.models.added_classes import AddedClass, read_added, read_class_ids, write_added
 from fusionclf.models.open_vocabulary.prototypes import mean_direction
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.prediction import Predictor, Products, RunModel, load
 from fusionclf.prediction.answers import PATH_SEPARATOR
+from fusionclf.prediction.class_files import read_classes
 from fusionclf.prediction.class_names import find_added, parse_class
 from fusionclf.prediction.io.readers import ProductTable
-from fusionclf.run_schema import read_config
+from fusionclf.prediction.job import column_settings
 from fusionclf.runfolder import sweep_run
 
 CHUNK = 512  # examples that are read together
-
-
-class ExamplesConfig(Section):
-    """What can be set after the command."""
-
-    catalog: CatalogConfig = CatalogConfig()
 
 
 def add_class(
@@ -72,10 +66,50 @@ def add_class(
             new = _with_examples(predictor, new, _products(predictor, table, console))
         network.add([new])  # what cannot be taken in is not kept
         folder = run / "model"
-        write_added(folder, predictor.part, [*read_added(folder, predictor.part), new])
+        write_added(folder, predictor.part, [*read_added(folder, predictor.part), new], predictor.ids)
     source = f"{new.count} examples" if new.count else "its name alone"
     source += f" (synonyms: {len(new.synonyms)})" if new.synonyms else ""
     console.info(f"{run}: knows {new.name!r} by {source}; {len(network.classes)} classes")
+    console.info(f"next: fusionclf predict --run {run} --title TITLE")
+    return new
+
+
+def add_listed(model: RunModel, file: Path, *, console: Console | None = None) -> list[AddedClass]:
+    """Add the classes of a file to a trained open-vocabulary run, by their names; those that it has stay as they are.
+
+    Args:
+        model: which of a run's models.
+        file: one class a line, or a published taxonomy, as of `read_classes`.
+        console: where progress goes.
+
+    Returns:
+        The classes that were added.
+
+    Raises:
+        PredictionError: the file cannot be used.
+        RunError: the run cannot name new classes, or another command writes to it.
+    """
+    run, console = model.run, console or Console()
+    read_classes(file)  # a faulty file shows before the model is loaded
+    with _changing(run):
+        predictor = model.load()
+        network = predictor.open_network()
+        listed = read_classes(file, network.every, predictor.paths)
+        for note in listed.notes():
+            console.info(note)
+        predictor.extend_classes(listed.classes)
+        had, folder = set(network.every) - set(network.added), run / "model"
+        before = read_added(folder, predictor.part)
+        kept = had | {new.name for new in before}
+        new = [each for each in listed.classes if each.name not in kept]
+        with_ids = [replace(each, id=predictor.ids.get(each.name, "")) for each in (*before, *new)]
+        write_added(
+            folder,
+            predictor.part,
+            with_ids,
+            {name: own for name, own in predictor.ids.items() if name in had},
+        )
+    console.info(f"{run}: knows {len(new):,} more classes by their names; {len(network.classes):,} classes")
     console.info(f"next: fusionclf predict --run {run} --title TITLE")
     return new
 
@@ -93,8 +127,7 @@ def _changing(run: Path) -> Iterator[None]:
 def _example_table(
     run: Path, examples: Path, pictures: Path | None, overrides: tuple[str, ...]
 ) -> ProductTable:
-    values = override(ExamplesConfig, {"catalog": read_config(run)["catalog"]}, overrides)
-    table = ProductTable(examples, build_settings(ExamplesConfig, values).catalog, pictures=pictures)
+    table = ProductTable(examples, column_settings(run, overrides), pictures=pictures)
     table.check()
     return table
 
@@ -119,7 +152,9 @@ def remove_class(run: Path, name: str, *, part: str | None = None, console: Cons
         if found is None:
             near = did_you_mean(name, [new.name for new in added] or ["none"])
             raise PredictionError(f"{run}: no class {quoted(name)} was added; {near}")
-        write_added(folder, part, [new for new in added if new is not found])
+        ids = read_class_ids(folder, part)
+        ids.pop(found.name, None)
+        write_added(folder, part, [new for new in added if new is not found], ids)
     (console or Console()).info(f"{run}: forgot {found.name!r}")
 
 
@@ -129,14 +164,15 @@ def list_classes(run: Path, *, part: str | None = None) -> None:
     added = {new.name: new for new in read_added(run / "model", predictor.part)}
     known = _known_by(predictor)
     table = Table(box=None, pad_edge=False)
-    for column in ("class", "path", "known by"):
+    for column in ("class", *(["id"] if predictor.ids else []), "path", "known by"):
         table.add_column(column)
     for name in predictor.classes:
         place = PATH_SEPARATOR.join(predictor.paths.get(name, ()))
         source = known[name]
         if name in added:
             source = f"{added[name].count} examples" if added[name].count else f"{source} (added)"
-        table.add_row(escape(printable(name)), escape(printable(place)), source)
+        own = [escape(printable(predictor.ids.get(name, "")))] if predictor.ids else []
+        table.add_row(escape(printable(name)), *own, escape(printable(place)), source)
     RichConsole(highlight=False).print(table)
 
 
@@ -155,6 +191,8 @@ def _known_by(predictor: Predictor) -> dict[str, str]:
 
 
 def _products(predictor: Predictor, table: ProductTable, console: Console) -> Iterator[Products]:
+    for note in table.notes:
+        console.warn(note)
     for chunk in table.chunks(min(CHUNK, predictor.chunk_size)):
         for fault in chunk.faults:
             console.warn(f"{table.source} {fault.place}: {fault.reason}; left out")

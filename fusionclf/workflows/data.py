@@ -10,6 +10,7 @@ from rich.table import Table
 
 from fusionclf.catalog import Catalog, CatalogCheck, Split, check_catalog, make_split, read_catalog
 from fusionclf.catalog.counted_examples import CountedExamples
+from fusionclf.catalog.picture_cells import MOST_PICTURES
 from fusionclf.catalog.picture_checks import PictureFacts
 from fusionclf.catalog.records import NoRowsError
 from fusionclf.config import (
@@ -18,12 +19,15 @@ from fusionclf.config import (
     Section,
     SplitConfig,
     build_settings,
+    described_values,
     override,
     read_settings,
 )
+from fusionclf.config.loading import merge
 from fusionclf.config.shipped import find_config
 from fusionclf.console import Console, json_text, printable
 from fusionclf.errors import CatalogError
+from fusionclf.workflows.settings import announce_catalog
 
 SHOWN = 5  # ids that a line names
 
@@ -42,24 +46,30 @@ def data_check(
     """Check a catalog and print what was found; whether it is usable.
 
     Args:
-        folder: the catalog.
+        folder: the catalog's folder, or its table.
         config: settings file of which catalog, split and pictures are taken.
         overrides: key.path=value texts.
         as_json: print JSON in place of tables.
         console: where progress goes.
     """
-    file = find_config(config)
-    values = {k: v for k, v in (read_settings(file) if file else {}).items() if k in CheckConfig.model_fields}
-    values = override(CheckConfig, values, overrides)
-    settings = build_settings(CheckConfig, values)
+    settings = check_settings(folder, config, overrides)
     catalog, split = _read(folder, settings)
-    with console.bar("decode pictures", len(catalog)) as step:
+    announce_catalog(folder, catalog, console)
+    with console.bar("decode pictures", len(catalog.picture_owners)) as step:
         found = check_catalog(catalog, split, unreadable=settings.pictures.unreadable, progress=step)
     if as_json:
         print(json_text(found.to_dict()))
     else:
         render_check(found, RichConsole(highlight=False))
     return found.usable
+
+
+def check_settings(data: Path, config: str | None, overrides: tuple[str, ...]) -> CheckConfig:
+    """The settings of catalog, split and pictures; arguments as of `data_check`."""
+    file = find_config(config)
+    given = {k: v for k, v in (read_settings(file) if file else {}).items() if k in CheckConfig.model_fields}
+    values = merge(described_values(data, given, overrides), given)
+    return build_settings(CheckConfig, override(CheckConfig, values, overrides))
 
 
 def render_check(found: CatalogCheck, out: RichConsole) -> None:
@@ -77,6 +87,8 @@ def render_check(found: CatalogCheck, out: RichConsole) -> None:
         out.print()
         out.print(_facts("Classes", _absent_rows(found)))
     out.print()
+    if found.variants is not None and found.variants.matters:
+        out.print(f"[yellow]warning[/]: {escape(printable(str(found.variants)))}", soft_wrap=True)
     for problem in found.problems:
         out.print(f"[red]problem[/]: {escape(printable(problem))}", soft_wrap=True)
     out.print("usable" if found.usable else "not usable as it is")
@@ -86,7 +98,7 @@ def _read(folder: Path, settings: CheckConfig) -> tuple[Catalog, Split | Catalog
     """A catalog, even an empty one, and its split or why there is none."""
     spec = settings.split
     try:
-        catalog = read_catalog(folder, settings.catalog, split_column=spec.column_read)
+        catalog = read_catalog(folder, settings.catalog, split_columns=spec.columns_read)
     except NoRowsError as error:
         return error.catalog, error
     try:
@@ -127,6 +139,7 @@ def _catalog_rows(found: CatalogCheck) -> list[tuple[str, str]]:
         ("classes under several paths", _ids(found.classes_with_several_paths)),
         ("categories under several parents", _ids(found.categories_with_several_parents)),
         ("test titles that train has too", _leaked_titles(found)),
+        ("test variants of train products", f"{found.variants.rows:,}" if found.variants else "no split"),
         ("the same in a random 80/20 split", f"{found.random_split_titles_in_train:.1f} %"),
     ]
 
@@ -142,13 +155,25 @@ def _slip_rows(found: CatalogCheck) -> list[tuple[str, str]]:
     ]
     rows += [(f"joined spellings in {name}", f"{count:,} rows") for name, count in found.joined.items()]
     if found.labels_with_path:
-        remedy = "give its parts in catalog.categories"
+        remedy = "catalog.label_separator reads them as paths"
         rows.append(("classes that hold a path", f"{_ids(found.labels_with_path)}; {remedy}"))
+    if found.named_by_path:
+        why = "their own names occur below several paths"
+        rows.append(("classes named by their path", f"{_ids(found.named_by_path)}; {why}"))
+    if found.several_label_paths.count:
+        cells = _noted(found.several_label_paths)
+        rows.append(("labels with several paths", f"{cells}; the first counts"))
     if found.corrected_paths.count:
         rows.append(("pictures found by a corrected path", _noted(found.corrected_paths)))
     if found.missing_pictures.count:
         missing = found.missing_pictures
         rows.append(("products without a picture", printable(f"{missing.count:,}: {missing}")))
+    if found.missing_further.count:
+        further = found.missing_further
+        rows.append(("missing further pictures", printable(f"{further.count:,}: {further}")))
+    if found.cut_pictures.count:
+        name = f"products with more than {MOST_PICTURES} pictures"
+        rows.append((name, f"{_noted(found.cut_pictures)}; the first {MOST_PICTURES} are read"))
     return rows
 
 
@@ -169,6 +194,7 @@ def _picture_rows(facts: PictureFacts) -> list[tuple[str, str]]:
     conflicting = [" = ".join(ids) for ids in facts.conflicting_groups]
     return [
         ("decoded", f"{facts.decoded:,}"),
+        *([("products with several", f"{facts.several:,}")] if facts.several else []),
         ("missing (kept)", _ids(facts.missing)),
         ("unreadable", _ids(unreadable)),
         ("grayscale", _ids(facts.grayscale)),

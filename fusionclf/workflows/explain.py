@@ -1,5 +1,6 @@
 """`fusionclf explain`: one product, its predicted class, and how much each part of the input contributed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console as RichConsole
@@ -14,7 +15,7 @@ from fusionclf.prediction import RunModel
 
 def explain_one(
     model: RunModel,
-    image: Path | None = None,
+    images: Sequence[Path] = (),
     title: str | None = None,
     *,
     out: Path | None = None,
@@ -26,14 +27,14 @@ def explain_one(
 
     Args:
         model: one of a run's models.
-        image, title: of the product.
+        images, title: of the product.
         out: folder for explanation.png and explanation.json; None writes no files.
         label, cells: as in `explain`.
         as_json: print JSON.
     """
-    if image is None and title is None:
+    if not images and title is None:
         raise PredictionError("nothing to explain: give --image or --title of a product, or both")
-    explanation = explain(model.load(), image, title, label=label, cells=cells)
+    explanation = explain(model.load(), images, title, label=label, cells=cells)
     if as_json:
         print(json_text(explanation.to_json()))
     else:
@@ -59,12 +60,15 @@ def _print_tables(explanation: Explanation, out: RichConsole) -> None:
             else f"{without.label} {100 * (without.probability or 0):.2f} %"
         )
         table.add_row(f"the {name}", _points(without.drop), escape(printable(then)))
+    for number, drop in enumerate(explanation.pictures, start=1):
+        table.add_row(f"picture {number}", _points(drop), "")
     for word in explanation.words:
         table.add_row(f"“{escape(printable(word.text[:60]))}”", _points(word.drop), "")
     if explanation.cells is not None:
         row, column = divmod(int(explanation.cells.argmax()), explanation.cells.shape[1])
         rows, columns = explanation.cells.shape
-        where = f"cell of row {row + 1} of {rows}, column {column + 1} of {columns}, the largest drop of all cells"
+        of = f"picture {explanation.shown + 1}, " if explanation.pictures else ""
+        where = f"{of}cell of row {row + 1} of {rows}, column {column + 1} of {columns}, the largest drop of all cells"
         table.add_row(where, _points(float(explanation.cells[row, column])), "")
     out.print(table)
 

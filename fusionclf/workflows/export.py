@@ -77,13 +77,15 @@ def _write_checked(request: ExportRequest, out: Path, console: Console) -> Check
         raise PredictionError(
             f"{run}: is a baseline, which has no tensors to export; its model is {run / 'model'}/{predictor.part}.skops"
         )
-    pictures, titles = select_test_products(run, predictor.part, request.data, model, request.products)
+    pictures, titles, several = select_test_products(
+        run, predictor.part, request.data, model, request.products
+    )
     products = predictor.read(pictures, titles)
     with replacing_folder(out, overwrite=True) as aside:
         console.info(f"export {predictor.part} of {run} as {kind}")
         plain = in_float32(run, predictor.part, model)
         expected = plain.probabilities(products.pictures, products.titles)  # `write_export` changes the model
-        description = write_export(aside, kind, run, predictor, plain)
+        description = write_export(aside, kind, run, predictor, plain, several_pictures=several)
         as_predicted = model.probabilities(products.pictures, products.titles)
         check = compare(aside, products, expected, as_predicted)
         if not check.passed:

@@ -1,6 +1,7 @@
 """`fusionclf predict`: a finished run and a file of products → a file of predictions."""
 
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table
 
+from fusionclf.catalog.picture_cells import MOST_PICTURES
 from fusionclf.console import Console, json_text, printable
 from fusionclf.errors import RunError
 from fusionclf.files import locked_output
@@ -48,9 +50,11 @@ def predict(
     accelerator = make_accelerator(cpu=cpu)
     console.quiet = console.quiet or not accelerator.is_main_process
     prediction = prepare(
-        request, columns, load(request.run, part=request.part, device=str(accelerator.device))
+        request, columns, load(request.run, part=request.part, device=str(accelerator.device)), console
     )
     output = prediction.output
+    for note in prediction.table.notes:
+        console.warn(note)
     with locked_output(output.out) if accelerator.is_main_process else nullcontext():
         if not _begin(output, accelerator, overwrite, resume):
             console.info(
@@ -85,7 +89,7 @@ def _begin(output: OutputChunks, accelerator: Accelerator, overwrite: bool, resu
 
 def predict_one(
     model: RunModel,
-    image: Path | None = None,
+    images: Sequence[Path] = (),
     title: str | None = None,
     *,
     rule: DecisionRule,
@@ -97,7 +101,7 @@ def predict_one(
     predictor = model.load()
     add_listed_classes(predictor, classes, only)
     answers = predictor.predict(
-        [image], [title], top_k=rule.top_k, min_probability=rule.min_probability,
+        [images], [title], top_k=rule.top_k, min_probability=rule.min_probability,
         target_precision=rule.target_precision,
     )  # fmt: skip
     if as_json_text:
@@ -121,12 +125,27 @@ def _report_totals(
             "product has" if rows == 1 else "products has" if totals.missing.count == 1 else "products have"
         )
         console.warn(f"{totals.missing.count:,} of {rows:,} {have} no picture: {totals.missing}")
+    _report_further(console, totals)
     if totals.faults:
         rows = "1 row has" if totals.faults == 1 else f"{totals.faults:,} rows have"
         console.warn(f"{rows} no answer; {output.faults_file} lists the reasons")
         console.info("next: fix these rows and run the same command with --overwrite")
     else:
         console.info(f"next: fusionclf predict --run {request.run} --input MORE_PRODUCTS")
+
+
+def _report_further(console: Console, totals: Totals) -> None:
+    """What of the further pictures of products with several was not read."""
+    if (further := totals.missing_further).count:
+        console.warn(f"{further.count:,} pictures of products that have another one are missing: {further}")
+    if totals.unread:
+        console.warn(
+            f"{totals.unread:,} products: some of their pictures cannot be decoded; the others are read"
+        )
+    if totals.cut:
+        console.warn(
+            f"{totals.cut:,} products have more than {MOST_PICTURES} pictures; the first ones are read"
+        )
 
 
 def _print_table(answers: Answers, rule: DecisionRule, out: RichConsole) -> None:
@@ -141,5 +160,9 @@ def _print_table(answers: Answers, rule: DecisionRule, out: RichConsole) -> None
     if rule.target_precision is not None:
         sure = PATH_SEPARATOR.join(filter(None, answers.answered[0])) or "nothing"
         out.print(f"sure at {100 * rule.target_precision:g} %: {escape(printable(sure))}")
+    for column, found in answers.further.items():
+        value, probability = found.value(0), 100 * float(found.probabilities[0])
+        shown = f"{value} ({probability:.2f} %)" if value else "no answer"
+        out.print(f"{escape(printable(column))}: {escape(printable(shown))}")
     out.print(f"decision: {answers.decisions[0]}")
     out.print(f"picture: {answers.picture_status[0]}, title: {answers.title_status[0]}")

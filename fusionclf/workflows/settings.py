@@ -1,18 +1,33 @@
 """How a run begins: the divided catalog, and the first files of the run folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from fusionclf.catalog import Catalog, Split, make_split, read_catalog
 from fusionclf.catalog.splits import NO_CHOICE
-from fusionclf.config import CatalogConfig, SplitConfig, dump_yaml
+from fusionclf.catalog.variants import find_leaks
+from fusionclf.config import (
+    BaselineConfig,
+    CatalogConfig,
+    RunConfig,
+    SplitConfig,
+    described_values,
+    dump_yaml,
+    find_catalog_file,
+    load_settings,
+    read_settings,
+)
+from fusionclf.console import SILENT, Console
 from fusionclf.errors import CatalogError, RunError
 from fusionclf.files import write_text
 from fusionclf.run_schema import SPLIT, read_config
 from fusionclf.runfolder import BEGUN, first_difference, holds, read_json_as
+
+RunSettings = TypeVar("RunSettings", RunConfig[Any], BaselineConfig)
 
 
 @dataclass(frozen=True)
@@ -29,25 +44,68 @@ class ExistingRun:
 
 
 def read_divided(
-    data: Path, columns: CatalogConfig, spec: SplitConfig, check: Callable[[Catalog], None] | None = None
+    data: Path,
+    columns: CatalogConfig,
+    spec: SplitConfig,
+    check: Callable[[Catalog], None] | None = None,
+    further: Sequence[str] = (),
+    console: Console = SILENT,
 ) -> tuple[Catalog, Split]:
     """A catalog and its split.
 
     Args:
-        data: the catalog's folder.
+        data: the catalog's folder, or its table.
         columns, spec: settings of reading and dividing.
         check: called with the catalog before a split that compares pictures reads them.
+        further: columns to read that `columns` need not name, such as those of `model.auxiliary`.
+        console: where it goes what the table was recognised as, and a warning if the split leaks variants of
+            products.
 
     Raises:
         CatalogError: the catalog cannot be read or divided, or leaves nothing to learn.
     """
-    catalog = read_catalog(data, columns, split_column=spec.column_read)
+    catalog = read_catalog(data, columns, split_columns=(*spec.columns_read, *further))
+    announce_catalog(data, catalog, console)
     if check is not None and {"picture", "near_picture"}.intersection(spec.group_by):
         check(catalog)
     split = make_split(catalog, spec)
     if not split.has_choice(catalog):
         raise CatalogError(f"{data}: {NO_CHOICE}")
+    if (leaks := find_leaks(catalog, split)).matters:
+        console.warn(str(leaks))
     return catalog, split
+
+
+def load_run_settings(
+    schema: type[RunSettings], name: str, data: Path, config: Path | None, overrides: Sequence[str]
+) -> RunSettings:
+    """The settings of a run: defaults, then catalog.yaml beside the data, the settings file, and the overrides.
+
+    Args:
+        schema: of the variant or baseline.
+        name: of the variant or baseline.
+        data: the catalog's folder, or its table.
+        config: settings file; None for none.
+        overrides: key.path=value texts.
+
+    Raises:
+        SettingsError: a setting is unknown or has a bad value.
+    """
+    described = described_values(data, read_settings(config) if config else {}, overrides)
+    return load_settings(schema, config, overrides, described, variant=name, data=str(data))
+
+
+def announce_catalog(data: Path, catalog: Catalog, console: Console) -> None:
+    """Print what a catalog's table was recognised as, and which catalog.yaml was read."""
+    if (file := find_catalog_file(data)) is not None:
+        console.info(f"catalog: {file} read")
+    console.info(f"catalog: {catalog.read_report.recognised}")
+
+
+def with_location(settings: RunSettings, catalog: Catalog) -> RunSettings:
+    """The settings with the folder and the table that were read, whichever of them `--data` named."""
+    columns = settings.catalog.model_copy(update={"file": catalog.columns.file})
+    return settings.model_copy(update={"data": str(catalog.root), "catalog": columns})
 
 
 def begin_run(folder: Path, settings: BaseModel, split: Split) -> None:

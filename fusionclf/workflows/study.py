@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from fusionclf.catalog import generate_sample
-from fusionclf.config import BaselineConfig, load_settings
+from fusionclf.config import BaselineConfig
 from fusionclf.config.shipped import config_folder
 from fusionclf.config.studies import BASELINES, StudyRun, trained_runs
 from fusionclf.console import Console
@@ -17,7 +17,7 @@ from fusionclf.errors import Stopped, Terminated
 from fusionclf.files import check_present, is_locked, locked_folder, locked_output, wait_until_free
 from fusionclf.report import compare
 from fusionclf.runfolder import is_finished
-from fusionclf.workflows.settings import read_divided
+from fusionclf.workflows.settings import load_run_settings, read_divided
 
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes of a command that a signal stopped
 
@@ -35,7 +35,7 @@ def study(
     """Run all baselines and every settings file of a set, then compare the finished runs.
 
     Args:
-        data: the catalog's folder.
+        data: the catalog's folder, or its table.
         out: runs go to `out`/runs, the report to `out`/report; finished runs are kept.
         configs: as in `trained_runs`.
         seeds: number of seeds for each trained variant.
@@ -53,7 +53,7 @@ def study(
     """
     console = console or Console()
     runs = [*BASELINES, *trained_runs(configs, seeds)]
-    shared = load_settings(BaselineConfig, None, overrides, variant="study", data=str(data))
+    shared = load_run_settings(BaselineConfig, "study", data, None, overrides)
     with locked_folder(out):
         read_divided(data, shared.catalog, shared.split)  # a bad catalog shows now, not in every run
         failed: list[str] = []

@@ -7,21 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from fusionclf.catalog import Catalog, Split
-from fusionclf.config import RunConfig, load_settings
+from fusionclf.config import RunConfig
 from fusionclf.console import Console
 from fusionclf.errors import RunError
 from fusionclf.evaluation import RunResult, save_run
 from fusionclf.files import locked_folder
+from fusionclf.metrics_schema import METRICS
 from fusionclf.models import find_variant
 from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.report.model_card import write_card
-from fusionclf.run_schema import METRICS
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
-from fusionclf.stacking.checks import check_model, check_names
+from fusionclf.stacking.checks import check_model, check_names, columns_to_read
 from fusionclf.stacking.stage_runner import StageRunner
 from fusionclf.stacking.stages import Stage, list_stages, trained_classes
 from fusionclf.training import make_accelerator
-from fusionclf.workflows.settings import ExistingRun, begin_run, read_divided
+from fusionclf.workflows.settings import (
+    ExistingRun,
+    begin_run,
+    load_run_settings,
+    read_divided,
+    with_location,
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ def train(
 
     Args:
         name: a registered variant.
-        data: the catalog's folder.
+        data: the catalog's folder, or its table.
         out: the run folder to make.
         overrides: key.path=value texts.
         cpu: stay on the CPU.
@@ -71,9 +77,7 @@ def train(
     console, existing = options.console, options.existing
     started = time.perf_counter()
     variant = find_variant(name)
-    settings = load_settings(
-        RunConfig[variant.params], options.config, overrides, variant=name, data=str(data)
-    )
+    settings = load_run_settings(RunConfig[variant.params], name, data, options.config, overrides)
     accelerator = make_accelerator(settings.train.precision, cpu, track=options.track, folder=out)
     console.quiet = not accelerator.is_main_process
     with locked_folder(out) if accelerator.is_main_process else nullcontext():
@@ -84,9 +88,10 @@ def train(
             return dict(read_json_as(out / "metrics.json", METRICS))
         check_names(settings)
         catalog, split = read_divided(
-            data, settings.catalog, settings.split, lambda catalog: check_model(variant, settings, catalog)
-        )
-        settings = _resolve_auto(settings, catalog, split)
+            data, settings.catalog, settings.split, lambda catalog: check_model(variant, settings, catalog),
+            columns_to_read(settings), console,
+        )  # fmt: skip
+        settings = _resolve_auto(with_location(settings, catalog), catalog, split)
         stages = list_stages(settings, split)
         runner = StageRunner(variant, settings, catalog, split, accelerator, out, console)
         runner.check(stages)  # before a run that `out` may hold is touched
@@ -121,7 +126,7 @@ def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dic
         statistics = environment(seconds=time.perf_counter() - started, **runner.statistics())
         result = RunResult(
             runner.variant.name, runner.settings, runner.catalog, runner.split, frames, statistics,
-            runner.held_out,
+            runner.held_out, runner.answers,
         )  # fmt: skip
         metrics = save_run(runner.out, result, write_card)
     runner.accelerator.wait_for_everyone()

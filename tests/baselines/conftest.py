@@ -31,7 +31,9 @@ def catalog(tmp_path: Path) -> Catalog:
     lines[1 + 5] = lines[1 + 5].replace("Fall", "")  # a test row
     (tmp_path / "styles.csv").write_text("\n".join(lines) + "\n")
     columns = CatalogConfig(categories=(), metadata=("season",))
-    return Catalog(tmp_path, columns, table, ReadReport(len(table), repaired=["007"]), "c" * 64)
+    return Catalog(
+        tmp_path, columns, table, table[["title"]], ReadReport(len(table), repaired=["007"]), "c" * 64
+    )
 
 
 @pytest.fixture

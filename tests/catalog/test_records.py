@@ -215,13 +215,13 @@ def test_a_missing_column_is_named_with_those_found(write_catalog: WriteCatalog)
 def test_the_splits_column_need_not_be_metadata(write_catalog: WriteCatalog) -> None:
     folder = write_catalog([{"usage": "train"}, {"usage": "test"}], pictures=False)
     plain = CatalogConfig(missing_picture="keep", metadata=())
-    without, with_it = read_catalog(folder, plain), read_catalog(folder, plain, split_column="usage")
+    without, with_it = read_catalog(folder, plain), read_catalog(folder, plain, split_columns=("usage",))
     assert with_it.table["usage"].tolist() == ["train", "test"] and "usage" not in without.table
     assert with_it.sha256 == without.sha256  # the column says how products are divided, not what they are
-    kept = read_catalog(folder, KEEP, split_column="usage")
+    kept = read_catalog(folder, KEEP, split_columns=("usage",))
     assert kept.sha256 == read_catalog(folder, KEEP).sha256 != without.sha256
-    with pytest.raises(CatalogError, match=r"no column 'uasge'; did you mean 'usage'.*split\.column"):
-        read_catalog(folder, plain, split_column="uasge")
+    with pytest.raises(CatalogError, match=r"no column 'uasge'; did you mean 'usage'.*split\.\*"):
+        read_catalog(folder, plain, split_columns=("uasge",))
 
 
 def test_a_catalog_without_usable_rows_is_refused(write_catalog: WriteCatalog) -> None:

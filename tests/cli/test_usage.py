@@ -59,7 +59,7 @@ def test_every_group_names_its_commands(group: str) -> None:
         ("data sample one two", "got unexpected extra argument(s) (two); see fusionclf data sample --help"),
         (
             "train --out run",
-            "missing variant (fusion, image, multitask, text), --data (Folder of the catalog); see ",
+            "missing variant (fusion, image, multitask, text), --data (The catalog: its folder, or its table); see ",
         ),
         (
             "classes add --run r",

@@ -6,7 +6,7 @@ import pytest
 
 from fusionclf.config import RunConfig, load_settings
 from fusionclf.config.shipped import config_folder
-from fusionclf.config.studies import trained_runs
+from fusionclf.config.studies import StudyRun, trained_runs
 from fusionclf.errors import SettingsError
 from fusionclf.models import find_variant
 
@@ -22,6 +22,16 @@ def test_the_ablation_lists_runs_whose_settings_hold() -> None:
         "open-late-without-graph",
         "open-late-without-synonyms",
     }
+    check_settings(runs)
+
+
+def test_the_attributes_list_runs_whose_settings_hold() -> None:
+    runs = trained_runs("attributes", seeds=1)
+    assert [run.name for run in runs] == ["picture", "fusion", "fusion-class-alone"]
+    check_settings(runs)
+
+
+def check_settings(runs: list[StudyRun]) -> None:
     for run in runs:
         variant = find_variant(run.command[1])
         settings = load_settings(

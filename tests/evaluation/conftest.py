@@ -32,7 +32,12 @@ ROWS = [
 def catalog(tmp_path: Path) -> Catalog:
     table = pd.DataFrame(ROWS, columns=["id", "title", "label", "year"]).astype({"year": "Int64"})
     return Catalog(
-        tmp_path, CatalogConfig(categories=()), table.assign(picture="p.jpg"), ReadReport(len(ROWS)), "c" * 64
+        tmp_path,
+        CatalogConfig(categories=()),
+        table.assign(picture="p.jpg"),
+        table[["title"]],
+        ReadReport(len(ROWS)),
+        "c" * 64,
     )
 
 

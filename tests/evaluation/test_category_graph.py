@@ -146,7 +146,9 @@ def shop(tmp_path: Path, categories: tuple[str, ...]) -> Catalog:
         ("4", "Ties", "A", "N"),
     ]
     table = pd.DataFrame(rows, columns=["id", "label", "master", "sub"]).assign(title="", picture="p.jpg")
-    return Catalog(tmp_path, CatalogConfig(categories=categories), table, ReadReport(4), "c" * 64)
+    return Catalog(
+        tmp_path, CatalogConfig(categories=categories), table, table[["title"]], ReadReport(4), "c" * 64
+    )
 
 
 def test_paths_of_the_whole_catalog_counts_of_some_rows(tmp_path: Path) -> None:

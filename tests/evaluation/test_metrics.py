@@ -131,6 +131,14 @@ def test_intervals_hold_the_metrics() -> None:
         assert 0.5 < high - low < 15, name
 
 
+def test_intervals_resample_groups_where_there_are_any() -> None:
+    frame = random_frame(600)
+    alone, width = intervals(frame), lambda found: found["top1"][1] - found["top1"][0]
+    assert intervals(frame.assign(group=frame["title_group"])) == alone
+    by_answer = frame.assign(group=(frame["label_1"] == frame["label"]) * 20 + np.arange(600) % 20)
+    assert width(intervals(by_answer)) > 2 * width(alone)
+
+
 @pytest.mark.slow
 def test_intervals_of_a_metric_agree_with_resampling_by_hand() -> None:
     frame = random_frame(400)

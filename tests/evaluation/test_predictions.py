@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from fusionclf.catalog import Catalog, Split
+from fusionclf.config import SplitConfig
 from fusionclf.errors import RunError
-from fusionclf.evaluation import make_predictions, product_context, read_predictions
+from fusionclf.evaluation import group_numbers, make_predictions, product_context, read_predictions
 from fusionclf.evaluation.predictions import COLUMNS, CONTEXT, write_predictions
 
 
@@ -42,6 +43,22 @@ def test_equal_titles_are_one_group_and_missing_ones_none(catalog: Catalog, spli
     assert group["09"] == group["10"]
     assert len(set(group.values())) == len(group) - 1
     assert context["title_group"].dtype == np.int64
+
+
+def test_groups_join_titles_and_the_splits_columns(catalog: Catalog, split: Split) -> None:
+    styles = ["x", "x", *"abcdefgh", "x", "i", "", ""]  # products 01, 02 and 11; the last two have none
+    grouped = replace(catalog, table=catalog.table.assign(style=styles))
+    context = product_context(grouped, replace(split, spec=SplitConfig(group_by=("style",))), None)
+    of = dict(zip(context["id"], context["group"], strict=True))
+    assert of["09"] == of["10"]  # one title
+    assert len(set(of.values())) == 7 and context["group"].dtype == np.int64
+    train = product_context(
+        grouped, replace(split, spec=SplitConfig(group_by=("style",))), None, rows=np.arange(3)
+    )
+    assert train["group"].tolist()[:2] == [of["11"]] * 2
+    frame = make_predictions(context, catalog.classes, np.full((8, 4), 0.25))
+    assert frame["group"].tolist() == context["group"].tolist() == group_numbers(frame).tolist()
+    assert "group" not in product_context(catalog, split, None)
 
 
 def test_titles_of_white_space_are_none(catalog: Catalog, split: Split) -> None:

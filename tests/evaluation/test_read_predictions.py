@@ -46,6 +46,15 @@ def test_unknown_columns_are_dropped(file: Path) -> None:
     pd.testing.assert_frame_equal(read_predictions(file), expected)
 
 
+def test_groups_are_read_where_a_file_has_them(file: Path) -> None:
+    assert "group" not in read_predictions(file)
+    pq.write_table(pq.read_table(file).append_column("group", pa.array([7, 7, 9])), file)
+    assert read_predictions(file)["group"].tolist() == [7, 7, 9]
+    pq.write_table(set_column("group", ["a"] * SIZE)(pq.read_table(file)), file)
+    with pytest.raises(RunError, match="'group' holds string, not whole numbers"):
+        read_predictions(file)
+
+
 ODD: list[tuple[Change, str]] = [
     (set_column("prob_1", [[0.5]] * SIZE), "'prob_1' holds list"),
     (set_column("prob_1", ["0.5"] * SIZE), "'prob_1' holds string, not probabilities"),

@@ -66,6 +66,21 @@ def test_class_is_accepted_where_its_predictions_are_right() -> None:
     assert found.rows == len(HELD) and found.target == 0.98
 
 
+def test_variants_of_one_product_count_as_one_prediction() -> None:
+    rows = [
+        *spread("A", "A", 300, 0.6, 0.99),
+        *spread("B", "B", 40, 0.5, 0.52),
+        *spread("C", "D", 50, 0.5, 0.97),
+    ]
+    frame = predictions(rows)
+    alone = fit_thresholds(frame.assign(group=np.arange(len(frame))), 0.95)
+    assert alone == fit_thresholds(frame, 0.95)
+    one_style = np.where(frame["label"] == "B", -1, np.arange(len(frame)))
+    styles = fit_thresholds(frame.assign(group=one_style), 0.95)
+    assert alone.classes["B"] is not None and alone.classes["B"] < 0.53
+    assert styles.classes["B"] is None or styles.classes["B"] > 0.6
+
+
 def test_a_class_that_cannot_reach_the_target_is_never_accepted() -> None:
     assert fit_thresholds(HELD, 0.98).classes["C"] is None
 

@@ -90,6 +90,18 @@ def test_every_task_comes_out(runs: Runs, sample: Catalog, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+def test_an_export_answers_further_columns_as_the_run(runs: Runs, sample: Catalog, tmp_path: Path) -> None:
+    ours, theirs = open_exported(exported(runs, "columns", "onnx", tmp_path)), fusionclf.load(runs("columns"))
+    pictures = [None, *sample.picture_paths(np.arange(1, 4))]
+    titles = sample.table["title"][:4].tolist()
+    found, expected = (predictor.predict(pictures, titles).further for predictor in (ours, theirs))
+    assert list(found) == list(expected) == ["baseColour", "gender"]
+    for column, values in expected.items():
+        assert found[column].values == values.values and values.values[0] == ""
+        assert found[column].probabilities == pytest.approx(values.probabilities, abs=1e-4, nan_ok=True)
+
+
+@pytest.mark.slow
 def test_the_description_of_the_hash_can_be_followed(runs: Runs, tmp_path: Path) -> None:
     out = exported(runs, "text", "onnx", tmp_path)
     steps = json.loads((out / "preprocessing.json").read_text())["titles"][0]

@@ -43,7 +43,7 @@ def test_a_missing_picture_or_title_counts_as_in_the_model(changes: dict) -> Non
     products = replace(batch, titles=prepared.batch(rows), has_picture=there[0], has_title=there[1])
     with torch.no_grad():
         wanted = model(products)["label"].div(TEMPERATURE).softmax(dim=1)
-        tensors = TensorModel(model, TEMPERATURE, (32, 32))
+        tensors = TensorModel(model, {"label": TEMPERATURE}, (32, 32))
         given = {"pictures": batch.pictures, "has_picture": there[0], "has_title": there[1]}
         padded = prepared.padded(rows)  # pyright: ignore[reportAttributeAccessIssue]
         given |= {f"title.{name}": tensor for name, tensor in padded.items()}
@@ -85,7 +85,7 @@ def test_an_export_picks_the_same_meta_classifier(fuser: str, vocabulary: str, t
             replace(batch, titles=table.batch(rows), has_picture=has_picture, has_title=has_title)
         )["label"]
         whole = model(replace(batch, titles=table.batch(rows)))["label"]
-        tensors = TensorModel(model, TEMPERATURE, (32, 32))
+        tensors = TensorModel(model, {"label": TEMPERATURE}, (32, 32))
         found = tensors(*(given[name] for name in tensors.inputs))[0]
     assert torch.allclose(found, wanted.div(TEMPERATURE).softmax(dim=1), atol=1e-5)
     assert not torch.allclose(wanted[1:], whole[1:], atol=1e-2)

@@ -21,7 +21,7 @@ from tests.small import tiny_model
 def stored(tmp_path: Path) -> tuple[Path, Variant, Any]:
     """Folder, variant and parameters of a stored title model."""
     variant, params, model = tiny_model("text")
-    save_model(tmp_path, "top20", model, {"label": ("a", "b", "c", "d")}, temperature=1.0)
+    save_model(tmp_path, "top20", model, {"label": ("a", "b", "c", "d")}, {"label": 1.0})
     return tmp_path, variant, params
 
 
@@ -29,7 +29,7 @@ def stored(tmp_path: Path) -> tuple[Path, Variant, Any]:
 def with_transformer(tmp_path: Path, tiny_bert: Path) -> tuple[Path, Variant, Any]:
     """The same with a transformer as title encoder."""
     variant, params, model = tiny_model("text", text={"kind": "transformer", "model": str(tiny_bert)})
-    save_model(tmp_path, "top20", model, {"label": ("a", "b", "c", "d")}, temperature=1.0)
+    save_model(tmp_path, "top20", model, {"label": ("a", "b", "c", "d")}, {"label": 1.0})
     return tmp_path, variant, params
 
 

@@ -3,6 +3,7 @@
 import gc
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from fusionclf.console import Console
 from fusionclf.prediction import DecisionRule, Predictor, file_prediction
 from fusionclf.prediction.io import chunks as output
 from fusionclf.prediction.io.readers import ProductTable
+from fusionclf.prediction.io.writers import FORMATS
 from tests.launch import launch_two, run_fusionclf
 from tests.runs import COLUMNS, Runs, call, done, faults, ids, refused
 from tests.test_files import held
@@ -140,9 +142,7 @@ def test_a_failure_while_chunks_are_joined_keeps_the_old_output(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setitem(
-            output.FORMATS, "csv", output.FORMATS["csv"].__class__(output.FORMATS["csv"].write, full)
-        )
+        patch.setitem(FORMATS, "csv", replace(FORMATS["csv"], join=full))
         assert "cannot be written (No space left on device)" in refused(*words, "--overwrite")
     assert out.read_text() == "old"
     assert "40 products" in done(*words, "--resume")  # nothing is predicted again

@@ -12,7 +12,8 @@ from fusionclf.errors import PredictionError, RunError, SettingsError
 from fusionclf.models import StackedClassifier
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.prediction import DecisionRule, RunModel
-from fusionclf.prediction.class_names import parse_class, read_classes
+from fusionclf.prediction.class_files import read_classes
+from fusionclf.prediction.class_names import parse_class
 from fusionclf.workflows.classes import add_class, list_classes, remove_class
 from fusionclf.workflows.predict import Request, predict, predict_one
 from fusionclf.workflows.train import train
@@ -155,7 +156,7 @@ def test_a_class_that_is_known_is_named_in_full(text: str, name: str) -> None:
 
 def test_known_classes_of_a_list_are_named_in_full(tmp_path: Path) -> None:
     (tmp_path / "classes.txt").write_text("Apparel > Shirts\nApparel > Tops\n")
-    found = read_classes(tmp_path / "classes.txt", known=("Apparel > Shirts",))
+    found = read_classes(tmp_path / "classes.txt", known=("Apparel > Shirts",)).classes
     assert [(new.name, new.place) for new in found] == [("Apparel > Shirts", ()), ("Tops", ("Apparel",))]
 
 

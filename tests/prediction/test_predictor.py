@@ -23,6 +23,7 @@ from fusionclf.errors import PredictionError, RunError, SettingsError
 from fusionclf.explanation import explain
 from fusionclf.models.added_classes import AddedClass, write_added
 from fusionclf.prediction import predictor
+from fusionclf.prediction.answers import LEAST_PROBABILITY
 from fusionclf.prediction.io.products import align_inputs
 from tests.runs import RUNS, Runs
 
@@ -49,7 +50,9 @@ def test_a_runs_test_products_get_the_predictions_of_the_run(
         assert frame[column].tolist() == expected[column].tolist()
     paths = sample.table.groupby("label")[["masterCategory", "subCategory"]].first()
     assert found.paths[0] in {tuple(row) for row in paths.itertuples(index=False)}
-    assert frame["path"].str.contains(" > ").all() and set(frame["decision"]) == {"accept"}
+    assert frame["path"].str.contains(" > ").all()
+    accepted = frame["prob_1"] >= LEAST_PROBABILITY  # an untrained network's probabilities are near chance
+    assert frame["decision"].tolist() == np.where(accepted, "accept", "abstain").tolist()
 
 
 def test_columns_and_arrays_are_taken_as_lists_are() -> None:

@@ -34,6 +34,29 @@ def test_a_product_gets_the_prediction_of_the_run(fusion: TestClient, runs: Runs
     assert (answer["picture_status"], answer["title_status"]) == ("used", "used")
 
 
+def test_several_uploads_are_pictures_of_one_product(fusion: TestClient, runs: Runs, sample: Catalog) -> None:
+    paths = [path for path in sample.picture_paths(np.arange(3)) if path is not None]
+    files = [("picture", path.read_bytes()) for path in paths]
+    model, title = fusionclf.load(runs("fusion"), device="cpu"), "Blue"
+    answer = fusion.post("/predict", files=files, data={"title": title}).json()
+    assert np.allclose(answer["probabilities"], model.predict([paths], [title]).probabilities[0], atol=1e-5)
+    found = fusion.post("/explain", files=files, data={"title": title}).json()
+    assert [each["counted"] for each in found["pictures"]] == pytest.approx(
+        explain(model, paths, title).pictures, abs=1e-4
+    )
+
+
+@pytest.mark.slow
+def test_further_columns_are_in_the_response(serve: Serve, sample: Catalog) -> None:
+    client = serve("columns")
+    answer = client.post("/predict", files={"picture": picture_bytes(sample)}, data={"title": "Shirt"}).json()
+    assert list(answer["answers"]) == ["baseColour", "gender"]
+    assert answer["answers"]["gender"]["value"] in set(sample.table["gender"])
+    assert 0 < answer["answers"]["gender"]["probability"] <= 1
+    line = client.post("/predict/batch", content='{"title": "Red Shirts"}').json()
+    assert line["labels"] and line["answers"]["gender"] == {"value": None, "probability": None}
+
+
 def test_one_modality_is_enough_and_the_threshold_holds(fusion: TestClient, sample: Catalog) -> None:
     only_title = fusion.post(
         "/predict", data={"title": "Red Shirts", "top_k": 2, "min_probability": 1}

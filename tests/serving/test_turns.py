@@ -56,7 +56,7 @@ def test_a_product_waits_for_one_chunk_of_a_batch(runs: Runs, sample: Catalog) -
         both(
             recording,
             worker.predict_titles(titles, 3, 0.0),
-            lambda: worker.predict_product(None, "Red Shirts", 3, 0.0),
+            lambda: worker.predict_product((), "Red Shirts", 3, 0.0),
         )
     )
     place = recording.sizes.index(1)
@@ -78,8 +78,8 @@ def test_a_product_waits_for_one_batch_of_an_explanation(runs: Runs, sample: Cat
     explanation, one = asyncio.run(
         both(
             recording,
-            worker.explain(picture_bytes(sample), title),
-            lambda: worker.predict_product(None, "Red Shirts", 3, 0.0),
+            worker.explain([picture_bytes(sample)], title),
+            lambda: worker.predict_product((), "Red Shirts", 3, 0.0),
         )
     )
     # The product itself twice, some pieces left out, then the other product, then the remaining pieces.
@@ -93,13 +93,13 @@ def test_waiting_requests_are_refused_when_the_server_stops(runs: Runs) -> None:
     worker = ModelWorker(recording)
 
     async def stop() -> list[Any]:
-        requests = [worker.predict_titles(["Red"] * 100, 3, 0.0), worker.predict_product(None, "Red", 3, 0.0)]
+        requests = [worker.predict_titles(["Red"] * 100, 3, 0.0), worker.predict_product((), "Red", 3, 0.0)]
         tasks = [asyncio.create_task(request) for request in requests]
         while not recording.entered.is_set():
             await asyncio.sleep(0.01)
         assert worker.is_computing
         worker.stop()
-        tasks.append(asyncio.create_task(worker.predict_product(None, "Red", 3, 0.0)))
+        tasks.append(asyncio.create_task(worker.predict_product((), "Red", 3, 0.0)))
         found = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
         recording.go.set()
         return found

@@ -53,6 +53,19 @@ def test_rows_of_one_group_are_held_out_together() -> None:
     assert (group_folds(groups, 6, seed=1) != fold).any()
 
 
+def test_no_fold_divides_the_variants_of_a_style() -> None:
+    together = np.arange(120) // 4
+    titles = np.array([f"{'red blue grey black'.split()[n % 4]} thing {n}" for n in range(120)], object)
+    years = np.array([str(2010 + n % 3) for n in range(120)], object)
+    targets = np.arange(120) // 40
+    plan = plan_folds(titles, years, targets, np.arange(3).astype(str), 0, together=together)
+    for kind in ("random", "brand", "year"):
+        fold = plan.fold_of[kind]
+        assert len(set(fold)) > 1 and all(len(set(fold[together == style])) == 1 for style in range(30)), kind
+    alone = plan_folds(titles, years, targets, np.arange(3).astype(str), 0)
+    assert any(len(set(alone.fold_of["brand"][together == style])) > 1 for style in range(30))
+
+
 def test_rows_of_one_group_alone_are_divided() -> None:
     fold = group_folds(np.zeros(30), 3, seed=0)
     assert np.bincount(fold).tolist() == [10, 10, 10]

@@ -43,7 +43,9 @@ def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("image", (*IMAGE, "split.rule=column", "split.column=fild"), "no column 'fild'; did you mean 'fold'"),
         ("image", (*IMAGE, *BY_COLUMN), "product 0 has 'tset'"),
-        ("multitask", (*IMAGE, "model.auxiliary={colour: 1}"), "model.auxiliary: no column 'colour'"),
+        ("multitask", (*IMAGE, "model.auxiliary={colour: 1}"), "no column 'colour'"),
+        ("multitask", (*IMAGE, "model.auxiliary={label: 1}"), "model.auxiliary: 'label' is what fusionclf calls"),
+        ("multitask", (*IMAGE, "model.auxiliary={gender: 1}"), "column 'gender' has fewer than two values"),
         ("fusion", (*IMAGE, *TEXT, "model.synonyms=fashon"), "did you mean 'fashion'"),
         ("fusion", (*IMAGE, *TEXT, "train.mixup=0.2"), "titles cannot be mixed"),
         ("image", (*IMAGE, "model.image.backbone=resnet81"), "unknown timm backbone 'resnet81'"),

@@ -105,7 +105,7 @@ def test_what_looks_like_a_slip_in_the_cells_is_shown(
         "words for a missing value in kind    3 (line 7: 'nan', line 15: 'nan', line 23: 'nan')",
         "words for a missing value in title   1 (line 5: 'None')",
         "spelled differently in kind          1 (Shirts = shirts); catalog.join_spellings=true joins them",
-        "classes that hold a path             1 (A > B); give its parts in catalog.categories",
+        "classes that hold a path             1 (A > B); catalog.label_separator reads them as paths",
         "pictures found by a corrected path   21 ('images\\\\0.JPG' → 'images/0.jpg', ",
     ):
         assert " ".join(line.split()) in " ".join(text.split())

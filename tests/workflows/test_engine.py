@@ -161,23 +161,23 @@ def test_resumed_run_repeats_no_finished_work(
     whole = train("text", sample_dir, tmp_path / "whole", overrides=words, cpu=True)
     run, original = tmp_path / "run", stages.StageRunner._test_logits
 
-    def cut(self: Any, model: Any, source: Any, rows: np.ndarray, files: StageFiles) -> Any:
-        if files.stage == "rest":
+    def cut(self: Any, *given: Any) -> Any:
+        if isinstance(given[-1], StageFiles) and given[-1].stage == "rest":
             raise KeyboardInterrupt
-        return original(self, model, source, rows, files)
+        return original(self, *given)
 
     monkeypatch.setattr(stages.StageRunner, "_test_logits", cut)
     with pytest.raises(KeyboardInterrupt):
         train("text", sample_dir, run, overrides=words, cpu=True)
     monkeypatch.setattr(stages.StageRunner, "_test_logits", original)
-    predict, counts = stages.predict_logits, []
+    predict, counts = stages.predict_tasks, []
 
     def count(model: Any, source: Any, rows: np.ndarray, *others: Any) -> Any:
         counts.append(len(rows))
         return predict(model, source, rows, *others)
 
-    monkeypatch.setattr(stages, "predict_logits", count)
-    monkeypatch.setattr(stages, "fit_temperature", lambda *_: pytest.fail("fitted again"))
+    monkeypatch.setattr(stages, "predict_tasks", count)
+    monkeypatch.setattr(stages, "fit_label_temperature", lambda *_: pytest.fail("fitted again"))
     resumed = train("text", sample_dir, run, overrides=words, cpu=True, options=RESUME)
     assert counts == [whole["parts"]["rest"]["n"]]
     assert resumed["parts"] == whole["parts"]

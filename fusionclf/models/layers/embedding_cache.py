@@ -1,6 +1,6 @@
 """A cache of sentence embeddings: titles of a catalog share words, and many occur more than once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 
 import numpy as np
@@ -12,28 +12,39 @@ class EmbeddingCache:
     """Embeds texts, each once as long as it is cached; safe for several threads.
 
     Args:
-        compute: texts and the most tokens of each → (n, D) embeddings.
+        compute: texts → (n, D) embeddings.
         most: texts that are cached; with one more, the cache is cleared.
     """
 
-    def __init__(self, compute: Callable[[list[str], int], np.ndarray], most: int = MOST_TEXTS) -> None:
+    def __init__(self, compute: Callable[..., np.ndarray], most: int = MOST_TEXTS) -> None:
         self.compute, self.most = compute, most
-        self._known: dict[tuple[str, int], np.ndarray] = {}  # text and longest → (D,)
+        self._known: dict[str, np.ndarray] = {}  # text → (D,)
         self._lock = Lock()
 
-    def __call__(self, texts: list[str], longest: int) -> np.ndarray:
-        """(n, D) embeddings."""
+    def __call__(self, texts: list[str], longest: int | None = None) -> np.ndarray:
+        """(n, D) embeddings; those of up to `longest` tokens, of long texts that hardly repeat, are not cached."""
+        if longest is not None:
+            return self.compute(texts, longest)
         if not texts:
-            return self.compute([], longest)
+            return self.compute([])
         distinct = dict.fromkeys(texts)
         with self._lock:
-            found = {text: self._known[text, longest] for text in distinct if (text, longest) in self._known}
+            found = {text: self._known[text] for text in distinct if text in self._known}
         new = [text for text in distinct if text not in found]
         if new:
-            made = dict(zip(new, self.compute(new, longest), strict=True))
-            found |= made
-            with self._lock:
-                if len(self._known) + len(new) > self.most:
-                    self._known.clear()
-                self._known |= {(text, longest): embedding for text, embedding in made.items()}
+            embeddings = self.compute(new)
+            found |= zip(new, embeddings, strict=True)
+            self.learn(new, embeddings)
         return np.stack([found[text] for text in texts])
+
+    def unknown(self, texts: Iterable[str]) -> list[str]:
+        """Those texts, each once, that are not cached."""
+        with self._lock:
+            return [text for text in dict.fromkeys(texts) if text not in self._known]
+
+    def learn(self, texts: Sequence[str], embeddings: np.ndarray) -> None:
+        """Cache the (n, D) embeddings of n texts."""
+        with self._lock:
+            if len(self._known) + len(texts) > self.most:
+                self._known.clear()
+            self._known |= zip(texts, embeddings, strict=True)

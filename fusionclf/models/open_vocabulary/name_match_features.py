@@ -26,7 +26,7 @@ OF_WORDS = [0, 1, 2, 3, 9]  # those of NameWords.compare
 LONGEST_RUN = 3
 NAME_MATCH = "name_match"  # the name of the tensor in a batch of titles
 TITLES_AT_ONCE = 64  # whose words are compared together: what a processor's cache holds
-ROWS_AT_ONCE = 4096
+ROWS_AT_ONCE, COSINES_AT_ONCE = 4096, 2**20  # rows compared with all names together: at most, and numbers
 Embed = Callable[[list[str]], np.ndarray]
 
 
@@ -106,8 +106,9 @@ class ClassNames:
     def _cosines(self, embeddings: np.ndarray) -> np.ndarray:
         """(n, C) with the name or synonym that is nearest."""
         found = np.empty((len(embeddings), len(self.names)), np.float16)
-        for start in range(0, len(embeddings), ROWS_AT_ONCE):
-            some = slice(start, start + ROWS_AT_ONCE)
+        at_once = min(ROWS_AT_ONCE, 1 + COSINES_AT_ONCE // max(len(self.name_embeddings), 1))
+        for start in range(0, len(embeddings), at_once):
+            some = slice(start, start + at_once)
             found[some] = self.best(embeddings[some] @ self.name_embeddings.T)
         return found
 

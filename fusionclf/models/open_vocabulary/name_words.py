@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import chain
 
 import inflection
 import numpy as np
@@ -13,6 +15,8 @@ CUT_SHORT = 0.8  # likeness of a word and its beginning: "deo", "deodorant"
 LEAST_LIKE = 0.5
 IRREGULAR = {"lens": "lens", "lenses": "lens", "ties": "tie"}  # what inflection gets wrong
 MOST_LIKENESSES = 20_000  # words of titles whose likeness to names is remembered
+MOST_SINGULARS = 65_536  # words whose singular is remembered
+Likeness = tuple[np.ndarray, np.ndarray]  # places of words of names, and their likeness to a title's word
 
 
 def name_words(text: str) -> list[str]:
@@ -21,6 +25,7 @@ def name_words(text: str) -> list[str]:
     return [singular(word) for word in split_words(joined) if word not in FILLERS]
 
 
+@lru_cache(MOST_SINGULARS)
 def singular(word: str) -> str:
     """The singular of a plural; another word stays what it is.
 
@@ -75,18 +80,24 @@ class NameWords:
         weights = weight[self.places]
         total = np.add.reduceat(weights, self.first)
         self.weights = (weights / np.repeat(total, [len(own) for own in words])).astype(np.float32)
-        self._having: dict[str, list[int]] = {}  # run of letters → places of the words that have it
-        for word, n in place.items():
-            for run in _runs_of_letters(word):
-                self._having.setdefault(run, []).append(n)
-        self._likeness: dict[str, np.ndarray] = {}
+        runs = [_runs_of_letters(word) for word in self.words]
+        self._counts = np.array([len(own) for own in runs])  # (W,)
+        having: dict[str, list[int]] = {}
+        for n, own in enumerate(runs):
+            for run in own:
+                having.setdefault(run, []).append(n)
+        self._having = {run: np.array(places) for run, places in having.items()}  # places of its words
+        self._likeness: dict[str, Likeness] = {}
 
     def compare(self, titles: Sequence[Sequence[str]]) -> np.ndarray:
         """(n, 5, M) the word features of NAME_MATCH_FEATURES, of n titles' words, at least one each."""
         count = np.array([len(words) for words in titles])[:, None]  # (n, 1)
         first = np.cumsum(count) - count[:, 0]  # where each title's words begin
         place = np.concatenate([np.arange(1, len(words) + 1, dtype=np.float32) for words in titles])
-        like = np.stack([self.likeness_of(word) for words in titles for word in words])  # (L, W)
+        like = np.zeros((len(place), len(self.words)), np.float32)  # (L, W)
+        for row, word in zip(like, chain.from_iterable(titles), strict=True):
+            alike, values = self.alike(word)
+            row[alike] = values
         last = np.maximum.reduceat((like == 1) * place[:, None], first)  # (n, W) 1-based; 0 for absent
         share = self._shares((last > 0).astype(np.float32))
         last_of_name = np.maximum.reduceat(last[:, self.places], self.first, axis=1)  # (n, M)
@@ -98,14 +109,23 @@ class NameWords:
         """(n, M) weighed mean of (n, W) over each name's words."""
         return np.add.reduceat(of_words[:, self.places] * self.weights, self.first, axis=1)
 
-    def likeness_of(self, word: str) -> np.ndarray:
-        """(W,) likeness of a title's word to each word of the names."""
+    def alike(self, word: str) -> Likeness:
+        """The words of names that are like a title's word, and how much, as of `likeness`."""
         known = self._likeness.get(word)
         if known is None:
             if len(self._likeness) >= MOST_LIKENESSES:
                 self._likeness.clear()
-            known = np.zeros(len(self.words), np.float32)
-            for n in {n for run in _runs_of_letters(word) for n in self._having.get(run, ())}:
-                known[n] = likeness(word, self.words[n])
-            self._likeness[word] = known
+            known = self._likeness[word] = self._find_alike(word)
         return known
+
+    def _find_alike(self, word: str) -> Likeness:
+        runs = _runs_of_letters(word)
+        found = [self._having[run] for run in runs if run in self._having]
+        if not found:
+            return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        places, common = np.unique(np.concatenate(found), return_counts=True)
+        counts = self._counts[places]
+        contained = common >= np.minimum(len(runs), counts) - 2  # of a word in another: all but its ends
+        near = contained | (2 * common >= LEAST_LIKE * (len(runs) + counts))
+        values = np.array([likeness(word, self.words[n]) for n in places[near].tolist()], np.float32)
+        return places[near][values > 0], values[values > 0]

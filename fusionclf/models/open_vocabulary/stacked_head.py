@@ -28,6 +28,8 @@ from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEAT
 from fusionclf.models.open_vocabulary.prototypes import Prototypes
 from fusionclf.models.outputs import BaseOutputs
 
+PAIRS_AT_ONCE = 2**16  # of a product and a class, whose meta-features are computed together: 50 MB
+
 
 class StackedHead(nn.Module):
     """Logits of C classes, (B, C).
@@ -71,7 +73,7 @@ class StackedHead(nn.Module):
         with torch.autocast(outputs.linear_text.device.type, enabled=False):
             level_zero = self.level_zero(outputs)
             logits = torch.zeros_like(outputs.linear_text, dtype=torch.float32)
-            for modality, rows in _by_modality(outputs):
+            for modality, rows in self._by_modality(outputs):
                 own = self.subset(level_zero, rows, modality, outputs.base_reads_titles)
                 logits[rows] = self.logits(own, modality)
             return self.masked(logits, self.seen)
@@ -116,13 +118,19 @@ class StackedHead(nn.Module):
             return name_match
         return name_match * name_match.new_tensor([name != "path" for name in NAME_MATCH_FEATURES])
 
+    def _by_modality(self, outputs: BaseOutputs) -> Iterator[tuple[str, Tensor]]:
+        """Places of products of one modality, a few at a time where there are thousands of classes.
 
-def _by_modality(outputs: BaseOutputs) -> Iterator[tuple[str, Tensor]]:
-    """Places of the products of each modality; one without picture and title counts as one with a title."""
-    logits = outputs.linear_text
-    everything = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
-    picture = everything if outputs.has_picture is None else outputs.has_picture
-    title = everything if outputs.has_title is None else outputs.has_title
-    for modality, mask in (("both", picture & title), ("title", ~picture), ("picture", picture & ~title)):
-        if mask.any():
-            yield modality, mask.nonzero().squeeze(1)
+        One without picture and title counts as one with a title.
+        """
+        logits = outputs.linear_text
+        everything = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
+        picture = everything if outputs.has_picture is None else outputs.has_picture
+        title = everything if outputs.has_title is None else outputs.has_title
+        at_once = max(1, PAIRS_AT_ONCE // max(logits.shape[1], 1))
+        for modality, mask in (
+            ("both", picture & title), ("title", ~picture), ("picture", picture & ~title)
+        ):  # fmt: skip
+            if mask.any():
+                for rows in mask.nonzero().squeeze(1).split(at_once):
+                    yield modality, rows

@@ -64,7 +64,7 @@ class FusionParams(Section):
     )
     label_weight: float = Field(default=1.0, gt=0, description="factor of the label's loss")
     auxiliary: dict[str, float] = Field(
-        default={}, description="further columns to predict: factor of their loss"
+        default={}, description="further columns of the catalog's file to predict: factor of their loss"
     )
 
     @field_validator("fuser")

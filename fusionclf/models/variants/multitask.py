@@ -16,7 +16,7 @@ class MultitaskParams(Section):
     label_weight: float = Field(default=2.0, gt=0, description="factor of the label's loss")
     auxiliary: dict[str, float] = Field(
         default={"masterCategory": 0.5, "subCategory": 0.5},
-        description="further columns to predict: factor of their loss",
+        description="further columns of the catalog's file to predict: factor of their loss",
     )
 
 

@@ -14,8 +14,8 @@ from fusionclf.catalog.picture_paths import MissingPictures
 from fusionclf.errors import RunError
 from fusionclf.files import remove, replacing, replacing_all, sweep, write_json
 from fusionclf.prediction.answers import ABSTAIN, NONE, Answers
-from fusionclf.prediction.io.readers import Chunk, Fault, format_of
-from fusionclf.prediction.io.writers import FORMATS
+from fusionclf.prediction.io.readers import Chunk, Fault
+from fusionclf.prediction.io.writers import format_of
 from fusionclf.runfolder import first_difference, guarded, read_json
 
 JOB = "job.json"  # in the folder of chunks: what the predictions depend on
@@ -31,6 +31,9 @@ class Totals:
         faults: rows in the side file.
         new: products that this command predicted, not an earlier one that was interrupted.
         missing: products whose picture was not found.
+        missing_further: pictures that were not found, of products that have another one.
+        cut: products with more pictures than are read.
+        unread: products of whose pictures some, not all, cannot be decoded.
         seconds: for reading, predicting and writing these, without loading the model.
     """
 
@@ -39,6 +42,9 @@ class Totals:
     faults: int
     new: int
     missing: MissingPictures = field(default_factory=MissingPictures)
+    missing_further: MissingPictures = field(default_factory=MissingPictures)
+    cut: int = 0
+    unread: int = 0
     seconds: float = 0.0
 
 
@@ -52,7 +58,7 @@ class OutputChunks:
 
     def __init__(self, out: Path, job: dict[str, Any]) -> None:
         self.out, self.job = out, json.loads(json.dumps(job))
-        self.format = FORMATS[format_of(out)]
+        self.format = format_of(out)
         self.folder = out.parent / f".{out.name}.parts"
         self.faults_file = out.with_name(f"{out.stem}.errors.csv")
         self.finished_before: set[int] = set()
@@ -107,8 +113,8 @@ class OutputChunks:
         """Whether a chunk is written."""
         return self._file(number).is_file()
 
-    def write(self, chunk: Chunk, answers: Answers) -> None:
-        """Write the predictions of a chunk; products without one join its faults."""
+    def write(self, chunk: Chunk, answers: Answers, unread: int = 0) -> None:
+        """Write the predictions of a chunk; products without one join its faults; `unread` as of Totals."""
         failed = [place for place, decision in enumerate(answers.decisions) if decision == NONE]
         faults = chunk.faults + [Fault(chunk.places[n], chunk.ids[n], answers.reasons[n]) for n in failed]
         summary = {
@@ -116,6 +122,9 @@ class OutputChunks:
             "abstained": answers.decisions.count(ABSTAIN),
             "faults": [asdict(fault) for fault in sorted(faults, key=_order)],
             "missing": asdict(chunk.missing),
+            "missing_further": asdict(chunk.missing_further),
+            "cut": chunk.cut,
+            "unread": unread,
         }
         write_json(self._file(chunk.number).with_suffix(".json"), summary)
         with replacing(self._file(chunk.number)) as aside:
@@ -147,14 +156,17 @@ class OutputChunks:
         return totals
 
     def _totals(self, count: int) -> Totals:
-        answered, abstained, faults, new, missing = 0, 0, 0, 0, MissingPictures()
+        answered, abstained, faults, new, cut, unread = 0, 0, 0, 0, 0, 0
+        missing, further = MissingPictures(), MissingPictures()
         for number, summary in enumerate(self._summaries(count)):
             answered += summary["answered"]
             abstained += summary["abstained"]
             faults += len(summary["faults"])
             new += summary["answered"] if number not in self.finished_before else 0
+            cut, unread = cut + summary["cut"], unread + summary["unread"]
             missing += MissingPictures(**summary["missing"])
-        return Totals(answered, abstained, faults, new, missing)
+            further += MissingPictures(**summary["missing_further"])
+        return Totals(answered, abstained, faults, new, missing, further, cut, unread)
 
     def _write_faults(self, path: Path, count: int) -> None:
         with path.open("w", encoding="utf-8", newline="") as file:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fusionclf.catalog.decoding import READ, is_picture
-from fusionclf.catalog.rows import is_utf8
+from fusionclf.catalog.tables import is_utf8
 from fusionclf.errors import PredictionError
 
 EXAMPLES, LONGEST = 3, 80  # skipped files that are named, and characters of their names

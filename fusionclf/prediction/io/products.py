@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import compress
+from dataclasses import dataclass, field
+from itertools import compress, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -12,11 +13,14 @@ from PIL import Image
 from fusionclf.batches import PictureCache, decode_pictures
 from fusionclf.catalog import open_picture
 from fusionclf.catalog.missing import is_missing
+from fusionclf.catalog.picture_cells import MOST_PICTURES
+from fusionclf.catalog.picture_paths import is_url
 from fusionclf.catalog.titles import has_title
 from fusionclf.errors import PictureError, PredictionError, quoted
 from fusionclf.prediction.answers import InputStatus
 
 Picture = str | Path | Image.Image
+Pictures = Picture | tuple[Picture, ...] | None  # of a product: one, several, or none
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Products:
         titles: of the same products.
         answerable: (n,) which products have a readable input.
         picture_status, title_status, reasons: of all n, as in Answers.
+        unread: product → why one of its pictures cannot be read, where another one can.
     """
 
     pictures: PictureCache | None
@@ -36,6 +41,7 @@ class Products:
     picture_status: list[str]
     title_status: list[str]
     reasons: list[str]
+    unread: dict[int, str] = field(default_factory=dict)
 
     @property
     def status(self) -> InputStatus:
@@ -49,13 +55,13 @@ class Products:
 
 
 def align_inputs(
-    images: Sequence[Picture | None] | None, titles: Sequence[str | None] | None
-) -> tuple[list[Picture | None], list[str]]:
+    images: Sequence[Picture | Sequence[Picture] | None] | None, titles: Sequence[str | None] | None
+) -> tuple[list[Pictures], list[str]]:
     """Both as lists of the same length; where one is None, every product lacks it.
 
     Args:
         images, titles: any sequence: lists, columns of a table, arrays. None, NaN, pandas.NA and words for a missing
-            value, such as "NaN", are missing.
+            value, such as "NaN", are missing. An image may be a list of several.
 
     Raises:
         PredictionError: both are None, their lengths differ, or an element has another type.
@@ -72,44 +78,56 @@ def align_inputs(
             f"{len(images)} images and {len(titles)} titles; give both for every product, None where there is none"
         )
     count = len(next(values for values in (images, titles) if values is not None))
-    pictures: list[Picture | None] = [None] * count
+    pictures: list[Pictures] = [None] * count
     if images is not None:
-        pictures = [None if is_missing(image) else image for image in images]
+        pictures = [_pictures_of(place, image) for place, image in enumerate(images)]
     given = [None] * count if titles is None else [*titles]
     texts = ["" if title is None or is_missing(title) else title for title in given]
-    for place, (picture, text) in enumerate(zip(pictures, texts, strict=True)):
+    for place, text in enumerate(texts):
         if not isinstance(text, str):
             raise PredictionError(f"product {place}: title {repr(text)[:60]} is no text; give a str or None")
-        if picture is not None and not isinstance(picture, str | Path | Image.Image):
-            raise PredictionError(
-                f"product {place}: image is a {type(picture).__name__}; give a path, a PIL image or None"
-            )
     return pictures, texts
 
 
+def _pictures_of(place: int, image: Any) -> Pictures:
+    """What a caller gave as a product's image: one picture, several in a tuple, or None.
+
+    Raises:
+        PredictionError: it is of another type, or there are too many.
+    """
+    several = isinstance(image, list | tuple | np.ndarray)
+    found = tuple(each for each in (image if several else [image]) if not is_missing(each))
+    for each in found:
+        if not isinstance(each, str | Path | Image.Image):
+            raise PredictionError(
+                f"product {place}: image is a {type(each).__name__}; give a path, a PIL image, a list of them or None"
+            )
+    if len(found) > MOST_PICTURES:
+        raise PredictionError(f"product {place}: {len(found)} images; give at most {MOST_PICTURES}")
+    return found if len(found) > 1 else found[0] if found else None
+
+
 def read_products(
-    images: Sequence[Picture | None], titles: Sequence[str], cover: tuple[int, int] | None, reads_titles: bool
+    images: Sequence[Pictures], titles: Sequence[str], cover: tuple[int, int] | None, reads_titles: bool
 ) -> Products:
     """Decode pictures and note missing inputs.
 
     Args:
-        images: n files or pictures.
+        images: files or pictures of n products.
         titles: n titles.
         cover: height and width in pixels that a decoded picture must cover; None for a model that reads none.
         reads_titles: whether the model reads titles.
     """
     count = len(titles)
-    picture_status, faults = ["ignored"] * count, dict[int, list[str]]()
+    picture_status, faults, unread = ["ignored"] * count, dict[int, list[str]](), dict[int, str]()
     pictures = None
     if cover is not None:
-        there = [image if _is_picture(image) else None for image in images]
-        pictures = decode_pictures(there, cover)
-        decoded = pictures.readable(np.arange(count))
-        for place, image in enumerate(images):
-            status = "used" if decoded[place] else "missing" if there[place] is None else "unreadable"
-            picture_status[place] = status
-            if status != "used":
-                faults[place] = [_fault(image)]
+        pictures, picture_status, reasons = _decode([_each(image) for image in images], cover)
+        for place, reason in reasons.items():
+            if picture_status[place] == "used":
+                unread[place] = reason
+            else:
+                faults[place] = [reason]
     title_status = ["ignored"] * count
     if reads_titles:
         title_status = ["used" if has_title(title) else "missing" for title in titles]
@@ -124,33 +142,64 @@ def read_products(
     for place, why in faults.items():
         reasons[place] = "" if answerable[place] else "; ".join(why)
     return Products(
-        pictures and _picked(pictures, np.flatnonzero(answerable)),
+        pictures and pictures.chosen(np.flatnonzero(answerable)),
         list(compress(titles, answerable)),
-        answerable, picture_status, title_status, reasons,
+        answerable, picture_status, title_status, reasons, unread,
     )  # fmt: skip
 
 
-def raise_first_fault(products: Products, images: Sequence[Picture | None], start: int) -> None:
+def _decode(
+    images: Sequence[Sequence[Picture | None]], cover: tuple[int, int]
+) -> tuple[PictureCache, list[str], dict[int, str]]:
+    """The pictures of n products, each product's status, and product → why its first unread picture is not read."""
+    flat = [image for own in images for image in own]
+    there = [image if _is_picture(image) else None for image in flat]
+    starts = np.cumsum([0, *map(len, images)])
+    pictures = decode_pictures(there, cover, starts if len(flat) > len(images) else None)
+    fine, status, reasons = pictures.sizes.min(axis=1) > 0, [], {}
+    for place, (start, end) in enumerate(pairwise(starts.tolist())):
+        exists = any(image is not None for image in there[start:end])
+        status.append("used" if fine[start:end].any() else "unreadable" if exists else "missing")
+        if not fine[start:end].all():
+            reasons[place] = _fault(flat[start + int(fine[start:end].argmin())])
+    return pictures, status, reasons
+
+
+def raise_first_fault(products: Products, images: Sequence[Pictures], start: int) -> None:
     """Raises PredictionError at the first product with an unreadable picture or no readable input.
 
     `start` is the index of the first product.
     """
     for place, fine in enumerate(products.answerable):
-        unread = images[place] is not None and products.picture_status[place] in ("missing", "unreadable")
-        if unread or not fine:
-            reason = products.reasons[place] or _fault(images[place])
+        lost = images[place] is not None and products.picture_status[place] in ("missing", "unreadable")
+        if lost or not fine or place in products.unread:
+            reason = products.reasons[place] or products.unread.get(place) or _first_fault(images[place])
             raise PredictionError(f"product {start + place}: {reason}; fix it or leave it out")
+
+
+def _first_fault(images: Pictures) -> str:
+    """Why the first of a product's pictures cannot be read."""
+    return _fault(_each(images)[0])
+
+
+def _each(images: Pictures) -> Sequence[Picture | None]:
+    """All pictures of a product, one at least, which may be None."""
+    return (images or (None,)) if isinstance(images, tuple) else (images,)
 
 
 def _is_picture(image: Picture | None) -> bool:
     """Whether it can be decoded: an opened picture or a regular file (reading a pipe might never end)."""
-    return image is not None and (isinstance(image, Image.Image) or os.path.isfile(image))
+    if image is None or isinstance(image, Image.Image):
+        return image is not None
+    return not is_url(str(image)) and os.path.isfile(image)
 
 
 def _fault(image: Picture | None) -> str:
     """Why a picture cannot be read."""
     if image is None:
         return "no picture"
+    if isinstance(image, str) and is_url(image):
+        return f"{quoted(image)}: a URL; download its picture, a catalog's by `fusionclf data fetch`"
     if not _is_picture(image):
         return f"{image}: no such picture"
     try:
@@ -158,8 +207,3 @@ def _fault(image: Picture | None) -> str:
     except PictureError as error:
         return str(error)
     return f"{image}: cannot be decoded"
-
-
-def _picked(pictures: PictureCache, rows: np.ndarray) -> PictureCache:
-    """Some rows of a cache, without a copy of their pixels."""
-    return PictureCache(pictures.pixels, pictures.offsets[rows], pictures.sizes[rows])

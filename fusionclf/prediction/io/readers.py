@@ -4,26 +4,16 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import compress, islice
+from itertools import chain, compress, islice
 from pathlib import Path
-from string import Formatter
-from typing import Literal
 
-import pyarrow as pa
-
-from fusionclf.catalog.counted_examples import EXAMPLES
 from fusionclf.catalog.missing import cell_text
-from fusionclf.catalog.picture_paths import MissingPictures, PictureFinder, pattern_fields
-from fusionclf.catalog.rows import is_utf8, iterate_rows
+from fusionclf.catalog.picture_paths import MissingPictures, pattern_fields
+from fusionclf.catalog.tables import Rows, Table, is_utf8, open_table
 from fusionclf.config import CatalogConfig
-from fusionclf.errors import PredictionError, did_you_mean, near_path, quoted
-from fusionclf.prediction.io.cells import LONGEST_LINE, json_texts, one_line, open_parquet, parquet_texts
+from fusionclf.errors import PredictionError, did_you_mean, near_name, near_path, quoted
 from fusionclf.prediction.io.picture_folder import PictureFolder
-
-Kind = Literal["csv", "parquet", "jsonl", "folder"]
-KINDS: dict[str, Kind] = {
-    ".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl",
-}  # fmt: skip
+from fusionclf.prediction.io.row_pictures import ChunkPictures, RowPictures
 
 
 @dataclass(frozen=True)
@@ -48,18 +38,22 @@ class Chunk:
     Attributes:
         number: index of the chunk, from 0.
         ids, titles, places: n texts each; a title is "" where it is missing or not read.
-        pictures: n files; None where the picture is missing or not read.
+        pictures: n files, a tuple for a product with several; None where the picture is missing or not read.
         faults: rows that are no products.
         missing: products whose picture was not found.
+        missing_further: pictures that were not found, of products that have another one.
+        cut: products with more pictures than are read.
     """
 
     number: int
     ids: list[str]
     titles: list[str]
     places: list[str]
-    pictures: list[str | None]
+    pictures: list[str | tuple[str, ...] | None]
     faults: list[Fault]
     missing: MissingPictures = field(default_factory=MissingPictures)
+    missing_further: MissingPictures = field(default_factory=MissingPictures)
+    cut: int = 0
 
 
 @dataclass
@@ -74,6 +68,8 @@ class _Rows:
 class ProductTable:
     """Products of a file or folder, read chunk by chunk.
 
+    Where the file lacks the columns of one input, such as the title, that input is missing for every product.
+
     Args:
         source: a CSV, Parquet or JSON lines file, or a folder of pictures.
         columns: names of the file's columns.
@@ -82,9 +78,11 @@ class ProductTable:
 
     Attributes:
         folder: the folder of pictures; None for a file.
+        notes: a line for each input whose columns the file lacks.
 
     Raises:
-        PredictionError: the file does not exist, or its format is unknown.
+        CatalogError: the file cannot be read.
+        PredictionError: it does not exist, or lacks the columns of every input.
     """
 
     def __init__(
@@ -97,21 +95,22 @@ class ProductTable:
         reads_titles: bool = True,
     ) -> None:
         self.source, self.columns = source, columns
-        self.kind = kind_of(source)
-        self.root = os.path.abspath(source if self.kind == "folder" else pictures or source.parent)
+        if not source.exists():
+            raise PredictionError(
+                f"{source}: no such file or folder; give products to predict by --input{near_path(source)}"
+            )
+        self.folder = PictureFolder(source) if source.is_dir() else None
+        self.root = os.path.abspath(source if self.folder is not None else pictures or source.parent)
         self.reads_pictures, self.reads_titles = reads_pictures, reads_titles
+        self.notes: list[str] = []
         if pictures is not None and not pictures.is_dir():
             raise PredictionError(f"--pictures {pictures}: no such folder{near_path(pictures)}")
-        if self.kind == "folder" and not reads_pictures:
+        if self.folder is not None and not reads_pictures:
             raise PredictionError(
                 f"{source}: a folder of pictures, which this run does not read; give a file"
             )
-        self.folder = PictureFolder(source) if self.kind == "folder" else None
-        self._finder, self._shown = PictureFinder(self.root), 0
-        self._pieces = list(Formatter().parse(columns.picture)) if reads_pictures else []
-        wanted = [columns.id, *([columns.title] if reads_titles and columns.title else [])]
-        wanted += pattern_fields(columns.picture) if reads_pictures else []
-        self.wanted = list(dict.fromkeys(wanted))
+        self._pictures = RowPictures(self.root, columns)
+        self._table = None if self.folder is not None else self._opened()
 
     def chunks(self, size: int, is_mine: Callable[[int], bool] = lambda number: True) -> Iterator[Chunk]:
         """All products, `size` rows at a time.
@@ -123,8 +122,10 @@ class ProductTable:
         Raises:
             CatalogError, PredictionError: the file lacks a column, or cannot be read on.
         """
-        readers = {"csv": self._csv, "parquet": self._parquet, "jsonl": self._json_lines}
-        all_rows = self._folder(self.folder, size) if self.folder is not None else readers[self.kind](size)
+        if self._table is not None:
+            all_rows = self._file(self._table, size)
+        else:
+            all_rows = self._listed(self.folder or PictureFolder(self.source), size)
         number = -1
         for number, rows in enumerate(all_rows):
             yield self._chunk(number, rows, is_mine(number))
@@ -140,15 +141,34 @@ class ProductTable:
         """About the number of products; an upper bound for text files and folders."""
         if self.folder is not None:
             return max(self.folder.count(), 1)
-        if self.kind == "parquet":
-            return open_parquet(self.source).metadata.num_rows
-        with self.source.open("rb") as stream:
-            lines = sum(block.count(b"\n") for block in iter(lambda: stream.read(2**20), b""))
-        return max(lines - (self.kind == "csv"), 1)
+        return self._table.count() if self._table is not None else 0
+
+    def _inputs(self) -> dict[str, list[str]]:
+        """Each input that the run reads, as catalog.* names it, and its columns."""
+        found = {"title": [self.columns.title]} if self.reads_titles and self.columns.title else {}
+        return {**found, "picture": pattern_fields(self.columns.picture)} if self.reads_pictures else found
+
+    def _opened(self) -> Table:
+        """The file, with its columns checked: an input whose columns it lacks is not read."""
+        columns, inputs = self.columns, self._inputs()
+        table = open_table(
+            self.source, delimiter=columns.delimiter, encoding=columns.encoding,
+            wanted=list(dict.fromkeys([columns.id, *chain(*inputs.values())])),
+        )  # fmt: skip
+        table.check_columns([columns.id])
+        lacking = {name: found for name in inputs if (found := table.lacking(inputs[name]))}
+        if lacking and len(lacking) == len(inputs):
+            raise PredictionError(_no_input(table, lacking))
+        self.notes = [_lack(table, name, missing) for name, missing in lacking.items()]
+        there = {name: inputs[name] for name in inputs if name not in lacking}
+        self.reads_titles, self.reads_pictures = "title" in there, "picture" in there
+        self.wanted = list(dict.fromkeys([columns.id, *chain(*there.values())]))
+        table.check_columns(self.wanted)  # none occurs twice
+        return table
 
     def _chunk(self, number: int, rows: _Rows, find_pictures: bool) -> Chunk:
         ids, count = rows.cells[self.columns.id], len(rows.places)
-        name = self.columns.title if self.reads_titles and self.kind != "folder" else None
+        name = self.columns.title if self.reads_titles and self.folder is None else None
         titles = rows.cells[name] if name else [""] * count
         paths, outside = self._paths(rows.cells, count)
         fine = [bool(product) and not reason for product, reason in zip(ids, outside, strict=True)]
@@ -158,88 +178,31 @@ class ProductTable:
             faults.append(Fault(rows.places[place], ids[place], reason))
         places = rows.places
         if not all(fine):
-            ids, titles, places, paths = (
-                list(compress(texts, fine)) for texts in (ids, titles, places, paths)
-            )
-        missing = MissingPictures()
-        pictures = [self._picture(path, missing if find_pictures else None) for path in paths]
-        self._shown += len(missing.examples)
-        return Chunk(number, ids, titles, places, pictures, faults, missing)
+            ids, titles, places = (list(compress(texts, fine)) for texts in (ids, titles, places))
+            paths = list(compress(paths, fine))
+        found = ChunkPictures([None] * len(ids))
+        if self.folder is not None:
+            found = ChunkPictures([os.path.join(self.root, name) for name, *_ in paths])
+        elif self.reads_pictures and find_pictures:
+            found = self._pictures.find(paths)
+        return Chunk(
+            number, ids, titles, places, found.files, faults, found.missing, found.missing_further, found.cut
+        )
 
-    def _paths(self, cells: Mapping[str, Sequence[str]], count: int) -> tuple[list[str], list[str]]:
-        """Each product's path below the root ("" for none), and why it may not be opened ("" if it may)."""
-        outside = [""] * count
+    def _paths(self, cells: Mapping[str, Sequence[str]], count: int) -> tuple[list[list[str]], list[str]]:
+        """Each product's paths below the root, and why they may not be opened ("" if they may)."""
         if not self.reads_pictures:
-            return [""] * count, outside
-        if self.kind == "folder":
-            return list(cells[self.columns.id]), outside
-        paths = []
-        for n in range(count):
-            given = any(cells[name][n] for _, name, _, _ in self._pieces if name)
-            path = "".join(text + (cells[name][n] if name else "") for text, name, _, _ in self._pieces)
-            below = self._finder.relative(path)
-            if below is None:
-                outside[n] = f"the picture's path {quoted(path)} leads out of {self.root}"
-            paths.append(below if given and below else "")
-        return paths, outside
+            return [[]] * count, [""] * count
+        if self.folder is not None:
+            return [[name] for name in cells[self.columns.id]], [""] * count
+        return self._pictures.paths(cells, count)
 
-    def _picture(self, path: str, missing: MissingPictures | None) -> str | None:
-        """The file of a path. With `missing` it is looked for, and counted there if it does not exist."""
-        if not self.reads_pictures:
-            return None
-        file = os.path.join(self.root, path) if path else None
-        if missing is None or self.kind == "folder" or (file is not None and os.path.isfile(file)):
-            return file
-        if found := self._finder.find(path):
-            return os.path.join(self.root, found)
-        missing.add_path(self._finder if self._shown + len(missing.examples) < EXAMPLES else None, path)
-        return file
+    def _file(self, table: Table, size: int) -> Iterator[_Rows]:
+        for rows in table.chunks(self.wanted, size, last=self.columns.title, lenient=True):
+            cells = {name: [cell_text(cell) for cell in rows.table[name].tolist()] for name in self.wanted}
+            yield _Rows([rows.place(n) for n in range(len(rows.lines))], cells, _faults(rows))
 
-    def _csv(self, size: int) -> Iterator[_Rows]:
-        for rows in iterate_rows(self.source, self.wanted, self.columns.title or "", size):
-            faults = []
-            for reason, texts in rows.dropped.items():
-                for text in texts:
-                    place, _, beginning = text.partition(": ")
-                    faults.append(Fault(place, "", f"{reason}: {beginning}" if beginning else reason))
-            cells = {name: [cell_text(cell) for cell in rows.table[name]] for name in self.wanted}
-            yield _Rows([f"line {line}" for line in rows.lines.tolist()], cells, faults)
-
-    def _parquet(self, size: int) -> Iterator[_Rows]:
-        file = open_parquet(self.source)
-        self._check_columns(file.schema_arrow.names)
-        done = 0
-        try:
-            for batch in file.iter_batches(size, columns=self.wanted):
-                cells = {name: parquet_texts(self.source, name, batch.column(name)) for name in self.wanted}
-                yield _Rows([f"row {done + n + 1}" for n in range(len(batch))], cells)
-                done += len(batch)
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise PredictionError(
-                f"{self.source}: damaged after row {done} ({one_line(error)}); replace the file"
-            ) from error
-
-    def _json_lines(self, size: int) -> Iterator[_Rows]:
-        lines = _numbered_lines(self.source)
-        first = True
-        while some := list(islice(lines, size)):
-            rows = _Rows(cells={name: [] for name in self.wanted})
-            for number, raw in some:
-                if not raw.strip():
-                    continue
-                found = json_texts(raw, self.wanted)
-                if isinstance(found, str):
-                    rows.faults.append(Fault(f"line {number}", "", found))
-                    continue
-                if first:  # in later lines a missing key is an empty cell
-                    self._check_columns(list(found))
-                first = False
-                rows.places.append(f"line {number}")
-                for name in self.wanted:
-                    rows.cells[name].append(found.get(name, ""))
-            yield rows
-
-    def _folder(self, folder: PictureFolder, size: int) -> Iterator[_Rows]:
+    def _listed(self, folder: PictureFolder, size: int) -> Iterator[_Rows]:
         names = folder.names()
         while some := list(islice(names, size)):
             good = [name for name in some if is_utf8(name)]
@@ -248,44 +211,29 @@ class ProductTable:
             ]
             yield _Rows(good, {self.columns.id: good}, faults)
 
-    def _check_columns(self, there: Sequence[str]) -> None:
-        for name in self.wanted:
-            if name not in there:
-                hint = did_you_mean(name, there).replace("allowed:", "columns found:")
-                raise PredictionError(
-                    f"{self.source}: no column {quoted(name)}; {hint} (settings catalog.* name the columns)"
-                )
+
+def _faults(rows: Rows) -> list[Fault]:
+    """The dropped rows of a chunk."""
+    faults = []
+    for reason, texts in rows.dropped.items():
+        for text in texts:
+            place, _, beginning = text.partition(": ")
+            faults.append(Fault(place, "", f"{reason}: {beginning}" if beginning else reason))
+    return faults
 
 
-def kind_of(path: Path) -> Kind:
-    """Kind of input at a path, by its suffix.
-
-    Raises:
-        PredictionError: it does not exist, or its suffix is unknown.
-    """
-    if path.is_dir():
-        return "folder"
-    if not path.is_file():
-        raise PredictionError(
-            f"{path}: no such file or folder; give products to predict by --input{near_path(path)}"
-        )
-    return format_of(path)
+def _lack(table: Table, name: str, columns: Sequence[str]) -> str:
+    """One line on an input whose columns a file lacks."""
+    near = near_name(columns[0], table.columns)
+    hint = f" (did you mean {quoted(near)}?)" if near else ""
+    named = ", ".join(map(quoted, columns))
+    return f"{table.path}: no column {named}{hint}: no product has a {name}; catalog.{name} names another"
 
 
-def format_of(path: Path) -> Kind:
-    """A file's format by its suffix; raises PredictionError for an unknown one."""
-    if path.suffix.lower() not in KINDS:
-        raise PredictionError(f"{path}: unknown file format; give a name that ends in {', '.join(KINDS)}")
-    return KINDS[path.suffix.lower()]
-
-
-def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """(number from 1, line); a line that is too long is cut to one byte more than allowed."""
-    with path.open("rb") as stream:
-        number = 0
-        while line := stream.readline(LONGEST_LINE + 1):
-            number += 1
-            rest = line
-            while len(rest) > LONGEST_LINE and not rest.endswith(b"\n"):
-                rest = stream.readline(LONGEST_LINE + 1)
-            yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+def _no_input(table: Table, lacking: Mapping[str, Sequence[str]]) -> str:
+    """Why a file cannot be predicted from."""
+    columns = list(dict.fromkeys(column for names in lacking.values() for column in names))
+    hint = did_you_mean(columns[0], table.columns).replace("allowed:", "columns found:")
+    named = " and no column ".join(map(quoted, columns))
+    settings = " or ".join(f"catalog.{name}" for name in lacking)
+    return f"{table.path}: no column {named}, and the run reads nothing else; {hint} (set {settings})"

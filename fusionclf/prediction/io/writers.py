@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from fusionclf.errors import PredictionError
 from fusionclf.prediction.answers import NONE, Answers, without_codes
 from fusionclf.runfolder import guarded
 
@@ -70,14 +71,16 @@ def _cells(column: pa.Array) -> pa.Array:
 
 
 def _number_cells(numbers: np.ndarray) -> pa.Array:
-    """Probabilities, rounded, as Python writes them."""
-    rounded = np.round(numbers, DIGITS)
+    """Probabilities, rounded, as Python writes them; an empty cell for NaN."""
+    missing = np.isnan(numbers)
+    rounded = np.round(np.where(missing, 0.0, numbers), DIGITS)
     millionths = np.rint(rounded * 10**DIGITS).astype(np.int64)
     otherwise = (millionths < len(_SMALL)) | (millionths == 10**DIGITS)
     # Arrow writes 0.0, 1.0 and 9.9e-05 as 0, 1 and 0.000099.
     replaced = [_SMALL[n] if n < len(_SMALL) else "1.0" for n in millionths[otherwise].tolist()]
     texts = pa.array(rounded).cast(pa.string())
-    return pc.replace_with_mask(texts, pa.array(otherwise), pa.array(replaced, pa.string()))  # pyright: ignore[reportAttributeAccessIssue]
+    cells = pc.replace_with_mask(texts, pa.array(otherwise), pa.array(replaced, pa.string()))  # pyright: ignore[reportAttributeAccessIssue]
+    return pc.if_else(pa.array(missing), "", cells) if missing.any() else cells  # pyright: ignore[reportAttributeAccessIssue]
 
 
 _SMALL = [repr(round(n / 10**DIGITS, DIGITS)) for n in range(10 ** (DIGITS - 4))]
@@ -109,9 +112,10 @@ def _write_jsonl(path: Path, ids: Sequence[str], answers: Answers) -> None:
 
 
 def as_json(answers: Answers, place: int) -> dict[str, Any]:
-    """One product's answer as JSON values."""
-    return {
+    """One product's answer as JSON values; `answers` has further columns, and is missing where there are none."""
+    values: dict[str, Any] = {
         "labels": answers.labels[place],
+        **({} if answers.ids is None else {"class_ids": answers.ids[place]}),
         "probabilities": [round(p, DIGITS) for p in answers.probabilities[place].tolist()],
         "path": list(answers.paths[place]),
         "answer": list(answers.answered[place]),
@@ -119,6 +123,19 @@ def as_json(answers: Answers, place: int) -> dict[str, Any]:
         "picture_status": answers.picture_status[place],
         "title_status": answers.title_status[place],
     }
+    if answers.further:
+        values["answers"] = {
+            column: _column_as_json(found.value(place), float(found.probabilities[place]))
+            for column, found in answers.further.items()
+        }
+    return values
+
+
+def _column_as_json(value: str, probability: float) -> dict[str, Any]:
+    """A further column's value; both are null where the model has no answer."""
+    if np.isnan(probability):
+        return {"value": None, "probability": None}
+    return {"value": value, "probability": round(probability, DIGITS)}
 
 
 def _join_bytes(path: Path, chunks: Sequence[Path]) -> None:
@@ -138,6 +155,16 @@ def _join_parquet(path: Path, chunks: Sequence[Path]) -> None:
     with pq.ParquetWriter(path, pq.read_schema(chunks[0])) as writer:
         for chunk in chunks:
             writer.write_table(pq.read_table(chunk))
+
+
+SUFFIXES = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+
+
+def format_of(path: Path) -> Format:
+    """The format that a file's suffix names; raises PredictionError for an unknown one."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise PredictionError(f"{path}: unknown file format; give a name that ends in {', '.join(SUFFIXES)}")
+    return FORMATS[SUFFIXES[path.suffix.lower()]]
 
 
 FORMATS = {

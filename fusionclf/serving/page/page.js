@@ -88,6 +88,13 @@ function show(answer, request) {
     row.append(make("span", "class", label), make("span", "", `${percent.toFixed(1)} %`), track);
     return row;
   }));
+  const columns = Object.entries(answer.answers || {});
+  at("columns").hidden = !columns.length;
+  at("columns").replaceChildren(...columns.flatMap(([column, found]) => {
+    const value = make("dd", "", found.value === null ? "no answer" : `${found.value} `);
+    if (found.value !== null) value.append(make("small", "", `${(100 * found.probability).toFixed(1)} %`));
+    return [make("dt", "", column), value];
+  }));
   at("status").textContent = `Picture: ${answer.picture_status}. Title: ${answer.title_status}.`;
   at("answer").hidden = false;
 }

@@ -229,7 +229,7 @@ def open_model(tiny_bert: Path, fuser: str = "late") -> tuple[Any, Any, StackedC
 def test_an_open_model_is_saved_with_its_names(tiny_bert: Path, tmp_path: Path, fuser: str) -> None:
     variant, params, model = open_model(tiny_bert, fuser)
     batch = one_batch(model)
-    save_model(tmp_path, "joint", model, {"label": SHIRTS}, temperature=1.0)
+    save_model(tmp_path, "joint", model, {"label": SHIRTS}, {"label": 1.0})
     loaded = load_model(tmp_path, "joint", variant, params)
     assert isinstance(loaded, StackedClassifier) and loaded.class_names is not None
     assert loaded.class_names.paths == tuple(f"{name}, Topwear" for name in SHIRTS)

@@ -56,7 +56,7 @@ def test_save_and_load_give_equal_predictions(name: str, tmp_path: Path) -> None
     names = {
         task: tuple(f"{task} {n}" for n in range(CLASSES[task])) for task in base_model(model).task_weights
     }
-    save_model(tmp_path, "top20", model, names, temperature=1.5)
+    save_model(tmp_path, "top20", model, names, {"label": 1.5})
     loaded = load_model(tmp_path, "top20", variant, params)
     with torch.no_grad():
         assert torch.equal(loaded(batch)["label"], model(batch)["label"])
@@ -67,7 +67,7 @@ def test_saved_model_that_does_not_fit_names_the_difference(tmp_path: Path) -> N
     names = {
         task: tuple(f"{task} {n}" for n in range(CLASSES[task])) for task in base_model(model).task_weights
     }
-    save_model(tmp_path, "top20", model, names, temperature=1.0)
+    save_model(tmp_path, "top20", model, names, {"label": 1.0})
     file = tmp_path / "top20.safetensors"
     weights = load_file(file)
     left_out = weights.pop("heads.label.bias")

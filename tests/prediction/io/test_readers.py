@@ -1,5 +1,6 @@
 """Products of a file: the same texts from every format, and the pictures that their paths mean."""
 
+import gzip
 import os
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fusionclf.config import CatalogConfig
-from fusionclf.errors import PredictionError
+from fusionclf.errors import CatalogError, PredictionError
 from fusionclf.prediction.io.readers import Chunk, ProductTable
 
 COLUMNS = CatalogConfig(id="sku", title="name", picture="{file}")
@@ -124,6 +125,53 @@ def test_a_missing_column_is_named_in_every_format(tmp_path: Path) -> None:
 
 
 def test_a_column_that_holds_no_texts_is_refused(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"sku": [[1], [2]], "name": ["a", "b"]}), tmp_path / "t.parquet")
-    with pytest.raises(PredictionError, match=r"column 'sku' holds list<.*give a column of texts or numbers"):
+    pq.write_table(pa.table({"sku": [b"\xff", b"2"], "name": ["a", "b"]}), tmp_path / "t.parquet")
+    with pytest.raises(CatalogError, match=r"column 'sku' holds binary; give a column of texts or numbers"):
         read(tmp_path / "t.parquet", reads_pictures=False)
+
+
+@pytest.mark.parametrize(
+    ("there", "missing"), [({"name": ["a", "b"]}, "picture"), ({"file": ["1.jpg", ""]}, "title")]
+)
+def test_an_input_without_column_is_missing_with_a_note(
+    tmp_path: Path, there: dict[str, list[str]], missing: str
+) -> None:
+    (tmp_path / "1.jpg").touch()
+    for file in write_all(tmp_path, pd.DataFrame({"sku": [1, 2], **there})):
+        table = ProductTable(file, COLUMNS)
+        (chunk,) = table.chunks(10)
+        assert chunk.titles == there.get("name", ["", ""]), file.suffix
+        assert [path is None for path in chunk.pictures] == [missing == "picture", True]
+        (note,) = table.notes
+        assert f"no product has a {missing}; catalog.{missing} names another" in note
+
+
+def test_the_note_on_a_missing_column_names_the_near_one(tmp_path: Path) -> None:
+    pd.DataFrame({"sku": [1], "Name": ["a"], "file": [""]}).to_csv(tmp_path / "t.csv", index=False)
+    (note,) = ProductTable(tmp_path / "t.csv", COLUMNS).notes
+    assert "no column 'name' (did you mean 'Name'?): no product has a title" in note
+
+
+def test_a_file_without_any_input_is_refused(tmp_path: Path) -> None:
+    pd.DataFrame({"sku": [1], "price": [2]}).to_csv(tmp_path / "t.csv", index=False)
+    message = r"no column 'name' and no column 'file', .* columns found: sku, price .*catalog.title or catalog.picture"
+    with pytest.raises(PredictionError, match=message):
+        ProductTable(tmp_path / "t.csv", COLUMNS)
+    with pytest.raises(PredictionError, match="no column 'file', and the run reads nothing else"):
+        ProductTable(tmp_path / "t.csv", COLUMNS, reads_titles=False)
+
+
+def test_a_title_of_null_needs_no_column(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").touch()
+    pd.DataFrame({"sku": [1], "file": ["1.jpg"]}).to_csv(tmp_path / "t.csv", index=False)
+    table = ProductTable(tmp_path / "t.csv", COLUMNS.model_copy(update={"title": None}))
+    (chunk,) = table.chunks(10)
+    assert (chunk.titles, len(chunk.pictures), table.notes) == ([""], 1, [])
+
+
+def test_any_delimiter_encoding_and_gzip_is_read(tmp_path: Path) -> None:
+    content = "sku;name\n1;Größe, groß\n2;Café\n"
+    for encoding in ("utf-8-sig", "utf-16", "cp1252"):
+        (tmp_path / "t.csv.gz").write_bytes(gzip.compress(content.encode(encoding)))
+        chunk = read(tmp_path / "t.csv.gz", reads_pictures=False)
+        assert (chunk.ids, chunk.titles) == (["1", "2"], ["Größe, groß", "Café"]), encoding
