@@ -12,14 +12,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from fusionclf.catalog.fields import Fields
 from fusionclf.config import Section
 from fusionclf.errors import SettingsError, WeightsError, did_you_mean
 from fusionclf.models.encoders import ImageEncoder
+from fusionclf.models.field_encoders import FieldReaders, FieldsEncoder
 from fusionclf.models.text_encoders import (
     HashedNGramEncoder,
     TextEncoder,
     TransformerEncoder,
     ngrams_and_sentence,
+    sentence_encoder,
 )
 
 OFFLINE_BACKBONE = "tf_efficientnet_lite0"
@@ -74,6 +77,7 @@ class TextEncoderParams(Section):
     )
     frozen: bool = Field(default=False, description="transformer: keep its weights")
     longest: int = Field(default=64, ge=4, description="transformer: tokens kept of a title")
+    longest_text: int = Field(default=128, ge=4, description="transformer: tokens kept of a further text")
 
 
 def build_image_encoder(
@@ -210,8 +214,17 @@ def _stages(network: nn.Module) -> list[nn.Module]:
     return []
 
 
-def build_text_encoder(params: TextEncoderParams) -> TextEncoder:
-    """A title encoder: hashed n-grams, a transformer, or both side by side."""
+def build_text_encoder(params: TextEncoderParams, fields: Fields = Fields()) -> TextEncoder:  # noqa: B008  frozen
+    """An encoder of the title, and of further fields where there are some."""
+    title = _title_encoder(params)
+    if not fields:
+        return title
+    readers = FieldReaders(fields, sentence_encoder(title), params.longest_text)
+    return FieldsEncoder(title, readers)
+
+
+def _title_encoder(params: TextEncoderParams) -> TextEncoder:
+    """Hashed n-grams, a transformer, or both side by side."""
     if params.kind == "hashed":
         return HashedNGramEncoder(params.buckets, params.dim, words=params.words)
     transformer = build_transformer(params.model, params.pretrained, params.frozen, params.longest)

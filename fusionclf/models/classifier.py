@@ -30,13 +30,13 @@ class ProductClassifier(nn.Module):
     Attributes:
         tasks: names of the tasks, in the order of `heads`.
 
-    >>> import numpy as np, torch
+    >>> import numpy as np, pandas as pd, torch
     >>> from fusionclf.batches import Batch
     >>> from fusionclf.models.text_encoders import HashedNGramEncoder
     >>> encoder = HashedNGramEncoder(buckets=64, dim=8)
     >>> model = ProductClassifier(None, encoder, None, {"label": torch.nn.Linear(8, 3)}, {"label": 1.0})
     >>> rows = np.array([0, 1])
-    >>> titles = model.prepare_titles(["blue shoes", "red dress"]).batch(rows)
+    >>> titles = model.prepare_fields(pd.DataFrame({"title": ["blue shoes", "red dress"]})).batch(rows)
     >>> model(Batch(rows, None, titles, {}))["label"].shape
     torch.Size([2, 3])
     """
@@ -68,10 +68,10 @@ class ProductClassifier(nn.Module):
         """The encoder whose `prepare` gives the tensors that this model reads; None where it reads no titles."""
         return self.text
 
-    def prepare_titles(self, titles: list[str]) -> TitleTable:
-        """Titles as tensors."""
+    def prepare_fields(self, fields: pd.DataFrame) -> TitleTable:
+        """The fields of n products as tensors: the column `title`, and those of further texts and attributes."""
         assert self.text is not None, "this model reads no titles"
-        return self.text.prepare(titles)
+        return self.text.prepare_fields(fields)
 
     def features(self, batch: Batch) -> Tensor:
         """(B, D) fused features."""

@@ -201,8 +201,8 @@ class LinearTextModel(nn.Module):
         for field, reader in readers.text.items():
             name = readers.names[field]
             self.further_ngrams[name] = _zero_table(HashedNGramEncoder(TEXT_BUCKETS, classes, largest=0))
-            if reader.sentence is not None:
-                self.further_sentences[name] = nn.Linear(reader.sentence.dim, classes, bias=False)
+            if self.sentences is not None:
+                self.further_sentences[name] = nn.Linear(self.sentences.dim, classes, bias=False)
         for field in readers.fields.attributes:
             table = nn.Embedding(BUCKETS, classes, padding_idx=0)
             self.further_ids[readers.names[field]] = table
@@ -236,17 +236,24 @@ class LinearTextModel(nn.Module):
             return np.zeros((len(titles), 0), np.float32)
         return self.sentences.embed(titles)
 
-    def read(self, fields: pd.DataFrame) -> LinearTextInputs:
-        """What this model reads of n products."""
-        titles = fields[TITLE].tolist()
-        ngrams, embeddings = {TITLE: self.hashed(titles).counts}, {TITLE: self.embed(titles)}
+    def read(self, fields: pd.DataFrame, rows: np.ndarray) -> LinearTextInputs:
+        """What this model reads of some products.
+
+        Args:
+            fields: of all products, whose embeddings are computed together: training has cached them.
+            rows: (n,) places of the products.
+        """
+        some = fields.iloc[rows]
+        ngrams = {TITLE: self.hashed(some[TITLE].tolist()).counts}
+        embeddings = {TITLE: self.embed(fields[TITLE].tolist())[rows]}
         ids: dict[str, np.ndarray] = {}
         if self.readers is not None:
             for field, reader in self.readers.text.items():
-                texts = fields[field].tolist()
-                ngrams[field], embeddings[field] = reader.words(texts).counts, reader.embed(texts)
+                ngrams[field] = reader.words(some[field].tolist()).counts
+                if self.sentences is not None:
+                    embeddings[field] = reader.embed(fields[field].tolist())[rows]
             for field, bins in self.readers.attributes.items():
-                ids[field] = bins.ids(fields[field].tolist())
+                ids[field] = bins.ids(some[field].tolist())
         return LinearTextInputs(ngrams, embeddings, ids)
 
     @torch.no_grad()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from fusionclf.catalog.fields import Fields
 from fusionclf.config import Section
 from fusionclf.errors import SettingsError, did_you_mean
 from fusionclf.models.classifier import ProductClassifier
@@ -15,7 +16,7 @@ from fusionclf.models.stacked_classifier import StackedClassifier
 
 Modality = Literal["picture", "title"]
 Model = ProductClassifier | StackedClassifier
-Builder = Callable[[Any, dict[str, int]], Model]
+Builder = Callable[..., Model]
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,12 @@ class Variant:
     Attributes:
         name: what `fusionclf train NAME` takes.
         params: the settings below `model`.
-        build: (params, number of classes of each task) → model. The task `label` is the one that is scored.
+        build: (params, number of classes of each task) → model. The task `label` is the one that is scored. With
+            `reads_fields`, a third argument names the further fields, `Fields`.
         modalities: what the model reads of a product.
         hub_task: the Hugging Face hub's `pipeline_tag`; None where none fits.
         summary: one line for listings.
+        reads_fields: whether the model reads further texts and attributes, besides the title.
     """
 
     name: str
@@ -37,6 +40,17 @@ class Variant:
     modalities: tuple[Modality, ...]
     hub_task: str | None
     summary: str
+    reads_fields: bool = False
+
+    def model(self, params: Any, classes: dict[str, int], fields: Fields = Fields()) -> Model:  # noqa: B008  frozen
+        """A model with its first weights.
+
+        Args:
+            params: its settings.
+            classes: number of classes of each task.
+            fields: names of further texts and attributes; a model that reads none ignores them.
+        """
+        return self.build(params, classes, fields) if self.reads_fields else self.build(params, classes)
 
 
 _VARIANTS: dict[str, Variant] = {}

@@ -1,13 +1,13 @@
 """A base model with a linear text model beside it, and a head that combines both."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from fusionclf.batches import Batch, TextBatch, TitleTable, joined_lengths
+from fusionclf.batches import Batch, MergedTitles, TitleTable
+from fusionclf.catalog.fields import main_texts
 from fusionclf.models.classifier import ProductClassifier
 from fusionclf.models.encoders import ImageEncoder
 from fusionclf.models.linear_text_model import LinearTextModel
@@ -79,12 +79,17 @@ class StackedClassifier(nn.Module):
         """Set what the classes are called, and where they are in the category graph."""
         self.class_names = ClassNames(names, paths, self.linear_text_model.embed, synonyms)
 
-    def prepare_titles(self, titles: list[str]) -> TitleTable:
-        """Titles as tensors; where the classes are named, with name-match features."""
-        table = self.text_encoder.prepare(titles)
+    def prepare_fields(self, fields: pd.DataFrame) -> TitleTable:
+        """The fields of n products as tensors; where the classes are named, with name-match features."""
+        table = self.text_encoder.prepare_fields(fields)
         if self.class_names is None:
             return table
-        return _WithNameMatch(table, self.class_names.compare(titles))
+        return MergedTitles([table, self.class_names.compare(self.main_texts(fields))])
+
+    def main_texts(self, fields: pd.DataFrame) -> list[str]:
+        """What is compared with class names: each product's title, or where it has none its first further text."""
+        readers = self.linear_text_model.readers
+        return main_texts(fields, () if readers is None else readers.fields.text)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Task → (B, K) logits."""
@@ -103,15 +108,3 @@ class StackedClassifier(nn.Module):
 def base_model(model: "ProductClassifier | StackedClassifier") -> ProductClassifier:
     """The network of a model, which is trained first."""
     return model.base if isinstance(model, StackedClassifier) else model
-
-
-@dataclass(frozen=True)
-class _WithNameMatch:
-    titles: TitleTable
-    name_match: TitleTable
-
-    def batch(self, rows: np.ndarray) -> TextBatch:
-        return {**self.titles.batch(rows), **self.name_match.batch(rows)}
-
-    def lengths(self) -> np.ndarray | None:
-        return joined_lengths((self.titles, self.name_match))

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from fusionclf.catalog.fields import Fields
 from fusionclf.errors import FusionclfError, RunError
 from fusionclf.files import write_json
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
@@ -51,7 +52,9 @@ def save_model(
     write_json(folder / "labels.json", labels)  # last: a part that it names is whole
 
 
-def load_model(folder: Path, part: str, variant: Variant, params: Any) -> Model:
+def load_model(
+    folder: Path, part: str, variant: Variant, params: Any, fields: Fields = Fields()  # noqa: B008  frozen
+) -> Model:
     """The model that `save_model` wrote, in evaluation mode.
 
     Args:
@@ -59,6 +62,7 @@ def load_model(folder: Path, part: str, variant: Variant, params: Any) -> Model:
         part: name of the stage.
         variant: the kind of model.
         params: the run's settings below `model`.
+        fields: the further texts and attributes that it was trained with.
 
     Raises:
         RunError: a file is missing, damaged, or of another model.
@@ -70,7 +74,7 @@ def load_model(folder: Path, part: str, variant: Variant, params: Any) -> Model:
     own = _without_downloads(params, folder / "text")
     try:
         with no_larger_than(shapes):
-            model = variant.build(own, counts)
+            model = variant.model(own, counts, fields)
     except KeyError as error:
         raise RunError(
             one_line(f"{part}.classes: no task {error}; {AGAIN}", folder / "labels.json")

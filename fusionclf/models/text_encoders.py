@@ -225,6 +225,14 @@ def ngrams_and_sentence(ngrams: TextEncoder, sentence: TextEncoder) -> JoinedTex
     return JoinedTextEncoder({NGRAMS: ngrams, SENTENCE: sentence})
 
 
+def sentence_encoder(encoder: TextEncoder) -> TransformerEncoder | None:
+    """The sentence encoder of a title encoder; None where it reads n-grams alone."""
+    if isinstance(encoder, JoinedTextEncoder):
+        found = encoder.encoders[SENTENCE] if SENTENCE in encoder.encoders else None
+        return found if isinstance(found, TransformerEncoder) else None
+    return encoder if isinstance(encoder, TransformerEncoder) else None
+
+
 def tensors_of(titles: TextBatch, name: str) -> TextBatch:
     """The tensors that a JoinedTextEncoder prepared for one of its encoders, without its name before them."""
     prefix = f"{name}."

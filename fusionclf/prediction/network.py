@@ -88,7 +88,9 @@ class NetworkModel:
         self.settings = settings
         self.process = one_process(settings.train.precision, device)
         with self.process.autocast():  # class names are embedded as in training
-            self.model = load_model(folder, part, find_variant(settings.variant), settings.model)
+            self.model = load_model(
+                folder, part, find_variant(settings.variant), settings.model, Fields.of(settings.catalog)
+            )
             if isinstance(self.model, StackedClassifier):
                 sentences = self.model.linear_text_model.sentences
                 if sentences is not None:

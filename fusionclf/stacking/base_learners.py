@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor
 
 from fusionclf.batches import ProductSource
@@ -13,7 +12,7 @@ from fusionclf.catalog import Catalog
 from fusionclf.console import Console
 from fusionclf.errors import RunError
 from fusionclf.models import StackedClassifier
-from fusionclf.models.linear_text_model import LinearTextWeights, fit_linear_text_model
+from fusionclf.models.linear_text_model import LinearTextInputs, LinearTextWeights, fit_linear_text_model
 from fusionclf.models.open_vocabulary.linear_probe import LinearProbe, fit_linear_probe
 from fusionclf.models.open_vocabulary.meta_classifier import MetaTrainingFold
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH
@@ -35,8 +34,8 @@ class StackingData:
         rows: (n,) catalog rows.
         titles: (n,).
         targets: (n,) class numbers.
-        counts: (n, buckets) n-gram counts of the titles.
-        embeddings: (n, Dt) sentence embeddings of the titles.
+        texts: what the linear text model reads of the products.
+        embeddings: (n, Dt) sentence embeddings of what is compared with class names: mostly the titles.
         features: modality → (n, D) features of the base model; without "title" where it reads no titles.
         name_match: (n, C, 10) name-match features.
         has_picture, has_title: (n,) whether a product has one.
@@ -48,7 +47,7 @@ class StackingData:
     rows: np.ndarray
     titles: np.ndarray
     targets: np.ndarray
-    counts: sparse.csr_matrix
+    texts: LinearTextInputs
     embeddings: np.ndarray
     features: Mapping[str, Tensor]
     name_match: Tensor
@@ -66,19 +65,18 @@ class StackingData:
         catalog: Catalog,
         rows: np.ndarray,
         features: Mapping[str, Tensor],
-        embeddings: np.ndarray,
     ) -> "StackingData":
         """That of some catalog rows.
 
         Args:
             model: with a trained base model.
             source: prepared titles and class numbers of all products.
-            catalog: titles.
+            catalog: the products' fields.
             rows: (n,) catalog rows.
             features: as of StackingData.
-            embeddings: (n, Dt).
         """
-        head, titles = model.head, catalog.table["title"].to_numpy(object)[rows]
+        head, linear = model.head, model.linear_text_model
+        titles = catalog.table["title"].to_numpy(object)[rows]
         assert isinstance(head, StackedHead) and source.titles is not None
         has_picture, has_title = (
             np.ones(len(rows), bool) if mask is None else mask[rows]
@@ -88,7 +86,7 @@ class StackingData:
         name_match = torch.cat([source.titles.batch(chunk)[NAME_MATCH].half() for chunk in chunks])
         return cls(
             rows, titles, source.targets["label"][rows],
-            model.linear_text_model.hashed(titles.tolist()).counts, embeddings, features,
+            linear.read(catalog.fields, rows), linear.embed(model.main_texts(catalog.fields))[rows], features,
             head.used_name_match(name_match), has_picture, has_title,
             # The features of a base model of both modalities also stand for a product without a picture.
             has_picture if model.base.text is None else has_picture | has_title,
@@ -136,7 +134,7 @@ class BaseLearners:
 def fit_base_learners(data: StackingData, fitted: np.ndarray, seed: int) -> BaseLearners:
     """Fit the linear text model and the probe on the rows of an (n,) mask."""
     linear_text = fit_linear_text_model(
-        data.counts[fitted], data.embeddings[fitted], data.targets[fitted], data.classes, seed
+        data.texts.pick(fitted), data.targets[fitted], data.classes, seed
     )
     places = torch.from_numpy(np.flatnonzero(fitted & data.has_features))
     targets = torch.from_numpy(data.targets)[places]
@@ -199,7 +197,7 @@ def make_fold(
     targets = data.targets[query]
     weights = balanced_weights(~learners.seen.numpy()[targets], prototypes.available.numpy()[targets])
     return MetaTrainingFold(
-        base, learners.linear_text.scores(data.counts[query], data.embeddings[query]),
+        base, learners.linear_text.scores(data.texts.pick(query)),
         data.name_match[places], similarity, torch.from_numpy(targets),
         torch.from_numpy(weights).float(), learners.seen, prototypes.available,
         torch.from_numpy(data.has_picture[query]), torch.from_numpy(data.has_title[query]),

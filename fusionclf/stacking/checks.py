@@ -3,6 +3,7 @@
 from typing import Any
 
 from fusionclf.catalog import Catalog, Split, read_synonyms
+from fusionclf.catalog.fields import Fields
 from fusionclf.catalog.label_paths import LEVEL
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.config.shipped import find_synonyms
@@ -76,7 +77,7 @@ def check_model(variant: Variant, settings: RunConfig[Any], catalog: Catalog) ->
             raise CatalogError(f"model.auxiliary: no column {column!r}; {near}")
     auxiliary = auxiliary_classes(settings, catalog)
     classes = {"label": len(catalog.classes), **{column: len(names) for column, names in auxiliary.items()}}
-    check_stages(settings, variant.build(params, classes))
+    check_stages(settings, variant.model(params, classes, Fields.of(settings.catalog)))
 
 
 def check_stages(settings: RunConfig[Any], model: Model) -> None:

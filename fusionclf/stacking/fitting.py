@@ -100,14 +100,12 @@ def fit_weighted_sum(
     Args:
         model: with a trained base model.
         source: all products.
-        catalog: their titles.
+        catalog: their fields.
         train_rows, validation_rows: catalog rows of the model's classes.
         context: where it runs.
     """
     linear, rows = model.linear_text_model, np.concatenate([train_rows, validation_rows])
-    titles = catalog.table["title"]
-    counts = linear.hashed(titles.to_numpy(object)[rows].tolist()).counts
-    embeddings = linear.embed(titles.tolist())[rows]
+    texts = linear.read(catalog.fields, rows)
     targets, is_train = source.targets["label"][rows], np.arange(len(rows)) < len(train_rows)
     # A picture network needs no titles.
     read = source if model.base.text is not None else replace(source, titles=None)
@@ -116,10 +114,8 @@ def fit_weighted_sum(
     # As WeightedSum masks them.
     if source.has_picture is not None and model.base.text is None:
         base = base * source.has_picture[validation_rows, None]
-    fitted = fit_linear_text_model(
-        counts[is_train], embeddings[is_train], targets[is_train], classes, context.seed
-    )
-    scores = fitted.scores(counts[~is_train], embeddings[~is_train]).numpy()
+    fitted = fit_linear_text_model(texts.pick(is_train), targets[is_train], classes, context.seed)
+    scores = fitted.scores(texts.pick(~is_train)).numpy()
     if source.has_title is not None:
         scores = scores * source.has_title[validation_rows, None]
     first, second = fit_blend(base, scores, targets[~is_train])
@@ -128,7 +124,7 @@ def fit_weighted_sum(
         validation_rows, first * base + second * scores, np.broadcast_to(known, base.shape)
     )
     return FittedWeightedSum(
-        fit_linear_text_model(counts, embeddings, targets, classes, context.seed),
+        fit_linear_text_model(texts, targets, classes, context.seed),
         (first, second),
         out_of_fold,
     )
@@ -161,7 +157,7 @@ def fit_stacked_head(
     Args:
         model: with a trained base model and a StackedHead.
         source: all products.
-        catalog: their titles and years.
+        catalog: their fields and years.
         rows: catalog rows for training and validation.
         groups: families and candidates.
         context: where it runs.
@@ -171,12 +167,11 @@ def fit_stacked_head(
         RunError: there are too few rows to hold some of them out.
     """
     targets = source.targets["label"]
-    all_embeddings = model.linear_text_model.embed(catalog.table["title"].tolist())  # cached: embedded before
     some = rows
     if len(rows) > MOST_ROWS:
         some = rows[sample_of_each_class(targets[rows], MOST_ROWS, context.seed)]
     features = _features(model, source, some, context)
-    data = StackingData.collect(model, source, catalog, some, features, all_embeddings[some])
+    data = StackingData.collect(model, source, catalog, some, features)
     if context.together is not None:
         data = replace(data, together=context.together[some])
     years = catalog.table["year"].astype(str).to_numpy(object)[some]
@@ -194,11 +189,8 @@ def fit_stacked_head(
     learners = fit_base_learners(data, np.ones(len(some), bool), context.seed)
     linear_text, seen = learners.linear_text, learners.seen
     if len(rows) > len(some):
-        titles = catalog.table["title"].to_numpy(object)[rows].tolist()
-        counts = model.linear_text_model.hashed(titles).counts
-        linear_text = fit_linear_text_model(
-            counts, all_embeddings[rows], targets[rows], data.classes, context.seed
-        )
+        texts = model.linear_text_model.read(catalog.fields, rows)
+        linear_text = fit_linear_text_model(texts, targets[rows], data.classes, context.seed)
         seen[np.unique(targets[rows])] = True
     kind = "open" if data.allows_unseen else "named"
     summary = f"{kind} vocabulary: {int(seen.sum())} of {data.classes} classes seen; {len(every)} meta-training folds"

@@ -31,6 +31,7 @@ from fusionclf.console import Console
 from fusionclf.errors import CatalogError
 from fusionclf.evaluation import CategoryGraph, product_context
 from fusionclf.models import Model, ProductClassifier, StackedClassifier, base_model
+from fusionclf.models.field_encoders import TitleAndFields
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.stacking.checks import auxiliary_classes, check_classes, check_stages, column_cells
@@ -133,7 +134,7 @@ class RunInputs:
         ids = self.catalog.table["id"].tolist()
         everything = np.arange(len(self.catalog))
         has_picture = None if pictures is None else pictures.cache.readable(everything)
-        has_title = None if titles is None else self.catalog.has_title
+        has_title = None if titles is None else self._has_text(model)
         return ProductSource(
             pictures, titles, targets, features, augmented=not frozen, ids=ids, has_picture=has_picture,
             has_title=has_title, class_counts={task: len(names) for task, names in classes.items()},
@@ -161,7 +162,12 @@ class RunInputs:
         if model.image is not None:
             named = self.catalog.table["picture"].notna().to_numpy(bool)
             has_picture = named if self.cache is None else self.cache.readable(np.arange(len(named)))
-        return has_picture, self.catalog.has_title if model.text_encoder is not None else None
+        return has_picture, self._has_text(model) if model.text_encoder is not None else None
+
+    def _has_text(self, model: Model) -> np.ndarray:
+        """(N,) whether each product has a text that the model reads."""
+        reads_fields = isinstance(model.text_encoder, TitleAndFields)
+        return self.catalog.has_text if reads_fields else self.catalog.has_title
 
     def modality_status(self, model: Model, rows: np.ndarray) -> pd.DataFrame:
         """(n, 2) picture_status and title_status of each product: used, missing, unreadable or ignored."""
@@ -171,7 +177,7 @@ class RunInputs:
             unread = np.where(table["picture"].isna(), "missing", "unreadable")
             picture = np.where(self.cache.readable(rows), "used", unread)
         if model.text_encoder is not None:
-            title = np.where(self.catalog.has_title[rows], "used", "missing")
+            title = np.where(self._has_text(model)[rows], "used", "missing")
         return pd.DataFrame({"picture_status": picture, "title_status": title})
 
     def context(
@@ -225,8 +231,8 @@ class RunInputs:
 
     def _prepare_titles(self, model: Model, classes: Mapping[str, tuple[str, ...]]) -> TitleTable:
         assert model.text_encoder is not None
-        titles = self.catalog.table["title"].tolist()
-        model.text_encoder.fit([titles[row] for row in self.split.rows(self.catalog, None, "train")])
+        fields = self.catalog.fields
+        model.text_encoder.fit_fields(fields.iloc[self.split.rows(self.catalog, None, "train")])
         for encoder in model.modules():
             if isinstance(encoder, TransformerEncoder) and encoder.frozen:
                 encoder.embedder = self._embedder(encoder)
@@ -237,22 +243,22 @@ class RunInputs:
         if self.titles is None or _scores_by_name(model):
             started = time.perf_counter()
             self.saved_seconds = 0.0
-            self.titles = model.prepare_titles(titles)
+            self.titles = model.prepare_fields(fields)
             seconds = time.perf_counter() - started + self.saved_seconds
-            self._seconds["titles"] = seconds / max(len(titles), 1)
+            self._seconds["titles"] = seconds / max(len(fields), 1)
         return self.titles
 
-    def _embedder(self, encoder: TransformerEncoder) -> Callable[[list[str]], np.ndarray]:
-        """Embeds titles in shares over all processes, and caches the embeddings where that is set."""
+    def _embedder(self, encoder: TransformerEncoder) -> Callable[[list[str], int | None], np.ndarray]:
+        """Embeds texts in shares over all processes, and caches the embeddings where that is set."""
         network = fingerprint(encoder.network.state_dict(), self.accelerator.mixed_precision)
 
-        def embed(titles: list[str]) -> np.ndarray:
+        def embed(titles: list[str], longest: int | None = None) -> np.ndarray:
             if not self.settings.train.cache_features or not titles:
-                return self._embed_shares(encoder, titles)
+                return self._embed_shares(encoder, titles, longest)
             started = time.perf_counter()
-            tokens = encoder.tokeniser(titles).tokens
+            tokens = encoder.tokeniser(titles, longest).tokens
             key = fingerprint({}, network, text_fingerprint([str(ids) for ids in tokens]))
-            compute = partial(self._embed_shares, encoder, titles)
+            compute = partial(self._embed_shares, encoder, titles, longest)
             found, made = cached_features(
                 "titles", key, len(titles), compute, self._all_have, self.console.warn
             )
@@ -261,13 +267,15 @@ class RunInputs:
 
         return embed
 
-    def _embed_shares(self, encoder: TransformerEncoder, titles: list[str]) -> np.ndarray:
+    def _embed_shares(
+        self, encoder: TransformerEncoder, titles: list[str], longest: int | None
+    ) -> np.ndarray:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         with self.accelerator.autocast():
             if len(titles) < world:
-                return encoder.compute(titles)
+                return encoder.compute(titles, longest)
             places = np.arange(len(titles))[rank::world]
-            own = torch.from_numpy(encoder.compute([titles[place] for place in places]))
+            own = torch.from_numpy(encoder.compute([titles[place] for place in places], longest))
         parts = iter([(places, own.to(self.accelerator.device))])
         return collect(parts, len(titles), self.accelerator).numpy()
 

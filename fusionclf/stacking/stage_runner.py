@@ -18,6 +18,7 @@ from scipy.special import softmax
 from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog, Split
 from fusionclf.catalog.groups import variant_groups
+from fusionclf.catalog.fields import Fields
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.console import Console
 from fusionclf.evaluation import make_predictions
@@ -125,7 +126,8 @@ class StageRunner:
         return self._predict(stage, model, source, classes, temperatures, files)
 
     def _build(self, classes: Classes) -> Model:
-        return self.variant.build(self.settings.model, {task: len(names) for task, names in classes.items()})
+        counts = {task: len(names) for task, names in classes.items()}
+        return self.variant.model(self.settings.model, counts, Fields.of(self.settings.catalog))
 
     def _train_base(
         self, stage: Stage, base: ProductClassifier, source: ProductSource, rows: StageRows

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from fusionclf.catalog.fields import Fields
 from fusionclf.config import Section
 from fusionclf.errors import SettingsError, did_you_mean
 from fusionclf.models.backbones import (
@@ -14,12 +15,13 @@ from fusionclf.models.backbones import (
     build_transformer,
 )
 from fusionclf.models.classifier import ProductClassifier, linear_heads
+from fusionclf.models.field_encoders import FieldReaders, TitleAndFields
 from fusionclf.models.fusers import MissingModality, find_fuser, fuser_names
 from fusionclf.models.linear_text_model import LinearTextModel
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.registry import Variant, register
 from fusionclf.models.stacked_classifier import StackedClassifier, WeightedSum
-from fusionclf.models.text_encoders import SENTENCE, JoinedTextEncoder, TransformerEncoder
+from fusionclf.models.text_encoders import TransformerEncoder, sentence_encoder
 
 LATE = "late"  # no fuser: the base model reads the picture alone
 
@@ -98,18 +100,22 @@ class FusionParams(Section):
 LEAST_CLASSES = {"open": 3, "named": 2}  # with training rows: two must be left where one is held out
 
 
-def build(params: FusionParams, classes: dict[str, int]) -> ProductClassifier | StackedClassifier:
-    """A base model of picture and title, with or without the stacked head.
+def build(
+    params: FusionParams, classes: dict[str, int], fields: Fields = Fields()  # noqa: B008  frozen
+) -> ProductClassifier | StackedClassifier:
+    """A base model of picture and text, with or without the stacked head.
 
     Args:
         params: settings.
         classes: number of classes of each task, auxiliary columns included.
+        fields: names of further texts and attributes.
 
     Raises:
         SettingsError: settings contradict each other.
     """
     _check(params)
-    return _build_late(params, classes) if params.fuser == LATE else _build_early(params, classes)
+    build_base = _build_late if params.fuser == LATE else _build_early
+    return build_base(params, classes, fields)
 
 
 def _check(params: FusionParams) -> None:
@@ -132,33 +138,38 @@ def _check(params: FusionParams) -> None:
         )
 
 
-def _build_late(params: FusionParams, classes: dict[str, int]) -> StackedClassifier:
-    """The base model reads the picture, the linear text model the title."""
+def _build_late(params: FusionParams, classes: dict[str, int], fields: Fields) -> StackedClassifier:
+    """The base model reads the picture, the linear text model the title and further fields."""
     image = build_image_encoder(**params.image.model_dump())
     weights = {"label": params.label_weight, **params.auxiliary}
     sentences = None
     if params.text.kind == "both":
         sentences = build_transformer(params.text.model, params.text.pretrained, True, params.text.longest)
-    linear = LinearTextModel(params.text.buckets, classes["label"], params.text.words, sentences)
+    readers = FieldReaders(fields, sentences, params.text.longest_text) if fields else None
+    linear = LinearTextModel(
+        params.text.buckets, classes["label"], params.text.words, sentences, readers=readers
+    )
     heads = linear_heads(image.dim, {task: classes[task] for task in weights})
     base = ProductClassifier(image, None, None, heads, weights, params.dropout)
     return StackedClassifier(base, linear, _head(params, classes["label"], image.dim, sentences))
 
 
-def _build_early(params: FusionParams, classes: dict[str, int]) -> ProductClassifier | StackedClassifier:
+def _build_early(
+    params: FusionParams, classes: dict[str, int], fields: Fields
+) -> ProductClassifier | StackedClassifier:
     """The base model reads picture and title; with `wide`, the linear text model is beside it."""
     image = build_image_encoder(**params.image.model_dump())
     weights = {"label": params.label_weight, **params.auxiliary}
     frozen = params.text.frozen or params.uses_names
-    text = build_text_encoder(params.text.model_copy(update={"frozen": frozen}))
+    text = build_text_encoder(params.text.model_copy(update={"frozen": frozen}), fields)
+    readers = text.readers if isinstance(text, TitleAndFields) else None
     sentences = None
-    if params.uses_names and isinstance(text, JoinedTextEncoder):
-        sentences = text.encoders[SENTENCE]
-        assert isinstance(sentences, TransformerEncoder)
+    if params.uses_names:
+        sentences = sentence_encoder(text.title if isinstance(text, TitleAndFields) else text)
     linear = None
     if params.wide:
         linear = LinearTextModel(
-            params.text.buckets, classes["label"], params.text.words, sentences, shared=True
+            params.text.buckets, classes["label"], params.text.words, sentences, shared=True, readers=readers
         )
     more = {"regions": params.image.regions} if params.image.regions > 1 else {}
     fuser = find_fuser(params.fuser)(
@@ -184,6 +195,6 @@ def _head(
 register(
     Variant(
         "fusion", FusionParams, build, ("picture", "title"), None,
-        "picture + title → class; can name classes without training rows",
+        "picture + title → class; can name classes without training rows", reads_fields=True,
     )
 )  # fmt: skip
