@@ -61,7 +61,9 @@ def add_command(options: AddOptions) -> None:
     from fusionclf.workflows.classes import add_class, add_listed
 
     if (options.name is None) == (options.file is None):
-        raise PredictionError("give either --name NAME or --file FILE")
+        raise PredictionError(
+            "missing --name or --file (give one: a class, or a file of classes); see fusionclf classes add --help"
+        )
     model = RunModel(options.run, options.part, options.cpu)
     if options.name is not None:
         add_class(

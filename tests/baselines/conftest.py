@@ -32,7 +32,7 @@ def catalog(tmp_path: Path) -> Catalog:
     (tmp_path / "styles.csv").write_text("\n".join(lines) + "\n")
     columns = CatalogConfig(categories=(), metadata=("season",))
     return Catalog(
-        tmp_path, columns, table, table[["title"]], ReadReport(len(table), repaired=["007"]), "c" * 64
+        tmp_path, columns, table, table.filter(["title"]), ReadReport(len(table), repaired=["007"]), "c" * 64
     )
 
 

@@ -45,7 +45,10 @@ def test_every_group_names_its_commands(group: str) -> None:
     ("words", "expected"),
     [
         ("trian", "unknown command 'trian': did you mean 'train'? allowed: train, baseline, predict, "),
-        ("data chek DIR", "unknown command 'chek': did you mean 'check'? allowed: check, sample, download"),
+        (
+            "data chek DIR",
+            "unknown command 'chek': did you mean 'check'? allowed: describe, check, fetch, sample, download",
+        ),
         ("classes ad", "unknown command 'ad': did you mean 'add'? allowed: add, remove, list"),
         ("--verzion", "unknown option '--verzion': did you mean '--version'? allowed: --version, "),
         ("train image --daat=x", "unknown option '--daat': did you mean '--data'? allowed: --data, --out, "),
@@ -63,7 +66,7 @@ def test_every_group_names_its_commands(group: str) -> None:
         ),
         (
             "classes add --run r",
-            "missing --name (Name, Category > Name, or Name | synonym); see fusionclf classes add --help",
+            "missing --name or --file (give one: a class, or a file of classes); see fusionclf classes",
         ),
     ],
 )

@@ -35,7 +35,7 @@ def catalog(tmp_path: Path) -> Catalog:
         tmp_path,
         CatalogConfig(categories=()),
         table.assign(picture="p.jpg"),
-        table[["title"]],
+        table.filter(["title"]),
         ReadReport(len(ROWS)),
         "c" * 64,
     )

@@ -147,7 +147,12 @@ def shop(tmp_path: Path, categories: tuple[str, ...]) -> Catalog:
     ]
     table = pd.DataFrame(rows, columns=["id", "label", "master", "sub"]).assign(title="", picture="p.jpg")
     return Catalog(
-        tmp_path, CatalogConfig(categories=categories), table, table[["title"]], ReadReport(4), "c" * 64
+        tmp_path,
+        CatalogConfig(categories=categories),
+        table,
+        table.filter(["title"]),
+        ReadReport(4),
+        "c" * 64,
     )
 
 

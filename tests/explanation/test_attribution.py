@@ -27,6 +27,15 @@ class Rule:
     cover: tuple[int, int] | None = (40, 30)
     reads_titles = True
 
+    @property
+    def tasks(self) -> dict[str, tuple[str, ...]]:
+        return {"label": self.classes}
+
+    def task_probabilities(
+        self, pictures: PictureCache | None, titles: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        return {"label": self.probabilities(pictures, titles)}
+
     def probabilities(self, pictures: PictureCache | None, titles: Sequence[str]) -> np.ndarray:
         assert pictures is not None
         found = []

@@ -7,6 +7,7 @@ import shutil
 import zipfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,8 +135,8 @@ def test_an_export_that_answers_otherwise_is_not_written(
     runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Wrong(TensorModel):
-        def __init__(self, model: object, temperature: float, size: tuple[int, int]) -> None:
-            super().__init__(model, temperature / 50, size)  # pyright: ignore[reportArgumentType]
+        def __init__(self, model: Any, temperatures: dict[str, float], *others: Any) -> None:
+            super().__init__(model, {task: each / 50 for task, each in temperatures.items()}, *others)
 
     monkeypatch.setattr(writing, "TensorModel", Wrong)
     code, output = call("--run", runs("text"), "--out", tmp_path / "out")

@@ -36,7 +36,9 @@ def make_catalog(root: Path, names: Sequence[str] = tuple(ROWS)) -> Catalog:
         subCategory=[subs[name] for name in table["label"]],
     )
     reading = ReadReport(83, repaired=["001"], dropped={"missing picture": ["999"]})
-    return Catalog(root, CatalogConfig(), table.assign(picture="p.jpg"), table[["title"]], reading, "c" * 64)
+    return Catalog(
+        root, CatalogConfig(), table.assign(picture="p.jpg"), table.filter(["title"]), reading, "c" * 64
+    )
 
 
 def predictions(

@@ -16,6 +16,7 @@ from fusionclf.config.shipped import config_folder
 from fusionclf.errors import CatalogError, RunError
 from fusionclf.models import find_variant
 from fusionclf.prediction import load
+from fusionclf.stacking import fitting
 from fusionclf.stacking import stage_runner as stages
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.settings import ExistingRun
@@ -103,7 +104,7 @@ def test_single_stage_probabilities_sum_to_one_within_a_subset(
     sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Far apart logits: what is left for the part must not be lost in the softmax over all classes."""
-    monkeypatch.setattr(stages, "fit_temperature", lambda *_: 1e-3)
+    monkeypatch.setattr(fitting, "fit_temperature", lambda *_: 1e-3)
     words = ("scheme=single_stage", "model.text.buckets=4096", "model.text.dim=16", "train.epochs=1")
     train("text", sample_dir, tmp_path / "run", overrides=words, cpu=True)
     for part in ("top20", "rest"):

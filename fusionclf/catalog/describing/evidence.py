@@ -82,7 +82,7 @@ class Evidence:
 
 
 def clean_table(table: pd.DataFrame) -> pd.DataFrame:
-    """A table whose cells are stripped, "" where one is a word for a missing value; columns without a name are left out."""
+    """The named columns of a table, with stripped cells: "" where one is a word for a missing value."""
     found = {
         str(name): ["" if is_missing(cell) else str(cell).strip() for cell in table[name].tolist()]
         for name in table.columns

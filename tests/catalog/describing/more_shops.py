@@ -92,7 +92,8 @@ def japanese() -> Shop:
     def row(n: int, g: np.random.Generator) -> Row:
         return {
             "商品番号": f"J{n}", "商品名": f"{makers[n % 2]}の{kinds[n % 3]} 第{n}号", "カテゴリ": kinds[n % 3],
-            "価格": f"{g.integers(10, 99)},000円", "画像": f"{n}.jpg", "説明": f"とても良い{kinds[n % 3]}で、{n}年も使えます。",
+            "価格": f"{g.integers(10, 99)},000円", "画像": f"{n}.jpg",
+            "説明": f"とても良い{kinds[n % 3]}で、{n}年も使えます。",
         }  # fmt: skip
 
     expected = {

@@ -84,7 +84,8 @@ def shopify() -> Shop:
         return {
             "Handle": f"product-{n // 3}", "Title": name_of(n // 3, style),
             "Body (HTML)": f"<p>{text_of(n // 3, style)}</p>", "Vendor": style.choice(NAMES[:5]),
-            "Product Category": f"Home & Garden > {top} > {low}", "Type": low, "Tags": f"{low}, {colour_of(style)}, new",
+            "Product Category": f"Home & Garden > {top} > {low}", "Type": low,
+            "Tags": f"{low}, {colour_of(style)}, new",
             "Published": "true", "Option1 Name": "Colour", "Option1 Value": COLOURS[n % 3], "Variant SKU": f"S-{n:05d}",
             "Variant Inventory Qty": g.integers(0, 90), "Variant Price": price_of(g),
             "Image Src": f"https://cdn.example.com/{n // 3}.jpg?v=1", "Status": "active",
@@ -141,7 +142,8 @@ def merchant() -> Shop:
     def row(n: int, g: np.random.Generator) -> Row:
         style, (top, low) = np.random.default_rng(n // 4), class_of(n // 4)
         return {
-            "id": f"gm{n}", "title": f"{name_of(n // 4, style)} - {COLOURS[n % 4]}", "description": text_of(n // 4, style),
+            "id": f"gm{n}", "title": f"{name_of(n // 4, style)} - {COLOURS[n % 4]}",
+            "description": text_of(n // 4, style),
             "link": f"https://shop.example.com/p/{n}", "image_link": f"https://cdn.example.com/i/{n}",
             "availability": g.choice(["in stock", "out of stock"]), "price": f"{price_of(g):.2f} EUR",
             "google_product_category": f"Home & Garden > {top} > {low}", "brand": style.choice(NAMES),
