@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.dummy import DummyClassifier
 
 from baselines.registry import Frames, register
@@ -21,7 +22,7 @@ def run(
 
 
 def _fit(
-    titles: list[str], labels: np.ndarray, more_titles: list[str], more_labels: np.ndarray
+    fields: pd.DataFrame, labels: np.ndarray, more_fields: pd.DataFrame, more_labels: np.ndarray
 ) -> TitleModel:
     return fit_prior(np.concatenate([labels, more_labels]))
 
@@ -29,4 +30,4 @@ def _fit(
 def fit_prior(labels: np.ndarray) -> TitleModel:
     """A model that predicts the frequencies of `labels`."""
     model = DummyClassifier(strategy="prior").fit(np.zeros((len(labels), 1)), labels)
-    return TitleModel(model, lambda titles: np.tile(model.class_prior_, (len(titles), 1)))
+    return TitleModel(model, lambda fields: np.tile(model.class_prior_, (len(fields), 1)))

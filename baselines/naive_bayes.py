@@ -1,5 +1,6 @@
 """`nb`: multinomial Naive Bayes on title words, the reference's text baseline."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,9 +11,11 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 
+from baselines.columns import features_of, model_input
 from baselines.registry import Frames, register
 from baselines.text_baseline import TitleModel, run_on_titles
 from fusionclf.catalog import Catalog, Split
+from fusionclf.catalog.fields import Fields
 from fusionclf.config import BaselineConfig
 
 
@@ -31,23 +34,37 @@ def run(
 ) -> tuple[Frames, dict[str, Any], Frames]:
     """Fit CountVectorizer and MultinomialNB with their defaults on train and validation titles.
 
+    Further texts have words of their own, attributes a column for each category or bin of numbers.
+
     Source: the reference's text notebook (uditarora/fashion-product-classification).
     """
     if settings.protocol == "all_rows":
-        return run_on_titles(catalog, split, folder, _fit)
+        fields = Fields.of(catalog.columns)
+        return run_on_titles(catalog, split, folder, partial(_fit, fields), fields=fields)
     complete = _complete_rows(catalog)
     # The reference has no model over all classes.
     return run_on_titles(
-        catalog, split, folder, _fit, keep=lambda rows: rows[complete[rows]], all_classes=False
+        catalog,
+        split,
+        folder,
+        partial(_fit, Fields()),
+        keep=lambda rows: rows[complete[rows]],
+        all_classes=False,
     )
 
 
 def _fit(
-    titles: list[str], labels: np.ndarray, more_titles: list[str], more_labels: np.ndarray
+    further: Fields,
+    fields: pd.DataFrame,
+    labels: np.ndarray,
+    more_fields: pd.DataFrame,
+    more_labels: np.ndarray,
 ) -> TitleModel:
-    model = make_pipeline(CountVectorizer(), MultinomialNB())
-    model.fit([*titles, *more_titles], np.concatenate([labels, more_labels]))
-    return TitleModel(model, model.predict_proba)
+    everything = pd.concat([fields, more_fields])
+    features = features_of(everything, further, CountVectorizer(), CountVectorizer())
+    model = make_pipeline(features, MultinomialNB())
+    model.fit(model_input(features, everything), np.concatenate([labels, more_labels]))
+    return TitleModel(model, lambda products: model.predict_proba(model_input(features, products)))
 
 
 def _complete_rows(catalog: Catalog) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fusionclf.catalog import Catalog, Split
+from fusionclf.catalog.fields import TITLE, Fields
 from fusionclf.catalog.usable import UnusedRows, unused_rows
 from fusionclf.errors import CatalogError
 from fusionclf.evaluation import CategoryGraph, make_predictions, product_context
@@ -39,13 +40,13 @@ class TitleModel:
 
     Attributes:
         estimator: what the run folder stores; its `classes_` are the classes with a training row.
-        predict: n titles → (n, classes_) probabilities.
+        predict: fields of n products → (n, classes_) probabilities.
         temperature: what scores are divided by before they become probabilities.
         held_out: predictions of the validation rows, where a trial model was fitted.
     """
 
     estimator: Any
-    predict: Callable[[Sequence[str]], np.ndarray]
+    predict: Callable[[pd.DataFrame], np.ndarray]
     temperature: float = 1.0
     held_out: ValidationPredictions | None = None
 
@@ -55,7 +56,7 @@ class TitleModel:
         return [str(name) for name in self.estimator.classes_]
 
 
-Fit = Callable[[list[str], np.ndarray, list[str], np.ndarray], TitleModel]
+Fit = Callable[[pd.DataFrame, np.ndarray, pd.DataFrame, np.ndarray], TitleModel]
 Keep = Callable[[np.ndarray], np.ndarray]
 
 
@@ -68,16 +69,18 @@ def run_on_titles(
     keep: Keep = lambda rows: rows,
     all_classes: bool = True,
     reads_titles: bool = True,
+    fields: Fields = Fields(),  # noqa: B008  frozen
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, pd.DataFrame]]:
     """Fit and score one model per part, and one over all classes.
 
     Args:
         catalog, split: the products.
         folder: the run folder; models go below model/, one file per part, beside labels.json.
-        fit: (train titles, labels, validation titles, labels) → model.
+        fit: (fields of train products, labels, fields of validation products, labels) → model.
         keep: catalog rows → those of them that are used.
         all_classes: also fit one model over all classes.
         reads_titles: whether the model reads the titles.
+        fields: further texts and attributes that it reads.
 
     Returns:
         Predictions by part, the cost, and predictions of the validation rows by part.
@@ -87,7 +90,7 @@ def run_on_titles(
     """
     import skops.io  # takes seconds; commands that read other runs do not need it
 
-    run = _TitleRun(catalog, split, fit, keep, reads_titles)
+    run = _TitleRun(catalog, split, fit, keep, fields if reads_titles else None)
     frames: dict[str, pd.DataFrame] = {}
     held_out: dict[str, pd.DataFrame] = {}
     for part in [*split.classes, *([None] if all_classes else [])]:
@@ -105,9 +108,11 @@ def run_on_titles(
 class _TitleRun:
     """One run of a title baseline: its models, and their cost over all parts."""
 
-    def __init__(self, catalog: Catalog, split: Split, fit: Fit, keep: Keep, reads_titles: bool) -> None:
+    def __init__(self, catalog: Catalog, split: Split, fit: Fit, keep: Keep, fields: Fields | None) -> None:
         self.catalog, self.split, self.fit = catalog, split, fit
-        self.keep, self.reads_titles = keep, reads_titles
+        self.keep, self.reads_titles = keep, fields is not None
+        self.has_text = catalog.has_text if fields else catalog.has_title
+        self.columns = [TITLE, *(fields.names if fields else ())]
         self.graph = CategoryGraph.from_split(catalog, split)
         self.train_seconds = self.predict_seconds = 0.0
         self.predicted = self.parameters = 0
@@ -131,9 +136,9 @@ class _TitleRun:
         texts: list[Any] = []
         for subset in ("train", "validation"):
             rows = self._fitted(self.split.rows(self.catalog, part, subset))
-            texts += [self._titles(rows), self.catalog.table["label"].iloc[rows].to_numpy(object)]
+            texts += [self._fields(rows), self.catalog.table["label"].iloc[rows].to_numpy(object)]
         name = part or ALL_CLASSES
-        if not texts[0]:
+        if not len(texts[0]):
             raise CatalogError(f"part {name!r}: no train row can be used; {self._no_row_remedy()}")
         started = time.perf_counter()
         try:
@@ -142,6 +147,8 @@ class _TitleRun:
                 warnings.filterwarnings(
                     "ignore", "The number of unique classes is greater than 50%", UserWarning
                 )
+                # And on attributes with few distinct numbers that some bins are empty.
+                warnings.filterwarnings("ignore", "Bins whose width are too small", UserWarning)
                 model = self.fit(*texts)
         except ValueError as error:  # scikit-learn's message for titles without a single term
             if "vocabulary" not in str(error) and "no terms" not in str(error).lower():
@@ -164,10 +171,10 @@ class _TitleRun:
             raise CatalogError(
                 f"part {part or ALL_CLASSES!r}: no test row without missing cells; set protocol=all_rows"
             )
-        titles = self._titles(rows)
+        fields = self._fields(rows)
         classes = self.split.class_names(part)
         started = time.perf_counter()
-        probabilities = over_candidates(classes, model.classes_, model.predict(titles))
+        probabilities = over_candidates(classes, model.classes_, model.predict(fields))
         self.predict_seconds += time.perf_counter() - started
         self.predicted += len(rows)
         return self._frame(part, "test", rows, probabilities)
@@ -188,26 +195,26 @@ class _TitleRun:
         """Predictions of some rows of a subset."""
         taken = np.isin(self.split.rows(self.catalog, part, subset), rows)
         context = product_context(self.catalog, self.split, part, subset).iloc[np.flatnonzero(taken)]
-        titles = np.where(self.catalog.has_title[rows], "used", "missing") if self.reads_titles else "ignored"
+        titles = np.where(self.has_text[rows], "used", "missing") if self.reads_titles else "ignored"
         status = pd.DataFrame({"picture_status": "ignored", "title_status": titles}, index=range(len(rows)))
         return make_predictions(context, self.split.class_names(part), probabilities, status, self.graph)
 
-    def _titles(self, rows: np.ndarray) -> list[str]:
-        return self.catalog.table["title"].iloc[rows].tolist()
+    def _fields(self, rows: np.ndarray) -> pd.DataFrame:
+        return self.catalog.fields[self.columns].iloc[rows]
 
     def _fitted(self, rows: np.ndarray) -> np.ndarray:
         """Those of some rows that a model is fitted on: a title model only uses rows with a title."""
         rows = self.keep(rows)
-        return rows[self.catalog.has_title[rows]] if self.reads_titles else rows
+        return rows[self.has_text[rows]] if self.reads_titles else rows
 
     def _unused_rows(self) -> UnusedRows | None:
         if not self.reads_titles:
             return None
         rows = self.keep(self.split.rows(self.catalog, None, "train", "validation"))
-        return unused_rows(self.catalog, rows, None, self.catalog.has_title)
+        return unused_rows(self.catalog, rows, None, self.has_text)
 
     def _no_row_remedy(self) -> str:
-        if self.catalog.has_title.any():
+        if self.has_text.any():
             return "set protocol=all_rows, or check which products have a title"
         return "no product has a title; set catalog.title"
 

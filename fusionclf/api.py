@@ -3,7 +3,7 @@
 Each function imports what it needs at its first call, so that `import fusionclf` is fast and needs no torch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -120,16 +120,18 @@ def explain(
     model: "Predictor",
     image: "Picture | Sequence[Picture] | None" = None,
     title: str | None = None,
+    fields: Mapping[str, str] | None = None,
     *,
     label: str | None = None,
     cells: int = 8,
 ) -> "Explanation":
-    """How much cells of the picture, words, and picture and title as a whole contributed to one prediction.
+    """How much cells of the picture, words, and each input as a whole contributed to one prediction.
 
     Args:
         model: from `load`.
         image: a file or an opened picture, or a list of several.
         title: of the product.
+        fields: name → cell of its further texts and attributes.
         label: the class to explain; default: the most likely one.
         cells: number of cells along the longer side of the picture.
 
@@ -144,7 +146,7 @@ def explain(
     """
     from fusionclf.explanation import explain as explain_prediction
 
-    return explain_prediction(model, image, title, label=label, cells=cells)
+    return explain_prediction(model, image, title, fields, label=label, cells=cells)
 
 
 def compare(

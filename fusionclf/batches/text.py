@@ -125,9 +125,7 @@ class HashedNGrams:
     Tricks for Efficient Text Classification (2017).
     """
 
-    def __init__(
-        self, buckets: int = 2**18, smallest: int = 2, largest: int = 5, words: int = 2
-    ) -> None:
+    def __init__(self, buckets: int = 2**18, smallest: int = 2, largest: int = 5, words: int = 2) -> None:
         self.buckets = buckets
         shared: dict[str, Any] = {
             "n_features": buckets,

@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,8 +50,18 @@ class Fields:
         """Those that a catalog's settings name."""
         return cls(columns.text, columns.attributes)
 
+    def clean(self, name: str, cells: Iterable[Any]) -> list[str]:
+        """The cells of a further field as models read them: texts without markup; "" where one is missing."""
+        texts = (cell_text(cell) for cell in cells)
+        return [plain_text(text) if name in self.text else text.strip() for text in texts]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The further texts, then the attributes."""
+        return (*self.text, *self.attributes)
+
     def __bool__(self) -> bool:
-        return bool(self.text or self.attributes)
+        return bool(self.names)
 
 
 def field_names(columns: CatalogConfig) -> tuple[str, ...]:
@@ -73,7 +84,7 @@ def field_names(columns: CatalogConfig) -> tuple[str, ...]:
 
 
 def read_fields(rows: pd.DataFrame, columns: CatalogConfig) -> pd.DataFrame:
-    """The fields of some rows of a file, in the order of `field_names`; "" where a cell is missing.
+    """The fields of some rows of a file, in the order of `field_names`; "" where a cell or a column is missing.
 
     The title stays as it is written; further texts lose their markup.
 
@@ -81,13 +92,22 @@ def read_fields(rows: pd.DataFrame, columns: CatalogConfig) -> pd.DataFrame:
         CatalogError: as of `field_names`.
     """
     found = {name: [""] * len(rows) for name in field_names(columns)}
-    if columns.title:
+    if columns.title and columns.title in rows:
         found[TITLE] = [cell_text(cell) for cell in rows[columns.title]]
-    for name in columns.text:
-        found[name] = [plain_text(cell_text(cell)) for cell in rows[name]]
-    for name in columns.attributes:
-        found[name] = [cell_text(cell).strip() for cell in rows[name]]
+    fields = Fields.of(columns)
+    for name in fields.names:
+        if name in rows:
+            found[name] = fields.clean(name, rows[name])
     return pd.DataFrame(found, dtype="str")
+
+
+def field_table(titles: Sequence[str], further: Mapping[str, Sequence[str]] | None = None) -> pd.DataFrame:
+    """The fields of n products as columns: `title`, then the further ones.
+
+    >>> field_table(["Shoe", ""], {"brand": ["Nordvik", ""]}).columns.tolist()
+    ['title', 'brand']
+    """
+    return pd.DataFrame({TITLE: list(titles), **(further or {})}, dtype="str")
 
 
 def have_texts(fields: pd.DataFrame) -> np.ndarray:
@@ -111,5 +131,7 @@ def main_texts(fields: pd.DataFrame, text: Sequence[str]) -> list[str]:
     """
     titles = fields[TITLE].tolist()
     for name in text:
-        titles = [title if has_title(title) else other for title, other in zip(titles, fields[name], strict=True)]
+        titles = [
+            title if has_title(title) else other for title, other in zip(titles, fields[name], strict=True)
+        ]
     return titles

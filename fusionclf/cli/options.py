@@ -1,9 +1,12 @@
 """Options and arguments that several commands have."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from fusionclf.errors import PredictionError, quoted
 
 DataOption = Annotated[
     Path,
@@ -24,7 +27,33 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as train.epochs=3.", show_default=False),
 ]
+FieldOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--field", metavar="NAME=VALUE", help="A further text or attribute of the product; again for another."
+    ),
+]
 Columns = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Columns, such as catalog.title=name.", show_default=False),
 ]
+
+
+def parse_fields(texts: Sequence[str]) -> dict[str, str]:
+    """Name → value of the texts NAME=VALUE.
+
+    Raises:
+        PredictionError: a text has no name, or a name occurs twice.
+
+    >>> parse_fields(["brand=Nordvik", "description=Warm = light."])
+    {'brand': 'Nordvik', 'description': 'Warm = light.'}
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator or not name or name in found:
+            raise PredictionError(
+                f"--field {quoted(text)}: write NAME=VALUE, such as brand=Nordvik, each name once"
+            )
+        found[name] = value
+    return found

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fusionclf.cli.options import Columns, CpuOption, PartOption
+from fusionclf.cli.options import Columns, CpuOption, FieldOption, PartOption, parse_fields
 from fusionclf.cli.options_class import takes
 from fusionclf.errors import PredictionError
 
@@ -58,6 +58,7 @@ class PredictOptions:
         list[Path] | None, typer.Option("--image", help="One product's picture; again for a further one.")
     ] = None
     title: Annotated[str | None, typer.Option("--title", help="One product's title.")] = None
+    field: FieldOption = None
     as_json: Annotated[bool, typer.Option("--json", help="Print one product's prediction as JSON.")] = False
     classes: Annotated[
         Path | None,
@@ -85,12 +86,14 @@ def predict_command(options: PredictOptions) -> None:
     from fusionclf.workflows.predict import Request, predict, predict_one
 
     rule = DecisionRule(options.top_k, options.min_probability, options.target_precision)
-    if (options.source is None) == (not options.image and options.title is None):
+    one = bool(options.image or options.field) or options.title is not None
+    if (options.source is None) != one:
         raise PredictionError("give either --input FILE_OR_FOLDER, or --image and --title of one product")
     if options.source is None:
         predict_one(
             RunModel(options.run, options.part, options.cpu), options.image or (), options.title, rule=rule,
-            classes=options.classes, only=options.only, as_json_text=options.as_json,
+            fields=parse_fields(options.field or ()), classes=options.classes, only=options.only,
+            as_json_text=options.as_json,
         )  # fmt: skip
         return
     request = Request(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fusionclf.cli.options import CpuOption, PartOption, RunOption
+from fusionclf.cli.options import CpuOption, FieldOption, PartOption, RunOption, parse_fields
 from fusionclf.cli.options_class import takes
 
 ship_app = typer.Typer()
@@ -29,6 +29,7 @@ class ExplainOptions:
         list[Path] | None, typer.Option("--image", help="The product's picture; again for a further one.")
     ] = None
     title: Annotated[str | None, typer.Option("--title", help="The product's title.")] = None
+    field: FieldOption = None
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for explanation.png and explanation.json.")
     ] = None
@@ -46,7 +47,7 @@ class ExplainOptions:
 @ship_app.command(name="explain")
 @takes(ExplainOptions)
 def explain_command(options: ExplainOptions) -> None:
-    """Show how much each part of the picture, each word and each modality contributed to a prediction.
+    """Show how much each part of the picture, each word, and each field contributed to a prediction.
 
     Example: fusionclf explain --run runs/fusion --image shoe.jpg --title "Blue Running Shoes" --out explanation
     """
@@ -55,7 +56,8 @@ def explain_command(options: ExplainOptions) -> None:
 
     explain_one(
         RunModel(options.run, options.part, options.cpu), options.image or (), options.title,
-        out=options.out, label=options.label, cells=options.cells, as_json=options.as_json,
+        fields=parse_fields(options.field or ()), out=options.out, label=options.label, cells=options.cells,
+        as_json=options.as_json,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The result of an explanation: how much each part of the input contributed to one prediction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ MEANING = {
     "cell is grey",
     "modalities": "`counted`: by how much it falls without the whole picture or the whole title; `label` and "
     "`probability`: the prediction then. null where no input is left to predict from",
+    "fields": "the same for each further text and attribute of the product",
 }
 
 
@@ -41,7 +42,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Modality:
-    """Picture or title as a whole.
+    """Picture, title or another field as a whole.
 
     Attributes:
         counted: by how much the probability falls without it; None where no input is left to predict from.
@@ -51,6 +52,14 @@ class Modality:
     drop: float | None
     label: str | None
     probability: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "counted": _rounded(self.drop),
+            "label": self.label,
+            "probability": _rounded(self.probability),
+        }
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ class Explanation:
         picture: as the model reads it, before the crop; of several, that with the largest drop.
         pictures: by how much the probability falls without each picture of a product with several; else empty.
         shown: which of them `picture` and `cells` are of.
+        fields: name → what is lost without it, of the further texts and attributes that the product has.
     """
 
     label: str
@@ -80,6 +90,7 @@ class Explanation:
     picture: Image.Image | None
     pictures: tuple[float, ...] = ()
     shown: int = 0
+    fields: dict[str, Modality] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """All but the picture, as JSON values."""
@@ -95,14 +106,8 @@ class Explanation:
             "cells": None if self.cells is None else np.round(self.cells, DIGITS).tolist(),
             "pictures": [{"counted": _rounded(drop)} for drop in self.pictures],
             "shown": self.shown,
-            "modalities": {
-                name: {
-                    "counted": _rounded(without.drop),
-                    "label": without.label,
-                    "probability": _rounded(without.probability),
-                }
-                for name, without in self.modalities.items()
-            },
+            "modalities": {name: without.to_json() for name, without in self.modalities.items()},
+            "fields": {name: without.to_json() for name, without in self.fields.items()},
             "meaning": MEANING,
         }
 

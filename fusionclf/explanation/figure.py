@@ -37,7 +37,7 @@ def draw(explanation: "Explanation") -> Image.Image:
 
 
 def _modality_lines(explanation: "Explanation") -> Iterator[str]:
-    for name, without in explanation.modalities.items():
+    for name, without in (explanation.modalities | explanation.fields).items():
         if without.drop is None or without.probability is None:
             yield f"without the {name} there is no answer"
         else:

@@ -8,15 +8,18 @@ words out, Li, Monroe and Jurafsky, Understanding Neural Networks through Repres
 """
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from fusionclf.batches import decode_pictures
 from fusionclf.batches.transforms import STATISTICS
-from fusionclf.catalog.missing import is_missing
+from fusionclf.catalog.fields import TITLE
+from fusionclf.catalog.titles import has_title
 from fusionclf.errors import PredictionError, SettingsError, did_you_mean
 from fusionclf.explanation.attribution import Explanation, Modality, Piece
 from fusionclf.prediction.io.products import Picture, Pictures, align_inputs
@@ -32,12 +35,13 @@ def explain(
     predictor: Predictor,
     image: Picture | Sequence[Picture] | None = None,
     title: str | None = None,
+    fields: Mapping[str, Any] | None = None,
     *,
     label: str | None = None,
     cells: int = CELLS,
 ) -> Explanation:
     """As `fusionclf.explain`, which imports this module at its first call."""
-    steps = explain_in_steps(predictor, image, title, label, cells)
+    steps = explain_in_steps(predictor, image, title, fields, label, cells)
     while True:
         try:
             next(steps)
@@ -49,7 +53,8 @@ def explain_in_steps(
     predictor: Predictor,
     image: Picture | Sequence[Picture] | None,
     title: str | None,
-    label: str | None,
+    fields: Mapping[str, Any] | None = None,
+    label: str | None = None,
     cells: int = CELLS,
 ) -> Generator[None, None, Explanation]:
     """As `explain`; yields after each batch, so that the caller can do other work first."""
@@ -59,18 +64,20 @@ def explain_in_steps(
         raise PredictionError(
             f"label {label!r}: not a class of this model; {did_you_mean(label, predictor.classes)}"
         )
-    whole = predictor.predict([image], [title], top_k=1)  # raises where an input cannot be read
-    answer, text = whole.labels[0][0], "" if title is None or is_missing(title) else title
+    further = {name: [cell] for name, cell in (fields or {}).items()}
+    whole = predictor.predict([image], [title], further, top_k=1)  # raises where an input cannot be read
+    answer, (_, product) = whole.labels[0][0], align_inputs(None, [title], further, predictor.fields)
     pictures = _as_read(predictor, image)
     shown, drops = 0, ()
     if len(pictures) > 1:
         others = [pictures[:place] + pictures[place + 1 :] for place in range(len(pictures))]
-        without = yield from _predict_in_batches(predictor, [pictures, *others], [text] * (len(others) + 1))
+        copies = _repeated(product, len(others) + 1)
+        without = yield from _predict_in_batches(predictor, [pictures, *others], copies)
         column = without[:, predictor.classes.index(label or answer)]
         drops = tuple((column[0] - column[1:]).tolist())
         shown = int(np.argmax(drops))
-    occlusions = _occlude(predictor, pictures, shown, text, cells)
-    probabilities = yield from _predict_in_batches(predictor, occlusions.pictures, occlusions.titles)
+    occlusions = _occlude(predictor, pictures, shown, product, cells)
+    probabilities = yield from _predict_in_batches(predictor, occlusions.pictures, occlusions.fields)
     found = _explanation(occlusions, predictor.classes, probabilities, label or answer, answer)
     return replace(found, pictures=drops, shown=shown)
 
@@ -83,21 +90,24 @@ class _Occlusions:
         title, picture: of the whole product; of several pictures, the one whose cells are left out.
         spans: start and end of each piece of the title.
         boxes: (rows, columns, 4) cells of the picture.
-        titles, pictures: of the whole product; of its copies without each piece of the title and without each cell;
-            of its copies without the picture and without the title.
+        further: names of the further fields that the product has.
+        fields, pictures: of the whole product; of its copies without each piece of the title and without each cell;
+            of its copies without the picture, without the title, and without each further field.
     """
 
     title: str
     picture: Image.Image | None
     spans: list[tuple[int, int]]
     boxes: np.ndarray
-    titles: list[str]
+    further: list[str]
+    fields: pd.DataFrame
     pictures: list[Pictures]
 
 
 def _occlude(
-    predictor: Predictor, images: tuple[Image.Image, ...], shown: int, title: str, cells: int
+    predictor: Predictor, images: tuple[Image.Image, ...], shown: int, product: pd.DataFrame, cells: int
 ) -> _Occlusions:
+    title = str(product[TITLE].iloc[0])
     picture = images[shown] if images else None
     whole = images or None
     spans = _spans(title) if predictor.reads_titles else []
@@ -107,9 +117,18 @@ def _occlude(
     if picture is not None:
         for box in boxes.reshape(-1, 4):
             greyed.append((*images[:shown], _greyed(picture, box), *images[shown + 1 :]))
-    titles = [title, *without_piece, *[title] * len(greyed), title, ""]
-    pictures = [whole, *[whole] * len(without_piece), *greyed, None, whole]
-    return _Occlusions(title, picture, spans, boxes, titles, pictures)
+    further = [name for name in predictor.fields.names if has_title(str(product[name].iloc[0]))]
+    titles = [title, *without_piece, *[title] * len(greyed), title, "", *[title] * len(further)]
+    fields = _repeated(product, len(titles)).assign(title=titles)
+    for place, name in enumerate(further, start=len(titles) - len(further)):
+        fields.loc[place, name] = ""
+    pictures = [whole, *[whole] * len(without_piece), *greyed, None, whole, *[whole] * len(further)]
+    return _Occlusions(title, picture, spans, boxes, further, fields, pictures)
+
+
+def _repeated(product: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The fields of one product, so many times."""
+    return product.loc[[0] * count].reset_index(drop=True)
 
 
 def _explanation(
@@ -123,25 +142,30 @@ def _explanation(
         for (start, end), drop in zip(occlusions.spans, drops[1:first_cell], strict=True)
     )
     modalities, cells = {}, None
+    no_picture = first_cell + occlusions.boxes[..., 0].size
     if occlusions.picture is not None:
-        modalities["picture"] = _modality(classes, probabilities[-2], drops[-2])
-        cells = drops[first_cell:-2].reshape(occlusions.boxes.shape[:2])
+        modalities["picture"] = _modality(classes, probabilities[no_picture], drops[no_picture])
+        cells = drops[first_cell:no_picture].reshape(occlusions.boxes.shape[:2])
     if words:
-        modalities["title"] = _modality(classes, probabilities[-1], drops[-1])
+        modalities["title"] = _modality(classes, probabilities[no_picture + 1], drops[no_picture + 1])
+    fields = {
+        name: _modality(classes, probabilities[place], drops[place])
+        for place, name in enumerate(occlusions.further, start=no_picture + 2)
+    }
     return Explanation(
         label, float(probabilities[0, place]), answer, occlusions.title, words, cells, modalities,
-        occlusions.picture,
+        occlusions.picture, fields=fields,
     )  # fmt: skip
 
 
 def _predict_in_batches(
-    predictor: Predictor, pictures: Sequence[Pictures], titles: Sequence[str]
+    predictor: Predictor, pictures: Sequence[Pictures], fields: pd.DataFrame
 ) -> Generator[None, None, np.ndarray]:
     """(n, K) probabilities; NaN where there is no input to predict from."""
     batches = []
-    for start in range(0, len(titles), BATCH):
+    for start in range(0, len(fields), BATCH):
         some = slice(start, start + BATCH)
-        batches.append(predictor.probabilities(predictor.read(pictures[some], titles[some])))
+        batches.append(predictor.probabilities(predictor.read(pictures[some], fields.iloc[some])))
         yield
     return np.concatenate(batches)
 

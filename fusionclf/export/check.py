@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from fusionclf.catalog import Catalog, Split, read_catalog
+from fusionclf.catalog.fields import TITLE
 from fusionclf.errors import CatalogError, RunError
 from fusionclf.export.runtime import open_exported
 from fusionclf.prediction import Products
@@ -45,7 +47,7 @@ def compare(folder: Path, products: Products, plain: np.ndarray, as_predicted: n
         plain: (n, K) probabilities of the original in float32.
         as_predicted: (n, K) probabilities of the original at the run's own precision.
     """
-    exported = open_exported(folder).model.probabilities(products.pictures, products.titles)
+    exported = open_exported(folder).model.probabilities(products.pictures, products.fields)
     first = exported.argmax(axis=1)
     return Check(
         len(first),
@@ -57,8 +59,8 @@ def compare(folder: Path, products: Products, plain: np.ndarray, as_predicted: n
 
 def select_test_products(
     run: Path, part: str, data: Path | None, model: NetworkModel, count: int
-) -> tuple[list[tuple[Path, ...]], list[str], bool]:
-    """Pictures and titles of some test products that have every input the model reads; the same ones each time.
+) -> tuple[list[tuple[Path, ...]], pd.DataFrame, bool]:
+    """Pictures and fields of some test products that have every input the model reads; the same ones each time.
 
     Also whether products of the catalog have several pictures.
 
@@ -89,8 +91,8 @@ def select_test_products(
             f"{run}: no test product has every input that the model reads, so the export has no check"
         )
     rows = np.sort(np.random.default_rng(SEED).choice(rows, min(count, len(rows)), replace=False))
-    titles = catalog.table["title"].iloc[rows].tolist()
-    return catalog.all_picture_paths(rows), titles, bool(catalog.further_pictures)
+    fields = catalog.fields.iloc[rows][[TITLE, *model.fields.names]].reset_index(drop=True)
+    return catalog.all_picture_paths(rows), fields, bool(catalog.further_pictures)
 
 
 def _has_every_input(catalog: Catalog, rows: np.ndarray, model: NetworkModel) -> np.ndarray:
@@ -99,5 +101,5 @@ def _has_every_input(catalog: Catalog, rows: np.ndarray, model: NetworkModel) ->
     if model.cover is not None:
         complete &= (table["picture"].fillna("") != "").to_numpy(bool)
     if model.reads_titles:
-        complete &= catalog.has_title[rows]
+        complete &= catalog.has_text[rows] if model.fields else catalog.has_title[rows]
     return complete

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from fusionclf.batches.cache import MOST_COVERS
 from fusionclf.batches.transforms import STATISTICS, cover_size
+from fusionclf.catalog.attributes import BUCKETS
 from fusionclf.catalog.conversion import WORKED_PIXELS
+from fusionclf.catalog.fields import TITLE as TITLE_FIELD
 from fusionclf.config import PicturesConfig, Section
 from fusionclf.errors import RunError
 from fusionclf.export.tensor_model import HAS_PICTURE, HAS_TITLE, PICTURES, POOLING, TITLE
@@ -33,6 +35,12 @@ HASHED = (
 TOKENS = (
     "the tokenizer in `tokenizer`, with its special tokens, cut to `longest` tokens",
     "`input_ids` and `attention_mask` (1 for a token, 0 for padding), padded to the batch's longest",
+)
+PRESENCE = ("`present` (float32): 1 where the product has the field, 0 where it is missing",)
+CATEGORY = (
+    "`id`: 0 where the field is missing; with `edges`, 1 + the number of edges up to the number in the cell",
+    f"without edges, h modulo {BUCKETS - 1} plus 1, for the MurmurHash3 of 32 bits, unsigned, seed 0, of the cell in "
+    "UTF-8, without blanks at its ends, case-folded",
 )
 EMBEDDING = ("these tokens through the model in `sentences`: one vector of length 1",)
 COMPARED = (
@@ -100,23 +108,26 @@ class PictureSteps(Section):
 
 
 class TitleSteps(Section):
-    """How a title is prepared for one encoder, whose inputs begin with `prefix`."""
+    """How a title, or another field, is prepared for one encoder, whose inputs begin with `prefix`."""
 
-    kind: Literal["hashed", "tokens", "embedding"]
+    kind: Literal["hashed", "tokens", "embedding", "present", "category"]
     prefix: str
+    field: str = Field(default=TITLE_FIELD, description="`title`, or a further text or attribute")
     buckets: int = Field(default=0, ge=0, le=2**26)
     smallest: int = Field(default=0, ge=0, le=8)
     largest: int = Field(default=0, ge=0, le=8)
     words: int = Field(default=0, ge=0, le=4)
     longest: int = Field(default=0, ge=0, le=2**20)
     dim: int = Field(default=0, ge=0)
+    edges: tuple[float, ...] = Field(default=(), max_length=64, description="of bins; empty for categories")
     steps: tuple[str, ...]
 
     @model_validator(mode="after")
     def _can_be_read(self) -> "TitleSteps":
-        if self.kind == "hashed" and not (self.buckets and 1 <= self.smallest <= self.largest):
-            raise ValueError("hashed titles need buckets, and smallest up to largest")
-        if self.kind != "hashed" and self.longest < 4:
+        by_letters = 1 <= self.smallest <= self.largest
+        if self.kind == "hashed" and not (self.buckets and (by_letters or (self.words and not self.largest))):
+            raise ValueError("hashed titles need buckets, and smallest up to largest or words")
+        if self.kind in ("tokens", "embedding") and self.longest < 4:
             raise ValueError("tokens need longest=4 or more")
         return self
 
@@ -233,7 +244,10 @@ def describe_pictures(settings: PicturesConfig, inputs: Collection[str] = ()) ->
 
 def describe_titles(readers: list[dict[str, Any]]) -> tuple[TitleSteps, ...]:
     """Each reader with its steps."""
-    steps = {"hashed": HASHED, "tokens": TOKENS, "embedding": (*TOKENS, *EMBEDDING)}
+    steps = {
+        "hashed": HASHED, "tokens": TOKENS, "embedding": (*TOKENS, *EMBEDDING), "present": PRESENCE,
+        "category": CATEGORY,
+    }  # fmt: skip
     return tuple(TitleSteps(**reader, steps=steps[reader["kind"]]) for reader in readers)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from fusionclf.batches import (
@@ -17,6 +18,9 @@ from fusionclf.batches import (
     Tokeniser,
     in_weighted_batches,
 )
+from fusionclf.catalog.attributes import attribute_ids
+from fusionclf.catalog.fields import TITLE as TITLE_FIELD
+from fusionclf.catalog.fields import Fields, field_table, have_texts, main_texts
 from fusionclf.catalog.titles import have_titles
 from fusionclf.errors import PredictionError, RunError
 from fusionclf.export.manifest import (
@@ -27,6 +31,7 @@ from fusionclf.export.manifest import (
     TitleSteps,
 )
 from fusionclf.export.tensor_model import HAS_PICTURE, HAS_TITLE, PICTURES, POOLING, TITLE
+from fusionclf.models.field_encoders import ID, PRESENT
 from fusionclf.models.layers.embedding_cache import EmbeddingCache
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEATURES, ClassNames
 from fusionclf.prediction.predictor import Predictor
@@ -64,7 +69,7 @@ class ExportedModel:
 
     Attributes:
         description: preprocessing.json.
-        classes, cover, reads_titles: as of NetworkModel.
+        classes, cover, reads_titles, fields: as of NetworkModel.
 
     Raises:
         RunError: see `open_exported`.
@@ -81,6 +86,7 @@ class ExportedModel:
         self.classes = known.outputs[0].classes
         self.cover = known.pictures and known.pictures.cover
         self.reads_titles = bool(known.titles)
+        self.fields = _fields(known)
         self._tokeniser = _tokeniser(folder, known)
         self._sentences: Session | None = None
         self.embed = self._embed
@@ -98,7 +104,8 @@ class ExportedModel:
         """Raises RunError where its files do not go together: tried on one title without a picture."""
         nothing = PictureCache(np.zeros(0, np.uint8), np.zeros(1, np.int64), np.zeros((1, 2), np.int32))
         try:
-            tensors = self.tensors(nothing, ["a title"])(np.arange(1))
+            product = field_table(["a title"], {name: [""] for name in self.fields.names})
+            tensors = self.tensors(nothing, product)(np.arange(1))
             if set(tensors) != {each.name for each in self.description.inputs}:
                 raise ValueError(f"the inputs are {', '.join(tensors)}")
             outputs = self._run(tensors)
@@ -111,34 +118,36 @@ class ExportedModel:
                 f"{folder}: its outputs have the shapes {widths}, {DESCRIPTION} says {wanted}; {EXPORT_AGAIN}"
             )
 
-    def probabilities(self, pictures: PictureCache | None, titles: list[str]) -> np.ndarray:
+    def probabilities(self, pictures: PictureCache | None, fields: pd.DataFrame) -> np.ndarray:
         """(n, K) probabilities of n products."""
-        return self.task_probabilities(pictures, titles)["label"]
+        return self.task_probabilities(pictures, fields)["label"]
 
     @property
     def tasks(self) -> dict[str, tuple[str, ...]]:
         """Task → names of its classes, in the order of the outputs."""
         return {output.task: output.classes for output in self.description.outputs}
 
-    def task_probabilities(self, pictures: PictureCache | None, titles: list[str]) -> dict[str, np.ndarray]:
+    def task_probabilities(
+        self, pictures: PictureCache | None, fields: pd.DataFrame
+    ) -> dict[str, np.ndarray]:
         """Task → (n, K) probabilities of n products."""
-        outputs = self.outputs(pictures, titles)
+        outputs = self.outputs(pictures, fields)
         return {task: values.astype(np.float64) for task, values in zip(self.tasks, outputs, strict=True)}
 
-    def outputs(self, pictures: PictureCache | None, titles: list[str]) -> list[np.ndarray]:
+    def outputs(self, pictures: PictureCache | None, fields: pd.DataFrame) -> list[np.ndarray]:
         """(n, K) probabilities of n products for each output."""
-        tensors = self.tensors(pictures, titles)
-        counts = np.ones(len(titles), np.int64)
+        tensors = self.tensors(pictures, fields)
+        counts = np.ones(len(fields), np.int64)
         if pictures is not None:
-            counts = np.bincount(pictures.read_places(np.arange(len(titles)))[1], minlength=len(titles))
+            counts = np.bincount(pictures.read_places(np.arange(len(fields)))[1], minlength=len(fields))
         parts = [
-            self._run(tensors(rows)) for rows in in_weighted_batches(np.arange(len(titles)), counts, BATCH)
+            self._run(tensors(rows)) for rows in in_weighted_batches(np.arange(len(fields)), counts, BATCH)
         ]
         if not parts:
             return [np.zeros((0, len(output.classes)), np.float32) for output in self.description.outputs]
         return [np.concatenate(values) for values in zip(*parts, strict=True)]
 
-    def tensors(self, pictures: PictureCache | None, titles: list[str]) -> Rows:
+    def tensors(self, pictures: PictureCache | None, fields: pd.DataFrame) -> Rows:
         """What goes into the model for some of the products: (b,) rows → input name → array."""
         readers: list[Rows] = []
         if self._pictures is not None:
@@ -147,24 +156,24 @@ class ExportedModel:
             readers.append(lambda rows: {PICTURES: shown.evaluation(rows).contiguous().numpy()})
             if POOLING in [i.name for i in self.description.inputs]:
                 readers.append(lambda rows: {POOLING: _pooling(shown, rows)})
-            elif shown.pooling(np.arange(len(titles))) is not None:
+            elif shown.pooling(np.arange(len(fields))) is not None:
                 raise PredictionError(
                     "this export takes one picture of a product; export a run whose catalog has several again"
                 )
-        readers += [self._title_reader(steps, titles) for steps in self.description.titles]
+        readers += [self._title_reader(steps, fields) for steps in self.description.titles]
         if self._names is not None:
-            compared = self._names.compare(titles)
+            compared = self._names.compare(main_texts(fields, self.fields.text))
             readers.append(lambda rows: _arrays(compared.batch(rows), TITLE))
         if HAS_PICTURE in [i.name for i in self.description.inputs]:
             assert pictures is not None
-            there = have_titles(titles)
+            there = have_texts(fields)
             readers.append(lambda rows: {HAS_PICTURE: pictures.readable(rows), HAS_TITLE: there[rows]})
         return lambda rows: {name: array for read in readers for name, array in read(rows).items()}
 
-    def _embed(self, texts: list[str]) -> np.ndarray:
-        """(n, D) sentence embeddings of length 1."""
+    def _embed(self, texts: list[str], longest: int | None = None) -> np.ndarray:
+        """(n, D) sentence embeddings of length 1; of `longest` tokens of each text, by default as of a title."""
         assert self._sentences is not None and self._tokeniser is not None
-        table = self._tokeniser(texts)
+        table = self._tokeniser(texts, longest)
         order = np.argsort(table.lengths(), kind="stable")  # like lengths waste no padding
         found: np.ndarray | None = None
         for start in range(0, len(order), BATCH):
@@ -174,16 +183,31 @@ class ExportedModel:
             found[rows] = values
         return found if found is not None else np.zeros((0, 0), np.float32)
 
-    def _title_reader(self, steps: TitleSteps, titles: list[str]) -> Rows:
+    def _title_reader(self, steps: TitleSteps, fields: pd.DataFrame) -> Rows:
+        titles = fields[steps.field].tolist()
+        if steps.kind == "present":
+            there = have_titles(titles).astype(np.float32)
+            return lambda rows: {f"{steps.prefix}{PRESENT}": there[rows]}
+        if steps.kind == "category":
+            ids = attribute_ids(titles, np.array(steps.edges))
+            return lambda rows: {f"{steps.prefix}{ID}": ids[rows]}
+        longest = None if steps.field == TITLE_FIELD else steps.longest
         if steps.kind == "hashed":
             table = HashedNGrams(steps.buckets, steps.smallest, steps.largest, steps.words)(titles)
             return lambda rows: _arrays(HashedTitles.padded(table, rows), steps.prefix)
         if steps.kind == "embedding":
-            whole = self.embed(titles)
+            whole = self.embed(titles, longest)
             return lambda rows: {f"{steps.prefix}embedding": whole[rows]}
         assert self._tokeniser is not None
-        tokens = self._tokeniser(titles)
+        tokens = self._tokeniser(titles, longest)
         return lambda rows: _arrays(tokens.batch(rows), steps.prefix)
+
+
+def _fields(known: Description) -> Fields:
+    """The further fields that an export reads."""
+    kinds = {steps.field: steps.kind for steps in known.titles if steps.field != TITLE_FIELD}
+    attributes = tuple(name for name, kind in kinds.items() if kind == "category")
+    return Fields(tuple(name for name in kinds if name not in attributes), attributes)
 
 
 def _pooling(shown: PictureTransform, rows: np.ndarray) -> np.ndarray:
@@ -197,7 +221,7 @@ def _arrays(tensors: Mapping[str, torch.Tensor], prefix: str = "") -> Arrays:
 
 
 def _tokeniser(folder: Path, known: Description) -> Tokeniser | None:
-    longest = [steps.longest for steps in known.titles if steps.kind != "hashed"]
+    longest = [steps.longest for steps in known.titles if steps.kind in ("tokens", "embedding")]
     if known.tokenizer is None or not longest:
         return None
     from transformers import AutoTokenizer

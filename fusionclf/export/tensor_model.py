@@ -13,11 +13,14 @@ from torch import Tensor, nn
 from fusionclf.batches import Batch, HashedNGrams
 from fusionclf.errors import PredictionError
 from fusionclf.models import Model, StackedClassifier, base_model
+from fusionclf.models.field_encoders import ID, PRESENT, TitleAndFields
 from fusionclf.models.open_vocabulary.meta_classifier import MODALITIES
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, NAME_MATCH_FEATURES
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.outputs import BaseOutputs
 from fusionclf.models.text_encoders import (
+    NGRAMS,
+    SENTENCE,
     HashedNGramEncoder,
     JoinedTextEncoder,
     TextEncoder,
@@ -125,7 +128,7 @@ class _AllModalities(nn.Module):
 
 
 def title_readers(model: Model) -> list[dict[str, Any]]:
-    """How a model's titles become tensors: one entry for each encoder, with the prefix of its inputs.
+    """How a model's titles and further fields become tensors: one entry for each encoder, with its inputs' prefix.
 
     Raises:
         PredictionError: an encoder is of a kind that cannot be exported.
@@ -133,10 +136,29 @@ def title_readers(model: Model) -> list[dict[str, Any]]:
     encoder = model.text_encoder
     if encoder is None:
         return []
+    by_name = sentence_encoder(model) is not None
+    if not isinstance(encoder, TitleAndFields):
+        return _title_readers(encoder, by_name)
+    found = _title_readers(encoder.title, by_name)
+    for field, reader in encoder.readers.text.items():
+        prefix = f"{TITLE}{encoder.readers.names[field]}."
+        found.append({"kind": "present", "field": field, "prefix": prefix})
+        found.append(
+            {"kind": "hashed", "field": field, "prefix": f"{prefix}{NGRAMS}.", **_hashing(reader.words)}
+        )
+        if reader.sentence is not None:
+            own = _reader(reader.sentence, f"{prefix}{SENTENCE}.", by_name)
+            found.append({**own, "field": field, "longest": reader.longest})
+    for field, reader in encoder.readers.attributes.items():
+        prefix = f"{TITLE}{encoder.readers.names[field]}."
+        found.append({"kind": "category", "field": field, "prefix": prefix, "edges": reader.known_edges})
+    return found
+
+
+def _title_readers(encoder: TextEncoder, by_name: bool) -> list[dict[str, Any]]:
     encoders: dict[str, Any] = {TITLE: encoder}
     if isinstance(encoder, JoinedTextEncoder):
         encoders = {f"{TITLE}{name}.": own for name, own in encoder.encoders.items()}
-    by_name = sentence_encoder(model) is not None
     return [_reader(own, prefix, by_name) for prefix, own in encoders.items()]
 
 
@@ -160,10 +182,10 @@ def _reader(encoder: TextEncoder, prefix: str, by_name: bool) -> dict[str, Any]:
 
 
 def _hashing(hashed: HashedNGrams) -> dict[str, Any]:
-    smallest, largest = hashed.characters.ngram_range
+    smallest, largest = (0, 0) if hashed.characters is None else hashed.characters.ngram_range
     words: Any = hashed.words.analyzer if hashed.words is not None else None
     return {
-        "buckets": hashed.characters.n_features,
+        "buckets": hashed.buckets,
         "smallest": smallest,
         "largest": largest,
         "words": words.largest if words is not None else 0,
@@ -180,6 +202,10 @@ def _examples(model: Model, readers: list[dict[str, Any]], size: tuple[int, int]
         if reader["kind"] == "hashed":
             found[f"{prefix}ids"] = torch.zeros(TRACED_BATCH, TRACED_LENGTH, dtype=torch.long)
             found[f"{prefix}counts"] = torch.ones(TRACED_BATCH, TRACED_LENGTH)
+        elif reader["kind"] == "present":
+            found[f"{prefix}{PRESENT}"] = torch.ones(TRACED_BATCH)
+        elif reader["kind"] == "category":
+            found[f"{prefix}{ID}"] = torch.ones(TRACED_BATCH, dtype=torch.long)
         elif reader["kind"] == "embedding":
             found[f"{prefix}embedding"] = torch.ones(TRACED_BATCH, reader["dim"])
         else:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 

@@ -1,7 +1,7 @@
 """Encoders of the fields beside the title: further texts, such as a description, and attributes, such as a brand."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -88,10 +88,14 @@ class AttributeReader(nn.Module):
         edges = torch.from_numpy(bin_edges(cells))
         self.edges.fill_(torch.nan)[: len(edges)] = edges
 
+    @property
+    def known_edges(self) -> list[float]:
+        """The inner edges of the bins of numbers; empty for categories."""
+        return [edge for edge in self.edges.tolist() if np.isfinite(edge)]
+
     def ids(self, cells: list[str]) -> np.ndarray:
         """(n,) ids of n cells."""
-        edges = self.edges.cpu().numpy()
-        return attribute_ids(cells, edges[np.isfinite(edges)])
+        return attribute_ids(cells, np.array(self.known_edges))
 
     def prepare(self, cells: list[str]) -> TitleTable:
         """The tensor `id` (B,)."""

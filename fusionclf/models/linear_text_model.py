@@ -198,7 +198,7 @@ class LinearTextModel(nn.Module):
         self.requires_grad_(False)
 
     def _add_fields(self, readers: FieldReaders, classes: int) -> None:
-        for field, reader in readers.text.items():
+        for field in readers.text:
             name = readers.names[field]
             self.further_ngrams[name] = _zero_table(HashedNGramEncoder(TEXT_BUCKETS, classes, largest=0))
             if self.sentences is not None:

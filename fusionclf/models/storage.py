@@ -53,7 +53,11 @@ def save_model(
 
 
 def load_model(
-    folder: Path, part: str, variant: Variant, params: Any, fields: Fields = Fields()  # noqa: B008  frozen
+    folder: Path,
+    part: str,
+    variant: Variant,
+    params: Any,
+    fields: Fields = Fields(),  # noqa: B008  frozen
 ) -> Model:
     """The model that `save_model` wrote, in evaluation mode.
 

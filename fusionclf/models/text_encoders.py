@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fusionclf.batches import (
-    HashedNGrams,
-    TextBatch,
     Column,
+    HashedNGrams,
     NamedTitles,
+    TextBatch,
     TextPreparer,
     TitleTable,
     Tokeniser,

@@ -3,31 +3,37 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from baselines.loaded import LoadedBaseline
 from fusionclf.batches import PictureCache
+from fusionclf.catalog.fields import Fields
 
 
 class BaselineModel:
-    """A baseline: reads titles or nothing, never pictures.
+    """A baseline: reads texts or nothing, never pictures.
 
     Args:
         folder: the run's model folder.
         part: of the split, or `joint`.
+        fields: the further texts and attributes that the run was given.
     """
 
     cover: tuple[int, int] | None = None
 
-    def __init__(self, folder: Path, part: str) -> None:
-        self.loaded = LoadedBaseline(folder, part)
+    def __init__(self, folder: Path, part: str, fields: Fields = Fields()) -> None:  # noqa: B008  frozen
+        self.loaded = LoadedBaseline(folder, part, fields)
         self.classes = self.loaded.classes
         self.reads_titles = self.loaded.reads_titles
+        self.fields = fields if self.loaded.reads_fields else Fields()
         self.tasks = {"label": self.classes}
 
-    def probabilities(self, pictures: PictureCache | None, titles: list[str]) -> np.ndarray:
+    def probabilities(self, pictures: PictureCache | None, fields: pd.DataFrame) -> np.ndarray:
         """(n, K) probabilities of n products."""
-        return self.loaded.probabilities(titles) if titles else np.zeros((0, len(self.classes)))
+        return self.loaded.probabilities(fields) if len(fields) else np.zeros((0, len(self.classes)))
 
-    def task_probabilities(self, pictures: PictureCache | None, titles: list[str]) -> dict[str, np.ndarray]:
+    def task_probabilities(
+        self, pictures: PictureCache | None, fields: pd.DataFrame
+    ) -> dict[str, np.ndarray]:
         """Task → (n, K) probabilities; a baseline has the task `label` alone."""
-        return {"label": self.probabilities(pictures, titles)}
+        return {"label": self.probabilities(pictures, fields)}

@@ -79,7 +79,7 @@ class FilePrediction:
 
         for chunk in self.table.chunks(chunk_size(self.predictor, self.table), is_mine):
             mine = is_mine(chunk.number)
-            yield chunk, self.predictor.read(chunk.pictures, chunk.titles) if mine else None
+            yield chunk, self.predictor.read(chunk.pictures, chunk.fields) if mine else None
 
     def _predict(self, chunk: Chunk, products: Products) -> None:
         answers = self.predictor.predict_products(products, self.rule)

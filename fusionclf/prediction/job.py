@@ -79,7 +79,7 @@ def prepare(
         predictor.thresholds(request.rule.target_precision)  # shows before the input is read that it has none
     table = ProductTable(
         request.source, columns, pictures=request.pictures,
-        reads_pictures=predictor.reads_pictures, reads_titles=predictor.reads_titles,
+        reads_pictures=predictor.reads_pictures, reads_titles=predictor.reads_titles, further=predictor.fields,
     )  # fmt: skip
     table.check()
     out = request.out or default_output(request.source)

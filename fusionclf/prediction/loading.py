@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines import baseline_names, find_baseline
+from fusionclf.catalog.fields import Fields
 from fusionclf.config import RunConfig, build_settings
 from fusionclf.errors import RunError, SettingsError, did_you_mean, near_path
 from fusionclf.evaluation import CategoryGraph
@@ -72,8 +73,8 @@ def _open_model(
     name = values["variant"]
     try:
         if name in baseline_names():
-            build_settings(find_baseline(name).settings, values)
-            return BaselineModel(folder / "model", part)
+            known = build_settings(find_baseline(name).settings, values)
+            return BaselineModel(folder / "model", part, Fields.of(known.catalog))
         settings = build_settings(RunConfig[find_variant(name).params], values)
     except SettingsError as error:
         raise RunError(one_line(f"{error}; {AGAIN}", folder / "config.yaml")) from error

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.special import softmax
 
@@ -18,12 +19,13 @@ from fusionclf.batches import (
     fingerprint,
     text_fingerprint,
 )
-from fusionclf.catalog.titles import have_titles
+from fusionclf.catalog.fields import Fields, have_texts
 from fusionclf.config import RunConfig
 from fusionclf.errors import PictureError, RunError
 from fusionclf.models import StackedClassifier, base_model, find_variant
 from fusionclf.models.added_classes import ADDED, REMOVE, AddedClass, add_classes, read_added
 from fusionclf.models.encoders import fold_encoder
+from fusionclf.models.field_encoders import TitleAndFields
 from fusionclf.models.layers.embedding_cache import EmbeddingCache
 from fusionclf.models.open_vocabulary.prototypes import normalised
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
@@ -65,6 +67,7 @@ class NetworkModel:
         tasks: task → names of its classes, in the order of the model's outputs; `label` holds all classes.
         cover: height and width in pixels that a decoded picture must cover; None for a model that reads none.
         reads_titles: whether it reads titles.
+        fields: names of the further texts and attributes that it reads.
 
     Raises:
         RunError: a file is missing, damaged, or of another model.
@@ -107,6 +110,8 @@ class NetworkModel:
         to_device(self.model, self.process.device)
         self.cover = cover_size(settings.pictures) if self.model.image is not None else None
         self.reads_titles = self.model.text_encoder is not None
+        reads_fields = isinstance(self.model.text_encoder, TitleAndFields)
+        self.fields = Fields.of(settings.catalog) if reads_fields else Fields()
 
     @property
     def tasks(self) -> dict[str, tuple[str, ...]]:
@@ -164,23 +169,25 @@ class NetworkModel:
         self.columns = np.array([place[name] for name in names])
         self.classes = tuple(names)
 
-    def probabilities(self, pictures: PictureCache | None, titles: list[str]) -> np.ndarray:
+    def probabilities(self, pictures: PictureCache | None, fields: pd.DataFrame) -> np.ndarray:
         """(n, K) probabilities of n products.
 
         Args:
             pictures: row i is product i's; None for a model that reads none.
-            titles: n titles, whether they are read or not.
+            fields: of the same products, whether they are read or not.
         """
-        return self.task_probabilities(pictures, titles)["label"]
+        return self.task_probabilities(pictures, fields)["label"]
 
-    def task_probabilities(self, pictures: PictureCache | None, titles: list[str]) -> dict[str, np.ndarray]:
+    def task_probabilities(
+        self, pictures: PictureCache | None, fields: pd.DataFrame
+    ) -> dict[str, np.ndarray]:
         """Task → (n, K) probabilities; of other tasks than `label` a row is NaN where the base model has no input."""
-        tasks, count = self.tasks, len(titles)
+        tasks, count = self.tasks, len(fields)
         if not count:
             return {
                 task: np.zeros((0, len(names))) for task, names in (tasks | {"label": self.classes}).items()
             }
-        source = self._source(pictures, titles)
+        source = self._source(pictures, fields)
         widths = {task: len(names) for task, names in tasks.items()}
         logits = predict_tasks(self.model, source, np.arange(count), self.process, widths)
         unread = ~base_model(self.model).has_input(count, source.has_picture, source.has_title)
@@ -194,13 +201,13 @@ class NetworkModel:
                 found[task][unread] = np.nan
         return found
 
-    def vectors(self, pictures: PictureCache | None, titles: list[str]) -> Vectors:
+    def vectors(self, pictures: PictureCache | None, fields: pd.DataFrame) -> Vectors:
         """What prototypes of a class are made of."""
         assert isinstance(self.model, StackedClassifier)
-        source, rows = self._source(pictures, titles), np.arange(len(titles))
+        source, rows = self._source(pictures, fields), np.arange(len(fields))
         features = predict_features(self.model.base, source, rows, self.process)
         with self.process.autocast(), torch.inference_mode():
-            embeddings = torch.from_numpy(self.model.linear_text_model.embed(titles))
+            embeddings = torch.from_numpy(self.model.linear_text_model.embed(self.model.main_texts(fields)))
         there = source.has_picture if source.has_picture is not None else np.zeros(len(rows), bool)
         assert source.has_title is not None
         return Vectors(
@@ -208,14 +215,14 @@ class NetworkModel:
             torch.from_numpy(there), torch.from_numpy(source.has_title),
         )  # fmt: skip
 
-    def _source(self, pictures: PictureCache | None, titles: list[str]) -> ProductSource:
+    def _source(self, pictures: PictureCache | None, fields: pd.DataFrame) -> ProductSource:
         shown = PictureTransform(pictures, self.settings.pictures) if pictures is not None else None
         prepared = None
         if self.reads_titles:
             with self.process.autocast(), torch.inference_mode():
-                prepared = self.model.prepare_titles(titles)
-        rows = np.arange(len(titles))
+                prepared = self.model.prepare_fields(fields)
+        rows = np.arange(len(fields))
         return ProductSource(
             shown, prepared, {}, has_picture=None if pictures is None else pictures.readable(rows),
-            has_title=have_titles(titles),
+            has_title=have_texts(fields),
         )  # fmt: skip

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
+import pandas as pd
 
 from fusionclf.batches import PictureCache
 from fusionclf.batches.cache import MOST_COVERS
+from fusionclf.catalog.fields import Fields
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import CategoryGraph, Thresholds, thresholds_of_run
 from fusionclf.evaluation import decide as grade
@@ -37,14 +39,15 @@ class Model(Protocol):
     classes: tuple[str, ...]
     cover: tuple[int, int] | None
     reads_titles: bool
+    fields: Fields
 
     @property
     def tasks(self) -> Mapping[str, Sequence[str]]: ...
 
-    def probabilities(self, pictures: PictureCache | None, titles: list[str]) -> np.ndarray: ...
+    def probabilities(self, pictures: PictureCache | None, fields: pd.DataFrame) -> np.ndarray: ...
 
     def task_probabilities(
-        self, pictures: PictureCache | None, titles: list[str]
+        self, pictures: PictureCache | None, fields: pd.DataFrame
     ) -> dict[str, np.ndarray]: ...
 
 
@@ -61,6 +64,7 @@ class Predictor:
     Attributes:
         classes: names of all classes that it predicts.
         reads_pictures, reads_titles: which inputs it reads. A product needs at least one of them.
+        fields: names of the further texts and attributes that it reads. Each may be missing.
     """
 
     def __init__(
@@ -77,11 +81,13 @@ class Predictor:
         self._graph: CategoryGraph | None = None
         self.classes = model.classes
         self.reads_pictures, self.reads_titles = model.cover is not None, model.reads_titles
+        self.fields = model.fields
 
     def predict(
         self,
         images: Sequence[Picture | Sequence[Picture] | None] | None = None,
         titles: Sequence[str | None] | None = None,
+        fields: Mapping[str, Sequence[Any]] | None = None,
         *,
         top_k: int = 5,
         min_probability: float | None = None,
@@ -94,6 +100,7 @@ class Predictor:
             images: files or opened pictures, a list for a product with several, None for one without. A model that
                 reads no pictures does not open them.
             titles: None or "" for a product without one.
+            fields: name → cells of further texts and attributes, as the run's catalog calls them; markup is removed.
             top_k: number of classes to return.
             min_probability: below it, the decision is "abstain"; None: 0.05, unless a target precision is given.
             target_precision: wanted share of correct answers among the accepted ones, such as 0.98, by the run's
@@ -113,12 +120,12 @@ class Predictor:
         ('Dresses', ('Apparel', 'Dress'), 'no title')
         """
         rule = DecisionRule(top_k, min_probability, target_precision)
-        images, titles = align_inputs(images, titles)
+        images, known = align_inputs(images, titles, fields, self.fields)
         size = self.chunk_size
-        chunks = [slice(start, start + size) for start in range(0, max(len(titles), 1), size)]
+        chunks = [slice(start, start + size) for start in range(0, max(len(known), 1), size)]
         answers = []
         for chunk in chunks:
-            products = self.read(images[chunk], titles[chunk])
+            products = self.read(images[chunk], known.iloc[chunk])
             if errors == "raise":
                 raise_first_fault(products, images[chunk], chunk.start)
             answers.append(self.predict_products(products, rule))
@@ -183,18 +190,18 @@ class Predictor:
             raise RunError("this run cannot name new classes; train fusion with model.vocabulary=open")
         return self.model
 
-    def read(self, images: Sequence[Pictures], titles: Sequence[str]) -> Products:
+    def read(self, images: Sequence[Pictures], fields: pd.DataFrame) -> Products:
         """Decode pictures and note missing inputs; may run on another thread than `predict_products`.
 
         Args:
             images: files or pictures of n products.
-            titles: n titles.
+            fields: of the same products, as of `align_inputs`.
         """
-        return read_products(images, titles, self.model.cover, self.reads_titles)
+        return read_products(images, fields, self.model.cover, self.reads_titles)
 
     def predict_products(self, products: Products, rule: DecisionRule) -> Answers:
         """The answers for decoded products, computed in one batch."""
-        found = self.model.task_probabilities(products.pictures, products.titles)
+        found = self.model.task_probabilities(products.pictures, products.fields)
         tasks = {task: _with_gaps(values, products.answerable) for task, values in found.items()}
         probabilities, graded = tasks.pop("label"), None
         if rule.target_precision is not None:
@@ -242,7 +249,7 @@ class Predictor:
 
     def probabilities(self, products: Products) -> np.ndarray:
         """(n, K) probabilities of all classes; NaN for a product that has no readable input."""
-        return _with_gaps(self.model.probabilities(products.pictures, products.titles), products.answerable)
+        return _with_gaps(self.model.probabilities(products.pictures, products.fields), products.answerable)
 
 
 def _with_gaps(known: np.ndarray, answerable: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from fusionclf.catalog.picture_cells import MOST_PICTURES
 from fusionclf.errors import FusionclfError
 from fusionclf.prediction.answers import LEAST_PROBABILITY
 from fusionclf.serving.guard import Guard
-from fusionclf.serving.json_lines import read_titles
+from fusionclf.serving.json_lines import read_fields, read_products
 from fusionclf.serving.limits import Limits
 from fusionclf.serving.schemas import (
     LINES_BYTES,
@@ -32,7 +32,7 @@ from fusionclf.serving.schemas import (
     Health,
     to_answer,
 )
-from fusionclf.serving.worker import BusyError, ModelWorker
+from fusionclf.serving.worker import BusyError, ModelWorker, Product
 
 FIELDS_BYTES = 2**16  # of a form beside its picture
 NDJSON = "application/x-ndjson"
@@ -104,6 +104,10 @@ PicturesOf = Annotated[
     File(description=f"{READ}; up to {MOST_PICTURES}, which together keep the limit of one"),
 ]
 TitleOf = Annotated[str | None, Form(max_length=TITLE_LENGTH)]
+FieldsOf = Annotated[
+    str | None,
+    Form(max_length=LINES_BYTES, description='further texts and attributes: {"brand": "Nordvik"}'),
+]
 
 
 @router.get("/health")
@@ -116,6 +120,7 @@ async def health(request: Request, worker: WorkerOf) -> Health:
         classes=len(predictor.classes),
         reads_pictures=predictor.reads_pictures,
         reads_titles=predictor.reads_titles,
+        fields=list(predictor.fields.names),
         version=version("fusionclf"),
     )
 
@@ -128,12 +133,14 @@ async def predict(
     worker: WorkerOf,
     picture: PicturesOf = None,
     title: TitleOf = None,
+    fields: FieldsOf = None,
     top_k: Annotated[int, Form(ge=1, le=MOST_CLASSES, description="number of classes")] = 5,
     min_probability: Annotated[float, Form(ge=0, le=1, description="abstain below it")] = LEAST_PROBABILITY,
 ) -> Answer:
-    """Predict one product by its pictures, its title, or both."""
+    """Predict one product by its pictures, what is written about it, or both."""
     contents = [await each.read() for each in picture or ()]
-    answers = await worker.predict_product(contents, title, top_k, min_probability)
+    product = Product(contents, title, read_fields(fields))
+    answers = await worker.predict_product(product, top_k, min_probability)
     answer = to_answer(answers, 0)
     if answer.reason:
         raise HTTPException(422, f"{answer.reason}: give {worker.needed_inputs}")
@@ -141,13 +148,15 @@ async def predict(
 
 
 @router.post("/explain", responses=REFUSALS)
-async def explain(worker: WorkerOf, picture: PicturesOf = None, title: TitleOf = None) -> Explanation:
+async def explain(
+    worker: WorkerOf, picture: PicturesOf = None, title: TitleOf = None, fields: FieldsOf = None
+) -> Explanation:
     """Show how much each part of one product contributed to its prediction.
 
     Takes about a hundred times as long as /predict.
     """
     contents = [await each.read() for each in picture or ()]
-    explanation = await worker.explain(contents, title)
+    explanation = await worker.explain(Product(contents, title, read_fields(fields)))
     return Explanation.model_validate(explanation.to_json())
 
 
@@ -176,11 +185,11 @@ async def predict_batch(
     top_k: Annotated[int, Query(ge=1, le=MOST_CLASSES)] = 5,
     min_probability: Annotated[float, Query(ge=0, le=1)] = LEAST_PROBABILITY,
 ) -> Response:
-    """Predict many products by their titles: JSON lines in, JSON lines out."""
+    """Predict many products by their titles and further fields: JSON lines in, JSON lines out."""
     if not worker.predictor.reads_titles:
         raise HTTPException(422, "this run reads no titles; send pictures to /predict")
-    titles = read_titles(await request.body())
-    answers = await worker.predict_titles(titles, top_k, min_probability)
+    products = read_products(await request.body(), worker.predictor.fields.names)
+    answers = await worker.predict_fields(products, top_k, min_probability)
     lines = (to_answer(answers, place).model_dump_json(exclude_unset=True) for place in range(len(answers)))
     return Response("".join(f"{line}\n" for line in lines), media_type=NDJSON)
 

@@ -12,6 +12,7 @@ PICTURE_BYTES = 20 * 2**20
 LINES_BYTES = 4 * 2**20
 LINES = 1000  # products of one batch
 TITLE_LENGTH = 2000  # characters
+FIELD_LENGTH = 20_000  # characters of a further text
 MOST_CLASSES = 100  # returned for one product
 
 
@@ -83,6 +84,7 @@ class Explanation(BaseModel):
     modalities: dict[Literal["picture", "title"], Modality] = Field(
         description="those that were given and that the model reads"
     )
+    fields: dict[str, Modality] = Field(description="the same for each further text and attribute")
     meaning: dict[str, str] = Field(description="of these fields")
 
 
@@ -105,6 +107,9 @@ class Health(BaseModel):
     classes: int
     reads_pictures: bool
     reads_titles: bool
+    fields: list[str] = Field(
+        default=[], description="names of the further texts and attributes that it reads"
+    )
     version: str
     limits: Limits = Limits()
 

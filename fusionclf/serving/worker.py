@@ -1,23 +1,43 @@
 """One thread that decodes pictures and runs the model, for all requests."""
 
 import asyncio
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
+import numpy as np
+import pandas as pd
 from PIL import Image
 
 from fusionclf.catalog import open_picture
+from fusionclf.catalog.fields import TITLE
 from fusionclf.errors import FusionclfError, PredictionError
 from fusionclf.explanation import Explanation
 from fusionclf.explanation.occlusion import explain_in_steps
 from fusionclf.prediction import Answers, Predictor
 from fusionclf.prediction.answers import join_answers
+from fusionclf.prediction.io.products import align_inputs
 
 WAITING = 32  # requests that may wait for the model
 CHUNK_TITLES, CHUNK_CHARACTERS = 32, 8000  # of a batch, predicted in one turn
 Value = TypeVar("Value")
 Steps: TypeAlias = Generator[None, None, Value]  # work that gives other requests a turn at each yield
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a request says of one product.
+
+    Attributes:
+        pictures: contents of their files.
+        title: its title.
+        fields: name → cell of further texts and attributes.
+    """
+
+    pictures: Sequence[bytes] = ()
+    title: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 class BusyError(FusionclfError):
@@ -48,14 +68,11 @@ class ModelWorker:
         for turn in self._turns:
             turn.cancel()
 
-    async def predict_product(
-        self, pictures: Sequence[bytes], title: str | None, top_k: int, min_probability: float
-    ) -> Answers:
+    async def predict_product(self, product: Product, top_k: int, min_probability: float) -> Answers:
         """The answer for one product.
 
         Args:
-            pictures: contents of their files.
-            title: its title.
+            product: what is known of it.
             top_k, min_probability: as in `Predictor.predict`.
 
         Raises:
@@ -66,8 +83,9 @@ class ModelWorker:
         def steps() -> Steps[Answers]:
             yield from ()  # one turn
             return self.predictor.predict(
-                [self._open(pictures)],
-                [title],
+                [self._open(product.pictures)],
+                [product.title],
+                {name: [cell] for name, cell in product.fields.items()},
                 top_k=top_k,
                 min_probability=min_probability,
                 errors="collect",
@@ -75,15 +93,26 @@ class ModelWorker:
 
         return await self._in_turns(steps())
 
-    async def predict_titles(self, titles: Sequence[str], top_k: int, min_probability: float) -> Answers:
-        """The answers for products with a title only; raises BusyError where too many requests wait."""
+    async def predict_fields(self, products: pd.DataFrame, top_k: int, min_probability: float) -> Answers:
+        """The answers for products without pictures; raises BusyError where too many requests wait.
+
+        Args:
+            products: the column `title`, and one for each further field that the model reads.
+            top_k, min_probability: as in `Predictor.predict`.
+        """
+        further = self.predictor.fields.names
 
         def steps() -> Steps[Answers]:
             answers = []
-            for chunk in _chunks(titles):
+            for rows in _chunks(products):
+                chunk = products.iloc[rows]
                 answers.append(
                     self.predictor.predict(
-                        titles=chunk, top_k=top_k, min_probability=min_probability, errors="collect"
+                        titles=chunk[TITLE].tolist(),
+                        fields={name: chunk[name].tolist() for name in further},
+                        top_k=top_k,
+                        min_probability=min_probability,
+                        errors="collect",
                     )
                 )
                 yield
@@ -91,12 +120,11 @@ class ModelWorker:
 
         return await self._in_turns(steps())
 
-    async def explain(self, pictures: Sequence[bytes], title: str | None) -> Explanation:
+    async def explain(self, product: Product) -> Explanation:
         """How much each part of one product contributed to its prediction.
 
         Args:
-            pictures: contents of their files.
-            title: its title.
+            product: what is known of it.
 
         Raises:
             PictureError: it is not a picture, or too large.
@@ -105,11 +133,13 @@ class ModelWorker:
         """
 
         def steps() -> Steps[Explanation]:
-            images = self._open(pictures)
-            reason = self.predictor.read([images or None], [title or ""]).reasons[0]
+            images = self._open(product.pictures)
+            further = {name: [cell] for name, cell in product.fields.items()}
+            _, known = align_inputs(None, [product.title], further, self.predictor.fields)
+            reason = self.predictor.read([images or None], known).reasons[0]
             if reason:
                 raise PredictionError(f"{reason}: give {self.needed_inputs}")
-            return (yield from explain_in_steps(self.predictor, images, title, None))
+            return (yield from explain_in_steps(self.predictor, images, product.title, product.fields))
 
         return await self._in_turns(steps())
 
@@ -162,14 +192,13 @@ class ModelWorker:
         return False, None
 
 
-def _chunks(titles: Sequence[str]) -> Iterator[list[str]]:
-    """The titles in order, at most CHUNK_TITLES and CHUNK_CHARACTERS at a time."""
-    chunk: list[str] = []
-    characters = 0
-    for title in titles:
-        if chunk and (len(chunk) == CHUNK_TITLES or characters + len(title) > CHUNK_CHARACTERS):
-            yield chunk
-            chunk, characters = [], 0
-        chunk.append(title)
-        characters += len(title)
-    yield chunk
+def _chunks(products: pd.DataFrame) -> Iterator[slice]:
+    """Rows of the products in order, at most CHUNK_TITLES and CHUNK_CHARACTERS at a time."""
+    lengths = np.sum([products[name].str.len() for name in products], axis=0).tolist()
+    start = characters = 0
+    for row, length in enumerate(lengths):
+        if row > start and (row - start == CHUNK_TITLES or characters + length > CHUNK_CHARACTERS):
+            yield slice(start, row)
+            start, characters = row, 0
+        characters += length
+    yield slice(start, len(products))

@@ -133,9 +133,7 @@ class BaseLearners:
 
 def fit_base_learners(data: StackingData, fitted: np.ndarray, seed: int) -> BaseLearners:
     """Fit the linear text model and the probe on the rows of an (n,) mask."""
-    linear_text = fit_linear_text_model(
-        data.texts.pick(fitted), data.targets[fitted], data.classes, seed
-    )
+    linear_text = fit_linear_text_model(data.texts.pick(fitted), data.targets[fitted], data.classes, seed)
     places = torch.from_numpy(np.flatnonzero(fitted & data.has_features))
     targets = torch.from_numpy(data.targets)[places]
     probe = fit_linear_probe(data.features["both"][places], targets, data.classes, seed)

@@ -17,8 +17,8 @@ from scipy.special import softmax
 
 from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog, Split
-from fusionclf.catalog.groups import variant_groups
 from fusionclf.catalog.fields import Fields
+from fusionclf.catalog.groups import variant_groups
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.console import Console
 from fusionclf.evaluation import make_predictions

@@ -196,7 +196,7 @@ def _products(predictor: Predictor, table: ProductTable, console: Console) -> It
     for chunk in table.chunks(min(CHUNK, predictor.chunk_size)):
         for fault in chunk.faults:
             console.warn(f"{table.source} {fault.place}: {fault.reason}; left out")
-        products = predictor.read(chunk.pictures, chunk.titles)
+        products = predictor.read(chunk.pictures, chunk.fields)
         for place, reason in zip(chunk.places, products.reasons, strict=True):
             if reason:
                 console.warn(f"{table.source} {place}: {reason}; left out")
@@ -216,8 +216,8 @@ def _with_examples(predictor: Predictor, new: AddedClass, chunks: Iterator[Produ
     titles, features, count = [], [], 0
     for products in chunks:
         count += int(products.answerable.sum())
-        if products.titles:
-            seen = predictor.open_network().vectors(products.pictures, products.titles)
+        if len(products.fields):
+            seen = predictor.open_network().vectors(products.pictures, products.fields)
             features.append(seen.features[seen.has_picture])
             titles.append(seen.embeddings[seen.has_title])
     if not count:

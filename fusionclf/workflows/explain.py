@@ -1,6 +1,6 @@
 """`fusionclf explain`: one product, its predicted class, and how much each part of the input contributed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console as RichConsole
@@ -18,6 +18,7 @@ def explain_one(
     images: Sequence[Path] = (),
     title: str | None = None,
     *,
+    fields: Mapping[str, str] | None = None,
     out: Path | None = None,
     label: str | None = None,
     cells: int = 8,
@@ -28,13 +29,14 @@ def explain_one(
     Args:
         model: one of a run's models.
         images, title: of the product.
+        fields: name → cell of its further texts and attributes.
         out: folder for explanation.png and explanation.json; None writes no files.
         label, cells: as in `explain`.
         as_json: print JSON.
     """
-    if not images and title is None:
+    if not images and title is None and not fields:
         raise PredictionError("nothing to explain: give --image or --title of a product, or both")
-    explanation = explain(model.load(), images, title, label=label, cells=cells)
+    explanation = explain(model.load(), images, title, fields, label=label, cells=cells)
     if as_json:
         print(json_text(explanation.to_json()))
     else:
@@ -53,13 +55,13 @@ def _print_tables(explanation: Explanation, out: RichConsole) -> None:
     table.add_column("left out")
     table.add_column("drop", justify="right")
     table.add_column("class without it")
-    for name, without in explanation.modalities.items():
+    for name, without in (explanation.modalities | explanation.fields).items():
         then = (
             "nothing"
             if without.label is None
             else f"{without.label} {100 * (without.probability or 0):.2f} %"
         )
-        table.add_row(f"the {name}", _points(without.drop), escape(printable(then)))
+        table.add_row(f"the {escape(printable(name))}", _points(without.drop), escape(printable(then)))
     for number, drop in enumerate(explanation.pictures, start=1):
         table.add_row(f"picture {number}", _points(drop), "")
     for word in explanation.words:

@@ -77,16 +77,16 @@ def _write_checked(request: ExportRequest, out: Path, console: Console) -> Check
         raise PredictionError(
             f"{run}: is a baseline, which has no tensors to export; its model is {run / 'model'}/{predictor.part}.skops"
         )
-    pictures, titles, several = select_test_products(
+    pictures, fields, several = select_test_products(
         run, predictor.part, request.data, model, request.products
     )
-    products = predictor.read(pictures, titles)
+    products = predictor.read(pictures, fields)
     with replacing_folder(out, overwrite=True) as aside:
         console.info(f"export {predictor.part} of {run} as {kind}")
         plain = in_float32(run, predictor.part, model)
-        expected = plain.probabilities(products.pictures, products.titles)  # `write_export` changes the model
+        expected = plain.probabilities(products.pictures, products.fields)  # `write_export` changes the model
         description = write_export(aside, kind, run, predictor, plain, several_pictures=several)
-        as_predicted = model.probabilities(products.pictures, products.titles)
+        as_predicted = model.probabilities(products.pictures, products.fields)
         check = compare(aside, products, expected, as_predicted)
         if not check.passed:
             raise PredictionError(

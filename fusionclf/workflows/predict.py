@@ -1,7 +1,7 @@
 """`fusionclf predict`: a finished run and a file of products → a file of predictions."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -93,6 +93,7 @@ def predict_one(
     title: str | None = None,
     *,
     rule: DecisionRule,
+    fields: Mapping[str, str] | None = None,
     classes: Path | None = None,
     only: bool = False,
     as_json_text: bool = False,
@@ -101,7 +102,8 @@ def predict_one(
     predictor = model.load()
     add_listed_classes(predictor, classes, only)
     answers = predictor.predict(
-        [images], [title], top_k=rule.top_k, min_probability=rule.min_probability,
+        [images], [title], {name: [cell] for name, cell in (fields or {}).items()},
+        top_k=rule.top_k, min_probability=rule.min_probability,
         target_precision=rule.target_precision,
     )  # fmt: skip
     if as_json_text:

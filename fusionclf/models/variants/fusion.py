@@ -101,7 +101,9 @@ LEAST_CLASSES = {"open": 3, "named": 2}  # with training rows: two must be left 
 
 
 def build(
-    params: FusionParams, classes: dict[str, int], fields: Fields = Fields()  # noqa: B008  frozen
+    params: FusionParams,
+    classes: dict[str, int],
+    fields: Fields = Fields(),  # noqa: B008  frozen
 ) -> ProductClassifier | StackedClassifier:
     """A base model of picture and text, with or without the stacked head.
 

@@ -30,7 +30,5 @@ def build(params: TextParams, classes: dict[str, int], fields: Fields = Fields()
 
 
 register(
-    Variant(
-        "text", TextParams, build, ("title",), "text-classification", "title → class", reads_fields=True
-    )
+    Variant("text", TextParams, build, ("title",), "text-classification", "title → class", reads_fields=True)
 )

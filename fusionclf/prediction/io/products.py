@@ -1,22 +1,23 @@
 """Pictures and titles from a caller → products with decoded pictures."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import compress, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from fusionclf.batches import PictureCache, decode_pictures
 from fusionclf.catalog import open_picture
+from fusionclf.catalog.fields import Fields, field_table, have_texts
 from fusionclf.catalog.missing import is_missing
 from fusionclf.catalog.picture_cells import MOST_PICTURES
 from fusionclf.catalog.picture_paths import is_url
-from fusionclf.catalog.titles import has_title
-from fusionclf.errors import PictureError, PredictionError, quoted
+from fusionclf.errors import PictureError, PredictionError, did_you_mean, quoted
 from fusionclf.prediction.answers import InputStatus
 
 Picture = str | Path | Image.Image
@@ -29,14 +30,14 @@ class Products:
 
     Attributes:
         pictures: of the products with a readable input; None for a model that reads none.
-        titles: of the same products.
+        fields: of the same products: the column `title`, and one for each further text and attribute.
         answerable: (n,) which products have a readable input.
         picture_status, title_status, reasons: of all n, as in Answers.
         unread: product → why one of its pictures cannot be read, where another one can.
     """
 
     pictures: PictureCache | None
-    titles: list[str]
+    fields: pd.DataFrame
     answerable: np.ndarray
     picture_status: list[str]
     title_status: list[str]
@@ -55,38 +56,56 @@ class Products:
 
 
 def align_inputs(
-    images: Sequence[Picture | Sequence[Picture] | None] | None, titles: Sequence[str | None] | None
-) -> tuple[list[Pictures], list[str]]:
-    """Both as lists of the same length; where one is None, every product lacks it.
+    images: Sequence[Picture | Sequence[Picture] | None] | None,
+    titles: Sequence[str | None] | None,
+    further: Mapping[str, Sequence[Any]] | None = None,
+    read: Fields = Fields(),  # noqa: B008  frozen
+) -> tuple[list[Pictures], pd.DataFrame]:
+    """Pictures and fields of the same products; where an input is None, every product lacks it.
 
     Args:
         images, titles: any sequence: lists, columns of a table, arrays. None, NaN, pandas.NA and words for a missing
             value, such as "NaN", are missing. An image may be a list of several.
+        further: name → cells of a further text or an attribute.
+        read: the further fields that the model reads; one that is not given is missing.
 
     Raises:
-        PredictionError: both are None, their lengths differ, or an element has another type.
+        PredictionError: all are None, their lengths differ, an element has another type, or a field has another name.
     """
-    for name, values in (("images", images), ("titles", titles)):
+    further = further or {}
+    for name in further:
+        if name not in read.names:
+            raise PredictionError(
+                f"fields: {quoted(name)} is none that this model reads; {did_you_mean(name, read.names)}"
+            )
+    for name, values in (("images", images), ("titles", titles), *further.items()):
         if isinstance(values, str | Path | Image.Image):
             raise PredictionError(
                 f"{name}: one {type(values).__name__}; give a list, such as [{quoted(str(values))}]"
             )
-    if images is None and titles is None:
+    given = {"images": images, "titles": titles, **further}
+    lengths = {name: len(values) for name, values in given.items() if values is not None}
+    if not lengths:
         raise PredictionError("neither images nor titles are given; give one list or both")
-    if images is not None and titles is not None and len(images) != len(titles):
-        raise PredictionError(
-            f"{len(images)} images and {len(titles)} titles; give both for every product, None where there is none"
-        )
-    count = len(next(values for values in (images, titles) if values is not None))
+    count = next(iter(lengths.values()))
+    for name, length in lengths.items():
+        if length != count:
+            raise PredictionError(
+                f"{count} {next(iter(lengths))} and {length} {name}; give both for every product, None where there "
+                "is none"
+            )
     pictures: list[Pictures] = [None] * count
     if images is not None:
         pictures = [_pictures_of(place, image) for place, image in enumerate(images)]
-    given = [None] * count if titles is None else [*titles]
-    texts = ["" if title is None or is_missing(title) else title for title in given]
+    texts = [
+        "" if title is None or is_missing(title) else title
+        for title in ([None] * count if titles is None else titles)
+    ]
     for place, text in enumerate(texts):
         if not isinstance(text, str):
             raise PredictionError(f"product {place}: title {repr(text)[:60]} is no text; give a str or None")
-    return pictures, texts
+    cells = {name: read.clean(name, further.get(name, [""] * count)) for name in read.names}
+    return pictures, field_table(texts, cells)
 
 
 def _pictures_of(place: int, image: Any) -> Pictures:
@@ -108,17 +127,17 @@ def _pictures_of(place: int, image: Any) -> Pictures:
 
 
 def read_products(
-    images: Sequence[Pictures], titles: Sequence[str], cover: tuple[int, int] | None, reads_titles: bool
+    images: Sequence[Pictures], fields: pd.DataFrame, cover: tuple[int, int] | None, reads_titles: bool
 ) -> Products:
     """Decode pictures and note missing inputs.
 
     Args:
         images: files or pictures of n products.
-        titles: n titles.
+        fields: of the same products.
         cover: height and width in pixels that a decoded picture must cover; None for a model that reads none.
-        reads_titles: whether the model reads titles.
+        reads_titles: whether the model reads titles, and the further fields.
     """
-    count = len(titles)
+    count = len(fields)
     picture_status, faults, unread = ["ignored"] * count, dict[int, list[str]](), dict[int, str]()
     pictures = None
     if cover is not None:
@@ -130,7 +149,7 @@ def read_products(
                 faults[place] = [reason]
     title_status = ["ignored"] * count
     if reads_titles:
-        title_status = ["used" if has_title(title) else "missing" for title in titles]
+        title_status = np.where(have_texts(fields), "used", "missing").tolist()
         for place, status in enumerate(title_status):
             if status != "used":
                 faults.setdefault(place, []).append("no title")
@@ -143,7 +162,7 @@ def read_products(
         reasons[place] = "" if answerable[place] else "; ".join(why)
     return Products(
         pictures and pictures.chosen(np.flatnonzero(answerable)),
-        list(compress(titles, answerable)),
+        fields.loc[answerable].reset_index(drop=True),
         answerable, picture_status, title_status, reasons, unread,
     )  # fmt: skip
 

@@ -7,6 +7,9 @@ from functools import cached_property
 from itertools import chain, compress, islice
 from pathlib import Path
 
+import pandas as pd
+
+from fusionclf.catalog.fields import TITLE, Fields, read_fields
 from fusionclf.catalog.missing import cell_text
 from fusionclf.catalog.picture_paths import MissingPictures, pattern_fields
 from fusionclf.catalog.tables import Rows, Table, is_utf8, open_table
@@ -37,7 +40,8 @@ class Chunk:
 
     Attributes:
         number: index of the chunk, from 0.
-        ids, titles, places: n texts each; a title is "" where it is missing or not read.
+        ids, places: n texts each.
+        fields: of the n products; "" where one is missing or not read.
         pictures: n files, a tuple for a product with several; None where the picture is missing or not read.
         faults: rows that are no products.
         missing: products whose picture was not found.
@@ -47,7 +51,7 @@ class Chunk:
 
     number: int
     ids: list[str]
-    titles: list[str]
+    fields: pd.DataFrame
     places: list[str]
     pictures: list[str | tuple[str, ...] | None]
     faults: list[Fault]
@@ -75,6 +79,7 @@ class ProductTable:
         columns: names of the file's columns.
         pictures: folder below which the pictures of a file are; default: the folder of the file.
         reads_pictures, reads_titles: which inputs to read.
+        further: texts and attributes that the run reads besides the title; `columns` has the file's names of them.
 
     Attributes:
         folder: the folder of pictures; None for a file.
@@ -93,6 +98,7 @@ class ProductTable:
         pictures: Path | None = None,
         reads_pictures: bool = True,
         reads_titles: bool = True,
+        further: Fields = Fields(),  # noqa: B008  frozen
     ) -> None:
         self.source, self.columns = source, columns
         if not source.exists():
@@ -102,6 +108,17 @@ class ProductTable:
         self.folder = PictureFolder(source) if source.is_dir() else None
         self.root = os.path.abspath(source if self.folder is not None else pictures or source.parent)
         self.reads_pictures, self.reads_titles = reads_pictures, reads_titles
+        self.further = further if reads_titles else Fields()
+        self._own = Fields.of(columns) if self.further else Fields()  # what the file calls them
+        for setting, own, names in (
+            ("text", self._own.text, self.further.text),
+            ("attributes", self._own.attributes, self.further.attributes),
+        ):
+            if len(own) != len(names):
+                raise PredictionError(
+                    f"catalog.{setting} names {len(own)} columns; give one for each of {', '.join(names) or 'none'}, "
+                    "in this order"
+                )
         self.notes: list[str] = []
         if pictures is not None and not pictures.is_dir():
             raise PredictionError(f"--pictures {pictures}: no such folder{near_path(pictures)}")
@@ -110,6 +127,7 @@ class ProductTable:
                 f"{source}: a folder of pictures, which this run does not read; give a file"
             )
         self._pictures = RowPictures(self.root, columns)
+        self._texts: list[str] = []  # columns of the title and further fields that the file has
         self._table = None if self.folder is not None else self._opened()
 
     def chunks(self, size: int, is_mine: Callable[[int], bool] = lambda number: True) -> Iterator[Chunk]:
@@ -130,7 +148,7 @@ class ProductTable:
         for number, rows in enumerate(all_rows):
             yield self._chunk(number, rows, is_mine(number))
         if number < 0:  # an input without products gives an output without products
-            yield Chunk(0, [], [], [], [], [])
+            yield Chunk(0, [], self._fields({}, 0), [], [], [])
 
     def check(self) -> None:
         """Read the first rows, so that errors show before anything is written."""
@@ -145,7 +163,10 @@ class ProductTable:
 
     def _inputs(self) -> dict[str, list[str]]:
         """Each input that the run reads, as catalog.* names it, and its columns."""
-        found = {"title": [self.columns.title]} if self.reads_titles and self.columns.title else {}
+        found = {}
+        if self.reads_titles:
+            found = {"title": [self.columns.title]} if self.columns.title else {}
+            found |= {name: [name] for name in self._own.names}
         return {**found, "picture": pattern_fields(self.columns.picture)} if self.reads_pictures else found
 
     def _opened(self) -> Table:
@@ -161,15 +182,15 @@ class ProductTable:
             raise PredictionError(_no_input(table, lacking))
         self.notes = [_lack(table, name, missing) for name, missing in lacking.items()]
         there = {name: inputs[name] for name in inputs if name not in lacking}
-        self.reads_titles, self.reads_pictures = "title" in there, "picture" in there
+        self.reads_pictures = "picture" in there
+        self._texts = [column for name in there if name != "picture" for column in there[name]]
         self.wanted = list(dict.fromkeys([columns.id, *chain(*there.values())]))
         table.check_columns(self.wanted)  # none occurs twice
         return table
 
     def _chunk(self, number: int, rows: _Rows, find_pictures: bool) -> Chunk:
         ids, count = rows.cells[self.columns.id], len(rows.places)
-        name = self.columns.title if self.reads_titles and self.folder is None else None
-        titles = rows.cells[name] if name else [""] * count
+        fields = self._fields(rows.cells, count)
         paths, outside = self._paths(rows.cells, count)
         fine = [bool(product) and not reason for product, reason in zip(ids, outside, strict=True)]
         faults = list(rows.faults)
@@ -178,7 +199,8 @@ class ProductTable:
             faults.append(Fault(rows.places[place], ids[place], reason))
         places = rows.places
         if not all(fine):
-            ids, titles, places = (list(compress(texts, fine)) for texts in (ids, titles, places))
+            ids, places = (list(compress(texts, fine)) for texts in (ids, places))
+            fields = fields.loc[fine].reset_index(drop=True)
             paths = list(compress(paths, fine))
         found = ChunkPictures([None] * len(ids))
         if self.folder is not None:
@@ -186,8 +208,15 @@ class ProductTable:
         elif self.reads_pictures and find_pictures:
             found = self._pictures.find(paths)
         return Chunk(
-            number, ids, titles, places, found.files, faults, found.missing, found.missing_further, found.cut
+            number, ids, fields, places, found.files, faults, found.missing, found.missing_further, found.cut
         )
+
+    def _fields(self, cells: Mapping[str, Sequence[str]], count: int) -> pd.DataFrame:
+        """What is written about `count` products."""
+        there = {name: cells[name] for name in self._texts if name in cells}
+        columns = self.columns.model_copy(update={"text": self._own.text, "attributes": self._own.attributes})
+        found = read_fields(pd.DataFrame(there, index=range(count), dtype="str"), columns)
+        return found.set_axis([TITLE, *self.further.names], axis=1)
 
     def _paths(self, cells: Mapping[str, Sequence[str]], count: int) -> tuple[list[list[str]], list[str]]:
         """Each product's paths below the root, and why they may not be opened ("" if they may)."""
@@ -227,7 +256,8 @@ def _lack(table: Table, name: str, columns: Sequence[str]) -> str:
     near = near_name(columns[0], table.columns)
     hint = f" (did you mean {quoted(near)}?)" if near else ""
     named = ", ".join(map(quoted, columns))
-    return f"{table.path}: no column {named}{hint}: no product has a {name}; catalog.{name} names another"
+    setting = name if name in ("title", "picture") else "text or catalog.attributes"
+    return f"{table.path}: no column {named}{hint}: no product has a {name}; catalog.{setting} names another"
 
 
 def _no_input(table: Table, lacking: Mapping[str, Sequence[str]]) -> str:
