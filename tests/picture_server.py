@@ -23,7 +23,7 @@ class PictureServer(ThreadingHTTPServer):
 
     Attributes:
         requests: path → number of its requests.
-        most_open: requests that were open at the same time.
+        most_open: requests that waited for an answer at the same time.
     """
 
     daemon_threads = True
@@ -47,14 +47,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.open += 1
             self.server.most_open = max(self.server.most_open, self.server.open)
         time.sleep(0.01)
+        with self.server.lock:  # before the answer, after which the client may send the next request
+            self.server.open -= 1
         try:
             kind, _, rest = self.path[1:].partition("/")
             getattr(self, f"answer_{kind}")(rest)
         except OSError:
             pass  # the client has left
-        finally:
-            with self.server.lock:
-                self.server.open -= 1
 
     def send(self, code: int, body: bytes = b"", length: int | None = None, **headers: str) -> None:
         self.send_response(code)
