@@ -176,8 +176,10 @@ def read(file: Path, columns: CatalogConfig) -> int:
         table.check()
         assert table.count >= 0
         for chunk in table.chunks(CHUNK):
-            assert len(chunk.ids) == len(chunk.titles) == len(chunk.places) == len(chunk.pictures)
-            assert all(chunk.ids) and all(isinstance(text, str) for text in (*chunk.ids, *chunk.titles))
+            assert len(chunk.ids) == len(chunk.fields) == len(chunk.places) == len(chunk.pictures)
+            assert all(chunk.ids) and all(
+                isinstance(text, str) for text in (*chunk.ids, *chunk.fields["title"])
+            )
             named = [files if isinstance(files, tuple) else (files,) for files in chunk.pictures if files]
             for path in [path for files in named for path in files if not is_url(path)]:
                 assert os.path.commonpath([file.parent, os.path.normpath(path)]) == str(file.parent), path

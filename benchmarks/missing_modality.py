@@ -30,7 +30,7 @@ def main(run: Path) -> None:
     cache = open_cache(catalog, network.cover)
     rows = split.rows(catalog, None, "test")
     labels = catalog.table["label"].to_numpy(object)[rows]
-    titles = catalog.table["title"].to_numpy(object)[rows]
+    fields = catalog.fields.iloc[rows]
     classes = np.array(network.classes, object)
     print(f"| modalities | {' | '.join(split.classes)} | all classes |")
     print("| --- |" + " ---: |" * (len(split.classes) + 1))
@@ -41,8 +41,10 @@ def main(run: Path) -> None:
             pictures = type(cache)(cache.pixels, cache.offsets[rows[chunk]], cache.sizes[rows[chunk]])
             if "picture" in hidden:
                 pictures = type(cache)(pictures.pixels, pictures.offsets, np.zeros_like(pictures.sizes))
-            chunk_titles = [""] * len(rows[chunk]) if "title" in hidden else titles[chunk].tolist()
-            chunks.append(network.probabilities(pictures, chunk_titles))
+            own = fields.iloc[chunk].reset_index(drop=True)
+            if "title" in hidden:
+                own = own.assign(**dict.fromkeys(own.columns, ""))
+            chunks.append(network.probabilities(pictures, own))
         probabilities = np.concatenate(chunks)
         accuracies = []
         for candidates in (*split.classes.values(), tuple(classes)):

@@ -30,6 +30,7 @@ import torch
 import fusionclf
 from fusionclf.batches import Batch
 from fusionclf.catalog import Catalog, read_catalog
+from fusionclf.catalog.fields import field_table
 from fusionclf.config import RunConfig, build_settings, dump_yaml
 from fusionclf.console import Console
 from fusionclf.files import write_json, write_text
@@ -99,7 +100,7 @@ def untrained_network(folder: Path, size: tuple[int, int], classes: int) -> Path
         "pictures": {"height": size[0], "width": size[1], "fit": "crop" if size[0] == size[1] else "stretch"},
     }  # fmt: skip
     settings = build_settings(RunConfig[variant.params], values)
-    model = variant.build(settings.model, {"label": classes})
+    model = variant.model(settings.model, {"label": classes})
     save_model(
         folder / "model",
         "joint",
@@ -129,7 +130,7 @@ def bare_titles(run: Path, titles: list[str]) -> Rates:
     assert isinstance(model, BaselineModel)
     clock = Clock()
     for start in range(0, len(titles), 8192):
-        model.probabilities(None, titles[start : start + 8192])
+        model.probabilities(None, field_table(titles[start : start + 8192]))
     return clock.rates(len(titles))
 
 

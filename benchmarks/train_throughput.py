@@ -98,7 +98,7 @@ def bare(model: ProductClassifier) -> nn.Module:
 def resnet50() -> ProductClassifier:
     variant = find_variant("image")
     params = variant.params.model_validate({"image": {"backbone": "resnet50", "weights": "none"}})
-    model = base_model(variant.build(params, {"label": CLASSES}))
+    model = base_model(variant.model(params, {"label": CLASSES}))
     return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 

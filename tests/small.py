@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from fusionclf.batches import Batch
+from fusionclf.catalog.fields import field_table
 from fusionclf.models import Model, Variant, find_variant
 
 HEADER = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName"
@@ -40,7 +41,7 @@ def tiny_model(name: str, **changes: Any) -> tuple[Variant, Any, Model]:
     variant = find_variant(name)
     params = variant.params.model_validate({**TINY[name], **changes})
     torch.manual_seed(0)
-    return variant, params, variant.build(params, CLASSES)
+    return variant, params, variant.model(params, CLASSES)
 
 
 def one_batch(model: Model, size: int = 16) -> Batch:
@@ -53,7 +54,7 @@ def one_batch(model: Model, size: int = 16) -> Batch:
     prepared = None
     if model.text_encoder is not None:
         model.text_encoder.fit(titles)
-        prepared = model.prepare_titles(titles).batch(np.arange(size))
+        prepared = model.prepare_fields(field_table(titles)).batch(np.arange(size))
     targets = {"label": labels, "masterCategory": labels % 3, "subCategory": labels % 3}
     return Batch(np.arange(size), pictures if model.image is not None else None, prepared, targets)
 

@@ -71,7 +71,7 @@ def write_export(
     names, sentences = getattr(original, "class_names", None), sentence_encoder(original)
     size = (settings.pictures.height, settings.pictures.width)
     tensors = TensorModel(original, network.temperatures, size, several_pictures)
-    if any(reader["kind"] != "hashed" for reader in tensors.readers):
+    if any(reader["kind"] in ("tokens", "embedding") for reader in tensors.readers):
         shutil.copytree(run / "model" / "text", folder / TOKENIZER)
     outputs = [
         Output(name=OUTPUT if not n else f"{OUTPUT}_{n}", task=task, classes=network.tasks[task])

@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 
 from baselines.loaded import LoadedBaseline
+from fusionclf.catalog.fields import field_table
 from fusionclf.errors import RunError
 
 CLASSES = ["bag", "shirt", "shoe"]
@@ -54,7 +55,7 @@ def refused(folder: Path) -> str:
     ],
 )
 def test_fitted_baseline_predicts(tmp_path: Path, estimator: object) -> None:
-    found = LoadedBaseline(keep(tmp_path, estimator), "joint").probabilities(["red shoe", ""])
+    found = LoadedBaseline(keep(tmp_path, estimator), "joint").probabilities(field_table(["red shoe", ""]))
     assert found.shape == (2, 4) and np.allclose(found.sum(axis=1), 1) and (found[:, 3] == 0).all()
 
 

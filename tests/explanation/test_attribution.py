@@ -1,11 +1,11 @@
 """`explain`: each value is the drop of the probability without that piece, for every kind of run."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import fusionclf
 from fusionclf.batches import PictureCache
 from fusionclf.catalog import Catalog
+from fusionclf.catalog.fields import Fields
 from fusionclf.cli import app
 from fusionclf.errors import PredictionError, SettingsError
 from fusionclf.explanation import Explanation, explain
@@ -26,18 +27,20 @@ class Rule:
     classes: tuple[str, ...] = ("Shoe", "Other")
     cover: tuple[int, int] | None = (40, 30)
     reads_titles = True
+    fields = Fields()
 
     @property
     def tasks(self) -> dict[str, tuple[str, ...]]:
         return {"label": self.classes}
 
     def task_probabilities(
-        self, pictures: PictureCache | None, titles: Sequence[str]
+        self, pictures: PictureCache | None, fields: pd.DataFrame
     ) -> dict[str, np.ndarray]:
-        return {"label": self.probabilities(pictures, titles)}
+        return {"label": self.probabilities(pictures, fields)}
 
-    def probabilities(self, pictures: PictureCache | None, titles: Sequence[str]) -> np.ndarray:
+    def probabilities(self, pictures: PictureCache | None, fields: pd.DataFrame) -> np.ndarray:
         assert pictures is not None
+        titles = fields["title"].tolist()
         found = []
         for row, title in enumerate(titles):
             white = 0.0

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 import fusionclf
 from fusionclf.batches import HashedNGrams
 from fusionclf.catalog import Catalog
+from fusionclf.catalog.fields import field_table
 from fusionclf.cli import app
 from fusionclf.config import PicturesConfig
 from fusionclf.errors import RunError
@@ -82,9 +83,9 @@ def test_every_task_comes_out(runs: Runs, sample: Catalog, tmp_path: Path) -> No
     model = open_exported(out).model
     assert isinstance(model, ExportedModel)
     assert [o.task for o in model.description.outputs] == ["label", "masterCategory", "subCategory"]
-    products = open_exported(out).read(sample.picture_paths(np.arange(2)), ["", ""])
+    products = open_exported(out).read(sample.picture_paths(np.arange(2)), field_table(["", ""]))
     for values, output in zip(
-        model.outputs(products.pictures, ["", ""]), model.description.outputs, strict=True
+        model.outputs(products.pictures, products.fields), model.description.outputs, strict=True
     ):
         assert values.shape == (2, len(output.classes))
         assert values.sum(axis=1) == pytest.approx(1, abs=1e-5)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from fusionclf.catalog.fields import field_table
 from fusionclf.export.tensor_model import TensorModel
 from fusionclf.models import StackedClassifier
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
@@ -74,7 +75,7 @@ def test_an_export_picks_the_same_meta_classifier(fuser: str, vocabulary: str, t
         torch.tensor([True, True, False, False]),
         torch.tensor([True, False, True, False]),
     )
-    table, rows = model.prepare_titles(titles), np.arange(4)
+    table, rows = model.prepare_fields(field_table(titles)), np.arange(4)
     given = {"pictures": batch.pictures, "has_picture": has_picture, "has_title": has_title}
     given |= {f"title.{name}": tensor for name, tensor in table.batch(rows).items()}
     hashed = model.text_encoder.encoders["ngrams"]

@@ -6,6 +6,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.svm import LinearSVC
 from torch import Tensor
 
+from fusionclf.catalog.fields import field_table
 from fusionclf.models import StackedClassifier
 from fusionclf.models.linear_text_model import UNSEEN_SCORE, LinearTextModel, fit_linear_text_model
 from fusionclf.models.stacked_classifier import WeightedSum
@@ -18,11 +19,11 @@ TARGETS = np.array([0, 0, 2, 2, 3, 3])
 def scores(titles: list[str], targets: np.ndarray, classes: int) -> Tensor:
     """Those of a model that was fitted on the titles; it scores prepared titles and counts alike."""
     model = LinearTextModel(buckets=2**14, classes=classes)
-    counts, embeddings = model.hashed(titles).counts, model.embed(titles)
-    weights = fit_linear_text_model(counts, embeddings, targets, classes)
+    inputs = model.read(field_table(titles), np.arange(len(titles)))
+    weights = fit_linear_text_model(inputs, targets, classes)
     model.set_weights(weights)
     found = model(model.text_encoder.prepare(titles).batch(np.arange(len(titles))))
-    assert torch.equal(found, weights.scores(counts, embeddings))
+    assert torch.equal(found, weights.scores(inputs))
     return found
 
 
@@ -51,8 +52,8 @@ def test_a_weighted_sum_adds_the_linear_text_model() -> None:
     assert isinstance(model, StackedClassifier) and isinstance(model.head, WeightedSum)
     linear = model.linear_text_model
     titles = [f"{('red shirt', 'blue shoe', 'gold watch', 'black bag')[n % 4]} {n}" for n in range(16)]
-    counts, embeddings = linear.hashed(titles).counts, linear.embed(titles)
-    linear.set_weights(fit_linear_text_model(counts, embeddings, np.arange(16) % 4, 4))
+    inputs = linear.read(field_table(titles), np.arange(16))
+    linear.set_weights(fit_linear_text_model(inputs, np.arange(16) % 4, 4))
     model.eval()
     batch = one_batch(model)
     assert batch.titles is not None

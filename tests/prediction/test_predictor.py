@@ -55,15 +55,21 @@ def test_a_runs_test_products_get_the_predictions_of_the_run(
     assert frame["decision"].tolist() == np.where(accepted, "accept", "abstain").tolist()
 
 
+def aligned(images: Any, titles: Any) -> tuple[list[Any], list[str]]:
+    """Pictures and titles as the predictor takes them."""
+    pictures, fields = align_inputs(images, titles)
+    return pictures, fields["title"].tolist()
+
+
 def test_columns_and_arrays_are_taken_as_lists_are() -> None:
     titles, images = ["Red Dress", None, ""], ["a.jpg", None, "c.jpg"]
     column: Any = pd.Series(titles, index=[7, 3, 5], dtype=object)
     for values in (column, column.to_numpy()):
-        assert align_inputs(None, values) == ([None] * 3, ["Red Dress", "", ""])
-        assert align_inputs(images, values) == (images, ["Red Dress", "", ""])
+        assert aligned(None, values) == ([None] * 3, ["Red Dress", "", ""])
+        assert aligned(images, values) == (images, ["Red Dress", "", ""])
     files: Any = pd.Series(images, index=[7, 3, 5], dtype=object)
-    assert align_inputs(files, None) == align_inputs(files.to_numpy(), None) == (images, [""] * 3)
-    assert align_inputs(None, []) == align_inputs([], None) == ([], [])
+    assert aligned(files, None) == aligned(files.to_numpy(), None) == (images, [""] * 3)
+    assert aligned(None, []) == aligned([], None) == ([], [])
 
 
 def test_missing_values_of_a_column_are_none() -> None:
@@ -82,11 +88,11 @@ def test_missing_values_of_a_column_are_none() -> None:
     expected = ["Red Dress", "", "", "", "", "", "", "", "NA", ""]
     kinds: list[Any] = [titles, pd.Series(titles, dtype=object), np.array(titles, object)]
     for values in kinds:
-        assert align_inputs(None, values) == ([None] * 10, expected)
-        pictures, texts = align_inputs(values, None)
+        assert aligned(None, values) == ([None] * 10, expected)
+        pictures, texts = aligned(values, None)
         assert pictures == [title or None for title in expected] and texts == [""] * 10
     column: Any = pd.Series(["Red Dress", None, "nan"], dtype="string")
-    assert align_inputs(None, column) == ([None] * 3, ["Red Dress", "", ""])
+    assert aligned(None, column) == ([None] * 3, ["Red Dress", "", ""])
     with pytest.raises(PredictionError, match=r"product 1: title 7 is no text") as caught:
         align_inputs(None, ["Red", 7, "x"])  # pyright: ignore[reportArgumentType]
     with pytest.raises(PredictionError, match=r"titles: one str; give a list, such as \['x") as caught:

@@ -9,7 +9,8 @@ import pytest
 
 import fusionclf
 from fusionclf.catalog import Catalog
-from fusionclf.serving.worker import BusyError, ModelWorker
+from fusionclf.catalog.fields import field_table
+from fusionclf.serving.worker import BusyError, ModelWorker, Product
 from tests.runs import Runs
 from tests.serving.conftest import picture_bytes
 
@@ -24,13 +25,13 @@ class Recording:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.predictor, name)
 
-    def predict(self, images: Any = None, titles: Any = None, **more: Any) -> Any:
+    def predict(self, images: Any = None, titles: Any = None, fields: Any = None, **more: Any) -> Any:
         self._record(len(titles))
-        return self.predictor.predict(images, titles, **more)
+        return self.predictor.predict(images, titles, fields, **more)
 
-    def read(self, images: Any, titles: Any) -> Any:
-        self._record(len(titles))
-        return self.predictor.read(images, titles)
+    def read(self, images: Any, fields: Any) -> Any:
+        self._record(len(fields))
+        return self.predictor.read(images, fields)
 
     def _record(self, count: int) -> None:
         self.sizes.append(count)
@@ -55,8 +56,8 @@ def test_a_product_waits_for_one_chunk_of_a_batch(runs: Runs, sample: Catalog) -
     answers, one = asyncio.run(
         both(
             recording,
-            worker.predict_titles(titles, 3, 0.0),
-            lambda: worker.predict_product((), "Red Shirts", 3, 0.0),
+            worker.predict_fields(field_table(titles), 3, 0.0),
+            lambda: worker.predict_product(Product(title="Red Shirts"), 3, 0.0),
         )
     )
     place = recording.sizes.index(1)
@@ -68,7 +69,7 @@ def test_a_product_waits_for_one_chunk_of_a_batch(runs: Runs, sample: Catalog) -
 def test_long_titles_make_short_chunks(runs: Runs) -> None:
     recording: Any = Recording(fusionclf.load(runs("linear")))
     recording.go.set()
-    asyncio.run(ModelWorker(recording).predict_titles(["red"] * 40 + ["red " * 490] * 6, 3, 0.0))
+    asyncio.run(ModelWorker(recording).predict_fields(field_table(["red"] * 40 + ["red " * 490] * 6), 3, 0.0))
     assert recording.sizes == [32, 12, 2]
 
 
@@ -78,8 +79,8 @@ def test_a_product_waits_for_one_batch_of_an_explanation(runs: Runs, sample: Cat
     explanation, one = asyncio.run(
         both(
             recording,
-            worker.explain([picture_bytes(sample)], title),
-            lambda: worker.predict_product((), "Red Shirts", 3, 0.0),
+            worker.explain(Product([picture_bytes(sample)], title)),
+            lambda: worker.predict_product(Product(title="Red Shirts"), 3, 0.0),
         )
     )
     # The product itself twice, some pieces left out, then the other product, then the remaining pieces.
@@ -93,13 +94,16 @@ def test_waiting_requests_are_refused_when_the_server_stops(runs: Runs) -> None:
     worker = ModelWorker(recording)
 
     async def stop() -> list[Any]:
-        requests = [worker.predict_titles(["Red"] * 100, 3, 0.0), worker.predict_product((), "Red", 3, 0.0)]
+        requests = [
+            worker.predict_fields(field_table(["Red"] * 100), 3, 0.0),
+            worker.predict_product(Product(title="Red"), 3, 0.0),
+        ]
         tasks = [asyncio.create_task(request) for request in requests]
         while not recording.entered.is_set():
             await asyncio.sleep(0.01)
         assert worker.is_computing
         worker.stop()
-        tasks.append(asyncio.create_task(worker.predict_product((), "Red", 3, 0.0)))
+        tasks.append(asyncio.create_task(worker.predict_product(Product(title="Red"), 3, 0.0)))
         found = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
         recording.go.set()
         return found

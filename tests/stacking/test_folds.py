@@ -12,6 +12,7 @@ from scipy import sparse
 from fusionclf.console import SILENT, Console
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import CategoryGraph
+from fusionclf.models.linear_text_model import LinearTextInputs
 from fusionclf.models.open_vocabulary import meta_classifier
 from fusionclf.models.open_vocabulary.meta_classifier import fit_meta_classifiers
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEATURES
@@ -113,9 +114,12 @@ def noisy_data(allows_unseen: bool, products: int = 400, classes: int = 8) -> St
     features = torch.randn(products, 8, generator=noise)
     counts = sparse.csr_matrix(generator.integers(0, 2, (products, 64)).astype(np.float32))
     titles = np.array([f"brand{n % 40} thing {n}" for n in range(products)], object)
+    targets = generator.integers(classes, size=products)
+    embeddings = generator.normal(size=(products, 6)).astype(np.float32)
     return StackingData(
-        np.arange(products) + 1000, titles, generator.integers(classes, size=products), counts,
-        generator.normal(size=(products, 6)).astype(np.float32), {"both": features, "picture": features},
+        np.arange(products) + 1000, titles, targets,
+        LinearTextInputs({"title": counts}, {"title": embeddings}, {}), embeddings,
+        {"both": features, "picture": features},
         torch.rand(products, classes, len(NAME_MATCH_FEATURES), generator=noise),
         everything, everything, everything, allows_unseen,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW
 
 from fusionclf.batches import PictureCache, PictureTransform, ProductSource
+from fusionclf.catalog.fields import field_table
 from fusionclf.config import PicturesConfig, TrainConfig
 from fusionclf.models import ProductClassifier, base_model, variant_names
 from fusionclf.training import Progress, StageSpec, make_accelerator, train_stage
@@ -48,7 +49,7 @@ def make(variant: str) -> tuple[ProductClassifier, ProductSource]:
     titles = None
     if model.text is not None:
         model.text.fit(TITLES[:16])
-        titles = model.prepare_titles(TITLES[:16])
+        titles = model.prepare_fields(field_table(TITLES[:16]))
     targets = {task: labels % CLASSES[task] for task in model.task_weights}
     return model, ProductSource(pictures, titles, targets)
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 import fusionclf
 from fusionclf.catalog import Catalog, read_catalog
+from fusionclf.catalog.fields import field_table
 from fusionclf.cli import app
 from fusionclf.config import CatalogConfig
 from fusionclf.errors import PredictionError
@@ -70,8 +71,9 @@ def test_explain_shows_the_drop_without_each_picture(data: Path, catalog: Catalo
     model = fusionclf.load(run, device="cpu")
     found = fusionclf.explain(model, paths, cells=2)
     place = model.classes.index(found.label)
-    whole = model.model.probabilities(model.read([tuple(paths)], [""]).pictures, [""])[0, place]
-    without = model.model.probabilities(model.read([tuple(paths[1:])], [""]).pictures, [""])[0, place]
+    none = field_table([""])
+    whole = model.model.probabilities(model.read([tuple(paths)], none).pictures, none)[0, place]
+    without = model.model.probabilities(model.read([tuple(paths[1:])], none).pictures, none)[0, place]
     assert found.pictures[0] == pytest.approx(whole - without, abs=1e-5) and len(found.pictures) == 3
     assert found.pictures[found.shown] == max(found.pictures)
     assert found.to_json()["shown"] == found.shown and found.draw().width == 720

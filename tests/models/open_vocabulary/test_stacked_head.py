@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from fusionclf.catalog.fields import field_table
 from fusionclf.errors import SettingsError
 from fusionclf.models import Model, StackedClassifier
 from fusionclf.models.open_vocabulary import meta_classifier
@@ -235,7 +236,9 @@ def test_an_open_model_is_saved_with_its_names(tiny_bert: Path, tmp_path: Path, 
     assert loaded.class_names.paths == tuple(f"{name}, Topwear" for name in SHIRTS)
     assert loaded.class_names.synonyms == SYNONYMS
     titles = ["red shirt", "blue shoe"]
-    ours, theirs = (m.prepare_titles(titles).batch(np.arange(2))[NAME_MATCH] for m in (model, loaded))
+    ours, theirs = (
+        m.prepare_fields(field_table(titles)).batch(np.arange(2))[NAME_MATCH] for m in (model, loaded)
+    )
     assert torch.allclose(ours, theirs, atol=1e-3)
     with torch.no_grad():
         assert model(batch)["label"].shape == (16, CLASSES["label"])

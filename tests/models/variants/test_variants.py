@@ -161,7 +161,7 @@ def test_stage_two_takes_over_all_but_the_heads() -> None:
     _, _, first = tiny_model("fusion")
     variant = find_variant("fusion")
     torch.manual_seed(1)
-    second = variant.build(variant.params.model_validate(TINY["fusion"]), {"label": 7})
+    second = variant.model(variant.params.model_validate(TINY["fusion"]), {"label": 7})
     ours, theirs = base_model(first), base_model(second)
     theirs.load_backbone(ours.backbone_state())
     before, after = ours.state_dict(), theirs.state_dict()

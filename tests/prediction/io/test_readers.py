@@ -44,7 +44,7 @@ def test_whole_numbers_have_no_fraction(tmp_path: Path) -> None:
         '{"sku": 1000.0, "name": 1.5}\n{"sku": 12345678901234567890, "name": true}\n'
     )
     assert read(tmp_path / "t.jsonl", reads_pictures=False).ids == ["1000", "12345678901234567890"]
-    assert read(tmp_path / "t.jsonl", reads_pictures=False).titles == ["1.5", "true"]
+    assert read(tmp_path / "t.jsonl", reads_pictures=False).fields["title"].tolist() == ["1.5", "true"]
     columns = {
         "float64": pa.array([1000.0, 1.5]), "float32": pa.array([1000.0, 1.5], pa.float32()),
         "decimal": pa.array([Decimal("1000.00"), Decimal("1.50")]), "uint64": pa.array([1000, 2**64 - 1], pa.uint64()),
@@ -69,10 +69,10 @@ def test_missing_values_are_missing_from_every_format(tmp_path: Path) -> None:
     )
     for file in files:
         chunk = read(file)
-        assert chunk.titles == ["Red Shirt", "", "", "", "", "", "NA"], file.suffix
+        assert chunk.fields["title"].tolist() == ["Red Shirt", "", "", "", "", "", "NA"], file.suffix
         assert [path is None for path in chunk.pictures] == [False, True, True, True, True, True, False]
     chunk = read(tmp_path / "n.jsonl")
-    assert (chunk.ids, chunk.titles, chunk.pictures) == (["s1"], [""], [None])
+    assert (chunk.ids, chunk.fields["title"].tolist(), chunk.pictures) == (["s1"], [""], [None])
     assert [(fault.place, fault.reason) for fault in chunk.faults] == [("line 2", "no sku")]
 
 
@@ -140,7 +140,7 @@ def test_an_input_without_column_is_missing_with_a_note(
     for file in write_all(tmp_path, pd.DataFrame({"sku": [1, 2], **there})):
         table = ProductTable(file, COLUMNS)
         (chunk,) = table.chunks(10)
-        assert chunk.titles == there.get("name", ["", ""]), file.suffix
+        assert chunk.fields["title"].tolist() == there.get("name", ["", ""]), file.suffix
         assert [path is None for path in chunk.pictures] == [missing == "picture", True]
         (note,) = table.notes
         assert f"no product has a {missing}; catalog.{missing} names another" in note
@@ -166,7 +166,7 @@ def test_a_title_of_null_needs_no_column(tmp_path: Path) -> None:
     pd.DataFrame({"sku": [1], "file": ["1.jpg"]}).to_csv(tmp_path / "t.csv", index=False)
     table = ProductTable(tmp_path / "t.csv", COLUMNS.model_copy(update={"title": None}))
     (chunk,) = table.chunks(10)
-    assert (chunk.titles, len(chunk.pictures), table.notes) == ([""], 1, [])
+    assert (chunk.fields["title"].tolist(), len(chunk.pictures), table.notes) == ([""], 1, [])
 
 
 def test_any_delimiter_encoding_and_gzip_is_read(tmp_path: Path) -> None:
@@ -174,4 +174,4 @@ def test_any_delimiter_encoding_and_gzip_is_read(tmp_path: Path) -> None:
     for encoding in ("utf-8-sig", "utf-16", "cp1252"):
         (tmp_path / "t.csv.gz").write_bytes(gzip.compress(content.encode(encoding)))
         chunk = read(tmp_path / "t.csv.gz", reads_pictures=False)
-        assert (chunk.ids, chunk.titles) == (["1", "2"], ["Größe, groß", "Café"]), encoding
+        assert (chunk.ids, chunk.fields["title"].tolist()) == (["1", "2"], ["Größe, groß", "Café"]), encoding
