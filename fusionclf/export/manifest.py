@@ -12,6 +12,7 @@ from fusionclf.batches.transforms import STATISTICS, cover_size
 from fusionclf.catalog.attributes import BUCKETS
 from fusionclf.catalog.conversion import WORKED_PIXELS
 from fusionclf.catalog.fields import TITLE as TITLE_FIELD
+from fusionclf.catalog.fields import Fields
 from fusionclf.config import PicturesConfig, Section
 from fusionclf.errors import RunError
 from fusionclf.export.tensor_model import HAS_PICTURE, HAS_TITLE, PICTURES, POOLING, TITLE
@@ -171,6 +172,12 @@ class Description(Section):
     paths: dict[str, tuple[str, ...]]
     ids: dict[str, str] = Field(default={}, description="of classes that have one in a taxonomy")
     check: dict[str, Any] = Field(default={}, description="how far it is from its original")
+
+    def fields(self) -> Fields:
+        """The further texts and attributes that the export reads."""
+        kinds = {steps.field: steps.kind for steps in self.titles if steps.field != TITLE_FIELD}
+        attributes = tuple(name for name, kind in kinds.items() if kind == "category")
+        return Fields(tuple(name for name in kinds if name not in attributes), attributes)
 
     @model_validator(mode="after")
     def _goes_together(self) -> "Description":

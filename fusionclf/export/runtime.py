@@ -20,8 +20,7 @@ from fusionclf.batches import (
 )
 from fusionclf.catalog.attributes import attribute_ids
 from fusionclf.catalog.fields import TITLE as TITLE_FIELD
-from fusionclf.catalog.fields import Fields, field_table, have_texts, main_texts
-from fusionclf.catalog.titles import have_titles
+from fusionclf.catalog.fields import field_table, have_texts, main_texts
 from fusionclf.errors import PredictionError, RunError
 from fusionclf.export.manifest import (
     DESCRIBED,
@@ -31,7 +30,7 @@ from fusionclf.export.manifest import (
     TitleSteps,
 )
 from fusionclf.export.tensor_model import HAS_PICTURE, HAS_TITLE, PICTURES, POOLING, TITLE
-from fusionclf.models.field_encoders import ID, PRESENT
+from fusionclf.models.field_encoders import ID, PRESENT, present
 from fusionclf.models.layers.embedding_cache import EmbeddingCache
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEATURES, ClassNames
 from fusionclf.prediction.predictor import Predictor
@@ -86,7 +85,7 @@ class ExportedModel:
         self.classes = known.outputs[0].classes
         self.cover = known.pictures and known.pictures.cover
         self.reads_titles = bool(known.titles)
-        self.fields = _fields(known)
+        self.fields = known.fields()
         self._tokeniser = _tokeniser(folder, known)
         self._sentences: Session | None = None
         self.embed = self._embed
@@ -104,7 +103,7 @@ class ExportedModel:
         """Raises RunError where its files do not go together: tried on one title without a picture."""
         nothing = PictureCache(np.zeros(0, np.uint8), np.zeros(1, np.int64), np.zeros((1, 2), np.int32))
         try:
-            product = field_table(["a title"], {name: [""] for name in self.fields.names})
+            product = field_table(["a title"], {key: [""] for key in self.fields.names})
             tensors = self.tensors(nothing, product)(np.arange(1))
             if set(tensors) != {each.name for each in self.description.inputs}:
                 raise ValueError(f"the inputs are {', '.join(tensors)}")
@@ -186,28 +185,21 @@ class ExportedModel:
     def _title_reader(self, steps: TitleSteps, fields: pd.DataFrame) -> Rows:
         titles = fields[steps.field].tolist()
         if steps.kind == "present":
-            there = have_titles(titles).astype(np.float32)
+            there = present(titles)
             return lambda rows: {f"{steps.prefix}{PRESENT}": there[rows]}
         if steps.kind == "category":
             ids = attribute_ids(titles, np.array(steps.edges))
             return lambda rows: {f"{steps.prefix}{ID}": ids[rows]}
-        longest = None if steps.field == TITLE_FIELD else steps.longest
+        longest = steps.longest if steps.field != TITLE_FIELD else None
         if steps.kind == "hashed":
             table = HashedNGrams(steps.buckets, steps.smallest, steps.largest, steps.words)(titles)
             return lambda rows: _arrays(HashedTitles.padded(table, rows), steps.prefix)
         if steps.kind == "embedding":
-            whole = self.embed(titles, longest)
-            return lambda rows: {f"{steps.prefix}embedding": whole[rows]}
+            embeddings = self.embed(titles, longest)
+            return lambda rows: {f"{steps.prefix}embedding": embeddings[rows]}
         assert self._tokeniser is not None
         tokens = self._tokeniser(titles, longest)
         return lambda rows: _arrays(tokens.batch(rows), steps.prefix)
-
-
-def _fields(known: Description) -> Fields:
-    """The further fields that an export reads."""
-    kinds = {steps.field: steps.kind for steps in known.titles if steps.field != TITLE_FIELD}
-    attributes = tuple(name for name, kind in kinds.items() if kind == "category")
-    return Fields(tuple(name for name in kinds if name not in attributes), attributes)
 
 
 def _pooling(shown: PictureTransform, rows: np.ndarray) -> np.ndarray:

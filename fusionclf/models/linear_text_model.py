@@ -204,8 +204,7 @@ class LinearTextModel(nn.Module):
             if self.sentences is not None:
                 self.further_sentences[name] = nn.Linear(self.sentences.dim, classes, bias=False)
         for field in readers.fields.attributes:
-            table = nn.Embedding(BUCKETS, classes, padding_idx=0)
-            self.further_ids[readers.names[field]] = table
+            self.further_ids[readers.names[field]] = nn.Embedding(BUCKETS, classes, padding_idx=0)
 
     @property
     def sentences(self) -> TransformerEncoder | None:

@@ -1,14 +1,13 @@
 """Catalog → what the models of a run read: class numbers, pictures, features of frozen encoders, titles."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeGuard
 
 import numpy as np
 import pandas as pd
-import torch
 from accelerate import Accelerator
 
 from fusionclf.batches import (
@@ -21,7 +20,6 @@ from fusionclf.batches import (
     fingerprint,
     mean_features,
     open_cache,
-    text_fingerprint,
 )
 from fusionclf.catalog import Catalog, Split, read_synonyms
 from fusionclf.catalog.usable import UnusedRows, unused_rows, usable_rows
@@ -36,6 +34,7 @@ from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.stacking.checks import auxiliary_classes, check_classes, check_stages, column_cells
 from fusionclf.stacking.stages import Stage
+from fusionclf.stacking.text_embedding import SharedEmbedder, all_have, report_cut_texts
 from fusionclf.training import check_batch_size, collect, iterate_features
 
 
@@ -44,7 +43,6 @@ class RunInputs:
 
     Attributes:
         graph: the catalog's category paths, counted over train and validation rows.
-        saved_seconds: what preparing titles took in the run that cached their embeddings, where one did.
         seconds_per_product: of features and titles that are ready before a model predicts; for cached ones, what they
             took when they were computed.
     """
@@ -64,7 +62,6 @@ class RunInputs:
         self.synonyms: dict[str, tuple[str, ...]] = {}
         self.seconds_per_product = 0.0
         self.graph = CategoryGraph.from_split(catalog, split)
-        self.saved_seconds = 0.0
         self._seconds = {"pictures": 0.0, "titles": 0.0}
 
     def classes(self, part: str | None) -> dict[str, tuple[str, ...]]:
@@ -220,14 +217,10 @@ class RunInputs:
                 return collect(parts, len(rows), self.accelerator, step).numpy()
 
         features, made = cached_features(
-            "pictures", key, len(rows), compute, self._all_have, self.console.warn
+            "pictures", key, len(rows), compute, partial(all_have, self.accelerator), self.console.warn
         )
         self._seconds["pictures"] = made["seconds"] / max(len(self.catalog), 1)
         return mean_features(features, pictures.cache)
-
-    def _all_have(self, there: bool) -> bool:
-        local = torch.tensor(float(there), device=self.accelerator.device)
-        return float(self.accelerator.reduce(local, "mean")) == 1.0  # pyright: ignore[reportArgumentType]
 
     def _prepare_titles(self, model: Model, classes: Mapping[str, tuple[str, ...]]) -> TitleTable:
         assert model.text_encoder is not None
@@ -235,52 +228,29 @@ class RunInputs:
         model.text_encoder.fit_fields(fields.iloc[self.split.rows(self.catalog, None, "train")])
         for encoder in model.modules():
             if isinstance(encoder, TransformerEncoder) and encoder.frozen:
-                encoder.embedder = self._embedder(encoder)
+                encoder.embedder = SharedEmbedder(
+                    encoder, self.settings.train.cache_features, self.accelerator, self.console
+                )
         if _scores_by_name(model):
             names = classes["label"]
             synonyms = [self.synonyms.get(name, ()) for name in names]
             model.name_classes(names, class_paths(self.graph, names), synonyms)
         if self.titles is None or _scores_by_name(model):
             started = time.perf_counter()
-            self.saved_seconds = 0.0
             self.titles = model.prepare_fields(fields)
-            seconds = time.perf_counter() - started + self.saved_seconds
+            report_cut_texts(model, fields, self.console)
+            seconds = time.perf_counter() - started + _saved_seconds(model)
             self._seconds["titles"] = seconds / max(len(fields), 1)
         return self.titles
 
-    def _embedder(self, encoder: TransformerEncoder) -> Callable[[list[str], int | None], np.ndarray]:
-        """Embeds texts in shares over all processes, and caches the embeddings where that is set."""
-        network = fingerprint(encoder.network.state_dict(), self.accelerator.mixed_precision)
-
-        def embed(titles: list[str], longest: int | None = None) -> np.ndarray:
-            if not self.settings.train.cache_features or not titles:
-                return self._embed_shares(encoder, titles, longest)
-            started = time.perf_counter()
-            tokens = encoder.tokeniser(titles, longest).tokens
-            key = fingerprint({}, network, text_fingerprint([str(ids) for ids in tokens]))
-            compute = partial(self._embed_shares, encoder, titles, longest)
-            found, made = cached_features(
-                "titles", key, len(titles), compute, self._all_have, self.console.warn
-            )
-            self.saved_seconds += max(made["seconds"] - (time.perf_counter() - started), 0.0)
-            return found
-
-        return embed
-
-    def _embed_shares(
-        self, encoder: TransformerEncoder, titles: list[str], longest: int | None
-    ) -> np.ndarray:
-        rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        with self.accelerator.autocast():
-            if len(titles) < world:
-                return encoder.compute(titles, longest)
-            places = np.arange(len(titles))[rank::world]
-            own = torch.from_numpy(encoder.compute([titles[place] for place in places], longest))
-        parts = iter([(places, own.to(self.accelerator.device))])
-        return collect(parts, len(titles), self.accelerator).numpy()
-
     def _column(self, task: str) -> list[str]:
         return self.catalog.table["label"].tolist() if task == "label" else column_cells(self.catalog, task)
+
+
+def _saved_seconds(model: Model) -> float:
+    """What embedding took in the runs that cached the embeddings, beyond what reading them takes."""
+    embedders = [encoder.embedder for encoder in model.modules() if isinstance(encoder, TransformerEncoder)]
+    return sum(each.saved_seconds for each in embedders if isinstance(each, SharedEmbedder))
 
 
 def _numbers(values: list[str], names: tuple[str, ...]) -> np.ndarray:

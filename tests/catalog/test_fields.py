@@ -53,8 +53,8 @@ def test_fields_are_aligned_with_the_table(tmp_path: Path) -> None:
     catalog = read_catalog(write_shop(tmp_path / "shop"), SHOP)
     assert list(catalog.fields) == ["title", "story", "maker", "price"]
     assert catalog.fields["title"].tolist() == catalog.table["title"].tolist()
-    told = [name for name in catalog.fields["story"] if name]
-    assert told and not any("<" in text for text in told)
+    stories = [name for name in catalog.fields["story"] if name]
+    assert stories and not any("<" in text for text in stories)
     plain = read_catalog(tmp_path / "shop", SHOP.model_copy(update={"text": (), "attributes": ()}))
     assert plain.sha256 == catalog.sha256  # what models read does not change the products
 

@@ -1,0 +1,90 @@
+"""Sentence embeddings of a whole catalog: in shares over all processes, and cached on disk."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+from accelerate import Accelerator
+
+from fusionclf.batches import cached_features, fingerprint, text_fingerprint
+from fusionclf.console import Console
+from fusionclf.models import Model
+from fusionclf.models.field_encoders import TitleAndFields
+from fusionclf.models.text_encoders import TransformerEncoder
+from fusionclf.training import collect
+
+
+class SharedEmbedder:
+    """Embeds texts in shares over all processes, and caches the embeddings where that is set.
+
+    Args:
+        encoder: with frozen weights.
+        cached: whether to cache the embeddings on disk.
+        accelerator: the processes.
+        console: where warnings go.
+
+    Attributes:
+        saved_seconds: what embedding took in the runs that cached the embeddings, beyond what reading them takes.
+    """
+
+    def __init__(
+        self, encoder: TransformerEncoder, cached: bool, accelerator: Accelerator, console: Console
+    ) -> None:
+        self.encoder, self.cached = encoder, cached
+        self.accelerator, self.console = accelerator, console
+        self.saved_seconds = 0.0
+        self._network = fingerprint(encoder.network.state_dict(), accelerator.mixed_precision)
+
+    def __call__(self, texts: list[str], longest: int | None = None) -> np.ndarray:
+        """(n, D) embeddings; of `longest` tokens of each text, by default as many as of a title."""
+        if not self.cached or not texts:
+            return self._in_shares(texts, longest)
+        started = time.perf_counter()
+        tokens = self.encoder.tokeniser(texts, longest).tokens
+        key = fingerprint({}, self._network, text_fingerprint([str(ids) for ids in tokens]))
+        found, made = cached_features(
+            "titles",
+            key,
+            len(texts),
+            lambda: self._in_shares(texts, longest),
+            self._all_have,
+            self.console.warn,
+        )
+        self.saved_seconds += max(made["seconds"] - (time.perf_counter() - started), 0.0)
+        return found
+
+    def _all_have(self, there: bool) -> bool:
+        return all_have(self.accelerator, there)
+
+    def _in_shares(self, texts: list[str], longest: int | None) -> np.ndarray:
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        with self.accelerator.autocast():
+            if len(texts) < world:
+                return self.encoder.compute(texts, longest)
+            places = np.arange(len(texts))[rank::world]
+            own = torch.from_numpy(self.encoder.compute([texts[place] for place in places], longest))
+        parts = iter([(places, own.to(self.accelerator.device))])
+        return collect(parts, len(texts), self.accelerator).numpy()
+
+
+def all_have(accelerator: Accelerator, there: bool) -> bool:
+    """Whether `there` is true on all processes."""
+    local = torch.tensor(float(there), device=accelerator.device)
+    return float(accelerator.reduce(local, "mean")) == 1.0  # pyright: ignore[reportArgumentType]
+
+
+def report_cut_texts(model: Model, fields: pd.DataFrame, console: Console) -> None:
+    """Say of how many further texts the sentence encoder reads the beginning alone."""
+    if not isinstance(model.text_encoder, TitleAndFields):
+        return
+    for name, reader in model.text_encoder.readers.text.items():
+        if reader.sentence is None:
+            continue
+        lengths = reader.sentence.tokeniser(fields[name].tolist(), reader.longest + 1).lengths()
+        cut = int((lengths > reader.longest).sum())
+        if cut:
+            console.info(
+                f"{name}: the sentence encoder reads the first {reader.longest} tokens of {cut:,} of "
+                f"{len(fields):,} texts (model.text.longest_text); n-grams are of the whole text"
+            )
