@@ -146,7 +146,9 @@ class ProductTable:
     def _inputs(self) -> dict[str, list[str]]:
         """Each input that the run reads, as catalog.* names it, and its columns."""
         found = {"title": [self.columns.title]} if self.reads_titles and self.columns.title else {}
-        return {**found, "picture": pattern_fields(self.columns.picture)} if self.reads_pictures else found
+        if not self.reads_pictures or self.columns.picture is None:
+            return found
+        return {**found, "picture": pattern_fields(self.columns.picture)}
 
     def _opened(self) -> Table:
         """The file, with its columns checked: an input whose columns it lacks is not read."""
