@@ -123,6 +123,7 @@ def check_catalog(
     train = split.rows(catalog, None, "train", "validation") if divided else np.zeros(0, np.int64)
     test = split.rows(catalog, None, "test") if divided else np.zeros(0, np.int64)
     titles = catalog.table["title"].where(catalog.has_title, "").tolist()
+    decode = decode and catalog.columns.picture is not None
     pictures = check_pictures(catalog, train, test, progress) if decode else None
     return CatalogCheck(
         **_reading_facts(catalog.read_report),

@@ -52,6 +52,8 @@ def find_pictures(
     Raises:
         CatalogError: paths lead out of the catalog.
     """
+    if columns.picture is None:
+        return FoundPictures([None] * len(chosen))
     finder, found = PictureFinder(root), FoundPictures()
     cells = {name: rows.table.loc[chosen, name].tolist() for name in pattern_fields(columns.picture)}
     outside: dict[int, str] = {}

@@ -31,7 +31,7 @@ class PicturePatterns:
         self.id, self.separator = columns.id, columns.picture_separator
         self._patterns = [
             [(text, name) for text, name, _, _ in Formatter().parse(pattern)]
-            for pattern in split_patterns(columns.picture)
+            for pattern in (split_patterns(columns.picture) if columns.picture is not None else ())
         ]
 
     def rows(self, cells: Mapping[str, Sequence[str]], count: int) -> Iterator[list[str]]:

@@ -24,13 +24,15 @@ NUMBER = re.compile(r"\d+")
 URL = re.compile(r"\s*([a-z][a-z0-9+.-]+://|data:)", re.IGNORECASE)
 
 
-def pattern_fields(pattern: str) -> list[str]:
-    """The columns that a pattern such as images/{id}.jpg names.
+def pattern_fields(pattern: str | None) -> list[str]:
+    """The columns that a pattern such as images/{id}.jpg names; none where it is None.
 
     Raises:
         CatalogError: the pattern is malformed, or names no column.
     """
-    remedy = "write a path such as images/{id}.jpg"
+    if pattern is None:
+        return []
+    remedy = "write a path such as images/{id}.jpg, or null where the catalog has no pictures"
     try:
         pieces = list(Formatter().parse(pattern))
     except ValueError as error:

@@ -147,7 +147,7 @@ def read_catalog(
     table = _drop(table, _column(table, "label") == "", "no label", report)
     found = find_pictures(root, rows, table.index.to_numpy(), columns, report)
     table = table.assign(picture=pd.Series(found.first, table.index, "str"))
-    if columns.missing_picture == "drop":
+    if columns.missing_picture == "drop" and columns.picture is not None:
         table = _drop(table, _column(table, "picture").isna(), "missing picture", report)
     report.lost_classes.extend(sorted(labels - set(table["label"])))
     table = table.sort_values("id")

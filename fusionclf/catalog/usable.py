@@ -89,11 +89,13 @@ def unused_by_models(catalog: Catalog, rows: np.ndarray, has_picture: np.ndarray
         rows: catalog rows of the train and validation subsets.
         has_picture: (N,) whether each product has a picture that can be read.
     """
-    masks = {
-        "models that read pictures alone": (has_picture, None),
-        "models that read titles alone": (None, catalog.has_title),
-        "all models": (has_picture, catalog.has_title),
-    }
+    masks = {"all models": (has_picture, catalog.has_title)}
+    if catalog.columns.picture is not None and catalog.columns.title is not None:
+        masks = {
+            "models that read pictures alone": (has_picture, None),
+            "models that read titles alone": (None, catalog.has_title),
+            **masks,
+        }
     found = {kind: unused_rows(catalog, rows, *read) for kind, read in masks.items()}
     return {kind: unused for kind, unused in found.items() if unused}
 

@@ -53,10 +53,10 @@ class CatalogConfig(Section):
     id: str = Field(
         default="id", description="column of the product id; a bare file name where `picture` names it"
     )
-    picture: Annotated[str, BeforeValidator(_patterns)] = Field(
+    picture: Annotated[str | None, BeforeValidator(_patterns)] = Field(
         default="images/{id}.jpg",
         description="path below the folder, or several with commas between; {column} stands for a cell, or for each "
-        "item of a cell with a list",
+        "item of a cell with a list; null where the catalog has no pictures",
     )
     picture_separator: str | None = Field(
         default=None,

@@ -43,8 +43,9 @@ def fetch(request: FetchRequest, console: Console) -> bool:
     """
     root, urls = picture_urls(request.data, request.columns)
     if not urls:
+        picture = quoted(request.columns.picture or "null")
         raise CatalogError(
-            f"{request.data}: no cell of catalog.picture={quoted(request.columns.picture)} is a URL; name the "
+            f"{request.data}: no cell of catalog.picture={picture} is a URL; name the "
             "column of URLs, such as catalog.picture={image_url}"
         )
     folder = root / FOLDER

@@ -9,7 +9,6 @@ from pathlib import Path
 from fusionclf.catalog.describing.evidence import SET, Evidence, Guess, listed, percent
 from fusionclf.catalog.describing.profile import PICTURE, Profile, spread
 from fusionclf.catalog.picture_paths import URL, pattern_fields
-from fusionclf.config import CatalogConfig
 from fusionclf.errors import CatalogError
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2"))
@@ -82,7 +81,7 @@ class PictureFiles:
 def guess_pictures(evidence: Evidence) -> list[Guess]:
     """The guesses of `catalog.picture` and `catalog.picture_separator`."""
     if SETTINGS[0] in evidence.pinned:
-        pattern = str(evidence.pinned[SETTINGS[0]])
+        pattern = evidence.pinned[SETTINGS[0]]
         fields = tuple(name for name in pattern_fields(pattern) if name in evidence.profiles)
         evidence.take(name for name in fields if evidence.profiles[name].names_pictures)
         return [Guess(SETTINGS[0], pattern, SET, fields)]
@@ -215,16 +214,9 @@ def _doubts(used: list[Found], main: Found) -> tuple[str, ...]:
 
 
 def _none(evidence: Evidence, files: PictureFiles) -> list[Guess]:
-    """The guesses for a catalog without pictures: null where the settings allow it."""
+    """The guesses for a catalog without pictures."""
     there = (
         f"{files.count:,} picture files are below the folder, but no column names them" if files.count else ""
     )
     doubts = (f"catalog.picture: {there}; name them by catalog.picture",) if there else ()
-    if type(None) in getattr(CatalogConfig.model_fields["picture"].annotation, "__args__", ()):
-        return [Guess(SETTINGS[0], None, there or "no column names pictures", (), doubts)]
-    first = next(iter(evidence.profiles), "id")
-    doubts = doubts or ("catalog.picture: no column names pictures; the products are kept without",)
-    return [
-        Guess(SETTINGS[0], f"images/{{{first}}}.jpg", there or "no column names pictures", (), doubts),
-        Guess("catalog.missing_picture", "keep", "products are kept without a picture"),
-    ]
+    return [Guess(SETTINGS[0], None, there or "no column names pictures", (), doubts)]

@@ -167,7 +167,9 @@ class ProductTable:
         if self.reads_titles:
             found = {"title": [self.columns.title]} if self.columns.title else {}
             found |= {name: [name] for name in self._own.names}
-        return {**found, "picture": pattern_fields(self.columns.picture)} if self.reads_pictures else found
+        if not self.reads_pictures or self.columns.picture is None:
+            return found
+        return {**found, "picture": pattern_fields(self.columns.picture)}
 
     def _opened(self) -> Table:
         """The file, with its columns checked: an input whose columns it lacks is not read."""
