@@ -28,7 +28,7 @@ from fusionclf.prediction.network import NetworkModel
 
 CHUNK, SMALLEST_CHUNK = 1024, 64  # products that are decoded and predicted together
 CHUNK_BYTES = 48 * 10**6  # of their decoded pictures, at most
-CHUNK_PAIRS = 2**20  # of a product and a class, at most; each has about 50 numbers
+CHUNK_PAIRS = 2**19  # of a product and a class, at most; each has about 50 numbers
 
 
 class Model(Protocol):
