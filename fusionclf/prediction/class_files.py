@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fusionclf.catalog.label_paths import PATH_SEPARATOR, whole_path
@@ -12,9 +12,12 @@ from fusionclf.models.added_classes import AddedClass
 from fusionclf.prediction.class_names import parse_class, split_steps
 
 MOST_CLASSES = 20_000
+MOST_BYTES = 32 * 2**20
+LONGEST_ID = 200  # characters
 EXAMPLES = 3
 # How lines begin with an id in the published files of Google and of Shopify.
-IDS = (re.compile(r"\s*(\d+)\s+-\s+(\S.*)"), re.compile(r"\s*(gid://\S+)\s+:\s+(\S.*)"))
+GOOGLE = re.compile(r"\s*(\d+)\s+-\s+(\S.*)")
+SHOPIFY = re.compile(r"\s*(gid://\S+)\s+:\s+(\S.*)")
 Line = tuple[str, str, str]  # where it is, its id or "", and the class
 
 
@@ -27,16 +30,25 @@ class ClassList:
         classes: in its order; those that the model has under the model's names.
         by_path: those that are named by their whole path, because their own name occurs below several paths.
         known: those that the model has.
+        numbered: names that begin as with an id of Google's, while most lines of the file do not.
     """
 
     file: Path
     classes: list[AddedClass]
     by_path: list[str]
     known: list[str]
+    numbered: list[str] = field(default_factory=list)
 
     def notes(self) -> list[str]:
         """What a person should know of it, a line each."""
         found = []
+        if with_ids := [f"{each.id} is {each.name}" for each in self.classes if each.id]:
+            found.append(f"{self.file}: {len(with_ids):,} classes have ids ({_some(with_ids)})")
+        if self.numbered:
+            found.append(
+                f"{self.file}: {len(self.numbered):,} of {len(self.classes):,} lines begin with a number, which is "
+                f"read as part of the name ({_some(self.numbered)}); if it is an id, give one to each class"
+            )
         if self.by_path:
             found.append(
                 f"{self.file}: {len(self.by_path):,} of {len(self.classes):,} classes share their name with another, "
@@ -78,18 +90,25 @@ def read_classes(
     _refuse_repeated(lines, [each.id for each in parsed if each.id], "the id ")
     found, by_path, of_run = _named(parsed, [text.strip() for *_, text in lines], names, places or {})
     _refuse_repeated(lines, [each.name for each in found])
-    return ClassList(file, found, by_path, of_run)
+    numbered = [text.strip() for *_, number, text in lines if not number and GOOGLE.fullmatch(text)]
+    return ClassList(file, found, by_path, of_run, numbered)
 
 
 def _read_lines(file: Path) -> list[tuple[str, str]]:
     """Where each line is, and its text."""
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        with file.open("rb") as opened:
+            content = opened.read(MOST_BYTES + 1)
+        lines = content.decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise PredictionError(
-            f"--classes {file}: cannot be read ({reason}); give a text file with one class per line"
+            f"--classes {file}: cannot be read ({reason}); give a UTF-8 text file with one class per line"
         ) from error
+    if len(content) > MOST_BYTES:
+        raise PredictionError(
+            f"--classes {file}: larger than {MOST_BYTES // 2**20} MiB; give 1 to {MOST_CLASSES:,} classes, one per line"
+        )
     return [
         (f"{file} line {number}: ", line)
         for number, line in enumerate(lines, start=1)
@@ -98,17 +117,37 @@ def _read_lines(file: Path) -> list[tuple[str, str]]:
 
 
 def _with_ids(file: Path, lines: Sequence[tuple[str, str]]) -> list[Line]:
-    """The lines with their ids, which all have in one form, or none."""
-    for form in IDS:
+    """The lines with their ids, which all have in one form, or none.
+
+    A name may begin with a number, so a minority of such lines are names; none begins with gid://.
+    """
+    for form in (GOOGLE, SHOPIFY):
         matches = [(place, form.fullmatch(text)) for place, text in lines]
         without = [place for place, match in matches if match is None]
-        if not without and lines:
-            return [(place, match[1], match[2]) for place, match in matches if match is not None]
-        if 0 < len(without) < len(lines) - len(without):
+        number = len(lines) - len(without)
+        if number and not without:
+            return [
+                (place, _checked(place, match[1]), match[2]) for place, match in matches if match is not None
+            ]
+        if number and (form is SHOPIFY or number >= len(without)):
             raise PredictionError(
-                f"{without[0]}no id, while most lines begin with one; give an id to each class of {file} or to none"
+                f"{without[0]}no id, while {number:,} of {len(lines):,} lines begin with one; "
+                f"give an id to each class of {file} or to none"
             )
     return [(place, "", text) for place, text in lines]
+
+
+def _checked(place: str, number: str) -> str:
+    """An id.
+
+    Raises:
+        PredictionError: it is too long, or cannot be printed.
+    """
+    if len(number) > LONGEST_ID or not number.isprintable():
+        raise PredictionError(
+            f"{place}{number[:60]!r}: not an id; give at most {LONGEST_ID} characters, no control characters"
+        )
+    return number
 
 
 def _named(

@@ -77,6 +77,8 @@ def prepare(
             console.info(note)
     if request.rule.target_precision is not None:
         predictor.thresholds(request.rule.target_precision)  # shows before the input is read that it has none
+        if console is not None and (note := predictor.threshold_note()):
+            console.warn(note)
     table = ProductTable(
         request.source, columns, pictures=request.pictures,
         reads_pictures=predictor.reads_pictures, reads_titles=predictor.reads_titles, further=predictor.fields,

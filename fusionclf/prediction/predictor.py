@@ -30,7 +30,7 @@ from fusionclf.prediction.network import NetworkModel
 
 CHUNK, SMALLEST_CHUNK = 1024, 64  # products that are decoded and predicted together
 CHUNK_BYTES = 48 * 10**6  # of their decoded pictures, at most
-CHUNK_PAIRS = 2**20  # of a product and a class, at most; each has about 50 numbers
+CHUNK_PAIRS = 2**19  # of a product and a class, at most; each has about 50 numbers
 
 
 class Model(Protocol):
@@ -231,6 +231,16 @@ class Predictor:
         if target not in self._thresholds:
             self._thresholds[target] = thresholds_of_run(self.folder, self.part, target)
         return self._thresholds[target].without(self.added)
+
+    def threshold_note(self) -> str:
+        """What a target precision does not promise once classes are added; "" where none are."""
+        if not self.added:
+            return ""
+        return (
+            f"the target precision holds for products of the {len(self.classes) - len(self.added):,} trained classes; "
+            f"held-out products show nothing about the {len(self.added):,} added ones: these are never accepted, and "
+            "a product of theirs that gets a trained class may be accepted"
+        )
 
     @property
     def added(self) -> tuple[str, ...]:

@@ -55,6 +55,27 @@ def test_a_chosen_level_is_the_class(tmp_path: Path) -> None:
     assert found.read_report.dropped == {"no step 2 in the label's path": ["4"]}
 
 
+def test_a_json_list_that_holds_a_path_is_read(tmp_path: Path) -> None:
+    cells = ['["Home >> Curtains >> Blue one"]', '["Home >> Rugs >> Red one"]', '["Home >> Clocks"]']
+    found = catalog(tmp_path, *cells, label_separator=">>", label_level=2)
+    assert found.classes == ("Clocks", "Curtains", "Rugs")
+    assert set(found.table["level_1"]) == {"Home"}
+
+
+def test_google_merchant_product_types_are_read(tmp_path: Path) -> None:
+    found = catalog(tmp_path, "Home > Women > Dresses > Maxi", "Home > Women > Dresses", "Home > Men > Coats")
+    rows = found.table[["level_1", "level_2", "level_3", "label"]].to_numpy().tolist()
+    assert rows == [
+        ["Home", "Women", "Dresses", "Maxi"], ["Home", "Women", "", "Dresses"], ["Home", "Men", "", "Coats"],
+    ]  # fmt: skip
+
+
+def test_rows_without_the_chosen_level_are_counted(tmp_path: Path) -> None:
+    found = catalog(tmp_path, "Home > Women > Dresses", "Home > Sale", "Home > Men > Coats", label_level=3)
+    assert found.classes == ("Coats", "Dresses")
+    assert found.read_report.dropped == {"no step 3 in the label's path": ["1"]}
+
+
 def test_given_categories_win(tmp_path: Path) -> None:
     found = catalog(tmp_path, *PATHS, categories=("level_1",))
     assert found.columns.categories == ("level_1",)

@@ -11,7 +11,7 @@ import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.export import open_exported
 from fusionclf.prediction import RunModel
-from fusionclf.workflows.classes import add_class
+from fusionclf.workflows.classes import add_class, add_listed
 from fusionclf.workflows.export import ExportRequest, export
 from tests.runs import Runs
 
@@ -22,13 +22,15 @@ TITLES = ["Acme Red Zeppelin Kite", "Acme Blimp"]
 
 @pytest.fixture(scope="module")
 def run(runs: Runs, sample: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with a class added by its name and a synonym, and one added by examples."""
+    """A run with a class added by its name and a synonym, one added by examples, and an id for a trained one."""
     folder = tmp_path_factory.mktemp("added")
     copy = Path(shutil.copytree(runs("open"), folder / "run"))
     add_class(RunModel(copy, cpu=True), "Toys > Zeppelin Kite | blimp")
     lines = (sample.root / "styles.csv").read_text(encoding="utf-8").splitlines()
     (folder / "few.csv").write_text("\n".join(lines[:5]) + "\n", encoding="utf-8")
     add_class(RunModel(copy, cpu=True), "Sledge", examples=folder / "few.csv", pictures=sample.root)
+    (folder / "classes.txt").write_text("8 - Apparel > Topwear > Tshirts\n", encoding="utf-8")
+    add_listed(RunModel(copy, cpu=True), folder / "classes.txt")
     return copy
 
 
@@ -49,6 +51,7 @@ def test_an_export_answers_the_added_classes(exported: Path, run: Path, sample: 
     expected, found = (each.predict(pictures, titles, top_k=100) for each in (original, ours))
     assert [names[0] for names in found.labels[:2]] == ["Zeppelin Kite", "Zeppelin Kite"]
     assert found.labels == expected.labels and found.paths == expected.paths and found.paths[0] == ("Toys",)
+    assert found.ids == expected.ids and sum("8" in ids for ids in found.ids or []) == len(titles)
     assert np.allclose(found.probabilities, expected.probabilities, atol=1e-3)
 
 

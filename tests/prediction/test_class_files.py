@@ -39,7 +39,10 @@ def test_google_lines_become_classes_with_ids(tmp_path: Path) -> None:
         ("7", "Kitchen", ()), ("21", "Kitchen > Bowls", ("Kitchen",)), ("9", "12-Piece - Sets", ("Kitchen",)),
     ]  # fmt: skip
     assert found.by_path == ["Pets > Supplies > Bowls", "Kitchen > Bowls"]
-    assert "2 of 6 classes share their name with another, and are named by their path" in found.notes()[0]
+    assert (
+        "6 classes have ids (1 is Pets, 3 is Supplies, 20 is Pets > Supplies > Bowls, …)" in found.notes()[0]
+    )
+    assert "2 of 6 classes share their name with another, and are named by their path" in found.notes()[1]
 
 
 def test_google_lines_without_ids_become_the_same_classes(tmp_path: Path) -> None:
@@ -76,10 +79,15 @@ def test_classes_of_the_run_are_found_by_path_and_name(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("1 - A\n1 - B\n", r"line 2: the id '1' occurs twice"),
-        ("1 - A\n2 - B\nC\n", r"line 3: no id, while most lines begin with one"),
+        ("1 - A\n2 - B\nC\n", r"line 3: no id, while 2 of 3 lines begin with one"),
         ("1 - A > B\n2 - A > B\n", r"line 2: 'A > B' occurs twice"),
         ("1 - A > \n", "line 1: .*an empty name"),
+        ("1 - A\nB\n2 - C\nD\n", "line 2: no id, while 2 of 4 lines begin with one"),
         ("gid://shop/1 : A\ngid://shop/2 : B\nC\n", "line 3: no id"),
+        ("A\nB\ngid://shop/2 : C\n", "line 1: no id, while 1 of 3 lines begin with one"),
+        ("1 - A\n2 - B\ngid://shop/3 : C\n", "line 3: no id"),
+        ("gid://shop/\x1b[2J : A\n", r"line 1: 'gid://shop/\\x1b\[2J': not an id"),
+        (f"{'1' * 201} - A\n", "line 1: .*not an id; give at most 200"),
     ],
 )
 def test_a_faulty_taxonomy_is_one_line(text: str, problem: str, tmp_path: Path) -> None:
@@ -88,7 +96,24 @@ def test_a_faulty_taxonomy_is_one_line(text: str, problem: str, tmp_path: Path) 
 
 
 def test_a_few_names_with_numbers_are_no_ids(tmp_path: Path) -> None:
-    assert read(tmp_path, "360 - Camera\nKite\nYo-yo\n").classes[0].name == "360 - Camera"
+    found = read(tmp_path, "360 - Camera\nKite\nYo-yo\n")
+    assert found.classes[0].name == "360 - Camera"
+    assert (
+        "1 of 3 lines begin with a number, which is read as part of the name (360 - Camera)"
+        in found.notes()[0]
+    )
+
+
+def test_a_huge_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fusionclf.prediction.class_files.MOST_BYTES", 2**20)
+    with pytest.raises(PredictionError, match=r"larger than 1 MiB; give 1 to 20,000 classes"):
+        read(tmp_path, "Kite\n" * 2**18)
+
+
+def test_a_file_that_is_no_utf8_text_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_bytes("1 - Kite".encode("utf-16"))
+    with pytest.raises(PredictionError, match="not UTF-8 text"):
+        read_classes(tmp_path / "classes.txt")
 
 
 def test_names_below_several_paths_are_told_apart() -> None:

@@ -1,13 +1,18 @@
 """Classes that a trained run never saw: for one prediction, or kept with the run."""
 
 import csv
+import json
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 import fusionclf
+from fusionclf.cli import app
 from fusionclf.errors import PredictionError, RunError, SettingsError
 from fusionclf.models import StackedClassifier
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
@@ -125,6 +130,62 @@ def test_a_file_of_classes_for_one_prediction(
     assert "Zeppelin Kite" in out.read_text()
     with pytest.raises(PredictionError, match="--classes FILE"):
         predict(Request(run, products, tmp_path / "other.csv", only=True), cpu=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_taxonomy_gives_ids_in_each_format(run: Path, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "classes.txt").write_text("7 - Toys > Zeppelin Kite\n8 - Apparel > Topwear > Tshirts\n")
+    (tmp_path / "products.csv").write_text(
+        "id,productDisplayName\n1,Acme Red Zeppelin Kite\n2,Blue Tshirts\n"
+    )
+    out = tmp_path / f"out.{kind}"
+    request = Request(
+        run, tmp_path / "products.csv", out, rule=DecisionRule(1), classes=tmp_path / "classes.txt", only=True
+    )
+    predict(request, cpu=True)
+    if kind == "jsonl":
+        found = [(*row["class_ids"], *row["labels"]) for row in map(json.loads, out.read_text().splitlines())]
+    else:
+        table = pd.read_csv(out, dtype="str") if kind == "csv" else pd.read_parquet(out)
+        found = [tuple(row) for row in table[["class_id_1", "label_1"]].astype("str").to_numpy()]
+    assert found == [("7", "Zeppelin Kite"), ("8", "Tshirts")]
+
+
+@pytest.mark.slow
+def test_a_taxonomy_stays_with_the_run(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    listing = tmp_path / "classes.txt"
+    listing.write_text(
+        "7 - Toys > Zeppelin Kite\n8 - Apparel > Topwear > Tshirts\n9 - Toys > Bowls\n10 - Bowls\n"
+    )
+    words = ["classes", "add", "--run", str(run), "--file", str(listing), "--cpu"]
+    for more in (3, 0):  # a second time it adds nothing
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0 and f"knows {more} more classes" in result.output
+    answers = fusionclf.load(run, device="cpu").predict(titles=TITLES[:2], top_k=1)
+    assert answers.ids == [["7"], ["8"]]
+    list_classes(run)
+    assert re.search(r"Zeppelin Kite +7 +Toys +its name \(added\)", capsys.readouterr().out)
+    remove_class(run, "Toys > Zeppelin Kite")
+    assert "7" not in fusionclf.load(run, device="cpu").ids.values()
+
+
+@pytest.mark.slow
+def test_an_added_class_is_not_accepted_at_a_target(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "classes.txt").write_text("Toys > Flying > Soft > Small > Zeppelin Kite\n")
+    (tmp_path / "products.csv").write_text("id,productDisplayName\n1,Zeppelin Kite\n")
+    rule = DecisionRule(1, target_precision=0.5)
+    out = tmp_path / "out.csv"
+    predict(
+        Request(run, tmp_path / "products.csv", out, rule=rule, classes=tmp_path / "classes.txt"), cpu=True
+    )
+    table = pd.read_csv(out)
+    assert table["label_1"][0] == "Zeppelin Kite" and table["decision"][0] != "accept"
+    assert "held-out products show nothing about the 1 added ones" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 @pytest.mark.parametrize(

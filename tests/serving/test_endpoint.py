@@ -15,6 +15,9 @@ from fusionclf.catalog import Catalog
 from fusionclf.explanation import explain
 from fusionclf.prediction.io.writers import as_json
 from fusionclf.serving import schemas as values
+from fusionclf.serving.app import make_app
+from fusionclf.serving.server import LOCAL
+from fusionclf.serving.worker import ModelWorker
 from tests.runs import Runs
 from tests.serving.conftest import HOSTILE, Serve, picture_bytes, png, refused
 
@@ -32,6 +35,15 @@ def test_a_product_gets_the_prediction_of_the_run(fusion: TestClient, runs: Runs
     assert answer["answer"] == [*expected.paths[0], expected.labels[0][0]]
     assert answer["decision"] == "accept"
     assert (answer["picture_status"], answer["title_status"]) == ("used", "used")
+
+
+def test_classes_with_ids_are_answered_with_them(runs: Runs) -> None:
+    predictor = fusionclf.load(runs("linear"))
+    predictor.ids = {"Tshirts": "212"}
+    client = TestClient(make_app(ModelWorker(predictor), "linear", hosts=LOCAL), "http://127.0.0.1:8000")
+    answer = client.post("/predict", data={"title": "Blue Tshirts"}).json()
+    assert answer["class_ids"] == ["212" if name == "Tshirts" else "" for name in answer["labels"]]
+    assert answer["labels"][0] == "Tshirts"
 
 
 def test_several_uploads_are_pictures_of_one_product(fusion: TestClient, runs: Runs, sample: Catalog) -> None:
