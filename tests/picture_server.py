@@ -19,7 +19,8 @@ def picture(level: int = 7, kind: str = "PNG") -> bytes:
 
 
 class PictureServer(ThreadingHTTPServer):
-    """Answers by the first word of a path: good, jpeg, missing, once, busy, slow, large, long, text, cut, to.
+    """Answers by the first word of a path: good, jpeg, missing, once, busy, slow, large, long, text, cut, to,
+    heavy.
 
     Attributes:
         requests: path → number of its requests.
@@ -105,6 +106,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer_to(self, rest: str) -> None:
         self.send(302, Location=rest if "://" in rest else f"/{rest}")
+
+    def answer_heavy(self, rest: str) -> None:
+        """A redirect with a body that never arrives whole."""
+        self.send(302, b"x" * 1000, length=10**9, Location=f"/{rest}")
 
     def log_message(self, format: str, *args: object) -> None:
         pass

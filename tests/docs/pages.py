@@ -1,6 +1,9 @@
 """The project's Markdown pages, their code blocks, links and headings."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,3 +38,24 @@ def anchors(text: str) -> set[str]:
         r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE
     )
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def run_blocks(folder: Path, blocks: list[str]) -> subprocess.CompletedProcess[str]:
+    """Blocks of bash as one script, by the Python and the fusionclf that run this test."""
+    tools = folder / "tools"
+    tools.mkdir()
+    for name, words in (("python", ""), ("fusionclf", "-m fusionclf ")):
+        (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}"$@"\n')
+        (tools / name).chmod(0o755)
+    script = "\n".join(["set -euo pipefail", *blocks])
+    environment = os.environ | {
+        "PATH": f"{tools}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "FUSIONCLF_CACHE": str(folder / "cache"),
+        "OMP_NUM_THREADS": "1",
+    }
+    work = folder / "work"
+    work.mkdir()
+    return subprocess.run(
+        ["bash", "-c", script], cwd=work, env=environment, capture_output=True, text=True, timeout=300
+    )

@@ -1,38 +1,14 @@
 """The commands of docs/getting-started.md, run in order as a reader would."""
 
 import csv
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import DOCS, ROOT, code_blocks, read
+from tests.docs.pages import DOCS, code_blocks, read, run_blocks
 
 GUIDE = read(DOCS / "getting-started.md")
-
-
-def run_blocks(folder: Path) -> subprocess.CompletedProcess[str]:
-    """All bash blocks as one script, by the Python and the fusionclf that run this test."""
-    tools = folder / "tools"
-    tools.mkdir()
-    for name, words in (("python", ""), ("fusionclf", "-m fusionclf ")):
-        (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}"$@"\n')
-        (tools / name).chmod(0o755)
-    script = "\n".join(["set -euo pipefail", *code_blocks(GUIDE, "bash")])
-    environment = os.environ | {
-        "PATH": f"{tools}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "FUSIONCLF_CACHE": str(folder / "cache"),
-        "OMP_NUM_THREADS": "1",
-    }
-    work = folder / "work"
-    work.mkdir()
-    return subprocess.run(
-        ["bash", "-c", script], cwd=work, env=environment, capture_output=True, text=True, timeout=300
-    )
 
 
 def rows(file: Path) -> list[dict[str, str]]:
@@ -42,7 +18,7 @@ def rows(file: Path) -> list[dict[str, str]]:
 
 @pytest.mark.slow
 def test_getting_started_leads_from_csv_to_predictions(tmp_path: Path) -> None:
-    done = run_blocks(tmp_path)
+    done = run_blocks(tmp_path, code_blocks(GUIDE, "bash"))
     assert done.returncode == 0, done.stderr[-3000:]
     assert "warning: 1 row has no answer" in done.stderr
     work = tmp_path / "work"

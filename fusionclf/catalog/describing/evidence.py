@@ -94,11 +94,11 @@ def clean_table(table: pd.DataFrame) -> pd.DataFrame:
 def percent(share: float) -> str:
     """A share in percent; 100 % only where it is all.
 
-    >>> percent(0.999), percent(1), percent(0.25)
-    ('99.9 %', '100 %', '25 %')
+    >>> percent(0.999), percent(0.9999), percent(1), percent(0.25)
+    ('99.9 %', '99.9 %', '100 %', '25 %')
     """
     shown = f"{100 * share:.0f}"
-    return f"{100 * share:.1f} %" if shown == "100" and share < 1 else f"{shown} %"
+    return f"{min(100 * share, 99.9):.1f} %" if shown == "100" and share < 1 else f"{shown} %"
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

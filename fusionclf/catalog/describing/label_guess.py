@@ -162,6 +162,14 @@ def guess_categories(evidence: Evidence, label: str, title: str | None) -> Guess
         f"catalog.categories: the column {p.name!r} left out: no category can have this name; rename it to use it"
         for p in clashing
     )
+    beside = [
+        p.name for p in evidence.free() if _may_be_category(p) and p.kind == "level" and p not in clashing
+    ]
+    beside = [
+        name for name in beside if not (head and is_translation(evidence.profiles[name], head, evidence))
+    ]
+    if beside:
+        doubts += (f"catalog.categories: {listed(beside)} left out: one class is in several of them",)
     reason = "each class has one (few exceptions)" if names else "no column is above the class"
     return Guess("catalog.categories", names, reason, names, doubts)
 

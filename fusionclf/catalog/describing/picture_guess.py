@@ -50,7 +50,12 @@ class PictureFiles:
         )  # file name → folders, relative, "" for the root
         self.stems: dict[str, list[tuple[str, str]]] = defaultdict(list)  # stem → (folder, suffix)
         self.count = 0
-        for folder, below, names in os.walk(root):
+        seen: set[str] = set()  # a link may lead back to a folder above it
+        for folder, below, names in os.walk(root, followlinks=True):
+            if (real := os.path.realpath(folder)) in seen:
+                below.clear()
+                continue
+            seen.add(real)
             below[:] = sorted(name for name in below if not name.startswith("."))
             relative = os.path.relpath(folder, root).replace(os.sep, "/")
             for name in names:

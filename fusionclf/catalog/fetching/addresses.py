@@ -14,6 +14,7 @@ import httpx2
 
 from fusionclf.errors import FusionclfError
 
+UNICAST = ipaddress.ip_network("2000::/3")  # the only public addresses of IPv6 that are given to hosts
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 IsAllowed = Callable[[str], bool]
 
@@ -38,6 +39,7 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if inner:
             return is_public(str(inner))
+        return found in UNICAST and found.is_global
     return found.is_global and not found.is_multicast
 
 

@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -71,8 +72,6 @@ def open_client(limits: FetchLimits, agent: str) -> httpx2.Client:
     return httpx2.Client(
         transport=CheckedTransport(limits.is_allowed, limits.connections),
         timeout=limits.seconds / 3,
-        follow_redirects=True,
-        max_redirects=MOST_REDIRECTS,
         trust_env=False,
         headers={"User-Agent": agent, "Accept": "image/*", "Accept-Encoding": "identity"},
     )
@@ -109,24 +108,31 @@ def download(
 
 
 def _try(client: httpx2.Client, url: str, limits: FetchLimits, stopped: threading.Event) -> bytes:
-    """The body of a successful answer."""
+    """The body of a successful answer; redirects are followed."""
     try:
-        with client.stream("GET", url) as response:
-            if response.status_code != 200:
-                code = response.status_code
-                wait = _retry_after(response) if code in TRY_AGAIN else None
-                raise FetchError(f"HTTP {code}", wait=wait)
-            return _body(response, limits, stopped)
+        request: httpx2.Request | None = client.build_request("GET", url)
+        for _ in range(MOST_REDIRECTS + 1):
+            with closing(client.send(request, stream=True)) as response:
+                if not response.has_redirect_location:
+                    return _answer(response, limits, stopped)
+                request = response.next_request  # its own body, of any length, stays unread
+            if request is None:
+                raise FetchError("not a valid URL", "of a redirect")
+        raise FetchError("too many redirects")
     except AddressError as error:
         raise FetchError("private address", f"{error}; --allow-private allows it") from error
-    except httpx2.TooManyRedirects as error:
-        raise FetchError("too many redirects") from error
     except httpx2.TimeoutException as error:
         raise FetchError("too slow", wait=0.0) from error
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError, ValueError) as error:
         raise FetchError("not a valid URL", str(error)[:100]) from error
     except httpx2.HTTPError as error:
         raise FetchError("connection failed", str(error)[:100], wait=0.0) from error
+
+
+def _answer(response: httpx2.Response, limits: FetchLimits, stopped: threading.Event) -> bytes:
+    if (code := response.status_code) != 200:
+        raise FetchError(f"HTTP {code}", wait=_retry_after(response) if code in TRY_AGAIN else None)
+    return _body(response, limits, stopped)
 
 
 def _body(response: httpx2.Response, limits: FetchLimits, stopped: threading.Event) -> bytes:

@@ -94,6 +94,11 @@ def test_urls_without_a_server_have_a_reason(tmp_path: Path, url: str, reason: s
     assert reason_of(tmp_path, url).startswith(reason)
 
 
+def test_the_body_of_a_redirect_stays_unread(server: PictureServer, tmp_path: Path) -> None:
+    url = server.url("heavy/good/e")
+    assert fetched(tmp_path, [url]).failed == {}
+
+
 def test_private_hosts_are_refused_unless_allowed(server: PictureServer, tmp_path: Path) -> None:
     strict = replace(LIMITS, is_allowed=is_public)
     assert reason_of(tmp_path, server.url("good/private"), strict).startswith("private address: 127.0.0.1 is")
@@ -129,7 +134,8 @@ def test_a_name_is_resolved_once_and_its_address_checked(
         ("93.184.215.14", True), ("2606:4700::1111", True), ("10.1.2.3", False), ("169.254.169.254", False),
         ("192.168.0.1", False), ("100.64.0.1", False), ("0.0.0.0", False), ("224.0.0.1", False), ("::1", False),
         ("fe80::1%eth0", False), ("fd00::1", False), ("::ffff:127.0.0.1", False), ("64:ff9b::7f00:1", False),
-        ("2002:7f00:1::", False), ("no address", False),
+        ("2002:7f00:1::", False), ("::10.0.0.1", False), ("::ffff:0:10.0.0.1", False), ("64:ff9b:1::a00:1", False),
+        ("fec0::1", False), ("64:ff9b::5db8:d70e", True), ("no address", False),
     ],
 )  # fmt: skip
 def test_addresses_of_private_networks_are_not_public(address: str, public: bool) -> None:
