@@ -18,7 +18,7 @@ def run(
     settings: BaselineConfig, catalog: Catalog, split: Split, folder: Path
 ) -> tuple[Frames, dict[str, Any], Frames]:
     """Fit scikit-learn's DummyClassifier(strategy="prior") on train and validation labels."""
-    return run_on_titles(catalog, split, folder, _fit, reads_titles=False)
+    return run_on_titles(catalog, split, folder, _fit, fields=None)
 
 
 def _fit(

@@ -68,8 +68,7 @@ def run_on_titles(
     *,
     keep: Keep = lambda rows: rows,
     all_classes: bool = True,
-    reads_titles: bool = True,
-    fields: Fields = Fields(),  # noqa: B008  frozen
+    fields: Fields | None = Fields(),  # noqa: B008  frozen
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, pd.DataFrame]]:
     """Fit and score one model per part, and one over all classes.
 
@@ -79,8 +78,7 @@ def run_on_titles(
         fit: (fields of train products, labels, fields of validation products, labels) → model.
         keep: catalog rows → those of them that are used.
         all_classes: also fit one model over all classes.
-        reads_titles: whether the model reads the titles.
-        fields: further texts and attributes that it reads.
+        fields: the texts and attributes that it reads beside the title; None where it reads none at all.
 
     Returns:
         Predictions by part, the cost, and predictions of the validation rows by part.
@@ -90,7 +88,7 @@ def run_on_titles(
     """
     import skops.io  # takes seconds; commands that read other runs do not need it
 
-    run = _TitleRun(catalog, split, fit, keep, fields if reads_titles else None)
+    run = _TitleRun(catalog, split, fit, keep, fields)
     frames: dict[str, pd.DataFrame] = {}
     held_out: dict[str, pd.DataFrame] = {}
     for part in [*split.classes, *([None] if all_classes else [])]:

@@ -3,9 +3,9 @@
     python -m benchmarks.catalogs OUT flipkart=data/flipkart emoji-fr=data/emoji magento=data/magento
 
 Each argument is NAME=FOLDER; words for `describe` may follow after commas, such as
-`emoji-ja=data/emoji,catalog.title=titre_ja,catalog.label=famille_ja`. A catalog is copied below OUT (pictures as links),
-described there, and trained on with split seeds 0 to 4. Finished runs are kept, so the command can be resumed. It
-prints a table of mean and range of the accuracy over all classes, and the paired differences to `linear`.
+`emoji-ja=data/emoji,catalog.title=titre_ja,catalog.label=famille_ja`. A catalog is copied below OUT (its files as
+links), described there, and trained on with split seeds 0 to 4. Finished runs are kept, so the command can be resumed.
+It prints a table of mean and range of the accuracy over all classes, and the paired differences to `linear`.
 """
 
 import json

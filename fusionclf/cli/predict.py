@@ -83,17 +83,17 @@ def predict_command(options: PredictOptions) -> None:
     """
     from fusionclf.console import Console
     from fusionclf.prediction import DecisionRule, RunModel
+    from fusionclf.prediction.io.products import Product
     from fusionclf.workflows.predict import Request, predict, predict_one
 
     rule = DecisionRule(options.top_k, options.min_probability, options.target_precision)
-    one = bool(options.image or options.field) or options.title is not None
-    if (options.source is None) != one:
+    product = Product(options.image or (), options.title, parse_fields(options.field or ()))
+    if (options.source is None) != bool(product):
         raise PredictionError("give either --input FILE_OR_FOLDER, or --image and --title of one product")
     if options.source is None:
         predict_one(
-            RunModel(options.run, options.part, options.cpu), options.image or (), options.title, rule=rule,
-            fields=parse_fields(options.field or ()), classes=options.classes, only=options.only,
-            as_json_text=options.as_json,
+            RunModel(options.run, options.part, options.cpu), product, rule=rule, classes=options.classes,
+            only=options.only, as_json_text=options.as_json,
         )  # fmt: skip
         return
     request = Request(

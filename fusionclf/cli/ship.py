@@ -52,12 +52,13 @@ def explain_command(options: ExplainOptions) -> None:
     Example: fusionclf explain --run runs/fusion --image shoe.jpg --title "Blue Running Shoes" --out explanation
     """
     from fusionclf.prediction import RunModel
+    from fusionclf.prediction.io.products import Product
     from fusionclf.workflows.explain import explain_one
 
     explain_one(
-        RunModel(options.run, options.part, options.cpu), options.image or (), options.title,
-        fields=parse_fields(options.field or ()), out=options.out, label=options.label, cells=options.cells,
-        as_json=options.as_json,
+        RunModel(options.run, options.part, options.cpu),
+        Product(options.image or (), options.title, parse_fields(options.field or ())),
+        out=options.out, label=options.label, cells=options.cells, as_json=options.as_json,
     )  # fmt: skip
 
 

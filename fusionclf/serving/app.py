@@ -18,6 +18,7 @@ from fusionclf.catalog.decoding import READ
 from fusionclf.catalog.picture_cells import MOST_PICTURES
 from fusionclf.errors import FusionclfError
 from fusionclf.prediction.answers import LEAST_PROBABILITY
+from fusionclf.prediction.io.products import Product
 from fusionclf.serving.guard import Guard
 from fusionclf.serving.json_lines import read_fields, read_products
 from fusionclf.serving.limits import Limits
@@ -32,7 +33,7 @@ from fusionclf.serving.schemas import (
     Health,
     to_answer,
 )
-from fusionclf.serving.worker import BusyError, ModelWorker, Product
+from fusionclf.serving.worker import BusyError, ModelWorker
 
 FIELDS_BYTES = 2**16  # of a form beside its picture
 NDJSON = "application/x-ndjson"

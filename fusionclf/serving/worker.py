@@ -1,9 +1,8 @@
 """One thread that decodes pictures and runs the model, for all requests."""
 
 import asyncio
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -17,27 +16,12 @@ from fusionclf.explanation import Explanation
 from fusionclf.explanation.occlusion import explain_in_steps
 from fusionclf.prediction import Answers, Predictor
 from fusionclf.prediction.answers import join_answers
-from fusionclf.prediction.io.products import align_inputs
+from fusionclf.prediction.io.products import Product, align_inputs
 
 WAITING = 32  # requests that may wait for the model
 CHUNK_TITLES, CHUNK_CHARACTERS = 32, 8000  # of a batch, predicted in one turn
 Value = TypeVar("Value")
 Steps: TypeAlias = Generator[None, None, Value]  # work that gives other requests a turn at each yield
-
-
-@dataclass(frozen=True)
-class Product:
-    """What a request says of one product.
-
-    Attributes:
-        pictures: contents of their files.
-        title: its title.
-        fields: name → cell of further texts and attributes.
-    """
-
-    pictures: Sequence[bytes] = ()
-    title: str | None = None
-    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 class BusyError(FusionclfError):
@@ -68,7 +52,7 @@ class ModelWorker:
         for turn in self._turns:
             turn.cancel()
 
-    async def predict_product(self, product: Product, top_k: int, min_probability: float) -> Answers:
+    async def predict_product(self, product: Product[bytes], top_k: int, min_probability: float) -> Answers:
         """The answer for one product.
 
         Args:
@@ -83,9 +67,9 @@ class ModelWorker:
         def steps() -> Steps[Answers]:
             yield from ()  # one turn
             return self.predictor.predict(
-                [self._open(product.pictures)],
+                [self._open(product.images)],
                 [product.title],
-                {name: [cell] for name, cell in product.fields.items()},
+                product.columns,
                 top_k=top_k,
                 min_probability=min_probability,
                 errors="collect",
@@ -120,7 +104,7 @@ class ModelWorker:
 
         return await self._in_turns(steps())
 
-    async def explain(self, product: Product) -> Explanation:
+    async def explain(self, product: Product[bytes]) -> Explanation:
         """How much each part of one product contributed to its prediction.
 
         Args:
@@ -133,9 +117,8 @@ class ModelWorker:
         """
 
         def steps() -> Steps[Explanation]:
-            images = self._open(product.pictures)
-            further = {name: [cell] for name, cell in product.fields.items()}
-            _, known = align_inputs(None, [product.title], further, self.predictor.fields)
+            images = self._open(product.images)
+            _, known = align_inputs(None, [product.title], product.columns, self.predictor.fields)
             reason = self.predictor.read([images or None], known).reasons[0]
             if reason:
                 raise PredictionError(f"{reason}: give {self.needed_inputs}")

@@ -1,6 +1,5 @@
 """`fusionclf explain`: one product, its predicted class, and how much each part of the input contributed."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console as RichConsole
@@ -11,14 +10,13 @@ from fusionclf.console import Console, json_text, printable
 from fusionclf.errors import PredictionError
 from fusionclf.explanation import Explanation, explain
 from fusionclf.prediction import RunModel
+from fusionclf.prediction.io.products import Product
 
 
 def explain_one(
     model: RunModel,
-    images: Sequence[Path] = (),
-    title: str | None = None,
+    product: Product[Path],
     *,
-    fields: Mapping[str, str] | None = None,
     out: Path | None = None,
     label: str | None = None,
     cells: int = 8,
@@ -28,15 +26,16 @@ def explain_one(
 
     Args:
         model: one of a run's models.
-        images, title: of the product.
-        fields: name → cell of its further texts and attributes.
+        product: what is known of it.
         out: folder for explanation.png and explanation.json; None writes no files.
         label, cells: as in `explain`.
         as_json: print JSON.
     """
-    if not images and title is None and not fields:
+    if not product:
         raise PredictionError("nothing to explain: give --image or --title of a product, or both")
-    explanation = explain(model.load(), images, title, fields, label=label, cells=cells)
+    explanation = explain(
+        model.load(), product.images, product.title, product.fields, label=label, cells=cells
+    )
     if as_json:
         print(json_text(explanation.to_json()))
     else:

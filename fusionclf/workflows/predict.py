@@ -1,7 +1,6 @@
 """`fusionclf predict`: a finished run and a file of products → a file of predictions."""
 
 import time
-from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from fusionclf.files import locked_output
 from fusionclf.prediction import Answers, DecisionRule, RunModel, load
 from fusionclf.prediction.answers import PATH_SEPARATOR
 from fusionclf.prediction.io.chunks import OutputChunks, Totals
+from fusionclf.prediction.io.products import Product
 from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.prediction.io.writers import as_json
 from fusionclf.prediction.job import Request, add_listed_classes, column_settings, prepare
@@ -89,11 +89,9 @@ def _begin(output: OutputChunks, accelerator: Accelerator, overwrite: bool, resu
 
 def predict_one(
     model: RunModel,
-    images: Sequence[Path] = (),
-    title: str | None = None,
+    product: Product[Path],
     *,
     rule: DecisionRule,
-    fields: Mapping[str, str] | None = None,
     classes: Path | None = None,
     only: bool = False,
     as_json_text: bool = False,
@@ -102,7 +100,7 @@ def predict_one(
     predictor = model.load()
     add_listed_classes(predictor, classes, only)
     answers = predictor.predict(
-        [images], [title], {name: [cell] for name, cell in (fields or {}).items()},
+        [product.images], [product.title], product.columns,
         top_k=rule.top_k, min_probability=rule.min_probability,
         target_precision=rule.target_precision,
     )  # fmt: skip

@@ -264,8 +264,7 @@ def test_top_k_and_abstaining(runs: Runs, sample: Catalog) -> None:
     first = found.probabilities[:, 0]
     assert found.decisions == ["accept" if p >= 0.5 else "abstain" for p in first]
     assert (first[:, None] >= found.probabilities).all()
-    edge = loaded.predict(titles=titles, min_probability=float(first[7]))
-    assert edge.decisions[7] == "accept"  # at least so likely
+    assert loaded.predict(titles=titles, min_probability=float(first[7])).decisions[7] == "accept"
     everything = loaded.predict(titles=titles, top_k=10_000)
     assert everything.probabilities.shape == (50, len(loaded.classes))
     assert everything.probabilities.sum(axis=1) == pytest.approx(1)
@@ -281,8 +280,7 @@ def test_chunks_do_not_change_predictions(
     loaded, titles = fusionclf.load(runs("text")), sample.table["title"].tolist()[:50]
     whole = loaded.predict(titles=titles)
     monkeypatch.setattr("fusionclf.prediction.predictor.CHUNK", 7)
-    parts = loaded.predict(titles=titles)
-    assert parts.labels == whole.labels
+    assert (parts := loaded.predict(titles=titles)).labels == whole.labels
     assert np.allclose(parts.probabilities, whole.probabilities, atol=1e-3)
 
 

@@ -21,9 +21,11 @@ pytestmark = pytest.mark.slow
 # Its model takes half a minute for each prediction.
 SLOW = """
 import time
+from fusionclf.catalog.fields import Fields
 from fusionclf.serving import server
 class Slow:
     reads_pictures, reads_titles, classes, part = False, True, ("a",), "joint"
+    fields = Fields()
     def predict(self, *_, **__):
         time.sleep(30)
     read = predict

@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.exceptions import HTTPException
 
+from fusionclf.catalog.fields import Fields
 from fusionclf.serving import guard, limits, worker
 from fusionclf.serving import schemas as values
 from fusionclf.serving.worker import ModelWorker
@@ -169,6 +170,7 @@ class Slow:
     """Replaces a predictor: predicts after a signal, and counts the calls that run."""
 
     reads_pictures, reads_titles, classes, part = False, True, ("a",), "joint"
+    fields = Fields()
 
     def __init__(self) -> None:
         self.go, self.entered = threading.Event(), threading.Event()

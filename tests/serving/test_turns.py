@@ -10,7 +10,8 @@ import pytest
 import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.catalog.fields import field_table
-from fusionclf.serving.worker import BusyError, ModelWorker, Product
+from fusionclf.prediction.io.products import Product
+from fusionclf.serving.worker import BusyError, ModelWorker
 from tests.runs import Runs
 from tests.serving.conftest import picture_bytes
 

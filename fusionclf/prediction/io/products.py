@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,30 @@ from fusionclf.prediction.answers import InputStatus
 
 Picture = str | Path | Image.Image
 Pictures = Picture | tuple[Picture, ...] | None  # of a product: one, several, or none
+Content = TypeVar("Content")
+
+
+@dataclass(frozen=True)
+class Product(Generic[Content]):
+    """One product, as a person describes it.
+
+    Attributes:
+        images: its pictures: paths, or contents of files.
+        title: its title.
+        fields: name → cell of further texts and attributes.
+    """
+
+    images: Sequence[Content] = ()
+    title: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> dict[str, list[str]]:
+        """Its further texts and attributes as columns of one row."""
+        return {name: [cell] for name, cell in self.fields.items()}
+
+    def __bool__(self) -> bool:
+        return bool(self.images or self.fields) or self.title is not None
 
 
 @dataclass(frozen=True)
