@@ -5,18 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from fusionclf.console import Console
-from fusionclf.models.open_vocabulary.meta_classifier import (
-    MASKED_LOGIT,
-    MetaClassifier,
+from fusionclf.models.open_vocabulary.meta_training import (
     MetaTrainingFold,
     count_steps,
     fit_meta_classifiers,
 )
 from fusionclf.stacking.base_learners import ROWS_AT_ONCE, PlacedFold, StackingData
 from fusionclf.stacking.folds import BRAND, CLASS_FOLDS, FoldPlan
+from fusionclf.stacking.part_answers import PartAnswers, answers_of_parts, join_folds
 
 
 @dataclass(frozen=True)
@@ -27,11 +25,13 @@ class OutOfFoldPredictions:
         rows: (n,) catalog rows.
         logits: (n, C).
         seen: (n, C) whether the model that predicted was trained on the class.
+        parts: what each part of a stacked head answers for those with a picture and a title; None: not a stacked head.
     """
 
     rows: np.ndarray
     logits: np.ndarray
     seen: np.ndarray
+    parts: PartAnswers | None = None
 
 
 @torch.no_grad()
@@ -40,7 +40,6 @@ def predict_out_of_fold(
     plan: FoldPlan,
     by_brand: Mapping[int, PlacedFold],
     folds: Sequence[PlacedFold],
-    groups: Sequence[Tensor],
     seed: int,
     console: Console,
 ) -> OutOfFoldPredictions:
@@ -53,16 +52,14 @@ def predict_out_of_fold(
         plan: which rows are in which fold.
         by_brand: number → fold of brands.
         folds: all folds, those of brands included.
-        groups: as of `fit_meta_classifiers`.
         seed: of order and first weights.
         console: where progress shows.
 
     Raises:
         RunError: there are too few rows to hold some of them out.
     """
-    classes = 0 if data.allows_unseen else data.classes
     masks, fold_of = data.modality_masks(), plan.fold_of[BRAND]
-    rows, logits, seen = [], [], []
+    rows, logits, seen, parts = [], [], [], []
     for turn in range(CLASS_FOLDS):
         numbers = [number for number in by_brand if number % CLASS_FOLDS == turn]
         others = _without(folds, np.isin(fold_of, numbers))
@@ -70,37 +67,29 @@ def predict_out_of_fold(
             continue
         title = f"meta-classifiers {turn + 1} of {CLASS_FOLDS} for held-out rows"
         with console.progress(title, count_steps(others, list(masks))) as on_step:
-            fitted = fit_meta_classifiers(others, groups, classes, seed, list(masks), on_step)
+            fitted = fit_meta_classifiers(others, seed, list(masks), on_step)
         for number in numbers:
             fold, query = by_brand[number]
             for modality, mask in masks.items():
                 wanted = np.flatnonzero((fold_of[query] == number) & mask[query])
-                logits += _predict(fitted[modality], fold, modality, wanted, data.allows_unseen)
+                for places in np.array_split(wanted, -(-len(wanted) // ROWS_AT_ONCE) or 1):
+                    level_zero = fold.level_zero(modality, torch.from_numpy(places))
+                    found = fitted[modality](level_zero, fold.classes, data.allows_unseen).numpy()
+                    logits.append(found)
+                    if modality == "both" and len(places):
+                        own = answers_of_parts(fitted[modality], fold, places, found, seed)
+                        parts.append((data.rows[query[places]], own))
                 rows.append(data.rows[query[wanted]])
-                seen.append(np.broadcast_to(fold.seen.numpy(), (len(wanted), len(fold.seen))))
+                seen.append(np.broadcast_to(fold.classes.seen.numpy(), (len(wanted), data.classes)))
     if not rows:
         raise data.too_few()
-    return OutOfFoldPredictions(np.concatenate(rows), np.concatenate(logits), np.concatenate(seen))
+    return OutOfFoldPredictions(
+        np.concatenate(rows), np.concatenate(logits), np.concatenate(seen),
+        join_folds([own for own, _ in parts], [own for _, own in parts]),
+    )  # fmt: skip
 
 
 def _without(folds: Sequence[PlacedFold], held_out: np.ndarray) -> list[MetaTrainingFold]:
     """The folds without the query rows of an (n,) mask."""
     left = [fold.subset(torch.from_numpy(np.flatnonzero(~held_out[query]))) for fold, query in folds]
     return [fold for fold in left if len(fold.targets)]
-
-
-def _predict(
-    classifier: MetaClassifier,
-    fold: MetaTrainingFold,
-    modality: str,
-    places: np.ndarray,
-    allows_unseen: bool,
-) -> list[np.ndarray]:
-    """Logits (b, C) of some query rows, chunk by chunk."""
-    found = []
-    for chunk in torch.from_numpy(places).split(ROWS_AT_ONCE):
-        logits = classifier(fold.features(modality, chunk))
-        if not allows_unseen:
-            logits = logits.masked_fill(~fold.seen, MASKED_LOGIT)
-        found.append(logits.numpy())
-    return found

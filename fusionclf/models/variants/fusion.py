@@ -56,6 +56,13 @@ class FusionParams(Section):
         "named: classes with training rows alone, by their names too (needs the same); closed: without names; "
         "auto: open where the catalog has classes without a training row, else named, closed where neither can be",
     )
+    unseen_share: float | None = Field(
+        default=None,
+        gt=0,
+        le=0.5,
+        description="open: expected share of products whose class has no training row; null: each such class is taken "
+        "to be as frequent as the median of the others",
+    )
     paths: bool = Field(
         default=True, description="open, named: a class's text names its place in the category graph, too"
     )
@@ -191,7 +198,9 @@ def _head(
     if not params.uses_names:
         return WeightedSum()
     assert sentences is not None
-    return StackedHead(classes, dim, sentences.dim, params.paths, allows_unseen=params.vocabulary != "named")
+    return StackedHead(
+        classes, dim, sentences.dim, params.paths, params.vocabulary != "named", params.unseen_share
+    )
 
 
 register(
