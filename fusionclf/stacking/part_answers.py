@@ -5,12 +5,15 @@ The product is the floor that a stacked head must not fall below: the base learn
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from fusionclf.evaluation import fit_blend
+from fusionclf.evaluation.metrics import slices
 from fusionclf.models.open_vocabulary.level_zero import MASKED_LOGIT, log_probabilities
 from fusionclf.models.open_vocabulary.meta_classifier import MetaClassifier
 from fusionclf.models.open_vocabulary.meta_training import MetaTrainingFold
@@ -39,6 +42,32 @@ class PartAnswers:
     def product_is_better(self) -> bool:
         """Whether the head should answer by the product alone."""
         return self.losses[0] < self.losses[1]
+
+    def score(self, predictions: pd.DataFrame, rows: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+        """Top-1 of each part by slice, in the form of metrics.json.
+
+        Args:
+            predictions: of the stacked head for N held-out products.
+            rows: (N,) their catalog rows.
+            names: of the classes.
+        """
+        order = np.argsort(rows)
+        own = predictions.iloc[order[np.searchsorted(rows, self.rows, sorter=order)]]
+        classes = np.array(names, object)
+        of_parts = {
+            part: slices(own.assign(label_1=classes[self.answers[:, number]]))
+            for number, part in enumerate(PARTS)
+        }
+        return {
+            "n": len(self.rows),
+            "answers_by": PARTS[2 if self.product_is_better else -1],
+            "powers": list(self.powers),
+            "losses": list(self.losses),
+            "parts": {
+                part: {name: kind["top1"] for name, kind in found.items()} for part, found in of_parts.items()
+            },
+            "products": {name: kind["n"] for name, kind in of_parts[PARTS[-1]].items()},
+        }
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,7 @@ class StageRunner:
         inputs: what the models read.
         held_out: name → predictions for held-out rows, of the stages that ran.
         answers: name → answers for further columns, of the stages that ran; empty without auxiliary tasks.
+        fusion_parts: name → what the parts of a stacked head answer for held-out rows.
         cost: what they took.
     """
 
@@ -87,6 +88,7 @@ class StageRunner:
         self.inputs = RunInputs(settings, catalog, split, accelerator, console)
         self.held_out: dict[str, pd.DataFrame] = {}
         self.answers: dict[str, pd.DataFrame] = {}
+        self.fusion_parts: dict[str, dict[str, Any]] = {}
         self.cost = StageCost()
         self._backbone: dict[str, torch.Tensor] | None = None
 
@@ -241,6 +243,8 @@ class StageRunner:
                 self.inputs.modality_status(model, own), self.inputs.graph,
             )  # fmt: skip
             self.held_out[frame] = self._held_out(model, held_out, part, names, temperatures["label"])
+            if held_out.parts is not None and candidates == names:
+                self.fusion_parts[frame] = held_out.parts.score(self.held_out[frame], held_out.rows, names)
         if len(classes) > 1:
             auxiliary = AuxiliaryTasks(self.inputs, base_model(model), source, classes, temperatures)
             for part in stage.candidates(self.split):

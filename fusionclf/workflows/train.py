@@ -126,7 +126,7 @@ def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dic
         statistics = environment(seconds=time.perf_counter() - started, **runner.statistics())
         result = RunResult(
             runner.variant.name, runner.settings, runner.catalog, runner.split, frames, statistics,
-            runner.held_out, runner.answers,
+            runner.held_out, runner.answers, runner.fusion_parts,
         )  # fmt: skip
         metrics = save_run(runner.out, result, write_card)
     runner.accelerator.wait_for_everyone()

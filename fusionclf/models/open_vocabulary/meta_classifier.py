@@ -101,7 +101,7 @@ class KnownClassifier(nn.Module):
             scores.append(log_probabilities(level_zero.base, seen))
         else:
             scores.append(torch.zeros_like(scores[0]))
-        weights = self.weights.expand(len(scores[0]), 2)
+        weights = self.weights.expand(scores[0].shape[0], 2)
         weights = weights + self.corrected * self.confidence(self._confidence(scores, classes))
         logits = weights[:, :1] * scores[0] + weights[:, 1:] * scores[1]
         logits = logits + self.corrected * self._corrections(level_zero, scores, classes)
@@ -230,7 +230,7 @@ def gate_features(level_zero: LevelZero, classes: ClassFacts, known: Tensor, sco
         scores: (B, C) by name and prototypes.
     """
     seen, similarity = classes.seen, level_zero.similarity.float()
-    nothing = scores.new_zeros(len(scores))
+    nothing = scores[:, 0] * 0
     text, base = level_zero.linear_text, level_zero.base
     best_known = known.argmax(dim=1)
     of_new, of_known = scores.masked_fill(seen, MASKED_LOGIT), scores.masked_fill(~seen, MASKED_LOGIT)

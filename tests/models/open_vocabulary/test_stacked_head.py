@@ -1,4 +1,4 @@
-"""A stacked head: meta-classifiers that name unseen classes, and logits that do not change when classes are added."""
+"""A stacked head: meta-classifiers that name unseen classes, and classes that are added."""
 
 from dataclasses import replace
 from pathlib import Path
