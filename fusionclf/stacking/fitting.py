@@ -1,6 +1,5 @@
 """What is fitted after the base model is trained: the linear text model and the head that combines both."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -127,25 +126,12 @@ def fit_weighted_sum(
     )
 
 
-@dataclass(frozen=True)
-class ClassGroups:
-    """How classes are grouped.
-
-    Attributes:
-        families: (C,) lowest category of each class.
-        candidates: (C,) masks of classes that are also candidates among themselves, such as a part of the split.
-    """
-
-    families: np.ndarray
-    candidates: Sequence[np.ndarray] = ()
-
-
 def fit_stacked_head(
     model: StackedClassifier,
     source: ProductSource,
     catalog: Catalog,
     rows: np.ndarray,
-    groups: ClassGroups,
+    families: np.ndarray,
     context: FittingContext,
     by_year: bool = False,
 ) -> FittedStackedHead:
@@ -156,7 +142,7 @@ def fit_stacked_head(
         source: all products.
         catalog: their fields and years.
         rows: catalog rows for training and validation.
-        groups: families and candidates.
+        families: (C,) lowest category of each class.
         context: where it runs.
         by_year: whether rows are also held out year by year.
 
@@ -173,7 +159,7 @@ def fit_stacked_head(
         data = replace(data, together=context.together[some])
     years = catalog.table["year"].astype(str).to_numpy(object)[some]
     plan = plan_folds(
-        data.titles, years if by_year and len(set(years)) > 1 else None, data.targets, groups.families,
+        data.titles, years if by_year and len(set(years)) > 1 else None, data.targets, families,
         context.seed, data.allows_unseen, data.together,
     )  # fmt: skip
     folds = make_folds(data, plan, context.seed, context.console)

@@ -37,7 +37,6 @@ from fusionclf.run_schema import ALL_CLASSES, read_labels
 from fusionclf.stacking.auxiliary import AuxiliaryTasks, TaskLogits, base_logits
 from fusionclf.stacking.cost import StageCost
 from fusionclf.stacking.fitting import (
-    ClassGroups,
     FittedStackedHead,
     FittedWeightedSum,
     FittingContext,
@@ -208,14 +207,9 @@ class StageRunner:
         context = FittingContext(self.accelerator, self.settings.seed, self.console, together)
         if not isinstance(model.head, StackedHead):
             return fit_weighted_sum(model, source, self.catalog, rows.train, rows.validation, context)
-        groups = ClassGroups(class_families(self.inputs.graph, names), self._parts_of(names))
+        families = class_families(self.inputs.graph, names)
         by_year = self.settings.split.rule == "year_parity"
-        return fit_stacked_head(model, source, self.catalog, rows.all, groups, context, by_year)
-
-    def _parts_of(self, names: tuple[str, ...]) -> list[np.ndarray]:
-        """The parts of the split as masks over a model's classes, where it has those of several."""
-        parts = [set(part) for part in self.split.classes.values() if set(part) < set(names)]
-        return [np.array([name in part for name in names]) for part in parts]
+        return fit_stacked_head(model, source, self.catalog, rows.all, families, context, by_year)
 
     def _predict(
         self,
