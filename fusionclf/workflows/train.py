@@ -108,12 +108,11 @@ def train(
 
 
 def _resolve_auto(settings: RunConfig[Any], catalog: Catalog, split: Split) -> RunConfig[Any]:
-    """The settings with `model.vocabulary=auto` replaced by what the split needs."""
+    """The settings with `model.vocabulary=auto` replaced by the widest one that can be trained."""
     if not isinstance(settings.model, FusionParams):
         return settings
-    has_unseen = min(split.train_counts(catalog, None).values()) == 0
     trained = min(trained_classes(catalog, split, stage) for stage in list_stages(settings, split))
-    return settings.model_copy(update={"model": settings.model.resolve_auto(has_unseen, trained)})
+    return settings.model_copy(update={"model": settings.model.resolve_auto(trained)})
 
 
 def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dict[str, Any]:

@@ -204,12 +204,7 @@ def test_too_few_classes_are_refused_before_training(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(
-    ("has_unseen", "trained", "expected"),
-    [(True, 3, "open"), (True, 2, "named"), (True, 1, "closed"), (False, 9, "named"), (False, 1, "closed")],
-)
-def test_auto_takes_the_vocabulary_that_the_classes_allow(
-    has_unseen: bool, trained: int, expected: str
-) -> None:
+@pytest.mark.parametrize(("trained", "expected"), [(9, "open"), (3, "open"), (2, "named"), (1, "closed")])
+def test_auto_takes_the_vocabulary_that_the_classes_allow(trained: int, expected: str) -> None:
     params = FusionParams.model_validate({"text": {"kind": "both"}, "wide": True})
-    assert params.resolve_auto(has_unseen, trained).vocabulary == expected
+    assert params.resolve_auto(trained).vocabulary == expected

@@ -54,7 +54,7 @@ class FusionParams(Section):
         default="auto",
         description="open: classes without a training row are scored by their names (needs text.kind=both and wide); "
         "named: classes with training rows alone, by their names too (needs the same); closed: without names; "
-        "auto: open where the catalog has classes without a training row, else named, closed where neither can be",
+        "auto: open where names can be read, else closed",
     )
     unseen_share: float | None = Field(
         default=None,
@@ -83,18 +83,16 @@ class FusionParams(Section):
             raise ValueError(did_you_mean(name, [*fuser_names(), LATE]))
         return name
 
-    def resolve_auto(self, has_unseen_classes: bool, trained: int) -> "FusionParams":
-        """With `vocabulary=auto` replaced by what a split needs: open only where a class has no training row.
+    def resolve_auto(self, trained: int) -> "FusionParams":
+        """With `vocabulary=auto` replaced by the widest vocabulary that can be trained.
 
         Args:
-            has_unseen_classes: whether there is such a class.
             trained: how many classes of a stage have training rows, in that with the fewest.
         """
         if self.vocabulary != "auto":
             return self
         fits = [kind for kind in ("open", "named") if trained >= LEAST_CLASSES[kind] and self.uses_names]
-        wanted = fits if has_unseen_classes else [kind for kind in fits if kind == "named"]
-        return self.model_copy(update={"vocabulary": [*wanted, "closed"][0]})
+        return self.model_copy(update={"vocabulary": [*fits, "closed"][0]})
 
     @property
     def uses_names(self) -> bool:
