@@ -76,10 +76,10 @@ def choose_pictures(
         encoder: what its weights were trained with.
     """
     chosen: Chosen = {}
-    reasons = [f"the catalog's pictures are {_described(sizes)}" if sizes.count else "no picture can be read"]
+    reasons = [_described(sizes)]
     if given.height is None or given.width is None:
         chosen["height"], chosen["width"] = _size(given, sizes, encoder)
-        reasons.append(f"the weights of {encoder.name} were trained at {encoder.size} x {encoder.size}")
+        reasons.append(f"{encoder.name} was trained at {encoder.size} x {encoder.size}")
     if given.fit == "auto":
         chosen["fit"] = "stretch"  # as good as white margins, and better than cutting
     if given.normalisation == "auto":
@@ -89,13 +89,11 @@ def choose_pictures(
 
 
 def _described(sizes: PictureSizes) -> str:
-    shape = (
-        "of one shape" if sizes.same_shape >= LEAST_SAME else "of the median's shape, so a square suits them"
-    )
-    return (
-        f"{sizes.height} x {sizes.width} in the median of {sizes.count} (height x width), "
-        f"{100 * sizes.same_shape:.0f} % {shape}"
-    )
+    if not sizes.count:
+        return "no picture can be read"
+    shape = f"{100 * sizes.same_shape:.0f} % of {sizes.count} have one shape"
+    square = "" if sizes.same_shape >= LEAST_SAME else ", so a square"
+    return f"the catalog's pictures are {sizes.height} x {sizes.width} in the median (height x width), {shape}{square}"
 
 
 def _size(given: PictureSettings, sizes: PictureSizes, encoder: EncoderInput) -> tuple[int, int]:
