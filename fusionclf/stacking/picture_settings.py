@@ -78,7 +78,9 @@ def choose_pictures(
     chosen: Chosen = {}
     reasons = [_described(sizes)]
     if given.height is None or given.width is None:
-        chosen["height"], chosen["width"] = _size(given, sizes, encoder)
+        height, width = _size(given, sizes, encoder)
+        chosen |= {"height": height} if given.height is None else {}
+        chosen |= {"width": width} if given.width is None else {}
         reasons.append(f"{encoder.name} was trained at {encoder.size} x {encoder.size}")
     if given.fit == "auto":
         chosen["fit"] = "stretch"  # as good as white margins, and better than cutting
@@ -130,8 +132,5 @@ def _normalisation(sizes: PictureSizes, encoder: EncoderInput) -> tuple[str, str
     own = encoder.normalisation or "imagenet"
     published = PUBLISHED.get((sizes.height, sizes.width), own)
     if own == "inception" and published != own:
-        return (
-            published,
-            f"results published for pictures of {sizes.height} x {sizes.width} were normalised so",
-        )
-    return own, f"its normalisation is {own}" if encoder.normalisation else "its normalisation is not known"
+        return published, f"results published for {sizes.height} x {sizes.width} have {published}"
+    return own, f"with {own}" if encoder.normalisation else "with statistics that are not known here"
