@@ -133,4 +133,5 @@ def _normalisation(sizes: PictureSizes, encoder: EncoderInput) -> tuple[str, str
     published = PUBLISHED.get((sizes.height, sizes.width), own)
     if own == "inception" and published != own:
         return published, f"results published for {sizes.height} x {sizes.width} have {published}"
-    return own, f"with {own}" if encoder.normalisation else "with statistics that are not known here"
+    known = encoder.normalisation is not None
+    return own, f"its weights were trained with {own if known else 'statistics that are not known here'}"

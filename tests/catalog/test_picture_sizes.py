@@ -60,3 +60,9 @@ def test_of_many_pictures_some_are_measured(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("fusionclf.catalog.picture_sizes.SAMPLE", 10)
     found = sizes_of(folder)
     assert (found.count, found.same_shape) == (10, 0.0)  # both halves are in it
+
+
+@pytest.mark.real
+def test_kaggles_small_pictures_are_80_by_60(real_catalog_dir: Path) -> None:
+    found = sizes_of(real_catalog_dir)
+    assert (found.count, found.height, found.width) == (SAMPLE, 80, 60) and found.same_shape > 0.95
