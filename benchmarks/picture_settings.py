@@ -7,12 +7,11 @@ Each argument is NAME=FOLDER; words for `describe` may follow after commas. A ca
 links) and described there. Features of frozen EfficientNet-Lite0 are computed once for each setting and kept below OUT,
 so the command can be resumed. A logistic regression on them is scored in five folds; products of one title, and those
 that the split keeps together, share a fold. It prints a table of each setting's accuracy, its difference to what `auto`
-chooses with one standard error, and seconds per 1,000 pictures.
+chooses with one standard error, and its pixels as a multiple of those, which computation grows with.
 """
 
 import json
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,26 +112,24 @@ def with_margins(picture: Image.Image) -> Image.Image:
     return square
 
 
-def features(folder: Path, files: list[Path], name: str, shown: PicturesConfig) -> tuple[np.ndarray, float]:
-    """(P, D) layer-normalised features and seconds per 1,000 pictures; computed, or kept from before."""
+def features(folder: Path, files: list[Path], name: str, shown: PicturesConfig) -> np.ndarray:
+    """(P, D) layer-normalised features; computed, or kept from before."""
     margins = "-margins" if "margins" in name else ""
     stored = folder / f"{shown.height}x{shown.width}-{shown.fit}-{shown.normalisation}{margins}.npz"
     if not stored.is_file():
         encoder = build_image_encoder(**ENCODER.model_dump()).eval()
-        found, seconds = [], 0.0
+        found = []
         for start in range(0, len(files), BATCH):
             pictures = [open_picture(file) for file in files[start : start + BATCH]]
             if margins:
                 pictures = [with_margins(picture) for picture in pictures]
-            started = time.perf_counter()
             transform = PictureTransform(decode_pictures(pictures, cover_size(shown)), shown)
             with torch.inference_mode():
                 found.append(encoder(transform.evaluation(np.arange(len(pictures)))).numpy())
-            seconds += time.perf_counter() - started
-        np.savez(stored, features=np.concatenate(found), seconds=seconds)
+        np.savez(stored, features=np.concatenate(found))
     with np.load(stored) as kept:
-        values, seconds = torch.from_numpy(kept["features"]), float(kept["seconds"])
-    return F.layer_norm(values, values.shape[1:]).numpy(), 1000 * seconds / len(files)
+        values = torch.from_numpy(kept["features"])
+    return F.layer_norm(values, values.shape[1:]).numpy()
 
 
 def right(products: Products, pictures: np.ndarray) -> np.ndarray:
@@ -150,24 +147,24 @@ def rows_of(out: Path, name: str, data: Path) -> Iterator[str]:
     products, sizes = read_products(data)
     folder = out / name / "features"
     folder.mkdir(exist_ok=True)
-    seen, auto = set(), np.zeros(0)
+    seen, auto, auto_pixels = set(), np.zeros(0), 0
     for what, shown in settings_of(sizes):
-        pictures, seconds = features(folder, products.files, what, shown)
         key = (shown.height, shown.width, shown.fit, shown.normalisation, "margins" in what)
         if key in seen:
             continue
         seen.add(key)
         result = folder / f"{json.dumps(key)}.npy"
         if not result.is_file():
-            np.save(result, right(products, pictures))
+            np.save(result, right(products, features(folder, products.files, what, shown)))
         found = np.load(result).astype(float)
-        auto = found if what == AUTO else auto
+        pixels = shown.height * shown.width
+        auto, auto_pixels = (found, pixels) if what == AUTO else (auto, auto_pixels)
         gain = found - auto
         difference = (
             "" if what == AUTO else f"{100 * gain.mean():+.1f} ± {standard_error(gain, products):.1f}"
         )
         size = f"{shown.height} x {shown.width}, {shown.normalisation}"
-        cells = [name, what, size, f"{100 * found.mean():.1f}", difference, f"{seconds:.0f}"]
+        cells = [name, what, size, f"{100 * found.mean():.1f}", difference, f"{pixels / auto_pixels:.2f}"]
         yield f"| {' | '.join(cells)} |"
 
 
@@ -179,9 +176,7 @@ def standard_error(gain: np.ndarray, products: Products) -> float:
 
 def main(out: Path, catalogs: list[str]) -> None:
     """Compute and print the table."""
-    print(
-        "| catalog | setting | height x width, normalisation | accuracy | difference | s / 1,000 pictures |"
-    )
+    print("| catalog | setting | height x width, normalisation | accuracy | difference | pixels |")
     print("| --- | --- | --- | ---: | ---: | ---: |")
     for text in catalogs:
         name, _, rest = text.partition("=")
