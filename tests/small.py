@@ -19,6 +19,7 @@ IMAGE = (
     *(f"model.image.{name}={value}" for name, value in NETWORK.items()),
     "pictures.height=32",
     "pictures.width=32",
+    "pictures.fit=crop",
 )
 TEXT = ("model.text.buckets=4096", "model.text.dim=16")
 # The least settings below `model` with which each variant can be built without a download.
