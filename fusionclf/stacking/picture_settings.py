@@ -23,10 +23,6 @@ LEAST_SAME = (
     0.8  # share of pictures of one shape from which the model's input has that shape, else it is square
 )
 LONGEST = 2.0  # the longer side over the shorter, at most
-# Height and width of pictures → the normalisation that results published for them were measured with. Frozen encoders
-# gain 2 points by the weights' own there; fine-tuned ones showed no clear difference.
-PUBLISHED = {(80, 60): "imagenet"}  # Kaggle's Fashion Product Images (Small)
-
 Chosen = dict[str, Any]
 
 
@@ -88,8 +84,9 @@ def choose_pictures(
     if given.fit == "auto":
         chosen["fit"] = "stretch"  # as good as white margins, and better than cutting
     if given.normalisation == "auto":
-        chosen["normalisation"], reason = _normalisation(sizes, encoder)
-        reasons.append(reason)
+        chosen["normalisation"] = encoder.normalisation or "imagenet"
+        known = f"is {encoder.normalisation}" if encoder.normalisation else "is not known"
+        reasons.append(f"its normalisation {known}")
     return chosen, reasons
 
 
@@ -128,13 +125,3 @@ def _shape(sizes: PictureSizes) -> float:
 def _short(side: float, encoder: EncoderInput) -> int:
     """A side as a multiple of SHORT_STEP that the encoder reads."""
     return min(max(round(side / SHORT_STEP) * SHORT_STEP, encoder.least, 16), 4096)
-
-
-def _normalisation(sizes: PictureSizes, encoder: EncoderInput) -> tuple[str, str]:
-    """A name, and the reason."""
-    own = encoder.normalisation or "imagenet"
-    published = PUBLISHED.get((sizes.height, sizes.width), own)
-    if own == "inception" and published != own:
-        return published, f"results published for {sizes.height} x {sizes.width} have {published}"
-    known = encoder.normalisation is not None
-    return own, f"its weights were trained with {own if known else 'statistics that are not known here'}"

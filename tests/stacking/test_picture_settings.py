@@ -47,11 +47,11 @@ def test_size_and_shape_follow_the_catalogs_pictures(
     ("multitask-frozen", (224, 168)), ("fusion-cpu", (128, 96)), ("fusion-frozen", (128, 96)),
     ("fusion-closed-cpu", (128, 96)), ("fusion-closed-frozen", (128, 96)),
 ])  # fmt: skip
-def test_kaggles_catalog_keeps_its_published_settings(config: str, expected: tuple[int, int]) -> None:
+def test_kaggles_catalog_keeps_its_sizes(config: str, expected: tuple[int, int]) -> None:
     schema = RunConfig[find_variant(config.partition("-")[0]).params]
     settings = load_settings(schema, find_config(config), variant=config.partition("-")[0], data="catalog")
     found = chosen(KAGGLE, **settings.pictures.model_dump())
-    assert found == (*expected, "stretch", "imagenet")
+    assert found == (*expected, "stretch", "inception")
 
 
 def test_weights_with_other_statistics_keep_their_own() -> None:
@@ -72,10 +72,10 @@ def test_without_a_readable_picture_the_weights_decide() -> None:
 
 
 @pytest.mark.parametrize(("given", "expected"), [
-    ({"height": 64}, (64, 48, "stretch", "imagenet")), ({"width": 64}, (88, 64, "stretch", "imagenet")),
-    ({"height": 32, "width": 32, "fit": "crop"}, (32, 32, "crop", "imagenet")),
-    ({"normalisation": "inception"}, (128, 96, "stretch", "inception")),
-    ({"height": "auto", "width": None, "fit": "auto"}, (128, 96, "stretch", "imagenet")),
+    ({"height": 64}, (64, 48, "stretch", "inception")), ({"width": 64}, (88, 64, "stretch", "inception")),
+    ({"height": 32, "width": 32, "fit": "crop"}, (32, 32, "crop", "inception")),
+    ({"normalisation": "imagenet"}, (128, 96, "stretch", "imagenet")),
+    ({"height": "auto", "width": None, "fit": "auto"}, (128, 96, "stretch", "inception")),
 ])  # fmt: skip
 def test_a_value_of_the_user_stays(given: dict[str, Any], expected: tuple[Any, ...]) -> None:
     assert chosen(KAGGLE, **given) == expected
@@ -113,12 +113,12 @@ DPN_WORDS = ("model.image.library=timm", "model.image.backbone=dpn68")
 def test_each_choice_is_printed_with_its_reason(tmp_path: Path) -> None:
     found, lines = resolved(tmp_path / "c", [(60, 80)] * 5, *LITE_WORDS)
     assert found.pictures.model_dump(exclude={"crop_scale", "flip", "unreadable"}) == {
-        "height": 128, "width": 96, "fit": "stretch", "normalisation": "imagenet",
+        "height": 128, "width": 96, "fit": "stretch", "normalisation": "inception",
     }  # fmt: skip
     assert lines == [
-        "pictures.height=128 pictures.width=96 pictures.fit=stretch pictures.normalisation=imagenet: the catalog's "
+        "pictures.height=128 pictures.width=96 pictures.fit=stretch pictures.normalisation=inception: the catalog's "
         "pictures are 80 x 60 in the median (height x width), 100 % of 5 have one shape; tf_efficientnet_lite0 was "
-        "trained at 224 x 224; results published for 80 x 60 have imagenet"
+        "trained at 224 x 224; its normalisation is inception"
     ]
 
 
