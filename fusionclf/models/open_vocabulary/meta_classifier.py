@@ -32,7 +32,9 @@ META_FEATURES: dict[str, tuple[str, ...]] = {
     "prototypes": ("title", "features", "bias"),
 }
 WIDTH = sum(map(len, META_FEATURES.values()))
-MetaFeatures = dict[str, Tensor]  # block of META_FEATURES → (B, C, its width)
+# One more block where an aligned picture encoder compares the picture with the names of seen and unseen classes.
+PICTURE_MATCH = ("seen", "unseen")
+MetaFeatures = dict[str, Tensor]  # block of META_FEATURES, and maybe "picture_match" → (B, C, its width)
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,14 @@ class LevelZero:
         linear_text: (B, C) scores of the linear text model.
         name_match: (B, C, 10) name-match features.
         similarity: (B, C, 2) cosines with the prototypes of classes that have some, by title and by features.
+        picture_match: (B, C) cosines of pictures with class names; None without an aligned picture encoder.
     """
 
     base: Tensor | None
     linear_text: Tensor
     name_match: Tensor
     similarity: Tensor
+    picture_match: Tensor | None = None
 
 
 def meta_features(level_zero: LevelZero, modality: str, seen: Tensor, has_prototype: Tensor) -> MetaFeatures:
@@ -76,11 +80,15 @@ def meta_features(level_zero: LevelZero, modality: str, seen: Tensor, has_protot
     unseen = (~known).float()
     with_prototype = (has_prototype[None, :, None] & ~known).float()
     one = torch.ones_like(name_match[:, :, :1])
-    return {
+    found = {
         "seen": torch.cat([learners.masked_fill(~known, 0.0), name_match * known], dim=-1),
         "unseen": torch.cat([name_match * unseen, one * unseen], dim=-1),
         "prototypes": torch.cat([similarity * with_prototype, one * with_prototype], dim=-1),
     }
+    if level_zero.picture_match is not None:
+        cosine = level_zero.picture_match.float().unsqueeze(-1) * (modality != "title")
+        found["picture_match"] = torch.cat([cosine * known, cosine * unseen], dim=-1)
+    return found
 
 
 def _log_probabilities(logits: Tensor, seen: Tensor) -> Tensor:
@@ -102,6 +110,7 @@ class MetaTrainingFold:
         seen: (C,) whether the base learners were fitted on the class.
         has_prototype: (C,) whether an unseen class has support rows.
         has_picture, has_title: (n,) whether a product has one; None: all have.
+        picture_match: (n, C) cosines of pictures with class names; None without an aligned picture encoder.
     """
 
     base: Mapping[str, Tensor]
@@ -114,13 +123,14 @@ class MetaTrainingFold:
     has_prototype: Tensor
     has_picture: Tensor | None = None
     has_title: Tensor | None = None
+    picture_match: Tensor | None = None
 
     def features(self, modality: str, rows: Tensor | slice = slice(None)) -> MetaFeatures:
         """Block → (b, C, width) of some rows."""
         base, similarity = self.base.get(modality), self.similarity.get(modality, self.similarity["both"])
         level_zero = LevelZero(
             None if base is None else base[rows], self.linear_text[rows], self.name_match[rows],
-            similarity[rows],
+            similarity[rows], None if self.picture_match is None else self.picture_match[rows],
         )  # fmt: skip
         return meta_features(level_zero, modality, self.seen, self.has_prototype)
 
@@ -134,6 +144,7 @@ class MetaTrainingFold:
             targets=self.targets[rows], weights=self.weights[rows],
             has_picture=None if self.has_picture is None else self.has_picture[rows],
             has_title=None if self.has_title is None else self.has_title[rows],
+            picture_match=None if self.picture_match is None else self.picture_match[rows],
         )  # fmt: skip
 
     def with_modality(self, modality: str) -> "MetaTrainingFold":
@@ -148,8 +159,8 @@ class MetaTrainingFold:
         return self if rows.all() else self.subset(rows.nonzero().squeeze(1))
 
     def row_weights(self, modality: str) -> Tensor:
-        """(n,) weights; a picture cannot identify a class that is known by its name alone, so such rows get 0."""
-        if modality != "picture":
+        """(n,) weights; 0 for rows whose picture cannot identify their class: known by a name that fits titles alone."""
+        if modality != "picture" or self.picture_match is not None:
             return self.weights
         return self.weights * (self.seen | self.has_prototype)[self.targets]
 
@@ -161,6 +172,7 @@ class MetaClassifier(nn.Module):
 
     Args:
         classes: number of classes that have own weights, on the features of the block `seen`; 0: all are shared.
+        reads_picture_match: whether the features have that block.
 
     Source: stacking, Wolpert, Stacked Generalization (1992).
     """
@@ -168,13 +180,14 @@ class MetaClassifier(nn.Module):
     scale: Tensor
     class_weights: nn.Parameter | None
 
-    def __init__(self, classes: int = 0) -> None:
+    def __init__(self, classes: int = 0, reads_picture_match: bool = False) -> None:
         super().__init__()
-        self.register_buffer("scale", torch.ones(WIDTH))
+        width = WIDTH + len(PICTURE_MATCH) * reads_picture_match
+        self.register_buffer("scale", torch.ones(width))
         own = torch.zeros(classes, len(META_FEATURES["seen"]))
         self.class_weights = nn.Parameter(own) if classes else None
-        self.linear = nn.Linear(WIDTH, 1, bias=False)
-        self.hidden = nn.Sequential(nn.Linear(WIDTH, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
+        self.linear = nn.Linear(width, 1, bias=False)
+        self.hidden = nn.Sequential(nn.Linear(width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
         nn.init.zeros_(self.linear.weight)
         self.requires_grad_(False)
 
@@ -188,8 +201,8 @@ class MetaClassifier(nn.Module):
 
 
 def concatenated(features: MetaFeatures) -> Tensor:
-    """(B, C, width) all blocks, in the order of META_FEATURES."""
-    return torch.cat([features[block] for block in META_FEATURES], dim=-1)
+    """(B, C, width) all blocks, in the order of META_FEATURES, then that of picture match where there is one."""
+    return torch.cat(list(features.values()), dim=-1)
 
 
 def fit_meta_classifiers(
@@ -212,7 +225,8 @@ def fit_meta_classifiers(
     """
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
-        found = {modality: MetaClassifier(classes) for modality in modalities}
+        has_match = folds[0].picture_match is not None
+        found = {modality: MetaClassifier(classes, has_match) for modality in modalities}
         for modality, classifier in found.items():
             _fit(classifier, _with_modality(folds, modality), groups, modality, on_step)
     return found

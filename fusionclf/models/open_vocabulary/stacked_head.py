@@ -41,12 +41,19 @@ class StackedHead(nn.Module):
         paths: whether a class's place in the category graph counts.
         allows_unseen: whether the vocabulary is open: classes without a training row are candidates, and others can be
             added. If not, their logits are MASKED_LOGIT.
+        reads_picture_match: whether pictures are compared with class names, too.
     """
 
     seen: Tensor
 
     def __init__(
-        self, classes: int, dim: int, text_dim: int, paths: bool = True, allows_unseen: bool = True
+        self,
+        classes: int,
+        dim: int,
+        text_dim: int,
+        paths: bool = True,
+        allows_unseen: bool = True,
+        reads_picture_match: bool = False,
     ) -> None:
         super().__init__()
         self.paths, self.allows_unseen = paths, allows_unseen
@@ -54,7 +61,9 @@ class StackedHead(nn.Module):
         self.prototypes = Prototypes(classes, dim, text_dim)
         self.probe = LinearProbe(dim, classes)
         own = 0 if allows_unseen else classes
-        self.meta_classifiers = nn.ModuleDict({modality: MetaClassifier(own) for modality in MODALITIES})
+        self.meta_classifiers = nn.ModuleDict(
+            {modality: MetaClassifier(own, reads_picture_match) for modality in MODALITIES}
+        )
 
     def set_fitted(
         self, probe: LinearProbe, seen: Tensor, meta_classifiers: Mapping[str, MetaClassifier]
@@ -86,6 +95,7 @@ class StackedHead(nn.Module):
             outputs.linear_text,
             self.used_name_match(outputs.name_match),
             self.prototypes.similarity(outputs.features, outputs.embedding),
+            outputs.picture_match,
         )
 
     def subset(
@@ -101,6 +111,7 @@ class StackedHead(nn.Module):
             linear_text=level_zero.linear_text[rows],
             name_match=level_zero.name_match[rows],
             similarity=level_zero.similarity[rows],
+            picture_match=None if level_zero.picture_match is None else level_zero.picture_match[rows],
         )
 
     def logits(self, level_zero: LevelZero, modality: str) -> Tensor:

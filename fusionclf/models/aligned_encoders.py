@@ -1,0 +1,269 @@
+"""Encoders of aligned pictures and texts: CLIP, SigLIP and SigLIP 2, by name or folder.
+
+Their two networks were trained together, so that a picture is near to the text that describes it. The picture's network
+is a picture encoder like any other; that of the text embeds what classes are called, so that a picture alone can name
+a class without training rows.
+
+Source: Radford et al., Learning Transferable Visual Models From Natural Language Supervision (2021), section 3.1.4 for
+prompts; Zhai et al., Sigmoid Loss for Language Image Pre-Training (2023); Tschannen et al., SigLIP 2 (2025).
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fusionclf.batches.text import ONE_AT_A_TIME
+from fusionclf.errors import SettingsError, WeightsError
+from fusionclf.models.encoders import ImageEncoder
+
+# Kind of a model's configuration → transformers' classes of its picture network and its text network.
+TOWERS = {
+    "clip": ("CLIPVisionModelWithProjection", "CLIPTextModelWithProjection"),
+    "siglip": ("SiglipVisionModel", "SiglipTextModel"),
+    "siglip2": ("Siglip2VisionModel", "Siglip2TextModel"),
+}
+PROMPT = "a photo of a {}."
+TEXTS_AT_ONCE = 64
+REMEDY = (
+    "set model.image.backbone to the name or the folder of a CLIP, SigLIP or SigLIP 2 model, or choose another "
+    "model.image.library"
+)
+
+
+class PictureNetwork(nn.Module):
+    """The picture network of an aligned model: (B, 3, H, W) → (B, dim), in the space of its texts.
+
+    Args:
+        network: of transformers.
+        patches: whether it reads rows of patches in place of pictures, as SigLIP 2 for any shape does.
+    """
+
+    def __init__(self, network: Any, patches: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.patch = int(network.config.patch_size) if patches else 0
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        found = self.network(**self._inputs(pictures))
+        return found.image_embeds if hasattr(found, "image_embeds") else found.pooler_output
+
+    def _inputs(self, pictures: Tensor) -> dict[str, Tensor]:
+        if not self.patch:
+            return {"pixel_values": pictures}
+        count, channels, height, width = pictures.shape
+        rows, columns = height // self.patch, width // self.patch
+        cut = pictures.reshape(count, channels, rows, self.patch, columns, self.patch)
+        patches = cut.permute(0, 2, 4, 3, 5, 1).reshape(count, rows * columns, -1)
+        mask = patches.new_ones(count, rows * columns, dtype=torch.long)
+        shapes = torch.tensor([[rows, columns]], device=pictures.device).expand(count, 2)
+        return {"pixel_values": patches, "pixel_attention_mask": mask, "spatial_shapes": shapes}
+
+
+class AlignedImageEncoder(ImageEncoder):
+    """The picture encoder of an aligned model: (B, 3, H, W) → (B, dim) features whose mean square is 1.
+
+    Their direction is that of the model's own embeddings, so they can be compared with those of texts.
+
+    Args:
+        network: gives the embeddings.
+        dim: width of the embeddings.
+        layers, frozen, frozen_layers: see PretrainedEncoder.
+        source: configuration and image processor of the whole model.
+    """
+
+    def __init__(
+        self,
+        network: PictureNetwork,
+        dim: int,
+        layers: Sequence[nn.Module],
+        frozen: bool,
+        frozen_layers: int,
+        source: tuple[Any, Any],
+    ) -> None:
+        super().__init__(network, dim, layers, frozen, frozen_layers)
+        self._source = source
+
+    def forward(self, pictures: Tensor, pooling: Tensor | None = None) -> Tensor:
+        return F.normalize(super().forward(pictures, pooling).float(), dim=-1) * self.dim**0.5
+
+    def save_configuration(self, folder: Path) -> None:
+        """Write what it takes to build the encoder and its text network again, but for weights and tokenizer."""
+        for each in self._source:
+            each.save_pretrained(folder)
+
+
+class NameEncoder(nn.Module):
+    """The text network of an aligned model, which embeds what classes are called; it is never trained.
+
+    Args:
+        network: of transformers.
+        tokenizer: its tokenizer.
+        prompts: templates of texts, with {} for the name; the embeddings of a name's texts are averaged.
+        pads: whether all texts are padded to the longest one that the network reads, as SigLIP was trained.
+    """
+
+    def __init__(self, network: Any, tokenizer: Any, prompts: Sequence[str], pads: bool) -> None:
+        super().__init__()
+        self.network = network.requires_grad_(False)
+        self.tokenizer, self.prompts = tokenizer, tuple(prompts)
+        self.longest = int(network.config.max_position_embeddings)
+        self.padding = "max_length" if pads else True
+
+    def train(self, mode: bool = True) -> "NameEncoder":
+        """It stays in evaluation mode."""
+        return super().train(False)
+
+    def texts(self, names: Sequence[str]) -> list[str]:
+        """What is read of the names: each in each prompt, name by name; in lower case, as all of these were trained."""
+        return [prompt.replace("{}", name).lower() for name in names for prompt in self.prompts]
+
+    @torch.inference_mode()
+    def compute(self, names: Sequence[str]) -> np.ndarray:
+        """(n, dim) embeddings of names, of length 1."""
+        texts, found = self.texts(names), []
+        device = next(self.network.parameters()).device
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            with ONE_AT_A_TIME:
+                tokens = self.tokenizer(
+                    texts[start : start + TEXTS_AT_ONCE],
+                    padding=self.padding, truncation=True, max_length=self.longest, return_tensors="pt",
+                )  # fmt: skip
+            with torch.autocast(device.type, enabled=False):
+                output = self.network(**tokens.to(device))
+            embeddings = output.text_embeds if hasattr(output, "text_embeds") else output.pooler_output
+            found.append(F.normalize(embeddings.float(), dim=-1).cpu())
+        if not found:
+            return np.zeros((0, 0), np.float32)
+        means = torch.cat(found).unflatten(0, (len(names), len(self.prompts))).mean(1)
+        return F.normalize(means, dim=-1).numpy()
+
+    def save_configuration(self, folder: Path) -> None:
+        """Write the tokenizer."""
+        self.tokenizer.save_pretrained(folder)
+
+
+def check_aligned(weights: str, regions: int) -> None:
+    """Raises SettingsError where settings of other libraries are given that these encoders do not have."""
+    if weights not in ("imagenet", "none"):
+        raise SettingsError(
+            f"model.image.weights={weights}: a network of library=transformers has its own weights; leave "
+            "model.image.weights out, or set model.image.backbone to another folder"
+        )
+    if regions > 1:
+        raise SettingsError(
+            f"model.image.regions={regions}: a network of library=transformers has no regions; set it to 1"
+        )
+
+
+def build_aligned_encoder(
+    backbone: str, pretrained: bool = True, frozen: bool = False, frozen_stages: int = 0
+) -> AlignedImageEncoder:
+    """The picture encoder of a CLIP, SigLIP or SigLIP 2.
+
+    Args:
+        backbone: a hub name or a folder.
+        pretrained: false builds it from its configuration alone.
+        frozen: train no part of it.
+        frozen_stages: how many of its layers, from the patches on, are not trained.
+
+    Raises:
+        SettingsError: more frozen stages than it has.
+        WeightsError: it cannot be loaded.
+    """
+    from transformers import AutoImageProcessor
+
+    with _explained(backbone):
+        config = _configuration(backbone)
+        network = _tower(backbone, config, 0, pretrained)
+        processor: Any = AutoImageProcessor.from_pretrained(backbone, **_options(backbone))
+    dim = config.projection_dim if config.model_type == "clip" else config.vision_config.hidden_size
+    inner = getattr(network, "vision_model", network)
+    layers = [inner.embeddings, *inner.encoder.layers]
+    if frozen_stages > len(layers):
+        raise SettingsError(
+            f"frozen_stages={frozen_stages}: {backbone} has {len(layers)} stages; give at most that"
+        )
+    pictures = PictureNetwork(network, config.model_type == "siglip2")
+    return AlignedImageEncoder(pictures, int(dim), layers, frozen, frozen_stages, (config, processor))
+
+
+def build_name_encoder(backbone: str, pretrained: bool, prompts: Sequence[str]) -> NameEncoder:
+    """The text network of a CLIP, SigLIP or SigLIP 2.
+
+    Args:
+        backbone: a hub name or a folder.
+        pretrained: false builds it from its configuration alone.
+        prompts: as of NameEncoder.
+
+    Raises:
+        WeightsError: it cannot be loaded.
+    """
+    from transformers import AutoTokenizer
+
+    with _explained(backbone):
+        config = _configuration(backbone)
+        network = _tower(backbone, config, 1, pretrained)
+        tokenizer = AutoTokenizer.from_pretrained(backbone, **_options(backbone))
+        if max(tokenizer.get_vocab().values()) >= network.config.vocab_size:
+            raise ValueError("its tokenizer knows more tokens than its text network")
+    return NameEncoder(network, tokenizer, prompts, pads=config.model_type != "clip")
+
+
+def _options(backbone: str) -> dict[str, Any]:
+    return {"local_files_only": Path(backbone).is_dir(), "trust_remote_code": False}
+
+
+def _configuration(backbone: str) -> Any:
+    """The configuration of the whole model."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(backbone, **_options(backbone))
+    if config.model_type not in TOWERS:
+        raise ValueError(f"it is a {config.model_type} model")
+    if config.model_type == "clip":  # the width of the whole model counts, as in CLIPModel
+        config.vision_config.projection_dim = config.text_config.projection_dim = config.projection_dim
+    return config
+
+
+def _tower(backbone: str, config: Any, which: int, pretrained: bool) -> Any:
+    """The picture network (0) or the text network (1), in float32."""
+    import transformers
+
+    kind = getattr(transformers, TOWERS[config.model_type][which])
+    own = (config.vision_config, config.text_config)[which]
+    if not pretrained:
+        return kind(own)
+    network, loading = kind.from_pretrained(
+        backbone, config=own, dtype=torch.float32, use_safetensors=True, output_loading_info=True,
+        **_options(backbone),
+    )  # fmt: skip
+    if missing := sorted([*loading["missing_keys"], *loading["mismatched_keys"]]):
+        raise ValueError(f"its weights lack {missing[0]}")
+    return network
+
+
+@contextmanager
+def _explained(backbone: str) -> Iterator[None]:
+    """Within it, whatever loading raises becomes one line with the remedy, and loading prints nothing."""
+    from transformers.utils import logging as transformers_logging
+
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its client logs each retry
+    transformers_logging.disable_progress_bar()
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    except Exception as error:  # a damaged folder has transformers raise errors of many kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise WeightsError(
+            f"picture encoder {backbone!r} cannot be loaded ({reason[:160]}); {REMEDY}"
+        ) from error
+    finally:
+        transformers_logging.set_verbosity(before)
