@@ -20,7 +20,8 @@ from fusionclf.runfolder import AGAIN, FINISHED, is_finished, read_bytes, read_j
 # What `model/` may hold beside a file for each part of labels.json, and below text/ and image/ for transformers.
 MODEL_FILES = ("labels.json", "graph.json", "added.safetensors")
 TRANSFORMERS_FILES = (
-    "config.json", "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "config.json", "preprocessor_config.json",
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
     "chat_template.jinja", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "tokenizer.model",
     "sentencepiece.bpe.model",
 )  # fmt: skip
