@@ -8,9 +8,7 @@ Source: Radford et al., Learning Transferable Visual Models From Natural Languag
 prompts; Zhai et al., Sigmoid Loss for Language Image Pre-Training (2023); Tschannen et al., SigLIP 2 (2025).
 """
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +18,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fusionclf.batches.text import ONE_AT_A_TIME
-from fusionclf.errors import SettingsError, WeightsError
+from fusionclf.batches.transforms import STATISTICS
+from fusionclf.errors import SettingsError
+from fusionclf.models.aligned_sources import (
+    NORMALISATION,
+    channel_statistics,
+    explained,
+    load_tower,
+    options,
+    read_configuration,
+    read_processor,
+)
 from fusionclf.models.encoders import ImageEncoder
 
-# Kind of a model's configuration → transformers' classes of its picture network and its text network.
-TOWERS = {
-    "clip": ("CLIPVisionModelWithProjection", "CLIPTextModelWithProjection"),
-    "siglip": ("SiglipVisionModel", "SiglipTextModel"),
-    "siglip2": ("Siglip2VisionModel", "Siglip2TextModel"),
-}
 PROMPT = "a photo of a {}."
 TEXTS_AT_ONCE = 64
-REMEDY = (
-    "set model.image.backbone to the name or the folder of a CLIP, SigLIP or SigLIP 2 model, or choose another "
-    "model.image.library"
-)
 
 
 class PictureNetwork(nn.Module):
@@ -42,16 +40,26 @@ class PictureNetwork(nn.Module):
 
     Args:
         network: of transformers.
+        processor: its image processor, which has the mean and the deviation of the channels.
         patches: whether it reads rows of patches in place of pictures, as SigLIP 2 for any shape does.
     """
 
-    def __init__(self, network: Any, patches: bool) -> None:
+    factor: Tensor
+    shift: Tensor
+
+    def __init__(self, network: Any, processor: Any, patches: bool) -> None:
         super().__init__()
         self.network = network
         self.patch = int(network.config.patch_size) if patches else 0
+        mean, deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in channel_statistics(processor))
+        own_mean, own_deviation = STATISTICS[NORMALISATION]
+        # What reads pictures normalises them in one way for all of these networks; here it becomes that of the weights.
+        self.register_buffer("factor", torch.tensor(own_deviation).view(1, 3, 1, 1) / deviation)
+        self.register_buffer("shift", (torch.tensor(own_mean).view(1, 3, 1, 1) - mean) / deviation)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        found = self.network(**self._inputs(pictures))
+        """(B, dim) of pictures that are normalised as NORMALISATION says."""
+        found = self.network(**self._inputs(pictures * self.factor + self.shift))
         return found.image_embeds if hasattr(found, "image_embeds") else found.pooler_output
 
     def _inputs(self, pictures: Tensor) -> dict[str, Tensor]:
@@ -93,7 +101,7 @@ class AlignedImageEncoder(ImageEncoder):
     def forward(self, pictures: Tensor, pooling: Tensor | None = None) -> Tensor:
         return F.normalize(super().forward(pictures, pooling).float(), dim=-1) * self.dim**0.5
 
-    def save_configuration(self, folder: Path) -> None:
+    def saveread_configuration(self, folder: Path) -> None:
         """Write what it takes to build the encoder and its text network again, but for weights and tokenizer."""
         for each in self._source:
             each.save_pretrained(folder)
@@ -144,22 +152,9 @@ class NameEncoder(nn.Module):
         means = torch.cat(found).unflatten(0, (len(names), len(self.prompts))).mean(1)
         return F.normalize(means, dim=-1).numpy()
 
-    def save_configuration(self, folder: Path) -> None:
+    def saveread_configuration(self, folder: Path) -> None:
         """Write the tokenizer."""
         self.tokenizer.save_pretrained(folder)
-
-
-def check_aligned(weights: str, regions: int) -> None:
-    """Raises SettingsError where settings of other libraries are given that these encoders do not have."""
-    if weights not in ("imagenet", "none"):
-        raise SettingsError(
-            f"model.image.weights={weights}: a network of library=transformers has its own weights; leave "
-            "model.image.weights out, or set model.image.backbone to another folder"
-        )
-    if regions > 1:
-        raise SettingsError(
-            f"model.image.regions={regions}: a network of library=transformers has no regions; set it to 1"
-        )
 
 
 def build_aligned_encoder(
@@ -177,12 +172,10 @@ def build_aligned_encoder(
         SettingsError: more frozen stages than it has.
         WeightsError: it cannot be loaded.
     """
-    from transformers import AutoImageProcessor
-
-    with _explained(backbone):
-        config = _configuration(backbone)
-        network = _tower(backbone, config, 0, pretrained)
-        processor: Any = AutoImageProcessor.from_pretrained(backbone, **_options(backbone))
+    with explained(backbone):
+        config = read_configuration(backbone)
+        network = load_tower(backbone, config, 0, pretrained)
+        processor = read_processor(backbone)
     dim = config.projection_dim if config.model_type == "clip" else config.vision_config.hidden_size
     inner = getattr(network, "vision_model", network)
     layers = [inner.embeddings, *inner.encoder.layers]
@@ -190,7 +183,7 @@ def build_aligned_encoder(
         raise SettingsError(
             f"frozen_stages={frozen_stages}: {backbone} has {len(layers)} stages; give at most that"
         )
-    pictures = PictureNetwork(network, config.model_type == "siglip2")
+    pictures = PictureNetwork(network, processor, config.model_type == "siglip2")
     return AlignedImageEncoder(pictures, int(dim), layers, frozen, frozen_stages, (config, processor))
 
 
@@ -207,63 +200,10 @@ def build_name_encoder(backbone: str, pretrained: bool, prompts: Sequence[str]) 
     """
     from transformers import AutoTokenizer
 
-    with _explained(backbone):
-        config = _configuration(backbone)
-        network = _tower(backbone, config, 1, pretrained)
-        tokenizer = AutoTokenizer.from_pretrained(backbone, **_options(backbone))
+    with explained(backbone):
+        config = read_configuration(backbone)
+        network = load_tower(backbone, config, 1, pretrained)
+        tokenizer = AutoTokenizer.from_pretrained(backbone, **options(backbone))
         if max(tokenizer.get_vocab().values()) >= network.config.vocab_size:
             raise ValueError("its tokenizer knows more tokens than its text network")
     return NameEncoder(network, tokenizer, prompts, pads=config.model_type != "clip")
-
-
-def _options(backbone: str) -> dict[str, Any]:
-    return {"local_files_only": Path(backbone).is_dir(), "trust_remote_code": False}
-
-
-def _configuration(backbone: str) -> Any:
-    """The configuration of the whole model."""
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(backbone, **_options(backbone))
-    if config.model_type not in TOWERS:
-        raise ValueError(f"it is a {config.model_type} model")
-    if config.model_type == "clip":  # the width of the whole model counts, as in CLIPModel
-        config.vision_config.projection_dim = config.text_config.projection_dim = config.projection_dim
-    return config
-
-
-def _tower(backbone: str, config: Any, which: int, pretrained: bool) -> Any:
-    """The picture network (0) or the text network (1), in float32."""
-    import transformers
-
-    kind = getattr(transformers, TOWERS[config.model_type][which])
-    own = (config.vision_config, config.text_config)[which]
-    if not pretrained:
-        return kind(own)
-    network, loading = kind.from_pretrained(
-        backbone, config=own, dtype=torch.float32, use_safetensors=True, output_loading_info=True,
-        **_options(backbone),
-    )  # fmt: skip
-    if missing := sorted([*loading["missing_keys"], *loading["mismatched_keys"]]):
-        raise ValueError(f"its weights lack {missing[0]}")
-    return network
-
-
-@contextmanager
-def _explained(backbone: str) -> Iterator[None]:
-    """Within it, whatever loading raises becomes one line with the remedy, and loading prints nothing."""
-    from transformers.utils import logging as transformers_logging
-
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its client logs each retry
-    transformers_logging.disable_progress_bar()
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    try:
-        yield
-    except Exception as error:  # a damaged folder has transformers raise errors of many kinds
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise WeightsError(
-            f"picture encoder {backbone!r} cannot be loaded ({reason[:160]}); {REMEDY}"
-        ) from error
-    finally:
-        transformers_logging.set_verbosity(before)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from fusionclf.catalog.fields import Fields
 from fusionclf.config import Section
 from fusionclf.errors import SettingsError, WeightsError, did_you_mean
-from fusionclf.models.aligned_encoders import build_aligned_encoder, check_aligned
+from fusionclf.models.aligned_encoders import build_aligned_encoder
+from fusionclf.models.aligned_sources import check_aligned
 from fusionclf.models.encoders import ImageEncoder
 from fusionclf.models.field_encoders import FieldReaders, FieldsEncoder
 from fusionclf.models.text_encoders import (

@@ -9,6 +9,7 @@ from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.config.shipped import find_synonyms
 from fusionclf.errors import CatalogError, SettingsError, did_you_mean, quoted
 from fusionclf.models import Model, ProductClassifier, StackedClassifier, Variant, base_model
+from fusionclf.models.aligned_encoders import AlignedImageEncoder
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.variants.fusion import LEAST_CLASSES, FusionParams
 from fusionclf.stacking.stages import Stage, trained_classes
@@ -102,6 +103,8 @@ def _check_stage(base: ProductClassifier, section: str, train: TrainConfig) -> N
     changes += ["progressive"] if train.progressive else []
     if changes and base.image is None:
         raise SettingsError(f"{section}.{changes[0]}: this model reads no pictures; remove it")
+    if train.progressive and isinstance(base.image, AlignedImageEncoder):
+        raise SettingsError(f"{section}.progressive: this picture encoder reads one size alone; remove it")
     if changes and base.image is not None and base.image.frozen:
         raise SettingsError(
             f"{section}.{changes[0]}: a frozen encoder sees each picture once, as it is; remove it, or set "

@@ -159,7 +159,7 @@ class MetaTrainingFold:
         return self if rows.all() else self.subset(rows.nonzero().squeeze(1))
 
     def row_weights(self, modality: str) -> Tensor:
-        """(n,) weights; 0 for rows whose picture cannot identify their class: known by a name that fits titles alone."""
+        """(n,) weights; 0 for rows whose picture cannot identify their class: known by a name for titles alone."""
         if modality != "picture" or self.picture_match is not None:
             return self.weights
         return self.weights * (self.seen | self.has_prototype)[self.targets]
