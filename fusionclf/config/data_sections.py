@@ -164,13 +164,9 @@ class PicturesConfig(Section):
 
     height: int = Field(default=224, ge=16, le=4096, description="in pixels, of the model's input")
     width: int = Field(default=224, ge=16, le=4096, description="in pixels, of the model's input")
-    fit: Literal["crop", "cover", "stretch"] = Field(
+    fit: Literal["crop", "stretch"] = Field(
         default="crop",
-        description="crop: short side to 1.15 x size, then the centre; cover: short side to size, then the centre; "
-        "stretch: the whole picture",
-    )
-    interpolation: Literal["bilinear", "bicubic"] = Field(
-        default="bilinear", description="of pixels where a whole picture is resized"
+        description="crop: short side to 1.15 x size, then the centre; stretch: the whole picture",
     )
     normalisation: Literal["imagenet", "inception"] = Field(
         default="imagenet",

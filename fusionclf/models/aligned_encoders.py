@@ -101,7 +101,7 @@ class AlignedImageEncoder(ImageEncoder):
     def forward(self, pictures: Tensor, pooling: Tensor | None = None) -> Tensor:
         return F.normalize(super().forward(pictures, pooling).float(), dim=-1) * self.dim**0.5
 
-    def saveread_configuration(self, folder: Path) -> None:
+    def save_configuration(self, folder: Path) -> None:
         """Write what it takes to build the encoder and its text network again, but for weights and tokenizer."""
         for each in self._source:
             each.save_pretrained(folder)
@@ -123,6 +123,7 @@ class NameEncoder(nn.Module):
         self.tokenizer, self.prompts = tokenizer, tuple(prompts)
         self.longest = int(network.config.max_position_embeddings)
         self.padding = "max_length" if pads else True
+        self.eval()
 
     def train(self, mode: bool = True) -> "NameEncoder":
         """It stays in evaluation mode."""
@@ -152,7 +153,7 @@ class NameEncoder(nn.Module):
         means = torch.cat(found).unflatten(0, (len(names), len(self.prompts))).mean(1)
         return F.normalize(means, dim=-1).numpy()
 
-    def saveread_configuration(self, folder: Path) -> None:
+    def save_configuration(self, folder: Path) -> None:
         """Write the tokenizer."""
         self.tokenizer.save_pretrained(folder)
 

@@ -45,7 +45,7 @@ def save_model(
     for module in model.modules():
         if isinstance(module, TransformerEncoder):
             module.save_configuration(folder / TEXT)
-        elif isinstance(module, (AlignedImageEncoder, NameEncoder)):
+        elif isinstance(module, AlignedImageEncoder | NameEncoder):
             module.save_configuration(folder / IMAGE)
     labels: dict[str, Any] = dict(read_labels(folder)) if (folder / "labels.json").is_file() else {}
     labels[part] = {"classes": classes, "temperature": temperatures["label"]}

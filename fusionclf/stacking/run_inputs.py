@@ -205,9 +205,6 @@ class RunInputs:
         each = PictureTransform(replace(pictures.cache, starts=None), self.settings.pictures)
         image, shown, rows = model.image, self.settings.pictures, np.arange(len(each.cache.sizes))
         size = (shown.height, shown.width, shown.fit, shown.normalisation)
-        size += (
-            (shown.interpolation,) if shown.interpolation != "bilinear" else ()
-        )  # keys of before stay valid
         key = fingerprint(
             image.state_dict(), pictures.cache.key, size, image.dim, self.accelerator.mixed_precision
         )

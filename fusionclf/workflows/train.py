@@ -14,7 +14,6 @@ from fusionclf.evaluation import RunResult, save_run
 from fusionclf.files import locked_folder
 from fusionclf.metrics_schema import METRICS
 from fusionclf.models import find_variant
-from fusionclf.models.aligned_sources import own_pictures
 from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.report.model_card import write_card
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
@@ -88,7 +87,6 @@ def train(
             console.info(f"{out}: finished already, nothing to do")
             return dict(read_json_as(out / "metrics.json", METRICS))
         check_names(settings)
-        settings = _with_own_pictures(settings, console)
         catalog, split = read_divided(
             data, settings.catalog, settings.split, lambda catalog: check_model(variant, settings, catalog),
             columns_to_read(settings), console,
@@ -107,26 +105,6 @@ def train(
         metrics = _run_stages(runner, stages, started)
         accelerator.end_training()
         return metrics
-
-
-def _with_own_pictures(settings: RunConfig[Any], console: Console) -> RunConfig[Any]:
-    """The settings with pictures as an encoder of transformers wants them, which reads no others.
-
-    Raises:
-        WeightsError: its preprocessor cannot be loaded, or is not known here.
-    """
-    image = getattr(settings.model, "image", None)
-    if image is None or image.library != "transformers":
-        return settings
-    own = own_pictures(image.backbone)
-    given = {
-        name: getattr(settings.pictures, name) for name in own if name in settings.pictures.model_fields_set
-    }
-    replaced = [f"pictures.{name}={value}" for name, value in given.items() if value != own[name]]
-    size = f"{own['height']} x {own['width']}, {own['fit']}, {own['interpolation']}"
-    instead = f" in place of {' '.join(replaced)}" if replaced else ""
-    console.info(f"pictures: {size}, as {image.backbone} wants them{instead}")
-    return settings.model_copy(update={"pictures": settings.pictures.model_copy(update=own)})
 
 
 def _resolve_auto(settings: RunConfig[Any], catalog: Catalog, split: Split) -> RunConfig[Any]:
