@@ -24,9 +24,10 @@ from fusionclf.batches.text import (
     Tokeniser,
     joined_lengths,
 )
-from fusionclf.batches.transforms import PictureTransform, View, cover_size
+from fusionclf.batches.transforms import STATISTICS, PictureTransform, View, cover_size
 
 __all__ = [
+    "STATISTICS",
     "Batch",
     "Column",
     "HashedNGrams",

@@ -20,10 +20,13 @@ from fusionclf.batches.cache import PictureCache
 from fusionclf.config import PicturesConfig
 from fusionclf.errors import SettingsError, did_you_mean
 
-# Mean and standard deviation of each channel: torchvision's reference training, and TensorFlow's Inception networks.
+# Mean and standard deviation of each channel: torchvision's reference training, TensorFlow's Inception networks, and
+# OpenAI's CLIP.
 STATISTICS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "inception": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
 RESIZE_FACTOR = 1.15
 CROP_TRIES = 10

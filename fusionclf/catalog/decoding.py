@@ -114,7 +114,7 @@ def decoded_picture(source: Source) -> Iterator[Decoded]:
 
 
 def picture_size(source: Source) -> tuple[int, int]:
-    """Width and height in pixels by the header, before the picture is turned.
+    """Width and height in pixels by the header, as EXIF turns the picture; of a PNG, before it is turned.
 
     Raises:
         PictureError: as of `open_picture`.
@@ -122,9 +122,16 @@ def picture_size(source: Source) -> tuple[int, int]:
     name = _name(source)
     with _one_line(name):
         if isinstance(source, Image.Image):
-            return source.size
+            return _upright_size(source)
         with _stream(source, name) as (stream, _), _opened(stream, name) as picture:
-            return picture.size
+            return _upright_size(picture)
+
+
+def _upright_size(picture: Image.Image) -> tuple[int, int]:
+    # A PNG may store its EXIF behind its pixels, which are not decoded for it.
+    sideways = picture.format != "PNG" and _orientation(picture) in SIDEWAYS
+    width, height = picture.size
+    return (height, width) if sideways else (width, height)
 
 
 def is_picture(path: str | Path) -> bool:

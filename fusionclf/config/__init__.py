@@ -1,15 +1,24 @@
 """The run's settings: one frozen pydantic tree, YAML in, key.path=value overrides."""
 
 from fusionclf.config.catalog_file import CATALOG_FILE, described_values, find_catalog_file
-from fusionclf.config.data_sections import CatalogConfig, PicturesConfig, Section, SplitConfig
+from fusionclf.config.data_sections import (
+    CHOSEN,
+    CatalogConfig,
+    PicturesConfig,
+    PictureSettings,
+    Section,
+    SplitConfig,
+)
 from fusionclf.config.loading import build_settings, dump_yaml, load_settings, override, read_settings
 from fusionclf.config.sections import BaselineConfig, RunConfig, TrainConfig, current_scheme
 from fusionclf.config.yaml_text import read_yaml
 
 __all__ = [
     "CATALOG_FILE",
+    "CHOSEN",
     "BaselineConfig",
     "CatalogConfig",
+    "PictureSettings",
     "PicturesConfig",
     "RunConfig",
     "Section",

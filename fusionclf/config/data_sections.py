@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from fusionclf.errors import SettingsError
+
 
 class Section(BaseModel):
     """A frozen group of settings that refuses keys it does not know."""
@@ -36,6 +38,19 @@ GROUPINGS = (
     "picture",
     "near_picture",
 )  # what split.group_by means by these names; others are columns
+
+
+Normalisation = Literal["imagenet", "inception", "clip", "none"]
+CHOSEN = (
+    "height",
+    "width",
+    "fit",
+    "normalisation",
+)  # what PictureSettings leaves to the catalog and the encoder
+
+
+def _none_for_auto(value: Any) -> Any:
+    return None if value == "auto" else value
 
 
 class CatalogConfig(Section):
@@ -159,20 +174,9 @@ class SplitConfig(Section):
         return self
 
 
-class PicturesConfig(Section):
+class PictureLoading(Section):
     """How pictures become tensors."""
 
-    height: int = Field(default=224, ge=16, le=4096, description="in pixels, of the model's input")
-    width: int = Field(default=224, ge=16, le=4096, description="in pixels, of the model's input")
-    fit: Literal["crop", "stretch"] = Field(
-        default="crop",
-        description="crop: short side to 1.15 x size, then the centre; stretch: the whole picture",
-    )
-    normalisation: Literal["imagenet", "inception"] = Field(
-        default="imagenet",
-        description="mean and deviation of each channel that the encoder's weights were trained with: imagenet; "
-        "inception: 0.5 and 0.5 (Inception, EfficientNet-Lite, many vision transformers)",
-    )
     crop_scale: float = Field(
         default=0.5, gt=0, le=1, description="smallest share of the area that a random crop covers"
     )
@@ -180,3 +184,55 @@ class PicturesConfig(Section):
     unreadable: Literal["error", "drop"] = Field(
         default="error", description="pictures that cannot be decoded"
     )
+
+
+class PicturesConfig(PictureLoading):
+    """How pictures become tensors, each value chosen."""
+
+    height: int = Field(default=224, ge=16, le=4096)
+    width: int = Field(default=224, ge=16, le=4096)
+    fit: Literal["crop", "stretch"] = "crop"
+    normalisation: Normalisation = "imagenet"
+
+
+class PictureSettings(PictureLoading):
+    """How pictures become tensors.
+
+    What is null or `auto` is chosen when a run begins, by the catalog's pictures and the picture encoder's weights;
+    config.yaml of the run has the chosen values.
+    """
+
+    height: Annotated[int | None, BeforeValidator(_none_for_auto)] = Field(
+        default=None,
+        ge=16,
+        le=4096,
+        description="in pixels, of the model's input; null: chosen by the catalog's pictures, at most what the "
+        "encoder's weights were trained with",
+    )
+    width: Annotated[int | None, BeforeValidator(_none_for_auto)] = Field(
+        default=None, ge=16, le=4096, description="in pixels, of the model's input; null: as height"
+    )
+    fit: Literal["auto", "crop", "stretch"] = Field(
+        default="auto",
+        description="crop: short side to 1.15 x size, then the centre; stretch: the whole picture; auto: stretch",
+    )
+    normalisation: Literal["auto"] | Normalisation = Field(
+        default="auto",
+        description="mean and deviation of each channel: imagenet; inception: 0.5 and 0.5 (Inception, "
+        "EfficientNet-Lite, many vision transformers); clip; none: 0 and 1; auto: what the encoder's weights were "
+        "trained with",
+    )
+
+    @property
+    def chosen(self) -> PicturesConfig:
+        """The same with every value chosen, as a run's config.yaml has them.
+
+        Raises:
+            SettingsError: one is null or `auto`.
+        """
+        values = self.model_dump()
+        if still := [name for name in CHOSEN if values[name] in (None, "auto")]:
+            raise SettingsError(
+                f"pictures.{still[0]} is not chosen yet; give a value, such as 224 for the height"
+            )
+        return PicturesConfig.model_validate(values)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from fusionclf.config.data_sections import CatalogConfig, PicturesConfig, Section, SplitConfig
+from fusionclf.config.data_sections import CatalogConfig, PictureSettings, Section, SplitConfig
 from fusionclf.config.loading import build_settings, merge, plain_values
 
 StageChanges = Annotated[dict[str, Any], BeforeValidator(plain_values)]
@@ -149,7 +149,7 @@ class RunConfig(Section, Generic[ModelParams]):
     )
     catalog: CatalogConfig = CatalogConfig()
     split: SplitConfig = SplitConfig()
-    pictures: PicturesConfig = PicturesConfig()
+    pictures: PictureSettings = PictureSettings()
     model: ModelParams
     train: TrainConfig = TrainConfig()
     stage2: StageChanges = Field(default_factory=dict, description="what differs from `train` in stage two")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from fusionclf.config import PicturesConfig
 from fusionclf.errors import PredictionError
 from fusionclf.export.manifest import (
     DESCRIPTION,
@@ -69,8 +70,8 @@ def write_export(
     """
     settings, original = network.settings, network.model
     names, sentences = getattr(original, "class_names", None), sentence_encoder(original)
-    size = (settings.pictures.height, settings.pictures.width)
-    tensors = TensorModel(original, network.temperatures, size, several_pictures)
+    shown = settings.pictures.chosen if original.image is not None else PicturesConfig()
+    tensors = TensorModel(original, network.temperatures, (shown.height, shown.width), several_pictures)
     if any(reader["kind"] in ("tokens", "embedding") for reader in tensors.readers):
         shutil.copytree(run / "model" / "text", folder / TOKENIZER)
     outputs = [
@@ -84,7 +85,7 @@ def write_export(
         kind=kind, model=FILES[kind], sentences=SENTENCES[kind] if sentences is not None else None,
         tokenizer=TOKENIZER if (folder / TOKENIZER).is_dir() else None, variant=settings.variant, part=predictor.part,
         fusionclf=fusionclf_version(), inputs=describe_inputs(tensors.inputs), outputs=tuple(outputs),
-        pictures=describe_pictures(settings.pictures, tensors.inputs) if original.image is not None else None,
+        pictures=describe_pictures(shown, tensors.inputs) if original.image is not None else None,
         titles=describe_titles(tensors.readers), names=describe_names(names),
         missing=describe_missing(tensors.inputs),
         paths={name: tuple(path) for name, path in predictor.paths.items()}, ids=predictor.ids,

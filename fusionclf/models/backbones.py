@@ -125,23 +125,34 @@ def build_image_encoder(
     return ImageEncoder(network, dim, stages, frozen, frozen_stages, normalise)
 
 
+def check_backbone(library: str, name: str) -> None:
+    """Raises SettingsError where the library has no such network, or is not installed."""
+    if library == "torchvision":
+        from torchvision import models
+
+        if name not in (names := models.list_models(models)):
+            raise SettingsError(f"unknown torchvision backbone {name!r}: {did_you_mean(name, names)}")
+    elif library == "timm":
+        if importlib.util.find_spec("timm") is None:
+            raise SettingsError('library=timm: timm is not installed; pip install "fusionclf[timm]"')
+        import timm
+
+        if not timm.is_model(name):
+            near = did_you_mean(name, timm.list_models()).partition("allowed")[0] or "see timm.list_models() "
+            raise SettingsError(f"unknown timm backbone {name!r}: {near.strip()}")
+
+
 def _torchvision_network(name: str, pretrained: bool) -> nn.Module:
     from torchvision import models
 
-    if name not in models.list_models(models):
-        names = models.list_models(models)
-        raise SettingsError(f"unknown torchvision backbone {name!r}: {did_you_mean(name, names)}")
+    check_backbone("torchvision", name)
     return _downloaded(lambda: models.get_model(name, weights="DEFAULT" if pretrained else None), name)
 
 
 def _timm_network(name: str, pretrained: bool) -> nn.Module:
-    if importlib.util.find_spec("timm") is None:
-        raise SettingsError('library=timm: timm is not installed; pip install "fusionclf[timm]"')
+    check_backbone("timm", name)
     import timm
 
-    if not timm.is_model(name):
-        near = did_you_mean(name, timm.list_models()).partition("allowed")[0] or "see timm.list_models() "
-        raise SettingsError(f"unknown timm backbone {name!r}: {near.strip()}")
     return _downloaded(lambda: timm.create_model(name, pretrained=pretrained), name)
 
 

@@ -108,9 +108,10 @@ class NetworkModel:
             except RunError as error:
                 raise RunError(one_line(f"{error}; {REMOVE}", folder / ADDED)) from error
         if self.model.image is not None:
-            fold_encoder(self.model.image, (settings.pictures.height, settings.pictures.width))
+            shown = settings.pictures.chosen
+            fold_encoder(self.model.image, (shown.height, shown.width))
         to_device(self.model, self.process.device)
-        self.cover = cover_size(settings.pictures) if self.model.image is not None else None
+        self.cover = cover_size(settings.pictures.chosen) if self.model.image is not None else None
         self.reads_titles = self.model.text_encoder is not None
         reads_fields = isinstance(self.model.text_encoder, TitleAndFields)
         self.fields = Fields.of(settings.catalog) if reads_fields else Fields()
@@ -232,7 +233,7 @@ class NetworkModel:
         )  # fmt: skip
 
     def _source(self, pictures: PictureCache | None, fields: pd.DataFrame) -> ProductSource:
-        shown = PictureTransform(pictures, self.settings.pictures) if pictures is not None else None
+        shown = PictureTransform(pictures, self.settings.pictures.chosen) if pictures is not None else None
         prepared = None
         if self.reads_titles:
             with self.process.autocast(), torch.inference_mode():

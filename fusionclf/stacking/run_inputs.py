@@ -121,7 +121,7 @@ class RunInputs:
         """All products as `model` reads them; the model is on its device."""
         pictures, features, frozen = None, None, False
         if model.image is not None:
-            pictures = PictureTransform(self.open_cache(), self.settings.pictures, self.settings.seed)
+            pictures = PictureTransform(self.open_cache(), self.settings.pictures.chosen, self.settings.seed)
             frozen = model.image.frozen
             if frozen and self.settings.train.cache_features:
                 features = self._features(model, pictures)
@@ -190,7 +190,7 @@ class RunInputs:
     def open_cache(self) -> PictureCache:
         """The picture cache, built where there is none yet."""
         if self.cache is None:
-            pictures = self.settings.pictures
+            pictures = self.settings.pictures.chosen
             # On each machine one process builds the cache, the others then find it.
             with self.accelerator.local_main_process_first(), self.console.bar("decode pictures") as step:
                 self.cache = open_cache(
@@ -202,8 +202,9 @@ class RunInputs:
     def _features(self, model: Model, pictures: PictureTransform) -> np.ndarray:
         """(N, D) features of every product's picture, computed over all processes or cached; of several, the mean."""
         assert model.image is not None
-        each = PictureTransform(replace(pictures.cache, starts=None), self.settings.pictures)
-        image, shown, rows = model.image, self.settings.pictures, np.arange(len(each.cache.sizes))
+        shown = self.settings.pictures.chosen
+        each = PictureTransform(replace(pictures.cache, starts=None), shown)
+        image, rows = model.image, np.arange(len(each.cache.sizes))
         size = (shown.height, shown.width, shown.fit, shown.normalisation)
         key = fingerprint(
             image.state_dict(), pictures.cache.key, size, image.dim, self.accelerator.mixed_precision

@@ -15,7 +15,7 @@ from fusionclf.catalog.picture_checks import PictureFacts
 from fusionclf.catalog.records import NoRowsError
 from fusionclf.config import (
     CatalogConfig,
-    PicturesConfig,
+    PictureSettings,
     Section,
     SplitConfig,
     build_settings,
@@ -37,7 +37,7 @@ class CheckConfig(Section):
 
     catalog: CatalogConfig = CatalogConfig()
     split: SplitConfig = SplitConfig()
-    pictures: PicturesConfig = PicturesConfig()
+    pictures: PictureSettings = PictureSettings()
 
 
 def data_check(

@@ -108,6 +108,16 @@ def with_location(settings: RunSettings, catalog: Catalog) -> RunSettings:
     return settings.model_copy(update={"data": str(catalog.root), "catalog": columns})
 
 
+def begun_pictures(folder: Path) -> dict[str, Any] | None:
+    """`pictures` in the config.yaml of a run that was begun; None where there is none.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    found = read_config(folder).get("pictures") if holds(folder / BEGUN) else None
+    return found if isinstance(found, dict) else None
+
+
 def begin_run(folder: Path, settings: BaseModel, split: Split) -> None:
     """Write config.yaml and split.json; a folder that is resumed must hold the same settings."""
     file = folder / BEGUN

@@ -18,12 +18,14 @@ from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.report.model_card import write_card
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
 from fusionclf.stacking.checks import check_model, check_names, columns_to_read
+from fusionclf.stacking.picture_settings import resolve_pictures
 from fusionclf.stacking.stage_runner import StageRunner
 from fusionclf.stacking.stages import Stage, list_stages, trained_classes
 from fusionclf.training import make_accelerator
 from fusionclf.workflows.settings import (
     ExistingRun,
     begin_run,
+    begun_pictures,
     load_run_settings,
     read_divided,
     with_location,
@@ -92,6 +94,8 @@ def train(
             columns_to_read(settings), console,
         )  # fmt: skip
         settings = _resolve_auto(with_location(settings, catalog), catalog, split)
+        begun = begun_pictures(out) if existing.resume else None
+        settings = resolve_pictures(variant, settings, catalog, begun, console)
         stages = list_stages(settings, split)
         runner = StageRunner(variant, settings, catalog, split, accelerator, out, console)
         runner.check(stages)  # before a run that `out` may hold is touched

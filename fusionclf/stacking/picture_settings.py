@@ -1,0 +1,139 @@
+"""Picture settings that are chosen when a run begins: by the catalog's pictures and the encoder's weights.
+
+The constants were chosen by cross-validation on the train rows of four catalogs: docs/experiments/picture-settings.md.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fusionclf.catalog import Catalog
+from fusionclf.catalog.picture_sizes import PictureSizes, sample_sizes
+from fusionclf.config import CHOSEN, PictureSettings, RunConfig
+from fusionclf.console import Console
+from fusionclf.models import Variant
+from fusionclf.models.backbones import ImageEncoderParams
+from fusionclf.models.encoder_input import EncoderInput, encoder_input
+
+ENLARGED = 1.6  # small pictures gain by being enlarged up to this factor
+STEP, SHORT_STEP = 32, 8  # the longer side becomes a multiple of STEP, the shorter of SHORT_STEP
+LEAST_SAME = (
+    0.8  # share of pictures of one shape from which the model's input has that shape, else it is square
+)
+LONGEST = 2.0  # the longer side over the shorter, at most
+# Height and width of pictures → the normalisation that results published for them were measured with. Frozen encoders
+# would gain on the weights' own, fine-tuned ones would not.
+PUBLISHED = {(80, 60): "imagenet"}  # Kaggle's Fashion Product Images (Small)
+
+Chosen = dict[str, Any]
+
+
+def resolve_pictures(
+    variant: Variant,
+    settings: RunConfig[Any],
+    catalog: Catalog,
+    begun: Mapping[str, Any] | None,
+    console: Console,
+) -> RunConfig[Any]:
+    """The settings with every `pictures.*` that is null or `auto` chosen; a value that is given stays.
+
+    Args:
+        variant: one that reads no pictures leaves them as they are.
+        begun: `pictures` of the run that is resumed, whose values are used again; None for a new run.
+        console: where each choice goes with its reason.
+
+    Raises:
+        SettingsError: unknown backbone.
+    """
+    given = settings.pictures
+    missing = [name for name in CHOSEN if getattr(given, name) in (None, "auto")]
+    if not missing or "picture" not in variant.modalities:
+        return settings
+    if begun is not None and all(begun.get(name) not in (None, "auto") for name in missing):
+        chosen, reasons = {name: begun[name] for name in missing}, ["as the run was begun"]
+    else:
+        image = getattr(settings.model, "image", None)
+        encoder = encoder_input(image) if isinstance(image, ImageEncoderParams) else EncoderInput()
+        chosen, reasons = choose_pictures(given, sample_sizes(catalog), encoder)
+        if encoder.normalisation is None and "normalisation" in missing:
+            console.warn(
+                f"{encoder.name}: its weights were trained with a normalisation that is not known here; set "
+                "pictures.normalisation"
+            )
+    values = " ".join(f"pictures.{name}={chosen[name]}" for name in missing)
+    console.info(f"{values}: {'; '.join(reasons)}")
+    pictures = PictureSettings.model_validate({**given.model_dump(), **chosen})
+    return settings.model_copy(update={"pictures": pictures})
+
+
+def choose_pictures(
+    given: PictureSettings, sizes: PictureSizes, encoder: EncoderInput
+) -> tuple[Chosen, list[str]]:
+    """A value for each setting that is null or `auto`, and the reasons.
+
+    Args:
+        given: values of the user, which stay.
+        sizes: of the catalog's pictures.
+        encoder: what its weights were trained with.
+    """
+    chosen: Chosen = {}
+    reasons = [f"the catalog's pictures are {_described(sizes)}" if sizes.count else "no picture can be read"]
+    if given.height is None or given.width is None:
+        chosen["height"], chosen["width"] = _size(given, sizes, encoder)
+        reasons.append(f"the weights of {encoder.name} were trained at {encoder.size} x {encoder.size}")
+    if given.fit == "auto":
+        chosen["fit"] = "stretch"  # as good as white margins, and better than cutting
+    if given.normalisation == "auto":
+        chosen["normalisation"], reason = _normalisation(sizes, encoder)
+        reasons.append(reason)
+    return chosen, reasons
+
+
+def _described(sizes: PictureSizes) -> str:
+    shape = (
+        "of one shape" if sizes.same_shape >= LEAST_SAME else "of the median's shape, so a square suits them"
+    )
+    return (
+        f"{sizes.height} x {sizes.width} in the median of {sizes.count} (height x width), "
+        f"{100 * sizes.same_shape:.0f} % {shape}"
+    )
+
+
+def _size(given: PictureSettings, sizes: PictureSizes, encoder: EncoderInput) -> tuple[int, int]:
+    """Height and width; one that is given stays, and the other follows from the shape."""
+    if encoder.least >= encoder.size:  # it reads no other size
+        return given.height or encoder.size, given.width or encoder.size
+    shape = _shape(sizes)
+    if given.height is not None:
+        return given.height, _short(given.height * shape, encoder)
+    if given.width is not None:
+        return _short(given.width / shape, encoder), given.width
+    longer = encoder.size
+    if sizes.count:
+        enlarged = -int(-ENLARGED * sizes.longer // STEP) * STEP  # rounded up
+        longer = max(min(longer, enlarged), encoder.least)
+    shorter = _short(longer * min(shape, 1 / shape), encoder)
+    return (longer, shorter) if shape < 1 else (shorter, longer)
+
+
+def _shape(sizes: PictureSizes) -> float:
+    """Width over height of the model's input."""
+    if not sizes.count or sizes.same_shape < LEAST_SAME:
+        return 1.0
+    return min(max(sizes.width / sizes.height, 1 / LONGEST), LONGEST)
+
+
+def _short(side: float, encoder: EncoderInput) -> int:
+    """A side as a multiple of SHORT_STEP that the encoder reads."""
+    return min(max(round(side / SHORT_STEP) * SHORT_STEP, encoder.least, 16), 4096)
+
+
+def _normalisation(sizes: PictureSizes, encoder: EncoderInput) -> tuple[str, str]:
+    """A name, and the reason."""
+    own = encoder.normalisation or "imagenet"
+    published = PUBLISHED.get((sizes.height, sizes.width), own)
+    if own == "inception" and published != own:
+        return (
+            published,
+            f"results published for pictures of {sizes.height} x {sizes.width} were normalised so",
+        )
+    return own, f"its normalisation is {own}" if encoder.normalisation else "its normalisation is not known"
