@@ -108,3 +108,29 @@ def _tokenizer(kind: Kind) -> Any:
     )
     assert len(numbers) <= 160, len(numbers)
     return made
+
+
+def write_shapes(folder: Path, train: int = 20, test: int = 10) -> Path:
+    """A catalog whose titles tell nothing of the class; the last class has no train row. Returns `folder`."""
+    generator = np.random.default_rng(1)
+    rows = []
+    (folder / "images").mkdir(parents=True)
+    for label in CLASSES:
+        for number in range((train if label != CLASSES[-1] else 0) + test):
+            key = len(rows)
+            draw(label, generator).save(folder / "images" / f"{key}.png")
+            subset = "test" if number < test else "train"
+            rows.append(f"{key},images/{key}.png,item {key % 7},{label},{subset}")
+    (folder / "products.csv").write_text("\n".join(["id,picture,title,label,split", *rows]) + "\n")
+    return folder
+
+
+def clip_fusion(clip: Path, bert: Path) -> tuple[str, ...]:
+    """Settings of an open fusion of `write_shapes`, with this picture encoder and this sentence encoder."""
+    return (
+        "catalog.id=id", "catalog.picture={picture}", "catalog.title=title", "catalog.label=label",
+        "catalog.categories=", "catalog.metadata=", "catalog.year=null", "split.rule=column", "split.column=split",
+        "scheme=single_stage", "model.image.library=transformers", f"model.image.backbone={clip}",
+        "model.image.frozen=true", "model.text.kind=both", f"model.text.model={bert}", "model.text.buckets=4096",
+        "model.fuser=late", "train.epochs=2", "train.precision=fp32",
+    )  # fmt: skip

@@ -18,14 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fusionclf.batches.text import ONE_AT_A_TIME
-from fusionclf.batches.transforms import STATISTICS
 from fusionclf.errors import SettingsError
 from fusionclf.models.aligned_sources import (
-    NORMALISATION,
-    channel_statistics,
     explained,
     load_tower,
     options,
+    picture_side,
     read_configuration,
     read_processor,
 )
@@ -40,26 +38,16 @@ class PictureNetwork(nn.Module):
 
     Args:
         network: of transformers.
-        processor: its image processor, which has the mean and the deviation of the channels.
         patches: whether it reads rows of patches in place of pictures, as SigLIP 2 for any shape does.
     """
 
-    factor: Tensor
-    shift: Tensor
-
-    def __init__(self, network: Any, processor: Any, patches: bool) -> None:
+    def __init__(self, network: Any, patches: bool) -> None:
         super().__init__()
         self.network = network
         self.patch = int(network.config.patch_size) if patches else 0
-        mean, deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in channel_statistics(processor))
-        own_mean, own_deviation = STATISTICS[NORMALISATION]
-        # What reads pictures normalises them in one way for all of these networks; here it becomes that of the weights.
-        self.register_buffer("factor", torch.tensor(own_deviation).view(1, 3, 1, 1) / deviation)
-        self.register_buffer("shift", (torch.tensor(own_mean).view(1, 3, 1, 1) - mean) / deviation)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """(B, dim) of pictures that are normalised as NORMALISATION says."""
-        found = self.network(**self._inputs(pictures * self.factor + self.shift))
+        found = self.network(**self._inputs(pictures))
         return found.image_embeds if hasattr(found, "image_embeds") else found.pooler_output
 
     def _inputs(self, pictures: Tensor) -> dict[str, Tensor]:
@@ -84,6 +72,9 @@ class AlignedImageEncoder(ImageEncoder):
         dim: width of the embeddings.
         layers, frozen, frozen_layers: see PretrainedEncoder.
         source: configuration and image processor of the whole model.
+
+    Attributes:
+        side: height and width of its pictures, in pixels.
     """
 
     def __init__(
@@ -97,6 +88,7 @@ class AlignedImageEncoder(ImageEncoder):
     ) -> None:
         super().__init__(network, dim, layers, frozen, frozen_layers)
         self._source = source
+        self.side = picture_side(source[0], source[1].to_dict())
 
     def forward(self, pictures: Tensor, pooling: Tensor | None = None) -> Tensor:
         return F.normalize(super().forward(pictures, pooling).float(), dim=-1) * self.dim**0.5
@@ -184,7 +176,7 @@ def build_aligned_encoder(
         raise SettingsError(
             f"frozen_stages={frozen_stages}: {backbone} has {len(layers)} stages; give at most that"
         )
-    pictures = PictureNetwork(network, processor, config.model_type == "siglip2")
+    pictures = PictureNetwork(network, config.model_type == "siglip2")
     return AlignedImageEncoder(pictures, int(dim), layers, frozen, frozen_stages, (config, processor))
 
 

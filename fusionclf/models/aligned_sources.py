@@ -2,8 +2,9 @@
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ TOWERS = {
     "siglip": ("SiglipVisionModel", "SiglipTextModel"),
     "siglip2": ("Siglip2VisionModel", "Siglip2TextModel"),
 }
-NORMALISATION = "inception"  # of the pictures that these networks are given
 INTERPOLATIONS = {2: "bilinear", 3: "bicubic"}  # Pillow's number → name
 REMEDY = (
     "set model.image.backbone to the name or the folder of a CLIP, SigLIP or SigLIP 2 model, or choose another "
@@ -26,6 +26,7 @@ REMEDY = (
 
 
 def options(backbone: str) -> dict[str, Any]:
+    """What every `from_pretrained` is given."""
     return {"local_files_only": Path(backbone).is_dir(), "trust_remote_code": False}
 
 
@@ -79,20 +80,30 @@ def explained(backbone: str) -> Iterator[None]:
 
 
 def read_processor(backbone: str) -> Any:
+    """The image processor."""
     from transformers import AutoImageProcessor
 
     return AutoImageProcessor.from_pretrained(backbone, **options(backbone))
 
 
-def channel_statistics(processor: Any) -> tuple[Any, Any]:
-    """Mean and deviation of each channel."""
-    if not getattr(processor, "do_normalize", True):
-        return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    return processor.image_mean, processor.image_std
+@dataclass(frozen=True)
+class Preprocessing:
+    """What an image processor makes of pictures.
+
+    Attributes:
+        size: height and width in pixels.
+        mean, deviation: of each channel.
+        interpolation: how it resizes.
+    """
+
+    size: int
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    interpolation: str
 
 
-def own_pictures(backbone: str) -> dict[str, Any]:
-    """The settings below `pictures` that the preprocessor of a CLIP, SigLIP or SigLIP 2 has.
+def read_preprocessing(backbone: str) -> Preprocessing:
+    """That of a CLIP, SigLIP or SigLIP 2; of one for any shape, a square.
 
     Args:
         backbone: a hub name or a folder.
@@ -106,28 +117,29 @@ def own_pictures(backbone: str) -> dict[str, Any]:
             raise ValueError(
                 f"its preprocessor has resample={resample}; 2 (bilinear) and 3 (bicubic) are known here"
             )
-        crops = bool(known.get("do_center_crop"))
-        if config.model_type == "siglip2":  # any shape of at most so many patches
-            height = width = int(known["patch_size"]) * math.isqrt(int(known["max_num_patches"]))
-        else:
-            height = width = int(config.vision_config.image_size)
-            size = known["crop_size"] if crops else known["size"]
-            if any(size.get(side, height) != height for side in ("height", "width")):
-                raise ValueError(
-                    f"its preprocessor makes pictures of {size}, its network reads {height} x {width}"
-                )
-    return {
-        "height": height, "width": width, "fit": "cover" if crops else "stretch",
-        "interpolation": INTERPOLATIONS[resample], "normalisation": NORMALISATION,
-    }  # fmt: skip
+        mean, deviation = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+        if known.get("do_normalize", True):
+            mean, deviation = tuple(known["image_mean"]), tuple(known["image_std"])
+        return Preprocessing(picture_side(config, known), mean, deviation, INTERPOLATIONS[resample])
+
+
+def picture_side(config: Any, processor: Mapping[str, Any]) -> int:
+    """Height and width of the pictures that a network and its image processor take."""
+    if config.model_type == "siglip2":  # it reads any shape of so many patches at most
+        return int(processor["patch_size"]) * math.isqrt(int(processor["max_num_patches"]))
+    side = int(config.vision_config.image_size)
+    made = processor["crop_size"] if processor.get("do_center_crop") else processor["size"]
+    if any(made.get(name, side) != side for name in ("height", "width")):
+        raise ValueError(f"its preprocessor makes pictures of {made}, its network reads {side} x {side}")
+    return side
 
 
 def check_aligned(weights: str, regions: int) -> None:
     """Raises SettingsError where settings of other libraries are given that these encoders do not have."""
     if weights not in ("imagenet", "none"):
         raise SettingsError(
-            f"model.image.weights={weights}: a network of library=transformers has its own weights; leave "
-            "model.image.weights out, or set model.image.backbone to another folder"
+            f"model.image.weights={weights}: a network of library=transformers has its own weights; set "
+            "model.image.weights=imagenet, and model.image.backbone to another folder for others"
         )
     if regions > 1:
         raise SettingsError(

@@ -82,6 +82,8 @@ def choose_pictures(
         reasons.append(f"the weights of {encoder.name} were trained at {encoder.size} x {encoder.size}")
     if given.fit == "auto":
         chosen["fit"] = "stretch"  # as good as white margins, and better than cutting
+    if given.interpolation == "auto":
+        chosen["interpolation"] = encoder.interpolation
     if given.normalisation == "auto":
         chosen["normalisation"], reason = _normalisation(sizes, encoder)
         reasons.append(reason)
@@ -130,7 +132,7 @@ def _short(side: float, encoder: EncoderInput) -> int:
 def _normalisation(sizes: PictureSizes, encoder: EncoderInput) -> tuple[str, str]:
     """A name, and the reason."""
     own = encoder.normalisation or "imagenet"
-    published = PUBLISHED.get((sizes.height, sizes.width), own)
+    published = own if encoder.reads_texts else PUBLISHED.get((sizes.height, sizes.width), own)
     if own == "inception" and published != own:
         return (
             published,
