@@ -12,6 +12,7 @@ Kind = Literal["clip", "siglip", "siglip2"]
 COLOURS = {"red": (220, 30, 30), "green": (30, 180, 40), "blue": (40, 60, 220), "yellow": (230, 210, 40)}
 SHAPES = ("disc", "bar")
 CLASSES = tuple(f"{colour} {shape}" for colour in COLOURS for shape in SHAPES)
+OUTSIDE, UNSEEN = CLASSES[0], CLASSES[-1]
 WORDS = ("a", "photo", "of", ".", *COLOURS, *SHAPES)
 SIDE, LENGTH, STEPS, BATCH = 32, 16, 150, 32
 
@@ -30,7 +31,7 @@ def draw(name: str, generator: np.random.Generator) -> Image.Image:
     return picture
 
 
-def write_tiny_clip(folder: Path, kind: Kind = "clip") -> Path:
+def write_tiny_clip(folder: Path, kind: Kind = "clip", steps: int = STEPS) -> Path:
     """Train a model and write it as `save_pretrained` does, with its tokenizer and its preprocessor; `folder`."""
     torch.manual_seed(0)
     tokenizer, processor, model = _tokenizer(kind), _processor(kind), _model(kind)
@@ -38,7 +39,7 @@ def write_tiny_clip(folder: Path, kind: Kind = "clip") -> Path:
     padding = True if kind == "clip" else "max_length"
     tokens = tokenizer(texts, padding=padding, max_length=LENGTH, return_tensors="pt")
     optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
-    for pictures, labels in _batches(np.random.default_rng(0)):
+    for pictures, labels in _batches(np.random.default_rng(0), steps):
         inputs = processor(images=pictures, return_tensors="pt")
         logits = model(**inputs, **tokens).logits_per_image  # (B, C)
         loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels))
@@ -50,8 +51,8 @@ def write_tiny_clip(folder: Path, kind: Kind = "clip") -> Path:
     return folder
 
 
-def _batches(generator: np.random.Generator) -> Iterator[tuple[list[Image.Image], np.ndarray]]:
-    for _ in range(STEPS):
+def _batches(generator: np.random.Generator, steps: int) -> Iterator[tuple[list[Image.Image], np.ndarray]]:
+    for _ in range(steps):
         labels = generator.integers(0, len(CLASSES), BATCH)
         yield [draw(CLASSES[label], generator) for label in labels], labels
 
@@ -111,12 +112,12 @@ def _tokenizer(kind: Kind) -> Any:
 
 
 def write_shapes(folder: Path, train: int = 20, test: int = 10) -> Path:
-    """A catalog whose titles tell nothing of the class; the last class has no train row. Returns `folder`."""
+    """A catalog without OUTSIDE, and with UNSEEN in test rows alone; titles tell nothing of the class. `folder`."""
     generator = np.random.default_rng(1)
     rows = []
     (folder / "images").mkdir(parents=True)
-    for label in CLASSES:
-        for number in range((train if label != CLASSES[-1] else 0) + test):
+    for label in CLASSES[1:]:
+        for number in range((train if label != UNSEEN else 0) + test):
             key = len(rows)
             draw(label, generator).save(folder / "images" / f"{key}.png")
             subset = "test" if number < test else "train"

@@ -45,21 +45,39 @@ class PictureNetwork(nn.Module):
         super().__init__()
         self.network = network
         self.patch = int(network.config.patch_size) if patches else 0
+        if patches:
+            network.embeddings = _SquareEmbeddings(network.embeddings)
 
     def forward(self, pictures: Tensor) -> Tensor:
         found = self.network(**self._inputs(pictures))
         return found.image_embeds if hasattr(found, "image_embeds") else found.pooler_output
 
-    def _inputs(self, pictures: Tensor) -> dict[str, Tensor]:
+    def _inputs(self, pictures: Tensor) -> dict[str, Tensor | None]:
         if not self.patch:
             return {"pixel_values": pictures}
         count, channels, height, width = pictures.shape
         rows, columns = height // self.patch, width // self.patch
         cut = pictures.reshape(count, channels, rows, self.patch, columns, self.patch)
         patches = cut.permute(0, 2, 4, 3, 5, 1).reshape(count, rows * columns, -1)
-        mask = patches.new_ones(count, rows * columns, dtype=torch.long)
         shapes = torch.tensor([[rows, columns]], device=pictures.device).expand(count, 2)
-        return {"pixel_values": patches, "pixel_attention_mask": mask, "spatial_shapes": shapes}
+        return {"pixel_values": patches, "pixel_attention_mask": None, "spatial_shapes": shapes}
+
+
+class _SquareEmbeddings(nn.Module):
+    """Embeddings of patches and places; where the grid is that of the weights, without what resizes it to others.
+
+    The operations that resize it depend on data, which ONNX does not have.
+    """
+
+    def __init__(self, embeddings: Any) -> None:
+        super().__init__()
+        self.embeddings = embeddings
+
+    def forward(self, pixel_values: Tensor, spatial_shapes: Tensor) -> Tensor:
+        places = self.embeddings.position_embedding.weight
+        if pixel_values.shape[1] != len(places):
+            return self.embeddings(pixel_values, spatial_shapes)
+        return self.embeddings.patch_embedding(pixel_values) + places
 
 
 class AlignedImageEncoder(ImageEncoder):

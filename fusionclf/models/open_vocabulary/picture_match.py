@@ -47,6 +47,6 @@ class PictureMatch(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             cosines = F.normalize(features.float(), dim=-1) @ self.vectors.T  # (B, M)
             best = cosines[:, self.places[0]]
-            for place in self.places[1:]:
-                best = torch.maximum(best, cosines[:, place])
+            for rank in range(1, len(self.places)):
+                best = torch.maximum(best, cosines[:, self.places[rank]])
             return best
