@@ -12,6 +12,7 @@ import fusionclf
 from fusionclf.errors import SettingsError
 from fusionclf.export.runtime import open_exported
 from fusionclf.hub import collect_files
+from fusionclf.prediction import Predictor, RunModel
 from fusionclf.workflows.classes import add_class
 from fusionclf.workflows.export import ExportRequest, export
 from fusionclf.workflows.train import train
@@ -43,7 +44,7 @@ def pictures(name: str, count: int = 20) -> list[Image.Image]:
     return [draw(name, generator) for _ in range(count)]
 
 
-def share(model: fusionclf.Predictor, name: str) -> float:
+def share(model: Predictor, name: str) -> float:
     """Of pictures of a class, without a title, those that are predicted as that class."""
     return float(np.mean([names[0] == name for names in model.predict(pictures(name)).labels]))
 
@@ -63,7 +64,7 @@ def test_a_class_of_a_list_is_named_by_its_picture(run: Path) -> None:
 
 def test_a_class_that_is_added_is_named_by_its_picture(run: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(run, tmp_path / "run"))
-    add_class(fusionclf.prediction.RunModel(copy, cpu=True), f"Shapes > Oval | {OUTSIDE}")
+    add_class(RunModel(copy, cpu=True), f"Shapes > Oval | {OUTSIDE}")
     assert share(fusionclf.load(copy, device="cpu"), "Oval") >= 0.8
 
 
