@@ -17,10 +17,11 @@ from fusionclf.report.text import markdown
 from fusionclf.run_schema import read_config, read_labels
 from fusionclf.runfolder import AGAIN, FINISHED, is_finished, read_bytes, read_json_as
 
-# What `model/` may hold beside a file for each part of labels.json; a transformer's configuration is below text/.
+# What `model/` may hold beside a file for each part of labels.json, and below text/ and image/ for transformers.
 MODEL_FILES = ("labels.json", "graph.json", "added.safetensors")
-TEXT_FILES = (
-    "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+TRANSFORMERS_FILES = (
+    "config.json", "preprocessor_config.json",
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
     "chat_template.jinja", "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "tokenizer.model",
     "sentencepiece.bpe.model",
 )  # fmt: skip
@@ -120,7 +121,10 @@ def _model_files(folder: Path) -> list[Path]:
         if not found:
             raise RunError(f"{candidates[0]}: no such file; {AGAIN}")
         weights += found
-    named = [*(folder / name for name in MODEL_FILES), *(folder / "text" / name for name in TEXT_FILES)]
+    named = [
+        *(folder / name for name in MODEL_FILES),
+        *(folder / below / name for below in ("text", "image") for name in TRANSFORMERS_FILES),
+    ]
     return sorted(file for file in [*weights, *named] if file.is_file() and not file.is_symlink())
 
 

@@ -16,6 +16,7 @@ from benchmarks.tiny_bert import write_tiny_bert
 from fusionclf.catalog import generate_sample
 from tests.browser import browser
 from tests.runs import runs, sample, titles
+from tests.tiny_clip import write_tiny_clip
 
 __all__ = ["browser", "runs", "sample", "titles"]
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,3 +82,9 @@ def sample_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A transformers encoder of two small layers, with its tokenizer, in a folder."""
     return write_tiny_bert(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CLIP that was trained on pictures of coloured shapes, in a folder."""
+    return write_tiny_clip(tmp_path_factory.mktemp("clip"))

@@ -204,11 +204,12 @@ class PictureTransform:
         return _grey(len(shown), size) if out is None else out
 
     def _whole(self, pictures: Tensor) -> Tensor:
+        mode = self.settings.interpolation
         if self.settings.fit == "stretch":
-            return _resize(pictures, self.size)
+            return _resize(pictures, self.size, mode)
         height, width = pictures.shape[2:]
         scale = max(int(n * RESIZE_FACTOR) / old for n, old in zip(self.size, (height, width), strict=True))
-        resized = _resize(pictures, (int(height * scale + 1e-6), int(width * scale + 1e-6)))
+        resized = _resize(pictures, (int(height * scale + 1e-6), int(width * scale + 1e-6)), mode)
         top, left = (round((n - size) / 2) for n, size in zip(resized.shape[2:], self.size, strict=True))
         return resized[:, :, top : top + self.size[0], left : left + self.size[1]]
 
@@ -248,8 +249,8 @@ def _cropped(pictures: Tensor, boxes: np.ndarray, flips: Tensor, size: Size) -> 
     return F.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def _resize(pictures: Tensor, size: Size) -> Tensor:
+def _resize(pictures: Tensor, size: Size, mode: str) -> Tensor:
     if tuple(pictures.shape[2:]) == size:
         return pictures
     pictures = pictures.contiguous()  # the antialiased kernel is faster by channel, with equal results
-    return F.interpolate(pictures, size, mode="bilinear", antialias=True, align_corners=False).clamp_(0, 1)
+    return F.interpolate(pictures, size, mode=mode, antialias=True, align_corners=False).clamp_(0, 1)

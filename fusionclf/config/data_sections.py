@@ -41,11 +41,13 @@ GROUPINGS = (
 
 
 Normalisation = Literal["imagenet", "inception", "clip", "none"]
+Interpolation = Literal["bilinear", "bicubic"]
 CHOSEN = (
     "height",
     "width",
     "fit",
     "normalisation",
+    "interpolation",
 )  # what PictureSettings leaves to the catalog and the encoder
 
 
@@ -193,6 +195,7 @@ class PicturesConfig(PictureLoading):
     width: int = Field(default=224, ge=16, le=4096)
     fit: Literal["crop", "stretch"] = "crop"
     normalisation: Normalisation = "imagenet"
+    interpolation: Interpolation = "bilinear"
 
 
 class PictureSettings(PictureLoading):
@@ -222,6 +225,11 @@ class PictureSettings(PictureLoading):
         "EfficientNet-Lite, many vision transformers); clip; none: 0 and 1; auto: what the encoder's weights were "
         "trained with",
     )
+    interpolation: Literal["auto"] | Interpolation = Field(
+        default="auto",
+        description="how a whole picture is resized; auto: as the preprocessor of a network of transformers says, "
+        "otherwise bilinear",
+    )
 
     @property
     def chosen(self) -> PicturesConfig:
@@ -231,6 +239,8 @@ class PictureSettings(PictureLoading):
             SettingsError: one is null or `auto`.
         """
         values = self.model_dump()
+        if values["interpolation"] == "auto":  # in a run of before there was a choice
+            values["interpolation"] = "bilinear"
         if still := [name for name in CHOSEN if values[name] in (None, "auto")]:
             raise SettingsError(
                 f"pictures.{still[0]} is not chosen yet; give a value, such as 224 for the height"

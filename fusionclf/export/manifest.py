@@ -83,6 +83,7 @@ class PictureSteps(Section):
     height: int = Field(ge=16, le=4096)
     width: int = Field(ge=16, le=4096)
     fit: Literal["crop", "stretch"]
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     cover: tuple[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -99,7 +100,10 @@ class PictureSteps(Section):
             raise RunError(
                 f"{DESCRIPTION}: of another version (mean {self.mean}, std {self.std}); export again"
             )
-        values = {"height": self.height, "width": self.width, "fit": self.fit, "normalisation": known[0]}
+        values = {
+            "height": self.height, "width": self.width, "fit": self.fit, "interpolation": self.interpolation,
+            "normalisation": known[0],
+        }  # fmt: skip
         settings = PicturesConfig.model_validate(values)
         if cover_size(settings) != self.cover:
             raise RunError(
@@ -228,7 +232,8 @@ def describe_pictures(settings: PicturesConfig, inputs: Collection[str] = ()) ->
         "where that is smaller, shape kept, sides rounded",
         "divide by 255",
     ]
-    resize = "bilinear, antialiased, corners not aligned (torch.nn.functional.interpolate), cut to 0..1"
+    resize = f"{settings.interpolation}, antialiased, corners not aligned (torch.nn.functional.interpolate), "
+    resize += "cut to 0..1"
     if settings.fit == "stretch":
         first.append(f"resize to {settings.height} x {settings.width}, shape not kept: {resize}")
     else:
@@ -244,8 +249,8 @@ def describe_pictures(settings: PicturesConfig, inputs: Collection[str] = ()) ->
             "without a picture has one that is all 0"
         )
     return PictureSteps(
-        height=settings.height, width=settings.width, fit=settings.fit, cover=(height, width),
-        mean=mean, std=std, steps=(*first, *last),
+        height=settings.height, width=settings.width, fit=settings.fit,
+        interpolation=settings.interpolation, cover=(height, width), mean=mean, std=std, steps=(*first, *last),
     )  # fmt: skip
 
 

@@ -71,6 +71,8 @@ class TensorModel(nn.Module):
         self.tasks = ["label", *(task for task in model.tasks if task != "label")]
         if isinstance(model, StackedClassifier) and isinstance(model.head, StackedHead):
             model.head = _AllModalities(model.head)
+            if model.picture_match is not None:
+                del model.picture_match.encoder  # names are embedded already
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """(B, K) for each of `tasks`; NaN for a further column of a product that its head has no input for."""

@@ -114,9 +114,8 @@ def add_classes(model: Model, added: Sequence[AddedClass]) -> None:
             prototypes.title[number] = new.title_prototype
         if new.feature_prototype is not None:
             prototypes.features[number] = new.feature_prototype
-    model.class_names = model.class_names.with_more(
-        [new.called for new in added], [new.text for new in added], [new.synonyms for new in added]
-    )
+    names, texts, synonyms = zip(*((new.called, new.text, new.synonyms) for new in added), strict=True)
+    model.set_class_names(model.class_names.with_more(names, texts, synonyms))
 
 
 def _check_vectors(new: AddedClass, prototypes: Prototypes) -> None:

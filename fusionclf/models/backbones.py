@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from fusionclf.catalog.fields import Fields
 from fusionclf.config import Section
 from fusionclf.errors import SettingsError, WeightsError, did_you_mean
+from fusionclf.models.aligned_encoders import build_aligned_encoder
+from fusionclf.models.aligned_sources import check_aligned
 from fusionclf.models.encoders import ImageEncoder
 from fusionclf.models.field_encoders import FieldReaders, FieldsEncoder
 from fusionclf.models.text_encoders import (
@@ -33,12 +35,19 @@ T = TypeVar("T")
 class ImageEncoderParams(Section):
     """The picture encoder."""
 
-    library: Literal["torchvision", "timm"] = Field(
-        default="torchvision", description="where the network comes from; timm is an extra"
+    library: Literal["torchvision", "timm", "transformers"] = Field(
+        default="torchvision",
+        description="where the network comes from; timm is an extra; transformers: a CLIP, SigLIP or SigLIP 2, whose "
+        "text network reads class names for fusion with model.vocabulary=open or named",
     )
-    backbone: str = Field(default="resnet50", description="the library's name of the network")
+    backbone: str = Field(
+        default="resnet50",
+        description="the library's name of the network; transformers: a hub name, or a folder",
+    )
     weights: str = Field(
-        default="imagenet", description="imagenet (downloaded), offline (extra), none, or a .safetensors file"
+        default="imagenet",
+        description="imagenet (downloaded; transformers: the model's own), offline (extra), none, or a .safetensors "
+        "file",
     )
     frozen: bool = Field(
         default=False,
@@ -46,7 +55,8 @@ class ImageEncoderParams(Section):
     )
     normalise: bool = Field(
         default=False,
-        description="layer normalisation of the features; a frozen encoder's head learns better on it",
+        description="layer normalisation of the features; a frozen encoder's head learns better on it; those of "
+        "transformers have length √width in any case",
     )
     regions: int = Field(
         default=1,
@@ -95,6 +105,9 @@ def build_image_encoder(
         SettingsError: unknown backbone, or more frozen stages than it has.
         WeightsError: the weights cannot be had or do not fit.
     """
+    if library == "transformers":
+        check_aligned(weights, regions)
+        return build_aligned_encoder(backbone, weights != "none", frozen, frozen_stages)
     make = _torchvision_network if library == "torchvision" else _timm_network
     network = make(backbone, pretrained=weights == "imagenet")
     if weights == "offline":

@@ -76,19 +76,27 @@ class ProductClassifier(nn.Module):
 
     def features(self, batch: Batch) -> Tensor:
         """(B, D) fused features."""
+        return self.fuse(self.encode(batch), batch)
+
+    def encode(self, batch: Batch) -> list[Tensor]:
+        """Features of the picture (B, Di) and of the title (B, Dt), of those that the network reads."""
         found: list[Tensor] = []
         if self.image is not None:
-            found.append(self._image_features(batch))  # (B, Di)
+            found.append(self.image_features(batch))  # (B, Di)
         if self.text is not None:
             assert batch.titles is not None, "this model reads titles"
             found.append(self.text(batch.titles))  # (B, Dt)
+        return found
+
+    def fuse(self, found: list[Tensor], batch: Batch) -> Tensor:
+        """(B, D) fused features, of what `encode` gives."""
         if self.fuser is None:
             return found[0]
         if self.missing is not None:
             found = self.missing(*found, batch.has_picture, batch.has_title)
         return self.fuser(*found)
 
-    def _image_features(self, batch: Batch) -> Tensor:
+    def image_features(self, batch: Batch) -> Tensor:
         """(B, Di); in training, products without a picture have no part in the batch statistics, and get zeros."""
         assert self.image is not None and batch.pictures is not None, "this model reads pictures"
         pictures, has_picture = batch.pictures, batch.has_picture

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from fusionclf.batches import STATISTICS
+from fusionclf.models.aligned_sources import read_preprocessing
 from fusionclf.models.backbones import ImageEncoderParams, check_backbone
 
 
@@ -15,12 +16,17 @@ class EncoderInput:
         size: height and width in pixels that its weights were trained with.
         least: the shortest side that it reads; `size` where it reads no other.
         normalisation: one of STATISTICS; None where it is none of them.
+        interpolation: how pictures were resized, as far as that counts: pictures and texts of an aligned model are
+            compared as they were in training.
+        reads_texts: whether it is the picture network of an aligned model.
     """
 
     name: str = "the encoder"
     size: int = 224
     least: int = 1
     normalisation: str | None = "imagenet"
+    interpolation: str = "bilinear"
+    reads_texts: bool = False
 
 
 def encoder_input(params: ImageEncoderParams) -> EncoderInput:
@@ -30,7 +36,10 @@ def encoder_input(params: ImageEncoderParams) -> EncoderInput:
 
     Raises:
         SettingsError: unknown backbone.
+        WeightsError: the preprocessor of a network of transformers cannot be loaded.
     """
+    if params.library == "transformers":
+        return _aligned_input(params.backbone)
     check_backbone(params.library, params.backbone)
     own = _torchvision_input if params.library == "torchvision" else _timm_input
     found = own(params.backbone)
@@ -58,6 +67,11 @@ def _timm_input(name: str) -> EncoderInput:
     size = max(known.input_size[1:])
     least = size if known.fixed_input_size else max((known.min_input_size or (3, 1, 1))[1:])
     return EncoderInput(name, size, least, _named(known.mean, known.std))
+
+
+def _aligned_input(name: str) -> EncoderInput:
+    own = read_preprocessing(name)
+    return EncoderInput(name, own.size, own.size, _named(own.mean, own.deviation), own.interpolation, True)
 
 
 def _named(mean: object, std: object) -> str | None:

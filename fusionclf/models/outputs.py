@@ -17,6 +17,7 @@ class BaseOutputs:
         base_reads_titles: whether the base model reads titles, too.
         embedding: (B, Dt) sentence embeddings of the titles; None without a sentence encoder.
         name_match: (B, C, 10) name-match features; None where classes are not scored by their names.
+        picture_match: (B, C) cosines of pictures with class names; None without an aligned picture encoder.
     """
 
     features: Tensor
@@ -27,3 +28,4 @@ class BaseOutputs:
     base_reads_titles: bool
     embedding: Tensor | None = None
     name_match: Tensor | None = None
+    picture_match: Tensor | None = None

@@ -12,6 +12,7 @@ from fusionclf.models.classifier import ProductClassifier
 from fusionclf.models.encoders import ImageEncoder
 from fusionclf.models.linear_text_model import LinearTextModel
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, ClassNames
+from fusionclf.models.open_vocabulary.picture_match import PictureMatch
 from fusionclf.models.outputs import BaseOutputs
 from fusionclf.models.text_encoders import TextEncoder
 
@@ -49,13 +50,21 @@ class StackedClassifier(nn.Module):
         base: encoders, a fuser and heads.
         linear_text_model: scores titles.
         head: BaseOutputs → (B, C); a WeightedSum or a StackedHead.
+        picture_match: compares pictures with class names; None where the picture encoder has no text network.
     """
 
-    def __init__(self, base: ProductClassifier, linear_text_model: LinearTextModel, head: nn.Module) -> None:
+    def __init__(
+        self,
+        base: ProductClassifier,
+        linear_text_model: LinearTextModel,
+        head: nn.Module,
+        picture_match: PictureMatch | None = None,
+    ) -> None:
         super().__init__()
         self.base = base
         self.linear_text_model = linear_text_model
         self.head = head
+        self.picture_match = picture_match
         self.class_names: ClassNames | None = None
 
     @property
@@ -77,7 +86,13 @@ class StackedClassifier(nn.Module):
         self, names: Sequence[str], paths: Sequence[str], synonyms: Sequence[Sequence[str]] | None = None
     ) -> None:
         """Set what the classes are called, and where they are in the category graph."""
-        self.class_names = ClassNames(names, paths, self.linear_text_model.embed, synonyms)
+        self.set_class_names(ClassNames(names, paths, self.linear_text_model.embed, synonyms))
+
+    def set_class_names(self, class_names: ClassNames) -> None:
+        """Compare titles, and where the picture encoder can do so pictures, with these names."""
+        self.class_names = class_names
+        if self.picture_match is not None:
+            self.picture_match.name_classes(class_names.names, class_names.synonyms)
 
     def prepare_fields(self, fields: pd.DataFrame) -> TitleTable:
         """The fields of n products as tensors; where the classes are named, with name-match features."""
@@ -94,13 +109,15 @@ class StackedClassifier(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Task → (B, K) logits."""
         assert batch.titles is not None, "this model reads titles"
-        features = self.base.features(batch)  # (B, D)
+        encoded = self.base.encode(batch)
+        features = self.base.fuse(encoded, batch)  # (B, D)
         logits = self.base.logits(features)
         name_match = batch.titles.get(NAME_MATCH)
         outputs = BaseOutputs(
             features, logits["label"], self.linear_text_model(batch.titles),
             batch.has_picture, batch.has_title, self.base.text is not None,
             None if name_match is None else self.linear_text_model.embedding(batch.titles), name_match,
+            None if self.picture_match is None else self.picture_match(encoded[0]),
         )  # fmt: skip
         return {**logits, "label": self.head(outputs)}
 

@@ -1,4 +1,4 @@
-"""A trained model on disk: safetensors, class names, and what its title encoder needs."""
+"""A trained model on disk: safetensors, class names, and what its encoders of transformers need."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -13,6 +13,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from fusionclf.catalog.fields import Fields
 from fusionclf.errors import FusionclfError, RunError
 from fusionclf.files import write_json
+from fusionclf.models.aligned_encoders import AlignedImageEncoder, NameEncoder
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.registry import Model, Variant
 from fusionclf.models.stacked_classifier import StackedClassifier
@@ -20,6 +21,8 @@ from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.models.weights import load_weights, save_weights
 from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import AGAIN, one_line
+
+TEXT, IMAGE = "text", "image"  # folders of a transformer's configuration and tokenizer
 
 
 def save_model(
@@ -29,7 +32,7 @@ def save_model(
     classes: dict[str, tuple[str, ...]],
     temperatures: Mapping[str, float],
 ) -> None:
-    """Write `folder`/PART.safetensors, a transformer's configuration, and the part's entry in labels.json.
+    """Write `folder`/PART.safetensors, configurations of transformers, and the part's entry in labels.json.
 
     Args:
         folder: the run's model folder.
@@ -41,7 +44,9 @@ def save_model(
     save_weights(folder / f"{part}.safetensors", model.state_dict())
     for module in model.modules():
         if isinstance(module, TransformerEncoder):
-            module.save_configuration(folder / "text")
+            module.save_configuration(folder / TEXT)
+        elif isinstance(module, AlignedImageEncoder | NameEncoder):
+            module.save_configuration(folder / IMAGE)
     labels: dict[str, Any] = dict(read_labels(folder)) if (folder / "labels.json").is_file() else {}
     labels[part] = {"classes": classes, "temperature": temperatures["label"]}
     if further := {task: value for task, value in temperatures.items() if task != "label"}:
@@ -75,7 +80,7 @@ def load_model(
     counts = {task: len(names) for task, names in labels["classes"].items()}
     file = folder / f"{part}.safetensors"
     shapes = read_shapes(file)
-    own = _without_downloads(params, folder / "text")
+    own = _without_downloads(params, folder)
     try:
         with no_larger_than(shapes):
             model = variant.model(own, counts, fields)
@@ -84,13 +89,13 @@ def load_model(
             one_line(f"{part}.classes: no task {error}; {AGAIN}", folder / "labels.json")
         ) from error
     except (ValueError, RuntimeError, FusionclfError) as error:
-        message = f"no model can be built of its settings, classes and title encoder ({error}); {AGAIN}"
+        message = f"no model can be built of its settings, classes and encoders ({error}); {AGAIN}"
         raise RunError(one_line(message, folder)) from error
     fill_model(model, file)
     model.eval()
     for module in model.modules():
         if isinstance(module, TransformerEncoder):
-            _try_encoder(module, folder / "text")
+            _try_encoder(module, folder / TEXT)
     if isinstance(model, StackedClassifier) and isinstance(model.head, StackedHead):
         names = labels["classes"]["label"]
         model.name_classes(names, labels.get("paths", names), labels.get("synonyms"))
@@ -166,13 +171,21 @@ def _try_encoder(encoder: TransformerEncoder, folder: Path) -> None:
         raise RunError(one_line(f"the title encoder cannot be used ({error}); {AGAIN}", folder)) from error
 
 
-def _without_downloads(params: Any, text_folder: Path) -> Any:
+def _without_downloads(params: Any, folder: Path) -> Any:
     """The same settings, but with empty encoders: all weights come from the saved file."""
     changes = {}
     if hasattr(params, "image"):
-        changes["image"] = params.image.model_copy(update={"weights": "none"})
+        image = {"weights": "none"}
+        if params.image.library == "transformers":
+            image["backbone"] = _existing(folder / IMAGE, "picture encoder")
+        changes["image"] = params.image.model_copy(update=image)
     if hasattr(params, "text") and params.text.kind != "hashed":
-        if not text_folder.is_dir():
-            raise RunError(f"{text_folder}: no such folder, which holds the title encoder; {AGAIN}")
-        changes["text"] = params.text.model_copy(update={"model": str(text_folder), "pretrained": False})
+        text = {"model": _existing(folder / TEXT, "title encoder"), "pretrained": False}
+        changes["text"] = params.text.model_copy(update=text)
     return params.model_copy(update=changes)
+
+
+def _existing(folder: Path, what: str) -> str:
+    if not folder.is_dir():
+        raise RunError(f"{folder}: no such folder, which holds the {what}; {AGAIN}")
+    return str(folder)

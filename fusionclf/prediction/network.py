@@ -98,6 +98,8 @@ class NetworkModel:
                 sentences = self.model.linear_text_model.sentences
                 if sentences is not None:
                     sentences.embedder = EmbeddingCache(sentences.compute)
+                if (match := self.model.picture_match) is not None:
+                    match.embedder = EmbeddingCache(match.encoder.compute)
             added = read_added(folder, part)
             if known := sorted({new.name for new in added} & set(self.every)):
                 raise RunError(f"{folder / ADDED}: the model has a class {known[0]!r} of its own; {REMOVE}")
@@ -145,24 +147,38 @@ class NetworkModel:
 
     def _embed_once(self, added: Sequence[AddedClass]) -> None:
         """Embed what many classes are called, or take it from the disk: a taxonomy is read again and again."""
-        sentences = (
-            self.model.linear_text_model.sentences if isinstance(self.model, StackedClassifier) else None
-        )
-        if (
-            sentences is None
-            or len(added) < LEAST_STORED
-            or not isinstance(sentences.embedder, EmbeddingCache)
-        ):
+        if len(added) < LEAST_STORED or not isinstance(self.model, StackedClassifier):
             return
-        called = [text for new in added for text in (new.called, *new.synonyms, new.text)]
-        texts = sentences.embedder.unknown(called)
-        network = fingerprint(sentences.network.state_dict(), self.process.mixed_precision)
-        key = fingerprint({}, network, sentences.tokeniser.longest, text_fingerprint(texts))
+        sentences, match = self.model.linear_text_model.sentences, self.model.picture_match
+        if sentences is not None:
+            called = [text for new in added for text in (new.called, *new.synonyms, new.text)]
+            how = (self.process.mixed_precision, sentences.tokeniser.longest)
+            self._learn_stored(sentences.embedder, sentences.network, how, called)
+        if match is not None:
+            called = [text for new in added for text in (new.called, *new.synonyms)]
+            self._learn_stored(match.embedder, match.encoder.network, match.encoder.prompts, called)
+
+    def _learn_stored(
+        self, embedder: object, network: torch.nn.Module, how: tuple[object, ...], called: Sequence[str]
+    ) -> None:
+        """Give an embedding cache what it lacks of some texts, from the disk where it is there.
+
+        Args:
+            embedder: the cache; anything else is left as it is.
+            network: by whose weights texts are embedded.
+            how: what embeddings depend on besides.
+            called: texts.
+        """
+        if not isinstance(embedder, EmbeddingCache):
+            return
+        texts = embedder.unknown(called)
+        weights = fingerprint(network.state_dict(), how[0])
+        key = fingerprint({}, weights, *how[1:], text_fingerprint(texts))
         try:
-            found, _ = cached_features("class_names", key, len(texts), lambda: sentences.compute(texts))
+            found, _ = cached_features("class_names", key, len(texts), lambda: embedder.compute(texts))
         except PictureError:
             return  # a cache that cannot be written: they are embedded, and not stored
-        sentences.embedder.learn(texts, np.array(found))
+        embedder.learn(texts, np.array(found))
 
     def keep_only(self, names: Sequence[str]) -> None:
         """Predict with these classes as the only candidates."""

@@ -43,6 +43,7 @@ class StackingData:
         has_features: (n,) whether the base model reads something of the product.
         allows_unseen: whether classes without a training row are candidates.
         together: (n,) groups of rows that no fold divides; None: equal titles alone.
+        picture_match: (n, C) cosines of pictures with class names; None without an aligned picture encoder.
     """
 
     rows: np.ndarray
@@ -57,6 +58,7 @@ class StackingData:
     has_features: np.ndarray
     allows_unseen: bool
     together: np.ndarray | None = None
+    picture_match: Tensor | None = None
 
     @classmethod
     def collect(
@@ -204,6 +206,7 @@ def make_fold(
         data.name_match[places], similarity, torch.from_numpy(targets),
         torch.from_numpy(weights).float(), ClassFacts.of(learners.counts, prototypes.available),
         torch.from_numpy(data.has_picture[query]), torch.from_numpy(data.has_title[query]),
+        None if data.picture_match is None else data.picture_match[places],
     ), query  # fmt: skip
 
 

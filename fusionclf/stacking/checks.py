@@ -9,6 +9,7 @@ from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.config.shipped import find_synonyms
 from fusionclf.errors import CatalogError, SettingsError, did_you_mean, quoted
 from fusionclf.models import Model, ProductClassifier, StackedClassifier, Variant, base_model
+from fusionclf.models.aligned_encoders import AlignedImageEncoder
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.variants.fusion import LEAST_CLASSES, FusionParams
 from fusionclf.stacking.stages import Stage, trained_classes
@@ -87,6 +88,8 @@ def check_stages(settings: RunConfig[Any], model: Model) -> None:
         SettingsError: pictures are to be mixed or augmented that are not read as pictures.
     """
     base = base_model(model)
+    if isinstance(base.image, AlignedImageEncoder):
+        _check_size(base.image, settings)
     _check_stage(base, "train", settings.train)
     _check_stage(base, "stage2", settings.second_stage)
     if settings.stage3_classes and (base.image is None or base.image.frozen):
@@ -96,12 +99,27 @@ def check_stages(settings: RunConfig[Any], model: Model) -> None:
         _check_stage(base, "stage3", settings.third_stage)
 
 
+def _check_size(image: AlignedImageEncoder, settings: RunConfig[Any]) -> None:
+    for name in ("height", "width"):
+        given = getattr(settings.pictures, name)
+        if given not in (None, image.side):
+            size = f"{image.side} x {image.side}"
+            raise SettingsError(
+                f"pictures.{name}={given}: {settings.model.image.backbone} reads pictures of {size}; leave "
+                f"pictures.{name} out"
+            )
+
+
 def _check_stage(base: ProductClassifier, section: str, train: TrainConfig) -> None:
     mixes = [name for name in ("mixup", "cutmix") if getattr(train, name)]
     changes = mixes + (["augment"] if train.augment != "none" else [])
     changes += ["progressive"] if train.progressive else []
     if changes and base.image is None:
         raise SettingsError(f"{section}.{changes[0]}: this model reads no pictures; remove it")
+    if train.progressive and isinstance(base.image, AlignedImageEncoder):
+        raise SettingsError(
+            f"{section}.progressive: this picture encoder reads pictures of one size; remove it"
+        )
     if changes and base.image is not None and base.image.frozen:
         raise SettingsError(
             f"{section}.{changes[0]}: a frozen encoder sees each picture once, as it is; remove it, or set "

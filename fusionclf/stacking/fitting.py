@@ -18,11 +18,11 @@ from fusionclf.models.open_vocabulary.meta_classifier import MetaClassifier
 from fusionclf.models.open_vocabulary.meta_training import count_steps, fit_meta_classifiers
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.stacked_classifier import WeightedSum
-from fusionclf.stacking.base_learners import StackingData, fit_base_learners, make_folds
+from fusionclf.stacking.base_learners import ROWS_AT_ONCE, StackingData, fit_base_learners, make_folds
 from fusionclf.stacking.folds import BRAND, plan_folds
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_fold
 from fusionclf.stacking.stages import StageRows
-from fusionclf.training import predict_features, predict_logits
+from fusionclf.training import predict_features, predict_logits, predict_pictures
 
 MOST_ROWS = 60_000  # that meta-classifiers are fitted on; more do not change their few weights
 LEAST_ROWS = 50  # of each class, where they are fitted on a sample
@@ -155,6 +155,8 @@ def fit_stacked_head(
         some = rows[sample_of_each_class(targets[rows], MOST_ROWS, context.seed)]
     features = _features(model, source, some, context)
     data = StackingData.collect(model, source, catalog, some, features)
+    if model.picture_match is not None:
+        data = replace(data, picture_match=_picture_match(model, source, some, context, features))
     if context.together is not None:
         data = replace(data, together=context.together[some])
     years = catalog.table["year"].astype(str).to_numpy(object)[some]
@@ -233,3 +235,20 @@ def _features(
         "picture": of(replace(source, has_title=nothing), "pictures"),
         "title": of(replace(source, has_picture=nothing), "titles"),
     }
+
+
+def _picture_match(
+    model: StackedClassifier,
+    source: ProductSource,
+    rows: np.ndarray,
+    context: FittingContext,
+    features: dict[str, Tensor],
+) -> Tensor:
+    """(n, C) cosines of the products' pictures with the names of the classes."""
+    assert model.picture_match is not None
+    pictures = features["picture"]
+    if model.base.text is not None:  # these features are of both modalities
+        pictures = predict_pictures(model.base, source, rows, context.accelerator)
+    device = model.picture_match.vectors.device
+    chunks = [model.picture_match(chunk.to(device)).half().cpu() for chunk in pictures.split(ROWS_AT_ONCE)]
+    return torch.cat(chunks)

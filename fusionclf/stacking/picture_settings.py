@@ -83,6 +83,8 @@ def choose_pictures(
         reasons.append(f"{encoder.name} was trained at {encoder.size} x {encoder.size}")
     if given.fit == "auto":
         chosen["fit"] = "stretch"  # as good as white margins, and better than cutting
+    if given.interpolation == "auto":
+        chosen["interpolation"] = encoder.interpolation
     if given.normalisation == "auto":
         chosen["normalisation"] = encoder.normalisation or "imagenet"
         known = f"is {encoder.normalisation}" if encoder.normalisation else "is not known"

@@ -206,6 +206,9 @@ class RunInputs:
         each = PictureTransform(replace(pictures.cache, starts=None), shown)
         image, rows = model.image, np.arange(len(each.cache.sizes))
         size = (shown.height, shown.width, shown.fit, shown.normalisation)
+        size += (
+            (shown.interpolation,) if shown.interpolation != "bilinear" else ()
+        )  # keys of before stay valid
         key = fingerprint(
             image.state_dict(), pictures.cache.key, size, image.dim, self.accelerator.mixed_precision
         )

@@ -9,6 +9,7 @@ from fusionclf.training.prediction import (
     iterate_logits,
     predict_features,
     predict_logits,
+    predict_pictures,
     predict_tasks,
     validate,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "one_process",
     "predict_features",
     "predict_logits",
+    "predict_pictures",
     "predict_tasks",
     "to_device",
     "train_stage",

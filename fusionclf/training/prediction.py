@@ -43,6 +43,16 @@ def predict_features(
     return collect(batches, len(rows), accelerator, progress)
 
 
+def predict_pictures(
+    model: ProductClassifier,
+    source: ProductSource,
+    rows: np.ndarray,
+    accelerator: Accelerator | OneProcess,
+) -> Tensor:
+    """As `predict_features`, but (n, Di) features of the picture encoder alone."""
+    return collect(_iterate(model.image_features, model, source, rows, accelerator), len(rows), accelerator)
+
+
 def iterate_features(
     encoder: ImageEncoder, source: ProductSource, rows: np.ndarray, accelerator: Accelerator | OneProcess
 ) -> Iterator[tuple[np.ndarray, Tensor]]:

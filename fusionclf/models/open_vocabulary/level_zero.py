@@ -19,12 +19,14 @@ class LevelZero:
         linear_text: (B, C) scores of the linear text model; None for a product without a text.
         name_match: (B, C, 10) name-match features; None for a product without a text.
         similarity: (B, C, 2) cosines with the prototypes of classes that have some, by title and by features.
+        picture_match: (B, C) cosines of pictures with class names; None without an aligned picture encoder.
     """
 
     base: Tensor | None
     linear_text: Tensor | None
     name_match: Tensor | None
     similarity: Tensor
+    picture_match: Tensor | None = None
 
     def rows(self, rows: Tensor | slice) -> "LevelZero":
         """That of some products."""
@@ -33,6 +35,7 @@ class LevelZero:
             None if self.linear_text is None else self.linear_text[rows],
             None if self.name_match is None else self.name_match[rows],
             self.similarity[rows],
+            None if self.picture_match is None else self.picture_match[rows],
         )
 
     def of_modality(self, modality: str) -> "LevelZero":
@@ -40,8 +43,8 @@ class LevelZero:
         if modality == "both":
             return self
         used = self.similarity.new_tensor([modality == "title", modality == "picture"])
-        texts = {"linear_text": None, "name_match": None} if modality == "picture" else {}
-        return replace(self, similarity=self.similarity * used, **texts)
+        absent = ("linear_text", "name_match") if modality == "picture" else ("picture_match",)
+        return replace(self, similarity=self.similarity * used, **dict.fromkeys(absent))
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,8 @@ class ClassFacts:
         return self.counts > 0
 
     def nameable(self, level_zero: LevelZero) -> Tensor:
-        """(C,) whether a class can be named without training rows: a title tells its name, a prototype its look."""
-        if level_zero.name_match is None:
+        """(C,) whether a class can be named without training rows: by its name or its prototype."""
+        if level_zero.name_match is None and level_zero.picture_match is None:
             return self.has_prototype
         return torch.ones_like(self.has_prototype)
 

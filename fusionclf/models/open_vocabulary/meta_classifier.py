@@ -21,7 +21,7 @@ from fusionclf.models.open_vocabulary.level_zero import (
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEATURES
 
 HIDDEN = 16
-NAMES = len(NAME_MATCH_FEATURES)
+NAMES = len(NAME_MATCH_FEATURES) + 1  # and the cosine of the picture with the name
 NEW_WIDTH = (
     NAMES + 3
 )  # name match, similarity with prototypes by title and features, whether there is a prototype
@@ -124,9 +124,7 @@ class KnownClassifier(nn.Module):
             found = found + self.calibrators[0](scores[0], classes.counts)
         if level_zero.base is not None:
             found = found + self.calibrators[1](scores[1] / 4, classes.counts)
-        if level_zero.name_match is not None:
-            found = found + self.names(self.name_scale(level_zero.name_match.float())).squeeze(-1)
-        return found
+        return found + self.names(self.name_scale(_names(level_zero))).squeeze(-1)
 
 
 class NewClassifier(nn.Module):
@@ -265,10 +263,16 @@ def _of_class(values: Tensor, classes: Tensor) -> Tensor:
 
 
 def _names(level_zero: LevelZero) -> Tensor:
-    similarity = level_zero.similarity
-    if level_zero.name_match is None:
-        return similarity.new_zeros(*similarity.shape[:2], NAMES, dtype=torch.float32)
-    return level_zero.name_match.float()
+    """(B, C, NAMES): how well names match title and picture; 0 where there is none."""
+    nothing = level_zero.similarity[..., :1].float() * 0
+    of_title, of_picture = level_zero.name_match, level_zero.picture_match
+    return torch.cat(
+        [
+            nothing.expand(*nothing.shape[:2], NAMES - 1) if of_title is None else of_title.float(),
+            nothing if of_picture is None else of_picture.float()[..., None],
+        ],
+        dim=-1,
+    )
 
 
 def _small_network(width: int, hidden: int = HIDDEN) -> nn.Sequential:

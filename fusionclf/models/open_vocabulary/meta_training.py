@@ -36,6 +36,7 @@ class MetaTrainingFold:
         weights: (n,) weights of the rows in the question whether a class is known.
         classes: how many rows of each class the base learners were fitted on, and which have support rows.
         has_picture, has_title: (n,) whether a product has one; None: all have.
+        picture_match: (n, C) cosines of pictures with class names; None without an aligned picture encoder.
     """
 
     base: Mapping[str, Tensor]
@@ -47,13 +48,14 @@ class MetaTrainingFold:
     classes: ClassFacts
     has_picture: Tensor | None = None
     has_title: Tensor | None = None
+    picture_match: Tensor | None = None
 
     def level_zero(self, modality: str, rows: Tensor | slice = slice(None)) -> LevelZero:
         """What the base learners give for some rows."""
         base, similarity = self.base.get(modality), self.similarity.get(modality, self.similarity["both"])
         found = LevelZero(
             None if base is None else base[rows], self.linear_text[rows], self.name_match[rows],
-            similarity[rows],
+            similarity[rows], None if self.picture_match is None else self.picture_match[rows],
         )  # fmt: skip
         return found.of_modality(modality)
 
@@ -67,17 +69,21 @@ class MetaTrainingFold:
             targets=self.targets[rows], weights=self.weights[rows],
             has_picture=None if self.has_picture is None else self.has_picture[rows],
             has_title=None if self.has_title is None else self.has_title[rows],
+            picture_match=None if self.picture_match is None else self.picture_match[rows],
         )  # fmt: skip
 
     def with_modality(self, modality: str) -> "MetaTrainingFold":
         """The rows that have what a meta-classifier reads: both, a title or a picture.
 
-        A picture cannot identify a class that is known by its name alone, so such rows do not count for it.
+        Most picture encoders cannot identify a class that is known by its name alone: such rows do not count for them.
         """
+        can_be_named = None
+        if self.picture_match is None:
+            can_be_named = (self.classes.seen | self.classes.has_prototype)[self.targets]
         needed = {
             "both": (self.has_picture, self.has_title),
             "title": (self.has_title,),
-            "picture": (self.has_picture, (self.classes.seen | self.classes.has_prototype)[self.targets]),
+            "picture": (self.has_picture, can_be_named),
         }
         masks = [mask for mask in needed[modality] if mask is not None]
         rows = torch.stack([torch.ones(len(self.targets), dtype=torch.bool), *masks]).all(dim=0)

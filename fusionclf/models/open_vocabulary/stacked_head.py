@@ -99,6 +99,7 @@ class StackedHead(nn.Module):
             outputs.linear_text,
             self.used_name_match(outputs.name_match),
             self.prototypes.similarity(outputs.features, outputs.embedding),
+            outputs.picture_match,
         )
 
     def subset(

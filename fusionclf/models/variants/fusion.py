@@ -1,12 +1,13 @@
 """`fusion`: a product's class from its picture and its title: a base model, a linear text model, and a head."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from fusionclf.catalog.fields import Fields
 from fusionclf.config import Section
 from fusionclf.errors import SettingsError, did_you_mean
+from fusionclf.models.aligned_encoders import PROMPT, build_name_encoder
 from fusionclf.models.backbones import (
     ImageEncoderParams,
     TextEncoderParams,
@@ -18,12 +19,17 @@ from fusionclf.models.classifier import ProductClassifier, linear_heads
 from fusionclf.models.field_encoders import FieldReaders, TitleAndFields
 from fusionclf.models.fusers import MissingModality, find_fuser, fuser_names
 from fusionclf.models.linear_text_model import LinearTextModel
+from fusionclf.models.open_vocabulary.picture_match import PictureMatch
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.registry import Variant, register
 from fusionclf.models.stacked_classifier import StackedClassifier, WeightedSum
 from fusionclf.models.text_encoders import TransformerEncoder, sentence_encoder
 
 LATE = "late"  # no fuser: the base model reads the picture alone
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
 
 
 class FusionParams(Section):
@@ -71,6 +77,12 @@ class FusionParams(Section):
         description="open, named: what else classes are called; a YAML file, or the name of one of configs/synonyms "
         "(fashion)",
     )
+    prompts: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        default=(PROMPT,),
+        min_length=1,
+        description="open, named, with image.library=transformers: what a class is called where a picture is compared "
+        "with its name, {}; one or several",
+    )
     label_weight: float = Field(default=1.0, gt=0, description="factor of the label's loss")
     auxiliary: dict[str, float] = Field(
         default={}, description="further columns of the catalog's file to predict: factor of their loss"
@@ -82,6 +94,14 @@ class FusionParams(Section):
         if name not in (LATE, *fuser_names()):
             raise ValueError(did_you_mean(name, [*fuser_names(), LATE]))
         return name
+
+    @field_validator("prompts")
+    @classmethod
+    def _has_a_name(cls, prompts: tuple[str, ...]) -> tuple[str, ...]:
+        for prompt in prompts:
+            if prompt.count("{}") != 1:
+                raise ValueError(f"{prompt!r}: needs {{}} once, for the name, as in {PROMPT!r}")
+        return prompts
 
     def resolve_auto(self, trained: int) -> "FusionParams":
         """With `vocabulary=auto` replaced by the widest vocabulary that can be trained.
@@ -158,7 +178,7 @@ def _build_late(params: FusionParams, classes: dict[str, int], fields: Fields) -
     )
     heads = linear_heads(image.dim, {task: classes[task] for task in weights})
     base = ProductClassifier(image, None, None, heads, weights, params.dropout)
-    return StackedClassifier(base, linear, _head(params, classes["label"], image.dim, sentences))
+    return _stacked(params, base, linear, image.dim, sentences)
 
 
 def _build_early(
@@ -187,18 +207,28 @@ def _build_early(
     base = ProductClassifier(image, text, fuser, heads, weights, params.dropout, missing)
     if linear is None:
         return base
-    return StackedClassifier(base, linear, _head(params, classes["label"], fuser.dim, sentences))
+    return _stacked(params, base, linear, fuser.dim, sentences)
 
 
-def _head(
-    params: FusionParams, classes: int, dim: int, sentences: TransformerEncoder | None
-) -> WeightedSum | StackedHead:
+def _stacked(
+    params: FusionParams,
+    base: ProductClassifier,
+    linear: LinearTextModel,
+    dim: int,
+    sentences: TransformerEncoder | None,
+) -> StackedClassifier:
+    """A base model whose features have this width, with the linear text model and a head for both."""
     if not params.uses_names:
-        return WeightedSum()
+        return StackedClassifier(base, linear, WeightedSum())
     assert sentences is not None
-    return StackedHead(
-        classes, dim, sentences.dim, params.paths, params.vocabulary != "named", params.unseen_share
+    match = None
+    if params.image.library == "transformers":
+        pretrained = params.image.weights != "none"
+        match = PictureMatch(build_name_encoder(params.image.backbone, pretrained, params.prompts))
+    head = StackedHead(
+        len(linear.bias), dim, sentences.dim, params.paths, params.vocabulary != "named", params.unseen_share
     )
+    return StackedClassifier(base, linear, head, match)
 
 
 register(
