@@ -23,7 +23,7 @@ from fusionclf.models.open_vocabulary.meta_classifier import (
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.stacked_classifier import WeightedSum
 from fusionclf.stacking.base_learners import StackingData, fit_base_learners, make_folds
-from fusionclf.stacking.folds import BRAND, plan_folds
+from fusionclf.stacking.folds import plan_folds
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_fold
 from fusionclf.stacking.stages import StageRows
 from fusionclf.training import predict_features, predict_logits
@@ -185,7 +185,7 @@ def fit_stacked_head(
     meta_folds, classes = [fold for fold, _ in every], 0 if data.allows_unseen else data.classes
     with context.console.progress("meta-classifiers", count_steps(meta_folds)) as on_step:
         meta_classifiers = fit_meta_classifiers(meta_folds, masks, classes, context.seed, on_step=on_step)
-    out_of_fold = predict_out_of_fold(data, plan, folds[BRAND], every, masks, context.seed, context.console)
+    out_of_fold = predict_out_of_fold(data, plan, folds, masks, context.seed, context.console)
     learners = fit_base_learners(data, np.ones(len(some), bool), context.seed)
     linear_text, seen = learners.linear_text, learners.seen
     if len(rows) > len(some):
