@@ -9,11 +9,10 @@ from scipy.stats import binom
 from fusionclf.evaluation.promises import DELTA, NAMED, Promises, lower_bound, promises
 
 REPETITIONS = 400
-# Of 400 repetitions that are broken with the probability DELTA each, more than this are broken once in 1,000 times.
-MOST_BROKEN = int(binom.ppf(0.999, REPETITIONS, DELTA))
+MOST_BROKEN = DELTA * REPETITIONS
 CALIBRATED: Callable[[np.ndarray], np.ndarray] = lambda prob: prob  # noqa: E731
 TOO_SURE: Callable[[np.ndarray], np.ndarray] = lambda prob: 0.55 + 0.42 * prob**4  # noqa: E731
-FLAT: Callable[[np.ndarray], np.ndarray] = lambda prob: np.full_like(prob, 0.93)  # noqa: E731
+FLAT: Callable[[np.ndarray], np.ndarray] = lambda prob: np.full_like(prob, 0.949)  # noqa: E731
 
 
 def answers(
@@ -42,7 +41,9 @@ def broken(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", [CALIBRATED, TOO_SURE, FLAT], ids=["calibrated", "too_sure", "flat"])
+@pytest.mark.parametrize(
+    "precision", [CALIBRATED, TOO_SURE, FLAT], ids=["calibrated", "too_sure", "uninformative"]
+)
 @pytest.mark.parametrize(("target", "count"), [(0.9, 60), (0.95, 170), (0.95, 600), (0.98, 1500)])
 def test_promise_is_broken_in_at_most_delta_of_the_catalogs(
     precision: Callable[[np.ndarray], np.ndarray], target: float, count: int
