@@ -94,7 +94,8 @@ def main() -> None:
     arguments = parser.parse_args()
     columns = " | ".join(f"asked {100 * target:g}" for target in TARGETS)
     print(
-        f"| catalog | seed | held-out products | top-1 | {columns} |\n| --- |" + " ---: |" * (3 + len(TARGETS))
+        f"| catalog | seed | held-out products | top-1 | {columns} |\n| --- |"
+        + " ---: |" * (3 + len(TARGETS))
     )
     for text in arguments.catalogs:
         name, _, rest = text.partition("=")
