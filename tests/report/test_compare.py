@@ -30,7 +30,7 @@ def test_markdown_is_as_before(report: Path, tmp_path: Path) -> None:
 
 
 def test_decisions_of_an_older_run_are_shown(two_runs: list[Path], tmp_path: Path) -> None:
-    file = two_runs[0] / "metrics.json"
+    file = two_runs[1] / "metrics.json"
     metrics = json.loads(file.read_text())
     row = metrics["decisions"]["top2"][0]
     del row["largest"]
