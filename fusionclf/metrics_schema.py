@@ -73,9 +73,13 @@ class LevelDecision(TypedDict):
 
 
 class Decision(TypedDict):
-    """What thresholds for a target precision do to the predictions."""
+    """What thresholds for a target precision do to the predictions.
+
+    `largest` is given where the held-out predictions cannot promise the target; older runs have no such key.
+    """
 
     target: Percent
+    largest: NotRequired[Percent | None]
     accepted: Percent | None
     precision: Percent | None
     review: Percent | None

@@ -19,7 +19,7 @@ from fusionclf.models.open_vocabulary.meta_training import count_steps, fit_meta
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.stacked_classifier import WeightedSum
 from fusionclf.stacking.base_learners import ROWS_AT_ONCE, StackingData, fit_base_learners, make_folds
-from fusionclf.stacking.folds import BRAND, plan_folds
+from fusionclf.stacking.folds import plan_folds
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_fold
 from fusionclf.stacking.stages import StageRows
 from fusionclf.training import predict_features, predict_logits, predict_pictures
@@ -169,7 +169,7 @@ def fit_stacked_head(
     meta_folds = [fold for fold, _ in every]
     with context.console.progress("meta-classifiers", count_steps(meta_folds)) as on_step:
         meta_classifiers = fit_meta_classifiers(meta_folds, context.seed, on_step=on_step)
-    out_of_fold = predict_out_of_fold(data, plan, folds[BRAND], every, context.seed, context.console)
+    out_of_fold = predict_out_of_fold(data, plan, folds, context.seed, context.console)
     if out_of_fold.parts is not None and out_of_fold.parts.product_is_better:
         meta_classifiers["both"].use_product(out_of_fold.parts.powers)
     learners = fit_base_learners(data, np.ones(len(some), bool), context.seed)

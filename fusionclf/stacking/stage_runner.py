@@ -262,6 +262,8 @@ class StageRunner:
         context = self.inputs.context(part, "validation", rows)
         known = predictions.seen[mine][np.arange(len(rows)), [column[name] for name in labels[mine]]]
         context["label_train_count"] = np.where(known, context["label_train_count"], 0)
+        if isinstance(model, StackedClassifier) and isinstance(model.head, StackedHead):
+            context["leaked_title"] = False  # no fold divides the products of a title
         status = self.inputs.modality_status(model, rows)
         return make_predictions(context, candidates, softmax(logits, axis=1), status, self.inputs.graph)
 

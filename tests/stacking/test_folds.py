@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,6 @@ from fusionclf.models.open_vocabulary.meta_training import fit_meta_classifiers
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEATURES
 from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.stacking.base_learners import (
-    MOST_SUPPORT_ROWS,
     PlacedFold,
     StackingData,
     balanced_weights,
@@ -129,7 +129,7 @@ def fit(data: StackingData, console: Console) -> tuple[list[PlacedFold], OutOfFo
     plan = plan_folds(data.titles, None, data.targets, np.arange(8).astype(str), 0, data.allows_unseen)
     made = make_folds(data, plan, 0, console)
     folds = [placed for kind in made.values() for placed in kind.values()]
-    return folds, predict_out_of_fold(data, plan, made["brand"], folds, 0, console)
+    return folds, predict_out_of_fold(data, plan, made, 0, console)
 
 
 @pytest.mark.slow
@@ -140,9 +140,9 @@ def test_out_of_fold_predictions_know_nothing_of_the_brand(
     monkeypatch.setattr(meta_training, "STEPS", {"both": 300, "title": 1, "picture": 1})
     data = noisy_data(allows_unseen)
     folds, predictions = fit(data, SILENT)
-    support = set(data.rows) - set(predictions.rows)  # rows of prototypes are no query rows
-    assert len(set(predictions.rows)) == len(predictions.rows) == 400 - len(support)
-    assert len(support) <= (MOST_SUPPORT_ROWS * len(folds) if allows_unseen else 0)
+    left = 400 - len(predictions.rows)  # rows whose class both of their folds hold out
+    assert len(set(predictions.rows)) == len(predictions.rows)
+    assert left < 100 if allows_unseen else left == 0
     assert len(folds) == (4 if allows_unseen else 2) * CLASS_FOLDS
     targets = data.targets[predictions.rows - 1000]
     held_out = (predictions.logits.argmax(axis=1) == targets).mean()
@@ -153,6 +153,29 @@ def test_out_of_fold_predictions_know_nothing_of_the_brand(
         fitted(fold.level_zero("both"), fold.classes).argmax(1) == fold.targets for fold in meta_folds
     ]
     assert torch.cat(memorised).double().mean() > held_out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("allows_unseen", [False, True])
+def test_held_out_answers_know_classes_of_one_brand_alone(
+    allows_unseen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two classes a brand, named by codes: without its brand's rows no class can be answered."""
+    monkeypatch.setattr(meta_training, "STEPS", {"both": 300, "title": 1, "picture": 1})
+    targets = np.arange(400) % 8
+    words = sparse.csr_matrix(np.eye(64, dtype=np.float32)[targets])
+    data = noisy_data(allows_unseen)
+    data = replace(
+        data,
+        titles=np.array([f"brand{n % 4} item-kind{n % 8} {n}" for n in range(400)], object),
+        targets=targets,
+        texts=LinearTextInputs({"title": words}, {"title": data.embeddings}, {}),
+    )
+    _, predictions = fit(data, SILENT)
+    own = targets[predictions.rows - 1000]
+    assert predictions.seen[np.arange(len(own)), own].all()
+    assert len(own) > 240  # random folds hold a third of the classes out
+    assert (predictions.logits.argmax(axis=1) == own).mean() > 0.95
 
 
 class WatchedConsole(Console):
