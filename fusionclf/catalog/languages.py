@@ -102,6 +102,14 @@ def catalog_languages(catalog: Catalog) -> dict[str, TextLanguages]:
     return {name: languages for name, languages in found.items() if languages is not None}
 
 
+def main_language(catalog: Catalog) -> str:
+    """The code of the language of most titles, or where there is no title of the first further text; `en` if unknown."""
+    for languages in catalog_languages(catalog).values():
+        if languages.samples:
+            return next(iter(languages.shares))
+    return "en"
+
+
 def sampled_texts(cells: Sequence[Any]) -> list[list[str]]:
     """At most 20 blocks of 20 different texts, from rows spread over the catalog."""
     step = max(len(cells) // BLOCKS, BLOCK_ROWS)

@@ -94,8 +94,9 @@ class ExportedModel:
             inputs = ["input_ids", "attention_mask"]
             self._sentences = open_session(folder, known.sentences, known.kind, inputs, threads)
             self.embed = EmbeddingCache(self._embed)
+            named = known.names
             self._names = ClassNames(
-                known.names.classes, known.names.paths, self.embed, known.names.synonyms, known.names.counted
+                named.classes, named.paths, self.embed, named.synonyms, named.counted, named.language
             )
         self._try(folder)
 
