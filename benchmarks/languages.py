@@ -23,7 +23,7 @@ from sklearn.preprocessing import normalize
 
 from fusionclf.catalog import make_split, read_catalog
 from fusionclf.config import CatalogConfig, SplitConfig
-from fusionclf.models.backbones import build_transformer
+from fusionclf.models.text_backbones import build_transformer
 
 Embed = Callable[[list[str]], np.ndarray | sparse.spmatrix]
 LANGUAGES = {"fr": ("libelle", "famille"), "ja": ("titre_ja", "famille_ja")}  # columns of title and label

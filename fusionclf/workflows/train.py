@@ -15,7 +15,7 @@ from fusionclf.evaluation import RunResult, save_run
 from fusionclf.files import locked_folder
 from fusionclf.metrics_schema import METRICS
 from fusionclf.models import find_variant
-from fusionclf.models.backbones import TextEncoderParams
+from fusionclf.models.text_backbones import TextEncoderParams
 from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.report.model_card import write_card
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from fusionclf.errors import WeightsError
-from fusionclf.models import backbones, packages
-from fusionclf.models.backbones import build_transformer
+from fusionclf.models import packages, text_backbones
 from fusionclf.models.sentencepiece_file import read_tokenizer
+from fusionclf.models.text_backbones import build_transformer
 
 PIECES = ("<unk>", "<s>", "</s>", "▁", "▁Bett", "▁lit", "▁bed", "a", "b", "t")
 
@@ -120,4 +120,4 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_damaged_package_gives_one_line(package: Path) -> None:
     (package / "resources" / "sp.model").write_bytes(b"\x0b")
     with pytest.raises(WeightsError, match="offline-multilingual' cannot be loaded"):
-        backbones.build_transformer("offline-multilingual")
+        text_backbones.build_transformer("offline-multilingual")

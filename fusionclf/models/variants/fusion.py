@@ -8,13 +8,7 @@ from fusionclf.catalog.fields import Fields
 from fusionclf.config import Section
 from fusionclf.errors import SettingsError, did_you_mean
 from fusionclf.models.aligned_encoders import PROMPT, build_name_encoder
-from fusionclf.models.backbones import (
-    ImageEncoderParams,
-    TextEncoderParams,
-    build_image_encoder,
-    build_text_encoder,
-    build_transformer,
-)
+from fusionclf.models.backbones import ImageEncoderParams, build_image_encoder
 from fusionclf.models.classifier import ProductClassifier, linear_heads
 from fusionclf.models.field_encoders import FieldReaders, TitleAndFields
 from fusionclf.models.fusers import MissingModality, find_fuser, fuser_names
@@ -23,6 +17,7 @@ from fusionclf.models.open_vocabulary.picture_match import PictureMatch
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.registry import Variant, register
 from fusionclf.models.stacked_classifier import StackedClassifier, WeightedSum
+from fusionclf.models.text_backbones import TextEncoderParams, build_text_encoder, build_transformer
 from fusionclf.models.text_encoders import TransformerEncoder, sentence_encoder
 
 LATE = "late"  # no fuser: the base model reads the picture alone
