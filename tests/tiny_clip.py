@@ -37,7 +37,7 @@ def write_tiny_clip(folder: Path, kind: Kind = "clip", steps: int = STEPS) -> Pa
     tokenizer, processor, model = _tokenizer(kind), _processor(kind), _model(kind)
     texts = [f"a photo of a {name}." for name in CLASSES]
     padding = True if kind == "clip" else "max_length"
-    tokens = tokenizer(texts, padding=padding, max_length=LENGTH, return_tensors="pt")
+    tokens = tokenizer(texts, padding=padding, truncation=True, max_length=LENGTH, return_tensors="pt")
     optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
     for pictures, labels in _batches(np.random.default_rng(0), steps):
         inputs = processor(images=pictures, return_tensors="pt")
