@@ -55,6 +55,7 @@ def compare_designs(data: Any, *more: Any) -> None:
     counts = np.bincount(data.targets, minlength=data.classes)
     place = np.full(data.rows.max() + 1, -1)
     place[data.rows] = np.arange(len(data.rows))
+    right = tail = np.zeros(0, bool)
     print("| design | top-1 | tail | log loss |\n| --- | ---: | ---: | ---: |")
     for name, used in DESIGNS.items():
         PartlyCorrected.used = used

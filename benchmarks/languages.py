@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -87,7 +88,8 @@ def nearest_name(embed: Embed, titles: Titles) -> float:
     """Percentage of titles whose nearest class name is that of their class."""
     names = sorted(set(titles.labels))
     found = normalize(embed(titles.texts + names))
-    cosines = found[: len(titles.texts)] @ found[len(titles.texts) :].T
+    of_titles, of_names = found[: len(titles.texts)], found[len(titles.texts) :]
+    cosines: Any = of_titles @ of_names.T  # pyright: ignore[reportAttributeAccessIssue]
     cosines = np.asarray(cosines.todense() if sparse.issparse(cosines) else cosines)
     return 100 * float(np.mean(np.array(names, object)[cosines.argmax(axis=1)] == titles.labels))
 

@@ -22,6 +22,7 @@ NAMES = {
 BLOCKS, BLOCK_ROWS = 20, 20  # samples of neighbouring rows: one title alone says too little
 LONGEST = 200  # characters of a text that are read
 LEAST_LETTERS = 20  # of a sample
+LEAST_SAMPLES = 3  # fewer name no language: they are too easily mistaken
 LEAST_SHARE = 0.2  # of the samples, for a language to be named
 
 
@@ -41,7 +42,7 @@ class TextLanguages:
 
     Attributes:
         shares: code, such as `fr` → share of the samples, most first; those with few samples are left out.
-        samples: how many samples of 20 rows had enough letters; 0 where the texts hold none.
+        samples: how many samples of 20 rows had enough letters; 0 where they were too few.
     """
 
     shares: Mapping[str, float]
@@ -50,7 +51,7 @@ class TextLanguages:
     def __str__(self) -> str:
         """Names of the languages; with shares where there are several."""
         if not self.samples:
-            return "not known: too few letters"
+            return "not known: too few texts"
         shares = {language_name(code): share for code, share in self.shares.items()}
         if len(shares) == 1 and min(shares.values()) == 1:
             return next(iter(shares))
@@ -125,10 +126,12 @@ def find_languages(blocks: Iterable[Sequence[str]]) -> TextLanguages | None:
     """The languages of some blocks of texts, each taken to be of one language; None where there is no text."""
     samples = [" . ".join(plain_text(text)[:LONGEST] for text in block) for block in blocks if block]
     worded = [text for text in samples if sum(map(str.isalpha, text)) >= LEAST_LETTERS]
+    if len(worded) < LEAST_SAMPLES:
+        return TextLanguages({}, 0) if samples else None
     counts = Counter(_detector().classify(text)[0] for text in worded)
     shares = {code: count / len(worded) for code, count in counts.most_common()}
     named = {code: share for code, share in shares.items() if share >= LEAST_SHARE}
-    return TextLanguages(named or dict(list(shares.items())[:1]), len(worded)) if samples else None
+    return TextLanguages(named or dict(list(shares.items())[:1]), len(worded))
 
 
 @lru_cache(1)

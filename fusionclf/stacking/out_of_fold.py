@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from fusionclf.console import Console
+from fusionclf.models.open_vocabulary.level_zero import MASKED_LOGIT
 from fusionclf.models.open_vocabulary.meta_classifier import MetaClassifier
 from fusionclf.models.open_vocabulary.meta_training import (
     MetaTrainingFold,
@@ -49,6 +50,8 @@ def predict_out_of_fold(
 ) -> OutOfFoldPredictions:
     """Predictions of each row by its brand fold, or by its random fold where that has not seen its class.
 
+    Candidates are those of the model that is trained on all rows, without the classes that only the fold has not seen.
+
     The meta-classifiers are fitted without these rows and without their brands; a row whose class neither fold has seen
     is left out, because the model that is trained on all rows knows it better.
 
@@ -78,7 +81,7 @@ def predict_out_of_fold(
         for (fold, query), wanted in own:
             for modality, mask in masks.items():
                 some = wanted[mask[query[wanted]]]
-                found = _predict(fitted[modality], fold, modality, some, data.allows_unseen)
+                found = _predict(fitted[modality], fold, modality, some, data)
                 logits.append(found)
                 places.append(query[some])
                 seen.append(np.broadcast_to(fold.classes.seen.numpy(), (len(some), data.classes)))
@@ -117,11 +120,16 @@ def _predict(
     fold: MetaTrainingFold,
     modality: str,
     places: np.ndarray,
-    allows_unseen: bool,
+    data: StackingData,
 ) -> np.ndarray:
     """Logits (b, C) of some query rows."""
-    found = [np.zeros((0, len(fold.classes.counts)), np.float32)]
-    for chunk in torch.from_numpy(places).split(ROWS_AT_ONCE):
-        if len(chunk):
-            found.append(classifier(fold.level_zero(modality, chunk), fold.classes, allows_unseen).numpy())
-    return np.concatenate(found)
+    candidates = fold.classes.seen.clone()
+    if data.allows_unseen:
+        candidates[np.bincount(data.targets, minlength=data.classes) == 0] = True
+    facts = fold.classes.of_classes(candidates)
+    found = np.full((len(places), data.classes), MASKED_LOGIT, np.float32)
+    for start in range(0, len(places), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        level_zero = fold.level_zero(modality, torch.from_numpy(places[rows])).of_classes(candidates)
+        found[rows, candidates.numpy()] = classifier(level_zero, facts, data.allows_unseen).numpy()
+    return found

@@ -47,6 +47,7 @@ def resolve_pictures(
     missing = [name for name in CHOSEN if getattr(given, name) in (None, "auto")]
     if not missing or "picture" not in variant.modalities:
         return settings
+    begun = begun and {"interpolation": "bilinear", **begun}  # older runs have no such setting
     if begun is not None and all(begun.get(name) not in (None, "auto") for name in missing):
         chosen, reasons = {name: begun[name] for name in missing}, ["as the run was begun"]
     else:

@@ -49,7 +49,7 @@ def test_two_languages_are_named_with_their_shares() -> None:
 
 def test_texts_without_letters_have_no_known_language() -> None:
     found = find_languages([["12-34", "5678"]])
-    assert str(found) == "not known: too few letters"
+    assert str(found) == "not known: too few texts"
     assert find_languages([[], []]) is None
 
 

@@ -37,8 +37,9 @@ def refused(*words: str | Path) -> str:
     assert result.exit_code == 2, result.output
     *before, last = [line for line in result.stderr.splitlines() if line]
     assert last.startswith("error: "), result.output
-    # Messages on progress may come first.
-    assert all(line.startswith(("catalog: ", "picture cache: ")) for line in before), result.output
+    assert all(line.startswith(("catalog: ", "picture cache: ", "pictures.")) for line in before), (
+        result.output
+    )
     return last
 
 

@@ -28,11 +28,11 @@ def sentencepiece_file(pieces: tuple[str, ...] = PIECES) -> bytes:
 
 def weights() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
-    found = {f"q{n + 1}": rng.integers(0, 64, (1, 512), np.uint8) for n in range(17)}
+    found: dict[str, np.ndarray] = {f"q{n + 1}": rng.integers(0, 64, (1, 512), np.uint8) for n in range(17)}
     found |= {
         "scale": np.full(17, 0.1, np.float32),
         "lo": np.full(17, -3.2, np.float32),
-        "eps": np.float64(1e-3),
+        "eps": np.array(1e-3),
     }
     shapes = {"ln_g": 1280, "ln_b": 1280, "cnn_W": (1280, 512), "cnn_b": 512, "d0": (512, 320), "d1": (320, 320),
               "p1": (512, 320), "d2": (320, 512), "p3": (320, 512), "d3": (512, 512)}  # fmt: skip

@@ -114,9 +114,11 @@ def test_each_choice_is_printed_with_its_reason(tmp_path: Path) -> None:
     found, lines = resolved(tmp_path / "c", [(60, 80)] * 5, *LITE_WORDS)
     assert found.pictures.model_dump(exclude={"crop_scale", "flip", "unreadable"}) == {
         "height": 128, "width": 96, "fit": "stretch", "normalisation": "inception",
+        "interpolation": "bilinear",
     }  # fmt: skip
     assert lines == [
-        "pictures.height=128 pictures.width=96 pictures.fit=stretch pictures.normalisation=inception: the catalog's "
+        "pictures.height=128 pictures.width=96 pictures.fit=stretch pictures.normalisation=inception "
+        "pictures.interpolation=bilinear: the catalog's "
         "pictures are 80 x 60 in the median (height x width), 100 % of 5 have one shape; tf_efficientnet_lite0 was "
         "trained at 224 x 224; its normalisation is inception"
     ]
@@ -136,7 +138,8 @@ def test_a_resumed_run_uses_the_values_it_began_with(tmp_path: Path) -> None:
     shown = found.pictures.chosen
     assert (shown.height, shown.width, shown.fit, shown.normalisation) == (224, 96, "crop", "imagenet")
     assert lines == [
-        "pictures.height=224 pictures.fit=crop pictures.normalisation=imagenet: as the run was begun"
+        "pictures.height=224 pictures.fit=crop pictures.normalisation=imagenet pictures.interpolation=bilinear: as the "
+        "run was begun"
     ]
 
 
@@ -157,6 +160,7 @@ def test_a_model_without_pictures_leaves_them_unset(tmp_path: Path) -> None:
 
 def test_what_is_given_in_full_reads_no_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fusionclf.stacking.picture_settings.sample_sizes", lambda _: pytest.fail("was read"))
-    words = ("pictures.height=40", "pictures.width=30", "pictures.fit=crop", "pictures.normalisation=none")
+    words = ("pictures.height=40", "pictures.width=30", "pictures.fit=crop", "pictures.normalisation=none",
+             "pictures.interpolation=bicubic")  # fmt: skip
     found, lines = resolved(tmp_path / "c", [(60, 80)] * 5, *words)
     assert (found.pictures.height, found.pictures.fit, lines) == (40, "crop", [])

@@ -38,6 +38,17 @@ class LevelZero:
             None if self.picture_match is None else self.picture_match[rows],
         )
 
+    def of_classes(self, classes: Tensor) -> "LevelZero":
+        """That of the classes of a mask, (C,)."""
+        return LevelZero(
+            *(
+                None if values is None else values[:, classes]
+                for values in (self.base, self.linear_text, self.name_match)
+            ),
+            self.similarity[:, classes],
+            None if self.picture_match is None else self.picture_match[:, classes],
+        )
+
     def of_modality(self, modality: str) -> "LevelZero":
         """Without what the modality, one of MODALITIES, does not give; `base` is left to the caller."""
         if modality == "both":
@@ -70,6 +81,10 @@ class ClassFacts:
     def seen(self) -> Tensor:
         """(C,) whether a class has training rows."""
         return self.counts > 0
+
+    def of_classes(self, classes: Tensor) -> "ClassFacts":
+        """Those of the classes of a mask, (C,)."""
+        return ClassFacts(self.counts[classes], self.has_prototype[classes], self.share)
 
     def nameable(self, level_zero: LevelZero) -> Tensor:
         """(C,) whether a class can be named without training rows: by its name or its prototype."""
