@@ -65,7 +65,8 @@ def test_a_class_of_a_list_is_named_by_its_picture(run: Path) -> None:
 def test_a_class_that_is_added_is_named_by_its_picture(run: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(run, tmp_path / "run"))
     add_class(RunModel(copy, cpu=True), f"Shapes > Oval | {OUTSIDE}")
-    assert share(fusionclf.load(copy, device="cpu"), "Oval") >= 0.8
+    answers = fusionclf.load(copy, device="cpu").predict(pictures(OUTSIDE))
+    assert np.mean([names[0] == "Oval" for names in answers.labels]) >= 0.8
 
 
 @pytest.mark.parametrize("kind", ["onnx", "torch"])
