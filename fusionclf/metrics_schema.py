@@ -73,9 +73,13 @@ class LevelDecision(TypedDict):
 
 
 class Decision(TypedDict):
-    """What thresholds for a target precision do to the predictions."""
+    """What thresholds for a target precision do to the predictions.
+
+    `largest` is given where the held-out predictions cannot promise the target; older runs have no such key.
+    """
 
     target: Percent
+    largest: NotRequired[Percent | None]
     accepted: Percent | None
     precision: Percent | None
     review: Percent | None
@@ -98,6 +102,17 @@ class ColumnScores(TypedDict):
     intervals: dict[Text, Interval | None]
 
 
+class FusionParts(TypedDict):
+    """What the parts of a fusion answer for held-out products with picture and title."""
+
+    n: Count
+    answers_by: Text
+    powers: list[Number]
+    losses: list[Number]
+    parts: dict[Text, dict[Text, Percent | None]]
+    products: dict[Text, Count]
+
+
 class Metrics(TypedDict):
     """metrics.json."""
 
@@ -112,6 +127,7 @@ class Metrics(TypedDict):
     hierarchy: dict[Part, Hierarchy]
     decisions: dict[Part, list[Decision]]
     answers: NotRequired[dict[Part, dict[Text, ColumnScores]]]
+    fusion_parts: NotRequired[dict[Part, FusionParts]]
 
 
 def _check_metrics(metrics: Metrics) -> Metrics:

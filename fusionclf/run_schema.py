@@ -101,6 +101,7 @@ class PartLabels(TypedDict):
     candidates: NotRequired[Names]
     paths: NotRequired[list[Text]]
     synonyms: NotRequired[list[list[Text]]]
+    language: NotRequired[Text]  # of names and titles; English where it is not given
 
 
 def _check_labels(labels: PartLabels) -> PartLabels:

@@ -19,6 +19,7 @@ IMAGE = (
     *(f"model.image.{name}={value}" for name, value in NETWORK.items()),
     "pictures.height=32",
     "pictures.width=32",
+    "pictures.fit=crop",
 )
 TEXT = ("model.text.buckets=4096", "model.text.dim=16")
 # The least settings below `model` with which each variant can be built without a download.
@@ -73,8 +74,8 @@ def short_fitting(patch: pytest.MonkeyPatch) -> None:
     """Fit stacked heads in a tenth of the steps, which is enough for the sample catalog."""
     package = "fusionclf.models.open_vocabulary"
     patch.setattr(f"{package}.linear_probe.LEAST_STEPS", 40)
-    patch.setattr(f"{package}.meta_classifier.LEAST_STEPS", 60)
-    patch.setattr(f"{package}.meta_classifier.SHOWN_TIMES", 10)
+    patch.setattr(f"{package}.meta_training.LEAST_STEPS", 60)
+    patch.setattr(f"{package}.meta_training.SHOWN_TIMES", 10)
 
 
 def small_late_fusion(bert: Path) -> tuple[str, ...]:

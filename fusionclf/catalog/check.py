@@ -15,6 +15,7 @@ from fusionclf.catalog.cell_checks import (
     with_several,
 )
 from fusionclf.catalog.counted_examples import CountedExamples
+from fusionclf.catalog.languages import TextLanguages, catalog_languages, language_warning
 from fusionclf.catalog.picture_checks import (
     PictureFacts,
     Progress,
@@ -90,6 +91,8 @@ class CatalogCheck:
         default_factory=list
     )  # classes whose own name occurs below several paths
     several_label_paths: CountedExamples = field(default_factory=CountedExamples)
+    languages: dict[str, TextLanguages] = field(default_factory=dict)  # of title and further texts
+    unknown_language: str | None = None  # a warning: the sentence encoder does not know one of them
 
     @property
     def usable(self) -> bool:
@@ -108,6 +111,7 @@ def check_catalog(
     *,
     unreadable: str = "error",
     decode: bool = True,
+    encoder: str | None = None,
     progress: Progress | None = None,
 ) -> CatalogCheck:
     """Check every row and every picture.
@@ -117,6 +121,8 @@ def check_catalog(
         split: their division, or why there is none.
         unreadable: "error" makes an unreadable picture a problem, "drop" does not.
         decode: whether to decode the pictures.
+        encoder: the sentence encoder that models read texts by, as of `model.text.model`; None: the texts' languages
+            are not looked for.
         progress: called with the number of pictures that are done and in all.
     """
     divided = isinstance(split, Split)
@@ -125,6 +131,7 @@ def check_catalog(
     titles = catalog.table["title"].where(catalog.has_title, "").tolist()
     decode = decode and catalog.columns.picture is not None
     pictures = check_pictures(catalog, train, test, progress) if decode else None
+    languages = catalog_languages(catalog) if encoder is not None else {}
     return CatalogCheck(
         **_reading_facts(catalog.read_report),
         **_cell_facts(catalog),
@@ -136,6 +143,8 @@ def check_catalog(
         variants=find_leaks(catalog, split, search_columns=decode) if divided else None,
         unused=unused_by_models(catalog, train, usable_pictures(catalog, pictures)),
         problems=_problems(catalog, split, pictures, unreadable),
+        languages=languages,
+        unknown_language=language_warning(languages, encoder or ""),
     )
 
 

@@ -51,7 +51,7 @@ class PredictOptions:
             "--target-precision",
             min=0,
             max=1,
-            help="Share of correct answers among the accepted ones, such as 0.98; others: review or reject.",
+            help="Promised share of correct answers among the accepted ones, such as 0.98; others: review or reject.",
         ),
     ] = None
     image: Annotated[

@@ -12,7 +12,7 @@ from fusionclf.evaluation.category_graph import CategoryGraph
 from fusionclf.evaluation.hierarchy import has_paths, hierarchy
 from fusionclf.evaluation.predictions import LEAKED_PICTURE, group_numbers
 from fusionclf.evaluation.significance import percentile_interval, resampled_sums
-from fusionclf.evaluation.thresholds import TARGETS, decision_metrics, fit_thresholds
+from fusionclf.evaluation.thresholds import TARGETS, decision_metrics
 from fusionclf.run_schema import ALL_CLASSES
 
 HEAD, MIDDLE = 200, 20  # training rows from which a class counts as head, or as middle
@@ -73,7 +73,7 @@ def run_metrics(
             if graph is not None and has_paths(frame, graph)
         },
         "decisions": {
-            part: [decision_metrics(frame, fit_thresholds(held, target), graph) for target in TARGETS]
+            part: [decision_metrics(frame, held, target, graph) for target in TARGETS]
             for part, frame in frames.items()
             if graph is not None
             and (held := (held_out or {}).get(part)) is not None

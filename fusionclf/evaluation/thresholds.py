@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,28 +12,29 @@ from scipy.optimize import isotonic_regression
 from fusionclf.errors import RunError, SettingsError, did_you_mean
 from fusionclf.evaluation.category_graph import CategoryGraph
 from fusionclf.evaluation.hierarchy import level_probs, right_to_level
-from fusionclf.evaluation.predictions import GROUP
+from fusionclf.evaluation.predictions import group_numbers
+from fusionclf.evaluation.promises import LEAST, promises
 from fusionclf.evaluation.read_predictions import read_predictions
 
 ACCEPT, REVIEW, REJECT = "accept", "review", "reject"
 TARGETS = (0.98, 0.95)  # target precisions in metrics.json
-PSEUDO_ROWS = 10  # that pull the precision of a class towards that of all classes
 ROUNDING = 1e-12
 HELD_OUT = "held_out"
+MORE_ROWS = "train with more validation rows (split.validation_fraction)"
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Minimum probabilities, fitted on held-out predictions. None: never accepted.
+    """Minimum probabilities, fitted on held-out predictions.
 
     Attributes:
         target: target precision, in (0, 1].
-        rows: number of held-out predictions that they were fitted on.
-        classes: class → minimum probability at which it is accepted.
-        others: the same for a class that was never predicted.
+        groups: number of independent held-out predictions that they were fitted on.
+        accept_from: minimum probability at which a class is accepted; None: never.
         levels: for each of the L category levels, the coarsest first: minimum probability at which a prediction
-            backs off to it, where no deeper level is accepted.
+            backs off to it, where no deeper level is accepted; None: never.
         reject_below: predictions below this probability were wrong more often than right.
+        never: classes that are not accepted at any probability.
 
     Raises:
         SettingsError: the target is out of its range.
@@ -41,24 +42,26 @@ class Thresholds:
     """
 
     target: float
-    rows: int
-    classes: dict[str, float | None]
-    others: float | None
+    groups: int
+    accept_from: float | None
     levels: tuple[float | None, ...]
     reject_below: float
+    never: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        if not 0 < self.target <= 1:
-            raise SettingsError(
-                f"target precision {self.target}: give a number above 0, up to 1, such as 0.98"
-            )
-        given = [*self.classes.values(), self.others, *self.levels, self.reject_below]
+        _check_target(self.target)
+        given = [self.accept_from, *self.levels, self.reject_below]
         if any(value is not None and not 0 <= value <= 1 for value in given):
             raise ValueError("a threshold is not a probability")
 
     def without(self, names: Sequence[str]) -> "Thresholds":
         """These, but some classes are never accepted."""
-        return replace(self, classes={**self.classes, **dict.fromkeys(names)}) if names else self
+        return replace(self, never=self.never | set(names)) if names else self
+
+
+def _check_target(target: float) -> None:
+    if not 0 < target <= 1:
+        raise SettingsError(f"target precision {target}: give a number above 0, up to 1, such as 0.98")
 
 
 @dataclass(frozen=True)
@@ -78,16 +81,30 @@ class Decisions:
     probabilities: np.ndarray
 
 
-def fit_thresholds(frame: pd.DataFrame, target: float) -> Thresholds:
-    """Thresholds that reach a precision on held-out predictions.
+class CannotPromiseError(SettingsError):
+    """The held-out predictions cannot promise a precision.
 
-    The threshold of a class is the minimum probability at which its predictions reach the precision `target`. The
-    precision counts PSEUDO_ROWS further predictions with the precision of all classes at that threshold. So a few
-    predictions cannot lower the threshold to where other classes fail, nor to where predictions are wrong more
-    often than right. The threshold of a category level is found in the same way, on the products without a deeper
-    accepted level. It is never below `target`: validation rows have no new classes, but later products may, and
-    there a low probability is the only warning. Where the split keeps groups of products together, the predictions
-    of a group count as one.
+    Attributes:
+        largest: the largest precision that they can promise; None where there is none.
+    """
+
+    def __init__(self, message: str, largest: float | None) -> None:
+        super().__init__(message)
+        self.largest = largest
+
+
+def fit_thresholds(frame: pd.DataFrame, target: float) -> Thresholds:
+    """Thresholds that promise a precision, by lower confidence bounds on held-out predictions.
+
+    One threshold for all classes is the lowest probability at which the precision `target` can be promised for the
+    accepted classes. (One for each class would be chosen on few predictions each: no bound holds for those.) The
+    threshold of a category level is found in the same way on the products without a deeper accepted level, so that
+    sure classes do not vouch for doubtful categories. It is never below `target`: validation rows have no new classes,
+    but later products may, and there a low probability is the only warning. A level that nothing can be promised for
+    is never answered. `Promises` explains the bounds.
+
+    Predictions of a group of the split count as one; without groups, those of equal titles. Products whose title is
+    also in train do not count: a model that remembers titles is too good on them.
 
     Args:
         frame: predictions of products that the model was not fitted on.
@@ -95,101 +112,64 @@ def fit_thresholds(frame: pd.DataFrame, target: float) -> Thresholds:
 
     Raises:
         RunError: there are no predictions.
+        CannotPromiseError: they cannot promise the target; the message names what they can.
         SettingsError: the target is out of its range.
 
     Source: Geifman and El-Yaniv, Selective Classification for Deep Neural Networks (2017), for the least threshold;
     Chow, On Optimum Recognition Error and Reject Tradeoff (1970), for the levels' floor; Zadrozny and Elkan,
     Transforming Classifier Scores into Accurate Multiclass Probability Estimates (2002), for the isotonic curve.
     """
+    _check_target(target)
     if not len(frame):
-        raise RunError("no held-out predictions to fit thresholds on; give the split more validation rows")
-    right, probs = right_to_level(frame), level_probs(frame)
-    label, prob, weights = frame["label_1"].to_numpy(object), probs[:, -1], _weights(frame)
-    curve = _Curve(prob, right[:, -1], weights)
-    classes = {
-        str(name): _least(_Rows(prob[places], right[places, -1], weights[places]), curve, target)
-        for name, places in pd.Series(range(len(frame))).groupby(label).indices.items()
-    }
-    others = curve.reaches(target)
-    rest = ~_reached(label, prob, classes, others)
+        raise RunError(f"no held-out predictions to fit thresholds on; {MORE_ROWS}")
+    used = frame.loc[~frame["leaked_title"].to_numpy(bool)]
+    right, probs, groups = right_to_level(used), level_probs(used), group_numbers(used)
+    found = promises(probs[:, -1], right[:, -1], groups)
+    least = found.threshold(target)
+    if least is None:
+        largest = found.largest(target)
+        raise CannotPromiseError(_cannot(target, largest, groups, len(frame) - len(used)), largest)
+    rest = probs[:, -1] < least
     levels: list[float | None] = []
     for level in reversed(range(probs.shape[1] - 1)):
-        of_level = _Curve(probs[:, level], right[:, level], weights)
-        own = _Rows(probs[rest, level], right[rest, level], weights[rest])
-        least = _least(own, of_level, target, floor=target)
-        levels.insert(0, least)
-        if least is not None:
-            rest &= probs[:, level] < least
-    return Thresholds(target, len(frame), classes, others, tuple(levels), curve.reject_below())
+        own = promises(probs[rest, level], right[rest, level], groups[rest], floor=target)
+        levels.insert(0, deeper := own.threshold(target))
+        if deeper is not None:
+            rest &= probs[:, level] < deeper
+    reject_below = _reject_below(probs[:, -1], right[:, -1], groups)
+    return Thresholds(target, len(np.unique(groups)), least, tuple(levels), reject_below)
 
 
-def _weights(frame: pd.DataFrame) -> np.ndarray:
-    """(N,) weight of each prediction: 1, or where products have groups 1 / the group's size."""
-    if GROUP not in frame:
-        return np.ones(len(frame))
-    _, member, sizes = np.unique(frame[GROUP].to_numpy(), return_inverse=True, return_counts=True)
-    return 1 / sizes[member]
-
-
-class _Curve:
-    """Precision as a function of probability: the isotonic (never falling) fit."""
-
-    def __init__(self, prob: np.ndarray, right: np.ndarray, weights: np.ndarray) -> None:
-        self.values, member = np.unique(prob, return_inverse=True)
-        count = np.bincount(member, weights)
-        mean = np.bincount(member, weights * right) / count
-        self.shares = isotonic_regression(mean, weights=count).x
-
-    def at(self, values: np.ndarray) -> np.ndarray:
-        return np.interp(values, self.values, self.shares)
-
-    def reaches(self, share: float) -> float | None:
-        """The minimum probability at which the curve reaches `share`; None where it never does."""
-        fine = self.shares >= share - ROUNDING
-        return float(self.values[fine.argmax()]) if fine.any() else None
-
-    def reject_below(self) -> float:
-        """Where the curve crosses one half: 0 where it is always above, 1 where it never is."""
-        if self.shares[0] >= 0.5:
-            return 0.0
-        crossing = self.reaches(0.5)
-        return 1.0 if crossing is None else crossing
-
-
-class _Rows(NamedTuple):
-    """(n,) probabilities, whether each prediction is right, and weights."""
-
-    prob: np.ndarray
-    right: np.ndarray
-    weights: np.ndarray
-
-
-def _least(rows: _Rows, everyone: _Curve, target: float, floor: float = 0.0) -> float | None:
-    """The minimum probability at which these predictions and the pseudo-rows reach the precision `target`."""
-    prob = rows.prob
-    prior_only = everyone.reaches(target)  # where the pseudo-rows reach it without any prediction
-    more = [prior_only] if prior_only is not None and rows.weights.sum() < PSEUDO_ROWS else []
-    values = np.unique([*prob, *more, *([floor] if floor else [])])
-    values = values[values >= floor]
-    order = np.argsort(prob, kind="stable")
-    place = np.searchsorted(prob[order], values, side="left")
-    count, hits = (
-        np.append(values[order][::-1].cumsum()[::-1], 0)[place]
-        for values in (rows.weights, rows.weights * rows.right)
+def _cannot(target: float, largest: float | None, groups: np.ndarray, leaked: int) -> str:
+    """The message for a target that held-out predictions of (n,) groups cannot promise; `leaked` are more of them."""
+    count, name = len(np.unique(groups)), f"target_precision={target:g}"
+    products = f"{len(groups):,} held-out products"
+    if count < len(groups):
+        products += f" in {count:,} groups"
+    if leaked:
+        products += f" ({leaked:,} more do not count: their titles are in train)"
+    if largest is None:
+        return f"{name}: the {products} can promise no precision; {MORE_ROWS}"
+    return (
+        f"{name}: the {products} can promise at most {largest:g}; give --target-precision {largest:g} or less, or "
+        f"{MORE_ROWS}"
     )
-    prior = everyone.at(values)
-    fine = hits + PSEUDO_ROWS * prior >= target * (count + PSEUDO_ROWS) - ROUNDING
-    fine &= prior >= 0.5
-    return float(values[fine.argmax()]) if fine.any() else None
 
 
-def _reached(
-    label: np.ndarray, prob: np.ndarray, classes: dict[str, float | None], others: float | None
-) -> np.ndarray:
-    """(N,) whether each prediction reaches its class's threshold."""
-    member, names = pd.factorize(label)
-    least = [classes.get(name, others) for name in names]
-    return prob >= np.array([np.inf if value is None else value for value in least], np.float64)[member]
+def _reject_below(prob: np.ndarray, right: np.ndarray, groups: np.ndarray) -> float:
+    """Where the share of right predictions crosses one half: 0 where it is always above, 1 where it never is.
+
+    The share is the isotonic (never falling) curve of the probability; each group has the weight of one prediction.
+    """
+    _, group = np.unique(groups, return_inverse=True)
+    values, member = np.unique(prob, return_inverse=True)
+    weights = 1 / np.bincount(group)[group]
+    count = np.bincount(member, weights)
+    shares = isotonic_regression(np.bincount(member, weights * right) / count, weights=count).x
+    fine = shares >= LEAST - ROUNDING
+    if fine[0]:
+        return 0.0
+    return float(values[fine.argmax()]) if fine.any() else 1.0
 
 
 def _decide(label: np.ndarray, probs: np.ndarray, thresholds: Thresholds) -> tuple[np.ndarray, np.ndarray]:
@@ -200,12 +180,13 @@ def _decide(label: np.ndarray, probs: np.ndarray, thresholds: Thresholds) -> tup
             "fit them on this model's held-out predictions"
         )
     prob = probs[:, -1]
-    accepted = _reached(label, prob, thresholds.classes, thresholds.others)
+    least = np.inf if thresholds.accept_from is None else thresholds.accept_from
+    accepted = (prob >= least) & ~np.isin(label.astype(str), sorted(thresholds.never))
     decision = np.where(accepted, ACCEPT, np.where(prob >= thresholds.reject_below, REVIEW, REJECT))
     accepted_levels = np.zeros(len(probs), np.int64)
-    for level, least in enumerate(thresholds.levels, start=1):
-        if least is not None:
-            accepted_levels[probs[:, level - 1] >= least] = level
+    for level, lowest in enumerate(thresholds.levels, start=1):
+        if lowest is not None:
+            accepted_levels[probs[:, level - 1] >= lowest] = level
     accepted_levels[accepted] = probs.shape[1]
     return decision, accepted_levels
 
@@ -233,14 +214,33 @@ def decide(
     return Decisions(decision, levels, paths, deepest)
 
 
-def decision_metrics(frame: pd.DataFrame, thresholds: Thresholds, graph: CategoryGraph) -> dict[str, Any]:
-    """Metrics of the decisions on the predictions of a part, in percent.
+def decision_metrics(
+    frame: pd.DataFrame, held_out: pd.DataFrame, target: float, graph: CategoryGraph
+) -> dict[str, Any]:
+    """Metrics of the decisions on the predictions of a part, in percent, at a target precision.
+
+    Args:
+        frame: predictions of the part.
+        held_out: of the same model, not empty.
+        target: target precision, in (0, 1].
+        graph: of the catalog.
 
     Returns:
-        target; accepted, review and rejected (shares of all products); precision of the accepted predictions;
-        levels: column, answered (share of all products accepted to that level and no deeper) and precision of
-        these; unanswered (share without any level). None where a metric is not defined.
+        target; largest, the largest precision that the held-out predictions can promise where they cannot promise the
+        target, and None where they can; accepted, review and rejected (shares of all products); precision of the
+        accepted predictions; levels: column, answered (share of all products accepted to that level and no deeper)
+        and precision of these; unanswered (share without any level). None where a metric is not defined, as all are
+        where the target cannot be promised.
     """
+    try:
+        return {"largest": None, **_decision_metrics(frame, fit_thresholds(held_out, target), graph)}
+    except CannotPromiseError as refused:
+        names = ("accepted", "precision", "review", "rejected", "unanswered")
+        found = {"target": 100 * target, "largest": 100 * (refused.largest or 0), "levels": []}
+        return found | dict.fromkeys(names)
+
+
+def _decision_metrics(frame: pd.DataFrame, thresholds: Thresholds, graph: CategoryGraph) -> dict[str, Any]:
     right = right_to_level(frame)
     label = frame["label_1"].to_numpy(object)
     decision, accepted_levels = _decide(label, level_probs(frame), thresholds)
@@ -268,6 +268,7 @@ def thresholds_of_run(folder: Path, part: str, target: float) -> Thresholds:
 
     Raises:
         RunError: it has none, or none of that part.
+        CannotPromiseError: they cannot promise the target.
         SettingsError: the target is out of its range.
     """
     parts = sorted(file.stem for file in (folder / HELD_OUT).glob("*.parquet"))

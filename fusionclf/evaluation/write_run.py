@@ -32,6 +32,7 @@ class RunResult:
         held_out: part → predictions of train or validation products, by models that were not fitted on them.
         answers: part → `column_answers` of its test and validation products; empty where no further column is
             predicted.
+        fusion_parts: part → what the parts of a fusion answer for held-out products; empty for other variants.
     """
 
     variant: str
@@ -42,6 +43,7 @@ class RunResult:
     environment: Mapping[str, Any]
     held_out: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     answers: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    fusion_parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def save_run(
@@ -72,6 +74,8 @@ def save_run(
     metrics = run_metrics(result.variant, result.predictions, graph, result.held_out)
     if result.answers:
         metrics[ANSWERS] = {part: score_columns(frame) for part, frame in result.answers.items()}
+    if result.fusion_parts:
+        metrics["fusion_parts"] = dict(result.fusion_parts)
     if card is not None:
         card(folder, metrics)
     write_json(folder / FINISHED, metrics)

@@ -17,6 +17,7 @@ from fusionclf.config import PicturesConfig, Section
 from fusionclf.errors import RunError
 from fusionclf.export.tensor_model import HAS_PICTURE, HAS_TITLE, PICTURES, POOLING, TITLE
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, NAME_MATCH_FEATURES
+from fusionclf.models.open_vocabulary.name_words import LANGUAGE
 
 FILES = {"onnx": "model.onnx", "torch": "model.pt2"}
 SENTENCES = {"onnx": "sentences.onnx", "torch": "sentences.pt2"}
@@ -144,6 +145,7 @@ class Names(Section):
     paths: tuple[str, ...]
     synonyms: tuple[tuple[str, ...], ...]
     counted: int
+    language: str = LANGUAGE
     figures: tuple[str, ...]
     steps: str
 
@@ -269,7 +271,7 @@ def describe_names(names: Any) -> Names | None:
         return None
     return Names(
         classes=names.names, paths=names.paths, synonyms=names.synonyms, counted=names.weighted_by,
-        figures=NAME_MATCH_FEATURES, steps=COMPARED,
+        language=names.language, figures=NAME_MATCH_FEATURES, steps=COMPARED,
     )  # fmt: skip
 
 

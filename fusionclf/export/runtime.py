@@ -90,12 +90,12 @@ class ExportedModel:
         self._sentences: Session | None = None
         self.embed = self._embed
         self._names: ClassNames | None = None
-        if known.sentences is not None and known.names is not None:
+        if known.sentences is not None and (own := known.names) is not None:
             inputs = ["input_ids", "attention_mask"]
             self._sentences = open_session(folder, known.sentences, known.kind, inputs, threads)
             self.embed = EmbeddingCache(self._embed)
             self._names = ClassNames(
-                known.names.classes, known.names.paths, self.embed, known.names.synonyms, known.names.counted
+                own.classes, own.paths, self.embed, own.synonyms, own.counted, own.language
             )
         self._try(folder)
 

@@ -14,7 +14,7 @@ from fusionclf.batches import Batch, HashedNGrams
 from fusionclf.errors import PredictionError
 from fusionclf.models import Model, StackedClassifier, base_model
 from fusionclf.models.field_encoders import ID, PRESENT, TitleAndFields
-from fusionclf.models.open_vocabulary.meta_classifier import MODALITIES
+from fusionclf.models.open_vocabulary.level_zero import MODALITIES
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, NAME_MATCH_FEATURES
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.outputs import BaseOutputs
@@ -126,7 +126,7 @@ class _AllModalities(nn.Module):
         assert outputs.has_picture is not None and outputs.has_title is not None
         with_picture = torch.where(outputs.has_title[:, None], logits["both"], logits["picture"])
         chosen = torch.where(outputs.has_picture[:, None], with_picture, logits["title"])
-        return head.masked(chosen, head.seen)
+        return chosen
 
 
 def title_readers(model: Model) -> list[dict[str, Any]]:

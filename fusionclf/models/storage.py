@@ -14,6 +14,7 @@ from fusionclf.catalog.fields import Fields
 from fusionclf.errors import FusionclfError, RunError
 from fusionclf.files import write_json
 from fusionclf.models.aligned_encoders import AlignedImageEncoder, NameEncoder
+from fusionclf.models.open_vocabulary.name_words import LANGUAGE
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.registry import Model, Variant
 from fusionclf.models.stacked_classifier import StackedClassifier
@@ -54,6 +55,8 @@ def save_model(
     if isinstance(model, StackedClassifier) and model.class_names is not None:
         names = model.class_names
         labels[part] |= {"paths": names.paths, "synonyms": names.synonyms}
+        if names.language != LANGUAGE:
+            labels[part]["language"] = names.language
     write_json(folder / "labels.json", labels)  # last: a part that it names is whole
 
 
@@ -98,7 +101,8 @@ def load_model(
             _try_encoder(module, folder / TEXT)
     if isinstance(model, StackedClassifier) and isinstance(model.head, StackedHead):
         names = labels["classes"]["label"]
-        model.name_classes(names, labels.get("paths", names), labels.get("synonyms"))
+        language = labels.get("language", LANGUAGE)
+        model.name_classes(names, labels.get("paths", names), labels.get("synonyms"), language)
     return model
 
 

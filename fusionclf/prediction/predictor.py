@@ -103,16 +103,16 @@ class Predictor:
             fields: name → cells of further texts and attributes, as the run's catalog calls them; markup is removed.
             top_k: number of classes to return.
             min_probability: below it, the decision is "abstain"; None: 0.05, unless a target precision is given.
-            target_precision: wanted share of correct answers among the accepted ones, such as 0.98, by the run's
-                held-out predictions; other answers are to review or reject, and back off to a category.
+            target_precision: share of correct answers among the accepted ones, such as 0.98, that the run's held-out
+                predictions must promise; other answers are to review or reject, and back off to a category.
             errors: "raise" stops at the first product whose picture cannot be read or that has no input that the
                 model reads; "collect" predicts by the title alone where the picture is unreadable, and gives a
                 product without any readable input no answer but a reason.
 
         Raises:
             PredictionError: neither images nor titles, unequal numbers of them, or a faulty product.
-            SettingsError: `top_k`, `min_probability` or `target_precision` is out of its range, or the last is given
-                while the classes are restricted.
+            SettingsError: `top_k`, `min_probability` or `target_precision` is out of its range, or the last cannot be
+                promised, or is given while the classes are restricted.
 
         >>> import fusionclf
         >>> answers = fusionclf.load("runs/linear").predict(titles=["Women Red Dress", ""], errors="collect")
@@ -218,7 +218,7 @@ class Predictor:
 
         Raises:
             RunError: the run has no held-out predictions.
-            SettingsError: the target is out of its range, or the classes are restricted.
+            SettingsError: the target is out of its range or cannot be promised, or the classes are restricted.
         """
         if isinstance(self.model, NetworkModel) and self.model.columns is not None:
             raise SettingsError(

@@ -36,7 +36,12 @@ def decisions(runs: Sequence[Run], part: str) -> dict[str, Any]:
         run, levels (column → answered, precision) and the other values of metrics.json.
     """
     rows = [
-        {"run": run.name, **row, "levels": {level["column"]: level for level in row["levels"]}}
+        {
+            "run": run.name,
+            "largest": None,
+            **row,
+            "levels": {level["column"]: level for level in row["levels"]},
+        }
         for run in runs
         if part in run.frames
         for row in run.metrics["decisions"].get(part, [])

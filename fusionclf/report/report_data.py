@@ -18,7 +18,7 @@ from fusionclf.evaluation import (
 from fusionclf.evaluation.predictions import LEAKED_PICTURE
 from fusionclf.report.catalog import catalog_facts
 from fusionclf.report.collect import Run
-from fusionclf.report.columns import further_columns
+from fusionclf.report.columns import further_columns, fusion_parts
 from fusionclf.report.examples import examples
 from fusionclf.report.notes import notes
 from fusionclf.report.paths import decisions, hierarchy
@@ -83,6 +83,7 @@ def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str 
         "hierarchy": {part: hierarchy(runs, part) for part in parts},
         "decisions": {part: decisions(runs, part) for part in parts},
         "columns": {part: further_columns(runs, part) for part in parts},
+        "fusion_parts": {part: fusion_parts(runs, part) for part in parts},
         "examples": {part: examples(runs, part, catalog) for part in parts},
         "curves": [
             {"run": run.name, "colour": number, "stage": stage, "rows": rows}

@@ -13,8 +13,9 @@ from fusionclf.console import Console
 from fusionclf.errors import RunError
 from fusionclf.models import StackedClassifier
 from fusionclf.models.linear_text_model import LinearTextInputs, LinearTextWeights, fit_linear_text_model
+from fusionclf.models.open_vocabulary.level_zero import ClassFacts
 from fusionclf.models.open_vocabulary.linear_probe import LinearProbe, fit_linear_probe
-from fusionclf.models.open_vocabulary.meta_classifier import MetaTrainingFold
+from fusionclf.models.open_vocabulary.meta_training import MetaTrainingFold
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH
 from fusionclf.models.open_vocabulary.prototypes import Prototypes
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
@@ -125,12 +126,17 @@ class BaseLearners:
     Attributes:
         linear_text: weights of the linear text model.
         probe: of the base model's features.
-        seen: (C,) classes that have such rows.
+        counts: (C,) such rows of each class.
     """
 
     linear_text: LinearTextWeights
     probe: LinearProbe
-    seen: Tensor
+    counts: Tensor
+
+    @property
+    def seen(self) -> np.ndarray:
+        """(C,) classes that have such rows."""
+        return (self.counts > 0).numpy()
 
 
 def fit_base_learners(data: StackingData, fitted: np.ndarray, seed: int) -> BaseLearners:
@@ -139,9 +145,8 @@ def fit_base_learners(data: StackingData, fitted: np.ndarray, seed: int) -> Base
     places = torch.from_numpy(np.flatnonzero(fitted & data.has_features))
     targets = torch.from_numpy(data.targets)[places]
     probe = fit_linear_probe(data.features["both"][places], targets, data.classes, seed)
-    seen = torch.zeros(data.classes, dtype=torch.bool)
-    seen[np.unique(data.targets[fitted])] = True
-    return BaseLearners(linear_text, probe, seen)
+    counts = np.bincount(data.targets[fitted], minlength=data.classes)
+    return BaseLearners(linear_text, probe, torch.from_numpy(counts))
 
 
 def make_folds(
@@ -183,7 +188,7 @@ def make_fold(
     is_unseen = np.isin(data.targets, unseen)
     learners = fit_base_learners(data, ~held_out & ~is_unseen, seed)
     prototypes, is_support = _support_rows(data, unseen, number, seed)
-    candidates = data.allows_unseen | learners.seen.numpy()[data.targets]
+    candidates = data.allows_unseen | learners.seen[data.targets]
     if data.together is not None:  # a variant of a support row would be too easy a query
         is_support = np.isin(data.together, data.together[is_support])
     query = np.flatnonzero((held_out | is_unseen) & ~is_support & candidates)
@@ -195,11 +200,11 @@ def make_fold(
         if modality == "both" or (modality == "picture" and values is not data.features["both"])
     }
     targets = data.targets[query]
-    weights = balanced_weights(~learners.seen.numpy()[targets], prototypes.available.numpy()[targets])
+    weights = balanced_weights(~learners.seen[targets], prototypes.available.numpy()[targets])
     return MetaTrainingFold(
         base, learners.linear_text.scores(data.texts.pick(query)),
         data.name_match[places], similarity, torch.from_numpy(targets),
-        torch.from_numpy(weights).float(), learners.seen, prototypes.available,
+        torch.from_numpy(weights).float(), ClassFacts.of(learners.counts, prototypes.available),
         torch.from_numpy(data.has_picture[query]), torch.from_numpy(data.has_title[query]),
         None if data.picture_match is None else data.picture_match[places],
     ), query  # fmt: skip

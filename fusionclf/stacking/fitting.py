@@ -1,6 +1,5 @@
 """What is fitted after the base model is trained: the linear text model and the head that combines both."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,15 +14,12 @@ from fusionclf.evaluation import fit_blend, fit_temperature
 from fusionclf.models import StackedClassifier
 from fusionclf.models.linear_text_model import LinearTextWeights, fit_linear_text_model
 from fusionclf.models.open_vocabulary.linear_probe import LinearProbe
-from fusionclf.models.open_vocabulary.meta_classifier import (
-    MetaClassifier,
-    count_steps,
-    fit_meta_classifiers,
-)
+from fusionclf.models.open_vocabulary.meta_classifier import MetaClassifier
+from fusionclf.models.open_vocabulary.meta_training import count_steps, fit_meta_classifiers
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.stacked_classifier import WeightedSum
 from fusionclf.stacking.base_learners import ROWS_AT_ONCE, StackingData, fit_base_learners, make_folds
-from fusionclf.stacking.folds import BRAND, plan_folds
+from fusionclf.stacking.folds import plan_folds
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_fold
 from fusionclf.stacking.stages import StageRows
 from fusionclf.training import predict_features, predict_logits, predict_pictures
@@ -58,7 +54,7 @@ class FittedStackedHead:
 
     linear_text: LinearTextWeights
     probe: LinearProbe
-    seen: Tensor
+    counts: Tensor
     meta_classifiers: dict[str, MetaClassifier]
     out_of_fold: OutOfFoldPredictions
     summary: str
@@ -67,7 +63,7 @@ class FittedStackedHead:
         """Give a model these weights."""
         assert isinstance(model.head, StackedHead)
         model.linear_text_model.set_weights(self.linear_text)
-        model.head.set_fitted(self.probe, self.seen, self.meta_classifiers)
+        model.head.set_fitted(self.probe, self.counts, self.meta_classifiers)
 
 
 @dataclass(frozen=True)
@@ -130,25 +126,12 @@ def fit_weighted_sum(
     )
 
 
-@dataclass(frozen=True)
-class ClassGroups:
-    """How classes are grouped.
-
-    Attributes:
-        families: (C,) lowest category of each class.
-        candidates: (C,) masks of classes that are also candidates among themselves, such as a part of the split.
-    """
-
-    families: np.ndarray
-    candidates: Sequence[np.ndarray] = ()
-
-
 def fit_stacked_head(
     model: StackedClassifier,
     source: ProductSource,
     catalog: Catalog,
     rows: np.ndarray,
-    groups: ClassGroups,
+    families: np.ndarray,
     context: FittingContext,
     by_year: bool = False,
 ) -> FittedStackedHead:
@@ -159,7 +142,7 @@ def fit_stacked_head(
         source: all products.
         catalog: their fields and years.
         rows: catalog rows for training and validation.
-        groups: families and candidates.
+        families: (C,) lowest category of each class.
         context: where it runs.
         by_year: whether rows are also held out year by year.
 
@@ -178,25 +161,27 @@ def fit_stacked_head(
         data = replace(data, together=context.together[some])
     years = catalog.table["year"].astype(str).to_numpy(object)[some]
     plan = plan_folds(
-        data.titles, years if by_year and len(set(years)) > 1 else None, data.targets, groups.families,
+        data.titles, years if by_year and len(set(years)) > 1 else None, data.targets, families,
         context.seed, data.allows_unseen, data.together,
     )  # fmt: skip
     folds = make_folds(data, plan, context.seed, context.console)
-    masks = [torch.from_numpy(mask) for mask in groups.candidates]
     every = [placed for kind in folds.values() for placed in kind.values()]
-    meta_folds, classes = [fold for fold, _ in every], 0 if data.allows_unseen else data.classes
+    meta_folds = [fold for fold, _ in every]
     with context.console.progress("meta-classifiers", count_steps(meta_folds)) as on_step:
-        meta_classifiers = fit_meta_classifiers(meta_folds, masks, classes, context.seed, on_step=on_step)
-    out_of_fold = predict_out_of_fold(data, plan, folds[BRAND], every, masks, context.seed, context.console)
+        meta_classifiers = fit_meta_classifiers(meta_folds, context.seed, on_step=on_step)
+    out_of_fold = predict_out_of_fold(data, plan, folds, context.seed, context.console)
+    if out_of_fold.parts is not None and out_of_fold.parts.product_is_better:
+        meta_classifiers["both"].use_product(out_of_fold.parts.powers)
     learners = fit_base_learners(data, np.ones(len(some), bool), context.seed)
-    linear_text, seen = learners.linear_text, learners.seen
+    linear_text = learners.linear_text
+    counts = torch.from_numpy(np.bincount(targets[rows], minlength=data.classes))
     if len(rows) > len(some):
         texts = model.linear_text_model.read(catalog.fields, rows)
         linear_text = fit_linear_text_model(texts, targets[rows], data.classes, context.seed)
-        seen[np.unique(targets[rows])] = True
     kind = "open" if data.allows_unseen else "named"
-    summary = f"{kind} vocabulary: {int(seen.sum())} of {data.classes} classes seen; {len(every)} meta-training folds"
-    return FittedStackedHead(linear_text, learners.probe, seen, meta_classifiers, out_of_fold, summary)
+    seen = f"{int((counts > 0).sum())} of {data.classes} classes seen"
+    summary = f"{kind} vocabulary: {seen}; {len(every)} meta-training folds"
+    return FittedStackedHead(linear_text, learners.probe, counts, meta_classifiers, out_of_fold, summary)
 
 
 def fit_label_temperature(

@@ -5,82 +5,105 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from fusionclf.console import Console
-from fusionclf.models.open_vocabulary.meta_classifier import (
-    MASKED_LOGIT,
-    MetaClassifier,
+from fusionclf.models.open_vocabulary.meta_classifier import MetaClassifier
+from fusionclf.models.open_vocabulary.meta_training import (
     MetaTrainingFold,
     count_steps,
     fit_meta_classifiers,
 )
 from fusionclf.stacking.base_learners import ROWS_AT_ONCE, PlacedFold, StackingData
-from fusionclf.stacking.folds import BRAND, CLASS_FOLDS, FoldPlan
+from fusionclf.stacking.folds import BRAND, CLASS_FOLDS, RANDOM, FoldPlan
+from fusionclf.stacking.part_answers import PartAnswers, answers_of_parts, join_folds
+
+HeldOut = tuple[
+    int, PlacedFold, np.ndarray
+]  # number of a fold, the fold, and the query rows that it predicts
 
 
 @dataclass(frozen=True)
 class OutOfFoldPredictions:
-    """Predictions for held-out rows, each row once.
+    """Predictions for held-out rows, each row once, by a model that was fitted on other rows of its class.
 
     Attributes:
         rows: (n,) catalog rows.
         logits: (n, C).
         seen: (n, C) whether the model that predicted was trained on the class.
+        parts: what each part of a stacked head answers for those with a picture and a title; None: not a stacked head.
     """
 
     rows: np.ndarray
     logits: np.ndarray
     seen: np.ndarray
+    parts: PartAnswers | None = None
 
 
 @torch.no_grad()
 def predict_out_of_fold(
     data: StackingData,
     plan: FoldPlan,
-    by_brand: Mapping[int, PlacedFold],
-    folds: Sequence[PlacedFold],
-    groups: Sequence[Tensor],
+    folds: Mapping[str, Mapping[int, PlacedFold]],
     seed: int,
     console: Console,
 ) -> OutOfFoldPredictions:
-    """Predictions for the folds of brands, by meta-classifiers that were fitted without these brands.
+    """Predictions of each row by its brand fold, or by its random fold where that has not seen its class.
 
-    The head's own meta-classifiers are fitted on all folds, so their predictions for these rows would be too good.
+    The meta-classifiers are fitted without these rows and without their brands; a row whose class neither fold has seen
+    is left out, because the model that is trained on all rows knows it better.
 
     Args:
         data: all rows.
         plan: which rows are in which fold.
-        by_brand: number → fold of brands.
-        folds: all folds, those of brands included.
-        groups: as of `fit_meta_classifiers`.
+        folds: kind → number → fold.
         seed: of order and first weights.
         console: where progress shows.
-
-    Raises:
-        RunError: there are too few rows to hold some of them out.
     """
-    classes = 0 if data.allows_unseen else data.classes
-    masks, fold_of = data.modality_masks(), plan.fold_of[BRAND]
-    rows, logits, seen = [], [], []
+    masks, brand = data.modality_masks(), plan.fold_of[BRAND]
+    every = [placed for kind in folds.values() for placed in kind.values()]
+    answering = _answering(data, folds)
+    places, logits, seen = [], [np.zeros((0, data.classes), np.float32)], []
+    parts = []
     for turn in range(CLASS_FOLDS):
-        numbers = [number for number in by_brand if number % CLASS_FOLDS == turn]
-        others = _without(folds, np.isin(fold_of, numbers))
-        if not numbers or not others:
+        own = [(placed, wanted) for number, placed, wanted in answering if number % CLASS_FOLDS == turn]
+        held_out = brand % CLASS_FOLDS == turn
+        for (_, query), wanted in own:
+            held_out[query[wanted]] = True
+        others = _without(every, held_out)
+        if not own or not others:
             continue
         title = f"meta-classifiers {turn + 1} of {CLASS_FOLDS} for held-out rows"
         with console.progress(title, count_steps(others, list(masks))) as on_step:
-            fitted = fit_meta_classifiers(others, groups, classes, seed, list(masks), on_step)
-        for number in numbers:
-            fold, query = by_brand[number]
+            fitted = fit_meta_classifiers(others, seed, list(masks), on_step)
+        for (fold, query), wanted in own:
             for modality, mask in masks.items():
-                wanted = np.flatnonzero((fold_of[query] == number) & mask[query])
-                logits += _predict(fitted[modality], fold, modality, wanted, data.allows_unseen)
-                rows.append(data.rows[query[wanted]])
-                seen.append(np.broadcast_to(fold.seen.numpy(), (len(wanted), len(fold.seen))))
-    if not rows:
-        raise data.too_few()
-    return OutOfFoldPredictions(np.concatenate(rows), np.concatenate(logits), np.concatenate(seen))
+                some = wanted[mask[query[wanted]]]
+                found = _predict(fitted[modality], fold, modality, some, data.allows_unseen)
+                logits.append(found)
+                places.append(query[some])
+                seen.append(np.broadcast_to(fold.classes.seen.numpy(), (len(some), data.classes)))
+                if modality == "both" and len(some):
+                    own_parts = answers_of_parts(fitted[modality], fold, some, found, seed)
+                    parts.append((data.rows[query[some]], own_parts))
+    rows = data.rows[np.concatenate([np.zeros(0, np.int64), *places])]
+    of_seen = np.concatenate([np.zeros((0, data.classes), bool), *seen])
+    return OutOfFoldPredictions(
+        rows,
+        np.concatenate(logits),
+        of_seen,
+        join_folds([row for row, _ in parts], [own for _, own in parts]),
+    )
+
+
+def _answering(data: StackingData, folds: Mapping[str, Mapping[int, PlacedFold]]) -> list[HeldOut]:
+    """Which fold predicts which of its query rows; each row is in the first fold that can."""
+    left, found = np.ones(len(data.rows), bool), []
+    for kind in (BRAND, RANDOM):
+        for number, (fold, query) in folds[kind].items():
+            wanted = np.flatnonzero(left[query] & fold.classes.seen.numpy()[data.targets[query]])
+            left[query[wanted]] = False
+            found.append((number, (fold, query), wanted))
+    return found
 
 
 def _without(folds: Sequence[PlacedFold], held_out: np.ndarray) -> list[MetaTrainingFold]:
@@ -95,12 +118,10 @@ def _predict(
     modality: str,
     places: np.ndarray,
     allows_unseen: bool,
-) -> list[np.ndarray]:
-    """Logits (b, C) of some query rows, chunk by chunk."""
-    found = []
+) -> np.ndarray:
+    """Logits (b, C) of some query rows."""
+    found = [np.zeros((0, len(fold.classes.counts)), np.float32)]
     for chunk in torch.from_numpy(places).split(ROWS_AT_ONCE):
-        logits = classifier(fold.features(modality, chunk))
-        if not allows_unseen:
-            logits = logits.masked_fill(~fold.seen, MASKED_LOGIT)
-        found.append(logits.numpy())
-    return found
+        if len(chunk):
+            found.append(classifier(fold.level_zero(modality, chunk), fold.classes, allows_unseen).numpy())
+    return np.concatenate(found)

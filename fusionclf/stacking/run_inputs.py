@@ -22,6 +22,7 @@ from fusionclf.batches import (
     open_cache,
 )
 from fusionclf.catalog import Catalog, Split, read_synonyms
+from fusionclf.catalog.languages import main_language
 from fusionclf.catalog.usable import UnusedRows, unused_rows, usable_rows
 from fusionclf.config import RunConfig
 from fusionclf.config.shipped import find_synonyms
@@ -238,7 +239,7 @@ class RunInputs:
         if _scores_by_name(model):
             names = classes["label"]
             synonyms = [self.synonyms.get(name, ()) for name in names]
-            model.name_classes(names, class_paths(self.graph, names), synonyms)
+            model.name_classes(names, class_paths(self.graph, names), synonyms, main_language(self.catalog))
         if self.titles is None or _scores_by_name(model):
             started = time.perf_counter()
             self.titles = model.prepare_fields(fields)

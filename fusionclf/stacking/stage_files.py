@@ -11,8 +11,10 @@ from fusionclf.models.weights import load_weights, save_weights
 from fusionclf.runfolder import AGAIN
 from fusionclf.stacking.auxiliary import LABEL, TaskLogits
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions
+from fusionclf.stacking.part_answers import PartAnswers
 
 HELD_OUT, LOGITS = "held_out.safetensors", "logits.safetensors"
+PART = "parts."
 TASK, TASK_ROWS = "task.", "task_rows"  # auxiliary tasks: before the name of a column; their rows
 
 
@@ -30,6 +32,11 @@ class StageFiles:
     def save_held_out(self, predictions: OutOfFoldPredictions, tasks: TaskLogits, seconds: float) -> None:
         """Save predictions for held-out rows, logits of auxiliary tasks for validation rows, and what fitting took."""
         values = {"rows": predictions.rows, "logits": predictions.logits, "seen": predictions.seen}
+        if predictions.parts is not None:
+            values |= {
+                PART + "rows": predictions.parts.rows, PART + "answers": predictions.parts.answers,
+                PART + "powers": predictions.parts.powers, PART + "losses": predictions.parts.losses,
+            }  # fmt: skip
         if tasks.logits:
             values |= {TASK_ROWS: tasks.rows, **{TASK + name: own for name, own in tasks.logits.items()}}
         tensors = {name: torch.from_numpy(np.array(value)) for name, value in values.items()}
@@ -48,7 +55,8 @@ class StageFiles:
         rows, logits, seen = (saved[key].numpy() for key in ("rows", "logits", "seen"))
         tasks = {name: values.numpy() for name, values in _tasks(saved).items()}
         found = TaskLogits(saved[TASK_ROWS].numpy(), tasks) if TASK_ROWS in saved else TaskLogits()
-        return OutOfFoldPredictions(rows, logits, seen), found, float(saved["seconds"])
+        predictions = OutOfFoldPredictions(rows, logits, seen, _parts(saved))
+        return predictions, found, float(saved["seconds"])
 
     def save_logits(self, logits: Mapping[str, torch.Tensor], seconds: float) -> None:
         """Save each task's logits of the test rows, and what they took."""
@@ -64,6 +72,15 @@ class StageFiles:
         if saved is None:
             return None
         return {LABEL: saved["logits"], **_tasks(saved)}, float(saved["seconds"])
+
+
+def _parts(saved: Mapping[str, torch.Tensor]) -> PartAnswers | None:
+    if PART + "rows" not in saved:
+        return None
+    rows, answers, powers, losses = (
+        saved[PART + name].numpy() for name in ("rows", "answers", "powers", "losses")
+    )
+    return PartAnswers(rows, answers, tuple(powers.tolist()), tuple(losses.tolist()))
 
 
 def _tasks(saved: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

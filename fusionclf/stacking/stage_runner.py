@@ -37,7 +37,6 @@ from fusionclf.run_schema import ALL_CLASSES, read_labels
 from fusionclf.stacking.auxiliary import AuxiliaryTasks, TaskLogits, base_logits
 from fusionclf.stacking.cost import StageCost
 from fusionclf.stacking.fitting import (
-    ClassGroups,
     FittedStackedHead,
     FittedWeightedSum,
     FittingContext,
@@ -69,6 +68,7 @@ class StageRunner:
         inputs: what the models read.
         held_out: name → predictions for held-out rows, of the stages that ran.
         answers: name → answers for further columns, of the stages that ran; empty without auxiliary tasks.
+        fusion_parts: name → what the parts of a stacked head answer for held-out rows.
         cost: what they took.
     """
 
@@ -87,6 +87,7 @@ class StageRunner:
         self.inputs = RunInputs(settings, catalog, split, accelerator, console)
         self.held_out: dict[str, pd.DataFrame] = {}
         self.answers: dict[str, pd.DataFrame] = {}
+        self.fusion_parts: dict[str, dict[str, Any]] = {}
         self.cost = StageCost()
         self._backbone: dict[str, torch.Tensor] | None = None
 
@@ -206,14 +207,9 @@ class StageRunner:
         context = FittingContext(self.accelerator, self.settings.seed, self.console, together)
         if not isinstance(model.head, StackedHead):
             return fit_weighted_sum(model, source, self.catalog, rows.train, rows.validation, context)
-        groups = ClassGroups(class_families(self.inputs.graph, names), self._parts_of(names))
+        families = class_families(self.inputs.graph, names)
         by_year = self.settings.split.rule == "year_parity"
-        return fit_stacked_head(model, source, self.catalog, rows.all, groups, context, by_year)
-
-    def _parts_of(self, names: tuple[str, ...]) -> list[np.ndarray]:
-        """The parts of the split as masks over a model's classes, where it has those of several."""
-        parts = [set(part) for part in self.split.classes.values() if set(part) < set(names)]
-        return [np.array([name in part for name in names]) for part in parts]
+        return fit_stacked_head(model, source, self.catalog, rows.all, families, context, by_year)
 
     def _predict(
         self,
@@ -241,6 +237,8 @@ class StageRunner:
                 self.inputs.modality_status(model, own), self.inputs.graph,
             )  # fmt: skip
             self.held_out[frame] = self._held_out(model, held_out, part, names, temperatures["label"])
+            if held_out.parts is not None and candidates == names:
+                self.fusion_parts[frame] = held_out.parts.score(self.held_out[frame], held_out.rows, names)
         if len(classes) > 1:
             auxiliary = AuxiliaryTasks(self.inputs, base_model(model), source, classes, temperatures)
             for part in stage.candidates(self.split):
@@ -264,6 +262,8 @@ class StageRunner:
         context = self.inputs.context(part, "validation", rows)
         known = predictions.seen[mine][np.arange(len(rows)), [column[name] for name in labels[mine]]]
         context["label_train_count"] = np.where(known, context["label_train_count"], 0)
+        if isinstance(model, StackedClassifier) and isinstance(model.head, StackedHead):
+            context["leaked_title"] = False  # no fold divides the products of a title
         status = self.inputs.modality_status(model, rows)
         return make_predictions(context, candidates, softmax(logits, axis=1), status, self.inputs.graph)
 

@@ -182,7 +182,7 @@ def _known_by(predictor: Predictor) -> dict[str, str]:
     if not isinstance(model, StackedClassifier) or not isinstance(model.head, StackedHead):
         return dict.fromkeys(predictor.classes, "training rows")
     assert model.class_names is not None
-    seen, synonyms = model.head.seen.tolist(), model.class_names.synonyms
+    seen, synonyms = model.head.facts.seen.tolist(), model.class_names.synonyms
     by_name = [f"its name, {len(others)} more" if others else "its name" for others in synonyms]
     return {
         name: "training rows" if known else called

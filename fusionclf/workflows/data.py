@@ -29,6 +29,7 @@ from fusionclf.console import Console, json_text, printable
 from fusionclf.errors import CatalogError
 from fusionclf.workflows.settings import announce_catalog
 
+ENCODER = "offline"  # of the settings that come with the package
 SHOWN = 5  # ids that a line names
 
 
@@ -56,7 +57,9 @@ def data_check(
     catalog, split = _read(folder, settings)
     announce_catalog(folder, catalog, console)
     with console.bar("decode pictures", len(catalog.picture_owners)) as step:
-        found = check_catalog(catalog, split, unreadable=settings.pictures.unreadable, progress=step)
+        found = check_catalog(
+            catalog, split, unreadable=settings.pictures.unreadable, encoder=_encoder(config), progress=step
+        )
     if as_json:
         print(json_text(found.to_dict()))
     else:
@@ -70,6 +73,14 @@ def check_settings(data: Path, config: str | None, overrides: tuple[str, ...]) -
     given = {k: v for k, v in (read_settings(file) if file else {}).items() if k in CheckConfig.model_fields}
     values = merge(described_values(data, given, overrides), given)
     return build_settings(CheckConfig, override(CheckConfig, values, overrides))
+
+
+def _encoder(config: str | None) -> str:
+    """The sentence encoder that a settings file names; the English one that fusion reads by where it names none."""
+    file = find_config(config)
+    model = (read_settings(file) if file else {}).get("model")
+    text = model.get("text") if isinstance(model, dict) else None
+    return str(text.get("model", ENCODER)) if isinstance(text, dict) else ENCODER
 
 
 def render_check(found: CatalogCheck, out: RichConsole) -> None:
@@ -89,6 +100,8 @@ def render_check(found: CatalogCheck, out: RichConsole) -> None:
     out.print()
     if found.variants is not None and found.variants.matters:
         out.print(f"[yellow]warning[/]: {escape(printable(str(found.variants)))}", soft_wrap=True)
+    if found.unknown_language:
+        out.print(f"[yellow]warning[/]: {escape(printable(found.unknown_language))}", soft_wrap=True)
     for problem in found.problems:
         out.print(f"[red]problem[/]: {escape(printable(problem))}", soft_wrap=True)
     out.print("usable" if found.usable else "not usable as it is")
@@ -134,6 +147,7 @@ def _catalog_rows(found: CatalogCheck) -> list[tuple[str, str]]:
         ("cells with the text NA (kept)", _counts(found.na_texts)),
         ("empty categories and metadata", _counts(found.empty_cells)),
         *([("read as missing by pandas (both)", _counts(missing))] if missing else []),
+        *[(f"language of {name}", printable(str(own))) for name, own in found.languages.items()],
         ("titles that name their class", f"{found.titles_naming_the_label:.1f} %"),
         ("titles with several classes", f"{found.titles_with_several_labels:,}"),
         ("classes under several paths", _ids(found.classes_with_several_paths)),

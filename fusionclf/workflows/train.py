@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fusionclf.catalog import Catalog, Split
+from fusionclf.catalog.languages import catalog_languages, known_languages, language_warning
 from fusionclf.config import RunConfig
 from fusionclf.console import Console
 from fusionclf.errors import RunError
@@ -14,6 +15,7 @@ from fusionclf.evaluation import RunResult, save_run
 from fusionclf.files import locked_folder
 from fusionclf.metrics_schema import METRICS
 from fusionclf.models import find_variant
+from fusionclf.models.text_backbones import TextEncoderParams
 from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.report.model_card import write_card
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
@@ -96,6 +98,7 @@ def train(
         settings = _resolve_auto(with_location(settings, catalog), catalog, split)
         begun = begun_pictures(out) if existing.resume else None
         settings = resolve_pictures(variant, settings, catalog, begun, console)
+        _warn_of_language(settings, catalog, console)
         stages = list_stages(settings, split)
         runner = StageRunner(variant, settings, catalog, split, accelerator, out, console)
         runner.check(stages)  # before a run that `out` may hold is touched
@@ -112,12 +115,24 @@ def train(
 
 
 def _resolve_auto(settings: RunConfig[Any], catalog: Catalog, split: Split) -> RunConfig[Any]:
-    """The settings with `model.vocabulary=auto` replaced by what the split needs."""
+    """The settings with `model.vocabulary=auto` replaced by the widest one that can be trained."""
     if not isinstance(settings.model, FusionParams):
         return settings
-    has_unseen = min(split.train_counts(catalog, None).values()) == 0
     trained = min(trained_classes(catalog, split, stage) for stage in list_stages(settings, split))
-    return settings.model_copy(update={"model": settings.model.resolve_auto(has_unseen, trained)})
+    return settings.model_copy(update={"model": settings.model.resolve_auto(trained)})
+
+
+def _warn_of_language(settings: RunConfig[Any], catalog: Catalog, console: Console) -> None:
+    """Print a warning where the sentence encoder does not know the language of the catalog's texts."""
+    text = getattr(settings.model, "text", None)
+    if (
+        not isinstance(text, TextEncoderParams)
+        or text.kind == "hashed"
+        or known_languages(text.model) is None
+    ):
+        return
+    if (warning := language_warning(catalog_languages(catalog), text.model)) is not None:
+        console.warn(warning)
 
 
 def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dict[str, Any]:
@@ -130,7 +145,7 @@ def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dic
         statistics = environment(seconds=time.perf_counter() - started, **runner.statistics())
         result = RunResult(
             runner.variant.name, runner.settings, runner.catalog, runner.split, frames, statistics,
-            runner.held_out, runner.answers,
+            runner.held_out, runner.answers, runner.fusion_parts,
         )  # fmt: skip
         metrics = save_run(runner.out, result, write_card)
     runner.accelerator.wait_for_everyone()

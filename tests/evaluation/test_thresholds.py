@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import CategoryGraph, Thresholds, decide, make_predictions, thresholds_of_run
 from fusionclf.evaluation.predictions import CONTEXT, write_predictions
-from fusionclf.evaluation.thresholds import decision_metrics, fit_thresholds
+from fusionclf.evaluation.thresholds import CannotPromiseError, decision_metrics, fit_thresholds
 
 GRAPH = CategoryGraph(
     ("master", "sub", "type"),
@@ -27,7 +27,8 @@ def predictions(rows: list[tuple[str, dict[str, float]]]) -> pd.DataFrame:
     """Products by label and stated probabilities."""
     zero = {name: False if name in ("title_names_label", "leaked_title") else 0 for name in CONTEXT}
     known = {name: [value] * len(rows) for name, value in zero.items()} | {
-        "id": [str(n) for n in range(len(rows))]
+        "id": [str(n) for n in range(len(rows))],
+        "title_group": range(len(rows)),
     }
     paths = [PATH[label] for label, _ in rows]
     names = ("true_category_1", "true_category_2", "label")
@@ -46,60 +47,86 @@ def spread(
     return [(label, {answer: float(prob)}) for prob in np.linspace(low, high, count)]
 
 
-# A: right from 0.6 on, wrong below. B: few, all right. C: half wrong everywhere. D: never answered.
+# Right from 0.7 on, wrong below, where few are.
 HELD = predictions(
-    [
-        *spread("A", "A", 300, 0.6, 0.99), *spread("A", "B", 30, 0.3, 0.59),
-        *spread("B", "B", 4, 0.7, 0.98),
-        *spread("C", "C", 50, 0.5, 0.97), *spread("C", "D", 50, 0.5, 0.97),
-    ]
-)  # fmt: skip
+    [*spread("A", "A", 300, 0.7, 0.99), *spread("B", "B", 100, 0.7, 0.99), *spread("A", "B", 30, 0.3, 0.69)]
+)
 
 
-def test_class_is_accepted_where_its_predictions_are_right() -> None:
-    found = fit_thresholds(HELD, 0.98)
-    least = found.classes["A"]
+def accepts(target: float, rows: list[tuple[str, dict[str, float]]]) -> float:
+    """The probability from which a class is accepted."""
+    least = fit_thresholds(predictions(rows), target).accept_from
     assert least is not None
-    answers = HELD[(HELD["label_1"] == "A") & (HELD["prob_1"] >= least)]
-    assert 0.58 <= least <= 0.66
-    assert np.mean(answers["label"] == "A") >= 0.98
-    assert found.rows == len(HELD) and found.target == 0.98
+    return least
+
+
+def test_class_is_accepted_where_predictions_are_right() -> None:
+    found = fit_thresholds(HELD, 0.98)
+    assert found.accept_from is not None
+    accepted = HELD[HELD["prob_1"] >= found.accept_from]
+    assert 0.6 <= found.accept_from <= 0.75
+    assert np.mean(accepted["label"] == accepted["label_1"]) >= 0.98
+    assert found.groups == len(HELD) and found.target == 0.98
+
+
+def test_lower_target_accepts_more() -> None:
+    assert accepts(0.9, [*spread("A", "A", 300, 0.7, 0.99), *spread("A", "B", 60, 0.5, 0.69)]) < 0.68
+    assert accepts(0.98, [*spread("A", "A", 300, 0.7, 0.99), *spread("A", "B", 60, 0.5, 0.69)]) > 0.68
 
 
 def test_variants_of_one_product_count_as_one_prediction() -> None:
-    rows = [
-        *spread("A", "A", 300, 0.6, 0.99),
-        *spread("B", "B", 40, 0.5, 0.52),
-        *spread("C", "D", 50, 0.5, 0.97),
-    ]
+    rows = [*spread("A", "A", 50, 0.6, 0.99), *spread("B", "B", 200, 0.6, 0.99)]
     frame = predictions(rows)
-    alone = fit_thresholds(frame.assign(group=np.arange(len(frame))), 0.95)
-    assert alone == fit_thresholds(frame, 0.95)
+    alone = fit_thresholds(frame.assign(group=np.arange(len(frame))), 0.98)
+    assert alone == fit_thresholds(frame, 0.98)
     one_style = np.where(frame["label"] == "B", -1, np.arange(len(frame)))
-    styles = fit_thresholds(frame.assign(group=one_style), 0.95)
-    assert alone.classes["B"] is not None and alone.classes["B"] < 0.53
-    assert styles.classes["B"] is None or styles.classes["B"] > 0.6
+    with pytest.raises(
+        CannotPromiseError, match=r"250 held-out products in 51 groups can promise at most 0\.9"
+    ):
+        fit_thresholds(frame.assign(group=one_style), 0.98)
 
 
-def test_a_class_that_cannot_reach_the_target_is_never_accepted() -> None:
-    assert fit_thresholds(HELD, 0.98).classes["C"] is None
+def test_equal_titles_are_one_group_where_the_split_has_none() -> None:
+    frame = predictions(spread("A", "A", 200, 0.6, 0.99))
+    fit_thresholds(frame, 0.98)
+    with pytest.raises(CannotPromiseError, match="in 20 groups"):
+        fit_thresholds(frame.assign(title_group=np.arange(200) // 10), 0.98)
 
 
-def test_few_predictions_accept_nothing_where_others_fail() -> None:
-    alone = predictions([*spread("B", "B", 4, 0.7, 0.9)])
-    assert fit_thresholds(alone, 0.98).classes["B"] == 0.7
-    # Among others that are right less often at 0.7 to 0.9, those four do not count for much.
-    found = fit_thresholds(pd.concat([HELD.loc[HELD["label_1"] != "B"], alone]), 0.98)
-    assert found.classes["B"] == found.others and found.others is not None and found.others > 0.9
+def test_unreachable_target_is_refused_with_what_is_possible() -> None:
+    frame = predictions([*spread("A", "A", 147, 0.75, 0.99), *spread("A", "B", 5, 0.75, 0.99)])
+    with pytest.raises(CannotPromiseError) as refused:
+        fit_thresholds(frame, 0.98)
+    assert str(refused.value) == (
+        "target_precision=0.98: the 152 held-out products can promise at most 0.9; give --target-precision 0.9 or "
+        "less, or train with more validation rows (split.validation_fraction)"
+    )
+    assert refused.value.largest == 0.9 and refused.value.exit_code == 2
+    fit_thresholds(frame, 0.9)
+    with pytest.raises(CannotPromiseError):
+        fit_thresholds(frame, 0.92)
+
+
+def test_predictions_that_are_mostly_wrong_promise_nothing() -> None:
+    with pytest.raises(CannotPromiseError, match="can promise no precision; train with more validation rows"):
+        fit_thresholds(predictions(spread("A", "B", 100, 0.6, 0.99)), 0.6)
+
+
+def test_products_whose_title_is_in_train_do_not_count() -> None:
+    frame = predictions([*spread("A", "A", 300, 0.7, 0.99), *spread("A", "B", 20, 0.6, 0.7)])
+    leaked = np.arange(320) >= 30  # few others are left
+    fit_thresholds(frame, 0.95)
+    with pytest.raises(CannotPromiseError, match=r"30 held-out products \(290 more do not count"):
+        fit_thresholds(frame.assign(leaked_title=leaked), 0.95)
+    with pytest.raises(CannotPromiseError, match="no precision"):
+        fit_thresholds(frame.assign(leaked_title=True), 0.9)
 
 
 def test_predictions_mostly_wrong_are_rejected() -> None:
     found = fit_thresholds(HELD, 0.98)
-    assert 0.5 <= found.reject_below <= 0.62
-    never = predictions([*spread("A", "A", 10, 0.2, 0.9)])
-    assert fit_thresholds(never, 0.98).reject_below == 0.0
-    always = predictions([*spread("A", "B", 10, 0.2, 0.9)])
-    assert fit_thresholds(always, 0.98).reject_below == 1.0
+    assert 0.65 <= found.reject_below <= 0.72
+    alone = predictions(spread("A", "A", 200, 0.2, 0.9))
+    assert fit_thresholds(alone, 0.9).reject_below == 0.0
 
 
 def test_an_uncertain_class_backs_off_to_its_category() -> None:
@@ -107,7 +134,7 @@ def test_an_uncertain_class_backs_off_to_its_category() -> None:
     doubt = [(label, {"A": 0.5, "B": 0.49}) for label in ("A", "B") * 100]
     other = [(label, {"C": 0.5, "D": 0.49}) for label in ("C", "D") * 100]
     found = fit_thresholds(predictions([*doubt, *other, *spread("A", "A", 400, 0.98, 0.99)]), 0.95)
-    assert found.levels == (0.95, 0.95)
+    assert found.levels == (None, 0.95)
     probabilities = np.array([[0.5, 0.49, 0, 0], [0, 0, 0.5, 0.49], [0.99, 0, 0, 0], [np.nan] * 4])
     decisions = decide(GRAPH, found, probabilities, GRAPH.classes)
     assert decisions.paths == [("M", "S"), (), ("M", "S", "A"), ()]
@@ -117,19 +144,9 @@ def test_an_uncertain_class_backs_off_to_its_category() -> None:
     assert decisions.probabilities.tolist() == pytest.approx([0.99, np.nan, 0.99, np.nan], nan_ok=True)
 
 
-def test_right_predictions_do_not_lower_it_to_where_others_fail() -> None:
-    rows = [
-        *spread("A", "A", 300, 0.3, 0.5),
-        *spread("B", "C", 900, 0.3, 0.5),
-        *spread("D", "D", 300, 0.6, 0.9),
-    ]
-    least = fit_thresholds(predictions(rows), 0.9).classes["A"]
-    assert least is None or least > 0.5
-
-
 def test_category_threshold_is_fitted_on_rows_without_deeper_one() -> None:
     """Many sure classes and subcategories must not vouch for the doubtful rest."""
-    sure = spread("A", "A", 400, 0.97, 0.999)
+    sure = spread("A", "A", 800, 0.97, 0.999)
     doubt = [(label, {"A": 0.5, "B": 0.48}) for label in ("A", "B") * 500]  # the subcategory is right
     # The master category M is 0.96 likely and wrong half of the time.
     bad = [(label, {"A": 0.48, "C": 0.48}) for label in ("C", "D") * 30]
@@ -142,10 +159,10 @@ def test_category_threshold_is_fitted_on_rows_without_deeper_one() -> None:
     assert least is None or least > 0.96
 
 
-def test_class_never_predicted_uses_the_threshold_of_others() -> None:
-    found = Thresholds(0.9, 10, {"A": 0.95}, 0.7, (None, None), 0.4)
-    decisions = decide(GRAPH, found, np.array([[0, 0, 0, 0.8], [0.8, 0, 0, 0]]), GRAPH.classes)
-    assert decisions.decisions.tolist() == ["accept", "review"]
+def test_added_class_is_never_accepted() -> None:
+    found = Thresholds(0.9, 10, 0.7, (None, None), 0.4).without(["A"]).without(["B"])
+    table = np.array([[0, 0, 0, 0.8], [0.8, 0, 0, 0], [0, 0.8, 0, 0]])
+    assert decide(GRAPH, found, table, GRAPH.classes).decisions.tolist() == ["accept", "review", "review"]
 
 
 @settings(max_examples=50, deadline=None)
@@ -154,40 +171,52 @@ def test_class_never_predicted_uses_the_threshold_of_others() -> None:
     st.floats(0.5, 1),
 )
 def test_accepted_predictions_reach_the_target(rows: list, target: float) -> None:
-    """Pseudo-rows aside: what is accepted reaches the target precision, where a class has many answers."""
     frame = predictions([(label, {answer: prob}) for answer, label, prob in rows for _ in range(40)])
-    found = fit_thresholds(frame, target)
-    for name, least in found.classes.items():
-        own = frame[(frame["label_1"] == name) & (frame["prob_1"] >= (2 if least is None else least))]
-        if len(own):
-            # Ten pseudo-rows, all right, can lift the share by no more than this.
-            assert np.mean(own["label"] == name) >= target - 10 * (1 - target) / len(own) - 1e-9
+    try:
+        found = fit_thresholds(frame, target)
+    except CannotPromiseError as refused:
+        assert refused.largest is None or refused.largest < target
+        return
+    accepted = frame[frame["prob_1"] >= (found.accept_from or 0)]
+    assert len(accepted) and np.mean(accepted["label"] == accepted["label_1"]) >= target
     assert all(least is None or least >= target for least in found.levels)
 
 
 def test_metrics_of_decisions() -> None:
-    found = Thresholds(0.9, 10, {"A": 0.8, "C": None}, 0.7, (0.9, 0.95), 0.4)
+    held = predictions(
+        [
+            *spread("A", "A", 60, 0.8, 0.99),
+            *[(label, {"A": 0.49, "B": 0.49}) for label in ("A", "B") * 50],  # the subcategory is right
+        ]
+    )
     frame = predictions(
         [
             ("A", {"A": 0.85}),  # accepted, right
             ("B", {"A": 0.9}),  # accepted, wrong
-            ("B", {"A": 0.6, "B": 0.38}),  # review; sub 0.98, right
-            ("D", {"C": 0.5, "A": 0.42}),  # review; sub 0.5, master 0.92, wrong
-            ("D", {"D": 0.3}),  # reject; nothing
+            ("B", {"A": 0.49, "B": 0.48}),  # sub 0.97, right
+            ("C", {"A": 0.49, "B": 0.48}),  # sub 0.97, wrong
+            ("D", {"D": 0.3}),  # nothing
         ]
     )
-    assert decision_metrics(frame, found, GRAPH) == {
-        "target": 90.0, "accepted": 40.0, "precision": 50.0, "review": 40.0, "rejected": 20.0, "unanswered": 20.0,
+    assert decision_metrics(frame, held, 0.95, GRAPH) == {
+        "target": 95.0, "largest": None,
+        "accepted": 40.0, "precision": 50.0, "review": 60.0, "rejected": 0.0, "unanswered": 20.0,
         "levels": [
-            {"column": "master", "answered": 20.0, "precision": 0.0},
-            {"column": "sub", "answered": 20.0, "precision": 100.0},
+            {"column": "master", "answered": 0.0, "precision": None},
+            {"column": "sub", "answered": 40.0, "precision": 50.0},
             {"column": "type", "answered": 40.0, "precision": 50.0},
         ],
     }  # fmt: skip
 
 
+def test_metrics_name_the_largest_promise_where_one_is_refused() -> None:
+    found = decision_metrics(HELD, predictions(spread("A", "A", 50, 0.6, 0.99)), 0.98, GRAPH)
+    assert found.pop("target") == 98.0 and found.pop("largest") == 95.0 and found.pop("levels") == []
+    assert set(found.values()) == {None}
+
+
 def test_thresholds_of_another_graph_are_refused() -> None:
-    found = Thresholds(0.9, 10, {}, 0.7, (0.9,), 0.4)
+    found = Thresholds(0.9, 10, 0.7, (0.9,), 0.4)
     with pytest.raises(RunError, match="1 category levels, the predictions have 2"):
         decide(GRAPH, found, np.ones((1, 4)) / 4, GRAPH.classes)
 

@@ -9,7 +9,8 @@ from torchvision.models import resnet18
 
 from fusionclf.errors import SettingsError, WeightsError
 from fusionclf.models import backbones
-from fusionclf.models.backbones import TextEncoderParams, build_image_encoder, build_text_encoder
+from fusionclf.models.backbones import build_image_encoder
+from fusionclf.models.text_backbones import TextEncoderParams, build_text_encoder
 
 PICTURES = torch.randn(2, 3, 64, 48, generator=torch.Generator().manual_seed(0))
 

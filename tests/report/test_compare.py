@@ -29,6 +29,18 @@ def test_markdown_is_as_before(report: Path, tmp_path: Path) -> None:
     assert text.replace(tmp_path.name, "FOLDER") == GOLDEN.read_text(encoding="utf-8")
 
 
+def test_decisions_of_an_older_run_are_shown(two_runs: list[Path], tmp_path: Path) -> None:
+    file = two_runs[1] / "metrics.json"
+    metrics = json.loads(file.read_text())
+    row = metrics["decisions"]["top2"][0]
+    del row["largest"]
+    row |= {"accepted": 75.0, "precision": 96.0, "review": 25.0, "rejected": 0.0}
+    file.write_text(json.dumps(metrics))
+    compare(two_runs, tmp_path / "older")
+    assert "| 98.0 | 75.00 | 96.00 | 25.00 | 0.00 |" in (tmp_path / "older" / "report.md").read_text()
+    assert "refused; at most 79" in (tmp_path / "older" / "report.html").read_text()  # the other target
+
+
 def test_json_is_the_value_and_unrounded(two_runs: list[Path], report: Path) -> None:
     value = json.loads((report / "report.json").read_text())
     assert value == compare(two_runs, report)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from fusionclf.models import base_model
-from fusionclf.models.backbones import build_transformer
+from fusionclf.models.text_backbones import build_transformer
 from fusionclf.training.optimisers import build_optimiser, build_schedule
 from tests.small import tiny_model
 from tests.training.small_stage import picture_model

@@ -19,7 +19,7 @@ import torch
 
 from fusionclf.batches import TextBatch
 from fusionclf.catalog.titles import split_words
-from fusionclf.models.open_vocabulary.name_words import NameWords, name_words
+from fusionclf.models.open_vocabulary.name_words import LANGUAGE, NameWords
 
 NAME_MATCH_FEATURES = ("share", "all", "from_end", "like", "name", "path", "run_1", "run_2", "run_3", "last")
 OF_WORDS = [0, 1, 2, 3, 9]  # those of NameWords.compare
@@ -40,6 +40,7 @@ class ClassNames:
         synonyms: further names of each class; default: none.
         weighted_by: the weight of a word falls with the number of classes that share it, of the first so many classes;
             default: all.
+        language: the code of the language of names and titles; it matters for words of languages that join nouns.
     """
 
     def __init__(
@@ -49,7 +50,9 @@ class ClassNames:
         embed: Embed,
         synonyms: Sequence[Sequence[str]] | None = None,
         weighted_by: int | None = None,
+        language: str = LANGUAGE,
     ) -> None:
+        self.language = language
         self.names, self.paths = tuple(names), tuple(paths)
         self.synonyms = tuple(tuple(own) for own in synonyms or [()] * len(names))
         self.embed = embed
@@ -60,7 +63,7 @@ class ClassNames:
         self.name_embeddings = embed(texts)  # (M, D)
         self.path_embeddings = embed(list(paths))  # (C, D)
         owners = np.repeat(np.arange(len(names)), [len(own) for own in called])
-        self.words = NameWords(texts, owners, self.weighted_by)
+        self.words = NameWords(texts, owners, self.weighted_by, language)
 
     def with_more(
         self, names: Sequence[str], paths: Sequence[str], synonyms: Sequence[Sequence[str]]
@@ -68,7 +71,7 @@ class ClassNames:
         """These and further classes; the features of these stay what they were."""
         return ClassNames(
             (*self.names, *names), (*self.paths, *paths), self.embed,
-            (*self.synonyms, *map(tuple, synonyms)), self.weighted_by,
+            (*self.synonyms, *map(tuple, synonyms)), self.weighted_by, self.language,
         )  # fmt: skip
 
     def best(self, of_names: np.ndarray) -> np.ndarray:
@@ -82,7 +85,7 @@ class ClassNames:
         whole = self.embed(titles)
         return NameTable(
             self,
-            [name_words(title) for title in titles],
+            [self.words.words_of(title) for title in titles],
             runs,
             self._of_runs(list(numbers)),
             self._cosines(whole),

@@ -1,12 +1,20 @@
-"""The words of class names, and which of them a title has."""
+"""The words of class names, and which of them a title has.
+
+English words are compared in the singular. In languages that join nouns (`COMPOUNDING`) words are compared by their
+stems, and a title's word counts as the longest name word that it ends in: "Holzbett" is a "Bett".
+
+Source of the stems: Snowball, Porter (2001).
+"""
 
 import re
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
+from typing import Any
 
 import inflection
 import numpy as np
+import snowballstemmer
 
 from fusionclf.catalog.titles import split_words
 
@@ -14,15 +22,34 @@ FILLERS = frozenset({"a", "and", "for", "in", "of", "the", "with"})
 CUT_SHORT = 0.8  # likeness of a word and its beginning: "deo", "deodorant"
 LEAST_LIKE = 0.5
 IRREGULAR = {"lens": "lens", "lenses": "lens", "ties": "tie"}  # what inflection gets wrong
+LANGUAGE = "en"  # of names and titles, where none is given
+COMPOUNDING = {
+    "da": "danish",
+    "de": "german",
+    "nl": "dutch",
+    "no": "norwegian",
+    "sv": "swedish",
+}  # code → stemmer
+LEAST_HEAD, LEAST_BEFORE = 4, 3  # letters of a compound's last noun, and of what stands before it
+PLURAL_S = re.compile(r"(?<=[aioy])(?<!gla)s$")  # of German "sofas", which Snowball keeps; "glas" has none
 MOST_LIKENESSES = 20_000  # words of titles whose likeness to names is remembered
 MOST_SINGULARS = 65_536  # words whose singular is remembered
 Likeness = tuple[np.ndarray, np.ndarray]  # places of words of names, and their likeness to a title's word
 
 
-def name_words(text: str) -> list[str]:
-    """Lower-case words in the singular, without fillers; "T-shirt" is one word."""
+def name_words(text: str, language: str = LANGUAGE) -> list[str]:
+    """Lower-case words in the singular or, of a language that joins nouns, their stems; without English fillers.
+
+    "T-shirt" is one word.
+
+    >>> name_words("Betten & Stühle", "de")
+    ['bett', 'stuhl']
+    """
     joined = re.sub(r"\bt[ -]shirt", "tshirt", text.lower())
-    return [singular(word) for word in split_words(joined) if word not in FILLERS]
+    own = [word for word in split_words(joined) if word not in FILLERS]
+    if language in COMPOUNDING:
+        return [stem(word, language) for word in own]
+    return [singular(word) for word in own]
 
 
 @lru_cache(MOST_SINGULARS)
@@ -33,6 +60,22 @@ def singular(word: str) -> str:
     ('watch', 'tie', 'lens')
     """
     return IRREGULAR.get(word) or inflection.singularize(word)
+
+
+@lru_cache(MOST_SINGULARS)
+def stem(word: str, language: str) -> str:
+    """The stem of a word of a language that joins nouns.
+
+    >>> stem("tische", "de"), stem("sofas", "de"), stem("stolar", "sv")
+    ('tisch', 'sofa', 'stol')
+    """
+    found = _stemmer(language).stemWord(word)
+    return PLURAL_S.sub("", found) if language == "de" else found
+
+
+@lru_cache(len(COMPOUNDING))
+def _stemmer(language: str) -> Any:
+    return snowballstemmer.stemmer(COMPOUNDING[language])
 
 
 def likeness(title_word: str, name_word: str) -> float:
@@ -61,16 +104,21 @@ class NameWords:
         texts: M names.
         owners: (M,) class of each.
         weighted_by: the weight of a word falls with the number of classes that share it, of classes below this number.
+        language: of the names and titles.
     """
 
-    def __init__(self, texts: Sequence[str], owners: np.ndarray, weighted_by: int) -> None:
-        words = [dict.fromkeys(name_words(text) or [""]) for text in texts]  # no title has the empty word
+    def __init__(
+        self, texts: Sequence[str], owners: np.ndarray, weighted_by: int, language: str = LANGUAGE
+    ) -> None:
+        self.language = language
+        words = [dict.fromkeys(name_words(text, language) or [""]) for text in texts]  # no title has ""
         sharing: dict[str, set[int]] = {word: set() for own in words for word in own}
         for own, owner in zip(words, owners.tolist(), strict=True):
             for word in own:
                 if owner < weighted_by:
                     sharing[word].add(owner)
         self.words = sorted(sharing)
+        self._known = frozenset(self.words)
         place = {word: n for n, word in enumerate(self.words)}
         weight = np.array(
             [np.log(1 + weighted_by / max(len(sharing[word]), 1)) for word in self.words]
@@ -88,6 +136,21 @@ class NameWords:
                 having.setdefault(run, []).append(n)
         self._having = {run: np.array(places) for run, places in having.items()}  # places of its words
         self._likeness: dict[str, Likeness] = {}
+
+    def words_of(self, title: str) -> list[str]:
+        """The words of a title; of a language that joins nouns, a compound as the name word that it ends in.
+
+        >>> NameWords(["Betten"], np.array([0]), 1, "de").words_of("Holzbett Oslo")
+        ['bett', 'oslo']
+        """
+        words = name_words(title, self.language)
+        return [self._head(word) for word in words] if self.language in COMPOUNDING else words
+
+    def _head(self, word: str) -> str:
+        if word in self._known:
+            return word
+        ends = (word[start:] for start in range(LEAST_BEFORE, len(word) - LEAST_HEAD + 1))
+        return next((end for end in ends if end in self._known), word)
 
     def compare(self, titles: Sequence[Sequence[str]]) -> np.ndarray:
         """(n, 5, M) the word features of NAME_MATCH_FEATURES, of n titles' words, at least one each."""

@@ -16,14 +16,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from fusionclf.models.open_vocabulary.level_zero import MODALITIES, ClassFacts, LevelZero, typical_share
 from fusionclf.models.open_vocabulary.linear_probe import LinearProbe
-from fusionclf.models.open_vocabulary.meta_classifier import (
-    MASKED_LOGIT,
-    MODALITIES,
-    LevelZero,
-    MetaClassifier,
-    meta_features,
-)
+from fusionclf.models.open_vocabulary.meta_classifier import MetaClassifier
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEATURES
 from fusionclf.models.open_vocabulary.prototypes import Prototypes
 from fusionclf.models.outputs import BaseOutputs
@@ -41,10 +36,12 @@ class StackedHead(nn.Module):
         paths: whether a class's place in the category graph counts.
         allows_unseen: whether the vocabulary is open: classes without a training row are candidates, and others can be
             added. If not, their logits are MASKED_LOGIT.
-        reads_picture_match: whether pictures are compared with class names, too.
+        unseen_share: expected share of products that are of an unseen class; None: each unseen class is taken to be as
+            frequent as the median of the seen ones.
     """
 
-    seen: Tensor
+    counts: Tensor
+    share: Tensor
 
     def __init__(
         self,
@@ -53,25 +50,32 @@ class StackedHead(nn.Module):
         text_dim: int,
         paths: bool = True,
         allows_unseen: bool = True,
-        reads_picture_match: bool = False,
+        unseen_share: float | None = None,
     ) -> None:
         super().__init__()
-        self.paths, self.allows_unseen = paths, allows_unseen
-        self.register_buffer("seen", torch.ones(classes, dtype=torch.bool))
+        self.paths, self.allows_unseen, self.unseen_share = paths, allows_unseen, unseen_share
+        self.register_buffer("counts", torch.ones(classes, dtype=torch.long))
+        self.register_buffer("share", torch.ones(()))
         self.prototypes = Prototypes(classes, dim, text_dim)
         self.probe = LinearProbe(dim, classes)
-        own = 0 if allows_unseen else classes
-        self.meta_classifiers = nn.ModuleDict(
-            {modality: MetaClassifier(own, reads_picture_match) for modality in MODALITIES}
-        )
+        self.meta_classifiers = nn.ModuleDict({modality: MetaClassifier() for modality in MODALITIES})
+
+    @property
+    def facts(self) -> ClassFacts:
+        """What is known of the classes."""
+        return ClassFacts(self.counts, self.prototypes.available, self.share)
 
     def set_fitted(
-        self, probe: LinearProbe, seen: Tensor, meta_classifiers: Mapping[str, MetaClassifier]
+        self, probe: LinearProbe, counts: Tensor, meta_classifiers: Mapping[str, MetaClassifier]
     ) -> None:
         """Take over what was learned; prototypes of classes that were added are dropped."""
-        device = self.seen.device
+        device = self.counts.device
         self.probe.load_state_dict(probe.state_dict())
-        self.seen.copy_(seen)
+        self.counts.copy_(counts)
+        share, unseen = typical_share(counts), int((counts == 0).sum())
+        if self.unseen_share is not None and unseen:
+            share = torch.tensor(self.unseen_share / (1 - self.unseen_share) / unseen)
+        self.share.copy_(share)
         self.meta_classifiers = nn.ModuleDict(dict(meta_classifiers)).to(device)
         for buffer in self.prototypes.buffers():
             buffer.zero_()
@@ -85,7 +89,7 @@ class StackedHead(nn.Module):
             for modality, rows in self._by_modality(outputs):
                 own = self.subset(level_zero, rows, modality, outputs.base_reads_titles)
                 logits[rows] = self.logits(own, modality)
-            return self.masked(logits, self.seen)
+            return logits
 
     def level_zero(self, outputs: BaseOutputs) -> LevelZero:
         """What the base learners give for all products."""
@@ -102,26 +106,13 @@ class StackedHead(nn.Module):
         self, level_zero: LevelZero, rows: Tensor | slice, modality: str, base_reads_titles: bool
     ) -> LevelZero:
         """That of some products; of a title alone, a base model that reads no titles gives nothing."""
-        base = level_zero.base
-        if base is not None:
-            base = None if modality == "title" and not base_reads_titles else base[rows]
-        return replace(
-            level_zero,
-            base=base,
-            linear_text=level_zero.linear_text[rows],
-            name_match=level_zero.name_match[rows],
-            similarity=level_zero.similarity[rows],
-            picture_match=None if level_zero.picture_match is None else level_zero.picture_match[rows],
-        )
+        if modality == "title" and not base_reads_titles:
+            level_zero = replace(level_zero, base=None)
+        return level_zero.rows(rows).of_modality(modality)
 
     def logits(self, level_zero: LevelZero, modality: str) -> Tensor:
         """(B, C) by the meta-classifier of a modality."""
-        features = meta_features(level_zero, modality, self.seen, self.prototypes.available)
-        return self.meta_classifiers[modality](features)
-
-    def masked(self, logits: Tensor, seen: Tensor) -> Tensor:
-        """(B, C) logits; classes that are not `seen` (C,) get MASKED_LOGIT in a closed vocabulary."""
-        return logits if self.allows_unseen else logits.masked_fill(~seen, MASKED_LOGIT)
+        return self.meta_classifiers[modality](level_zero, self.facts, self.allows_unseen)
 
     def used_name_match(self, name_match: Tensor) -> Tensor:
         """(B, C, 10) the features that count: 0 for `path` where paths are left out."""

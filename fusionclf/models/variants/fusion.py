@@ -8,13 +8,7 @@ from fusionclf.catalog.fields import Fields
 from fusionclf.config import Section
 from fusionclf.errors import SettingsError, did_you_mean
 from fusionclf.models.aligned_encoders import PROMPT, build_name_encoder
-from fusionclf.models.backbones import (
-    ImageEncoderParams,
-    TextEncoderParams,
-    build_image_encoder,
-    build_text_encoder,
-    build_transformer,
-)
+from fusionclf.models.backbones import ImageEncoderParams, build_image_encoder
 from fusionclf.models.classifier import ProductClassifier, linear_heads
 from fusionclf.models.field_encoders import FieldReaders, TitleAndFields
 from fusionclf.models.fusers import MissingModality, find_fuser, fuser_names
@@ -23,6 +17,7 @@ from fusionclf.models.open_vocabulary.picture_match import PictureMatch
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.registry import Variant, register
 from fusionclf.models.stacked_classifier import StackedClassifier, WeightedSum
+from fusionclf.models.text_backbones import TextEncoderParams, build_text_encoder, build_transformer
 from fusionclf.models.text_encoders import TransformerEncoder, sentence_encoder
 
 LATE = "late"  # no fuser: the base model reads the picture alone
@@ -60,7 +55,14 @@ class FusionParams(Section):
         default="auto",
         description="open: classes without a training row are scored by their names (needs text.kind=both and wide); "
         "named: classes with training rows alone, by their names too (needs the same); closed: without names; "
-        "auto: open where the catalog has classes without a training row, else named, closed where neither can be",
+        "auto: open where names can be read, else closed",
+    )
+    unseen_share: float | None = Field(
+        default=None,
+        gt=0,
+        le=0.5,
+        description="open: expected share of products whose class has no training row; null: each such class is taken "
+        "to be as frequent as the median of the others",
     )
     paths: bool = Field(
         default=True, description="open, named: a class's text names its place in the category graph, too"
@@ -96,18 +98,16 @@ class FusionParams(Section):
                 raise ValueError(f"{prompt!r}: needs {{}} once, for the name, as in {PROMPT!r}")
         return prompts
 
-    def resolve_auto(self, has_unseen_classes: bool, trained: int) -> "FusionParams":
-        """With `vocabulary=auto` replaced by what a split needs: open only where a class has no training row.
+    def resolve_auto(self, trained: int) -> "FusionParams":
+        """With `vocabulary=auto` replaced by the widest vocabulary that can be trained.
 
         Args:
-            has_unseen_classes: whether there is such a class.
             trained: how many classes of a stage have training rows, in that with the fewest.
         """
         if self.vocabulary != "auto":
             return self
         fits = [kind for kind in ("open", "named") if trained >= LEAST_CLASSES[kind] and self.uses_names]
-        wanted = fits if has_unseen_classes else [kind for kind in fits if kind == "named"]
-        return self.model_copy(update={"vocabulary": [*wanted, "closed"][0]})
+        return self.model_copy(update={"vocabulary": [*fits, "closed"][0]})
 
     @property
     def uses_names(self) -> bool:
@@ -221,7 +221,7 @@ def _stacked(
         pretrained = params.image.weights != "none"
         match = PictureMatch(build_name_encoder(params.image.backbone, pretrained, params.prompts))
     head = StackedHead(
-        len(linear.bias), dim, sentences.dim, params.paths, params.vocabulary != "named", match is not None
+        len(linear.bias), dim, sentences.dim, params.paths, params.vocabulary != "named", params.unseen_share
     )
     return StackedClassifier(base, linear, head, match)
 

@@ -4,9 +4,9 @@ from pydantic import Field
 
 from fusionclf.catalog.fields import Fields
 from fusionclf.config import Section
-from fusionclf.models.backbones import TextEncoderParams, build_text_encoder
 from fusionclf.models.classifier import ProductClassifier, linear_heads
 from fusionclf.models.registry import Variant, register
+from fusionclf.models.text_backbones import TextEncoderParams, build_text_encoder
 
 
 class TextParams(Section):

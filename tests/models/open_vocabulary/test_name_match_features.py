@@ -122,3 +122,38 @@ def test_words_are_looked_up_as_if_each_pair_had_been_compared() -> None:
         found[places] = values
         expected = [likeness(word, name) for name in words.words]
         assert found.tolist() == pytest.approx(expected), word
+
+
+GERMAN = ["Betten", "Stühle", "Sofas", "Lampen", "Bettwäsche"]
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Holzbett Oslo weiß", "Betten"), ("Bürostuhl mit Rollen", "Stühle"), ("Ecksofa grau", "Sofas"),
+        ("Stehlampen aus Metall", "Lampen"), ("Kinderbettwäsche 135x200", "Bettwäsche"),
+    ],
+)  # fmt: skip
+def test_a_german_compound_names_the_class_it_ends_in(title: str, name: str) -> None:
+    names = ClassNames(GERMAN, GERMAN, embed, language="de")
+    found = names.compare([title]).batch(np.array([0]))["name_match"][0].numpy()
+    whole = NAME_MATCH_FEATURES.index("all")
+    assert [GERMAN[n] for n in np.flatnonzero(found[:, whole])] == [name]
+
+
+def test_english_compounds_stay_whole_words() -> None:
+    words = NameWords(["shirt", "bags"], np.arange(2), 2)
+    assert words.words_of("Sweatshirt handbags") == ["sweatshirt", "handbag"]
+
+
+def test_the_first_noun_of_a_compound_is_like_its_name() -> None:
+    names = ClassNames(GERMAN, GERMAN, embed, language="de")
+    found = names.compare(["Bettgestell Oslo"]).batch(np.array([0]))["name_match"][0].numpy()
+    values = dict(zip(NAME_MATCH_FEATURES, found[0], strict=True))
+    assert values["all"] == 0 and values["like"] == pytest.approx(0.8)
+
+
+def test_added_classes_are_named_in_the_same_language() -> None:
+    names = ClassNames(GERMAN, GERMAN, embed, language="de").with_more(["Tische"], ["Tische"], [[]])
+    found = names.compare(["Couchtisch"]).batch(np.array([0]))["name_match"][0].numpy()
+    assert found[5, NAME_MATCH_FEATURES.index("all")] == 1

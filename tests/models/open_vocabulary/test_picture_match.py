@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from fusionclf.models.open_vocabulary.meta_classifier import META_FEATURES, LevelZero, meta_features
+from fusionclf.models.open_vocabulary.level_zero import MODALITIES, ClassFacts, LevelZero
+from fusionclf.models.open_vocabulary.meta_classifier import NAMES, new_features
 from fusionclf.models.open_vocabulary.picture_match import PictureMatch
 
 DIRECTIONS = {"shoe": [1.0, 0.0, 0.0], "boot": [0.0, 1.0, 0.0], "hat": [0.0, 0.0, 1.0]}
@@ -45,15 +46,17 @@ def level_zero(picture_match: torch.Tensor | None) -> LevelZero:
     )
 
 
-def test_picture_match_is_one_feature_of_each_kind_of_class() -> None:
+def test_the_picture_is_compared_with_names_where_there_is_one() -> None:
     cosines = torch.tensor([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]])
-    seen, nothing = torch.tensor([True, True, False]), torch.zeros(3, dtype=torch.bool)
-    for modality in ("both", "picture"):
-        found = meta_features(level_zero(cosines), modality, seen, nothing)["picture_match"]
-        assert torch.allclose(found[0], torch.tensor([[0.1, 0.0], [0.2, 0.0], [0.0, 0.3]]))
-    assert not meta_features(level_zero(cosines), "title", seen, nothing)["picture_match"].any()
+    facts = ClassFacts.of(torch.tensor([5, 5, 0]), torch.zeros(3, dtype=torch.bool))
+    found = {m: new_features(level_zero(cosines).of_modality(m), facts)[..., NAMES - 1] for m in MODALITIES}
+    assert torch.equal(found["both"], cosines) and torch.equal(found["picture"], cosines)
+    assert not found["title"].any()
+    assert not new_features(level_zero(None), facts)[..., NAMES - 1].any()
 
 
-def test_without_a_text_side_there_is_no_such_feature() -> None:
-    nothing = torch.zeros(3, dtype=torch.bool)
-    assert list(meta_features(level_zero(None), "both", nothing, nothing)) == list(META_FEATURES)
+def test_a_picture_names_classes_only_with_a_text_side() -> None:
+    facts = ClassFacts.of(torch.tensor([5, 5, 0]), torch.zeros(3, dtype=torch.bool))
+    picture = level_zero(torch.zeros(2, 3)).of_modality("picture")
+    assert facts.nameable(picture).all()
+    assert not facts.nameable(level_zero(None).of_modality("picture")).any()

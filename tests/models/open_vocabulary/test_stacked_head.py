@@ -1,4 +1,4 @@
-"""A stacked head: meta-classifiers that name unseen classes, and logits that do not change when classes are added."""
+"""A stacked head: meta-classifiers that name unseen classes, and classes that are added."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +11,11 @@ import torch
 from fusionclf.catalog.fields import field_table
 from fusionclf.errors import SettingsError
 from fusionclf.models import Model, StackedClassifier
-from fusionclf.models.open_vocabulary import meta_classifier
+from fusionclf.models.open_vocabulary import meta_training
+from fusionclf.models.open_vocabulary.level_zero import MODALITIES, ClassFacts
 from fusionclf.models.open_vocabulary.linear_probe import fit_linear_probe
-from fusionclf.models.open_vocabulary.meta_classifier import (
-    META_FEATURES,
-    MODALITIES,
-    MetaClassifier,
-    MetaTrainingFold,
-    fit_meta_classifiers,
-)
+from fusionclf.models.open_vocabulary.meta_classifier import MetaClassifier, new_features
+from fusionclf.models.open_vocabulary.meta_training import MetaTrainingFold, fit_meta_classifiers
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, NAME_MATCH_FEATURES
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.outputs import BaseOutputs
@@ -34,7 +30,7 @@ TEXT = {"kind": "both", "buckets": 4096, "dim": 16}
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meta_classifier, "STEPS", {"both": 150, "title": 60, "picture": 60})
+    monkeypatch.setattr(meta_training, "STEPS", {"both": 200, "title": 200, "picture": 200})
 
 
 def make_fold(
@@ -47,15 +43,15 @@ def make_fold(
     name_match = torch.rand(rows, CLASS_COUNT, len(NAME_MATCH_FEATURES), generator=generator) * 0.5
     name_match[:, :, 0] = right * 0.8 + torch.rand(rows, CLASS_COUNT, generator=generator) * 0.4
     noise = torch.randn(rows, CLASS_COUNT, generator=generator)
-    seen = torch.ones(CLASS_COUNT, dtype=torch.bool)
-    seen[unseen] = False
+    counts = torch.full((CLASS_COUNT,), 50)
+    counts[unseen] = 0
     has_prototype = torch.zeros(CLASS_COUNT, dtype=torch.bool)
     has_prototype[list(with_prototype)] = True
     similarity = torch.stack([0.7 * right + 0.1 * noise] * 2, dim=-1)
     base = {"both": 3 * right + noise, "picture": 3 * right + noise}
     return MetaTrainingFold(
         base, 2 * right - 1 + 0.3 * noise, name_match, {"both": similarity}, targets, torch.ones(rows),
-        seen, has_prototype,
+        ClassFacts.of(counts, has_prototype),
     )  # fmt: skip
 
 
@@ -64,13 +60,17 @@ Classifiers = dict[str, MetaClassifier]
 
 def accuracy(fitted: Classifiers, fold: MetaTrainingFold, modality: str = "both") -> tuple[float, float]:
     """Share of right predictions on seen and on unseen classes."""
-    right = fitted[modality](fold.features(modality)).argmax(1) == fold.targets
-    of_seen = fold.seen[fold.targets]
+    right = logits(fitted, fold, modality).argmax(1) == fold.targets
+    of_seen = fold.classes.seen[fold.targets]
     return right[of_seen].double().mean().item(), right[~of_seen].double().mean().item()
 
 
-def fit(folds: list[MetaTrainingFold], seed: int = 0, classes: int = 0) -> Classifiers:
-    return fit_meta_classifiers(folds, [], classes, seed)
+def logits(fitted: Classifiers, fold: MetaTrainingFold, modality: str = "both") -> torch.Tensor:
+    return fitted[modality](fold.level_zero(modality), fold.classes)
+
+
+def fit(folds: list[MetaTrainingFold], seed: int = 0) -> Classifiers:
+    return fit_meta_classifiers(folds, seed)
 
 
 def test_names_classes_that_no_fold_held_out() -> None:
@@ -90,7 +90,7 @@ def test_pictures_do_not_learn_classes_known_by_name_alone() -> None:
     """Whatever the weight of such rows: they would only make the picture doubt the other classes."""
     folds = [make_fold([n, n + 4], seed=n) for n in range(4)]
     for fold in folds:
-        fold.weights[~fold.seen[fold.targets]] = 50.0
+        fold.weights[~fold.classes.seen[fold.targets]] = 50.0
     seen, new = accuracy(fit(folds), make_fold([8, 9, 10, 11], seed=9), "picture")
     assert seen > 0.9 and new == 0
 
@@ -106,41 +106,43 @@ def test_a_feature_that_no_fold_varied_does_not_count() -> None:
     """Its weights are still the random first ones; a value of 1 must not count."""
     fitted = fit([make_fold([n, n + 4], seed=n) for n in range(4)])
     fold = make_fold([8, 9], seed=9)
-    with_prototypes = replace(fold, has_prototype=~fold.seen)
+    facts = replace(fold.classes, has_prototype=~fold.classes.seen)
     for modality in ("both", "title"):
-        classifier = fitted[modality]
-        before, after = (classifier(each.features(modality)) for each in (fold, with_prototypes))
-        assert torch.equal(before, after)
+        assert torch.equal(
+            logits(fitted, fold, modality), logits(fitted, replace(fold, classes=facts), modality)
+        )
 
 
 def test_prototype_features_are_those_of_the_modality() -> None:
     fold = make_fold([0], seed=1, with_prototype=(0,))
     both, picture = fold.similarity["both"], torch.rand_like(fold.similarity["both"])
     fold = replace(fold, similarity={"both": both, "picture": picture})
-    found = {modality: fold.features(modality)["prototypes"][:, 0] for modality in MODALITIES}
-    title, features = (META_FEATURES["prototypes"].index(name) for name in ("title", "features"))
-    assert torch.equal(found["picture"][:, features], picture[:, 0, 1])
-    assert torch.equal(found["both"][:, [title, features]], both[:, 0])
-    assert torch.equal(found["title"][:, title], both[:, 0, 0])
+    found = {
+        modality: new_features(fold.level_zero(modality), fold.classes)[:, 0, -3:-1]
+        for modality in MODALITIES
+    }
+    nothing = torch.zeros(len(both))
+    assert torch.equal(found["picture"], torch.stack([nothing, picture[:, 0, 1]], 1))
+    assert torch.equal(found["both"], both[:, 0])
+    assert torch.equal(found["title"], torch.stack([both[:, 0, 0], nothing], 1))
 
 
 def test_a_subset_of_a_fold_has_the_same_features() -> None:
     fold, rows = make_fold([0, 3], with_prototype=(3,)), torch.tensor([7, 2, 500])
     few = fold.subset(rows)
     for modality in MODALITIES:
-        ours, theirs = few.features(modality), fold.features(modality, rows)
-        assert all(torch.equal(ours[block], theirs[block]) for block in META_FEATURES)
-        assert torch.equal(few.row_weights(modality), fold.row_weights(modality)[rows])
+        ours, theirs = few.level_zero(modality), fold.level_zero(modality, rows)
+        assert torch.equal(new_features(ours, few.classes), new_features(theirs, fold.classes))
     assert torch.equal(few.targets, fold.targets[rows])
 
 
 def test_base_learners_do_not_count_for_unseen_classes() -> None:
     fitted = fit([make_fold([0, 1])])
     fold = make_fold([0, 1])
-    before = fitted["both"](fold.features("both"))
+    before = logits(fitted, fold)
     fold.base["both"][:, :2] = 50.0
     fold.linear_text[:, :2] = 50.0
-    assert torch.equal(fitted["both"](fold.features("both")), before)
+    assert torch.equal(logits(fitted, fold), before)
 
 
 def test_a_missing_modality_does_not_count() -> None:
@@ -158,26 +160,25 @@ def test_a_missing_modality_does_not_count() -> None:
 
 
 @pytest.mark.slow
-def test_weights_move_the_balance_of_seen_and_unseen() -> None:
-    """Where names match less clearly, heavy rows pull predictions to their side."""
+def test_the_expected_share_moves_the_balance_of_seen_and_unseen() -> None:
+    """Where names match less clearly, rare unseen classes are answered less."""
 
-    def blurred(seed: int, seen_weight: float) -> MetaTrainingFold:
+    def blurred(seed: int, share: float = 1.0) -> MetaTrainingFold:
         fold = make_fold([0, 1, 2, 3], seed=seed)
-        fold.weights[fold.seen[fold.targets]] = seen_weight
         generator = torch.Generator().manual_seed(seed)
         linear_text = fold.linear_text + torch.randn(fold.linear_text.shape, generator=generator)
         name_match = fold.name_match + torch.rand(fold.name_match.shape, generator=generator)
-        return replace(fold, base={}, linear_text=linear_text, name_match=name_match)
+        facts = replace(fold.classes, share=torch.tensor(share))
+        return replace(fold, base={}, linear_text=linear_text, name_match=name_match, classes=facts)
 
-    light, heavy = (fit([blurred(n, weight) for n in range(3)]) for weight in (0.2, 20.0))
-    fold = blurred(9, 1.0)
-    assert accuracy(heavy, fold)[0] > accuracy(light, fold)[0] + 0.05
-    assert accuracy(heavy, fold)[1] < accuracy(light, fold)[1] - 0.05
+    fitted = fit([blurred(n) for n in range(3)])
+    often, rarely = (accuracy(fitted, blurred(9, share)) for share in (0.25, 0.001))
+    assert rarely[0] > often[0] + 0.01 and rarely[1] < often[1] - 0.2
 
 
 @pytest.mark.slow
-def test_class_weights_follow_the_better_base_learner() -> None:
-    """The linear text model knows classes of even number, the base model the others; all else is noise."""
+def test_a_part_counts_more_for_classes_that_it_knows() -> None:
+    """The linear text model knows classes of many rows, the base model those of few; all else is noise."""
 
     def half_known(seed: int) -> MetaTrainingFold:
         fold = make_fold([], seed=seed)
@@ -186,18 +187,26 @@ def test_class_weights_follow_the_better_base_learner() -> None:
         linear_text, base = (torch.randn(fold.linear_text.shape, generator=generator) for _ in range(2))
         return replace(
             fold,
-            base={"both": base + 2 * right * ~even},
-            linear_text=linear_text + 2 * right * even,
+            base={"both": base + 3 * right * ~many},
+            linear_text=linear_text + 3 * right * many,
             name_match=torch.zeros_like(fold.name_match),
-            similarity={"both": torch.zeros_like(fold.similarity["both"])},
+            classes=ClassFacts.of(torch.where(many, 1000, 4), fold.classes.has_prototype),
         )
 
-    even = torch.arange(CLASS_COUNT) % 2 == 0
-    named, shared = (fit([half_known(n) for n in range(4)], classes=own) for own in (CLASS_COUNT, 0))
-    assert accuracy(named, half_known(9))[0] > accuracy(shared, half_known(9))[0] + 0.02
-    own = named["both"].class_weights
-    assert own is not None and (own[even, 0] > 0).all() and (own[~even, 0] < 0).all()
-    assert shared["both"].class_weights is None  # an unseen class could have none
+    many = torch.arange(CLASS_COUNT) % 2 == 0
+    fitted = fit([half_known(n) for n in range(4)])
+    stacked = accuracy(fitted, half_known(9))[0]
+    fitted["both"].use_product((1.0, 1.0))
+    assert stacked > accuracy(fitted, half_known(9))[0] + 0.02
+
+
+def test_an_unseen_class_is_as_frequent_as_the_median() -> None:
+    facts = ClassFacts.of(torch.tensor([10, 30, 60, 0, 0]), torch.zeros(5, dtype=torch.bool))
+    level_zero = replace(make_fold([0]).level_zero("both"))
+    assert facts.share.item() == pytest.approx(0.3)
+    assert facts.known_log_odds(level_zero).item() == pytest.approx(-np.log(0.6))
+    many = ClassFacts(torch.tensor([10, *[0] * 900]), torch.zeros(901, dtype=torch.bool), torch.tensor(0.3))
+    assert many.known_log_odds(level_zero).item() == 0  # never more than half of all products
 
 
 @pytest.mark.slow
@@ -274,8 +283,15 @@ def _allows_unseen(model: Model) -> bool | None:
 
 
 def test_a_named_vocabulary_masks_unseen_classes() -> None:
-    logits, seen = torch.tensor([[1.0, 5.0, 2.0]]), torch.tensor([True, False, True])
-    named = StackedHead(3, 4, 6, allows_unseen=False).masked(logits, seen)
-    assert named.argmax() == 2 and torch.equal(named[:, seen], logits[:, seen])
-    assert named.softmax(1)[0, 1] == 0
-    assert torch.equal(StackedHead(3, 4, 6).masked(logits, seen), logits)
+    fold, fitted = make_fold([1]), MetaClassifier()
+    level_zero = fold.level_zero("both")
+    named, open_ = (fitted(level_zero, fold.classes, allows_unseen) for allows_unseen in (False, True))
+    assert (named[:, 1].exp() == 0).all() and (open_[:, 1].exp() > 0).all()
+    seen = fold.classes.seen
+    assert torch.allclose(named[:, seen], open_[:, seen].log_softmax(1), atol=1e-4)
+
+
+def test_a_known_share_of_unseen_classes_is_used() -> None:
+    head = StackedHead(4, 8, 6, unseen_share=0.25)
+    head.set_fitted(head.probe, torch.tensor([5, 5, 0, 0]), {})
+    assert head.share.item() == pytest.approx(1 / 6)  # two of them: 1 to 3

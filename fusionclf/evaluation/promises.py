@@ -1,0 +1,116 @@
+"""Promises: lower confidence bounds of the precision above a threshold, and the threshold that keeps a promise."""
+
+import math
+from dataclasses import dataclass
+from itertools import takewhile
+
+import numpy as np
+from scipy.special import betaincinv, expit
+
+# A promise may be broken in one of ten catalogs. That is the usual level of learn-then-test; at 0.05, a promise of
+# 0.98 would need 149 right answers without a wrong one in place of 114, and shops bring a few hundred held-out rows.
+DELTA = 0.1
+LEAST = 0.5  # an answer below it is more likely wrong than right
+START = 1 / 3  # share of the groups that the first candidate accepts at least
+ONE_ERROR = 1.7  # times as many groups promise a target with one error as without
+LOG_ODDS = np.arange(14.0, 0.0, -0.25)
+NAMED = (*(round(0.5 + step / 100, 2) for step in range(50)), 0.995, 0.998, 0.999)  # that a message may name
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Promises:
+    """What held-out answers can promise about the precision of future answers.
+
+    A threshold that is chosen because its held-out precision is high enough looks better than it is: among many
+    candidates, some are lucky. Therefore the candidates form a fixed sequence, the strictest first, that does not
+    depend on the held-out labels. A candidate passes if the lower confidence bound of its precision (Clopper–Pearson,
+    one-sided, level 1 - DELTA) reaches the target. The first candidate that fails ends the sequence, and the last one
+    that passed is taken. It can only be wrong if the first candidate of a too low precision passes, and that one
+    alone is tested at DELTA. So no union bound over the candidates is needed, which would cost most of the few
+    held-out answers. A few of the most confident answers cannot pass, right as they may be, so the sequence starts at
+    the first candidate with enough groups to promise the target without an error, and with a third of all groups. If
+    half of the groups are enough for one error, it starts there: a single wrong label among the most confident answers
+    does not end it.
+
+    Answers of one group are not independent, so groups are counted, not answers. The share of errors is the mean over
+    groups or over answers, whichever is larger, and the number of errors is rounded up. The bound is exact where a
+    group's answers are all right or all wrong. It holds for products like the held-out ones: it knows nothing of
+    classes without training rows, nor of a later season.
+
+    Attributes:
+        thresholds: (T,) candidates, falling.
+        groups: (T,) number of groups with an answer at or above each candidate.
+        bounds: (T,) lower confidence bound of the precision of these answers.
+
+    Source: Clopper and Pearson, The Use of Confidence or Fiducial Limits (1934); Angelopoulos et al., Learn then Test:
+    Calibrating Predictive Algorithms to Achieve Risk Control (2021), section 2.3 (fixed sequence testing).
+
+    >>> found = promises(np.full(152, 0.9), np.arange(152) > 4, np.arange(152))
+    >>> found.threshold(0.95), found.threshold(0.9), found.largest()
+    (None, 0.5, 0.93)
+    """
+
+    thresholds: np.ndarray
+    groups: np.ndarray
+    bounds: np.ndarray
+
+    def threshold(self, target: float) -> float | None:
+        """The lowest probability from which the precision `target` can be promised; None where it cannot."""
+        needed = math.log(DELTA) / math.log(target) if target < 1 else math.inf
+        total = self.groups.max(initial=0)
+        if 2 * ONE_ERROR * needed <= total:
+            needed *= ONE_ERROR
+        first = np.flatnonzero(self.groups >= max(needed, START * total, 1))
+        if not len(first):
+            return None
+        passes = self.bounds[first[0] :] >= target
+        count = len(passes) if passes.all() else int(passes.argmin())
+        return float(self.thresholds[first[0] + count - 1]) if count else None
+
+    def largest(self, below: float = 1.0) -> float | None:
+        """The largest precision of NAMED that can be promised, as can all smaller ones; None where there is none."""
+        kept = list(takewhile(lambda p: p < below and self.threshold(p) is not None, NAMED))
+        return kept[-1] if kept else None
+
+
+def promises(prob: np.ndarray, right: np.ndarray, groups: np.ndarray, floor: float = LEAST) -> Promises:
+    """What (n,) answers can promise.
+
+    Args:
+        prob: (n,) probability of each answer.
+        right: (n,) whether it is right.
+        groups: (n,) equal numbers for answers that are not independent.
+        floor: the lowest candidate.
+    """
+    candidates = expit(LOG_ODDS)
+    candidates = np.append(candidates[candidates > floor], floor)
+    _, group = np.unique(groups, return_inverse=True)
+    found = [_accepted(group[prob >= least], right[prob >= least]) for least in candidates]
+    counts, errors = np.array(found, np.int64).reshape(-1, 2).T
+    return Promises(candidates, counts, lower_bound(errors, counts))
+
+
+def _accepted(group: np.ndarray, right: np.ndarray) -> tuple[int, int]:
+    """Number of groups of some answers, and how many of them count as wrong."""
+    if not len(group):
+        return 0, 0
+    sizes, wrong = np.bincount(group), np.bincount(group, ~right)
+    there = sizes > 0
+    share = max((wrong[there] / sizes[there]).mean(), wrong.sum() / sizes.sum())
+    count = int(there.sum())
+    return count, math.ceil(share * count - ROUNDING)
+
+
+def lower_bound(errors: np.ndarray, counts: np.ndarray, delta: float = DELTA) -> np.ndarray:
+    """Clopper–Pearson lower bound of the share of right answers, one-sided at the level 1 - delta.
+
+    Args:
+        errors: (T,) number of wrong answers.
+        counts: (T,) number of answers.
+
+    >>> lower_bound(np.array([0, 1]), np.array([114, 114])).round(3).tolist()
+    [0.98, 0.966]
+    """
+    right = counts - errors
+    return np.where(right > 0, betaincinv(np.maximum(right, 1), errors + 1.0, delta), 0.0)

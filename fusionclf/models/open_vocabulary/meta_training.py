@@ -1,0 +1,202 @@
+"""Meta-training folds, and the meta-classifiers that are fitted on them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fusionclf.models.open_vocabulary.level_zero import MODALITIES, ClassFacts, LevelZero
+from fusionclf.models.open_vocabulary.meta_classifier import (
+    MetaClassifier,
+    gate_features,
+    new_features,
+)
+
+BATCH = 512
+STEPS = {"both": 1800, "title": 600, "picture": 600}  # at most
+SHOWN_TIMES = 100  # each product at most, of a small catalog; but LEAST_STEPS are made
+LEAST_STEPS = 300
+LEARNING_RATE = 5e-3
+WEIGHT_DECAY = 1e-2
+
+
+@dataclass(frozen=True)
+class MetaTrainingFold:
+    """Query rows, and the predictions of base learners that saw neither these rows nor the unseen classes.
+
+    Attributes:
+        base: modality → (n, C) logits; without "title" where the base model reads no titles.
+        linear_text: (n, C) scores of the linear text model.
+        name_match: (n, C, 10) name-match features.
+        similarity: modality → (n, C, 2) cosines with prototypes; "title" has those of "both".
+        targets: (n,) class numbers.
+        weights: (n,) weights of the rows in the question whether a class is known.
+        classes: how many rows of each class the base learners were fitted on, and which have support rows.
+        has_picture, has_title: (n,) whether a product has one; None: all have.
+        picture_match: (n, C) cosines of pictures with class names; None without an aligned picture encoder.
+    """
+
+    base: Mapping[str, Tensor]
+    linear_text: Tensor
+    name_match: Tensor
+    similarity: Mapping[str, Tensor]
+    targets: Tensor
+    weights: Tensor
+    classes: ClassFacts
+    has_picture: Tensor | None = None
+    has_title: Tensor | None = None
+    picture_match: Tensor | None = None
+
+    def level_zero(self, modality: str, rows: Tensor | slice = slice(None)) -> LevelZero:
+        """What the base learners give for some rows."""
+        base, similarity = self.base.get(modality), self.similarity.get(modality, self.similarity["both"])
+        found = LevelZero(
+            None if base is None else base[rows], self.linear_text[rows], self.name_match[rows],
+            similarity[rows], None if self.picture_match is None else self.picture_match[rows],
+        )  # fmt: skip
+        return found.of_modality(modality)
+
+    def subset(self, rows: Tensor) -> "MetaTrainingFold":
+        """The same fold with some of its rows, (k,) places."""
+        return replace(
+            self,
+            base={modality: logits[rows] for modality, logits in self.base.items()},
+            similarity={modality: values[rows] for modality, values in self.similarity.items()},
+            linear_text=self.linear_text[rows], name_match=self.name_match[rows],
+            targets=self.targets[rows], weights=self.weights[rows],
+            has_picture=None if self.has_picture is None else self.has_picture[rows],
+            has_title=None if self.has_title is None else self.has_title[rows],
+            picture_match=None if self.picture_match is None else self.picture_match[rows],
+        )  # fmt: skip
+
+    def with_modality(self, modality: str) -> "MetaTrainingFold":
+        """The rows that have what a meta-classifier reads: both, a title or a picture.
+
+        Most picture encoders cannot identify a class that is known by its name alone: such rows do not count for them.
+        """
+        can_be_named = None
+        if self.picture_match is None:
+            can_be_named = (self.classes.seen | self.classes.has_prototype)[self.targets]
+        needed = {
+            "both": (self.has_picture, self.has_title),
+            "title": (self.has_title,),
+            "picture": (self.has_picture, can_be_named),
+        }
+        masks = [mask for mask in needed[modality] if mask is not None]
+        rows = torch.stack([torch.ones(len(self.targets), dtype=torch.bool), *masks]).all(dim=0)
+        return self if rows.all() else self.subset(rows.nonzero().squeeze(1))
+
+
+def fit_meta_classifiers(
+    folds: Sequence[MetaTrainingFold],
+    seed: int,
+    modalities: Sequence[str] = MODALITIES,
+    on_step: Callable[[], None] = lambda: None,
+) -> dict[str, MetaClassifier]:
+    """Modality → a meta-classifier, for known and new classes that are equally frequent.
+
+    Args:
+        folds: each with other unseen classes, or none with any.
+        seed: of order and first weights.
+        modalities: which to fit.
+        on_step: called after each of `count_steps` steps.
+    """
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(seed)
+        found = {modality: MetaClassifier() for modality in modalities}
+        for modality, classifier in found.items():
+            _fit(classifier, _with_modality(folds, modality), modality, on_step)
+    return found
+
+
+def _fit(
+    classifier: MetaClassifier,
+    folds: Sequence[MetaTrainingFold],
+    modality: str,
+    on_step: Callable[[], None],
+) -> None:
+    """Train a new meta-classifier, on each fold as often as on the others."""
+    classifier.requires_grad_(True)
+    _fit_scales(classifier, folds, modality)
+    steps = _steps(folds, modality)
+    optimiser = torch.optim.AdamW(
+        classifier.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
+    )
+    schedule: Any = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
+    for fold, rows in _batches(folds, steps):
+        optimiser.zero_grad()
+        _loss(classifier, fold, rows, modality).backward()
+        optimiser.step()
+        schedule.step()
+        on_step()
+    classifier.requires_grad_(False)
+
+
+@torch.no_grad()
+def _fit_scales(classifier: MetaClassifier, folds: Sequence[MetaTrainingFold], modality: str) -> None:
+    """Learn the spread of features from every seventh row."""
+    of_new, of_gate = [], []
+    for fold in folds:
+        level_zero, seen = fold.level_zero(modality, slice(None, None, 7)), fold.classes.seen
+        of_new.append(new_features(level_zero, fold.classes).flatten(0, 1))
+        if not seen.all():
+            known = classifier.known(level_zero, fold.classes)
+            scores = new_features(level_zero, fold.classes)[..., 0]
+            of_gate.append(gate_features(level_zero, fold.classes, known, scores))
+    together = torch.cat(of_new)
+    classifier.new.scaler.fit(together)
+    classifier.known.name_scale.fit(together[:, : len(classifier.known.name_scale.scale)])
+    if of_gate:
+        classifier.gate.scaler.fit(torch.cat(of_gate))
+
+
+def count_steps(folds: Sequence[MetaTrainingFold], modalities: Sequence[str] = MODALITIES) -> int:
+    """How many steps `fit_meta_classifiers` takes."""
+    return sum(_steps(_with_modality(folds, modality), modality) for modality in modalities)
+
+
+def _steps(folds: Sequence[MetaTrainingFold], modality: str) -> int:
+    rows = sum(len(fold.targets) for fold in folds)
+    return min(STEPS[modality], max(LEAST_STEPS, SHOWN_TIMES * rows // BATCH))
+
+
+def _with_modality(folds: Sequence[MetaTrainingFold], modality: str) -> list[MetaTrainingFold]:
+    """The folds' rows that have what a meta-classifier reads; all of them where none has."""
+    found = [fold.with_modality(modality) for fold in folds]
+    return [fold for fold in found if len(fold.targets)] or list(folds)
+
+
+def _batches(folds: Sequence[MetaTrainingFold], steps: int) -> Iterator[tuple[MetaTrainingFold, Tensor]]:
+    while True:
+        batches = [(fold, rows) for fold in folds for rows in torch.randperm(len(fold.targets)).split(BATCH)]
+        for number in torch.randperm(len(batches)).tolist():
+            if steps == 0:
+                return
+            steps -= 1
+            yield batches[number]
+
+
+def _loss(classifier: MetaClassifier, fold: MetaTrainingFold, rows: Tensor, modality: str) -> Tensor:
+    """The sum of three cross-entropies: of known classes, of new ones, and of whether a class is known."""
+    classes, targets = fold.classes, fold.targets[rows]
+    level_zero, is_known = fold.level_zero(modality, rows), fold.classes.seen[targets]
+    known = classifier.known(level_zero, classes)
+    loss = known.sum() * 0.0
+    if is_known.any():
+        loss = loss + F.nll_loss(known[is_known], targets[is_known])
+    if classes.seen.all():
+        return loss
+    scores, odds = classifier.new_and_odds(level_zero, classes, known)
+    weights = fold.weights[rows]
+    if not is_known.all():
+        own = scores.masked_fill(classes.seen, -torch.inf)[~is_known]
+        losses = F.cross_entropy(own, targets[~is_known], reduction="none")
+        loss = loss + _mean(losses, weights[~is_known])
+    return loss + _mean(F.binary_cross_entropy_with_logits(odds, is_known.float(), reduction="none"), weights)
+
+
+def _mean(losses: Tensor, weights: Tensor) -> Tensor:
+    return (losses * weights).sum() / weights.sum().clamp_min(1e-9)

