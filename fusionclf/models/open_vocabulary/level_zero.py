@@ -41,10 +41,9 @@ class LevelZero:
     def of_classes(self, classes: Tensor) -> "LevelZero":
         """That of the classes of a mask, (C,)."""
         return LevelZero(
-            *(
-                None if values is None else values[:, classes]
-                for values in (self.base, self.linear_text, self.name_match)
-            ),
+            None if self.base is None else self.base[:, classes],
+            None if self.linear_text is None else self.linear_text[:, classes],
+            None if self.name_match is None else self.name_match[:, classes],
             self.similarity[:, classes],
             None if self.picture_match is None else self.picture_match[:, classes],
         )
