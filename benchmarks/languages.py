@@ -88,8 +88,8 @@ def nearest_name(embed: Embed, titles: Titles) -> float:
     """Percentage of titles whose nearest class name is that of their class."""
     names = sorted(set(titles.labels))
     found = normalize(embed(titles.texts + names))
-    of_titles, of_names = found[: len(titles.texts)], found[len(titles.texts) :]
-    cosines: Any = of_titles @ of_names.T  # pyright: ignore[reportAttributeAccessIssue]
+    titles_found, names_found = found[: len(titles.texts)], found[len(titles.texts) :]
+    cosines: Any = titles_found @ names_found.T  # pyright: ignore[reportAttributeAccessIssue]
     cosines = np.asarray(cosines.todense() if sparse.issparse(cosines) else cosines)
     return 100 * float(np.mean(np.array(names, object)[cosines.argmax(axis=1)] == titles.labels))
 

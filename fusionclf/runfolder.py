@@ -1,6 +1,6 @@
 """The folder of a run: its files, and how it is begun, resumed and cleared.
 
-Layout: config.yaml, split.json, metrics.json, environment.json, log.jsonl, predictions/PART.parquet,
+Layout: config.yaml, split.json, synonyms.yaml, metrics.json, environment.json, log.jsonl, predictions/PART.parquet,
 held_out/PART.parquet, answers/PART.parquet, checkpoints/ and model/. `config.yaml` is written first and removed last;
 `metrics.json` is written last: a folder that has it is a finished run.
 """
@@ -32,7 +32,7 @@ MARKS = (BEGUN, FINISHED, "checkpoints", "predictions")
 # The files of a run, in the order of removal: after a kill, the rest can be resumed or removed.
 LEFT = (
     FINISHED, "README.md", "environment.json", "predictions", "held_out", "answers", "tensorboard", "log.jsonl",
-    "model", "checkpoints", "split.json", BEGUN,
+    "model", "checkpoints", "synonyms.yaml", "split.json", BEGUN,
 )  # fmt: skip
 # Cells that a spreadsheet would compute when it opens a CSV file; plain numbers are not among them.
 FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")

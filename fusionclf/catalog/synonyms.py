@@ -22,7 +22,7 @@ def read_synonyms(file: Path) -> dict[str, tuple[str, ...]]:
             raise SettingsError(
                 f"{file}: {name!r}: give a list of at most {MOST_SYNONYMS} names, such as [deo, body spray]"
             )
-        if wrong := [other for other in others if not _is_name(other)]:
+        if wrong := [other for other in others if not is_name(other)]:
             raise SettingsError(
                 f"{file}: {name!r}: {str(wrong[0])[:60]!r} is no name; give text of 1 to {LONGEST_SYNONYM} characters"
             )
@@ -30,5 +30,6 @@ def read_synonyms(file: Path) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _is_name(value: Any) -> bool:
+def is_name(value: Any) -> bool:
+    """Whether a value is text that a class can be called."""
     return isinstance(value, str) and 0 < len(value.strip()) <= LONGEST_SYNONYM and value.isprintable()

@@ -1,4 +1,4 @@
-"""`fusionclf classes`: list, add and remove the classes of a trained run."""
+"""`fusionclf classes`: list, add and remove the classes of a trained run; draft what else classes are called."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,9 @@ from fusionclf.cli.options_class import takes
 from fusionclf.errors import PredictionError
 
 classes_app = typer.Typer(
-    cls=Commands, no_args_is_help=True, help="List the classes of a run, and add new ones without training."
+    cls=Commands,
+    no_args_is_help=True,
+    help="List the classes of a run, add new ones without training, and draft synonyms.",
 )
 
 RunFolder = Annotated[Path, typer.Option("--run", "--run-folder", help="Run folder.", show_default=False)]
@@ -77,6 +79,65 @@ def add_command(options: AddOptions) -> None:
             "--file: its classes take no examples; leave them out, or add a class by --name"
         )
     add_listed(model, options.file)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynonymOptions:
+    """Options of `classes synonyms`."""
+
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="A catalog, whose classes are named: its folder, or its table."),
+    ] = None
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            "--run", "--run-folder", help="A run, whose classes are named and whose catalog is read."
+        ),
+    ] = None
+    classes: Annotated[
+        Path | None,
+        typer.Option("--classes", help="Text file of classes to name instead, one per line, or a taxonomy."),
+    ] = None
+    overrides: Columns = None
+    out: Annotated[Path, typer.Option("--out", help="File to write.")] = Path("synonyms.yaml")
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--endpoint",
+            metavar="URL",
+            help="Also ask a language model: base URL of a server that speaks the OpenAI protocol.",
+        ),
+    ] = None
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME", help="Which model of the endpoint.")
+    ] = None
+    key_variable: Annotated[
+        str, typer.Option("--key-variable", help="Environment variable that holds the endpoint's key.")
+    ] = "OPENAI_API_KEY"
+
+
+@classes_app.command(name="synonyms")
+@takes(SynonymOptions)
+def synonyms_command(options: SynonymOptions) -> None:
+    """Draft a file of what else classes are called, for review: from names, WordNet, train titles, a language model.
+
+    Example: fusionclf classes synonyms --data data/fashion-small --out synonyms.yaml
+    """
+    from fusionclf.catalog.drafting import Endpoint
+    from fusionclf.workflows.synonyms import ClassSource, draft_file, key_of
+
+    if (options.endpoint is None) != (options.model is None):
+        given, missing = ("--endpoint", "--model") if options.model is None else ("--model", "--endpoint")
+        raise PredictionError(f"{given}: needs {missing}, too; give both, or none")
+    endpoint = None
+    if options.endpoint is not None and options.model is not None:
+        endpoint = Endpoint(options.endpoint, options.model, key_of(options.key_variable))
+    source = ClassSource(
+        data=options.data, run=options.run, classes=options.classes, overrides=tuple(options.overrides or ())
+    )
+    draft_file(source, options.out, endpoint=endpoint, overwrite=options.overwrite)
 
 
 @classes_app.command(name="remove")

@@ -30,9 +30,14 @@ def find_config(name: str | None) -> Path | None:
     raise SettingsError(f"no settings file {name!r}: give a path or a name; {did_you_mean(name, shipped)}")
 
 
+def shipped_synonyms() -> dict[str, Path]:
+    """Name → file, of the synonyms that come with fusionclf."""
+    return {file.stem: file for file in sorted((config_folder() / "synonyms").glob("*.yaml"))}
+
+
 def find_synonyms(name: str) -> Path:
     """A file of synonyms by path, or by the name of one that comes with fusionclf (`fashion`)."""
-    shipped = {file.stem: file for file in sorted((config_folder() / "synonyms").glob("*.yaml"))}
+    shipped = shipped_synonyms()
     if os.path.isfile(name):  # Path.is_file raises where the name is too long
         return Path(name)
     if name in shipped:

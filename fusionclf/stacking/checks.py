@@ -12,6 +12,7 @@ from fusionclf.models import Model, ProductClassifier, StackedClassifier, Varian
 from fusionclf.models.aligned_encoders import AlignedImageEncoder
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.variants.fusion import LEAST_CLASSES, FusionParams
+from fusionclf.stacking.drafted_synonyms import AUTO, DRAFTED
 from fusionclf.stacking.stages import Stage, trained_classes
 
 
@@ -58,7 +59,8 @@ def check_names(settings: RunConfig[Any]) -> None:
         raise SettingsError(
             "model.auxiliary: 'label' is what fusionclf calls the class itself; leave it out, or rename the column"
         )
-    if synonyms := getattr(settings.model, "synonyms", None):
+    synonyms = getattr(settings.model, "synonyms", None)
+    if synonyms and synonyms not in (AUTO, DRAFTED):
         read_synonyms(find_synonyms(synonyms))
 
 

@@ -21,11 +21,10 @@ from fusionclf.batches import (
     mean_features,
     open_cache,
 )
-from fusionclf.catalog import Catalog, Split, read_synonyms
+from fusionclf.catalog import Catalog, Split
 from fusionclf.catalog.languages import main_language
 from fusionclf.catalog.usable import UnusedRows, unused_rows, usable_rows
 from fusionclf.config import RunConfig
-from fusionclf.config.shipped import find_synonyms
 from fusionclf.console import Console
 from fusionclf.errors import CatalogError
 from fusionclf.evaluation import CategoryGraph, product_context
@@ -34,6 +33,7 @@ from fusionclf.models.field_encoders import TitleAndFields
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.stacking.checks import auxiliary_classes, check_classes, check_stages, column_cells
+from fusionclf.stacking.drafted_synonyms import RunSynonyms
 from fusionclf.stacking.stages import Stage
 from fusionclf.stacking.text_embedding import SharedEmbedder, all_have, report_cut_texts
 from fusionclf.training import check_batch_size, collect, iterate_features
@@ -44,6 +44,7 @@ class RunInputs:
 
     Attributes:
         graph: the catalog's category paths, counted over train and validation rows.
+        synonyms: what else the classes are called.
         seconds_per_product: of features and titles that are ready before a model predicts; for cached ones, what they
             took when they were computed.
     """
@@ -60,7 +61,7 @@ class RunInputs:
         self.accelerator, self.console = accelerator, console
         self.cache: PictureCache | None = None
         self.titles: TitleTable | None = None
-        self.synonyms: dict[str, tuple[str, ...]] = {}
+        self.synonyms = RunSynonyms()
         self.seconds_per_product = 0.0
         self.graph = CategoryGraph.from_split(catalog, split)
         self._seconds = {"pictures": 0.0, "titles": 0.0}
@@ -83,7 +84,12 @@ class RunInputs:
             CatalogError: a stage has no validation row that can be used.
         """
         check_stages(self.settings, model)
-        self._read_synonyms(model)
+        if _scores_by_name(model):
+            names = self.split.class_names(None)
+            families = dict(zip(names, class_families(self.graph, names).tolist(), strict=True))
+            self.synonyms = RunSynonyms.read(
+                self.settings.model.synonyms, self.catalog, self.split, families, self.console
+            )
         self._check_rows(stages, model)
         if model.image is not None:
             self.open_cache()
@@ -107,15 +113,6 @@ class RunInputs:
             raise CatalogError(
                 f"split.rule={self.split.spec.rule}: part {stage.part!r} has no validation row that can be used; "
                 f"{remedy}"
-            )
-
-    def _read_synonyms(self, model: Model) -> None:
-        if _scores_by_name(model) and self.settings.model.synonyms:
-            file = find_synonyms(self.settings.model.synonyms)
-            self.synonyms = read_synonyms(file)
-            count = len(set(self.synonyms) & set(self.catalog.table["label"]))
-            self.console.info(
-                f"{file}: synonyms of {count} of the catalog's {self.catalog.table['label'].nunique()} classes"
             )
 
     def source(self, model: Model, classes: Mapping[str, tuple[str, ...]]) -> ProductSource:
@@ -238,7 +235,7 @@ class RunInputs:
                 )
         if _scores_by_name(model):
             names = classes["label"]
-            synonyms = [self.synonyms.get(name, ()) for name in names]
+            synonyms = [self.synonyms.names.get(name, ()) for name in names]
             model.name_classes(names, class_paths(self.graph, names), synonyms, main_language(self.catalog))
         if self.titles is None or _scores_by_name(model):
             started = time.perf_counter()

@@ -107,6 +107,7 @@ def train(
         accelerator.wait_for_everyone()
         if not (out / "config.yaml").is_file():
             raise RunError(f"{out}: not there on this machine; give a run folder that all machines share")
+        runner.inputs.synonyms.keep(out, accelerator)
         if options.track:
             accelerator.init_trackers("tensorboard" if options.track == "tensorboard" else "fusionclf")
         metrics = _run_stages(runner, stages, started)

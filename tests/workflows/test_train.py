@@ -195,9 +195,11 @@ def test_auto_vocabulary_is_open_where_names_can_be_read(
     monkeypatch.setattr(
         "fusionclf.workflows.train._run_stages", lambda *_: {}
     )  # the vocabulary is resolved before
-    words = (*small_late_fusion(tiny_bert), "train.epochs=1", "model.synonyms=fashion", *split)
+    words = (*small_late_fusion(tiny_bert), "train.epochs=1", "model.synonyms=drafted", *split)
     train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
     assert read_yaml(tmp_path / "run" / "config.yaml")["model"]["vocabulary"] == "open"
+    drafted = (tmp_path / "run" / "synonyms.yaml").read_text()
+    assert "Further names of classes" in drafted
     # The same settings:
     train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True, options=RESUME)
 

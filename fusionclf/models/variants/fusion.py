@@ -68,9 +68,10 @@ class FusionParams(Section):
         default=True, description="open, named: a class's text names its place in the category graph, too"
     )
     synonyms: str | None = Field(
-        default=None,
-        description="open, named: what else classes are called; a YAML file, or the name of one of configs/synonyms "
-        "(fashion)",
+        default="auto",
+        description="open, named: what else classes are called; drafted: from their names, train titles and WordNet "
+        "(extra synonyms); a YAML file, or the name of one of configs/synonyms (fashion); auto: one of these if it "
+        "names most classes, else drafted; null: nothing",
     )
     prompts: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         default=(PROMPT,),

@@ -1,0 +1,94 @@
+"""Synonyms that a run's classes are compared by: those of a file, or drafted where none is given."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from fusionclf.catalog import Catalog, Split, read_synonyms
+from fusionclf.catalog.drafting import SynonymDraft, TrainTitles, draft_synonyms, find_lexicon
+from fusionclf.config.shipped import find_synonyms, shipped_synonyms
+from fusionclf.console import Console
+from fusionclf.files import write_text
+
+AUTO, DRAFTED = "auto", "drafted"  # values of model.synonyms that name no file
+MOST = 0.8  # share of the catalog's classes that a shipped file must name to be used by itself
+DRAFT = "synonyms.yaml"  # of a run folder
+
+
+@dataclass
+class RunSynonyms:
+    """What else the classes of a run are called.
+
+    Attributes:
+        names: class → further names.
+        draft: where they were drafted; None for names of a file, or for none.
+    """
+
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    draft: SynonymDraft | None = None
+
+    @classmethod
+    def read(
+        cls,
+        setting: str | None,
+        catalog: Catalog,
+        split: Split,
+        families: Mapping[str, str],
+        console: Console,
+    ) -> "RunSynonyms":
+        """The synonyms that `model.synonyms` names; `drafted` drafts them from all but test rows.
+
+        `auto` takes a shipped file that names most of the classes, and drafts them where there is none.
+
+        Args:
+            setting: the value of model.synonyms.
+            catalog, split: the products.
+            families: class → its lowest category.
+            console: where it goes what was read or drafted.
+        """
+        if not setting:
+            return cls()
+        if setting == AUTO:
+            setting = _fitting(families) or DRAFTED
+        if setting == DRAFTED:
+            draft = draft_synonyms(families, train_titles(catalog, split), find_lexicon())
+            console.info(draft.summary)
+            return cls(draft.names, draft)
+        file = find_synonyms(setting)
+        names = read_synonyms(file)
+        count = len(set(names) & set(families))
+        console.info(f"{file}: synonyms of {count} of the catalog's {len(families)} classes")
+        if not count:
+            console.warn(f"model.synonyms={setting}: names no class of the catalog; set model.synonyms=auto")
+        return cls(names)
+
+    def keep(self, folder: Path, accelerator: Accelerator) -> None:
+        """Write drafted synonyms to a run folder, or use those that a resumed run holds; every process calls it."""
+        if self.draft is None:
+            return
+        file = folder / DRAFT
+        is_resumed = file.exists()
+        if accelerator.is_main_process and not is_resumed:
+            write_text(file, self.draft.to_yaml())
+        accelerator.wait_for_everyone()
+        if is_resumed:
+            self.names = read_synonyms(file)
+
+
+def _fitting(families: Mapping[str, str]) -> str | None:
+    """The shipped file that names the most classes, if it names most of all."""
+    shares = {
+        name: len(set(read_synonyms(find_synonyms(name))) & set(families)) / max(len(families), 1)
+        for name in shipped_synonyms()
+    }
+    best = max(shares, key=lambda name: shares[name], default=None)
+    return best if best is not None and shares[best] >= MOST else None
+
+
+def train_titles(catalog: Catalog, split: Split) -> TrainTitles:
+    """Titles and classes of train and validation rows; no test row is among them."""
+    rows = catalog.table.iloc[split.rows(catalog, None, "train", "validation")]
+    rows = rows[rows["title"].str.strip() != ""]
+    return TrainTitles(rows["title"].tolist(), rows["label"].tolist())
