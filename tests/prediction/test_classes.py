@@ -186,7 +186,7 @@ def test_an_added_class_is_not_accepted_at_a_target(
         Request(run, tmp_path / "products.csv", out, rule=rule, classes=tmp_path / "classes.txt"), cpu=True
     )
     table = pd.read_csv(out)
-    assert table[["label_1", "decision"]].values.tolist() == [["Zeppelin Kite", "review"]]
+    assert table["label_1"].tolist() == ["Zeppelin Kite"] and table["decision"].tolist() != ["accept"]
     assert "held-out products show nothing about the 1 added ones" in " ".join(
         capsys.readouterr().err.split()
     )
