@@ -23,8 +23,8 @@ from fusionclf.catalog.drafting import TrainTitles, draft_synonyms, find_lexicon
 from fusionclf.catalog.drafting.title_terms import TitleTerms
 from fusionclf.config.shipped import find_synonyms
 from fusionclf.evaluation import CategoryGraph
-from fusionclf.models.text_backbones import build_transformer
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, NAME_MATCH_FEATURES, ClassNames
+from fusionclf.models.text_backbones import build_transformer
 from fusionclf.stacking.drafted_synonyms import train_titles
 from fusionclf.stacking.run_inputs import class_families, class_paths
 

@@ -55,7 +55,7 @@ class PartAnswers:
         own = predictions.iloc[order[np.searchsorted(rows, self.rows, sorter=order)]]
         classes = np.array(names, object)
         of_parts = {
-            part: slices(own.assign(label_1=classes[self.answers[:, number]]))
+            part: _by_slice(own.assign(label_1=classes[self.answers[:, number]]))
             for number, part in enumerate(PARTS)
         }
         return {
@@ -68,6 +68,13 @@ class PartAnswers:
             },
             "products": {name: kind["n"] for name, kind in of_parts[PARTS[-1]].items()},
         }
+
+
+def _by_slice(predictions: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Products and top-1 of all, and of each slice that has products."""
+    right = (predictions["label_1"] == predictions["label"]).mean()
+    found = {"all": {"n": len(predictions), "top1": 100 * float(right)}, **slices(predictions)}
+    return {name: kind for name, kind in found.items() if kind["n"]}
 
 
 @dataclass(frozen=True)

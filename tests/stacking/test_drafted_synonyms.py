@@ -36,7 +36,7 @@ def test_auto_drafts_and_says_so(parts: tuple[Catalog, Split], capsys: pytest.Ca
 
 
 def test_auto_takes_a_shipped_file_that_names_most_classes(parts: tuple[Catalog, Split]) -> None:
-    known = {name: "Accessories" for name in ("Lipstick", "Nail Polish", "Deodorant", "Belts")}
+    known = dict.fromkeys(("Lipstick", "Nail Polish", "Deodorant", "Belts"), "Accessories")
     assert RunSynonyms.read("auto", *parts, known, SILENT) == RunSynonyms.read(
         "fashion", *parts, known, SILENT
     )
