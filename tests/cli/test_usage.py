@@ -49,7 +49,7 @@ def test_every_group_names_its_commands(group: str) -> None:
             "data chek DIR",
             "unknown command 'chek': did you mean 'check'? allowed: describe, check, fetch, sample, download",
         ),
-        ("classes ad", "unknown command 'ad': did you mean 'add'? allowed: add, remove, list"),
+        ("classes ad", "unknown command 'ad': did you mean 'add'? allowed: add, synonyms, remove, list"),
         ("--verzion", "unknown option '--verzion': did you mean '--version'? allowed: --version, "),
         ("train image --daat=x", "unknown option '--daat': did you mean '--data'? allowed: --data, --out, "),
         ("compare run -z", "unknown option '-z': allowed: --out, --data, --json, --help"),
