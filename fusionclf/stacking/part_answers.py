@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from fusionclf.evaluation import fit_blend
-from fusionclf.evaluation.metrics import slices
+from fusionclf.evaluation.metrics import correct, slices
 from fusionclf.models.open_vocabulary.level_zero import MASKED_LOGIT, log_probabilities
 from fusionclf.models.open_vocabulary.meta_classifier import MetaClassifier
 from fusionclf.models.open_vocabulary.meta_training import MetaTrainingFold
@@ -72,8 +72,8 @@ class PartAnswers:
 
 def _by_slice(predictions: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Products and top-1 of all, and of each slice that has products."""
-    right = (predictions["label_1"] == predictions["label"]).mean()
-    found = {"all": {"n": len(predictions), "top1": 100 * float(right)}, **slices(predictions)}
+    right = correct(predictions)
+    found = {"all": {"n": len(right), "top1": 100 * float(right.mean())}, **slices(predictions)}
     return {name: kind for name, kind in found.items() if kind["n"]}
 
 
