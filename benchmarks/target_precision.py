@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("catalogs", nargs="+", metavar="NAME=FOLDER")
     parser.add_argument("--model", choices=MODELS, default="linear")
     arguments = parser.parse_args()
-    columns = " | ".join(f"asked {100 * target:g}" for target in TARGETS)
+    columns = " | ".join(f"target {100 * target:g}" for target in TARGETS)
     print(
         f"| catalog | seed | held-out products | top-1 | {columns} |\n| --- |"
         + " ---: |" * (3 + len(TARGETS))
