@@ -43,5 +43,6 @@ def find_synonyms(name: str) -> Path:
     if name in shipped:
         return shipped[name]
     raise SettingsError(
-        f"model.synonyms: no file {name!r}: give a path or a name; {did_you_mean(name, shipped)}"
+        f"model.synonyms: no file {name!r}: give a path or a name; "
+        f"{did_you_mean(name, [*shipped, 'auto', 'drafted'])}"
     )

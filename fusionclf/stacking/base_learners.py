@@ -234,7 +234,7 @@ def _support_rows(
 def balanced_weights(unseen: np.ndarray, has_prototype: np.ndarray) -> np.ndarray:
     """(n,) weights that give rows of seen classes, of unseen ones, and of unseen ones with prototypes equal totals.
 
-    Seen and unseen classes then count alike, as in the harmonic mean of their accuracies.
+    The gate then learns odds for equally frequent kinds, to which the expected share of unseen classes is added later.
     """
     kind = np.where(unseen, 1 + has_prototype, 0)
     _, member, counts = np.unique(kind, return_inverse=True, return_counts=True)

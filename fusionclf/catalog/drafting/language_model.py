@@ -51,7 +51,7 @@ class Endpoint:
     backoff: float = 2.0
 
     def check(self) -> None:
-        """Refuse a URL that cannot be asked, or to which the key would go unencrypted.
+        """Refuse a URL that is no http(s) address, or to which the key would go unencrypted.
 
         Raises:
             EndpointError: it is none of http or https, or it is http to another machine and there is a key.

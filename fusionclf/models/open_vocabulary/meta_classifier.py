@@ -28,7 +28,7 @@ NEW_WIDTH = (
 GATE_WIDTH = 2 * NAMES + 12
 SCORE_SPREAD = 3.0  # about the spread of scores by name
 LEAST_SPREAD = 1e-4  # standard deviation of a feature
-UNSEEN_SCORE = -1.5  # of the linear text model, for a class that it does not know
+MASKED_TEXT_SCORE = -1.5  # in place of the linear text model's score of an unseen class; it never decides
 KNOWN_FOR_SURE = 10.0  # log odds where nothing can tell a new class
 
 
@@ -94,7 +94,7 @@ class KnownClassifier(nn.Module):
     def forward(self, level_zero: LevelZero, classes: ClassFacts) -> Tensor:
         seen, scores = classes.seen, []
         if level_zero.linear_text is not None:
-            scores.append(level_zero.linear_text.float().masked_fill(~seen, UNSEEN_SCORE))
+            scores.append(level_zero.linear_text.float().masked_fill(~seen, MASKED_TEXT_SCORE))
         else:
             scores.append(level_zero.similarity[..., 0].float() * 0)
         if level_zero.base is not None:
@@ -237,7 +237,7 @@ def gate_features(level_zero: LevelZero, classes: ClassFacts, known: Tensor, sco
         known.amax(dim=1),
         -(known.exp() * known).sum(dim=1),
         classes.counts.float().log1p()[best_known],
-        nothing if text is None else text.float().masked_fill(~seen, UNSEEN_SCORE).amax(dim=1),
+        nothing if text is None else text.float().masked_fill(~seen, MASKED_TEXT_SCORE).amax(dim=1),
         nothing if base is None else log_probabilities(base, seen).amax(dim=1),
         of_new.amax(dim=1) / SCORE_SPREAD,
         of_new.logsumexp(dim=1) / SCORE_SPREAD,
