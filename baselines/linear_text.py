@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
+from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
@@ -25,6 +26,7 @@ from fusionclf.catalog import Catalog, Split
 from fusionclf.catalog.fields import Fields
 from fusionclf.config import BaselineConfig
 from fusionclf.evaluation import fit_temperature, softmax
+from fusionclf.linear_svm import LinearSVM, fit_linear_svm
 
 Labelled = tuple[pd.DataFrame, np.ndarray]  # fields of products, and their labels
 
@@ -92,13 +94,21 @@ def _fitted(
     )
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
     features = features_of(fields, further, ngrams, words)
-    # With more rows than n-grams, dual="auto" solves the primal problem, which takes ten times as long.
-    svm = LinearSVC(
-        C=settings.regularisation,
-        dual=True,  # pyright: ignore[reportArgumentType]
-        random_state=settings.seed,
+    values = sparse.csr_matrix(features.fit_transform(model_input(features, fields)))
+    return make_pipeline(
+        features, _estimator(fit_linear_svm(values, labels, settings.regularisation, settings.seed))
     )
-    return make_pipeline(features, svm).fit(model_input(features, fields), labels)
+
+
+def _estimator(svm: LinearSVM) -> LinearSVC:
+    """scikit-learn's estimator with these weights, which run folders hold."""
+    estimator = LinearSVC()
+    estimator.classes_ = svm.classes
+    estimator.n_features_in_ = svm.weights.shape[1]  # pyright: ignore[reportAttributeAccessIssue]
+    # For two classes scikit-learn keeps the weights of the second alone.
+    rows = slice(1, 2) if len(svm.classes) == 2 else slice(None)
+    estimator.coef_, estimator.intercept_ = svm.weights[rows], svm.bias[rows]
+    return estimator
 
 
 def _scores(model: Pipeline, products: pd.DataFrame) -> np.ndarray:
