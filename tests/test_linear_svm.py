@@ -36,7 +36,12 @@ def test_the_loss_is_that_of_liblinear(rows: int, classes: int, factor: float) -
     features, targets = products(rows, classes)
     svm = fit_linear_svm(features, targets, factor)
     exact = LinearSVC(C=factor, tol=1e-6, max_iter=100_000).fit(features, targets)
-    best = losses(features, targets, LinearSVM(svm.classes, exact.coef_, exact.intercept_), factor)
+    best = losses(
+        features,
+        targets,
+        LinearSVM(svm.classes, np.asarray(exact.coef_), np.asarray(exact.intercept_)),
+        factor,
+    )
     found = losses(features, targets, svm, factor)
     assert np.all(found < 1.05 * best)
     assert found.sum() < 1.02 * best.sum()
