@@ -16,7 +16,7 @@ def products(rows: int, classes: int) -> tuple[sparse.csr_matrix, np.ndarray]:
     centres = generator.normal(size=(classes, 20))
     dense = centres[targets] + 1.5 * generator.normal(size=(rows, 20))
     dense /= np.linalg.norm(dense, axis=1, keepdims=True)
-    rare = sparse.random(rows, 200, 0.03, random_state=0)
+    rare = sparse.random(rows, 200, 0.03, rng=np.random.default_rng(1))
     empty = sparse.csr_matrix((rows, 1))
     return sparse.csr_matrix(sparse.hstack([dense, empty, rare])), targets
 
