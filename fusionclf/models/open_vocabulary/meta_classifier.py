@@ -98,7 +98,7 @@ class KnownClassifier(nn.Module):
             nothing if known.linear_text is None else known.linear_text.float(),
             nothing if known.base is None else log_probabilities(known.base),
         ]
-        weights = self.weights.expand(len(nothing), 2)
+        weights = self.weights.expand(nothing.shape[0], 2)  # a trace knows no `len`
         weights = weights + self.corrected * self.confidence(self._confidence(scores, counts))
         logits = weights[:, :1] * scores[0] + weights[:, 1:] * scores[1]  # (B, S)
         logits = logits + self.corrected * self._corrections(known, scores, counts)
