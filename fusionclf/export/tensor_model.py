@@ -14,7 +14,7 @@ from fusionclf.batches import Batch, HashedNGrams
 from fusionclf.errors import PredictionError
 from fusionclf.models import Model, StackedClassifier, base_model
 from fusionclf.models.field_encoders import ID, PRESENT, TitleAndFields
-from fusionclf.models.open_vocabulary.level_zero import MODALITIES
+from fusionclf.models.open_vocabulary.level_zero import MODALITIES, ClassFacts
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, NAME_MATCH_FEATURES
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.outputs import BaseOutputs
@@ -113,16 +113,21 @@ class SentenceModel(nn.Module):
 class _AllModalities(nn.Module):
     """A stacked head that scores every product by all meta-classifiers and then picks: nothing depends on the data."""
 
+    seen_places: Tensor
+
     def __init__(self, head: StackedHead) -> None:
         super().__init__()
         self.head = head
+        # A trace cannot find them: their number would depend on values.
+        self.register_buffer("seen_places", head.facts.seen_places)
 
     def forward(self, outputs: BaseOutputs) -> Tensor:
         """As StackedHead.forward."""
         head, level_zero, logits = self.head, self.head.level_zero(outputs), {}
+        facts = ClassFacts(head.counts, head.prototypes.available, head.share, self.seen_places)
         for modality in MODALITIES:
             own = head.subset(level_zero, slice(None), modality, outputs.base_reads_titles)
-            logits[modality] = head.logits(own, modality)
+            logits[modality] = head.logits(own, modality, facts)
         assert outputs.has_picture is not None and outputs.has_title is not None
         with_picture = torch.where(outputs.has_title[:, None], logits["both"], logits["picture"])
         chosen = torch.where(outputs.has_picture[:, None], with_picture, logits["title"])

@@ -233,13 +233,16 @@ class NetworkModel:
         )  # fmt: skip
 
     def _source(self, pictures: PictureCache | None, fields: pd.DataFrame) -> ProductSource:
+        rows = np.arange(len(fields))
         shown = PictureTransform(pictures, self.settings.pictures.chosen) if pictures is not None else None
+        there = None if pictures is None else pictures.readable(rows)
+        features = None
+        if there is not None and not there.any():
+            # Features of missing pictures never count, so no network has to compute them.
+            assert self.model.image is not None
+            features = np.zeros((len(rows), self.model.image.dim), np.float32)
         prepared = None
         if self.reads_titles:
             with self.process.autocast(), torch.inference_mode():
                 prepared = self.model.prepare_fields(fields)
-        rows = np.arange(len(fields))
-        return ProductSource(
-            shown, prepared, {}, has_picture=None if pictures is None else pictures.readable(rows),
-            has_title=have_texts(fields),
-        )  # fmt: skip
+        return ProductSource(shown, prepared, {}, features, has_picture=there, has_title=have_texts(fields))

@@ -99,9 +99,10 @@ def answers_of_parts(
     seen = fold.classes.seen
     level_zero = fold.level_zero("both", torch.from_numpy(places))
     targets = fold.targets[places].numpy()
-    assert level_zero.linear_text is not None and level_zero.base is not None
-    text = level_zero.linear_text.float().masked_fill(~seen, MASKED_LOGIT)
-    base = log_probabilities(level_zero.base, seen).masked_fill(~seen, MASKED_LOGIT)
+    of_seen = level_zero.of_classes(fold.classes.seen_places)
+    assert of_seen.linear_text is not None and of_seen.base is not None
+    text = fold.classes.spread(of_seen.linear_text.float())
+    base = fold.classes.spread(log_probabilities(of_seen.base))
     known = np.flatnonzero(seen.numpy()[targets])
     some = np.random.default_rng(seed).permutation(known)[:MOST_BLENDED]
     powers = fit_blend(text[some].double().numpy(), base[some].double().numpy(), targets[some])

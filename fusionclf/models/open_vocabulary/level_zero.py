@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 MODALITIES = ("both", "title", "picture")  # which modalities of a product are available
 MASKED_LOGIT = -1e4
@@ -39,7 +40,7 @@ class LevelZero:
         )
 
     def of_classes(self, classes: Tensor) -> "LevelZero":
-        """That of the classes of a mask, (C,)."""
+        """That of some classes: a mask (C,), or their places."""
         return LevelZero(
             None if self.base is None else self.base[:, classes],
             None if self.linear_text is None else self.linear_text[:, classes],
@@ -65,16 +66,19 @@ class ClassFacts:
         counts: (C,) rows that the base learners were fitted on; 0 for an unseen class.
         has_prototype: (C,) whether a class has prototypes.
         share: () expected share of products that are of one unseen class, against those of all seen ones.
+        seen_places: (S,) places of the classes with rows.
     """
 
     counts: Tensor
     has_prototype: Tensor
     share: Tensor
+    seen_places: Tensor
 
     @classmethod
-    def of(cls, counts: Tensor, has_prototype: Tensor) -> "ClassFacts":
-        """Where an unseen class is as frequent as the median of the seen ones."""
-        return cls(counts, has_prototype, typical_share(counts))
+    def of(cls, counts: Tensor, has_prototype: Tensor, share: Tensor | None = None) -> "ClassFacts":
+        """The facts; without a share, an unseen class is as frequent as the median of the seen ones."""
+        places = (counts > 0).nonzero().squeeze(1)
+        return cls(counts, has_prototype, typical_share(counts) if share is None else share, places)
 
     @property
     def seen(self) -> Tensor:
@@ -83,7 +87,12 @@ class ClassFacts:
 
     def of_classes(self, classes: Tensor) -> "ClassFacts":
         """Those of the classes of a mask, (C,)."""
-        return ClassFacts(self.counts[classes], self.has_prototype[classes], self.share)
+        return ClassFacts.of(self.counts[classes], self.has_prototype[classes], self.share)
+
+    def spread(self, values: Tensor) -> Tensor:
+        """(B, C) of the values (B, S) of the seen classes; the others get MASKED_LOGIT."""
+        rank = torch.where(self.seen, self.seen.cumsum(0) - 1, values.shape[1])  # (C,)
+        return F.pad(values, (0, 1), value=MASKED_LOGIT)[:, rank]
 
     def nameable(self, level_zero: LevelZero) -> Tensor:
         """(C,) whether a class can be named without training rows: by its name or its prototype."""
@@ -97,10 +106,9 @@ class ClassFacts:
         return -(unseen * self.share).clamp(1e-9, 1.0).log()
 
 
-def log_probabilities(logits: Tensor, seen: Tensor) -> Tensor:
-    """(B, C) among the seen classes; none is below LEAST_LOG_PROBABILITY, which the others get."""
-    masked = logits.float().masked_fill(~seen, -torch.inf)
-    return masked.log_softmax(dim=1).clamp_min(LEAST_LOG_PROBABILITY)
+def log_probabilities(logits: Tensor) -> Tensor:
+    """(B, S) of the logits of seen classes; none is below LEAST_LOG_PROBABILITY."""
+    return logits.float().log_softmax(dim=1).clamp_min(LEAST_LOG_PROBABILITY)
 
 
 def typical_share(counts: Tensor) -> Tensor:

@@ -28,7 +28,6 @@ NEW_WIDTH = (
 GATE_WIDTH = 2 * NAMES + 12
 SCORE_SPREAD = 3.0  # about the spread of scores by name
 LEAST_SPREAD = 1e-4  # standard deviation of a feature
-MASKED_TEXT_SCORE = -1.5  # in place of the linear text model's score of an unseen class; it never decides
 KNOWN_FOR_SURE = 10.0  # log odds where nothing can tell a new class
 
 
@@ -67,7 +66,7 @@ class Calibrator(nn.Module):
 
 
 class KnownClassifier(nn.Module):
-    """Log probabilities of the known classes, (B, C); others get MASKED_LOGIT.
+    """Log probabilities of the known classes, (B, C); others get MASKED_LOGIT. It reads the known classes alone.
 
     Attributes:
         weights: (2,) of the linear text model's scores and of the base model's log probabilities: with these alone it
@@ -92,39 +91,37 @@ class KnownClassifier(nn.Module):
         nn.init.zeros_(self.confidence.bias)
 
     def forward(self, level_zero: LevelZero, classes: ClassFacts) -> Tensor:
-        seen, scores = classes.seen, []
-        if level_zero.linear_text is not None:
-            scores.append(level_zero.linear_text.float().masked_fill(~seen, MASKED_TEXT_SCORE))
-        else:
-            scores.append(level_zero.similarity[..., 0].float() * 0)
-        if level_zero.base is not None:
-            scores.append(log_probabilities(level_zero.base, seen))
-        else:
-            scores.append(torch.zeros_like(scores[0]))
-        weights = self.weights.expand(scores[0].shape[0], 2)
-        weights = weights + self.corrected * self.confidence(self._confidence(scores, classes))
-        logits = weights[:, :1] * scores[0] + weights[:, 1:] * scores[1]
-        logits = logits + self.corrected * self._corrections(level_zero, scores, classes)
-        return logits.masked_fill(~seen, MASKED_LOGIT).log_softmax(dim=1)
+        known = level_zero.of_classes(classes.seen_places)
+        counts = classes.counts[classes.seen_places]  # (S,)
+        nothing = known.similarity[..., 0].float() * 0
+        scores = [
+            nothing if known.linear_text is None else known.linear_text.float(),
+            nothing if known.base is None else log_probabilities(known.base),
+        ]
+        weights = self.weights.expand(nothing.shape[0], 2)  # a trace knows no `len`
+        weights = weights + self.corrected * self.confidence(self._confidence(scores, counts))
+        logits = weights[:, :1] * scores[0] + weights[:, 1:] * scores[1]  # (B, S)
+        logits = logits + self.corrected * self._corrections(known, scores, counts)
+        return classes.spread(logits.log_softmax(dim=1))
 
-    def _confidence(self, scores: list[Tensor], classes: ClassFacts) -> Tensor:
+    def _confidence(self, scores: list[Tensor], counts: Tensor) -> Tensor:
         """(B, 5): greatest probability and entropy by each base learner, and how many rows the text's classes have."""
         found = []
         for score, weight in zip(scores, (self.weights[0], 1.0), strict=True):
-            log = (weight * score).masked_fill(~classes.seen, MASKED_LOGIT).log_softmax(dim=1)
+            log = (weight * score).log_softmax(dim=1)
             chances = log.exp()
             found += [chances.amax(dim=1), -(chances * log).sum(dim=1)]
             if len(found) == 2:
-                found.append(chances @ classes.counts.float().log1p() / 5)
+                found.append(chances @ counts.float().log1p() / 5)
         return torch.stack(found, dim=1)
 
-    def _corrections(self, level_zero: LevelZero, scores: list[Tensor], classes: ClassFacts) -> Tensor:
+    def _corrections(self, known: LevelZero, scores: list[Tensor], counts: Tensor) -> Tensor:
         found = torch.zeros_like(scores[0])
-        if level_zero.linear_text is not None:
-            found = found + self.calibrators[0](scores[0], classes.counts)
-        if level_zero.base is not None:
-            found = found + self.calibrators[1](scores[1] / 4, classes.counts)
-        return found + self.names(self.name_scale(_names(level_zero))).squeeze(-1)
+        if known.linear_text is not None:
+            found = found + self.calibrators[0](scores[0], counts)
+        if known.base is not None:
+            found = found + self.calibrators[1](scores[1] / 4, counts)
+        return found + self.names(self.name_scale(torch.cat(_names(known), dim=-1))).squeeze(-1)
 
 
 class NewClassifier(nn.Module):
@@ -201,59 +198,52 @@ class MetaClassifier(nn.Module):
             classes: facts of C classes.
             known: (B, C) log probabilities of the known classes.
         """
-        scores = self.scores_by_name(level_zero, classes)
-        return scores, self.gate(gate_features(level_zero, classes, known.detach(), scores.detach()))
+        features = new_features(level_zero, classes)
+        scores = self.new(features)
+        of_gate = gate_features(level_zero, classes, known.detach(), scores.detach(), features)
+        return scores, self.gate(of_gate)
 
 
 def new_features(level_zero: LevelZero, classes: ClassFacts) -> Tensor:
-    """(B, C, NEW_WIDTH)"""
+    """(B, C, NEW_WIDTH): name match, similarity with prototypes, and whether a new class has a prototype."""
     similarity = level_zero.similarity.float()
     has_prototype = (classes.has_prototype & ~classes.seen)[None, :, None].float()
-    return torch.cat(
-        [
-            _names(level_zero),
-            similarity * has_prototype,
-            has_prototype.expand(*similarity.shape[:2], 1),
-        ],
-        dim=-1,
-    )
+    flags = has_prototype.expand(*similarity.shape[:2], 1)
+    return torch.cat([*_names(level_zero), similarity * has_prototype, flags], dim=-1)
 
 
-def gate_features(level_zero: LevelZero, classes: ClassFacts, known: Tensor, scores: Tensor) -> Tensor:
+def gate_features(
+    level_zero: LevelZero, classes: ClassFacts, known: Tensor, scores: Tensor, features: Tensor
+) -> Tensor:
     """(B, GATE_WIDTH): how sure the best known class is, and how well its name and that of the best new one match.
 
     Args:
         level_zero, classes: of B products and C classes, some of them seen and some not.
         known: (B, C) log probabilities of the known classes.
         scores: (B, C) by name and prototypes.
+        features: (B, C, NEW_WIDTH) of `new_features`.
     """
-    seen, similarity = classes.seen, level_zero.similarity.float()
-    nothing = scores[:, 0] * 0
+    places, nothing = classes.seen_places, scores[:, 0] * 0
     text, base = level_zero.linear_text, level_zero.base
+    known, of_known = known[:, places], scores[:, places]  # (B, S)
     best_known = known.argmax(dim=1)
-    of_new, of_known = scores.masked_fill(seen, MASKED_LOGIT), scores.masked_fill(~seen, MASKED_LOGIT)
-    best_new = of_new.argmax(dim=1)
+    of_new = scores.masked_fill(classes.seen, MASKED_LOGIT)
+    names_of_known = _of_class(features, places[best_known])[:, :NAMES]
+    of_best_new = _of_class(features, of_new.argmax(dim=1))
     columns = [
         known.amax(dim=1),
         -(known.exp() * known).sum(dim=1),
-        classes.counts.float().log1p()[best_known],
-        nothing if text is None else text.float().masked_fill(~seen, MASKED_TEXT_SCORE).amax(dim=1),
-        nothing if base is None else log_probabilities(base, seen).amax(dim=1),
+        classes.counts[places].float().log1p()[best_known],
+        nothing if text is None else text[:, places].float().amax(dim=1),
+        nothing if base is None else log_probabilities(base[:, places]).amax(dim=1),
         of_new.amax(dim=1) / SCORE_SPREAD,
         of_new.logsumexp(dim=1) / SCORE_SPREAD,
         of_known.amax(dim=1) / SCORE_SPREAD,
-        _of_class(scores[..., None], best_known).squeeze(1) / SCORE_SPREAD,
-        (classes.has_prototype & ~seen)[best_new].float(),
+        of_known.gather(1, best_known[:, None]).squeeze(1) / SCORE_SPREAD,
+        of_best_new[:, -1],
     ]
-    names = _names(level_zero)
     return torch.cat(
-        [
-            torch.stack(columns, dim=1),
-            _of_class(names, best_known),
-            _of_class(names, best_new),
-            _of_class(similarity * (classes.has_prototype & ~seen)[None, :, None], best_new),
-        ],
-        dim=1,
+        [torch.stack(columns, dim=1), names_of_known, of_best_new[:, :NAMES], of_best_new[:, NAMES:-1]], dim=1
     )
 
 
@@ -262,17 +252,14 @@ def _of_class(values: Tensor, classes: Tensor) -> Tensor:
     return values.gather(1, classes[:, None, None].expand(-1, 1, values.shape[2])).squeeze(1)
 
 
-def _names(level_zero: LevelZero) -> Tensor:
-    """(B, C, NAMES): how well names match title and picture; 0 where there is none."""
+def _names(level_zero: LevelZero) -> list[Tensor]:
+    """How well names match the title, (B, C, NAMES - 1), and the picture, (B, C, 1); 0 where there is none."""
     nothing = level_zero.similarity[..., :1].float() * 0
     of_title, of_picture = level_zero.name_match, level_zero.picture_match
-    return torch.cat(
-        [
-            nothing.expand(*nothing.shape[:2], NAMES - 1) if of_title is None else of_title.float(),
-            nothing if of_picture is None else of_picture.float()[..., None],
-        ],
-        dim=-1,
-    )
+    return [
+        nothing.expand(*nothing.shape[:2], NAMES - 1) if of_title is None else of_title.float(),
+        nothing if of_picture is None else of_picture.float()[..., None],
+    ]
 
 
 def _small_network(width: int, hidden: int = HIDDEN) -> nn.Sequential:

@@ -141,11 +141,11 @@ def _fit_scales(classifier: MetaClassifier, folds: Sequence[MetaTrainingFold], m
     of_new, of_gate = [], []
     for fold in folds:
         level_zero, seen = fold.level_zero(modality, slice(None, None, 7)), fold.classes.seen
-        of_new.append(new_features(level_zero, fold.classes).flatten(0, 1))
+        features = new_features(level_zero, fold.classes)
+        of_new.append(features.flatten(0, 1))
         if not seen.all():
             known = classifier.known(level_zero, fold.classes)
-            scores = new_features(level_zero, fold.classes)[..., 0]
-            of_gate.append(gate_features(level_zero, fold.classes, known, scores))
+            of_gate.append(gate_features(level_zero, fold.classes, known, features[..., 0], features))
     together = torch.cat(of_new)
     classifier.new.scaler.fit(together)
     classifier.known.name_scale.fit(together[:, : len(classifier.known.name_scale.scale)])

@@ -63,7 +63,7 @@ class StackedHead(nn.Module):
     @property
     def facts(self) -> ClassFacts:
         """What is known of the classes."""
-        return ClassFacts(self.counts, self.prototypes.available, self.share)
+        return ClassFacts.of(self.counts, self.prototypes.available, self.share)
 
     def set_fitted(
         self, probe: LinearProbe, counts: Tensor, meta_classifiers: Mapping[str, MetaClassifier]
@@ -84,11 +84,11 @@ class StackedHead(nn.Module):
         """(B, C) logits."""
         # These weights were fitted in single precision.
         with torch.autocast(outputs.linear_text.device.type, enabled=False):
-            level_zero = self.level_zero(outputs)
+            level_zero, facts = self.level_zero(outputs), self.facts
             logits = torch.zeros_like(outputs.linear_text, dtype=torch.float32)
             for modality, rows in self._by_modality(outputs):
                 own = self.subset(level_zero, rows, modality, outputs.base_reads_titles)
-                logits[rows] = self.logits(own, modality)
+                logits[rows] = self.logits(own, modality, facts)
             return logits
 
     def level_zero(self, outputs: BaseOutputs) -> LevelZero:
@@ -110,9 +110,9 @@ class StackedHead(nn.Module):
             level_zero = replace(level_zero, base=None)
         return level_zero.rows(rows).of_modality(modality)
 
-    def logits(self, level_zero: LevelZero, modality: str) -> Tensor:
+    def logits(self, level_zero: LevelZero, modality: str, facts: ClassFacts) -> Tensor:
         """(B, C) by the meta-classifier of a modality."""
-        return self.meta_classifiers[modality](level_zero, self.facts, self.allows_unseen)
+        return self.meta_classifiers[modality](level_zero, facts, self.allows_unseen)
 
     def used_name_match(self, name_match: Tensor) -> Tensor:
         """(B, C, 10) the features that count: 0 for `path` where paths are left out."""

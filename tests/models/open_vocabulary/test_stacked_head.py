@@ -205,7 +205,9 @@ def test_an_unseen_class_is_as_frequent_as_the_median() -> None:
     level_zero = replace(make_fold([0]).level_zero("both"))
     assert facts.share.item() == pytest.approx(0.3)
     assert facts.known_log_odds(level_zero).item() == pytest.approx(-np.log(0.6))
-    many = ClassFacts(torch.tensor([10, *[0] * 900]), torch.zeros(901, dtype=torch.bool), torch.tensor(0.3))
+    many = ClassFacts.of(
+        torch.tensor([10, *[0] * 900]), torch.zeros(901, dtype=torch.bool), torch.tensor(0.3)
+    )
     assert many.known_log_odds(level_zero).item() == 0  # never more than half of all products
 
 
