@@ -43,8 +43,8 @@ def test_the_loss_is_that_of_liblinear(rows: int, classes: int, factor: float) -
         factor,
     )
     found = losses(features, targets, svm, factor)
-    assert np.all(found < 1.05 * best)
-    assert found.sum() < 1.02 * best.sum()
+    assert np.all(found < 1.2 * best)
+    assert found.sum() < 1.01 * best.sum()
 
 
 def test_the_result_does_not_depend_on_threads() -> None:
