@@ -8,14 +8,11 @@ char_wb 2-5 99.19 / 97.84 / 97.94, char 2-5 99.25 / 97.67 / 97.96, char_wb 3-5 9
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.svm import LinearSVC
 
 from baselines.columns import features_of, first_step, model_input
 from baselines.majority import fit_prior
@@ -25,6 +22,9 @@ from fusionclf.catalog import Catalog, Split
 from fusionclf.catalog.fields import Fields
 from fusionclf.config import BaselineConfig
 from fusionclf.evaluation import fit_temperature, softmax
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 Labelled = tuple[pd.DataFrame, np.ndarray]  # fields of products, and their labels
 
@@ -86,7 +86,11 @@ def _trial(
 
 def _fitted(
     settings: LinearTextConfig, further: Fields, fields: pd.DataFrame, labels: np.ndarray
-) -> Pipeline:
+) -> "Pipeline":
+    from sklearn.feature_extraction.text import TfidfVectorizer  # takes long to import
+    from sklearn.pipeline import make_pipeline
+    from sklearn.svm import LinearSVC
+
     ngrams = TfidfVectorizer(
         analyzer="char_wb", ngram_range=(settings.smallest, settings.largest), sublinear_tf=True, min_df=2
     )
@@ -101,7 +105,7 @@ def _fitted(
     return make_pipeline(features, svm).fit(model_input(features, fields), labels)
 
 
-def _scores(model: Pipeline, products: pd.DataFrame) -> np.ndarray:
+def _scores(model: "Pipeline", products: pd.DataFrame) -> np.ndarray:
     """(n, K) decision values; for two classes scikit-learn returns one column, here it becomes two."""
     scores = model.decision_function(model_input(first_step(model), products))
     return np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from scipy.special import softmax
 
 from fusionclf.batches import (
     PictureCache,
@@ -22,6 +21,7 @@ from fusionclf.batches import (
 from fusionclf.catalog.fields import Fields, have_texts
 from fusionclf.config import RunConfig
 from fusionclf.errors import PictureError, RunError
+from fusionclf.evaluation import softmax
 from fusionclf.models import StackedClassifier, base_model, find_variant
 from fusionclf.models.added_classes import ADDED, REMOVE, AddedClass, add_classes, read_added
 from fusionclf.models.encoders import fold_encoder
@@ -213,7 +213,7 @@ class NetworkModel:
             values = logits[task].numpy() / self.temperatures.get(task, 1.0)
             if task == "label" and self.columns is not None:
                 values = values[:, self.columns]
-            found[task] = softmax(values.astype(np.float64), axis=1)
+            found[task] = softmax(values)
             if task != "label":
                 found[task][unread] = np.nan
         return found
