@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fusionclf.catalog.ngrams import character_ngrams
 from fusionclf.catalog.titles import split_words
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ class HashedNGrams:
         hashes, sizes = [], []
         for title in titles:
             before = len(hashes)
-            hashes += map(mmh3.hash, _of_characters(title, self.smallest, self.largest))
+            if self.largest:
+                hashes += map(mmh3.hash, character_ngrams(title, self.smallest, self.largest))
             hashes += map(mmh3.hash, _of_words(title, self.words))
             sizes.append(len(hashes) - before)
         first = np.repeat(np.arange(len(titles)) * self.buckets, np.array(sizes, np.int64))
@@ -104,16 +106,6 @@ class HashedNGrams:
         keys, counts = np.unique(first + ids, return_counts=True)  # title by title, each id once
         starts = np.searchsorted(keys, np.arange(len(titles) + 1) * self.buckets)
         return HashedTitles(keys % self.buckets, counts.astype(np.float32), starts, self.buckets)
-
-
-def _of_characters(text: str, smallest: int, largest: int) -> Iterator[str]:
-    """Character n-grams of each lower-case word with a space on either side; one shorter than an n-gram counts once."""
-    for word in text.lower().split() if largest else ():
-        padded = f" {word} "
-        for n in range(smallest, largest + 1):
-            yield from (padded[i : i + n] for i in range(max(len(padded) - n, 0) + 1))
-            if n >= len(padded):
-                break
 
 
 def _of_words(text: str, largest: int) -> Iterator[str]:
