@@ -79,10 +79,10 @@ def _word_ngrams(text: str, smallest: int, largest: int) -> Iterator[str]:
 def _of_categories(encoder: StoredEstimator, cells: Sequence[str]) -> tuple[Rows, int]:
     """A column for each frequent category, and one for all others that the training rows had."""
     places = {str(name): n for n, name in enumerate(encoder["categories_"][0])}
-    mapping = encoder.values.get("_default_to_infrequent_mappings") or [None]
     columns = [places.get(cell, -1) for cell in cells]
-    if mapping[0] is not None:
-        columns = [int(mapping[0][column]) if column >= 0 else -1 for column in columns]
+    grouped = (encoder.values.get("_default_to_infrequent_mappings") or [None])[0]
+    if grouped is not None:
+        columns = [int(grouped[column]) if column >= 0 else -1 for column in columns]
     return _one_hot(columns), int(encoder["_n_features_outs"][0])
 
 
