@@ -8,15 +8,11 @@ char_wb 2-5 99.19 / 97.84 / 97.94, char 2-5 99.25 / 97.67 / 97.96, char_wb 3-5 9
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
-from scipy import sparse
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.svm import LinearSVC
 
 from baselines.columns import features_of, first_step, model_input
 from baselines.majority import fit_prior
@@ -26,7 +22,12 @@ from fusionclf.catalog import Catalog, Split
 from fusionclf.catalog.fields import Fields
 from fusionclf.config import BaselineConfig
 from fusionclf.evaluation import fit_temperature, softmax
-from fusionclf.linear_svm import LinearSVM, fit_linear_svm
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+    from sklearn.svm import LinearSVC
+
+    from fusionclf.linear_svm import LinearSVM
 
 Labelled = tuple[pd.DataFrame, np.ndarray]  # fields of products, and their labels
 
@@ -88,7 +89,13 @@ def _trial(
 
 def _fitted(
     settings: LinearTextConfig, further: Fields, fields: pd.DataFrame, labels: np.ndarray
-) -> Pipeline:
+) -> "Pipeline":
+    from scipy import sparse  # takes long to import, as scikit-learn does
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
+
+    from fusionclf.linear_svm import fit_linear_svm
+
     ngrams = TfidfVectorizer(
         analyzer="char_wb", ngram_range=(settings.smallest, settings.largest), sublinear_tf=True, min_df=2
     )
@@ -100,8 +107,10 @@ def _fitted(
     )
 
 
-def _estimator(svm: LinearSVM) -> LinearSVC:
+def _estimator(svm: "LinearSVM") -> "LinearSVC":
     """scikit-learn's estimator with these weights, which run folders hold."""
+    from sklearn.svm import LinearSVC
+
     estimator = LinearSVC()
     estimator.classes_ = svm.classes
     estimator.n_features_in_ = svm.weights.shape[1]  # pyright: ignore[reportAttributeAccessIssue]
@@ -111,7 +120,7 @@ def _estimator(svm: LinearSVM) -> LinearSVC:
     return estimator
 
 
-def _scores(model: Pipeline, products: pd.DataFrame) -> np.ndarray:
+def _scores(model: "Pipeline", products: pd.DataFrame) -> np.ndarray:
     """(n, K) decision values; for two classes scikit-learn returns one column, here it becomes two."""
     scores = model.decision_function(model_input(first_step(model), products))
     return np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores

@@ -1,23 +1,14 @@
-"""A baseline from a run folder, loaded through skops, to predict new titles."""
+"""A baseline from a run folder, to predict new products. Reading it needs no scikit-learn."""
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.compose import ColumnTransformer
-from sklearn.dummy import DummyClassifier
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-from sklearn.impute import SimpleImputer
-from sklearn.naive_bayes import MultinomialNB
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder
-from sklearn.svm import LinearSVC
-from sklearn.utils.validation import check_is_fitted
 
-from baselines.columns import first_step, model_input
+from baselines.stored_estimator import StoredEstimator, read_estimator
+from baselines.stored_features import WORD, stored_features
 from baselines.text_baseline import LEARNED, over_candidates
 from fusionclf.catalog.fields import Fields, field_table
 from fusionclf.errors import RunError
@@ -25,14 +16,19 @@ from fusionclf.evaluation import softmax
 from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import AGAIN, one_line
 
-VECTORIZERS, CLASSIFIERS = (CountVectorizer, TfidfVectorizer), (MultinomialNB, LinearSVC)
-# All other parameters of a vectorizer must have their defaults: a stored pattern, for example, could take forever.
-ALLOWED = {"analyzer", "ngram_range", "min_df", "sublinear_tf"}
+VECTORIZERS = ("CountVectorizer", "TfidfVectorizer")
+COLUMNS, PRIOR, BAYES = "ColumnTransformer", "DummyClassifier", "MultinomialNB"
+CLASSIFIERS = (BAYES, "LinearSVC")
+# What a vectorizer must have where it has it: other settings compute otherwise.
+SETTINGS = {
+    "input": "content", "encoding": "utf-8", "decode_error": "strict", "strip_accents": None, "preprocessor": None,
+    "tokenizer": None, "lowercase": True, "token_pattern": WORD.pattern, "stop_words": None, "max_df": 1.0,
+    "max_features": None, "vocabulary": None, "binary": False, "norm": "l2", "use_idf": True, "smooth_idf": True,
+}  # fmt: skip
 LONGEST_NGRAM = 8
-TRUSTED = ["numpy.dtype"]  # of the cells of further fields; it holds no code
 PROBES = ["", "a title"]
 # Steps of the features of further fields, besides vectorizers.
-STEPS = (OneHotEncoder, KBinsDiscretizer, SimpleImputer)
+STEPS = ("OneHotEncoder", "KBinsDiscretizer", "SimpleImputer")
 
 
 class LoadedBaseline:
@@ -60,92 +56,83 @@ class LoadedBaseline:
         self.temperature = labels["temperature"]
         file = folder / f"{part}.skops"
         try:
-            self.estimator = _load(file)
-            _check(self.estimator, labels["classes"]["label"])
+            self._features, self._classifier = _checked(read_estimator(file), labels["classes"]["label"])
             probes = field_table(PROBES, {name: ["", "7"] for name in fields.names})
             _check_probabilities(self.probabilities(probes))
-        except Exception as error:  # skops and scikit-learn raise errors of any kind on a damaged estimator
+        except Exception as error:  # a damaged estimator leads to errors of any kind
             raise RunError(one_line(f"cannot be used ({error}); {AGAIN}", file)) from error
-        self.reads_titles = not isinstance(self.estimator, DummyClassifier)
-        self.reads_fields = isinstance(first_step(self.estimator), ColumnTransformer)
+        self.reads_titles = self._features is not None
+        self.reads_fields = self._features is not None and self._features.kind == COLUMNS
 
     def probabilities(self, fields: pd.DataFrame) -> np.ndarray:
         """(n, K) probabilities of the candidates; a class without a training row has 0."""
-        products = model_input(first_step(self.estimator), fields)
-        if hasattr(self.estimator, "predict_proba"):
-            known = self.estimator.predict_proba(products)
-        else:
-            scores = self.estimator.decision_function(products)
-            if scores.ndim == 1:  # for two classes scikit-learn returns one column
-                scores = np.stack([-scores, scores], axis=1)
-            known = softmax(scores / self.temperature)
-        return over_candidates(self.classes, [str(name) for name in self.estimator.classes_], known)
+        known = self._of_known(fields)
+        return over_candidates(self.classes, [str(name) for name in self._classifier["classes_"]], known)
+
+    def _of_known(self, fields: pd.DataFrame) -> np.ndarray:
+        """(n, k) probabilities of the classes with training rows."""
+        if self._features is None:
+            return np.tile(self._classifier["class_prior_"], (len(fields), 1))
+        features = stored_features(self._features, fields)
+        if self._classifier.kind == BAYES:
+            return softmax(
+                features @ self._classifier["feature_log_prob_"].T + self._classifier["class_log_prior_"]
+            )
+        scores = features @ self._classifier["coef_"].T + self._classifier["intercept_"]
+        if scores.shape[1] == 1:  # of two classes scikit-learn keeps one row
+            scores = np.concatenate([-scores, scores], axis=1)
+        return softmax(scores / self.temperature)
 
 
-def _load(file: Path) -> Any:
-    """The object in a skops file.
+def _checked(estimator: Any, classes: Sequence[str]) -> tuple[StoredEstimator | None, StoredEstimator]:
+    """Features, where it has some, and classifier of a baseline that is fitted on these classes.
 
     Raises:
-        ValueError: the file is compressed, which skops never writes: its content could fill the memory.
+        ValueError: it is none.
     """
-    # Imported here, as it takes seconds and most runs are networks.
-    import skops.io
-
-    with zipfile.ZipFile(file) as archive:
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise ValueError("a compressed file")
-    return skops.io.load(file, trusted=TRUSTED)
-
-
-def _check(estimator: Any, classes: Sequence[str]) -> None:
-    """Raise ValueError where an estimator is not one of a baseline, or is not fitted on these classes."""
-    steps = [step for _, step in estimator.steps] if type(estimator) is Pipeline else [estimator]
-    kinds = tuple(type(step) for step in steps)
-    if kinds != (DummyClassifier,):
-        if (
-            len(kinds) != 2
-            or kinds[0] not in (*VECTORIZERS, ColumnTransformer)
-            or kinds[1] not in CLASSIFIERS
-        ):
-            raise ValueError(f"holds {', '.join(kind.__name__ for kind in kinds)}, which is not a baseline")
-    for step in steps:
-        check_is_fitted(step)
-    if len(steps) == 2:
-        for step in _blocks(steps[0]):
-            if isinstance(step, CountVectorizer):
-                _check_vectorizer(step)
-    if [str(name) for name in estimator.classes_] != list(classes):
+    whole = isinstance(estimator, StoredEstimator) and estimator.kind == "Pipeline"
+    steps = [step for _, step in estimator["steps"]] if whole else [estimator]
+    kinds = tuple(step.kind if isinstance(step, StoredEstimator) else type(step).__name__ for step in steps)
+    if kinds != (PRIOR,) and (
+        len(kinds) != 2 or kinds[0] not in (*VECTORIZERS, COLUMNS) or kinds[1] not in CLASSIFIERS
+    ):
+        raise ValueError(f"holds {', '.join(kinds)}, which is not a baseline")
+    for step in _blocks(steps[0]) if len(steps) == 2 else ():
+        if step.kind in VECTORIZERS:
+            _check_vectorizer(step)
+    if [str(name) for name in steps[-1]["classes_"]] != list(classes):
         raise ValueError("its classes are not those of labels.json")
     for name in LEARNED:
-        values = getattr(steps[-1], name, None)
+        values = steps[-1].values.get(name)
         if values is not None and not np.isfinite(values).all():
             raise ValueError(f"{name} holds a number that is not finite")
+    return steps[0] if len(steps) == 2 else None, steps[-1]
 
 
-def _blocks(features: Any) -> list[Any]:
+def _blocks(features: StoredEstimator) -> list[StoredEstimator]:
     """The steps of the features of all fields.
 
     Raises:
         ValueError: a step is none of a baseline's.
     """
-    if not isinstance(features, ColumnTransformer):
+    if features.kind != COLUMNS:
         return [features]
-    steps: list[Any] = []
-    for _, block, _ in features.transformers_:
-        steps += [step for _, step in block.steps] if isinstance(block, Pipeline) else [block]
+    steps: list[StoredEstimator] = []
+    for _, block, _ in features["transformers_"]:
+        steps += [step for _, step in block["steps"]] if block.kind == "Pipeline" else [block]
     for step in steps:
-        if type(step) not in (*VECTORIZERS, *STEPS):
-            raise ValueError(f"holds a {type(step).__name__}, which is no part of a baseline")
+        if step.kind not in (*VECTORIZERS, *STEPS):
+            raise ValueError(f"holds a {step.kind}, which is no part of a baseline")
     return steps
 
 
-def _check_vectorizer(vectorizer: CountVectorizer) -> None:
-    defaults, own = type(vectorizer)().get_params(), vectorizer.get_params()
-    odd = [name for name in defaults if name not in ALLOWED and own[name] != defaults[name]]
+def _check_vectorizer(vectorizer: StoredEstimator) -> None:
+    own = vectorizer.values
+    odd = [name for name, value in SETTINGS.items() if own.get(name, value) != value]
     smallest, largest = own["ngram_range"]
     if odd or own["analyzer"] not in ("word", "char_wb") or not 1 <= smallest <= largest <= LONGEST_NGRAM:
         raise ValueError(f"its vectorizer has other settings than a baseline's: {odd or own['ngram_range']}")
-    numbers = sorted(vectorizer.vocabulary_.values())
+    numbers = sorted(vectorizer["vocabulary_"].values())
     if numbers != list(range(len(numbers))):
         raise ValueError("its terms are not numbered from 0 on")
 

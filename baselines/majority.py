@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.dummy import DummyClassifier
 
 from baselines.registry import Frames, register
 from baselines.text_baseline import TitleModel, run_on_titles
@@ -29,5 +28,7 @@ def _fit(
 
 def fit_prior(labels: np.ndarray) -> TitleModel:
     """A model that predicts the frequencies of `labels`."""
+    from sklearn.dummy import DummyClassifier  # takes long to import
+
     model = DummyClassifier(strategy="prior").fit(np.zeros((len(labels), 1)), labels)
     return TitleModel(model, lambda fields: np.tile(model.class_prior_, (len(fields), 1)))

@@ -7,9 +7,6 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from pydantic import Field
-from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.naive_bayes import MultinomialNB
-from sklearn.pipeline import make_pipeline
 
 from baselines.columns import features_of, model_input
 from baselines.registry import Frames, register
@@ -60,6 +57,10 @@ def _fit(
     more_fields: pd.DataFrame,
     more_labels: np.ndarray,
 ) -> TitleModel:
+    from sklearn.feature_extraction.text import CountVectorizer  # takes long to import
+    from sklearn.naive_bayes import MultinomialNB
+    from sklearn.pipeline import make_pipeline
+
     everything = pd.concat([fields, more_fields])
     features = features_of(everything, further, CountVectorizer(), CountVectorizer())
     model = make_pipeline(features, MultinomialNB())

@@ -2,6 +2,7 @@
 
 from fusionclf.batches.cache import PictureCache, decode_pictures, open_cache
 from fusionclf.batches.features import cached_features, fingerprint, mean_features, text_fingerprint
+from fusionclf.batches.hashed_ngrams import HashedNGrams, HashedTitles
 from fusionclf.batches.loader import (
     Batch,
     ProductSource,
@@ -14,8 +15,6 @@ from fusionclf.batches.loader import (
 )
 from fusionclf.batches.text import (
     Column,
-    HashedNGrams,
-    HashedTitles,
     MergedTitles,
     NamedTitles,
     TextBatch,

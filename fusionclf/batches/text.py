@@ -8,11 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from scipy import sparse
-from sklearn.feature_extraction.text import HashingVectorizer
 from torch import Tensor
-
-from fusionclf.catalog.titles import split_words
 
 TextBatch = dict[str, Tensor]
 
@@ -83,81 +79,6 @@ class TextPreparer(Protocol):
     """Turns titles into a table, for one text encoder."""
 
     def __call__(self, titles: list[str]) -> TitleTable: ...
-
-
-@dataclass(frozen=True)
-class HashedTitles:
-    """Hashed n-gram counts, one sparse row per title."""
-
-    counts: sparse.csr_matrix
-
-    def batch(self, rows: np.ndarray) -> TextBatch:
-        """ids (nnz,), counts (nnz,) and offsets (B,) for torch's EmbeddingBag."""
-        picked = self.counts[rows]
-        return {
-            "ids": torch.from_numpy(picked.indices.astype(np.int64)),
-            "counts": torch.from_numpy(picked.data.astype(np.float32)),
-            "offsets": torch.from_numpy(picked.indptr[:-1].astype(np.int64)),
-        }
-
-    def padded(self, rows: np.ndarray) -> TextBatch:
-        """ids (B, L) and counts (B, L), with id 0 and count 0 behind a title's last n-gram; L is at least 1."""
-        picked = self.counts[rows]
-        sizes = np.diff(picked.indptr)  # (B,)
-        there = np.arange(max(sizes.max(initial=0), 1)) < sizes[:, None]  # (B, L)
-        ids, counts = np.zeros(there.shape, np.int64), np.zeros(there.shape, np.float32)
-        ids[there], counts[there] = picked.indices, picked.data
-        return {"ids": torch.from_numpy(ids), "counts": torch.from_numpy(counts)}
-
-    def lengths(self) -> None:
-        return None
-
-
-class HashedNGrams:
-    """Character n-grams within words, and whole words and word pairs, hashed to `buckets` numbers.
-
-    Args:
-        buckets: size of the hash.
-        smallest, largest: lengths of the character n-grams; largest=0 for none.
-        words: longest word n-gram; 0 for none.
-
-    Source: Weinberger et al., Feature Hashing for Large Scale Multitask Learning (2009); Joulin et al., Bag of
-    Tricks for Efficient Text Classification (2017).
-    """
-
-    def __init__(self, buckets: int = 2**18, smallest: int = 2, largest: int = 5, words: int = 2) -> None:
-        self.buckets = buckets
-        shared: dict[str, Any] = {
-            "n_features": buckets,
-            "alternate_sign": False,
-            "norm": None,
-            "dtype": np.float32,
-        }
-        self.characters = None
-        if largest:
-            self.characters = HashingVectorizer(analyzer="char_wb", ngram_range=(smallest, largest), **shared)
-        # scikit-learn accepts a function here; its type stubs only know names.
-        analyzer: Any = _WordGrams(words)
-        self.words = HashingVectorizer(analyzer=analyzer, **shared) if words else None
-
-    def __call__(self, titles: list[str]) -> HashedTitles:
-        counts = [kind.transform(titles) for kind in (self.characters, self.words) if kind is not None]
-        return HashedTitles(sparse.csr_matrix(sum(counts[1:], counts[0])))
-
-
-class _WordGrams:
-    """1- to n-grams of words, with a prefix so that they never equal a character n-gram."""
-
-    def __init__(self, largest: int) -> None:
-        self.largest = largest
-
-    def __call__(self, title: str) -> list[str]:
-        words = split_words(title)
-        return [
-            "\x00" + " ".join(words[i : i + n])
-            for n in range(1, self.largest + 1)
-            for i in range(len(words) - n + 1)
-        ]
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
+import mmh3
 import numpy as np
-from sklearn.utils import murmurhash3_32
 
 BUCKETS = 2**12  # ids of an attribute; id 0 is a missing cell
 BINS = 8
@@ -71,6 +71,6 @@ def attribute_ids(cells: Sequence[str], edges: np.ndarray) -> np.ndarray:
     for place, cell in enumerate(cells):
         text = cell.strip().casefold()
         if text not in known:
-            known[text] = 1 + murmurhash3_32(text, positive=True) % (BUCKETS - 1)
+            known[text] = 1 + mmh3.hash(text, signed=False) % (BUCKETS - 1)
         found[place] = known[text]
     return found

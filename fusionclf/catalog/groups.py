@@ -8,8 +8,6 @@ from typing import TypeVar
 
 import numpy as np
 from PIL import Image
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from fusionclf.catalog.decoding import decoded_picture
 from fusionclf.catalog.fields import TITLE
@@ -142,5 +140,8 @@ def _joined(groups: np.ndarray, links: np.ndarray) -> np.ndarray:
     if not len(links):
         return groups
     first, second = groups[links[:, 0]], groups[links[:, 1]]
+    from scipy.sparse import coo_matrix  # scipy takes long to import
+    from scipy.sparse.csgraph import connected_components
+
     graph = coo_matrix((np.ones(len(links), bool), (first, second)), shape=(len(groups), len(groups)))
     return connected_components(graph, directed=False)[1][groups].astype(np.int64)

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import numpy as np
 from PIL import Image
-from scipy.fft import dctn
 
 CHUNK = 128  # pictures that a thread takes at a time
 
@@ -28,6 +27,8 @@ def near_hash(picture: Image.Image) -> int:
     Source: Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions (2010), DCT hash.
     """
     grey = np.asarray(picture.convert("L").resize((32, 32), Image.Resampling.BILINEAR), np.float64)
+    from scipy.fft import dctn  # scipy takes long to import
+
     low = np.asarray(dctn(grey, norm="ortho"))[:8, :8].ravel()
     bits = low > np.median(low[1:])  # the mean brightness, low[0], must not set the threshold
     return int("".join("1" if bit else "0" for bit in bits), 2)

@@ -1,8 +1,6 @@
 """Calibration of probabilities: how to measure it, and how to reach it."""
 
 import numpy as np
-from scipy import special
-from scipy.optimize import minimize, minimize_scalar
 
 BINS = 15
 
@@ -55,7 +53,9 @@ def coverage_accuracy(confidence: np.ndarray, right: np.ndarray, shares: np.ndar
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """(N, K) probabilities, in float64."""
-    return special.softmax(np.asarray(logits, np.float64), axis=1)
+    logits = np.asarray(logits, np.float64)
+    exps = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+    return exps / exps.sum(axis=1, keepdims=True)
 
 
 def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
@@ -70,6 +70,8 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     logits, targets = logits[targets >= 0].astype(np.float64), targets[targets >= 0]
     if not len(targets):
         return 1.0
+    from scipy import special  # scipy takes long to import
+    from scipy.optimize import minimize_scalar
 
     def loss(log_temperature: float) -> float:
         scaled = logits / np.exp(log_temperature)
@@ -92,6 +94,7 @@ def fit_blend(first: np.ndarray, second: np.ndarray, targets: np.ndarray) -> tup
     known = targets >= 0
     if not known.any():
         return 1.0, 1.0
+    from scipy.optimize import minimize  # scipy takes long to import
 
     def loss(log_factors: np.ndarray) -> float:
         a, b = np.exp(log_factors)

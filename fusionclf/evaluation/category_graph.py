@@ -8,16 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.csgraph import shortest_path
 
 from fusionclf.catalog import Catalog, Split
 from fusionclf.errors import RunError
 from fusionclf.files import write_json
 from fusionclf.run_schema import GRAPH, GraphFile, GraphPath
 from fusionclf.runfolder import AGAIN, load_json_object
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 SMOOTHING = 1.0  # rows added to every path of a class, so that a path without training rows has a share
 CHUNK = 16_384  # products at a time
@@ -126,11 +128,13 @@ class CategoryGraph:
         return order[np.searchsorted(self.class_of[order], np.arange(len(self.classes)))]
 
     @cached_property
-    def prefixes(self) -> tuple[tuple[np.ndarray, sparse.csr_array], ...]:
+    def prefixes(self) -> "tuple[tuple[np.ndarray, sparse.csr_array], ...]":
         """For each category level: (P,) number of the path's categories down to it, and (prefixes, K) shares.
 
         A share is that of a class's training rows that lie below those categories, smoothed.
         """
+        from scipy import sparse  # scipy takes long to import
+
         found = []
         for depth in range(1, len(self.levels)):
             numbers: dict[tuple[str, ...], int] = {}
@@ -193,6 +197,8 @@ class CategoryGraph:
 
         0: one class; 2: they share a parent; twice the number of levels: they share the root alone.
         """
+        from scipy.sparse.csgraph import shortest_path  # scipy takes long to import
+
         here, there = self.class_numbers(first), self.class_numbers(second)
         sources, place = np.unique(here, return_inverse=True)
         if not len(sources):
@@ -201,8 +207,10 @@ class CategoryGraph:
         return ways[place, there].astype(np.int64)
 
     @cached_property
-    def _edges(self) -> sparse.csr_array:
+    def _edges(self) -> "sparse.csr_array":
         """The graph's edges; the classes are its first nodes, a category is a node by level and name."""
+        from scipy import sparse  # scipy takes long to import
+
         last = len(self.levels) - 1
         nodes: dict[tuple[int, str], int] = {(last, name): n for n, name in enumerate(self.classes)}
         root = nodes.setdefault((-1, ""), len(nodes))

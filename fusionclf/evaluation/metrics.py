@@ -1,11 +1,10 @@
 """Every metric of a run, from its predictions files alone. All values are percentages, unrounded."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from fusionclf.evaluation.calibration import expected_calibration_error
 from fusionclf.evaluation.category_graph import CategoryGraph
@@ -14,6 +13,9 @@ from fusionclf.evaluation.predictions import LEAKED_PICTURE, group_numbers
 from fusionclf.evaluation.significance import percentile_interval, resampled_sums
 from fusionclf.evaluation.thresholds import TARGETS, decision_metrics
 from fusionclf.run_schema import ALL_CLASSES
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 HEAD, MIDDLE = 200, 20  # training rows from which a class counts as head, or as middle
 TOP_COLUMNS = tuple(f"label_{rank}" for rank in range(1, 6))
@@ -134,13 +136,15 @@ def per_class(frame: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _columns(frame: pd.DataFrame) -> sparse.csr_array:
+def _columns(frame: pd.DataFrame) -> "sparse.csr_array":
     """(N, 5 + 3C) columns whose sums give the metrics; C classes occur among the labels.
 
     1, top-1 right, top-5 right, class seen in training, seen and right; then for each class whether it is the
     label, whether it is the label and predicted, whether it is predicted. A predicted class that is no label lowers
     the recall of the product's class, and does not count as a class.
     """
+    from scipy import sparse  # scipy takes long to import
+
     right, seen = correct(frame), frame["label_train_count"].to_numpy() > 0
     plain = np.stack([np.ones(len(frame)), right, among_top5(frame), seen, seen & right], axis=1)
     names = np.unique(frame["label"].to_numpy(object))
@@ -153,7 +157,9 @@ def _columns(frame: pd.DataFrame) -> sparse.csr_array:
     return sparse.csr_array(sparse.hstack([sparse.csr_array(plain), *classes], format="csr"))
 
 
-def _one_hot(numbers: np.ndarray, count: int) -> sparse.csr_array:
+def _one_hot(numbers: np.ndarray, count: int) -> "sparse.csr_array":
+    from scipy import sparse
+
     rows = np.flatnonzero(~np.isnan(numbers))
     places = (rows, numbers[rows].astype(int))
     return sparse.csr_array((np.ones(len(rows)), places), shape=(len(numbers), count))

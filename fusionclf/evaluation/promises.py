@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 import numpy as np
-from scipy.special import betaincinv, expit
 
 # A promise may be broken in one of ten catalogs. That is the usual level of learn-then-test; at 0.05, a promise of
 # 0.98 would need 149 right answers without a wrong one in place of 114, and shops bring a few hundred held-out rows.
@@ -83,7 +82,7 @@ def promises(prob: np.ndarray, right: np.ndarray, groups: np.ndarray, floor: flo
         groups: (n,) equal numbers for answers that are not independent.
         floor: the lowest candidate.
     """
-    candidates = expit(LOG_ODDS)
+    candidates = 1 / (1 + np.exp(-LOG_ODDS))
     candidates = np.append(candidates[candidates > floor], floor)
     _, group = np.unique(groups, return_inverse=True)
     found = [_accepted(group[prob >= least], right[prob >= least]) for least in candidates]
@@ -112,5 +111,7 @@ def lower_bound(errors: np.ndarray, counts: np.ndarray, delta: float = DELTA) ->
     >>> lower_bound(np.array([0, 1]), np.array([114, 114])).round(3).tolist()
     [0.98, 0.966]
     """
+    from scipy.special import betaincinv  # scipy takes long to import
+
     right = counts - errors
     return np.where(right > 0, betaincinv(np.maximum(right, 1), errors + 1.0, delta), 0.0)

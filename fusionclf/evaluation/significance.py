@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from scipy.stats import binomtest
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -25,6 +23,8 @@ def resampled_sums(columns: Any, groups: np.ndarray, seed: int = 0) -> np.ndarra
 
     Source: Field and Welsh, Bootstrapping Clustered Data (2007).
     """
+    from scipy import sparse  # scipy takes long to import
+
     _, member = np.unique(groups, return_inverse=True)
     count = int(member.max()) + 1
     rows = np.arange(len(member))
@@ -77,6 +77,8 @@ def mcnemar_exact(first: np.ndarray, second: np.ndarray) -> float:
     only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
     if only_first + only_second == 0:
         return 1.0
+    from scipy.stats import binomtest  # scipy takes long to import
+
     return float(binomtest(only_first, only_first + only_second, 0.5).pvalue)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import isotonic_regression
 
 from fusionclf.errors import RunError, SettingsError, did_you_mean
 from fusionclf.evaluation.category_graph import CategoryGraph
@@ -165,6 +164,8 @@ def _reject_below(prob: np.ndarray, right: np.ndarray, groups: np.ndarray) -> fl
     values, member = np.unique(prob, return_inverse=True)
     weights = 1 / np.bincount(group)[group]
     count = np.bincount(member, weights)
+    from scipy.optimize import isotonic_regression  # scipy takes long to import
+
     shares = isotonic_regression(np.bincount(member, weights * right) / count, weights=count).x
     fine = shares >= LEAST - ROUNDING
     if fine[0]:

@@ -33,7 +33,8 @@ from fusionclf.export.tensor_model import HAS_PICTURE, HAS_TITLE, PICTURES, POOL
 from fusionclf.models.field_encoders import ID, PRESENT, present
 from fusionclf.models.layers.embedding_cache import EmbeddingCache
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEATURES, ClassNames
-from fusionclf.prediction.predictor import Predictor
+from fusionclf.prediction import Predictor
+from fusionclf.prediction.model import FixedClasses
 from fusionclf.runfolder import one_line, read_json_as
 
 BATCH = 128
@@ -55,11 +56,10 @@ def open_exported(folder: str | Path) -> Predictor:
     'Sports Shoes'
     """
     model = ExportedModel(Path(folder))
-    known = model.description
-    return Predictor(model, known.part, known.paths, ids=known.ids)
+    return Predictor(model, model.description.part, model.description.paths, ids=model.description.ids)
 
 
-class ExportedModel:
+class ExportedModel(FixedClasses):
     """The model of a Predictor, computed by an exported model.
 
     Args:

@@ -189,13 +189,12 @@ def _reader(encoder: TextEncoder, prefix: str, by_name: bool) -> dict[str, Any]:
 
 
 def _hashing(hashed: HashedNGrams) -> dict[str, Any]:
-    smallest, largest = (0, 0) if hashed.characters is None else hashed.characters.ngram_range
-    words: Any = hashed.words.analyzer if hashed.words is not None else None
+    smallest = hashed.smallest if hashed.largest else 0
     return {
         "buckets": hashed.buckets,
         "smallest": smallest,
-        "largest": largest,
-        "words": words.largest if words is not None else 0,
+        "largest": hashed.largest,
+        "words": hashed.words,
     }
 
 

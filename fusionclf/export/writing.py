@@ -40,7 +40,9 @@ Kind = Literal["onnx", "torch"]
 def in_float32(run: Path, part: str, model: NetworkModel) -> NetworkModel:
     """A copy of the model, added classes included, that computes in float32 on the CPU."""
     train = model.settings.train.model_copy(update={"precision": "fp32"})
-    return NetworkModel(run / "model", part, model.settings.model_copy(update={"train": train}), "cpu")
+    copied = NetworkModel(run / "model", part, model.settings.model_copy(update={"train": train}), "cpu")
+    copied.load_picture_network()
+    return copied
 
 
 def write_export(

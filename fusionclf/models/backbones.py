@@ -15,6 +15,7 @@ from fusionclf.config import Section
 from fusionclf.errors import SettingsError, WeightsError, did_you_mean
 from fusionclf.models.aligned_encoders import build_aligned_encoder
 from fusionclf.models.aligned_sources import check_aligned
+from fusionclf.models.building import stored_build
 from fusionclf.models.encoders import ImageEncoder
 
 OFFLINE_BACKBONE = "tf_efficientnet_lite0"
@@ -77,6 +78,8 @@ def build_image_encoder(
     if library == "transformers":
         check_aligned(weights, regions)
         return build_aligned_encoder(backbone, weights != "none", frozen, frozen_stages)
+    if (build := stored_build()) is not None and build.image_dim is not None:
+        return ImageEncoder(nn.Identity(), build.image_dim, normalise=normalise)
     make = _torchvision_network if library == "torchvision" else _timm_network
     network = make(backbone, pretrained=weights == "imagenet")
     if weights == "offline":

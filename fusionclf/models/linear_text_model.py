@@ -7,18 +7,16 @@ pretrained sentence embedding, generalises better than an embedding trained by g
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
-from scipy import sparse
-from sklearn.feature_extraction.text import TfidfTransformer
 from torch import Tensor, nn
 
 from fusionclf.batches import HashedNGrams, HashedTitles, TextBatch
 from fusionclf.catalog.attributes import BUCKETS
 from fusionclf.catalog.fields import TITLE
-from fusionclf.linear_svm import fit_linear_svm
 from fusionclf.models.field_encoders import ID, PRESENT, TEXT_BUCKETS, FieldReaders, TitleAndFields
 from fusionclf.models.text_encoders import (
     NGRAMS,
@@ -31,6 +29,9 @@ from fusionclf.models.text_encoders import (
     tensors_of,
     tfidf_sum,
 )
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 UNSEEN_SCORE = -2.0  # of a class without a training row: below the SVM's usual -1 for "not this one"
 
@@ -45,7 +46,7 @@ class LinearTextInputs:
         ids: attribute → (n,) ids; 0 is missing.
     """
 
-    ngrams: Mapping[str, sparse.csr_matrix]
+    ngrams: "Mapping[str, sparse.csr_matrix]"
     embeddings: Mapping[str, np.ndarray]
     ids: Mapping[str, np.ndarray]
 
@@ -60,8 +61,11 @@ class LinearTextInputs:
     def __len__(self) -> int:
         return len(self.embeddings[TITLE])
 
-    def features(self) -> dict[tuple[str, str], sparse.csr_matrix]:
+    def features(self) -> "dict[tuple[str, str], sparse.csr_matrix]":
         """(kind, field) → (n, width) features: TF-IDF, embeddings, and one column for each id."""
+        from scipy import sparse  # as scikit-learn, it takes long to import
+        from sklearn.feature_extraction.text import TfidfTransformer
+
         found: dict[tuple[str, str], sparse.csr_matrix] = {}
         for field, counts in self.ngrams.items():
             found["ngrams", field] = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
@@ -97,7 +101,7 @@ class LinearTextWeights:
         """(n, K) scores of n products."""
         scores = self.bias.expand(len(inputs), -1)
         for field, weights in self.ngrams.items():
-            titles = HashedTitles(inputs.ngrams[field]).batch(np.arange(len(inputs)))
+            titles = HashedTitles.of(inputs.ngrams[field]).batch(np.arange(len(inputs)))
             scores = tfidf_sum(titles, self.inverse_frequency[field], weights) + scores
         for field, weights in self.embeddings.items():
             if weights.shape[1]:
@@ -119,6 +123,10 @@ def fit_linear_text_model(
         classes: K; those without a training row get UNSEEN_SCORE.
         seed: of the solver.
     """
+    from scipy import sparse
+
+    from fusionclf.linear_svm import fit_linear_svm
+
     blocks = inputs.features()
     features = sparse.csr_matrix(sparse.hstack(list(blocks.values())))
     svm = fit_linear_svm(features, targets, seed=seed)

@@ -1,19 +1,22 @@
 """A trained model on disk: safetensors, class names, and what its encoders of transformers need."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 
 from fusionclf.catalog.fields import Fields
 from fusionclf.errors import FusionclfError, RunError
 from fusionclf.files import write_json
 from fusionclf.models.aligned_encoders import AlignedImageEncoder, NameEncoder
+from fusionclf.models.backbones import build_image_encoder
+from fusionclf.models.building import building_stored
 from fusionclf.models.open_vocabulary.name_words import LANGUAGE
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.registry import Model, Variant
@@ -23,6 +26,7 @@ from fusionclf.models.weights import load_weights, save_weights
 from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import AGAIN, one_line
 
+Learn = Callable[[StackedClassifier, list[str], list[str]], None]
 TEXT, IMAGE = "text", "image"  # folders of a transformer's configuration and tokenizer
 
 
@@ -66,6 +70,9 @@ def load_model(
     variant: Variant,
     params: Any,
     fields: Fields = Fields(),  # noqa: B008  frozen
+    *,
+    learn: Learn = lambda model, titles, pictures: None,
+    pictures_later: bool = False,
 ) -> Model:
     """The model that `save_model` wrote, in evaluation mode.
 
@@ -75,6 +82,8 @@ def load_model(
         variant: the kind of model.
         params: the run's settings below `model`.
         fields: the further texts and attributes that it was trained with.
+        learn: called with the model, and with what titles and pictures are compared with, before that is embedded.
+        pictures_later: leave the picture network out, where that is possible, until `fill_picture_network`.
 
     Raises:
         RunError: a file is missing, damaged, or of another model.
@@ -84,8 +93,9 @@ def load_model(
     file = folder / f"{part}.safetensors"
     shapes = read_shapes(file)
     own = _without_downloads(params, folder)
+    later = _picture_width(shapes) if pictures_later else None
     try:
-        with no_larger_than(shapes):
+        with without_first_weights(shapes), building_stored(later):
             model = variant.model(own, counts, fields)
     except KeyError as error:
         raise RunError(
@@ -94,16 +104,78 @@ def load_model(
     except (ValueError, RuntimeError, FusionclfError) as error:
         message = f"no model can be built of its settings, classes and encoders ({error}); {AGAIN}"
         raise RunError(one_line(message, folder)) from error
-    fill_model(model, file)
+    weights = load_weights(file)
+    if lacks_picture_network(model):
+        prefix = _picture_prefix(model)
+        weights = {name: values for name, values in weights.items() if not name.startswith(prefix)}
+    _assign(model, weights, file)
     model.eval()
     for module in model.modules():
         if isinstance(module, TransformerEncoder):
             _try_encoder(module, folder / TEXT)
     if isinstance(model, StackedClassifier) and isinstance(model.head, StackedHead):
-        names = labels["classes"]["label"]
-        language = labels.get("language", LANGUAGE)
-        model.name_classes(names, labels.get("paths", names), labels.get("synonyms"), language)
+        _name_classes(model, labels, learn)
     return model
+
+
+def _name_classes(model: StackedClassifier, labels: Mapping[str, Any], learn: Learn) -> None:
+    """Compare titles with what labels.json says that classes are called."""
+    names = labels["classes"]["label"]
+    paths, synonyms = labels.get("paths", names), labels.get("synonyms", [])
+    called = [*names, *(text for own in synonyms for text in own)]
+    learn(model, [*called, *paths], called)
+    model.name_classes(names, paths, synonyms or None, labels.get("language", LANGUAGE))
+
+
+def lacks_picture_network(model: Model) -> bool:
+    """Whether `load_model` left the picture network out."""
+    return model.image is not None and isinstance(model.image.network, nn.Identity)
+
+
+def fill_picture_network(model: Model, folder: Path, part: str, params: Any) -> None:
+    """Build the picture network that `load_model` left out.
+
+    Raises:
+        RunError: as of `load_model`.
+    """
+    assert model.image is not None
+    file, prefix = folder / f"{part}.safetensors", _picture_prefix(model)
+    with without_first_weights(read_shapes(file)), building_stored():
+        network = build_image_encoder(**_without_downloads(params, folder).image.model_dump()).network
+    weights = {
+        name.removeprefix(prefix): values
+        for name, values in load_weights(file).items()
+        if name.startswith(prefix)
+    }
+    _assign(network, weights, file)
+    model.image.network = network.eval()
+
+
+def _picture_prefix(model: Model) -> str:
+    """What the names of the picture network's weights begin with."""
+    return next(f"{name}.network." for name, module in model.named_modules() if module is model.image)
+
+
+def _picture_width(shapes: Mapping[str, tuple[int, ...]]) -> int | None:
+    """Width of the features of a picture encoder beside a text encoder, by stored tensors; None where none tells it."""
+    for name in ("missing.image", "base.missing.image"):
+        if name in shapes:
+            return shapes[name][0]
+    # A stacked model without a fuser: its base model reads the picture alone.
+    alone = not any(name.startswith(("base.fuser.", "base.text.")) for name in shapes)
+    head = shapes.get("base.heads.label.weight")
+    return head[1] if alone and head is not None else None
+
+
+def _assign(module: nn.Module, weights: Mapping[str, Tensor], file: Path) -> None:
+    """Give a module that was built without first weights those of a file, which are not copied.
+
+    Raises:
+        RunError: they are those of another module.
+    """
+    dtypes = {name: values.dtype for name, values in module.state_dict().items()}
+    own = {name: values.to(dtypes.get(name, values.dtype)) for name, values in weights.items()}
+    _load_state(module, own, file, assign=True)
 
 
 def fill_model(model: nn.Module, file: Path) -> None:
@@ -112,9 +184,12 @@ def fill_model(model: nn.Module, file: Path) -> None:
     Raises:
         RunError: the file is missing or damaged, or is of another model.
     """
-    weights = load_weights(file)
+    _load_state(model, load_weights(file), file)
+
+
+def _load_state(module: nn.Module, weights: Mapping[str, Tensor], file: Path, assign: bool = False) -> None:
     try:
-        model.load_state_dict(weights)
+        module.load_state_dict(weights, assign=assign)
     except RuntimeError as error:  # its first line names the module, the second what is wrong
         reason = " ".join(str(error).splitlines()[1:2] or [str(error)])
         message = f"is of other settings or of another version of fusionclf ({reason.strip()}); {AGAIN}"
@@ -136,9 +211,20 @@ def read_shapes(file: Path) -> dict[str, tuple[int, ...]]:
         raise RunError(one_line(f"cannot be used ({error}); {AGAIN}", file)) from error
 
 
+class _WithoutRandomValues(TorchFunctionMode):
+    """Within it, tensors are not filled with random values, which takes longer than to read a model."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (Tensor.normal_, Tensor.uniform_):
+            return args[0]
+        if getattr(func, "__module__", "") == nn.init.__name__:
+            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
+        return func(*args, **(kwargs or {}))
+
+
 @contextmanager
-def no_larger_than(shapes: Mapping[str, tuple[int, ...]]) -> Iterator[None]:
-    """Within the block a model that is far larger than stored tensors cannot be built.
+def without_first_weights(shapes: Mapping[str, tuple[int, ...]]) -> Iterator[None]:
+    """Within the block parameters get no first values, and a model far larger than stored tensors cannot be built.
 
     A parameter is refused before it is initialised, when its memory is reserved but not yet filled.
 
@@ -159,7 +245,8 @@ def no_larger_than(shapes: Mapping[str, tuple[int, ...]]) -> Iterator[None]:
 
     hook = register_module_parameter_registration_hook(refuse_large)
     try:
-        yield
+        with _WithoutRandomValues():
+            yield
     finally:
         hook.remove()
 

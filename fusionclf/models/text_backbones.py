@@ -9,8 +9,10 @@ from pydantic import Field
 from fusionclf.catalog.fields import Fields
 from fusionclf.config import Section
 from fusionclf.errors import WeightsError
+from fusionclf.models.building import stored_build
 from fusionclf.models.field_encoders import FieldReaders, FieldsEncoder
 from fusionclf.models.packages import ENGLISH, MULTILINGUAL, package_folder
+from fusionclf.models.stored_bert import read_stored_bert
 from fusionclf.models.text_encoders import (
     HashedNGramEncoder,
     TextEncoder,
@@ -74,13 +76,9 @@ def build_transformer(
 
 
 def _transformer(model: str, pretrained: bool) -> tuple[Any, Any]:
-    from transformers.utils import logging as transformers_logging
-
-    # The hub's client logs each retry, and the loader draws a bar of its own; one line below says what failed.
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    transformers_logging.disable_progress_bar()
     try:
-        network, tokenizer = _network_and_tokenizer(model, pretrained)
+        stored = read_stored_bert(Path(model)) if stored_build() is not None else None
+        network, tokenizer = stored or _network_and_tokenizer(model, pretrained)
         if (pooler := getattr(network, "pooler", None)) is not None:
             # Titles are pooled by their mean: parameters that get no gradient would stop DDP.
             pooler.requires_grad_(False)
@@ -96,8 +94,12 @@ def _transformer(model: str, pretrained: bool) -> tuple[Any, Any]:
 
 
 def _network_and_tokenizer(model: str, pretrained: bool) -> tuple[Any, Any]:
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
+    from transformers import AutoConfig, AutoModel, AutoTokenizer  # takes long to import
+    from transformers.utils import logging as transformers_logging
 
+    # The hub's client logs each retry, and the loader draws a bar of its own; one line says what failed.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    transformers_logging.disable_progress_bar()
     from fusionclf.models.multilingual_use import load_multilingual_use  # a kind that AutoModel knows by now
 
     if model == MULTILINGUAL:

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import torch
-from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,6 +22,9 @@ from fusionclf.batches import (
 )
 from fusionclf.catalog.fields import TITLE
 from fusionclf.models.encoders import PretrainedEncoder
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 TOKENS_AT_ONCE = {"cpu": 1024, "cuda": 16_384}  # what a processor's cache holds well, or fills a GPU
 NGRAMS, SENTENCE = "ngrams", "sentence"  # names of the encoders that a title is read by
@@ -78,7 +80,7 @@ class HashedNGramEncoder(TextEncoder):
         return tfidf_sum(titles, self.inverse_frequency, self.table.weight)
 
 
-def inverse_frequencies(counts: sparse.csr_matrix) -> Tensor:
+def inverse_frequencies(counts: "sparse.csr_matrix") -> Tensor:
     """(buckets,) smoothed inverse document frequencies of n-gram counts (n, buckets); 0 for n-grams that do not occur.
 
     Source: scikit-learn's TfidfTransformer, `smooth_idf`.

@@ -23,6 +23,12 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
         save_file(named, aside, {CHECKSUM: _checksum(named)})
 
 
+def stored_checksum(path: Path) -> str | None:
+    """The checksum that a file of weights was written with; None for one without."""
+    with safe_open(path, "pt") as opened:
+        return (opened.metadata() or {}).get(CHECKSUM)
+
+
 def load_weights(path: Path) -> dict[str, Tensor]:
     """Raises RunError where the file is missing or damaged."""
     try:

@@ -1,16 +1,20 @@
 """A text baseline of a run, with the interface of a network."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from baselines.loaded import LoadedBaseline
-from fusionclf.batches import PictureCache
 from fusionclf.catalog.fields import Fields
+from fusionclf.prediction.model import FixedClasses
+
+if TYPE_CHECKING:
+    from fusionclf.batches import PictureCache
 
 
-class BaselineModel:
+class BaselineModel(FixedClasses):
     """A baseline: reads texts or nothing, never pictures.
 
     Args:
@@ -28,12 +32,12 @@ class BaselineModel:
         self.fields = fields if self.loaded.reads_fields else Fields()
         self.tasks = {"label": self.classes}
 
-    def probabilities(self, pictures: PictureCache | None, fields: pd.DataFrame) -> np.ndarray:
+    def probabilities(self, pictures: "PictureCache | None", fields: pd.DataFrame) -> np.ndarray:
         """(n, K) probabilities of n products."""
         return self.loaded.probabilities(fields) if len(fields) else np.zeros((0, len(self.classes)))
 
     def task_probabilities(
-        self, pictures: PictureCache | None, fields: pd.DataFrame
+        self, pictures: "PictureCache | None", fields: pd.DataFrame
     ) -> dict[str, np.ndarray]:
         """Task → (n, K) probabilities; a baseline has the task `label` alone."""
         return {"label": self.probabilities(pictures, fields)}

@@ -4,21 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fusionclf.config import CatalogConfig, Section, build_settings, override
 from fusionclf.console import Console
 from fusionclf.errors import PredictionError, RunError
 from fusionclf.files import is_partial
-from fusionclf.models.added_classes import AddedClass
 from fusionclf.prediction.answers import DecisionRule
-from fusionclf.prediction.class_files import ClassList, read_classes
-from fusionclf.prediction.file_prediction import FilePrediction, chunk_size
 from fusionclf.prediction.io.chunks import OutputChunks
 from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.prediction.io.writers import SUFFIXES
 from fusionclf.prediction.predictor import Predictor
 from fusionclf.run_schema import read_config
+
+if TYPE_CHECKING:
+    from fusionclf.models.added_classes import AddedClass
+    from fusionclf.prediction.class_files import ClassList
+    from fusionclf.prediction.file_prediction import FilePrediction
 
 SUFFIX = ".predictions"
 
@@ -58,7 +60,7 @@ class Request:
 
 def prepare(
     request: Request, columns: CatalogConfig, predictor: Predictor, console: Console | None = None
-) -> FilePrediction:
+) -> "FilePrediction":
     """A request whose table is opened and checked; nothing is written.
 
     Args:
@@ -71,6 +73,8 @@ def prepare(
         PredictionError: the input cannot be read, or a file to be made is the input.
         SettingsError, RunError: the target precision cannot be used.
     """
+    from fusionclf.prediction.file_prediction import FilePrediction  # as torch, it takes long to import
+
     listed = add_listed_classes(predictor, request.classes, request.only)
     if listed is not None and console is not None:
         for note in listed.notes():
@@ -107,7 +111,7 @@ def column_settings(run: Path, overrides: tuple[str, ...]) -> CatalogConfig:
     return build_settings(ColumnSettings, override(ColumnSettings, values, overrides)).catalog
 
 
-def add_listed_classes(predictor: Predictor, classes: Path | None, only: bool) -> ClassList | None:
+def add_listed_classes(predictor: Predictor, classes: Path | None, only: bool) -> "ClassList | None":
     """The classes of a file, added to the predictor; None without a file.
 
     Raises:
@@ -118,6 +122,8 @@ def add_listed_classes(predictor: Predictor, classes: Path | None, only: bool) -
         if only:
             raise PredictionError("--only: which classes? give --classes FILE")
         return None
+    from fusionclf.prediction.class_files import read_classes  # as torch, it takes long to import
+
     listed = read_classes(classes, predictor.open_network().every, predictor.paths)
     predictor.extend_classes(listed.classes, only=only)
     return listed
@@ -148,9 +154,11 @@ def _refuse_input_as_output(source: Path, output: OutputChunks) -> None:
 
 
 def _job(
-    request: Request, predictor: Predictor, table: ProductTable, added: Sequence[AddedClass]
+    request: Request, predictor: Predictor, table: ProductTable, added: "Sequence[AddedClass]"
 ) -> dict[str, Any]:
     """Everything that the predictions, and their division into chunks, depend on."""
+    from fusionclf.prediction.file_prediction import chunk_size
+
     stat = request.source.stat()
     models = sorted(path for path in (request.run / "model").rglob("*") if not is_partial(path))
     return {

@@ -1,21 +1,23 @@
 """Run folder → Predictor."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from baselines import baseline_names, find_baseline
 from fusionclf.catalog.fields import Fields
 from fusionclf.config import RunConfig, build_settings
 from fusionclf.errors import RunError, SettingsError, did_you_mean, near_path
 from fusionclf.evaluation import CategoryGraph
-from fusionclf.models import find_variant
-from fusionclf.models.added_classes import read_added, read_class_ids
-from fusionclf.prediction.baseline import BaselineModel
-from fusionclf.prediction.network import NetworkModel
 from fusionclf.prediction.predictor import Predictor
 from fusionclf.run_schema import ALL_CLASSES, read_config, read_labels
 from fusionclf.runfolder import AGAIN, is_finished, one_line
+
+if TYPE_CHECKING:
+    from fusionclf.prediction.baseline import BaselineModel
+    from fusionclf.prediction.network import NetworkModel
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,17 @@ def load(run: str | Path, *, part: str | None = None, device: str | None = None)
         raise RunError(f"{folder}: not a finished run (no metrics.json); finish it with --resume")
     settings = read_config(folder)
     chosen = _choose_part(folder, part)
-    paths = _paths(folder, chosen) | {
-        new.name: list(new.place) for new in read_added(folder / "model", chosen)
-    }
-    ids = read_class_ids(folder / "model", chosen)
-    return Predictor(_open_model(folder, chosen, settings, device), chosen, paths, folder, ids)
+    paths = _paths(folder, chosen)
+    if settings["variant"] in baseline_names():
+        return Predictor(_open_baseline(folder, chosen, settings), chosen, paths, folder)
+    from fusionclf.models.added_classes import (  # as torch, it takes long to import
+        AddedToPart,
+        read_all_added,
+    )
+
+    added = read_all_added(folder / "model").get(chosen, AddedToPart())
+    paths |= {new.name: list(new.place) for new in added.classes}
+    return Predictor(_open_network(folder, chosen, settings, device), chosen, paths, folder, added.ids)
 
 
 def _choose_part(folder: Path, part: str | None) -> str:
@@ -67,18 +75,30 @@ def _choose_part(folder: Path, part: str | None) -> str:
     return part or (ALL_CLASSES if ALL_CLASSES in parts else parts[0])
 
 
-def _open_model(
-    folder: Path, part: str, values: dict[str, Any], device: str | None
-) -> BaselineModel | NetworkModel:
-    name = values["variant"]
+def _open_baseline(folder: Path, part: str, values: dict[str, Any]) -> "BaselineModel":
+    from fusionclf.prediction.baseline import BaselineModel
+
+    with _config_faults(folder):
+        known = build_settings(find_baseline(values["variant"]).settings, values)
+    return BaselineModel(folder / "model", part, Fields.of(known.catalog))
+
+
+def _open_network(folder: Path, part: str, values: dict[str, Any], device: str | None) -> "NetworkModel":
+    from fusionclf.models import find_variant
+    from fusionclf.prediction.network import NetworkModel
+
+    with _config_faults(folder):
+        settings = build_settings(RunConfig[find_variant(values["variant"]).params], values)
+    return NetworkModel(folder / "model", part, settings, device)
+
+
+@contextmanager
+def _config_faults(folder: Path) -> Iterator[None]:
+    """Within it, a SettingsError becomes a RunError that names the run's settings."""
     try:
-        if name in baseline_names():
-            known = build_settings(find_baseline(name).settings, values)
-            return BaselineModel(folder / "model", part, Fields.of(known.catalog))
-        settings = build_settings(RunConfig[find_variant(name).params], values)
+        yield
     except SettingsError as error:
         raise RunError(one_line(f"{error}; {AGAIN}", folder / "config.yaml")) from error
-    return NetworkModel(folder / "model", part, settings, device)
 
 
 def _paths(folder: Path, part: str) -> dict[str, list[str]]:

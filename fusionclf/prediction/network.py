@@ -3,38 +3,34 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from scipy.special import softmax
 
 from fusionclf.batches import (
     PictureCache,
     PictureTransform,
     ProductSource,
-    cached_features,
     cover_size,
-    fingerprint,
-    text_fingerprint,
 )
 from fusionclf.catalog.fields import Fields, have_texts
 from fusionclf.config import RunConfig
-from fusionclf.errors import PictureError, RunError
+from fusionclf.errors import RunError
+from fusionclf.evaluation import softmax
 from fusionclf.models import StackedClassifier, base_model, find_variant
 from fusionclf.models.added_classes import ADDED, REMOVE, AddedClass, add_classes, read_added
 from fusionclf.models.encoders import fold_encoder
 from fusionclf.models.field_encoders import TitleAndFields
-from fusionclf.models.layers.embedding_cache import EmbeddingCache
 from fusionclf.models.open_vocabulary.prototypes import normalised
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
-from fusionclf.models.storage import load_model
+from fusionclf.models.storage import fill_picture_network, lacks_picture_network, load_model
+from fusionclf.prediction.class_embeddings import ClassEmbeddings
 from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import one_line
 from fusionclf.training import one_process, predict_features, predict_tasks, to_device
-
-LEAST_STORED = 500  # added classes whose embeddings are stored on disk
 
 
 @dataclass(frozen=True)
@@ -90,16 +86,14 @@ class NetworkModel:
         self.columns: np.ndarray | None = None  # places of `classes` in `every`, where `keep_only` left some
         self.settings = settings
         self.process = one_process(settings.train.precision, device)
+        self._stored = (folder, part)
+        self._loading = Lock()  # several threads may predict
+        self._embeddings = ClassEmbeddings(folder / f"{part}.safetensors", self.process.mixed_precision)
         with self.process.autocast():  # class names are embedded as in training
             self.model = load_model(
-                folder, part, find_variant(settings.variant), settings.model, Fields.of(settings.catalog)
-            )
-            if isinstance(self.model, StackedClassifier):
-                sentences = self.model.linear_text_model.sentences
-                if sentences is not None:
-                    sentences.embedder = EmbeddingCache(sentences.compute)
-                if (match := self.model.picture_match) is not None:
-                    match.embedder = EmbeddingCache(match.encoder.compute)
+                folder, part, find_variant(settings.variant), settings.model, Fields.of(settings.catalog),
+                learn=self._embeddings.learn, pictures_later=True,
+            )  # fmt: skip
             added = read_added(folder, part)
             if known := sorted({new.name for new in added} & set(self.every)):
                 raise RunError(f"{folder / ADDED}: the model has a class {known[0]!r} of its own; {REMOVE}")
@@ -107,9 +101,6 @@ class NetworkModel:
                 self.add(added)
             except RunError as error:
                 raise RunError(one_line(f"{error}; {REMOVE}", folder / ADDED)) from error
-        if self.model.image is not None:
-            shown = settings.pictures.chosen
-            fold_encoder(self.model.image, (shown.height, shown.width))
         to_device(self.model, self.process.device)
         self.cover = cover_size(settings.pictures.chosen) if self.model.image is not None else None
         self.reads_titles = self.model.text_encoder is not None
@@ -146,39 +137,22 @@ class NetworkModel:
             self.keep_only(self.classes)
 
     def _embed_once(self, added: Sequence[AddedClass]) -> None:
-        """Embed what many classes are called, or take it from the disk: a taxonomy is read again and again."""
-        if len(added) < LEAST_STORED or not isinstance(self.model, StackedClassifier):
-            return
-        sentences, match = self.model.linear_text_model.sentences, self.model.picture_match
-        if sentences is not None:
-            called = [text for new in added for text in (new.called, *new.synonyms, new.text)]
-            how = (self.process.mixed_precision, sentences.tokeniser.longest)
-            self._learn_stored(sentences.embedder, sentences.network, how, called)
-        if match is not None:
+        """Embed what many classes are called, or take it from the disk."""
+        if isinstance(self.model, StackedClassifier):
             called = [text for new in added for text in (new.called, *new.synonyms)]
-            self._learn_stored(match.embedder, match.encoder.network, match.encoder.prompts, called)
+            self._embeddings.learn(self.model, [*called, *(new.text for new in added)], called)
 
-    def _learn_stored(
-        self, embedder: object, network: torch.nn.Module, how: tuple[object, ...], called: Sequence[str]
-    ) -> None:
-        """Give an embedding cache what it lacks of some texts, from the disk where it is there.
-
-        Args:
-            embedder: the cache; anything else is left as it is.
-            network: by whose weights texts are embedded.
-            how: what embeddings depend on besides.
-            called: texts.
-        """
-        if not isinstance(embedder, EmbeddingCache):
+    def load_picture_network(self) -> None:
+        """Build the picture network, and fold its batch normalisations, where that was not done before."""
+        if self.model.image is None:
             return
-        texts = embedder.unknown(called)
-        weights = fingerprint(network.state_dict(), how[0])
-        key = fingerprint({}, weights, *how[1:], text_fingerprint(texts))
-        try:
-            found, _ = cached_features("class_names", key, len(texts), lambda: embedder.compute(texts))
-        except PictureError:
-            return  # a cache that cannot be written: they are embedded, and not stored
-        embedder.learn(texts, np.array(found))
+        with self._loading:
+            if lacks_picture_network(self.model):
+                fill_picture_network(self.model, *self._stored, self.settings.model)
+            if not self.model.image.is_folded:
+                shown = self.settings.pictures.chosen
+                fold_encoder(self.model.image, (shown.height, shown.width))
+                to_device(self.model.image, self.process.device)
 
     def keep_only(self, names: Sequence[str]) -> None:
         """Predict with these classes as the only candidates."""
@@ -213,7 +187,7 @@ class NetworkModel:
             values = logits[task].numpy() / self.temperatures.get(task, 1.0)
             if task == "label" and self.columns is not None:
                 values = values[:, self.columns]
-            found[task] = softmax(values.astype(np.float64), axis=1)
+            found[task] = softmax(values)
             if task != "label":
                 found[task][unread] = np.nan
         return found
@@ -241,6 +215,8 @@ class NetworkModel:
             # Features of missing pictures never count, so no network has to compute them.
             assert self.model.image is not None
             features = np.zeros((len(rows), self.model.image.dim), np.float32)
+        elif there is not None:
+            self.load_picture_network()
         prepared = None
         if self.reads_titles:
             with self.process.autocast(), torch.inference_mode():

@@ -3,20 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import pandas as pd
 
-from fusionclf.batches import PictureCache
-from fusionclf.batches.cache import MOST_COVERS
-from fusionclf.catalog.fields import Fields
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import CategoryGraph, Thresholds, thresholds_of_run
 from fusionclf.evaluation import decide as grade
-from fusionclf.models.added_classes import AddedClass
 from fusionclf.prediction.answers import Answers, DecisionRule, decide, join_answers
-from fusionclf.prediction.class_names import named_apart, parse_class
 from fusionclf.prediction.column_values import ColumnValues
 from fusionclf.prediction.io.products import (
     Picture,
@@ -26,29 +21,15 @@ from fusionclf.prediction.io.products import (
     raise_first_fault,
     read_products,
 )
-from fusionclf.prediction.network import NetworkModel
+from fusionclf.prediction.model import Model
+
+if TYPE_CHECKING:
+    from fusionclf.models.added_classes import AddedClass
+    from fusionclf.prediction.network import NetworkModel
 
 CHUNK, SMALLEST_CHUNK = 1024, 64  # products that are decoded and predicted together
 CHUNK_BYTES = 48 * 10**6  # of their decoded pictures, at most
 CHUNK_PAIRS = 2**19  # of a product and a class, at most; each has about 50 numbers
-
-
-class Model(Protocol):
-    """A run's trained model: network or baseline."""
-
-    classes: tuple[str, ...]
-    cover: tuple[int, int] | None
-    reads_titles: bool
-    fields: Fields
-
-    @property
-    def tasks(self) -> Mapping[str, Sequence[str]]: ...
-
-    def probabilities(self, pictures: PictureCache | None, fields: pd.DataFrame) -> np.ndarray: ...
-
-    def task_probabilities(
-        self, pictures: PictureCache | None, fields: pd.DataFrame
-    ) -> dict[str, np.ndarray]: ...
 
 
 class Predictor:
@@ -134,13 +115,15 @@ class Predictor:
     @property
     def width(self) -> int:
         """Number of classes that the model computes, whether they are candidates or not."""
-        return len(self.model.every if isinstance(self.model, NetworkModel) else self.classes)
+        return len(self.model.every)
 
     @property
     def chunk_size(self) -> int:
         """Number of products that are predicted together: fewer for large pictures or thousands of classes."""
         most = CHUNK_PAIRS // max(self.width, 1)
         if self.model.cover is not None:
+            from fusionclf.batches.cache import MOST_COVERS
+
             most = min(most, CHUNK_BYTES // (3 * MOST_COVERS * self.model.cover[0] * self.model.cover[1]))
         return min(CHUNK, max(SMALLEST_CHUNK, most))
 
@@ -162,10 +145,15 @@ class Predictor:
         >>> model.classes[-1]
         'Kite'
         """
+        from fusionclf.prediction.class_names import (  # as torch, it takes long to import
+            named_apart,
+            parse_class,
+        )
+
         known = self.open_network().every
         self.extend_classes(named_apart([parse_class(name, known=known) for name in names]), only=only)
 
-    def extend_classes(self, wanted: Sequence[AddedClass], *, only: bool = False) -> None:
+    def extend_classes(self, wanted: "Sequence[AddedClass]", *, only: bool = False) -> None:
         """As `add_classes`, for parsed classes that may have examples."""
         network = self.open_network()
         named: dict[str, AddedClass] = {}
@@ -180,15 +168,15 @@ class Predictor:
             network.keep_only(list(named))
         self.classes = network.classes
 
-    def open_network(self) -> NetworkModel:
+    def open_network(self) -> "NetworkModel":
         """The model, if it accepts new classes.
 
         Raises:
             RunError: its classes are fixed.
         """
-        if not isinstance(self.model, NetworkModel) or not self.model.is_open:
+        if not self.model.is_open:
             raise RunError("this run cannot name new classes; train fusion with model.vocabulary=open")
-        return self.model
+        return cast("NetworkModel", self.model)
 
     def read(self, images: Sequence[Pictures], fields: pd.DataFrame) -> Products:
         """Decode pictures and note missing inputs; may run on another thread than `predict_products`.
@@ -220,7 +208,7 @@ class Predictor:
             RunError: the run has no held-out predictions.
             SettingsError: the target is out of its range or cannot be promised, or the classes are restricted.
         """
-        if isinstance(self.model, NetworkModel) and self.model.columns is not None:
+        if self.model.columns is not None:
             raise SettingsError(
                 "a target precision holds where all classes are candidates; leave it out, or --only (only=True)"
             )
@@ -245,7 +233,7 @@ class Predictor:
     @property
     def added(self) -> tuple[str, ...]:
         """The classes that were added to the trained ones."""
-        return self.model.added if isinstance(self.model, NetworkModel) else ()
+        return self.model.added
 
     def _graph_of_all(self) -> CategoryGraph:
         """The category graph with the classes that were added."""

@@ -4,8 +4,8 @@ import time
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from accelerate import Accelerator
 from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table
@@ -21,7 +21,9 @@ from fusionclf.prediction.io.products import Product
 from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.prediction.io.writers import as_json
 from fusionclf.prediction.job import Request, add_listed_classes, column_settings, prepare
-from fusionclf.training import make_accelerator
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 def predict(
@@ -45,6 +47,8 @@ def predict(
     Returns:
         What was written; None where the output existed already, and on all but the main process.
     """
+    from fusionclf.training import make_accelerator  # as torch, it takes long to import
+
     console = console or Console()
     columns = column_settings(request.run, request.overrides)
     accelerator = make_accelerator(cpu=cpu)
@@ -73,7 +77,7 @@ def predict(
     return totals
 
 
-def _begin(output: OutputChunks, accelerator: Accelerator, overwrite: bool, resume: bool) -> bool:
+def _begin(output: OutputChunks, accelerator: "Accelerator", overwrite: bool, resume: bool) -> bool:
     """Whether there is something to do; the main process decides."""
     if accelerator.is_main_process:
         output.begin(overwrite=overwrite, resume=resume)

@@ -10,7 +10,9 @@ EPOCHS = 12
 LEAST_STEPS = 300  # few rows are shown more often
 BATCH = 256
 LEARNING_RATE = 0.01
-WEIGHT_DECAY = 0.7  # features are many and rows often few; this calibrates better than dropout, at half the time
+WEIGHT_DECAY = (
+    0.7  # features are many and rows often few; this calibrates better than dropout, at half the time
+)
 
 
 class LinearProbe(nn.Module):

@@ -14,7 +14,6 @@ from typing import Any
 
 import inflection
 import numpy as np
-import snowballstemmer
 
 from fusionclf.catalog.titles import split_words
 
@@ -75,6 +74,8 @@ def stem(word: str, language: str) -> str:
 
 @lru_cache(len(COMPOUNDING))
 def _stemmer(language: str) -> Any:
+    import snowballstemmer  # English names need none
+
     return snowballstemmer.stemmer(COMPOUNDING[language])
 
 

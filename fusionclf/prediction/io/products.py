@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from fusionclf.batches import PictureCache, decode_pictures
 from fusionclf.catalog import open_picture
 from fusionclf.catalog.fields import Fields, field_table, have_texts
 from fusionclf.catalog.missing import is_missing
@@ -19,6 +18,9 @@ from fusionclf.catalog.picture_cells import MOST_PICTURES
 from fusionclf.catalog.picture_paths import is_url
 from fusionclf.errors import PictureError, PredictionError, did_you_mean, quoted
 from fusionclf.prediction.answers import InputStatus
+
+if TYPE_CHECKING:
+    from fusionclf.batches import PictureCache
 
 Picture = str | Path | Image.Image
 Pictures = Picture | tuple[Picture, ...] | None  # of a product: one, several, or none
@@ -60,7 +62,7 @@ class Products:
         unread: product → why one of its pictures cannot be read, where another one can.
     """
 
-    pictures: PictureCache | None
+    pictures: "PictureCache | None"
     fields: pd.DataFrame
     answerable: np.ndarray
     picture_status: list[str]
@@ -193,11 +195,13 @@ def read_products(
 
 def _decode(
     images: Sequence[Sequence[Picture | None]], cover: tuple[int, int]
-) -> tuple[PictureCache, list[str], dict[int, str]]:
+) -> "tuple[PictureCache, list[str], dict[int, str]]":
     """The pictures of n products, each product's status, and product → why its first unread picture is not read."""
     flat = [image for own in images for image in own]
     there = [image if _is_picture(image) else None for image in flat]
     starts = np.cumsum([0, *map(len, images)])
+    from fusionclf.batches import decode_pictures  # as torch, it takes long to import
+
     pictures = decode_pictures(there, cover, starts if len(flat) > len(images) else None)
     fine, status, reasons = pictures.sizes.min(axis=1) > 0, [], {}
     for place, (start, end) in enumerate(pairwise(starts.tolist())):

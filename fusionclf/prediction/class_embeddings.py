@@ -1,0 +1,64 @@
+"""Embeddings of what classes are called, kept on disk: a run's classes and a taxonomy are read again and again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from fusionclf.batches import cached_features, fingerprint, text_fingerprint
+from fusionclf.errors import PictureError
+from fusionclf.models import StackedClassifier
+from fusionclf.models.layers.embedding_cache import EmbeddingCache
+from fusionclf.models.weights import stored_checksum
+
+LEAST_STORED = 100  # texts that are worth a file
+
+
+@dataclass(frozen=True)
+class ClassEmbeddings:
+    """Gives a model's embedding caches what they lack.
+
+    Attributes:
+        file: the model's weights, whose checksum tells by what texts are embedded.
+        precision: of the computation.
+    """
+
+    file: Path
+    precision: str
+
+    def learn(self, model: StackedClassifier, titles: Sequence[str], pictures: Sequence[str]) -> None:
+        """Embed texts, or take their embeddings from the disk.
+
+        Args:
+            model: its encoders get embedding caches, where they have none.
+            titles: texts that titles are compared with.
+            pictures: texts that pictures are compared with.
+        """
+        sentences, match = model.linear_text_model.sentences, model.picture_match
+        if sentences is not None:
+            if sentences.embedder is None:
+                sentences.embedder = EmbeddingCache(sentences.compute)
+            how = (self.precision, sentences.tokeniser.longest)
+            self._learn_stored(sentences.embedder, sentences.network, how, titles)
+        if match is not None:
+            if match.embedder is None:
+                match.embedder = EmbeddingCache(match.encoder.compute)
+            self._learn_stored(match.embedder, match.encoder.network, match.encoder.prompts, pictures)
+
+    def _learn_stored(
+        self, embedder: object, network: nn.Module, how: tuple[object, ...], texts: Sequence[str]
+    ) -> None:
+        if not isinstance(embedder, EmbeddingCache):
+            return  # another one that a caller has set
+        unknown = embedder.unknown(texts)
+        if len(unknown) < LEAST_STORED:
+            return
+        weights = stored_checksum(self.file) or fingerprint(network.state_dict())
+        key = fingerprint({}, weights, type(network).__module__, *how, text_fingerprint(unknown))
+        try:
+            found, _ = cached_features("class_names", key, len(unknown), lambda: embedder.compute(unknown))
+        except PictureError:
+            return  # a cache that cannot be written: they are embedded, and not stored
+        embedder.learn(unknown, np.array(found))

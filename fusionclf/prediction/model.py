@@ -1,0 +1,60 @@
+"""What a Predictor asks of a run's model."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import pandas as pd
+
+from fusionclf.catalog.fields import Fields
+
+if TYPE_CHECKING:
+    from fusionclf.batches import PictureCache
+
+
+class Model(Protocol):
+    """A run's trained model: network or baseline.
+
+    Attributes:
+        classes: the candidates.
+        every: all classes that it computes, candidates or not.
+        added: those that were not trained.
+        columns: places of `classes` in `every`; None where all are candidates.
+        is_open: whether classes can be added.
+    """
+
+    classes: tuple[str, ...]
+    added: tuple[str, ...]
+    columns: np.ndarray | None
+    cover: tuple[int, int] | None
+    reads_titles: bool
+    fields: Fields
+
+    @property
+    def tasks(self) -> Mapping[str, Sequence[str]]: ...
+
+    @property
+    def is_open(self) -> bool: ...
+
+    @property
+    def every(self) -> tuple[str, ...]: ...
+
+    def probabilities(self, pictures: "PictureCache | None", fields: pd.DataFrame) -> np.ndarray: ...
+
+    def task_probabilities(
+        self, pictures: "PictureCache | None", fields: pd.DataFrame
+    ) -> dict[str, np.ndarray]: ...
+
+
+class FixedClasses:
+    """The part of a Model that is the same wherever no class can be added."""
+
+    classes: tuple[str, ...]
+    added: tuple[str, ...] = ()
+    columns: np.ndarray | None = None
+    is_open = False
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All classes."""
+        return self.classes
