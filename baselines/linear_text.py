@@ -25,6 +25,9 @@ from fusionclf.evaluation import fit_temperature, softmax
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
+    from sklearn.svm import LinearSVC
+
+    from fusionclf.linear_svm import LinearSVM
 
 Labelled = tuple[pd.DataFrame, np.ndarray]  # fields of products, and their labels
 
@@ -87,22 +90,34 @@ def _trial(
 def _fitted(
     settings: LinearTextConfig, further: Fields, fields: pd.DataFrame, labels: np.ndarray
 ) -> "Pipeline":
-    from sklearn.feature_extraction.text import TfidfVectorizer  # takes long to import
+    from scipy import sparse  # takes long to import, as scikit-learn does
+    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_pipeline
-    from sklearn.svm import LinearSVC
+
+    from fusionclf.linear_svm import fit_linear_svm
 
     ngrams = TfidfVectorizer(
         analyzer="char_wb", ngram_range=(settings.smallest, settings.largest), sublinear_tf=True, min_df=2
     )
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
     features = features_of(fields, further, ngrams, words)
-    # With more rows than n-grams, dual="auto" solves the primal problem, which takes ten times as long.
-    svm = LinearSVC(
-        C=settings.regularisation,
-        dual=True,  # pyright: ignore[reportArgumentType]
-        random_state=settings.seed,
+    values = sparse.csr_matrix(features.fit_transform(model_input(features, fields)))
+    return make_pipeline(
+        features, _estimator(fit_linear_svm(values, labels, settings.regularisation, settings.seed))
     )
-    return make_pipeline(features, svm).fit(model_input(features, fields), labels)
+
+
+def _estimator(svm: "LinearSVM") -> "LinearSVC":
+    """scikit-learn's estimator with these weights, which run folders hold."""
+    from sklearn.svm import LinearSVC
+
+    estimator = LinearSVC()
+    estimator.classes_ = svm.classes
+    estimator.n_features_in_ = svm.weights.shape[1]  # pyright: ignore[reportAttributeAccessIssue]
+    # For two classes scikit-learn keeps the weights of the second alone.
+    rows = slice(1, 2) if len(svm.classes) == 2 else slice(None)
+    estimator.coef_, estimator.intercept_ = svm.weights[rows], svm.bias[rows]
+    return estimator
 
 
 def _scores(model: "Pipeline", products: pd.DataFrame) -> np.ndarray:

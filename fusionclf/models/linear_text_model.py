@@ -5,7 +5,6 @@ attributes. On titles of other years than it was trained on, a max-margin linear
 pretrained sentence embedding, generalises better than an embedding trained by gradient steps.
 """
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -126,18 +125,19 @@ def fit_linear_text_model(
     """
     from scipy import sparse
 
+    from fusionclf.linear_svm import fit_linear_svm
+
     blocks = inputs.features()
     features = sparse.csr_matrix(sparse.hstack(list(blocks.values())))
-    known = np.unique(targets)
-    weights, bias = _svm(features, targets, known, seed)
-    places = torch.from_numpy(known)
+    svm = fit_linear_svm(features, targets, seed=seed)
+    places = torch.from_numpy(svm.classes)
     all_bias = torch.full((classes,), UNSEEN_SCORE)
-    all_bias[places] = torch.from_numpy(bias).float()
+    all_bias[places] = torch.from_numpy(svm.bias)
     found: dict[str, dict[str, Tensor]] = {"ngrams": {}, "embeddings": {}, "ids": {}}
     start = 0
     for (kind, field), block in blocks.items():
         width = block.shape[1]  # pyright: ignore[reportOptionalSubscript]
-        own = torch.from_numpy(weights[:, start : start + width]).float()
+        own = torch.from_numpy(svm.weights[:, start : start + width])
         found[kind][field] = torch.zeros(classes, width)
         found[kind][field][places] = own
         if kind != "embeddings":
@@ -145,25 +145,6 @@ def fit_linear_text_model(
         start += width
     frequencies = {field: inverse_frequencies(counts) for field, counts in inputs.ngrams.items()}
     return LinearTextWeights(frequencies, found["ngrams"], found["embeddings"], found["ids"], all_bias)
-
-
-def _svm(
-    features: "sparse.csr_matrix", targets: np.ndarray, known: np.ndarray, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """(k, width) weights and (k,) bias of the k known classes."""
-    from sklearn.svm import LinearSVC
-
-    width = features.shape[1]  # pyright: ignore[reportOptionalSubscript]
-    if len(known) == 1:  # one class alone is the answer to every product
-        return np.zeros((1, width)), np.zeros(1)
-    with warnings.catch_warnings():
-        # scikit-learn's, on few products of many classes: that the labels may be meant for numbers.
-        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
-        svm = LinearSVC(random_state=seed).fit(features, targets)
-    weights, bias = np.asarray(svm.coef_), np.asarray(svm.intercept_)
-    if len(known) == 2:  # scikit-learn keeps one row for two classes
-        return np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
-    return weights, bias
 
 
 class LinearTextModel(nn.Module):

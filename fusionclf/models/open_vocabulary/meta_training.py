@@ -16,10 +16,10 @@ from fusionclf.models.open_vocabulary.meta_classifier import (
 )
 
 BATCH = 512
-STEPS = {"both": 1800, "title": 600, "picture": 600}  # at most
+STEPS = {"both": 700, "title": 300, "picture": 300}  # at most
 SHOWN_TIMES = 100  # each product at most, of a small catalog; but LEAST_STEPS are made
 LEAST_STEPS = 300
-LEARNING_RATE = 5e-3
+LEARNING_RATE = 1e-2
 WEIGHT_DECAY = 1e-2
 
 
