@@ -52,6 +52,8 @@ class FilePrediction:
         """
         rank, world = accelerator.process_index, accelerator.num_processes
         total, count, done = self.table.count, 0, 0
+        # On a CPU each chunk has a thread of its own.
+        self.predictor.start_engine(total, threads=1, console=console)
         with (
             console.bar("predict", total) as step,
             _frozen_heap(),

@@ -11,6 +11,7 @@ from fusionclf.console import Console
 from fusionclf.errors import PredictionError, RunError
 from fusionclf.files import is_partial
 from fusionclf.models.added_classes import AddedClass
+from fusionclf.models.engine import Choice
 from fusionclf.prediction.answers import DecisionRule
 from fusionclf.prediction.class_files import ClassList, read_classes
 from fusionclf.prediction.file_prediction import FilePrediction, chunk_size
@@ -43,6 +44,7 @@ class Request:
         overrides: catalog.* settings laid over the run's own.
         classes: a text file of further classes, one a line.
         only: predict only the classes of that file.
+        engine: what runs the encoders; None: as train.engine of the run's settings.
     """
 
     run: Path
@@ -54,6 +56,7 @@ class Request:
     overrides: tuple[str, ...] = ()
     classes: Path | None = None
     only: bool = False
+    engine: Choice | None = None
 
 
 def prepare(

@@ -11,6 +11,7 @@ from fusionclf.errors import RunError, SettingsError, did_you_mean, near_path
 from fusionclf.evaluation import CategoryGraph
 from fusionclf.models import find_variant
 from fusionclf.models.added_classes import read_added, read_class_ids
+from fusionclf.models.engine import Choice
 from fusionclf.prediction.baseline import BaselineModel
 from fusionclf.prediction.network import NetworkModel
 from fusionclf.prediction.predictor import Predictor
@@ -26,18 +27,22 @@ class RunModel:
         run: the run folder.
         part: which of its models; None for the one over all classes, or the only one.
         cpu: stay on the CPU.
+        engine: what runs its encoders: auto, torch or onnx; None: what ran them in training.
     """
 
     run: Path
     part: str | None = None
     cpu: bool = False
+    engine: Choice | None = None
 
     def load(self) -> Predictor:
         """The model, loaded."""
-        return load(self.run, part=self.part, device="cpu" if self.cpu else None)
+        return load(self.run, part=self.part, device="cpu" if self.cpu else None, engine=self.engine)
 
 
-def load(run: str | Path, *, part: str | None = None, device: str | None = None) -> Predictor:
+def load(
+    run: str | Path, *, part: str | None = None, device: str | None = None, engine: Choice | None = None
+) -> Predictor:
     """As `fusionclf.load`, which imports this module, and torch, at its first call."""
     folder = Path(run)
     if not folder.is_dir():
@@ -52,7 +57,7 @@ def load(run: str | Path, *, part: str | None = None, device: str | None = None)
         new.name: list(new.place) for new in read_added(folder / "model", chosen)
     }
     ids = read_class_ids(folder / "model", chosen)
-    return Predictor(_open_model(folder, chosen, settings, device), chosen, paths, folder, ids)
+    return Predictor(_open_model(folder, chosen, settings, device, engine), chosen, paths, folder, ids)
 
 
 def _choose_part(folder: Path, part: str | None) -> str:
@@ -68,7 +73,7 @@ def _choose_part(folder: Path, part: str | None) -> str:
 
 
 def _open_model(
-    folder: Path, part: str, values: dict[str, Any], device: str | None
+    folder: Path, part: str, values: dict[str, Any], device: str | None, engine: Choice | None
 ) -> BaselineModel | NetworkModel:
     name = values["variant"]
     try:
@@ -78,7 +83,7 @@ def _open_model(
         settings = build_settings(RunConfig[find_variant(name).params], values)
     except SettingsError as error:
         raise RunError(one_line(f"{error}; {AGAIN}", folder / "config.yaml")) from error
-    return NetworkModel(folder / "model", part, settings, device)
+    return NetworkModel(folder / "model", part, settings, device, engine)
 
 
 def _paths(folder: Path, part: str) -> dict[str, list[str]]:

@@ -1,7 +1,7 @@
 """A trained model of a run, which predicts products as it predicted the run's test rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,12 @@ from fusionclf.batches import (
 )
 from fusionclf.catalog.fields import Fields, have_texts
 from fusionclf.config import RunConfig
+from fusionclf.console import SILENT, Console
 from fusionclf.errors import PictureError, RunError
-from fusionclf.models import StackedClassifier, base_model, find_variant
+from fusionclf.models import StackedClassifier, base_model, find_variant, pretrained_encoders
 from fusionclf.models.added_classes import ADDED, REMOVE, AddedClass, add_classes, read_added
 from fusionclf.models.encoders import fold_encoder
+from fusionclf.models.engine import Choice, Engine
 from fusionclf.models.field_encoders import TitleAndFields
 from fusionclf.models.layers.embedding_cache import EmbeddingCache
 from fusionclf.models.open_vocabulary.prototypes import normalised
@@ -61,6 +63,7 @@ class NetworkModel:
         part: of the split, or `joint`.
         settings: the run's.
         device: where to run it; None for a GPU where there is one.
+        engine: what runs its encoders: auto, torch or onnx; None: as train.engine of the settings.
 
     Attributes:
         classes: K names.
@@ -79,6 +82,7 @@ class NetworkModel:
         part: str,
         settings: RunConfig[Any],
         device: torch.device | str | None = None,
+        engine: Choice | None = None,
     ) -> None:
         labels = read_labels(folder, part)[part]
         self.every: tuple[str, ...] = tuple(labels["classes"]["label"])  # all classes, in the model's order
@@ -90,6 +94,9 @@ class NetworkModel:
         self.columns: np.ndarray | None = None  # places of `classes` in `every`, where `keep_only` left some
         self.settings = settings
         self.process = one_process(settings.train.precision, device)
+        self.engine = Engine(
+            engine or settings.train.engine, self.process.device, self.process.mixed_precision
+        )
         with self.process.autocast():  # class names are embedded as in training
             self.model = load_model(
                 folder, part, find_variant(settings.variant), settings.model, Fields.of(settings.catalog)
@@ -127,6 +134,21 @@ class NetworkModel:
         head = self.model.head if isinstance(self.model, StackedClassifier) else None
         return isinstance(head, StackedHead) and head.allows_unseen
 
+    def start_engine(self, count: int, threads: int | None = None, console: Console = SILENT) -> None:
+        """Have ONNX Runtime run the encoders from now on, where that saves time.
+
+        Args:
+            count: products to come.
+            threads: that share one batch; None: as many as torch has.
+            console: shows that a graph is exported, and why torch runs an encoder.
+
+        Raises:
+            SettingsError: the engine is "onnx", and ONNX Runtime cannot run an encoder.
+        """
+        shown, engine = self.settings.pictures.chosen, replace(self.engine, threads=threads)
+        for encoder in pretrained_encoders(self.model):
+            engine.start(encoder, count, (shown.height, shown.width), console)
+
     def add(self, added: Sequence[AddedClass]) -> None:
         """Add classes after those that it has.
 
@@ -151,6 +173,7 @@ class NetworkModel:
             return
         sentences, match = self.model.linear_text_model.sentences, self.model.picture_match
         if sentences is not None:
+            self.engine.start(sentences, len(added))
             called = [text for new in added for text in (new.called, *new.synonyms, new.text)]
             how = (self.process.mixed_precision, sentences.tokeniser.longest)
             self._learn_stored(sentences.embedder, sentences.network, how, called)

@@ -11,6 +11,7 @@ import pandas as pd
 from fusionclf.batches import PictureCache
 from fusionclf.batches.cache import MOST_COVERS
 from fusionclf.catalog.fields import Fields
+from fusionclf.console import SILENT, Console
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import CategoryGraph, Thresholds, thresholds_of_run
 from fusionclf.evaluation import decide as grade
@@ -121,6 +122,7 @@ class Predictor:
         """
         rule = DecisionRule(top_k, min_probability, target_precision)
         images, known = align_inputs(images, titles, fields, self.fields)
+        self.start_engine(len(known))
         size = self.chunk_size
         chunks = [slice(start, start + size) for start in range(0, max(len(known), 1), size)]
         answers = []
@@ -130,6 +132,11 @@ class Predictor:
                 raise_first_fault(products, images[chunk], chunk.start)
             answers.append(self.predict_products(products, rule))
         return join_answers(answers)
+
+    def start_engine(self, count: int, threads: int | None = None, console: Console = SILENT) -> None:
+        """As NetworkModel.start_engine; a baseline has no encoders."""
+        if isinstance(self.model, NetworkModel):
+            self.model.start_engine(count, threads, console)
 
     @property
     def width(self) -> int:

@@ -8,8 +8,10 @@ import torch
 from accelerate import Accelerator
 
 from fusionclf.batches import cached_features, fingerprint, text_fingerprint
+from fusionclf.config import TrainConfig
 from fusionclf.console import Console
 from fusionclf.models import Model
+from fusionclf.models.engine import Engine
 from fusionclf.models.field_encoders import TitleAndFields
 from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.training import collect
@@ -20,7 +22,7 @@ class SharedEmbedder:
 
     Args:
         encoder: with frozen weights.
-        cached: whether to cache the embeddings on disk.
+        settings: whether to cache the embeddings on disk, and what runs the encoder.
         accelerator: the processes.
         console: where warnings go.
 
@@ -29,9 +31,10 @@ class SharedEmbedder:
     """
 
     def __init__(
-        self, encoder: TransformerEncoder, cached: bool, accelerator: Accelerator, console: Console
+        self, encoder: TransformerEncoder, settings: TrainConfig, accelerator: Accelerator, console: Console
     ) -> None:
-        self.encoder, self.cached = encoder, cached
+        self.encoder, self.cached = encoder, settings.cache_features
+        self.engine = Engine(settings.engine, accelerator.device, accelerator.mixed_precision)
         self.accelerator, self.console = accelerator, console
         self.saved_seconds = 0.0
         self._network = fingerprint(encoder.network.state_dict(), accelerator.mixed_precision)
@@ -58,6 +61,7 @@ class SharedEmbedder:
         return all_have(self.accelerator, there)
 
     def _in_shares(self, texts: list[str], longest: int | None) -> np.ndarray:
+        self.engine.start(self.encoder, len(texts), console=self.console)
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         with self.accelerator.autocast():
             if len(texts) < world:
