@@ -152,7 +152,7 @@ def _traceable(encoder: PretrainedEncoder, size: tuple[int, int] | None) -> Iter
     assert isinstance(encoder, TransformerEncoder)
     config: Any = encoder.network.config
     samples = tuple(_tokens(shape, config.vocab_size, generator) for shape in ((16, 12), (3, 40)))
-    inputs = dict(zip(("input_ids", "attention_mask"), samples[1], strict=True))
+    inputs = {"input_ids": samples[1][0], "attention_mask": samples[1][1]}
     key = fingerprint(encoder.network.state_dict(), encoder.network, config.to_json_string(), *versions)
     yield _Traced("text encoder", _Pooled(encoder), inputs, (0, 1), samples, key)
 

@@ -20,7 +20,9 @@ from fusionclf.batches import (
     TextPreparer,
     TitleTable,
     Tokeniser,
+    fingerprint,
 )
+from fusionclf.batches.kept_texts import KeptTexts
 from fusionclf.catalog.fields import TITLE
 from fusionclf.models.encoders import PretrainedEncoder
 
@@ -160,6 +162,11 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
         network: Any = self.network
         network.config.save_pretrained(folder)
         self.tokeniser.save(folder)
+
+    def open_kept(self, mixed_precision: str) -> KeptTexts:
+        """The embeddings of its present weights that are kept on disk."""
+        weights = fingerprint(self.network.state_dict(), mixed_precision)
+        return KeptTexts(f"{weights}-{self.tokeniser.longest}")
 
     @property
     def device(self) -> torch.device:

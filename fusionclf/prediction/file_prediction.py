@@ -53,7 +53,7 @@ class FilePrediction:
         rank, world = accelerator.process_index, accelerator.num_processes
         total, count, done = self.table.count, 0, 0
         # On a CPU each chunk has a thread of its own.
-        self.predictor.start_engine(total, threads=1, console=console)
+        self.predictor.warm_up(total, threads=1, console=console)
         with (
             console.bar("predict", total) as step,
             _frozen_heap(),
@@ -71,6 +71,7 @@ class FilePrediction:
                 done += len(chunk.ids) + len(chunk.faults)
                 step(done, max(total, done))
             pending.wait_for_all()
+        self.predictor.keep_texts()
         return count
 
     def _read_chunks(self, rank: int, world: int) -> Iterator[tuple[Chunk, Products | None]]:

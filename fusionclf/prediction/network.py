@@ -26,12 +26,13 @@ from fusionclf.errors import PictureError, RunError
 from fusionclf.models import StackedClassifier, base_model, find_variant, pretrained_encoders
 from fusionclf.models.added_classes import ADDED, REMOVE, AddedClass, add_classes, read_added
 from fusionclf.models.encoders import fold_encoder
-from fusionclf.models.engine import Choice, Engine
+from fusionclf.models.engine import LEAST_OPENED, Choice, Engine
 from fusionclf.models.field_encoders import TitleAndFields
 from fusionclf.models.layers.embedding_cache import EmbeddingCache
 from fusionclf.models.open_vocabulary.prototypes import normalised
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.storage import load_model
+from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import one_line
 from fusionclf.training import one_process, predict_features, predict_tasks, to_device
@@ -134,8 +135,8 @@ class NetworkModel:
         head = self.model.head if isinstance(self.model, StackedClassifier) else None
         return isinstance(head, StackedHead) and head.allows_unseen
 
-    def start_engine(self, count: int, threads: int | None = None, console: Console = SILENT) -> None:
-        """Have ONNX Runtime run the encoders from now on, where that saves time.
+    def warm_up(self, count: int, threads: int | None = None, console: Console = SILENT) -> None:
+        """Prepare for many products: ONNX Runtime runs the encoders where that saves time, and kept texts are opened.
 
         Args:
             count: products to come.
@@ -145,9 +146,22 @@ class NetworkModel:
         Raises:
             SettingsError: the engine is "onnx", and ONNX Runtime cannot run an encoder.
         """
-        shown, engine = self.settings.pictures.chosen, replace(self.engine, threads=threads)
+        engine, size = replace(self.engine, threads=threads), None
+        if self.model.image is not None:
+            shown = self.settings.pictures.chosen
+            size = shown.height, shown.width
         for encoder in pretrained_encoders(self.model):
-            engine.start(encoder, count, (shown.height, shown.width), console)
+            engine.start(encoder, count, size, console)
+            if isinstance(encoder, TransformerEncoder) and isinstance(encoder.embedder, EmbeddingCache):
+                if count >= LEAST_OPENED and encoder.embedder.kept is None:
+                    encoder.embedder.kept = encoder.open_kept(self.process.mixed_precision)
+
+    def keep_texts(self) -> None:
+        """Write the embeddings of new texts to the cache folder, for the next command."""
+        for encoder in pretrained_encoders(self.model):
+            embedder = encoder.embedder if isinstance(encoder, TransformerEncoder) else None
+            if isinstance(embedder, EmbeddingCache) and embedder.kept is not None:
+                embedder.kept.save()
 
     def add(self, added: Sequence[AddedClass]) -> None:
         """Add classes after those that it has.

@@ -122,7 +122,7 @@ class Predictor:
         """
         rule = DecisionRule(top_k, min_probability, target_precision)
         images, known = align_inputs(images, titles, fields, self.fields)
-        self.start_engine(len(known))
+        self.warm_up(len(known))
         size = self.chunk_size
         chunks = [slice(start, start + size) for start in range(0, max(len(known), 1), size)]
         answers = []
@@ -131,12 +131,18 @@ class Predictor:
             if errors == "raise":
                 raise_first_fault(products, images[chunk], chunk.start)
             answers.append(self.predict_products(products, rule))
+        self.keep_texts()
         return join_answers(answers)
 
-    def start_engine(self, count: int, threads: int | None = None, console: Console = SILENT) -> None:
-        """As NetworkModel.start_engine; a baseline has no encoders."""
+    def warm_up(self, count: int, threads: int | None = None, console: Console = SILENT) -> None:
+        """As NetworkModel.warm_up; a baseline has no encoders."""
         if isinstance(self.model, NetworkModel):
-            self.model.start_engine(count, threads, console)
+            self.model.warm_up(count, threads, console)
+
+    def keep_texts(self) -> None:
+        """As NetworkModel.keep_texts."""
+        if isinstance(self.model, NetworkModel):
+            self.model.keep_texts()
 
     @property
     def width(self) -> int:

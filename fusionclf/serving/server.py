@@ -54,9 +54,7 @@ def serve(
     allowed = [parse_origin(origin) for origin in origins]
     with _listen(host, port) as listener:
         predictor = model.load()
-        predictor.start_engine(
-            LEAST_OPENED, console=console
-        )  # a kept graph; to export one would delay the start
+        predictor.warm_up(LEAST_OPENED, console=console)  # a kept graph; to export one would delay the start
         worker, local = ModelWorker(predictor), _is_local(host)
         hosts = {*LOCAL, host.lower()} if local else None
         if not local:

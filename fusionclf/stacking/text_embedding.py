@@ -50,12 +50,21 @@ class SharedEmbedder:
             "titles",
             key,
             len(texts),
-            lambda: self._in_shares(texts, longest),
+            lambda: self._kept(texts, longest),
             self._all_have,
             self.console.warn,
         )
         self.saved_seconds += max(made["seconds"] - (time.perf_counter() - started), 0.0)
         return found
+
+    def _kept(self, texts: list[str], longest: int | None) -> np.ndarray:
+        """As `_in_shares`; prediction then finds each text on the disk."""
+        embeddings = self._in_shares(texts, longest)
+        if self.accelerator.is_local_main_process:
+            kept = self.encoder.open_kept(self.accelerator.mixed_precision)
+            kept.add(texts, longest or 0, embeddings)
+            kept.save()
+        return embeddings
 
     def _all_have(self, there: bool) -> bool:
         return all_have(self.accelerator, there)

@@ -1,4 +1,4 @@
-"""Encoders in ONNX Runtime: the same features as torch's, from a graph that is kept, checked, and left out where it must be."""
+"""Encoders in ONNX Runtime: features as of torch, from a graph that is kept and checked."""
 
 import json
 from pathlib import Path
@@ -166,9 +166,7 @@ def test_without_onnxruntime_torch_runs_encoders(monkeypatch: pytest.MonkeyPatch
     assert notes.lines == ["onnxruntime is not installed (pip install onnxruntime); torch runs it"]
 
 
-def test_a_cache_that_cannot_be_written_does_no_harm(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "file"))
     encoder, notes = _encoder(), Notes()
