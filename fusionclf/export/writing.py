@@ -112,7 +112,7 @@ def _save(module: torch.nn.Module, file: Path, kind: Kind, outputs: Sequence[str
             assert graph is not None
             graph.save(file, external_data=False)
     except ImportError as error:
-        raise PredictionError('onnx is not installed; pip install "fusionclf[export]"') from error
+        raise PredictionError("onnx is not installed; pip install onnx onnxscript") from error
     except Exception as error:  # each layer of the exporters has exceptions of its own
         reason = " ".join(str(error).split())[:160]
         raise PredictionError(
