@@ -92,22 +92,22 @@ class Engine:
 
     def _graph(self, traced: "_Traced", count: int, console: Console) -> OnnxGraph | None:
         """The kept graph, or a new one; None where it would save no time."""
-        folder = cache_folder() / "onnx" / traced.key
+        folder, source = cache_folder() / "onnx" / traced.key, None
         if is_unchanged(folder, FILES):
-            content = (folder / GRAPH).read_bytes()
             found = json.loads((folder / META).read_text(encoding="utf-8"))
         elif self.choice == "auto" and count < LEAST_EXPORTED:
             return None
         else:
             damaged = "; the kept one is damaged" * folder.exists()
             console.info(f"{traced.name}: exported to ONNX, once for all runs with this encoder{damaged}")
-            content, found = _exported(traced)
-            _keep(folder, content, found, console)
+            source, found = _exported(traced)
+            if _keep(folder, source, found, console):
+                source = None
         if found["fault"]:
             raise _GraphError(f"{traced.name}: {found['fault']}")
         if self.choice == "auto" and found["speed"] <= 1:
             return None
-        return OnnxGraph(content, self.threads or torch.get_num_threads())
+        return OnnxGraph(source or folder / GRAPH, self.threads or torch.get_num_threads())
 
 
 class _GraphError(Exception):
@@ -211,8 +211,8 @@ def _speed(network: Callable[..., Tensor], graph: OnnxGraph, sample: tuple[Tenso
     return best["network"] / best["graph"]
 
 
-def _keep(folder: Path, content: bytes, found: Mapping[str, Any], console: Console) -> None:
-    """Keep a graph in the cache folder; where that cannot be written, it is used all the same."""
+def _keep(folder: Path, content: bytes, found: Mapping[str, Any], console: Console) -> bool:
+    """Keep a graph in the cache folder; False where that cannot be written."""
     try:
         with building(folder, "the cache of graphs", lambda made: is_unchanged(made, FILES)) as aside:
             (aside / GRAPH).write_bytes(content)
@@ -220,3 +220,5 @@ def _keep(folder: Path, content: bytes, found: Mapping[str, Any], console: Conso
             write_checks(aside, FILES)
     except PictureError as error:
         console.warn(str(error))
+        return False
+    return True

@@ -21,7 +21,7 @@ from fusionclf.prediction.predictor import CHUNK_PAIRS, Predictor
 
 TITLE_CHUNK = 8192  # products of a chunk whose pictures are not read
 PENDING_BYTES = 96 * 10**6  # of decoded pictures in chunks that wait for a worker or are being predicted
-SMALLEST_CHUNK, SHARES = 64, 8
+SMALLEST_CHUNK, SHARES = 64, 16
 
 
 @dataclass(frozen=True)
