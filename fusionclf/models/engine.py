@@ -27,8 +27,9 @@ from fusionclf.models.text_encoders import TransformerEncoder
 
 FILES = GRAPH, META = "graph.onnx", "meta.json"
 PACKAGES = ("torch", "onnxruntime")  # whose versions a graph depends on
-LEAST_OPENED = 256  # pictures or texts from which opening a kept graph saves time
-LEAST_EXPORTED = 2000  # pictures or texts from which an export, which takes about 6 s, saves time
+LEAST_OPENED = 256  # texts, or pictures of PIXELS, from which opening a kept graph saves time
+LEAST_EXPORTED = 2000  # texts, or pictures of PIXELS, from which an export, which takes about 6 s, saves time
+PIXELS = 128 * 96
 MOST_DIFFERENCE = 1e-3  # of features, as a share of the largest one
 ROUNDS = 5  # whose shortest time counts
 Choice = Literal["auto", "torch", "onnx"]
@@ -68,20 +69,21 @@ class Engine:
         Raises:
             SettingsError: `choice` is "onnx", and ONNX Runtime cannot run the encoder.
         """
-        if encoder.graph is not None or not self._may_save_time(count):
+        work = count if size is None else count * size[0] * size[1] // PIXELS
+        if encoder.graph is not None or not self._may_save_time(work):
             return
         try:
             self._check()
             with _traceable(encoder, size) as traced:
-                encoder.graph = self._graph(traced, count, console)
+                encoder.graph = self._graph(traced, work, console)
         except _GraphError as error:
             if self.choice == "onnx":
                 raise SettingsError(f"engine=onnx: {error}; set engine=auto") from error
             console.warn(f"{error}; torch runs it")
 
-    def _may_save_time(self, count: int) -> bool:
+    def _may_save_time(self, work: int) -> bool:
         if self.choice == "auto":
-            return self.device.type == "cpu" and self.mixed_precision == "no" and count >= LEAST_OPENED
+            return self.device.type == "cpu" and self.mixed_precision == "no" and work >= LEAST_OPENED
         return self.choice == "onnx"
 
     def _check(self) -> None:
@@ -90,12 +92,12 @@ class Engine:
         if lacking := [name for name in (*PACKAGES, "onnxscript") if importlib.util.find_spec(name) is None]:
             raise _GraphError(f"{lacking[0]} is not installed (pip install {lacking[0]})")
 
-    def _graph(self, traced: "_Traced", count: int, console: Console) -> OnnxGraph | None:
+    def _graph(self, traced: "_Traced", work: int, console: Console) -> OnnxGraph | None:
         """The kept graph, or a new one; None where it would save no time."""
         folder, source = cache_folder() / "onnx" / traced.key, None
         if is_unchanged(folder, FILES):
             found = json.loads((folder / META).read_text(encoding="utf-8"))
-        elif self.choice == "auto" and count < LEAST_EXPORTED:
+        elif self.choice == "auto" and work < LEAST_EXPORTED:
             return None
         else:
             damaged = "; the kept one is damaged" * folder.exists()

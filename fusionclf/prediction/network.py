@@ -146,11 +146,12 @@ class NetworkModel:
         Raises:
             SettingsError: the engine is "onnx", and ONNX Runtime cannot run an encoder.
         """
-        engine, size = replace(self.engine, threads=threads), None
-        if self.model.image is not None:
-            shown = self.settings.pictures.chosen
-            size = shown.height, shown.width
+        engine = replace(self.engine, threads=threads)
         for encoder in pretrained_encoders(self.model):
+            size = None
+            if encoder is self.model.image:
+                shown = self.settings.pictures.chosen
+                size = shown.height, shown.width
             engine.start(encoder, count, size, console)
             if isinstance(encoder, TransformerEncoder) and isinstance(encoder.embedder, EmbeddingCache):
                 if count >= LEAST_OPENED and encoder.embedder.kept is None:

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from fusionclf.errors import SettingsError
 from fusionclf.models import engine
 from fusionclf.models.encoders import ImageEncoder
-from fusionclf.models.engine import LEAST_EXPORTED, LEAST_OPENED, Engine
+from fusionclf.models.engine import LEAST_EXPORTED, LEAST_OPENED, PIXELS, Engine
 from fusionclf.models.onnx_graph import OnnxGraph
 
 SIZE = (16, 12)
+PICTURES = PIXELS // (SIZE[0] * SIZE[1])  # that are as much work as one of PIXELS
 ONNX = Engine("onnx", torch.device("cpu"))
 
 
@@ -111,7 +112,7 @@ def test_torch_computes_gradients() -> None:
 def test_a_network_without_a_graph_stays_in_torch() -> None:
     encoder, notes = _encoder(Doubled()), Notes()
     for _ in range(2):  # the second time the fault is a kept one
-        Engine("auto", torch.device("cpu")).start(encoder, LEAST_EXPORTED, SIZE, notes)  # pyright: ignore
+        Engine("auto", torch.device("cpu")).start(encoder, LEAST_EXPORTED * PICTURES, SIZE, notes)  # pyright: ignore
     assert encoder.graph is None and len(notes.lines) == 3
     assert notes.lines[1] == notes.lines[2] and "no ONNX graph" in notes.lines[1]
     assert notes.lines[1].endswith("torch runs it")
@@ -130,26 +131,26 @@ def test_auto_uses_a_graph_only_if_it_is_faster(
 ) -> None:
     monkeypatch.setattr(engine, "_speed", lambda *_: speed)
     encoder = _encoder()
-    Engine("auto", torch.device("cpu")).start(encoder, LEAST_EXPORTED, SIZE)
+    Engine("auto", torch.device("cpu")).start(encoder, LEAST_EXPORTED * PICTURES, SIZE)
     assert (encoder.graph is not None) == used
 
 
 def test_few_products_export_nothing(graphs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_speed", lambda *_: 2.0)
     auto, encoder = Engine("auto", torch.device("cpu")), _encoder()
-    auto.start(encoder, LEAST_EXPORTED - 1, SIZE)
+    auto.start(encoder, LEAST_EXPORTED * PICTURES - 1, SIZE)
     assert encoder.graph is None and not graphs.exists()
     ONNX.start(_encoder(), 1, SIZE)
-    auto.start(encoder, LEAST_OPENED - 1, SIZE)
+    auto.start(encoder, LEAST_OPENED * PICTURES - 1, SIZE)
     assert encoder.graph is None
-    auto.start(encoder, LEAST_OPENED, SIZE)
+    auto.start(encoder, LEAST_OPENED * PICTURES, SIZE)
     assert encoder.graph is not None
 
 
 def test_auto_leaves_gpus_and_bfloat16_to_torch(graphs: Path) -> None:
     for device, precision in (("cuda", "no"), ("cpu", "bf16")):
         encoder = _encoder()
-        Engine("auto", torch.device(device), precision).start(encoder, LEAST_EXPORTED, SIZE)
+        Engine("auto", torch.device(device), precision).start(encoder, LEAST_EXPORTED * PICTURES, SIZE)
         assert encoder.graph is None and not graphs.exists()
     with pytest.raises(SettingsError, match="on a CPU alone; set engine=auto"):
         Engine("onnx", torch.device("cuda")).start(_encoder(), 1, SIZE)
@@ -161,7 +162,7 @@ def test_without_onnxruntime_torch_runs_encoders(monkeypatch: pytest.MonkeyPatch
         engine.importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else found(name)
     )
     encoder, notes = _encoder(), Notes()
-    Engine("auto", torch.device("cpu")).start(encoder, LEAST_EXPORTED, SIZE, notes)  # pyright: ignore
+    Engine("auto", torch.device("cpu")).start(encoder, LEAST_EXPORTED * PICTURES, SIZE, notes)  # pyright: ignore
     assert encoder.graph is None
     assert notes.lines == ["onnxruntime is not installed (pip install onnxruntime); torch runs it"]
 
