@@ -92,6 +92,7 @@ class NetworkModel:
         self._classes_of: Mapping[str, Sequence[str]] = labels["classes"]
         self.temperature = float(labels["temperature"])
         self.temperatures = {**labels.get("temperatures", {}), "label": self.temperature}
+        self._expected = 0  # most products that it was warmed up for
         self.columns: np.ndarray | None = None  # places of `classes` in `every`, where `keep_only` left some
         self.settings = settings
         self.process = one_process(settings.train.precision, device)
@@ -146,7 +147,9 @@ class NetworkModel:
         Raises:
             SettingsError: the engine is "onnx", and ONNX Runtime cannot run an encoder.
         """
-        engine = replace(self.engine, threads=threads)
+        if count <= self._expected:  # what can be done was done
+            return
+        self._expected, engine = count, replace(self.engine, threads=threads)
         for encoder in pretrained_encoders(self.model):
             size = None
             if encoder is self.model.image:

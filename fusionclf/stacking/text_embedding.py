@@ -50,21 +50,23 @@ class SharedEmbedder:
             "titles",
             key,
             len(texts),
-            lambda: self._kept(texts, longest),
+            lambda: self._in_shares(texts, longest),
             self._all_have,
             self.console.warn,
         )
+        self._keep(texts, longest, found)
         self.saved_seconds += max(made["seconds"] - (time.perf_counter() - started), 0.0)
         return found
 
-    def _kept(self, texts: list[str], longest: int | None) -> np.ndarray:
-        """As `_in_shares`; prediction then finds each text on the disk."""
-        embeddings = self._in_shares(texts, longest)
-        if self.accelerator.is_local_main_process:
-            kept = self.encoder.open_kept(self.accelerator.mixed_precision)
-            kept.add(texts, longest or 0, embeddings)
+    def _keep(self, texts: list[str], longest: int | None, embeddings: np.ndarray) -> None:
+        """Keep embeddings text by text, where prediction finds them."""
+        if not self.accelerator.is_local_main_process:
+            return
+        kept = self.encoder.open_kept(self.accelerator.mixed_precision)
+        new = ~kept.find(texts, longest or 0)[0]
+        if new.any():
+            kept.add([texts[place] for place in np.flatnonzero(new)], longest or 0, embeddings[new])
             kept.save()
-        return embeddings
 
     def _all_have(self, there: bool) -> bool:
         return all_have(self.accelerator, there)

@@ -8,7 +8,7 @@ import pytest
 
 import fusionclf
 from fusionclf.catalog import Catalog
-from fusionclf.models.engine import LEAST_OPENED
+from fusionclf.models.engine import LEAST_OPENED, Engine
 from fusionclf.models.onnx_graph import OnnxGraph
 from fusionclf.models.text_encoders import TransformerEncoder
 from tests.runs import Runs, done, refused
@@ -71,6 +71,16 @@ def test_a_second_command_embeds_no_text_again(runs: Runs, monkeypatch: pytest.M
         found.append(model.predict(titles=TITLES).probabilities)
         assert len(embedded) == len(set(embedded)) and (set(TITLES) <= set(embedded)) == bool(embedded) == new
     np.testing.assert_allclose(*found, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_model_is_warmed_up_once(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+    monkeypatch.setattr(Engine, "start", lambda self, encoder, count, *_: counts.append(count))
+    model = fusionclf.load(runs("open"), device="cpu")
+    for count in (5, 5, 3, 9):
+        model.predict(titles=TITLES[:count])
+    assert counts == [5, 5, 9, 9]  # of two encoders
 
 
 def test_few_products_leave_the_cache_alone(runs: Runs, cache: Path) -> None:
