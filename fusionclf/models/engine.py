@@ -72,14 +72,15 @@ class Engine:
         work = count if size is None else count * size[0] * size[1] // PIXELS
         if encoder.graph is not None or not self._may_save_time(work):
             return
+        name = "picture encoder" if isinstance(encoder, ImageEncoder) else "text encoder"
         try:
             self._check()
             with _traceable(encoder, size) as traced:
-                encoder.graph = self._graph(traced, work, console)
+                encoder.graph = self._graph(name, traced, work, console)
         except _GraphError as error:
             if self.choice == "onnx":
-                raise SettingsError(f"engine=onnx: {error}; set engine=auto") from error
-            console.warn(f"{error}; torch runs it")
+                raise SettingsError(f"engine=onnx: {name}: {error}; set engine=auto") from error
+            console.warn(f"{name}: {error}; torch runs it")
 
     def _may_save_time(self, work: int) -> bool:
         if self.choice == "auto":
@@ -92,7 +93,7 @@ class Engine:
         if lacking := [name for name in (*PACKAGES, "onnxscript") if importlib.util.find_spec(name) is None]:
             raise _GraphError(f"{lacking[0]} is not installed (pip install {lacking[0]})")
 
-    def _graph(self, traced: "_Traced", work: int, console: Console) -> OnnxGraph | None:
+    def _graph(self, name: str, traced: "_Traced", work: int, console: Console) -> OnnxGraph | None:
         """The kept graph, or a new one; None where it would save no time."""
         folder, source = cache_folder() / "onnx" / traced.key, None
         if is_unchanged(folder, FILES):
@@ -101,12 +102,12 @@ class Engine:
             return None
         else:
             damaged = "; the kept one is damaged" * folder.exists()
-            console.info(f"{traced.name}: exported to ONNX, once for all runs with this encoder{damaged}")
+            console.info(f"{name}: exported to ONNX, once for all runs with this encoder{damaged}")
             source, found = _exported(traced)
             if _keep(folder, source, found, console):
                 source = None
         if found["fault"]:
-            raise _GraphError(f"{traced.name}: {found['fault']}")
+            raise _GraphError(found["fault"])
         if self.choice == "auto" and found["speed"] <= 1:
             return None
         return OnnxGraph(source or folder / GRAPH, self.threads or torch.get_num_threads())
@@ -121,7 +122,6 @@ class _Traced:
     """What it takes to export an encoder's network and to check its graph.
 
     Attributes:
-        name: for messages.
         network: gives features, (B, D).
         inputs: name → example.
         any_size: dimensions of the inputs whose size may differ.
@@ -129,7 +129,6 @@ class _Traced:
         key: hash of the weights, of what the network is, and of the versions of PACKAGES.
     """
 
-    name: str
     network: nn.Module
     inputs: Mapping[str, Tensor]
     any_size: tuple[int, ...]
@@ -149,14 +148,15 @@ def _traceable(encoder: PretrainedEncoder, size: tuple[int, int] | None) -> Iter
             network = encoder.network
             samples = tuple((torch.randn(count, 3, *size, generator=generator),) for count in (8, 3))
             key = fingerprint(network.state_dict(), network, size, *versions)
-            yield _Traced("picture encoder", network, {"pictures": samples[1][0]}, (0,), samples, key)
+            yield _Traced(network, {"pictures": samples[1][0]}, (0,), samples, key)
         return
     assert isinstance(encoder, TransformerEncoder)
     config: Any = encoder.network.config
-    samples = tuple(_tokens(shape, config.vocab_size, generator) for shape in ((16, 12), (3, 40)))
+    words = getattr(config, "vocab_size", 100)
+    samples = tuple(_tokens(shape, words, generator) for shape in ((16, 12), (3, 40)))
     inputs = {"input_ids": samples[1][0], "attention_mask": samples[1][1]}
     key = fingerprint(encoder.network.state_dict(), encoder.network, config.to_json_string(), *versions)
-    yield _Traced("text encoder", _Pooled(encoder), inputs, (0, 1), samples, key)
+    yield _Traced(_Pooled(encoder), inputs, (0, 1), samples, key)
 
 
 class _Pooled(nn.Module):

@@ -164,7 +164,9 @@ def test_without_onnxruntime_torch_runs_encoders(monkeypatch: pytest.MonkeyPatch
     encoder, notes = _encoder(), Notes()
     Engine("auto", torch.device("cpu")).start(encoder, LEAST_EXPORTED * PICTURES, SIZE, notes)  # pyright: ignore
     assert encoder.graph is None
-    assert notes.lines == ["onnxruntime is not installed (pip install onnxruntime); torch runs it"]
+    assert notes.lines == [
+        "picture encoder: onnxruntime is not installed (pip install onnxruntime); torch runs it"
+    ]
 
 
 def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
