@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -163,10 +164,11 @@ class TrainingLines:
     def epoch(self, row: dict[str, Any]) -> None:
         """Print the result of an epoch."""
         left = row["seconds"] * (self.epochs - row["epoch"]) / 60
-        self.score = f", top-1 {row['val_top1']:.2f} %"
+        has_score = math.isfinite(row["val_top1"])  # there may be no validation rows
+        self.score = f", top-1 {row['val_top1']:.2f} %" if has_score else ""
+        scores = f"validation loss {row['val_loss']:.4f}{self.score}, " if has_score else ""
         self.console.info(
-            f"{self.name} epoch {row['epoch']}/{self.epochs}: loss {row['train_loss']:.4f}, "
-            f"validation loss {row['val_loss']:.4f}, top-1 {row['val_top1']:.2f} %, "
+            f"{self.name} epoch {row['epoch']}/{self.epochs}: loss {row['train_loss']:.4f}, {scores}"
             f"{row['pictures_per_second']:.0f} products/s, about {left:.1f} min left"
         )
         values = {f"{self.name}/{key}": value for key, value in row.items() if key not in ("stage", "epoch")}

@@ -140,7 +140,7 @@ def make_split(catalog: Catalog, spec: SplitConfig | None = None) -> Split:
     part_of = {name: part for part, names in classes.items() for name in names}
     parts = np.array([part_of[label] for label in labels], object)
     if not (subset == "validation").any():
-        _draw_validation(subset, parts, groups, list(classes), spec)
+        _draw_validation(subset, parts, labels, groups, spec)
     products = catalog.table["id"].to_numpy(object)
     ids = {part: {s: tuple(products[(parts == part) & (subset == s)]) for s in SUBSETS} for part in classes}
     _check_not_empty(catalog, spec, ids)
@@ -232,16 +232,32 @@ def _draw(
 
 
 def _draw_validation(
-    subset: np.ndarray, parts: np.ndarray, groups: np.ndarray, names: list[str], spec: SplitConfig
+    subset: np.ndarray, parts: np.ndarray, labels: np.ndarray, groups: np.ndarray, spec: SplitConfig
 ) -> None:
-    """Move round(fraction · rows) of each part's train rows to validation, at least one group of two or more."""
-    for number, part in enumerate(names):
+    """Move round(fraction · rows) of each part's train rows to validation, at least one group of two or more.
+
+    A class with several rows keeps some to train on, so a little less may be moved.
+    """
+    for number, part in enumerate(_parts(labels, spec.top_k)):
         rows = np.flatnonzero((subset == "train") & (parts == part))
         count = max(round(spec.validation_fraction * len(rows)), min(1, len(rows) - 1))
         generator = np.random.default_rng([spec.seed, 2, number])
-        subset[_draw(rows, groups, count, generator, at_least_one=True)] = "validation"
+        drawn = _draw(rows, groups, count, generator, at_least_one=True)
+        kept = np.setdiff1d(drawn, _last_of_classes(rows, drawn, labels, groups))
+        subset[kept if len(kept) else drawn] = "validation"
     if spec.group_by:  # a group with classes of both parts must not be in both train and validation
         _join(subset, groups, "validation", "train")
+
+
+def _last_of_classes(
+    rows: np.ndarray, drawn: np.ndarray, labels: np.ndarray, groups: np.ndarray
+) -> np.ndarray:
+    """Drawn rows of the first group of each class that has several rows, all of them drawn."""
+    names, first, counts = np.unique(labels[drawn], return_index=True, return_counts=True)
+    of_class = np.isin(labels[rows], names)
+    _, before = np.unique(labels[rows[of_class]], return_counts=True)
+    last = first[(counts == before) & (counts > 1)]
+    return drawn[np.isin(groups[drawn], groups[drawn[last]])]
 
 
 def _undivided(subset: np.ndarray, groups: np.ndarray) -> np.ndarray:

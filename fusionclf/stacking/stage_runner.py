@@ -3,7 +3,6 @@
 What a stage has finished is saved in the run folder, and a resumed run does not do it again.
 """
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,10 +18,9 @@ from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog, Split
 from fusionclf.catalog.fields import Fields
 from fusionclf.catalog.groups import variant_groups
-from fusionclf.config import RunConfig, TrainConfig
+from fusionclf.config import RunConfig
 from fusionclf.console import Console
 from fusionclf.evaluation import make_predictions
-from fusionclf.files import write_text
 from fusionclf.models import (
     Model,
     ProductClassifier,
@@ -35,6 +33,7 @@ from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.storage import fill_model, save_model
 from fusionclf.run_schema import ALL_CLASSES, read_labels
 from fusionclf.stacking.auxiliary import AuxiliaryTasks, TaskLogits, base_logits
+from fusionclf.stacking.base_training import BaseTraining, has_frozen_encoders
 from fusionclf.stacking.cost import StageCost
 from fusionclf.stacking.fitting import (
     FittedStackedHead,
@@ -47,8 +46,8 @@ from fusionclf.stacking.fitting import (
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions
 from fusionclf.stacking.run_inputs import RunInputs, class_families
 from fusionclf.stacking.stage_files import StageFiles
-from fusionclf.stacking.stages import Stage, StageRows, smallest_classes
-from fusionclf.training import StageSpec, device_name, predict_tasks, to_device, train_stage
+from fusionclf.stacking.stages import Stage, StageRows
+from fusionclf.training import device_name, predict_tasks, to_device
 
 Classes = dict[str, tuple[str, ...]]
 
@@ -88,7 +87,8 @@ class StageRunner:
         self.held_out: dict[str, pd.DataFrame] = {}
         self.answers: dict[str, pd.DataFrame] = {}
         self.fusion_parts: dict[str, dict[str, Any]] = {}
-        self.cost = StageCost()
+        self.training = BaseTraining(settings, self.inputs, accelerator, out, console)
+        self.cost = StageCost(self.training.states)
         self._backbone: dict[str, torch.Tensor] | None = None
 
     def check(self, stages: Sequence[Stage]) -> None:
@@ -119,7 +119,7 @@ class StageRunner:
             )
         )
         self.cost.trained += len(rows.all)
-        self._train_base(stage, base, source, rows)
+        self.training.train(stage, base, source, rows)
         files = StageFiles(self.out, stage.part)
         temperatures = self._finish_model(stage, model, source, classes, rows, files)
         self.cost.parameters = max(self.cost.parameters, count_parameters(model))
@@ -129,42 +129,6 @@ class StageRunner:
     def _build(self, classes: Classes) -> Model:
         counts = {task: len(names) for task, names in classes.items()}
         return self.variant.model(self.settings.model, counts, Fields.of(self.settings.catalog))
-
-    def _train_base(
-        self, stage: Stage, base: ProductClassifier, source: ProductSource, rows: StageRows
-    ) -> None:
-        """Train the base model, and where that is set, once more on the smallest classes."""
-        self._train(stage.part, base, source, rows, stage.settings)
-        if stage.last and self.settings.stage3_classes:
-            targets = source.targets["label"][rows.train]
-            few = np.isin(targets, smallest_classes(targets, self.settings.stage3_classes))
-            smallest = StageRows(rows.train[few], rows.validation)
-            self._train(f"{stage.part}-smallest", base, source, smallest, self.settings.third_stage, True)
-        if self.accelerator.is_main_process:
-            log = [json.dumps(row) for state in self.cost.states for row in state.log]
-            write_text(self.out / "log.jsonl", "\n".join(log) + "\n")
-
-    def _train(
-        self,
-        name: str,
-        base: ProductClassifier,
-        source: ProductSource,
-        rows: StageRows,
-        settings: TrainConfig,
-        score_first: bool = False,
-    ) -> None:
-        train, validation = (
-            self.inputs.trainable_by_base(some, base) for some in (rows.train, rows.validation)
-        )
-        if others := len(rows.all) - len(train) - len(validation):
-            self.console.info(f"{name}: {others} rows without a picture are left to the linear text model")
-        self.console.stage(name, len(train), len(validation), settings.epochs)
-        spec = StageSpec(
-            name, self.out / "checkpoints" / name, train, validation, self.settings.seed,
-            score_first=score_first,
-        )  # fmt: skip
-        with self.console.training(name, settings.epochs, self.accelerator.log) as progress:
-            self.cost.states.append(train_stage(base, source, spec, settings, self.accelerator, progress))
 
     def _finish_model(
         self,
@@ -194,6 +158,8 @@ class StageRunner:
         tasks = TaskLogits.of(rows.validation, logits)
         auxiliary = AuxiliaryTasks(self.inputs, base_model(model), source, classes)
         temperatures = {"label": temperature, **auxiliary.fit_temperatures(tasks)}
+        if isinstance(model, ProductClassifier) and has_frozen_encoders(model):
+            self.training.refit(stage, model, source, rows)
         if self.accelerator.is_main_process:
             files.save_held_out(predictions, tasks, time.perf_counter() - started)
             save_model(folder, stage.part, model, classes, temperatures)

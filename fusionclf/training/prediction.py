@@ -1,5 +1,6 @@
 """Logits and features of products: batch by batch in constant memory, or all at once; over processes too."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -170,7 +171,9 @@ def collect(
 def validate(
     model: torch.nn.Module, source: ProductSource, rows: np.ndarray, accelerator: Accelerator | OneProcess
 ) -> tuple[float, float]:
-    """Top-1 in percent and mean cross-entropy of the label over `rows`."""
+    """Top-1 in percent and mean cross-entropy of the label over `rows`; NaN without any."""
+    if not len(rows):
+        return math.nan, math.nan
     logits = predict_logits(model, source, rows, accelerator)
     targets = torch.from_numpy(source.targets["label"][rows])
     score = (logits.argmax(dim=1) == targets).double().mean().item() * 100

@@ -70,6 +70,16 @@ def test_small_part_has_validation_rows(make_catalog: MakeCatalog) -> None:
     assert [len(make_split(catalog, SplitConfig(top_k=1)).ids["rest"][s]) for s in SUBSETS] == [2, 1, 3]
 
 
+def test_class_with_several_rows_keeps_one_to_train_on(make_catalog: MakeCatalog) -> None:
+    catalog = make_catalog(rows_of(*((f"class {n}", 2, 1) for n in range(30))))
+    for seed in range(3):
+        split = make_split(catalog, SplitConfig(top_k=10, validation_fraction=0.45, seed=seed))
+        assert set(split.train_counts(catalog, None).values()) == {2}
+        trained = set(catalog.table["label"].iloc[split.rows(catalog, None, "train")])
+        assert len(trained) == 30
+        assert len(split.rows(catalog, None, "validation")) > 10
+
+
 def test_swap_exchanges_train_and_test(make_catalog: MakeCatalog) -> None:
     catalog = make_catalog(rows_of(("A", 6, 4), ("B", 5, 5)))
     plain, swapped = make_split(catalog), make_split(catalog, SplitConfig(swap=True))
