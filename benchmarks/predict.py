@@ -119,7 +119,8 @@ def whole(run: Path, source: Path, pictures: Path) -> Rates:
     fusionclf.load(run, device="cpu")
     loading = time.process_time() - started
     quiet, started = Console(quiet=True), time.process_time()
-    totals = predict(Request(run, source, pictures=pictures), overwrite=True, cpu=True, console=quiet)
+    request = Request(run, source, pictures=pictures, engine="torch")  # as the model alone runs
+    totals = predict(request, overwrite=True, cpu=True, console=quiet)
     assert totals is not None and totals.faults == 0, "a product has no prediction"
     return totals.new / totals.seconds, totals.new / (time.process_time() - started - loading)
 

@@ -96,13 +96,21 @@ def baseline(
     )  # fmt: skip
 
 
-def load(run: str | Path, *, part: str | None = None, device: str | None = None) -> "Predictor":
+def load(
+    run: str | Path,
+    *,
+    part: str | None = None,
+    device: str | None = None,
+    engine: Literal["auto", "torch", "onnx"] | None = None,
+) -> "Predictor":
     """The model of a finished run, ready to predict.
 
     Args:
         run: the run folder, of a network or of a baseline.
         part: which of its models; default: the one over all classes (`joint`), or the only one.
         device: such as "cpu" or "cuda:1"; default: a GPU if there is one.
+        engine: what runs the encoders: "torch", "onnx" (ONNX Runtime, on a CPU), or "auto": for many products on a CPU
+            ONNX Runtime, where it is faster; default: the run's setting train.engine.
 
     Raises:
         RunError: the folder is no finished run, has several models and `part` names none of them, or is damaged.
@@ -113,7 +121,7 @@ def load(run: str | Path, *, part: str | None = None, device: str | None = None)
     """
     from fusionclf.prediction import load as load_run
 
-    return load_run(run, part=part, device=device)
+    return load_run(run, part=part, device=device, engine=engine)
 
 
 def explain(

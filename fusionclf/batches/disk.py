@@ -5,12 +5,13 @@ same time.
 """
 
 import fcntl
+import json
 import os
 import shutil
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from fusionclf.console import size_text
 from fusionclf.errors import PictureError
 
 ASIDE = ".building-"
+CHECKS = "checks.json"  # holds the CRC-32 of a folder's other files
 READ_BYTES = 2**20  # at a time
 STALE_AFTER_S = 24 * 3600.0  # an unfinished folder of this age belongs to a killed process
 
@@ -141,6 +143,21 @@ def checksum(file: Path, start: int = 0, stop: int | None = None) -> int:
         while left > 0 and (chunk := opened.read(min(left, READ_BYTES))):
             found, left = zlib.crc32(chunk, found), left - len(chunk)
     return found
+
+
+def write_checks(folder: Path, files: Sequence[str]) -> None:
+    """Write the checksums of a folder's files."""
+    checks = {name: checksum(folder / name) for name in files}
+    (folder / CHECKS).write_text(json.dumps(checks), encoding="utf-8")
+
+
+def is_unchanged(folder: Path, files: Sequence[str]) -> bool:
+    """Whether a folder's files are what they were when their checksums were written; False where one is missing."""
+    try:
+        checks = json.loads((folder / CHECKS).read_text(encoding="utf-8"))
+        return all(checksum(folder / name) == checks[name] for name in files)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def load_array(path: Path, *, mapped: bool = False) -> np.ndarray | None:

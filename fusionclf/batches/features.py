@@ -13,11 +13,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fusionclf.batches.disk import building, cache_folder, check_space, checksum, load_array, prepare_folder
+from fusionclf.batches.disk import (
+    building,
+    cache_folder,
+    check_space,
+    is_unchanged,
+    load_array,
+    prepare_folder,
+    write_checks,
+)
 from fusionclf.batches.stored import PictureCache
 from fusionclf.errors import PictureError
 
-FILES, CHECKS = ("features.npy", "meta.json"), "checks.json"  # CHECKS holds the CRC-32 of the other files
+FILES = ("features.npy", "meta.json")
 LAYOUT = 1  # raise when the transform of pictures or the pooling of titles changes
 Cached = tuple[np.ndarray, dict[str, float]]
 
@@ -87,19 +95,14 @@ def _write(folder: Path, features: np.ndarray, seconds: float) -> None:
         np.save(aside / "features.npy", features, allow_pickle=False)
         meta = {"seconds": seconds, "rows": len(features)}
         (aside / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-        checks = {name: checksum(aside / name) for name in FILES}
-        (aside / CHECKS).write_text(json.dumps(checks), encoding="utf-8")
+        write_checks(aside, FILES)
 
 
 def _read(folder: Path, rows: int) -> Cached | None:
     """The features in a folder; None where they are missing or damaged."""
-    try:
-        checks = json.loads((folder / CHECKS).read_text(encoding="utf-8"))
-        if any(checksum(folder / name) != checks[name] for name in FILES):
-            return None
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError):
+    if not is_unchanged(folder, FILES):
         return None
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     features = load_array(folder / "features.npy", mapped=True)
     if features is None or len(features) != rows:
         return None

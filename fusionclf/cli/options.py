@@ -1,6 +1,7 @@
 """Options and arguments that several commands have."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,22 @@ ConfigOption = Annotated[
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the run that the folder holds.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Resume the run that the folder holds.")]
+
+
+class EngineName(StrEnum):
+    """What runs encoders."""
+
+    auto = "auto"
+    torch = "torch"
+    onnx = "onnx"
+
+
+EngineOption = Annotated[
+    EngineName | None,
+    typer.Option(
+        "--engine", help="What runs the encoders on a CPU; default: the run's setting train.engine."
+    ),
+]
 CpuOption = Annotated[bool, typer.Option("--cpu", help="Stay on the CPU even where there is a GPU.")]
 Overrides = Annotated[
     list[str] | None,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fusionclf.cli.options import Columns, CpuOption, FieldOption, PartOption, parse_fields
+from fusionclf.cli.options import Columns, CpuOption, EngineOption, FieldOption, PartOption, parse_fields
 from fusionclf.cli.options_class import takes
 from fusionclf.errors import PredictionError
 
@@ -72,6 +72,7 @@ class PredictOptions:
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False
     resume: Annotated[bool, typer.Option("--resume", help="Resume an output that was interrupted.")] = False
     cpu: CpuOption = False
+    engine: EngineOption = None
 
 
 @predict_app.command(name="predict")
@@ -86,18 +87,19 @@ def predict_command(options: PredictOptions) -> None:
     from fusionclf.prediction.io.products import Product
     from fusionclf.workflows.predict import Request, predict, predict_one
 
+    engine = None if options.engine is None else options.engine.value
     rule = DecisionRule(options.top_k, options.min_probability, options.target_precision)
     product = Product(options.image or (), options.title, parse_fields(options.field or ()))
     if (options.source is None) != bool(product):
         raise PredictionError("give either --input FILE_OR_FOLDER, or --image and --title of one product")
     if options.source is None:
         predict_one(
-            RunModel(options.run, options.part, options.cpu), product, rule=rule, classes=options.classes,
+            RunModel(options.run, options.part, options.cpu, engine), product, rule=rule, classes=options.classes,
             only=options.only, as_json_text=options.as_json,
         )  # fmt: skip
         return
     request = Request(
         options.run, options.source, options.out, options.part, rule, options.pictures,
-        tuple(options.overrides or ()), options.classes, options.only,
+        tuple(options.overrides or ()), options.classes, options.only, engine,
     )  # fmt: skip
     predict(request, overwrite=options.overwrite, resume=options.resume, cpu=options.cpu, console=Console())

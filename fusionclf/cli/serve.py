@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from fusionclf.cli.options import CpuOption, PartOption, RunOption
+from fusionclf.cli.options import CpuOption, EngineOption, PartOption, RunOption
 
 serve_app = typer.Typer()
 
@@ -24,11 +24,14 @@ def serve_command(
         ),
     ] = None,
     cpu: CpuOption = False,
+    engine: EngineOption = None,
 ) -> None:
     """Serve a finished run: a page to drop a picture on, and an HTTP endpoint.
 
     Example: fusionclf serve --run runs/fusion
     """
+    from fusionclf.prediction import RunModel
     from fusionclf.serving.server import serve
 
-    serve(run, host=host, port=port, part=part, origins=allow_origin or (), cpu=cpu)
+    model = RunModel(run, part, cpu, None if engine is None else engine.value)
+    serve(model, host=host, port=port, origins=allow_origin or ())

@@ -101,6 +101,10 @@ class TrainConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto", description="auto: bf16 where the hardware has it"
     )
+    engine: Literal["auto", "torch", "onnx"] = Field(
+        default="auto",
+        description="what runs encoders that are not trained; auto: on a CPU ONNX Runtime, where it is faster",
+    )
     select_by: Literal["val_top1", "last"] = Field(
         default="val_top1", description="which epoch's weights are saved"
     )
@@ -120,7 +124,7 @@ class TrainConfig(Section):
 
 
 ModelParams = TypeVar("ModelParams", bound=Section)
-FOR_ALL_STAGES = ("precision", "cache_features")
+FOR_ALL_STAGES = ("precision", "cache_features", "engine")
 # Defaults of stage three in place of the values of the stage before, as it is short and its start may be best.
 THIRD_STAGE = {"augment": "trivial", "select_by": "val_top1", "freeze_epochs": 0, "progressive": ()}
 

@@ -245,7 +245,7 @@ def _onnx_session(file: Path, threads: int) -> Session:
     try:
         import onnxruntime
     except ImportError as error:
-        raise PredictionError('onnxruntime is not installed; pip install "fusionclf[export]"') from error
+        raise PredictionError("onnxruntime is not installed; pip install onnxruntime") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     try:

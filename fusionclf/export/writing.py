@@ -1,10 +1,7 @@
 """A run's network → files of ONNX or torch.export, and their description."""
 
-import logging
 import shutil
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +28,7 @@ from fusionclf.export.manifest import (
 )
 from fusionclf.export.tensor_model import SentenceModel, TensorModel, sentence_encoder
 from fusionclf.files import write_json
+from fusionclf.models.onnx_graph import quiet_export
 from fusionclf.prediction import Predictor
 from fusionclf.prediction.network import NetworkModel
 
@@ -39,7 +37,7 @@ Kind = Literal["onnx", "torch"]
 
 def in_float32(run: Path, part: str, model: NetworkModel) -> NetworkModel:
     """A copy of the model, added classes included, that computes in float32 on the CPU."""
-    train = model.settings.train.model_copy(update={"precision": "fp32"})
+    train = model.settings.train.model_copy(update={"precision": "fp32", "engine": "torch"})
     copied = NetworkModel(run / "model", part, model.settings.model_copy(update={"train": train}), "cpu")
     copied.load_picture_network()
     return copied
@@ -102,7 +100,7 @@ def _save(module: torch.nn.Module, file: Path, kind: Kind, outputs: Sequence[str
     any_size = torch.export.Dim.DYNAMIC
     dims = tuple({0: any_size, **({1: any_size} if has_length(name) else {})} for name in inputs)
     try:
-        with _quiet(), torch.no_grad():
+        with quiet_export(), torch.no_grad():
             program = torch.export.export(
                 module, tuple(inputs.values()), dynamic_shapes={"tensors": dims}, strict=False
             )
@@ -116,22 +114,9 @@ def _save(module: torch.nn.Module, file: Path, kind: Kind, outputs: Sequence[str
             assert graph is not None
             graph.save(file, external_data=False)
     except ImportError as error:
-        raise PredictionError('onnx is not installed; pip install "fusionclf[export]"') from error
+        raise PredictionError("onnx is not installed; pip install onnx onnxscript") from error
     except Exception as error:  # each layer of the exporters has exceptions of its own
         reason = " ".join(str(error).split())[:160]
         raise PredictionError(
             f"this model cannot be exported as {kind} ({type(error).__name__}: {reason}); try the other --format"
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporters' own progress and warnings."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # the exporters have many loggers
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

@@ -1,6 +1,6 @@
 """Encoders around a pretrained network, and the picture encoder: (B, 3, H, W) → (B, dim)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -21,6 +21,9 @@ class PretrainedEncoder(nn.Module):
         layers: its parts in the order in which data passes, for freezing and layer-wise learning rates.
         frozen: keep the whole network as it is.
         frozen_layers: how many of `layers` to keep as they are.
+
+    Attributes:
+        graph: the same network in ONNX Runtime, which takes its place where no gradient is needed; None: torch runs it.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class PretrainedEncoder(nn.Module):
         super().__init__()
         self.network = network
         self.frozen = frozen
+        self.graph: Callable[..., Tensor] | None = None
         self.layers = tuple(layers)  # a tuple, so that they are not registered twice
         self._kept = [network] if frozen else list(layers[:frozen_layers])
         for module in self._kept:
@@ -46,6 +50,11 @@ class PretrainedEncoder(nn.Module):
         for parameter in self._trained:
             parameter.requires_grad_(not frozen)
         self.train(self.training)
+
+    @property
+    def graph_now(self) -> Callable[..., Tensor] | None:
+        """The graph, where no gradient is needed."""
+        return None if torch.is_grad_enabled() else self.graph
 
     def train(self, mode: bool = True) -> "PretrainedEncoder":
         """What is frozen stays in evaluation mode."""
@@ -96,10 +105,14 @@ class ImageEncoder(PretrainedEncoder):
             pictures: (P, 3, H, W), or what the network gave for each product before, (B, dim).
             pooling: (B, P) share of each picture in its product's features; None: one picture a product.
         """
-        features = pictures if pictures.ndim == 2 else self.network(pictures)
+        features = pictures if pictures.ndim == 2 else self.network_features(pictures)
         if pooling is not None:
             features = _pooled(features, pooling)
         return F.layer_norm(features, (self.dim,)) if self.normalise else features
+
+    def network_features(self, pictures: Tensor) -> Tensor:
+        """(P, D) what the network gives for pictures (P, 3, H, W)."""
+        return (self.graph_now or self.network)(pictures)
 
 
 def _pooled(features: Tensor, pooling: Tensor) -> Tensor:
@@ -121,7 +134,8 @@ def folded_for_inference(model: nn.Module, size: tuple[int, int]) -> Iterator[No
     before = [(module, module.network) for module in model.modules() if isinstance(module, ImageEncoder)]
     try:
         for encoder, _ in before:
-            fold_encoder(encoder, size)
+            if encoder.graph is None:
+                fold_encoder(encoder, size)
         yield
     finally:
         for encoder, network in before:

@@ -19,7 +19,9 @@ from fusionclf.batches import (
     TextPreparer,
     TitleTable,
     Tokeniser,
+    fingerprint,
 )
+from fusionclf.batches.kept_texts import KeptTexts
 from fusionclf.catalog.fields import TITLE
 from fusionclf.models.encoders import PretrainedEncoder
 
@@ -143,8 +145,14 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
     def forward(self, titles: TextBatch) -> Tensor:
         if "embedding" in titles:
             return titles["embedding"]
-        hidden = self.network(**titles).last_hidden_state  # (B, T, dim)
-        mask = titles["attention_mask"].unsqueeze(-1).to(hidden.dtype)  # (B, T, 1)
+        ids, mask = titles["input_ids"], titles["attention_mask"]
+        return (self.graph_now or self.pooled)(ids, mask)
+
+    def pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """(B, dim) what the network gives for tokens, (B, T) both."""
+        network: Any = self.network
+        hidden = network(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (B, T, dim)
+        mask = attention_mask.unsqueeze(-1).to(hidden.dtype)  # (B, T, 1)
         return F.normalize((hidden * mask).sum(1) / mask.sum(1).clamp_min(1), dim=-1)  # (B, dim)
 
     def embed(self, titles: list[str], longest: int | None = None) -> np.ndarray:
@@ -157,19 +165,26 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
         network.config.save_pretrained(folder)
         self.tokeniser.save(folder)
 
+    def open_kept(self, mixed_precision: str) -> KeptTexts:
+        """The embeddings of its present weights that are kept on disk."""
+        weights = fingerprint(self.network.state_dict(), mixed_precision)
+        return KeptTexts(f"{weights}-{self.tokeniser.longest}")
+
     @property
     def device(self) -> torch.device:
         return next(self.network.parameters()).device
 
     @torch.no_grad()
     def compute(self, titles: list[str], longest: int | None = None) -> np.ndarray:
-        """(n, dim) embeddings, computed here and now."""
-        table = self.tokeniser(titles, longest)
-        found = np.zeros((len(titles), self.dim), np.float32)
+        """(n, dim) embeddings, computed here and now, of equal texts once."""
+        numbers: dict[str, int] = {}
+        places = [numbers.setdefault(title, len(numbers)) for title in titles]
+        table = self.tokeniser(list(numbers), longest)
+        found = np.zeros((len(numbers), self.dim), np.float32)
         for rows in _of_like_length(table.lengths(), TOKENS_AT_ONCE.get(self.device.type, 1024)):
             batch = {name: tensor.to(self.device) for name, tensor in table.batch(rows).items()}
             found[rows] = self(batch).float().cpu().numpy()
-        return found
+        return found if len(numbers) == len(titles) else found[places]
 
     def prepare_longer(self, texts: list[str], longest: int) -> TitleTable:
         """As `prepare`, with up to `longest` tokens of each text."""

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 
 from fusionclf.batches import cached_features, fingerprint, text_fingerprint
 from fusionclf.errors import PictureError
 from fusionclf.models import StackedClassifier
+from fusionclf.models.aligned_encoders import NameEncoder
+from fusionclf.models.engine import Engine
 from fusionclf.models.layers.embedding_cache import EmbeddingCache
+from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.models.weights import stored_checksum
 
 LEAST_STORED = 100  # texts that are worth a file
@@ -22,11 +24,11 @@ class ClassEmbeddings:
 
     Attributes:
         file: the model's weights, whose checksum tells by what texts are embedded.
-        precision: of the computation.
+        engine: runs the encoders where texts are embedded.
     """
 
     file: Path
-    precision: str
+    engine: Engine
 
     def learn(self, model: StackedClassifier, titles: Sequence[str], pictures: Sequence[str]) -> None:
         """Embed texts, or take their embeddings from the disk.
@@ -40,25 +42,35 @@ class ClassEmbeddings:
         if sentences is not None:
             if sentences.embedder is None:
                 sentences.embedder = EmbeddingCache(sentences.compute)
-            how = (self.precision, sentences.tokeniser.longest)
-            self._learn_stored(sentences.embedder, sentences.network, how, titles)
+            self._learn_stored(sentences.embedder, sentences, (sentences.tokeniser.longest,), titles)
         if match is not None:
             if match.embedder is None:
                 match.embedder = EmbeddingCache(match.encoder.compute)
-            self._learn_stored(match.embedder, match.encoder.network, match.encoder.prompts, pictures)
+            self._learn_stored(match.embedder, match.encoder, match.encoder.prompts, pictures)
 
     def _learn_stored(
-        self, embedder: object, network: nn.Module, how: tuple[object, ...], texts: Sequence[str]
+        self,
+        embedder: object,
+        encoder: TransformerEncoder | NameEncoder,
+        how: tuple[object, ...],
+        texts: Sequence[str],
     ) -> None:
         if not isinstance(embedder, EmbeddingCache):
             return  # another one that a caller has set
         unknown = embedder.unknown(texts)
         if len(unknown) < LEAST_STORED:
             return
-        weights = stored_checksum(self.file) or fingerprint(network.state_dict())
-        key = fingerprint({}, weights, type(network).__module__, *how, text_fingerprint(unknown))
+        weights = stored_checksum(self.file) or fingerprint(encoder.network.state_dict())
+        precision, kind = self.engine.mixed_precision, type(encoder).__name__
+        key = fingerprint({}, weights, precision, kind, *how, text_fingerprint(unknown))
+
+        def compute() -> np.ndarray:
+            if isinstance(encoder, TransformerEncoder):
+                self.engine.start(encoder, len(unknown))
+            return embedder.compute(unknown)
+
         try:
-            found, _ = cached_features("class_names", key, len(unknown), lambda: embedder.compute(unknown))
+            found, _ = cached_features("class_names", key, len(unknown), compute)
         except PictureError:
             return  # a cache that cannot be written: they are embedded, and not stored
         embedder.learn(unknown, np.array(found))

@@ -21,7 +21,7 @@ from fusionclf.prediction.predictor import CHUNK_PAIRS, Predictor
 
 TITLE_CHUNK = 8192  # products of a chunk whose pictures are not read
 PENDING_BYTES = 96 * 10**6  # of decoded pictures in chunks that wait for a worker or are being predicted
-SMALLEST_CHUNK, SHARES = 64, 8
+SMALLEST_CHUNK, SHARES = 64, 16
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class FilePrediction:
         """
         rank, world = accelerator.process_index, accelerator.num_processes
         total, count, done = self.table.count, 0, 0
+        # On a CPU each chunk has a thread of its own.
+        self.predictor.warm_up(total, threads=1, console=console)
         with (
             console.bar("predict", total) as step,
             _frozen_heap(),
@@ -69,6 +71,7 @@ class FilePrediction:
                 done += len(chunk.ids) + len(chunk.faults)
                 step(done, max(total, done))
             pending.wait_for_all()
+        self.predictor.keep_texts()
         return count
 
     def _read_chunks(self, rank: int, world: int) -> Iterator[tuple[Chunk, Products | None]]:

@@ -19,6 +19,7 @@ from fusionclf.run_schema import read_config
 
 if TYPE_CHECKING:
     from fusionclf.models.added_classes import AddedClass
+    from fusionclf.models.engine import Choice
     from fusionclf.prediction.class_files import ClassList
     from fusionclf.prediction.file_prediction import FilePrediction
 
@@ -45,6 +46,7 @@ class Request:
         overrides: catalog.* settings laid over the run's own.
         classes: a text file of further classes, one a line.
         only: predict only the classes of that file.
+        engine: what runs the encoders; None: as train.engine of the run's settings.
     """
 
     run: Path
@@ -56,6 +58,7 @@ class Request:
     overrides: tuple[str, ...] = ()
     classes: Path | None = None
     only: bool = False
+    engine: "Choice | None" = None
 
 
 def prepare(

@@ -16,6 +16,7 @@ from fusionclf.run_schema import ALL_CLASSES, read_config, read_labels
 from fusionclf.runfolder import AGAIN, is_finished, one_line
 
 if TYPE_CHECKING:
+    from fusionclf.models.engine import Choice
     from fusionclf.prediction.baseline import BaselineModel
     from fusionclf.prediction.network import NetworkModel
 
@@ -28,18 +29,22 @@ class RunModel:
         run: the run folder.
         part: which of its models; None for the one over all classes, or the only one.
         cpu: stay on the CPU.
+        engine: what runs its encoders: auto, torch or onnx; None: what ran them in training.
     """
 
     run: Path
     part: str | None = None
     cpu: bool = False
+    engine: "Choice | None" = None
 
     def load(self) -> Predictor:
         """The model, loaded."""
-        return load(self.run, part=self.part, device="cpu" if self.cpu else None)
+        return load(self.run, part=self.part, device="cpu" if self.cpu else None, engine=self.engine)
 
 
-def load(run: str | Path, *, part: str | None = None, device: str | None = None) -> Predictor:
+def load(
+    run: str | Path, *, part: str | None = None, device: str | None = None, engine: "Choice | None" = None
+) -> Predictor:
     """As `fusionclf.load`, which imports this module, and torch, at its first call."""
     folder = Path(run)
     if not folder.is_dir():
@@ -60,7 +65,9 @@ def load(run: str | Path, *, part: str | None = None, device: str | None = None)
 
     added = read_all_added(folder / "model").get(chosen, AddedToPart())
     paths |= {new.name: list(new.place) for new in added.classes}
-    return Predictor(_open_network(folder, chosen, settings, device), chosen, paths, folder, added.ids)
+    return Predictor(
+        _open_network(folder, chosen, settings, device, engine), chosen, paths, folder, added.ids
+    )
 
 
 def _choose_part(folder: Path, part: str | None) -> str:
@@ -83,13 +90,15 @@ def _open_baseline(folder: Path, part: str, values: dict[str, Any]) -> "Baseline
     return BaselineModel(folder / "model", part, Fields.of(known.catalog))
 
 
-def _open_network(folder: Path, part: str, values: dict[str, Any], device: str | None) -> "NetworkModel":
+def _open_network(
+    folder: Path, part: str, values: dict[str, Any], device: str | None, engine: "Choice | None"
+) -> "NetworkModel":
     from fusionclf.models import find_variant
     from fusionclf.prediction.network import NetworkModel
 
     with _config_faults(folder):
         settings = build_settings(RunConfig[find_variant(values["variant"]).params], values)
-    return NetworkModel(folder / "model", part, settings, device)
+    return NetworkModel(folder / "model", part, settings, device, engine)
 
 
 @contextmanager

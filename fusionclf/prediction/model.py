@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fusionclf.catalog.fields import Fields
+from fusionclf.console import SILENT, Console
 
 if TYPE_CHECKING:
     from fusionclf.batches import PictureCache
@@ -36,6 +37,10 @@ class Model(Protocol):
     @property
     def is_open(self) -> bool: ...
 
+    def warm_up(self, count: int, threads: int | None = None, console: Console = SILENT) -> None: ...
+
+    def keep_texts(self) -> None: ...
+
     @property
     def every(self) -> tuple[str, ...]: ...
 
@@ -47,7 +52,7 @@ class Model(Protocol):
 
 
 class FixedClasses:
-    """The part of a Model that is the same wherever no class can be added."""
+    """The part of a Model that is the same wherever no class can be added and nothing is prepared."""
 
     classes: tuple[str, ...]
     added: tuple[str, ...] = ()
@@ -58,3 +63,9 @@ class FixedClasses:
     def every(self) -> tuple[str, ...]:
         """All classes."""
         return self.classes
+
+    def warm_up(self, count: int, threads: int | None = None, console: Console = SILENT) -> None:
+        """Nothing: it has no encoders to prepare."""
+
+    def keep_texts(self) -> None:
+        """Nothing: it keeps no texts."""

@@ -1,7 +1,7 @@
 """A trained model of a run, which predicts products as it predicted the run's test rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -18,15 +18,19 @@ from fusionclf.batches import (
 )
 from fusionclf.catalog.fields import Fields, have_texts
 from fusionclf.config import RunConfig
+from fusionclf.console import SILENT, Console
 from fusionclf.errors import RunError
 from fusionclf.evaluation import softmax
-from fusionclf.models import StackedClassifier, base_model, find_variant
+from fusionclf.models import StackedClassifier, base_model, find_variant, pretrained_encoders
 from fusionclf.models.added_classes import ADDED, REMOVE, AddedClass, add_classes, read_added
 from fusionclf.models.encoders import fold_encoder
+from fusionclf.models.engine import LEAST_OPENED, Choice, Engine
 from fusionclf.models.field_encoders import TitleAndFields
+from fusionclf.models.layers.embedding_cache import EmbeddingCache
 from fusionclf.models.open_vocabulary.prototypes import normalised
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.storage import fill_picture_network, lacks_picture_network, load_model
+from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.prediction.class_embeddings import ClassEmbeddings
 from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import one_line
@@ -57,6 +61,7 @@ class NetworkModel:
         part: of the split, or `joint`.
         settings: the run's.
         device: where to run it; None for a GPU where there is one.
+        engine: what runs its encoders: auto, torch or onnx; None: as train.engine of the settings.
 
     Attributes:
         classes: K names.
@@ -75,6 +80,7 @@ class NetworkModel:
         part: str,
         settings: RunConfig[Any],
         device: torch.device | str | None = None,
+        engine: Choice | None = None,
     ) -> None:
         labels = read_labels(folder, part)[part]
         self.every: tuple[str, ...] = tuple(labels["classes"]["label"])  # all classes, in the model's order
@@ -83,12 +89,17 @@ class NetworkModel:
         self._classes_of: Mapping[str, Sequence[str]] = labels["classes"]
         self.temperature = float(labels["temperature"])
         self.temperatures = {**labels.get("temperatures", {}), "label": self.temperature}
+        self._expected = self._started = 0  # products that it, and its picture network, were warmed up for
+        self._console = SILENT
         self.columns: np.ndarray | None = None  # places of `classes` in `every`, where `keep_only` left some
         self.settings = settings
         self.process = one_process(settings.train.precision, device)
         self._stored = (folder, part)
         self._loading = Lock()  # several threads may predict
-        self._embeddings = ClassEmbeddings(folder / f"{part}.safetensors", self.process.mixed_precision)
+        self.engine = Engine(
+            engine or settings.train.engine, self.process.device, self.process.mixed_precision
+        )
+        self._embeddings = ClassEmbeddings(folder / f"{part}.safetensors", self.engine)
         with self.process.autocast():  # class names are embedded as in training
             self.model = load_model(
                 folder, part, find_variant(settings.variant), settings.model, Fields.of(settings.catalog),
@@ -118,6 +129,36 @@ class NetworkModel:
         head = self.model.head if isinstance(self.model, StackedClassifier) else None
         return isinstance(head, StackedHead) and head.allows_unseen
 
+    def warm_up(self, count: int, threads: int | None = None, console: Console = SILENT) -> None:
+        """Prepare for many products: ONNX Runtime runs the encoders where that saves time, and kept texts are opened.
+
+        Args:
+            count: products to come.
+            threads: that share one batch; None: as many as torch has.
+            console: shows that a graph is exported, and why torch runs an encoder.
+
+        Raises:
+            SettingsError: the engine is "onnx", and ONNX Runtime cannot run an encoder.
+        """
+        if count <= self._expected:  # what can be done was done
+            return
+        self._expected, self._console = count, console
+        self.engine = replace(self.engine, threads=threads)
+        for encoder in pretrained_encoders(self.model):
+            if encoder is self.model.image:
+                continue  # `load_picture_network` starts it where there is a picture
+            self.engine.start(encoder, count, None, console)
+            if isinstance(encoder, TransformerEncoder) and isinstance(encoder.embedder, EmbeddingCache):
+                if count >= LEAST_OPENED and encoder.embedder.kept is None:
+                    encoder.embedder.kept = encoder.open_kept(self.process.mixed_precision)
+
+    def keep_texts(self) -> None:
+        """Write the embeddings of new texts to the cache folder, for the next command."""
+        for encoder in pretrained_encoders(self.model):
+            embedder = encoder.embedder if isinstance(encoder, TransformerEncoder) else None
+            if isinstance(embedder, EmbeddingCache) and embedder.kept is not None:
+                embedder.kept.save()
+
     def add(self, added: Sequence[AddedClass]) -> None:
         """Add classes after those that it has.
 
@@ -143,16 +184,20 @@ class NetworkModel:
             self._embeddings.learn(self.model, [*called, *(new.text for new in added)], called)
 
     def load_picture_network(self) -> None:
-        """Build the picture network, and fold its batch normalisations, where that was not done before."""
-        if self.model.image is None:
+        """Build and prepare the picture network for the products to come, where that was not done before."""
+        image, shown = self.model.image, self.settings.pictures.chosen
+        if image is None:
             return
+        size = (shown.height, shown.width)
         with self._loading:
             if lacks_picture_network(self.model):
                 fill_picture_network(self.model, *self._stored, self.settings.model)
-            if not self.model.image.is_folded:
-                shown = self.settings.pictures.chosen
-                fold_encoder(self.model.image, (shown.height, shown.width))
-                to_device(self.model.image, self.process.device)
+            if self._expected > self._started:
+                self._started = self._expected
+                self.engine.start(image, self._expected, size, self._console)
+            if not image.is_folded and image.graph is None:
+                fold_encoder(image, size)
+                to_device(image, self.process.device)
 
     def keep_only(self, names: Sequence[str]) -> None:
         """Predict with these classes as the only candidates."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import pandas as pd
 
+from fusionclf.console import SILENT, Console
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import CategoryGraph, Thresholds, thresholds_of_run
 from fusionclf.evaluation import decide as grade
@@ -102,6 +103,7 @@ class Predictor:
         """
         rule = DecisionRule(top_k, min_probability, target_precision)
         images, known = align_inputs(images, titles, fields, self.fields)
+        self.warm_up(len(known))
         size = self.chunk_size
         chunks = [slice(start, start + size) for start in range(0, max(len(known), 1), size)]
         answers = []
@@ -110,7 +112,16 @@ class Predictor:
             if errors == "raise":
                 raise_first_fault(products, images[chunk], chunk.start)
             answers.append(self.predict_products(products, rule))
+        self.keep_texts()
         return join_answers(answers)
+
+    def warm_up(self, count: int, threads: int | None = None, console: Console = SILENT) -> None:
+        """As NetworkModel.warm_up; a baseline has no encoders."""
+        self.model.warm_up(count, threads, console)
+
+    def keep_texts(self) -> None:
+        """As NetworkModel.keep_texts."""
+        self.model.keep_texts()
 
     @property
     def width(self) -> int:

@@ -6,25 +6,23 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
 
 from fusionclf.console import Console
 from fusionclf.errors import SettingsError, Stopped, Terminated
-from fusionclf.prediction import load
+from fusionclf.models.engine import LEAST_OPENED
+from fusionclf.prediction import RunModel
 from fusionclf.serving.worker import ModelWorker
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 def serve(
-    run: Path,
+    model: RunModel,
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
-    part: str | None = None,
     origins: Sequence[str] = (),
-    cpu: bool = False,
     console: Console | None = None,
 ) -> None:
     """Serve a finished run until a signal stops it.
@@ -32,12 +30,10 @@ def serve(
     Requests that run then have a few seconds to finish; the rest get status 503.
 
     Args:
-        run: the run folder.
+        model: of the run.
         host: address to listen at.
         port: 0 takes a free one.
-        part: which of the run's models.
         origins: other origins whose pages may use it, such as "https://shop.example".
-        cpu: stay on the CPU.
         console: where the address is printed.
 
     Raises:
@@ -57,17 +53,18 @@ def serve(
         raise SettingsError(f'{error.name} is not installed; run: pip install "fusionclf[serve]"') from error
     allowed = [parse_origin(origin) for origin in origins]
     with _listen(host, port) as listener:
-        predictor = load(run, part=part, device="cpu" if cpu else None)
+        predictor = model.load()
+        predictor.warm_up(LEAST_OPENED, console=console)  # a kept graph; to export one would delay the start
         worker, local = ModelWorker(predictor), _is_local(host)
         hosts = {*LOCAL, host.lower()} if local else None
         if not local:
             console.warn(f"{host} can be reached by other machines, and there is no password")
         console.info(
-            f"serving {run} ({predictor.part}, {len(predictor.classes)} classes) at {_address(host, listener)}; "
+            f"serving {model.run} ({predictor.part}, {len(predictor.classes)} classes) at {_address(host, listener)}; "
             "Ctrl-C stops it"
         )
         try:
-            app = make_app(worker, run.resolve().name, hosts=hosts, origins=allowed)
+            app = make_app(worker, model.run.resolve().name, hosts=hosts, origins=allowed)
             Server(app, worker).run(sockets=[listener])
         except KeyboardInterrupt as interrupt:
             _stop(worker, signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)

@@ -29,6 +29,7 @@ from fusionclf.console import Console
 from fusionclf.errors import CatalogError
 from fusionclf.evaluation import CategoryGraph, product_context
 from fusionclf.models import Model, ProductClassifier, StackedClassifier, base_model
+from fusionclf.models.engine import Engine
 from fusionclf.models.field_encoders import TitleAndFields
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.text_encoders import TransformerEncoder
@@ -213,6 +214,10 @@ class RunInputs:
 
         def compute() -> np.ndarray:
             self.console.info(f"picture features: {len(rows)} pictures, once for all runs with this encoder")
+            engine = Engine(
+                self.settings.train.engine, self.accelerator.device, self.accelerator.mixed_precision
+            )
+            engine.start(image, len(rows), (shown.height, shown.width), self.console)
             source = ProductSource(each, None, {})
             with self.console.bar("picture features", len(rows)) as step:
                 parts = iterate_features(image, source, rows, self.accelerator)
@@ -231,7 +236,7 @@ class RunInputs:
         for encoder in model.modules():
             if isinstance(encoder, TransformerEncoder) and encoder.frozen:
                 encoder.embedder = SharedEmbedder(
-                    encoder, self.settings.train.cache_features, self.accelerator, self.console
+                    encoder, self.settings.train, self.accelerator, self.console
                 )
         if _scores_by_name(model):
             names = classes["label"]

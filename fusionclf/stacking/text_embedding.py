@@ -8,8 +8,10 @@ import torch
 from accelerate import Accelerator
 
 from fusionclf.batches import cached_features, fingerprint, text_fingerprint
+from fusionclf.config import TrainConfig
 from fusionclf.console import Console
 from fusionclf.models import Model
+from fusionclf.models.engine import Engine
 from fusionclf.models.field_encoders import TitleAndFields
 from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.training import collect
@@ -20,7 +22,7 @@ class SharedEmbedder:
 
     Args:
         encoder: with frozen weights.
-        cached: whether to cache the embeddings on disk.
+        settings: whether to cache the embeddings on disk, and what runs the encoder.
         accelerator: the processes.
         console: where warnings go.
 
@@ -29,9 +31,10 @@ class SharedEmbedder:
     """
 
     def __init__(
-        self, encoder: TransformerEncoder, cached: bool, accelerator: Accelerator, console: Console
+        self, encoder: TransformerEncoder, settings: TrainConfig, accelerator: Accelerator, console: Console
     ) -> None:
-        self.encoder, self.cached = encoder, cached
+        self.encoder, self.cached = encoder, settings.cache_features
+        self.engine = Engine(settings.engine, accelerator.device, accelerator.mixed_precision)
         self.accelerator, self.console = accelerator, console
         self.saved_seconds = 0.0
         self._network = fingerprint(encoder.network.state_dict(), accelerator.mixed_precision)
@@ -51,13 +54,25 @@ class SharedEmbedder:
             self._all_have,
             self.console.warn,
         )
+        self._keep(texts, longest, found)
         self.saved_seconds += max(made["seconds"] - (time.perf_counter() - started), 0.0)
         return found
+
+    def _keep(self, texts: list[str], longest: int | None, embeddings: np.ndarray) -> None:
+        """Keep embeddings text by text, where prediction finds them."""
+        if not self.accelerator.is_local_main_process:
+            return
+        kept = self.encoder.open_kept(self.accelerator.mixed_precision)
+        new = ~kept.find(texts, longest or 0)[0]
+        if new.any():
+            kept.add([texts[place] for place in np.flatnonzero(new)], longest or 0, embeddings[new])
+            kept.save()
 
     def _all_have(self, there: bool) -> bool:
         return all_have(self.accelerator, there)
 
     def _in_shares(self, texts: list[str], longest: int | None) -> np.ndarray:
+        self.engine.start(self.encoder, len(texts), console=self.console)
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         with self.accelerator.autocast():
             if len(texts) < world:

@@ -58,7 +58,9 @@ def iterate_features(
     encoder: ImageEncoder, source: ProductSource, rows: np.ndarray, accelerator: Accelerator | OneProcess
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
     """As `iterate_logits`, but the output of a picture encoder's network, (b, D)."""
-    return _iterate(lambda batch: encoder.network(batch.pictures), encoder, source, rows, accelerator)
+    return _iterate(
+        lambda batch: encoder.network_features(batch.pictures), encoder, source, rows, accelerator
+    )
 
 
 def _iterate(

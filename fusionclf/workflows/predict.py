@@ -53,9 +53,8 @@ def predict(
     columns = column_settings(request.run, request.overrides)
     accelerator = make_accelerator(cpu=cpu)
     console.quiet = console.quiet or not accelerator.is_main_process
-    prediction = prepare(
-        request, columns, load(request.run, part=request.part, device=str(accelerator.device)), console
-    )
+    predictor = load(request.run, part=request.part, device=str(accelerator.device), engine=request.engine)
+    prediction = prepare(request, columns, predictor, console)
     output = prediction.output
     for note in prediction.table.notes:
         console.warn(note)

@@ -5,6 +5,8 @@ from threading import Lock
 
 import numpy as np
 
+from fusionclf.batches.kept_texts import KeptTexts
+
 MOST_TEXTS = 50_000  # 77 MB of embeddings of 384 numbers
 
 
@@ -14,17 +16,21 @@ class EmbeddingCache:
     Args:
         compute: texts → (n, D) embeddings.
         most: texts that are cached; with one more, the cache is cleared.
+
+    Attributes:
+        kept: embeddings on disk, which are read before a text is embedded, and added to; None: none.
     """
 
     def __init__(self, compute: Callable[..., np.ndarray], most: int = MOST_TEXTS) -> None:
         self.compute, self.most = compute, most
+        self.kept: KeptTexts | None = None
         self._known: dict[str, np.ndarray] = {}  # text → (D,)
         self._lock = Lock()
 
     def __call__(self, texts: list[str], longest: int | None = None) -> np.ndarray:
         """(n, D) embeddings; those of up to `longest` tokens, of long texts that hardly repeat, are not cached."""
         if longest is not None:
-            return self.compute(texts, longest)
+            return self._embed(texts, longest)
         if not texts:
             return self.compute([])
         distinct = dict.fromkeys(texts)
@@ -32,10 +38,27 @@ class EmbeddingCache:
             found = {text: self._known[text] for text in distinct if text in self._known}
         new = [text for text in distinct if text not in found]
         if new:
-            embeddings = self.compute(new)
+            embeddings = self._embed(new)
             found |= zip(new, embeddings, strict=True)
             self.learn(new, embeddings)
         return np.stack([found[text] for text in texts])
+
+    def _embed(self, texts: list[str], longest: int | None = None) -> np.ndarray:
+        """(n, D) embeddings that are kept on disk, or else computed and kept."""
+        further = () if longest is None else (longest,)
+        if self.kept is None:
+            return self.compute(texts, *further)
+        is_kept, found = self.kept.find(texts, longest or 0)
+        if is_kept.all():
+            return found
+        new = [text for text, known in zip(texts, is_kept, strict=True) if not known]
+        computed = self.compute(new, *further)
+        self.kept.add(new, longest or 0, computed)
+        if len(new) == len(texts):
+            return computed
+        embeddings = np.empty((len(texts), computed.shape[1]), np.float32)
+        embeddings[is_kept], embeddings[~is_kept] = found, computed
+        return embeddings
 
     def unknown(self, texts: Iterable[str]) -> list[str]:
         """Those texts, each once, that are not cached."""

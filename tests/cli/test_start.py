@@ -1,0 +1,34 @@
+"""Commands import what they use: packages that take long to import stay out where nothing needs them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.runs import Runs
+
+SLOW = {"torch", "transformers", "torchvision", "timm", "sklearn", "skops", "scipy.stats", "accelerate"}
+CODE = """
+import sys
+from fusionclf.cli import app
+app(["predict", "--run", sys.argv[1], "--title", "Women Red Dress", "--cpu"], standalone_mode=False)
+print(sorted(set(sys.argv[2].split(",")) & set(sys.modules)))
+"""
+
+
+def imported(run: Path) -> list[str]:
+    """Those of SLOW that a prediction of one title imports."""
+    words = [sys.executable, "-c", CODE, str(run), ",".join(SLOW)]
+    found = subprocess.run(words, capture_output=True, text=True, check=True)
+    return eval(found.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_a_linear_prediction_imports_neither_torch_nor_sklearn(runs: Runs) -> None:
+    assert imported(runs("linear")) == []
+
+
+@pytest.mark.slow
+def test_a_fusion_prediction_of_a_title_imports_torch_alone(runs: Runs) -> None:
+    assert set(imported(runs("open"))) <= {"torch", "accelerate"}

@@ -1,0 +1,61 @@
+"""Class names are embedded once, whatever the number of starts; a picture network is built for the first picture."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import fusionclf
+from fusionclf.models.storage import lacks_picture_network
+from fusionclf.models.text_encoders import TransformerEncoder
+from fusionclf.prediction import Predictor
+from fusionclf.prediction.network import NetworkModel
+from tests.runs import Runs
+
+TITLES = ["Women Red Dress", "Men Blue Shirt"]
+
+
+def network(predictor: Predictor) -> NetworkModel:
+    model = predictor.model
+    assert isinstance(model, NetworkModel)
+    return model
+
+
+@pytest.mark.slow
+def test_names_are_embedded_at_the_first_start_alone(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, embedded = runs("open"), []
+    compute = TransformerEncoder.compute
+
+    def counting(self: TransformerEncoder, titles: list[str], longest: int | None = None) -> np.ndarray:
+        embedded.append(len(titles))
+        return compute(self, titles, longest)
+
+    monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path))
+    monkeypatch.setattr("fusionclf.prediction.class_embeddings.LEAST_STORED", 10)
+    monkeypatch.setattr(TransformerEncoder, "compute", counting)
+    answers = []
+    for _ in range(2):
+        answers.append(fusionclf.load(run, device="cpu").predict(titles=TITLES).to_frame())
+        embedded.append(0)
+    first, second = embedded[: embedded.index(0)], embedded[embedded.index(0) + 1 :]
+    assert sum(first) > sum(second) + 10
+    assert answers[0].equals(answers[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["open", "fusion"])
+def test_a_picture_network_is_built_for_the_first_picture(name: str, runs: Runs) -> None:
+    model = fusionclf.load(runs(name), device="cpu")
+    alone = model.predict(titles=TITLES)
+    assert lacks_picture_network(network(model).model)
+    picture = Image.new("RGB", (40, 40), (200, 30, 30))
+    both = model.predict([picture, None], TITLES)
+    assert not lacks_picture_network(network(model).model)
+    assert both.picture_status == ["used", "missing"]
+    # The product without a picture is answered as it was before the network was there.
+    assert both.labels[1] == alone.labels[1]
+    assert np.allclose(both.probabilities[1], alone.probabilities[1], atol=1e-3)
+    assert not np.allclose(both.probabilities[0], alone.probabilities[0], atol=1e-3)
