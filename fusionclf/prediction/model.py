@@ -1,4 +1,4 @@
-"""What a Predictor asks of a run's model."""
+"""What a Predictor needs of a run's model."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol

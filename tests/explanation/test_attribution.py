@@ -18,10 +18,11 @@ from fusionclf.cli import app
 from fusionclf.errors import PredictionError, SettingsError
 from fusionclf.explanation import Explanation, explain
 from fusionclf.prediction import Predictor
+from fusionclf.prediction.model import FixedClasses
 from tests.runs import Runs
 
 
-class Rule:
+class Rule(FixedClasses):
     """A simple rule: how white the top left quarter of the picture is, and whether the title has "shoe"."""
 
     classes: tuple[str, ...] = ("Shoe", "Other")

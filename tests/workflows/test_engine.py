@@ -15,8 +15,8 @@ import yaml
 from fusionclf.config import TrainConfig
 from fusionclf.config.shipped import config_folder
 from fusionclf.errors import RunError, SettingsError, Stopped, Terminated
+from fusionclf.stacking import base_training as stages
 from fusionclf.stacking import run_inputs as inputs
-from fusionclf.stacking import stage_runner as stages
 from fusionclf.stacking.stage_files import StageFiles
 from fusionclf.training import StageSpec
 from fusionclf.workflows import study
