@@ -15,8 +15,9 @@ import yaml
 from fusionclf.config import TrainConfig
 from fusionclf.config.shipped import config_folder
 from fusionclf.errors import RunError, SettingsError, Stopped, Terminated
-from fusionclf.stacking import base_training as stages
+from fusionclf.stacking import base_training
 from fusionclf.stacking import run_inputs as inputs
+from fusionclf.stacking import stage_runner as stages
 from fusionclf.stacking.stage_files import StageFiles
 from fusionclf.training import StageSpec
 from fusionclf.workflows import study
@@ -132,7 +133,7 @@ def test_stage_three_trains_only_on_the_smallest_classes(
     sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: dict[str, np.ndarray] = {}
-    original = stages.train_stage
+    original = base_training.train_stage
 
     def look(
         model: Any, source: Any, spec: StageSpec, settings: TrainConfig, accelerator: Any, progress: Any
@@ -142,7 +143,7 @@ def test_stage_three_trains_only_on_the_smallest_classes(
             assert settings.augment == "trivial" and settings.epochs == 1
         return original(model, source, spec, settings, accelerator, progress)
 
-    monkeypatch.setattr(stages, "train_stage", look)
+    monkeypatch.setattr(base_training, "train_stage", look)
     words = (*PICTURES, "stage3_classes=3", "stage3.epochs=1")
     train("image", sample_dir, tmp_path / "run", overrides=words, cpu=True)
     assert list(trained) == ["top20", "rest", "rest-smallest"]
