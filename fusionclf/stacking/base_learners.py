@@ -200,7 +200,8 @@ def make_fold(
         if modality == "both" or (modality == "picture" and values is not data.features["both"])
     }
     targets = data.targets[query]
-    weights = balanced_weights(~learners.seen[targets], prototypes.available.numpy()[targets])
+    own_counts = np.bincount(data.targets, minlength=data.classes)[targets]
+    weights = balanced_weights(~learners.seen[targets], prototypes.available.numpy()[targets], own_counts)
     return MetaTrainingFold(
         base, learners.linear_text.scores(data.texts.pick(query)),
         data.name_match[places], similarity, torch.from_numpy(targets),
@@ -231,11 +232,19 @@ def _support_rows(
     return prototypes, is_support
 
 
-def balanced_weights(unseen: np.ndarray, has_prototype: np.ndarray) -> np.ndarray:
+def balanced_weights(unseen: np.ndarray, has_prototype: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """(n,) weights that give rows of seen classes, of unseen ones, and of unseen ones with prototypes equal totals.
 
     The gate then learns odds for equally frequent kinds, to which the expected share of unseen classes is added later.
+    Rows of seen classes weigh less the more rows their class has, or the gate would take rare classes for unseen ones.
+
+    Args:
+        unseen: (n,) whether the row's class is unseen.
+        has_prototype: (n,) whether that class has prototypes.
+        counts: (n,) rows of that class.
     """
     kind = np.where(unseen, 1 + has_prototype, 0)
-    _, member, counts = np.unique(kind, return_inverse=True, return_counts=True)
-    return len(unseen) / (len(counts) * counts[member])
+    weights = np.where(unseen, 1.0, np.maximum(counts, 1) ** -0.5)
+    _, member = np.unique(kind, return_inverse=True)
+    totals = np.bincount(member, weights)
+    return weights * len(unseen) / (len(totals) * totals[member])

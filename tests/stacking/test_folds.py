@@ -82,10 +82,17 @@ def test_large_groups_get_own_folds_and_small_ones_share() -> None:
 def test_seen_unseen_and_prototype_rows_weigh_alike() -> None:
     unseen = np.array([True] * 30 + [False] * 10)
     with_prototype = np.arange(40) < 5
-    weights = balanced_weights(unseen, with_prototype)
+    weights = balanced_weights(unseen, with_prototype, np.arange(40))
     groups = (with_prototype, unseen & ~with_prototype, ~unseen)
     assert np.allclose([weights[group].sum() for group in groups], 40 / 3)
-    assert np.array_equal(balanced_weights(np.zeros(5, bool), np.zeros(5, bool)), np.ones(5))
+    none = np.zeros(5, bool)
+    assert np.array_equal(balanced_weights(none, none, np.full(5, 7)), np.ones(5))
+
+
+def test_rows_of_rare_classes_weigh_more() -> None:
+    none = np.zeros(2, bool)
+    weights = balanced_weights(none, none, np.array([1, 100]))
+    assert np.allclose(weights, [20 / 11, 2 / 11])
 
 
 def test_a_sample_has_rows_of_every_class() -> None:
