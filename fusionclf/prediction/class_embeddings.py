@@ -10,7 +10,7 @@ from fusionclf.batches import cached_features, fingerprint, text_fingerprint
 from fusionclf.errors import PictureError
 from fusionclf.models import StackedClassifier
 from fusionclf.models.aligned_encoders import NameEncoder
-from fusionclf.models.engine import Engine
+from fusionclf.models.engine import LEAST_EXPORTED, Engine
 from fusionclf.models.layers.embedding_cache import EmbeddingCache
 from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.models.weights import stored_checksum
@@ -66,7 +66,8 @@ class ClassEmbeddings:
 
         def compute() -> np.ndarray:
             if isinstance(encoder, TransformerEncoder):
-                self.engine.start(encoder, len(unknown))
+                # An export takes as long as the names of thousands of classes: only a kept graph is opened.
+                self.engine.start(encoder, min(len(unknown), LEAST_EXPORTED - 1))
             return embedder.compute(unknown)
 
         try:
