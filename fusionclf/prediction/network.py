@@ -185,9 +185,10 @@ class NetworkModel:
 
     def load_picture_network(self) -> None:
         """Build and prepare the picture network for the products to come, where that was not done before."""
-        image, shown = self.model.image, self.settings.pictures.chosen
+        image = self.model.image
         if image is None:
             return
+        shown = self.settings.pictures.chosen
         size = (shown.height, shown.width)
         with self._loading:
             if lacks_picture_network(self.model):

