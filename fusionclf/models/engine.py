@@ -23,6 +23,7 @@ from fusionclf.console import SILENT, Console
 from fusionclf.errors import PictureError, SettingsError
 from fusionclf.models.encoders import ImageEncoder, PretrainedEncoder, folded_for_inference
 from fusionclf.models.onnx_graph import OnnxGraph, export_graph
+from fusionclf.models.stored_bert import EXPECTED
 from fusionclf.models.text_encoders import TransformerEncoder
 
 FILES = GRAPH, META = "graph.onnx", "meta.json"
@@ -31,6 +32,7 @@ LEAST_OPENED = 256  # texts, or pictures of PIXELS, from which opening a kept gr
 LEAST_EXPORTED = 2000  # texts, or pictures of PIXELS, from which an export, which takes about 6 s, saves time
 PIXELS = 128 * 96
 MOST_DIFFERENCE = 1e-3  # of features, as a share of the largest one
+OF_BERT = (*EXPECTED, "num_attention_heads", "layer_norm_eps")  # what weights do not tell
 ROUNDS = 5  # whose shortest time counts
 Choice = Literal["auto", "torch", "onnx"]
 
@@ -155,8 +157,16 @@ def _traceable(encoder: PretrainedEncoder, size: tuple[int, int] | None) -> Iter
     words = getattr(config, "vocab_size", 100)
     samples = tuple(_tokens(shape, words, generator) for shape in ((16, 12), (3, 40)))
     inputs = {"input_ids": samples[1][0], "attention_mask": samples[1][1]}
-    key = fingerprint(encoder.network.state_dict(), encoder.network, config.to_json_string(), *versions)
+    key = fingerprint(encoder.network.state_dict(), _architecture(encoder.network), *versions)
     yield _Traced(_Pooled(encoder), inputs, (0, 1), samples, key)
+
+
+def _architecture(network: Any) -> str:
+    """What a text network computes; the same for a BERT of transformers and one that was stored."""
+    config = network.config
+    if getattr(config, "model_type", "") != "bert":
+        return f"{network} {config}"
+    return " ".join(str(getattr(config, name, EXPECTED.get(name))) for name in OF_BERT)
 
 
 class _Pooled(nn.Module):

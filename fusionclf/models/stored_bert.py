@@ -40,15 +40,7 @@ def read_stored_bert(folder: Path) -> "tuple[BertNetwork, StoredTokenizer] | Non
     is_bert = config.get("model_type") == "bert" and tokenizer.get("backend") == "tokenizers"
     if not is_bert or any(config.get(name, value) != value for name, value in EXPECTED.items()):
         return None
-    return BertNetwork(StoredConfig(**config)), StoredTokenizer(folder, tokenizer)
-
-
-class StoredConfig(SimpleNamespace):
-    """What a configuration says, as attributes."""
-
-    def to_json_string(self) -> str:
-        """The configuration as JSON."""
-        return json.dumps(vars(self), sort_keys=True)
+    return BertNetwork(SimpleNamespace(**config)), StoredTokenizer(folder, tokenizer)
 
 
 class BertNetwork(nn.Module):

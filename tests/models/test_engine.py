@@ -14,6 +14,9 @@ from fusionclf.models import engine
 from fusionclf.models.encoders import ImageEncoder
 from fusionclf.models.engine import LEAST_EXPORTED, LEAST_OPENED, PIXELS, Engine
 from fusionclf.models.onnx_graph import OnnxGraph
+from fusionclf.models.stored_bert import read_stored_bert
+from fusionclf.models.text_backbones import build_transformer
+from fusionclf.models.text_encoders import TransformerEncoder
 
 SIZE = (16, 12)
 PICTURES = PIXELS // (SIZE[0] * SIZE[1])  # that are as much work as one of PIXELS
@@ -175,3 +178,21 @@ def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path: Path, monkeypatch
     encoder, notes = _encoder(), Notes()
     ONNX.start(encoder, 1, SIZE, notes)  # pyright: ignore
     assert encoder.graph is not None and "cannot be written" in notes.lines[-1]
+
+
+def test_a_stored_bert_opens_the_graph_of_training(
+    tiny_bert: Path, graphs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = build_transformer(str(tiny_bert), frozen=True).eval()
+    ONNX.start(trained, 1)
+    found = read_stored_bert(tiny_bert)
+    assert found is not None
+    stored = TransformerEncoder(*found, frozen=True).eval()
+    stored.load_state_dict(trained.state_dict())
+    monkeypatch.setattr(engine, "export_graph", lambda *_: pytest.fail("exported again"))
+    ONNX.start(stored, 1)
+    titles = ["red shirt", "a much longer title of blue shoes"]
+    np.testing.assert_allclose(stored.compute(titles), trained.compute(titles), atol=1e-6)
+    assert len(list(graphs.iterdir())) == 1
+    stored.graph = None
+    np.testing.assert_allclose(stored.compute(titles), trained.compute(titles), atol=1e-5)
