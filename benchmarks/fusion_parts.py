@@ -2,9 +2,9 @@
 
     python -m benchmarks.fusion_parts OUT flipkart magento emoji-fr
 
-Reads runs that `python -m benchmarks.catalogs OUT …` made; fits nothing. A line for each catalog, means over its
-seeds: on test products, fusion and the best of `linear`, `image` and `text`; on held-out products, what the
-runs answer by and the best of its parts and their product; then the calibration error over the test products of all seeds.
+Reads runs that `python -m benchmarks.catalogs OUT …` made; fits nothing. A line for each catalog, means over its seeds:
+on test products, fusion and the best of `linear`, `image` and `text`; on held-out products, what the runs answer by and
+the best of its parts and their product; then the calibration error over the test products of all seeds.
 """
 
 import json
