@@ -22,14 +22,16 @@ pytestmark = pytest.mark.slow
 SLOW = """
 import time
 from fusionclf.catalog.fields import Fields
-from fusionclf.serving import server
+from fusionclf.prediction import RunModel
 class Slow:
     reads_pictures, reads_titles, classes, part = False, True, ("a",), "joint"
     fields = Fields()
     def predict(self, *_, **__):
         time.sleep(30)
     read = predict
-server.load = lambda *_, **__: Slow()
+    def warm_up(self, *_, **__):
+        pass
+RunModel.load = lambda *_, **__: Slow()
 """
 SHORT = """
 from fusionclf.serving import connections
