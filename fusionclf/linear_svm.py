@@ -1,8 +1,8 @@
 """A linear SVM over many classes: squared hinge loss, each class against the others.
 
-scikit-learn's LinearSVC minimises the same loss, one class after the other: minutes for 100 classes, hours for
-thousands. Here a few passes of dual coordinate descent start all classes at once, so that most of the time is spent in
-matrix products; Newton steps over the rows within the margin, which are few, then come close to the minimum.
+scikit-learn's LinearSVC minimises the same loss, one class after the other on one core. Here a few passes of dual
+coordinate descent start all classes at once, so that most of the time is spent in matrix products; Newton steps over
+the rows within the margin, which are few, then come close to the minimum.
 
 Source: Hsieh et al., A Dual Coordinate Descent Method for Large-scale Linear SVM (2008); Keerthi and DeCoste, A
 Modified Finite Newton Method for Fast Solution of Large Scale Linear SVMs (2005).
