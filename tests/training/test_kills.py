@@ -77,7 +77,8 @@ def test_twenty_kills_and_resumes_end_with_the_same_weights(tmp_path: Path) -> N
     assert process.exitcode == 0
     chance = random.Random(0)
     killed, in_writing, moved, before = 0, 0, 0, (0, 0)
-    while killed < KILLS:
+    # On a busy machine the moments may miss: more of them follow until there are enough of each kind.
+    while killed < KILLS or (min(in_writing, moved) < KILLS // 4 and killed < 4 * KILLS):
         if killed % 2:  # what an earlier kill left half written is no sign of this process's writing
             shutil.rmtree(cut / ".writing", ignore_errors=True)
         process = start(cut)
