@@ -8,7 +8,6 @@ Source: Hsieh et al., A Dual Coordinate Descent Method for Large-scale Linear SV
 Modified Finite Newton Method for Fast Solution of Large Scale Linear SVMs (2005).
 """
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -41,7 +40,6 @@ def fit_linear_svm(
     targets: np.ndarray,
     regularisation: float = 1.0,
     seed: int = 0,
-    on_step: Callable[[], object] = lambda: None,
 ) -> LinearSVM:
     """Minimise |w|²/2 + C Σ max(0, 1 - y (w·x + b))² for each class; the bias b is part of w.
 
@@ -50,7 +48,6 @@ def fit_linear_svm(
         targets: (n,) classes, numbers or names. One class alone gets weights of 0.
         regularisation: C.
         seed: of the order of rows. The number of threads, as many as BLAS has, does not change the result.
-        on_step: called `count_steps(K)` times.
 
     >>> features = sparse.csr_matrix([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
     >>> svm = fit_linear_svm(features, np.array(["hat", "hat", "shoe"]))
@@ -59,7 +56,7 @@ def fit_linear_svm(
     ['hat', 'hat', 'shoe']
     """
     classes, numbers = np.unique(targets, return_inverse=True)
-    weights = np.zeros((len(classes), width(features)), np.float32)
+    weights = np.zeros((len(classes), _width(features)), np.float32)
     bias = np.zeros(len(classes), np.float32)
     if len(classes) == 1:  # it is the answer to every product
         return LinearSVM(classes, weights, bias)
@@ -71,7 +68,6 @@ def fit_linear_svm(
         problem.take_newton_steps()
         weights[np.ix_(chunk, rows.columns)] = problem.weights[1:].T
         bias[chunk] = problem.weights[0]
-        on_step()
 
     threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
@@ -79,14 +75,9 @@ def fit_linear_svm(
     return LinearSVM(classes, weights, bias)
 
 
-def width(features: sparse.csr_matrix) -> int:
+def _width(features: sparse.csr_matrix) -> int:
     """D of (n, D) features."""
     return features.shape[1]  # pyright: ignore[reportOptionalSubscript]
-
-
-def count_steps(classes: int) -> int:
-    """How often `fit_linear_svm` calls `on_step`."""
-    return len(_chunks(classes))
 
 
 def _chunks(classes: int) -> list[np.ndarray]:
@@ -147,7 +138,7 @@ class _Rows:
         """Those of (n, D) features."""
         values = sparse.csr_matrix(features, dtype=np.float32)
         rows = len(values.indptr) - 1
-        counts = np.bincount(values.indices, minlength=width(values))
+        counts = np.bincount(values.indices, minlength=_width(values))
         frequent = np.flatnonzero(counts > DENSE * rows)
         rare = np.flatnonzero((counts <= DENSE * rows) & (counts > 0))
         dense = np.hstack([np.ones((rows, 1), np.float32), values[:, frequent].toarray()])

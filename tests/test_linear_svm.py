@@ -6,7 +6,7 @@ from scipy import sparse
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
-from fusionclf.linear_svm import LinearSVM, count_steps, fit_linear_svm
+from fusionclf.linear_svm import LinearSVM, fit_linear_svm
 
 
 def products(rows: int, classes: int) -> tuple[sparse.csr_matrix, np.ndarray]:
@@ -72,10 +72,3 @@ def test_one_class_alone_gets_no_weights() -> None:
     svm = fit_linear_svm(features, np.full(10, "hat"))
     assert list(svm.classes) == ["hat"]
     assert not svm.weights.any()
-
-
-def test_progress_is_reported_for_each_chunk_of_classes() -> None:
-    features, targets = products(900, 90)
-    steps: list[int] = []
-    fit_linear_svm(features, targets, on_step=lambda: steps.append(1))
-    assert len(steps) == count_steps(len(np.unique(targets))) > 1
