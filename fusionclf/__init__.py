@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from fusionclf.api import baseline, compare, explain, load, train
+from fusionclf.api import baseline, compare, explain, load, predict_batches, train
 
-__all__ = ["baseline", "compare", "explain", "load", "train"]
+__all__ = ["baseline", "compare", "explain", "load", "predict_batches", "train"]
 __version__ = version("fusionclf")

@@ -15,8 +15,9 @@ from fusionclf.batches import in_thread
 from fusionclf.console import Console
 from fusionclf.prediction.answers import DecisionRule
 from fusionclf.prediction.io.chunks import OutputChunks
+from fusionclf.prediction.io.product_rows import Chunk
 from fusionclf.prediction.io.products import Products
-from fusionclf.prediction.io.readers import Chunk, ProductTable
+from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.prediction.predictor import CHUNK_PAIRS, Predictor
 
 TITLE_CHUNK = 8192  # products of a chunk whose pictures are not read

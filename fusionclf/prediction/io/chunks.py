@@ -14,7 +14,7 @@ from fusionclf.catalog.picture_paths import MissingPictures
 from fusionclf.errors import RunError
 from fusionclf.files import remove, replacing, replacing_all, sweep, write_json
 from fusionclf.prediction.answers import ABSTAIN, NONE, Answers
-from fusionclf.prediction.io.readers import Chunk, Fault
+from fusionclf.prediction.io.product_rows import Chunk, Fault
 from fusionclf.prediction.io.writers import format_of
 from fusionclf.runfolder import first_difference, guarded, read_json
 

@@ -13,7 +13,8 @@ import pytest
 
 from fusionclf.config import CatalogConfig
 from fusionclf.errors import CatalogError, PredictionError
-from fusionclf.prediction.io.readers import Chunk, ProductTable
+from fusionclf.prediction.io.product_rows import Chunk
+from fusionclf.prediction.io.readers import ProductTable
 
 COLUMNS = CatalogConfig(id="sku", title="name", picture="{file}")
 
