@@ -24,6 +24,7 @@ from fusionclf.errors import PictureError
 ASIDE = ".building-"
 CHECKS = "checks.json"  # holds the CRC-32 of a folder's other files
 READ_BYTES = 2**20  # at a time
+MOST_IN_MEMORY = 2**28  # bytes of an array that grows with rows or classes
 STALE_AFTER_S = 24 * 3600.0  # an unfinished folder of this age belongs to a killed process
 
 
@@ -166,3 +167,19 @@ def load_array(path: Path, *, mapped: bool = False) -> np.ndarray | None:
         return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except Exception:  # on a damaged header numpy's parser raises errors of any kind
         return None
+
+
+def large_zeros(shape: tuple[int, ...], dtype: np.dtype | type = np.float32) -> np.ndarray:
+    """An array of zeros: in memory, or where it is large in a file of the cache folder that goes when the array goes.
+
+    The system can take the memory of such a file back whenever it is short of it.
+    """
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    if size <= MOST_IN_MEMORY:
+        return np.zeros(shape, dtype)
+    folder, what = cache_folder(), "an array of this run"
+    check_space(folder, size, what)
+    with writing(folder, what):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:  # it has no name; the map keeps it
+            return np.memmap(file, dtype, "w+", shape=shape)

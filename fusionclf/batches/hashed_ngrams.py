@@ -20,13 +20,15 @@ from fusionclf.catalog.titles import split_words
 if TYPE_CHECKING:
     from scipy import sparse
 
+AT_ONCE = 8192  # titles whose n-grams are in memory together: 80 MB
+
 
 @dataclass(frozen=True)
 class HashedTitles:
     """Counts of hashed n-grams of n titles.
 
     Attributes:
-        ids: (nnz,) numbers of n-grams, title by title, in ascending order.
+        ids: (nnz,) numbers of n-grams, title by title, in ascending order, int32.
         values: (nnz,) how often each occurs, float32.
         starts: (n + 1,) where each title's n-grams begin.
         buckets: number of possible ids.
@@ -94,6 +96,15 @@ class HashedNGrams:
         self.buckets, self.smallest, self.largest, self.words = buckets, smallest, largest, words
 
     def __call__(self, titles: list[str]) -> HashedTitles:
+        chunks = [self._hashed(titles[start : start + AT_ONCE]) for start in range(0, len(titles), AT_ONCE)]
+        if len(chunks) == 1:
+            return chunks[0]
+        ids = np.concatenate([np.zeros(0, np.int32), *(chunk.ids for chunk in chunks)])
+        values = np.concatenate([np.zeros(0, np.float32), *(chunk.values for chunk in chunks)])
+        sizes = np.concatenate([np.zeros(1, np.int64), *(np.diff(chunk.starts) for chunk in chunks)])
+        return HashedTitles(ids, values, np.cumsum(sizes), self.buckets)
+
+    def _hashed(self, titles: list[str]) -> HashedTitles:
         hashes, sizes = [], []
         for title in titles:
             before = len(hashes)
@@ -105,7 +116,9 @@ class HashedNGrams:
         ids = np.abs(np.array(hashes, np.int64)) % self.buckets
         keys, counts = np.unique(first + ids, return_counts=True)  # title by title, each id once
         starts = np.searchsorted(keys, np.arange(len(titles) + 1) * self.buckets)
-        return HashedTitles(keys % self.buckets, counts.astype(np.float32), starts, self.buckets)
+        return HashedTitles(
+            (keys % self.buckets).astype(np.int32), counts.astype(np.float32), starts, self.buckets
+        )
 
 
 def _of_words(text: str, largest: int) -> Iterator[str]:

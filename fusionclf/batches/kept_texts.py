@@ -38,6 +38,12 @@ class KeptTexts:
     def __len__(self) -> int:
         return len(self._sorted)
 
+    def has(self, texts: Sequence[str], longest: int) -> np.ndarray:
+        """(n,) whether each text is kept; arguments as of `find`."""
+        with self._lock:
+            known = self._sorted
+        return np.isin(_hashes(texts, longest), known)
+
     def find(self, texts: Sequence[str], longest: int) -> tuple[np.ndarray, np.ndarray]:
         """What is kept of some texts.
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 TextBatch = dict[str, Tensor]
+AT_ONCE = 8192  # texts that a tokenizer, which keeps far more than tokens, gets together
 
 
 class TitleTable(Protocol):
@@ -116,9 +117,12 @@ class Tokeniser:
 
     def __call__(self, titles: list[str], longest: int | None = None) -> TokenisedTitles:
         """The tokens of n texts; of each at most `longest`, by default as many as of a title."""
-        with ONE_AT_A_TIME:
-            encoded = self.tokenizer(titles, truncation=True, max_length=longest or self.longest)["input_ids"]
-        return TokenisedTitles(encoded, self.tokenizer.pad_token_id or 0)
+        found: list[list[int]] = []
+        for start in range(0, len(titles), AT_ONCE):
+            with ONE_AT_A_TIME:
+                some, most = titles[start : start + AT_ONCE], longest or self.longest
+                found += self.tokenizer(some, truncation=True, max_length=most)["input_ids"]
+        return TokenisedTitles(found, self.tokenizer.pad_token_id or 0)
 
     def save(self, folder: Path) -> None:
         self.tokenizer.save_pretrained(folder)

@@ -21,6 +21,7 @@ from fusionclf.batches import (
     Tokeniser,
     fingerprint,
 )
+from fusionclf.batches.disk import large_zeros
 from fusionclf.batches.kept_texts import KeptTexts
 from fusionclf.catalog.fields import TITLE
 from fusionclf.models.encoders import PretrainedEncoder
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 TOKENS_AT_ONCE = {"cpu": 1024, "cuda": 16_384}  # what a processor's cache holds well, or fills a GPU
+SORTED_TOGETHER = 2**16  # texts whose tokens are in memory, and that are sorted by length
 NGRAMS, SENTENCE = "ngrams", "sentence"  # names of the encoders that a title is read by
 
 
@@ -179,12 +181,19 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
         """(n, dim) embeddings, computed here and now, of equal texts once."""
         numbers: dict[str, int] = {}
         places = [numbers.setdefault(title, len(numbers)) for title in titles]
-        table = self.tokeniser(list(numbers), longest)
-        found = np.zeros((len(numbers), self.dim), np.float32)
+        texts, found = list(numbers), large_zeros((len(numbers), self.dim))
+        for start in range(0, len(texts), SORTED_TOGETHER):
+            self._embed_into(
+                found[start : start + SORTED_TOGETHER], texts[start : start + SORTED_TOGETHER], longest
+            )
+        return found if len(numbers) == len(titles) else found[places]
+
+    def _embed_into(self, found: np.ndarray, texts: list[str], longest: int | None) -> None:
+        """Write the embeddings of n texts, (n, dim)."""
+        table = self.tokeniser(texts, longest)
         for rows in _of_like_length(table.lengths(), TOKENS_AT_ONCE.get(self.device.type, 1024)):
             batch = {name: tensor.to(self.device) for name, tensor in table.batch(rows).items()}
             found[rows] = self(batch).float().cpu().numpy()
-        return found if len(numbers) == len(titles) else found[places]
 
     def prepare_longer(self, texts: list[str], longest: int) -> TitleTable:
         """As `prepare`, with up to `longest` tokens of each text."""

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fusionclf.batches import ProductSource
+from fusionclf.batches import ProductSource, TitleTable
 from fusionclf.catalog import Catalog
 from fusionclf.console import Console
 from fusionclf.errors import RunError
@@ -24,6 +24,7 @@ from fusionclf.stacking.folds import BRAND, FoldPlan
 MOST_SUPPORT_ROWS = 5  # of a class
 LEAST_FITTED = 0.1  # of the rows that a fold leaves to fit on
 ROWS_AT_ONCE = 4096
+PAIRS_AT_ONCE = 2**20  # of a product and a class, whose name-match features are computed together: 40 MB
 PlacedFold = tuple[MetaTrainingFold, np.ndarray]  # a fold, and the places of its query rows
 
 
@@ -38,12 +39,13 @@ class StackingData:
         texts: what the linear text model reads of the products.
         embeddings: (n, Dt) sentence embeddings of what is compared with class names: mostly the titles.
         features: modality → (n, D) features of the base model; without "title" where it reads no titles.
-        name_match: (n, C, 10) name-match features.
+        name_match: (q, C, 10) name-match features of the rows that can be queries.
         has_picture, has_title: (n,) whether a product has one.
         has_features: (n,) whether the base model reads something of the product.
         allows_unseen: whether classes without a training row are candidates.
         together: (n,) groups of rows that no fold divides; None: equal titles alone.
-        picture_match: (n, C) cosines of pictures with class names; None without an aligned picture encoder.
+        picture_match: (q, C) cosines of pictures with class names; None without an aligned picture encoder.
+        queries: (q,) places of the rows that can be queries of a meta-training fold, ascending; None: all rows.
     """
 
     rows: np.ndarray
@@ -59,6 +61,7 @@ class StackingData:
     allows_unseen: bool
     together: np.ndarray | None = None
     picture_match: Tensor | None = None
+    queries: np.ndarray | None = None
 
     @classmethod
     def collect(
@@ -68,6 +71,7 @@ class StackingData:
         catalog: Catalog,
         rows: np.ndarray,
         features: Mapping[str, Tensor],
+        queries: np.ndarray | None = None,
     ) -> "StackingData":
         """That of some catalog rows.
 
@@ -76,7 +80,7 @@ class StackingData:
             source: prepared titles and class numbers of all products.
             catalog: the products' fields.
             rows: (n,) catalog rows.
-            features: as of StackingData.
+            features, queries: as of StackingData.
         """
         head, linear = model.head, model.linear_text_model
         titles = catalog.table["title"].to_numpy(object)[rows]
@@ -85,21 +89,28 @@ class StackingData:
             np.ones(len(rows), bool) if mask is None else mask[rows]
             for mask in (source.has_picture, source.has_title)
         )
-        chunks = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
-        name_match = torch.cat([source.titles.batch(chunk)[NAME_MATCH].half() for chunk in chunks])
+        name_match = _name_match(source.titles, rows if queries is None else rows[queries])
         return cls(
             rows, titles, source.targets["label"][rows],
             linear.read(catalog.fields, rows), linear.embed(model.main_texts(catalog.fields))[rows], features,
             head.used_name_match(name_match), has_picture, has_title,
             # The features of a base model of both modalities also stand for a product without a picture.
             has_picture if model.base.text is None else has_picture | has_title,
-            head.allows_unseen,
+            head.allows_unseen, queries=queries,
         )  # fmt: skip
 
     @property
     def classes(self) -> int:
         """C."""
         return self.name_match.shape[1]
+
+    @property
+    def can_be_query(self) -> np.ndarray:
+        """(n,) which rows can be queries."""
+        found = np.full(len(self.rows), self.queries is None)
+        if self.queries is not None:
+            found[self.queries] = True
+        return found
 
     def can_fit(self, fitted: np.ndarray) -> bool:
         """Whether the rows of an (n,) mask are enough to fit on: a tenth of all, of two classes."""
@@ -117,6 +128,16 @@ class StackingData:
         picture, title = self.has_picture, self.has_title
         masks = {"both": picture & title, "title": ~picture, "picture": picture & ~title}
         return {modality: mask for modality, mask in masks.items() if mask.any()}
+
+
+def _name_match(titles: TitleTable, rows: np.ndarray) -> Tensor:
+    """(n, C, 10) name-match features of some catalog rows, a few at a time."""
+    first = titles.batch(rows[:1])[NAME_MATCH]
+    found = torch.empty(len(rows), *first.shape[1:], dtype=torch.float16)
+    at_once = max(1, min(ROWS_AT_ONCE, PAIRS_AT_ONCE // first.shape[1]))
+    for start in range(0, len(rows), at_once):
+        found[start : start + at_once] = titles.batch(rows[start : start + at_once])[NAME_MATCH].half()
+    return found
 
 
 @dataclass(frozen=True)
@@ -191,7 +212,8 @@ def make_fold(
     candidates = data.allows_unseen | learners.seen[data.targets]
     if data.together is not None:  # a variant of a support row would be too easy a query
         is_support = np.isin(data.together, data.together[is_support])
-    query = np.flatnonzero((held_out | is_unseen) & ~is_support & candidates)
+    query = np.flatnonzero((held_out | is_unseen) & ~is_support & candidates & data.can_be_query)
+    shared = query if data.queries is None else np.searchsorted(data.queries, query)
     places, embeddings = torch.from_numpy(query), torch.from_numpy(data.embeddings[query])
     base = {modality: learners.probe(values[places]) for modality, values in data.features.items()}
     similarity = {
@@ -204,10 +226,10 @@ def make_fold(
     weights = balanced_weights(~learners.seen[targets], prototypes.available.numpy()[targets], own_counts)
     return MetaTrainingFold(
         base, learners.linear_text.scores(data.texts.pick(query)),
-        data.name_match[places], similarity, torch.from_numpy(targets),
+        data.name_match, similarity, torch.from_numpy(targets),
         torch.from_numpy(weights).float(), ClassFacts.of(learners.counts, prototypes.available),
         torch.from_numpy(data.has_picture[query]), torch.from_numpy(data.has_title[query]),
-        None if data.picture_match is None else data.picture_match[places],
+        data.picture_match, shared_places=torch.from_numpy(shared),
     ), query  # fmt: skip
 
 

@@ -24,8 +24,12 @@ from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_
 from fusionclf.stacking.stages import StageRows
 from fusionclf.training import predict_features, predict_logits, predict_pictures
 
-MOST_ROWS = 60_000  # that meta-classifiers are fitted on; more do not change their few weights
-LEAST_ROWS = 50  # of each class, where they are fitted on a sample
+MOST_ROWS = (
+    60_000  # that base learners of folds are fitted on; more do not change the meta-classifiers' few weights
+)
+MOST_TEXTS = 200_000  # rows that the linear text model itself is fitted on: 2 GB
+MOST_PAIRS = 12_000_000  # of a row that meta-classifiers are fitted on and a class: 2 GB over all folds
+LEAST_ROWS = 50  # of each class in a sample, where half of the sample can hold so many
 
 
 @dataclass(frozen=True)
@@ -150,13 +154,12 @@ def fit_stacked_head(
         RunError: there are too few rows to hold some of them out.
     """
     targets = source.targets["label"]
-    some = rows
-    if len(rows) > MOST_ROWS:
-        some = rows[sample_of_each_class(targets[rows], MOST_ROWS, context.seed)]
+    some = _sampled(rows, targets, MOST_ROWS, context.seed)
     features = _features(model, source, some, context)
-    data = StackingData.collect(model, source, catalog, some, features)
+    queries = _queries(targets[some], len(families), context)
+    data = StackingData.collect(model, source, catalog, some, features, queries)
     if model.picture_match is not None:
-        data = replace(data, picture_match=_picture_match(model, source, some, context, features))
+        data = replace(data, picture_match=_picture_match(model, source, some, context, features, queries))
     if context.together is not None:
         data = replace(data, together=context.together[some])
     years = catalog.table["year"].astype(str).to_numpy(object)[some]
@@ -176,12 +179,39 @@ def fit_stacked_head(
     linear_text = learners.linear_text
     counts = torch.from_numpy(np.bincount(targets[rows], minlength=data.classes))
     if len(rows) > len(some):
-        texts = model.linear_text_model.read(catalog.fields, rows)
-        linear_text = fit_linear_text_model(texts, targets[rows], data.classes, context.seed)
+        linear_text = _fit_on_more(model, catalog, rows, targets, context)
     kind = "open" if data.allows_unseen else "named"
     seen = f"{int((counts > 0).sum())} of {data.classes} classes seen"
     summary = f"{kind} vocabulary: {seen}; {len(every)} meta-training folds"
     return FittedStackedHead(linear_text, learners.probe, counts, meta_classifiers, out_of_fold, summary)
+
+
+def _sampled(rows: np.ndarray, targets: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Those of catalog rows that are used, at most about so many, with some of each class."""
+    return rows[sample_of_each_class(targets[rows], most, seed)] if len(rows) > most else rows
+
+
+def _queries(targets: np.ndarray, classes: int, context: FittingContext) -> np.ndarray | None:
+    """Places of the rows that can be queries; None for all: where there are not too many pairs with a class."""
+    most = max(MOST_PAIRS // classes, 1)
+    if len(targets) <= most:
+        return None
+    context.console.info(
+        f"meta-classifiers: fitted on {most:,} of {len(targets):,} products, for {classes:,} classes"
+    )
+    return sample_of_each_class(targets, most, context.seed)
+
+
+def _fit_on_more(
+    model: StackedClassifier, catalog: Catalog, rows: np.ndarray, targets: np.ndarray, context: FittingContext
+) -> LinearTextWeights:
+    """The linear text model of more rows than folds are made of; `targets` are those of all catalog rows."""
+    some = _sampled(rows, targets, MOST_TEXTS, context.seed)
+    if len(some) < len(rows):
+        context.console.info(f"linear text model: fitted on {len(some):,} of {len(rows):,} products")
+    texts = model.linear_text_model.read(catalog.fields, some)
+    classes = model.linear_text_model.bias.shape[0]
+    return fit_linear_text_model(texts, targets[some], classes, context.seed)
 
 
 def fit_label_temperature(
@@ -201,18 +231,20 @@ def fit_label_temperature(
 
 
 def sample_of_each_class(classes: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
-    """Places of about `count` products, ascending: LEAST_ROWS of each class, or all that it has, the rest at random.
+    """Places of `count` products, ascending: LEAST_ROWS of each class, or all that it has, the rest at random.
+
+    Where so many of each class were more than half of the sample, it has fewer of each.
 
     Args:
         classes: (n,) class numbers.
-        count: how many products; more only where the classes are so many that their least number is.
+        count: how many products.
         seed: of the choice.
     """
     order = np.random.default_rng(seed).permutation(len(classes))
     by_class = order[np.argsort(classes[order], kind="stable")]
     own = classes[by_class]
     place_in_class = np.arange(len(own)) - np.searchsorted(own, own)
-    least = by_class[place_in_class < LEAST_ROWS]
+    least = by_class[place_in_class < min(LEAST_ROWS, count // 2 // len(np.unique(own)))]
     others = order[~np.isin(order, least)][: max(count - len(least), 0)]
     return np.sort(np.concatenate([least, others]))
 
@@ -243,12 +275,15 @@ def _picture_match(
     rows: np.ndarray,
     context: FittingContext,
     features: dict[str, Tensor],
+    queries: np.ndarray | None,
 ) -> Tensor:
-    """(n, C) cosines of the products' pictures with the names of the classes."""
+    """(q, C) cosines of the queries' pictures with the names of the classes."""
     assert model.picture_match is not None
     pictures = features["picture"]
     if model.base.text is not None:  # these features are of both modalities
         pictures = predict_pictures(model.base, source, rows, context.accelerator)
+    if queries is not None:
+        pictures = pictures[torch.from_numpy(queries)]
     device = model.picture_match.vectors.device
     chunks = [model.picture_match(chunk.to(device)).half().cpu() for chunk in pictures.split(ROWS_AT_ONCE)]
     return torch.cat(chunks)

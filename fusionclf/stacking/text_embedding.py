@@ -1,6 +1,7 @@
 """Sentence embeddings of a whole catalog: in shares over all processes, and cached on disk."""
 
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,8 @@ import torch
 from accelerate import Accelerator
 
 from fusionclf.batches import cached_features, fingerprint, text_fingerprint
+from fusionclf.batches.kept_texts import MOST_TEXTS
+from fusionclf.batches.text import AT_ONCE
 from fusionclf.config import TrainConfig
 from fusionclf.console import Console
 from fusionclf.models import Model
@@ -44,8 +47,8 @@ class SharedEmbedder:
         if not self.cached or not texts:
             return self._in_shares(texts, longest)
         started = time.perf_counter()
-        tokens = self.encoder.tokeniser(texts, longest).tokens
-        key = fingerprint({}, self._network, text_fingerprint([str(ids) for ids in tokens]))
+        tokens = text_fingerprint(self._tokens(texts, longest), len(texts))
+        key = fingerprint({}, self._network, tokens)
         found, made = cached_features(
             "titles",
             key,
@@ -58,14 +61,19 @@ class SharedEmbedder:
         self.saved_seconds += max(made["seconds"] - (time.perf_counter() - started), 0.0)
         return found
 
+    def _tokens(self, texts: list[str], longest: int | None) -> Iterator[str]:
+        """The tokens of each text, as a text."""
+        for start in range(0, len(texts), AT_ONCE):
+            yield from map(str, self.encoder.tokeniser(texts[start : start + AT_ONCE], longest).tokens)
+
     def _keep(self, texts: list[str], longest: int | None, embeddings: np.ndarray) -> None:
         """Keep embeddings text by text, where prediction finds them."""
         if not self.accelerator.is_local_main_process:
             return
         kept = self.encoder.open_kept(self.accelerator.mixed_precision)
-        new = ~kept.find(texts, longest or 0)[0]
-        if new.any():
-            kept.add([texts[place] for place in np.flatnonzero(new)], longest or 0, embeddings[new])
+        new = np.flatnonzero(~kept.has(texts, longest or 0))[:MOST_TEXTS]
+        if len(new):
+            kept.add([texts[place] for place in new], longest or 0, embeddings[new])
             kept.save()
 
     def _all_have(self, there: bool) -> bool:
@@ -75,7 +83,7 @@ class SharedEmbedder:
         self.engine.start(self.encoder, len(texts), console=self.console)
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         with self.accelerator.autocast():
-            if len(texts) < world:
+            if len(texts) < world or world == 1:
                 return self.encoder.compute(texts, longest)
             places = np.arange(len(texts))[rank::world]
             own = torch.from_numpy(self.encoder.compute([texts[place] for place in places], longest))

@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from fusionclf.batches import PictureTransform, ProductSource, in_weighted_batches, prefetch
+from fusionclf.batches.disk import large_zeros
 from fusionclf.models import ProductClassifier
 from fusionclf.models.encoders import ImageEncoder, folded_for_inference
 from fusionclf.training.accelerator import OneProcess
@@ -152,7 +153,7 @@ def collect(
     for places, values in parts:
         if local is None:
             # One row more than needed where this process's share is the shorter one: gathering wants equal shapes.
-            local = values.new_zeros(-(-count // world), values.shape[1])
+            local = _zeros_like(values, -(-count // world))
         local[torch.from_numpy(places // world)] = values
         done += len(places)
         if progress is not None:
@@ -166,6 +167,14 @@ def collect(
         0, 1
     )  # place p is row p // world of process p % world
     return dealt.reshape(world * len(local), -1)[:count].cpu()
+
+
+def _zeros_like(values: Tensor, rows: int) -> Tensor:
+    """Zeros (rows, D) for values (b, D), on their device."""
+    shape = (rows, values.shape[1])
+    if values.device.type != "cpu" or values.dtype != torch.float32:
+        return values.new_zeros(shape)
+    return torch.from_numpy(large_zeros(shape))
 
 
 def validate(

@@ -16,6 +16,8 @@ from fusionclf.models.open_vocabulary.meta_classifier import (
 )
 
 BATCH = 512
+MOST_PAIRS = 2**19  # of a row and a class in a batch; of thousands of classes it has fewer rows
+MOST_SCALED = 2**23  # pairs that the spread of features is learned from: 0.5 GB
 STEPS = {"both": 700, "title": 300, "picture": 300}  # at most
 SHOWN_TIMES = 100  # each product at most, of a small catalog; but LEAST_STEPS are made
 LEAST_STEPS = 300
@@ -28,15 +30,18 @@ class MetaTrainingFold:
     """Query rows, and the predictions of base learners that saw neither these rows nor the unseen classes.
 
     Attributes:
-        base: modality → (n, C) logits; without "title" where the base model reads no titles.
-        linear_text: (n, C) scores of the linear text model.
-        name_match: (n, C, 10) name-match features.
-        similarity: modality → (n, C, 2) cosines with prototypes; "title" has those of "both".
+        base: modality → (m, C) logits; without "title" where the base model reads no titles.
+        linear_text: (m, C) scores of the linear text model.
+        name_match: (N, C, 10) name-match features, which all folds share.
+        similarity: modality → (m, C, 2) cosines with prototypes; "title" has those of "both".
         targets: (n,) class numbers.
         weights: (n,) weights of the rows in the question whether a class is known.
         classes: how many rows of each class the base learners were fitted on, and which have support rows.
         has_picture, has_title: (n,) whether a product has one; None: all have.
-        picture_match: (n, C) cosines of pictures with class names; None without an aligned picture encoder.
+        picture_match: (N, C) cosines of pictures with class names, which all folds share; None without an aligned
+            picture encoder.
+        places: (n,) of the rows among the m; None: all of them.
+        shared_places: (n,) of the rows among the N; None: as `places`.
     """
 
     base: Mapping[str, Tensor]
@@ -49,28 +54,35 @@ class MetaTrainingFold:
     has_picture: Tensor | None = None
     has_title: Tensor | None = None
     picture_match: Tensor | None = None
+    places: Tensor | None = None
+    shared_places: Tensor | None = None
 
     def level_zero(self, modality: str, rows: Tensor | slice = slice(None)) -> LevelZero:
         """What the base learners give for some rows."""
         base, similarity = self.base.get(modality), self.similarity.get(modality, self.similarity["both"])
+        own = rows if self.places is None else self.places[rows]
+        shared = own if self.shared_places is None else self.shared_places[rows]
         found = LevelZero(
-            None if base is None else base[rows], self.linear_text[rows], self.name_match[rows],
-            similarity[rows], None if self.picture_match is None else self.picture_match[rows],
+            None if base is None else base[own], self.linear_text[own], self.name_match[shared],
+            similarity[own], None if self.picture_match is None else self.picture_match[shared],
         )  # fmt: skip
         return found.of_modality(modality)
 
     def subset(self, rows: Tensor) -> "MetaTrainingFold":
-        """The same fold with some of its rows, (k,) places."""
+        """The same fold with some of its rows, (k,) places; what is large is shared, not copied."""
         return replace(
             self,
-            base={modality: logits[rows] for modality, logits in self.base.items()},
-            similarity={modality: values[rows] for modality, values in self.similarity.items()},
-            linear_text=self.linear_text[rows], name_match=self.name_match[rows],
             targets=self.targets[rows], weights=self.weights[rows],
             has_picture=None if self.has_picture is None else self.has_picture[rows],
             has_title=None if self.has_title is None else self.has_title[rows],
-            picture_match=None if self.picture_match is None else self.picture_match[rows],
+            places=rows if self.places is None else self.places[rows],
+            shared_places=None if self.shared_places is None else self.shared_places[rows],
         )  # fmt: skip
+
+    @property
+    def pairs(self) -> int:
+        """Number of pairs of a row and a class."""
+        return len(self.targets) * self.linear_text.shape[1]
 
     def with_modality(self, modality: str) -> "MetaTrainingFold":
         """The rows that have what a meta-classifier reads: both, a title or a picture.
@@ -137,10 +149,11 @@ def _fit(
 
 @torch.no_grad()
 def _fit_scales(classifier: MetaClassifier, folds: Sequence[MetaTrainingFold], modality: str) -> None:
-    """Learn the spread of features from every seventh row."""
+    """Learn the spread of features from every seventh row, or fewer where there are very many pairs."""
+    step = max(7, -(-sum(fold.pairs for fold in folds) // MOST_SCALED))
     of_new, of_gate = [], []
     for fold in folds:
-        level_zero, seen = fold.level_zero(modality, slice(None, None, 7)), fold.classes.seen
+        level_zero, seen = fold.level_zero(modality, slice(None, None, step)), fold.classes.seen
         features = new_features(level_zero, fold.classes)
         of_new.append(features.flatten(0, 1))
         if not seen.all():
@@ -170,8 +183,9 @@ def _with_modality(folds: Sequence[MetaTrainingFold], modality: str) -> list[Met
 
 
 def _batches(folds: Sequence[MetaTrainingFold], steps: int) -> Iterator[tuple[MetaTrainingFold, Tensor]]:
+    size = max(1, min(BATCH, MOST_PAIRS // max(folds[0].linear_text.shape[1], 1)))
     while True:
-        batches = [(fold, rows) for fold in folds for rows in torch.randperm(len(fold.targets)).split(BATCH)]
+        batches = [(fold, rows) for fold in folds for rows in torch.randperm(len(fold.targets)).split(size)]
         for number in torch.randperm(len(batches)).tolist():
             if steps == 0:
                 return

@@ -27,6 +27,10 @@ LONGEST_RUN = 3
 NAME_MATCH = "name_match"  # the name of the tensor in a batch of titles
 TITLES_AT_ONCE = 64  # whose words are compared together: what a processor's cache holds
 ROWS_AT_ONCE, COSINES_AT_ONCE = 4096, 2**20  # rows compared with all names together: at most, and numbers
+MOST_COMPARED = (
+    2**23
+)  # pairs of a title and a class whose cosines are kept: 50 MB, and as much for runs of words
+RUNS_PER_TITLE = 16  # about, of one to three words
 Embed = Callable[[list[str]], np.ndarray]
 
 
@@ -78,30 +82,39 @@ class ClassNames:
         """(…, C) the best of each class's names, of (…, M)."""
         return np.maximum.reduceat(of_names, self.first, axis=-1)
 
-    def compare(self, titles: list[str]) -> "NameTable":
-        """Everything about the titles that needs no class: their words, runs of words, and embeddings."""
+    def compare(self, titles: list[str]) -> "NameTable | LargeNameTable":
+        """What is the same for all classes of the titles' comparison: their words, runs of words, and embeddings."""
+        numbers: dict[str, int] = {}
+        for title in titles:
+            for word in split_words(title):
+                numbers.setdefault(word, len(numbers))
+        whole = self.embed(titles)
+        words = TitleWords(numbers, self.embed(list(numbers)) if numbers else np.zeros((0, 0)))
+        if len(titles) * len(self.names) > MOST_COMPARED:
+            return LargeNameTable(self, titles, words, whole)
+        return self.table(titles, words, whole)
+
+    def table(self, titles: list[str], words: "TitleWords", embeddings: np.ndarray) -> "NameTable":
+        """Titles with their embeddings, (n, D), compared with all names."""
         numbers: dict[str, int] = {}
         runs = [[_numbered(_runs(title, n), numbers) for n in range(1, LONGEST_RUN + 1)] for title in titles]
-        whole = self.embed(titles)
         return NameTable(
             self,
             [self.words.words_of(title) for title in titles],
             runs,
-            self._of_runs(list(numbers)),
-            self._cosines(whole),
-            (whole @ self.path_embeddings.T).astype(np.float16),
+            self._of_runs(list(numbers), words),
+            self._cosines(embeddings),
+            (embeddings @ self.path_embeddings.T).astype(np.float16),
         )
 
-    def _of_runs(self, runs: list[str]) -> np.ndarray:
+    def _of_runs(self, runs: list[str], words: "TitleWords") -> np.ndarray:
         """(n, C) cosine of each run of words with each class."""
         found = np.empty((len(runs), len(self.names)), np.float16)
-        numbers: dict[str, int] = {}
-        words = [_numbered(run.split(" "), numbers) for run in runs]
-        embeddings = self.embed(list(numbers)) if numbers else np.zeros((0, 0))  # (W, D)
+        split = [words.of_run(run) for run in runs]
         for start in range(0, len(runs), ROWS_AT_ONCE):
-            some = words[start : start + ROWS_AT_ONCE]
+            some = split[start : start + ROWS_AT_ONCE]
             first = np.cumsum([0, *map(len, some)])[:-1]
-            sums = np.add.reduceat(embeddings[np.concatenate(some)], first)  # (b, D)
+            sums = np.add.reduceat(words.embeddings[np.concatenate(some)], first)  # (b, D)
             sums /= np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-9)
             found[start : start + ROWS_AT_ONCE] = self._cosines(sums)
         return found
@@ -114,6 +127,23 @@ class ClassNames:
             some = slice(start, start + at_once)
             found[some] = self.best(embeddings[some] @ self.name_embeddings.T)
         return found
+
+
+@dataclass(frozen=True)
+class TitleWords:
+    """The W distinct words of many titles.
+
+    Attributes:
+        numbers: word → its place.
+        embeddings: (W, D).
+    """
+
+    numbers: dict[str, int]
+    embeddings: np.ndarray
+
+    def of_run(self, run: str) -> np.ndarray:
+        """Places of the words of a run."""
+        return np.array([self.numbers[word] for word in run.split(" ")], np.int64)
 
 
 @dataclass(frozen=True)
@@ -158,6 +188,36 @@ class NameTable:
                     own[:, column] = self.of_runs[numbers].max(axis=0)
                 elif column > 6:  # a title of two words has no run of three
                     own[:, column] = own[:, column - 1]
+
+
+@dataclass(frozen=True)
+class LargeNameTable:
+    """Titles of which each batch is compared with class names when it is picked: all together would be too many.
+
+    Attributes:
+        names: the classes.
+        titles: N titles.
+        words: of all titles.
+        embeddings: (N, D) of the titles.
+    """
+
+    names: ClassNames
+    titles: list[str]
+    words: TitleWords
+    embeddings: np.ndarray
+
+    def batch(self, rows: np.ndarray) -> TextBatch:
+        """As NameTable.batch."""
+        at_once = max(1, MOST_COMPARED // RUNS_PER_TITLE // len(self.names.names))
+        found = [self._compared(rows[start : start + at_once]) for start in range(0, len(rows), at_once)]
+        return {NAME_MATCH: torch.cat(found) if len(found) != 1 else found[0]}
+
+    def lengths(self) -> None:
+        return None
+
+    def _compared(self, rows: np.ndarray) -> torch.Tensor:
+        table = self.names.table([self.titles[row] for row in rows], self.words, self.embeddings[rows])
+        return table.batch(np.arange(len(rows)))[NAME_MATCH]
 
 
 def _runs(title: str, length: int) -> list[str]:

@@ -1,0 +1,34 @@
+"""Arrays and tables that grow with the catalog: the same values in chunks, and on disk, as at once in memory."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fusionclf.batches import HashedNGrams, disk, hashed_ngrams
+from fusionclf.batches.disk import large_zeros
+from fusionclf.errors import PictureError
+
+
+def test_a_large_array_is_on_disk_and_goes_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(disk, "MOST_IN_MEMORY", 1000)
+    small, large = large_zeros((25, 10)), large_zeros((26, 10))
+    assert not isinstance(small, np.memmap) and isinstance(large, np.memmap)
+    large[3] = 7
+    assert large.sum() == 70 and large.dtype == np.float32
+    assert list((tmp_path / "cache").iterdir()) == []  # nothing is left behind, even by a killed process
+
+
+def test_a_large_array_without_room_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PictureError, match="an array of this run takes about"):
+        large_zeros((2**50,))
+
+
+def test_ngrams_in_chunks_are_those_of_all_titles(monkeypatch: pytest.MonkeyPatch) -> None:
+    titles = [f"brand{n % 7} red shirt {n}" for n in range(50)] + ["", "blue shoe"]
+    whole = HashedNGrams(buckets=256)(titles)
+    monkeypatch.setattr(hashed_ngrams, "AT_ONCE", 8)
+    chunks = HashedNGrams(buckets=256)(titles)
+    assert (whole.counts != chunks.counts).nnz == 0 and whole.counts.shape == (52, 256)
+    assert len(HashedNGrams(buckets=256)([]).starts) == 1
