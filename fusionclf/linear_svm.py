@@ -22,7 +22,8 @@ NEWTON_STEPS = 10
 TOLERANCE = 3e-3  # a class is done when a whole Newton step improves its loss by less, relatively
 HALVINGS = 6  # of a Newton step
 CG_STEPS, CG_TOLERANCE = 50, 1e-3
-LEAST_CLASSES, MOST_CHUNKS = 32, 16
+LEAST_CLASSES, CHUNKS = 32, 16  # of one chunk; at most, unless the chunks were too large
+MOST_PAIRS = 2**23  # of a row and a class in a chunk, of which each thread keeps about ten numbers
 DENSE = 0.3  # a feature of more than this share of the rows is kept in a dense matrix
 
 
@@ -40,6 +41,7 @@ def fit_linear_svm(
     targets: np.ndarray,
     regularisation: float = 1.0,
     seed: int = 0,
+    dense: np.ndarray | None = None,
 ) -> LinearSVM:
     """Minimise |w|²/2 + C Σ max(0, 1 - y (w·x + b))² for each class; the bias b is part of w.
 
@@ -48,6 +50,7 @@ def fit_linear_svm(
         targets: (n,) classes, numbers or names. One class alone gets weights of 0.
         regularisation: C.
         seed: of the order of rows. The number of threads, as many as BLAS has, does not change the result.
+        dense: (n, E) further features, none of them sparse; their weights come last.
 
     >>> features = sparse.csr_matrix([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
     >>> svm = fit_linear_svm(features, np.array(["hat", "hat", "shoe"]))
@@ -56,23 +59,24 @@ def fit_linear_svm(
     ['hat', 'hat', 'shoe']
     """
     classes, numbers = np.unique(targets, return_inverse=True)
-    weights = np.zeros((len(classes), _width(features)), np.float32)
+    further = 0 if dense is None else dense.shape[1]
+    weights = np.zeros((_width(features) + further, len(classes)), np.float32)
     bias = np.zeros(len(classes), np.float32)
     if len(classes) == 1:  # it is the answer to every product
-        return LinearSVM(classes, weights, bias)
-    rows = _Rows.of(features, seed)
+        return LinearSVM(classes, weights.T, bias)
+    rows = _Rows.of(features, dense, seed)
 
     def fit(chunk: np.ndarray) -> None:
         problem = _Problem(rows, numbers[:, None] == chunk, regularisation)
         problem.descend(np.random.default_rng(seed))
         problem.take_newton_steps()
-        weights[np.ix_(chunk, rows.columns)] = problem.weights[1:].T
+        weights[np.ix_(rows.columns, chunk)] = problem.weights[1:]
         bias[chunk] = problem.weights[0]
 
     threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(fit, _chunks(len(classes))))
-    return LinearSVM(classes, weights, bias)
+        list(pool.map(fit, _chunks(len(classes), len(targets))))
+    return LinearSVM(classes, weights.T, bias)
 
 
 def _width(features: sparse.csr_matrix) -> int:
@@ -80,9 +84,10 @@ def _width(features: sparse.csr_matrix) -> int:
     return features.shape[1]  # pyright: ignore[reportOptionalSubscript]
 
 
-def _chunks(classes: int) -> list[np.ndarray]:
+def _chunks(classes: int, rows: int) -> list[np.ndarray]:
     """Numbers of the classes that one thread solves at once."""
-    return np.array_split(np.arange(classes), min(max(classes // LEAST_CLASSES, 1), MOST_CHUNKS))
+    usual, least = min(max(classes // LEAST_CLASSES, 1), CHUNKS), -(-classes * rows // MOST_PAIRS)
+    return np.array_split(np.arange(classes), min(max(usual, least), classes))
 
 
 @dataclass(frozen=True)
@@ -134,19 +139,21 @@ class _Rows:
     blocks: list[_Block]
 
     @classmethod
-    def of(cls, features: sparse.csr_matrix, seed: int) -> "_Rows":
-        """Those of (n, D) features."""
+    def of(cls, features: sparse.csr_matrix, further: np.ndarray | None, seed: int) -> "_Rows":
+        """Those of (n, D) features, and (n, E) further dense ones."""
         values = sparse.csr_matrix(features, dtype=np.float32)
         rows = len(values.indptr) - 1
         counts = np.bincount(values.indices, minlength=_width(values))
         frequent = np.flatnonzero(counts > DENSE * rows)
         rare = np.flatnonzero((counts <= DENSE * rows) & (counts > 0))
-        dense = np.hstack([np.ones((rows, 1), np.float32), values[:, frequent].toarray()])
+        blocks = [np.ones((rows, 1), np.float32), values[:, frequent].toarray()]
+        dense = np.hstack(blocks if further is None else [*blocks, further.astype(np.float32, copy=False)])
         others = sparse.csr_matrix(values[:, rare])
         order = np.random.default_rng(seed).permutation(rows)
         places = [np.sort(order[start : start + BLOCK]) for start in range(0, rows, BLOCK)]
-        blocks = [_Block.of(own, dense, others) for own in places]
-        return cls(dense, others, np.concatenate([frequent, rare]), blocks)
+        last = _width(values) + np.arange(dense.shape[1] - 1 - len(frequent))
+        columns = np.concatenate([frequent, last, rare])
+        return cls(dense, others, columns, [_Block.of(own, dense, others) for own in places])
 
     def scores(self, weights: np.ndarray) -> np.ndarray:
         """(n, k) by (Dd + Ds, k) weights."""

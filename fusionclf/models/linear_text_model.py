@@ -61,16 +61,14 @@ class LinearTextInputs:
     def __len__(self) -> int:
         return len(self.embeddings[TITLE])
 
-    def features(self) -> "dict[tuple[str, str], sparse.csr_matrix]":
-        """(kind, field) → (n, width) features: TF-IDF, embeddings, and one column for each id."""
+    def sparse_features(self) -> "dict[tuple[str, str], sparse.csr_matrix]":
+        """(kind, field) → (n, width) features: TF-IDF, and one column for each id."""
         from scipy import sparse  # as scikit-learn, it takes long to import
         from sklearn.feature_extraction.text import TfidfTransformer
 
         found: dict[tuple[str, str], sparse.csr_matrix] = {}
         for field, counts in self.ngrams.items():
             found["ngrams", field] = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
-        for field, values in self.embeddings.items():
-            found["embeddings", field] = sparse.csr_matrix(values)
         for field, ids in self.ids.items():
             there = np.flatnonzero(ids)
             ones = np.ones(len(there), np.float32)
@@ -127,24 +125,34 @@ def fit_linear_text_model(
 
     from fusionclf.linear_svm import fit_linear_svm
 
-    blocks = inputs.features()
+    blocks = inputs.sparse_features()
+    widths = {key: int(block.shape[1]) for key, block in blocks.items()}  # pyright: ignore[reportOptionalSubscript]
     features = sparse.csr_matrix(sparse.hstack(list(blocks.values())))
-    svm = fit_linear_svm(features, targets, seed=seed)
+    del blocks
+    widths |= {("embeddings", field): values.shape[1] for field, values in inputs.embeddings.items()}
+    embeddings = [values for values in inputs.embeddings.values() if values.shape[1]]
+    dense = np.hstack(embeddings) if len(embeddings) > 1 else embeddings[0] if embeddings else None
+    svm = fit_linear_svm(features, targets, seed=seed, dense=dense)
     places = torch.from_numpy(svm.classes)
     all_bias = torch.full((classes,), UNSEEN_SCORE)
     all_bias[places] = torch.from_numpy(svm.bias)
     found: dict[str, dict[str, Tensor]] = {"ngrams": {}, "embeddings": {}, "ids": {}}
     start = 0
-    for (kind, field), block in blocks.items():
-        width = block.shape[1]  # pyright: ignore[reportOptionalSubscript]
-        own = torch.from_numpy(svm.weights[:, start : start + width])
-        found[kind][field] = torch.zeros(classes, width)
-        found[kind][field][places] = own
-        if kind != "embeddings":
-            found[kind][field] = found[kind][field].T.contiguous()
+    for (kind, field), width in widths.items():
+        own = _of_all_classes(torch.from_numpy(svm.weights.T[start : start + width]), places, classes)
+        found[kind][field] = own.T.contiguous() if kind == "embeddings" else own
         start += width
     frequencies = {field: inverse_frequencies(counts) for field, counts in inputs.ngrams.items()}
     return LinearTextWeights(frequencies, found["ngrams"], found["embeddings"], found["ids"], all_bias)
+
+
+def _of_all_classes(weights: Tensor, places: Tensor, classes: int) -> Tensor:
+    """(D, K) weights of (D, k) ones; 0 for the classes that have none."""
+    if len(places) == classes:
+        return weights
+    found = torch.zeros(len(weights), classes)
+    found[:, places] = weights
+    return found
 
 
 class LinearTextModel(nn.Module):

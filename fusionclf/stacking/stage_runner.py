@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import torch
 from accelerate import Accelerator
-from scipy.special import softmax
 
 from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog, Split
@@ -20,7 +19,6 @@ from fusionclf.catalog.fields import Fields
 from fusionclf.catalog.groups import variant_groups
 from fusionclf.config import RunConfig
 from fusionclf.console import Console
-from fusionclf.evaluation import make_predictions
 from fusionclf.models import (
     Model,
     ProductClassifier,
@@ -34,6 +32,7 @@ from fusionclf.models.storage import fill_model, save_model
 from fusionclf.run_schema import ALL_CLASSES, read_labels
 from fusionclf.stacking.auxiliary import AuxiliaryTasks, TaskLogits, base_logits
 from fusionclf.stacking.base_training import BaseTraining, has_frozen_encoders
+from fusionclf.stacking.chosen_logits import ChosenLogits
 from fusionclf.stacking.cost import StageCost
 from fusionclf.stacking.fitting import (
     FittedStackedHead,
@@ -189,19 +188,20 @@ class StageRunner:
         """Part → predictions of the test rows; those of held-out rows join `held_out`, further columns `answers`."""
         rows, names = self.split.rows(self.catalog, stage.split_part, "test"), classes["label"]
         found = self._test_logits(model, source, rows, classes, files)
-        logits = (found["label"] / temperatures["label"]).astype(np.float64)
         held_out, tasks, seconds = files.read_held_out()
         self.cost.fit_seconds += seconds
         frames = {}
         for part, candidates in stage.candidates(self.split).items():
             columns = [names.index(name) for name in candidates]
             own = self.split.rows(self.catalog, part, "test")
-            probabilities = softmax(logits[np.searchsorted(rows, own)][:, columns], axis=1)
             frame = part or ALL_CLASSES
-            frames[frame] = make_predictions(
-                self.inputs.context(part), candidates, probabilities,
-                self.inputs.modality_status(model, own), self.inputs.graph,
-            )  # fmt: skip
+            logits = ChosenLogits(found["label"], np.searchsorted(rows, own), columns, temperatures["label"])
+            frames[frame] = logits.predictions(
+                self.inputs.context(part),
+                candidates,
+                self.inputs.modality_status(model, own),
+                self.inputs.graph,
+            )
             self.held_out[frame] = self._held_out(model, held_out, part, names, temperatures["label"])
             if held_out.parts is not None and candidates == names:
                 self.fusion_parts[frame] = held_out.parts.score(self.held_out[frame], held_out.rows, names)
@@ -224,14 +224,14 @@ class StageRunner:
         labels = self.catalog.table["label"].to_numpy(object)[predictions.rows]
         mine = np.isin(labels, candidates)
         rows, columns = predictions.rows[mine], [column[name] for name in candidates]
-        logits = (predictions.logits[mine][:, columns] / temperature).astype(np.float64)
         context = self.inputs.context(part, "validation", rows)
         known = predictions.seen[mine][np.arange(len(rows)), [column[name] for name in labels[mine]]]
         context["label_train_count"] = np.where(known, context["label_train_count"], 0)
         if isinstance(model, StackedClassifier) and isinstance(model.head, StackedHead):
             context["leaked_title"] = False  # no fold divides the products of a title
         status = self.inputs.modality_status(model, rows)
-        return make_predictions(context, candidates, softmax(logits, axis=1), status, self.inputs.graph)
+        logits = ChosenLogits(predictions.logits, np.flatnonzero(mine), columns, temperature)
+        return logits.predictions(context, candidates, status, self.inputs.graph)
 
     def _test_logits(
         self, model: Model, source: ProductSource, rows: np.ndarray, classes: Classes, files: StageFiles

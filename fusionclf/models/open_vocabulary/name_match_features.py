@@ -209,7 +209,9 @@ class LargeNameTable:
     def batch(self, rows: np.ndarray) -> TextBatch:
         """As NameTable.batch."""
         at_once = max(1, MOST_COMPARED // RUNS_PER_TITLE // len(self.names.names))
-        found = [self._compared(rows[start : start + at_once]) for start in range(0, len(rows), at_once)]
+        found = [
+            self._compared(rows[start : start + at_once]) for start in range(0, max(len(rows), 1), at_once)
+        ]
         return {NAME_MATCH: torch.cat(found) if len(found) != 1 else found[0]}
 
     def lengths(self) -> None:

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEATURES, ClassNames
+from fusionclf.models.open_vocabulary import name_match_features
+from fusionclf.models.open_vocabulary.name_match_features import (
+    NAME_MATCH_FEATURES,
+    ClassNames,
+    LargeNameTable,
+)
 from fusionclf.models.open_vocabulary.name_words import NameWords, likeness, name_words
 
 NAMES = ["Nail Polish", "Deodorant", "Tshirts", "Lip Gloss", "Lip Care"]
@@ -27,6 +32,20 @@ def features(title: str, **synonyms: list[str]) -> dict[str, np.ndarray]:
     pairs = names.compare([title]).batch(np.array([0]))["name_match"]
     assert pairs.shape == (1, len(NAMES), len(NAME_MATCH_FEATURES))
     return dict(zip(NAME_MATCH_FEATURES, pairs[0].T.numpy(), strict=True))
+
+
+def test_titles_compared_later_have_the_same_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = class_names(Deodorant=["Deo Spray"])
+    titles = ["Colorbar Women Red Nail Polish", "", "Lip Gloss", "deo", "Blue Tshirts Pack of 3"] * 8
+    rows = np.array([3, 0, 19, 7, 7, 1])
+    at_once = names.compare(titles)
+    monkeypatch.setattr(
+        name_match_features, "MOST_COMPARED", len(NAMES) * 2 * name_match_features.RUNS_PER_TITLE
+    )
+    later = names.compare(titles)
+    assert isinstance(later, LargeNameTable) and not isinstance(at_once, LargeNameTable)
+    assert np.array_equal(at_once.batch(rows)["name_match"], later.batch(rows)["name_match"])
+    assert later.batch(rows[:0])["name_match"].shape == (0, len(NAMES), len(NAME_MATCH_FEATURES))
 
 
 def test_words_are_singular_and_without_fillers() -> None:
