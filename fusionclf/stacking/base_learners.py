@@ -1,6 +1,6 @@
 """The base learners of a stacked head (level 0), fitted on some rows, and what they predict for others."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -215,9 +215,10 @@ def make_fold(
     query = np.flatnonzero((held_out | is_unseen) & ~is_support & candidates & data.can_be_query)
     shared = query if data.queries is None else np.searchsorted(data.queries, query)
     places, embeddings = torch.from_numpy(query), torch.from_numpy(data.embeddings[query])
-    base = {modality: learners.probe(values[places]) for modality, values in data.features.items()}
+    base = _by_features(data.features, lambda values: learners.probe(values[places]))
+    with_prototype = prototypes.available.nonzero().squeeze(1)
     similarity = {
-        modality: prototypes.similarity(values[places], embeddings).half()
+        modality: prototypes.similarity(values[places], embeddings)[:, with_prototype].half()
         for modality, values in data.features.items()
         if modality == "both" or (modality == "picture" and values is not data.features["both"])
     }
@@ -229,8 +230,15 @@ def make_fold(
         data.name_match, similarity, torch.from_numpy(targets),
         torch.from_numpy(weights).float(), ClassFacts.of(learners.counts, prototypes.available),
         torch.from_numpy(data.has_picture[query]), torch.from_numpy(data.has_title[query]),
-        data.picture_match, shared_places=torch.from_numpy(shared),
+        data.picture_match, shared_places=torch.from_numpy(shared), with_prototype=with_prototype,
     ), query  # fmt: skip
+
+
+def _by_features(features: Mapping[str, Tensor], compute: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+    """Modality → what is computed from its features; of equal features one tensor."""
+    distinct = {id(values): values for values in features.values()}
+    found = {key: compute(values) for key, values in distinct.items()}
+    return {modality: found[id(values)] for modality, values in features.items()}
 
 
 def _support_rows(

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from fusionclf.models.open_vocabulary.level_zero import MODALITIES, ClassFacts, LevelZero
 from fusionclf.models.open_vocabulary.meta_classifier import (
+    NEW_WIDTH,
     MetaClassifier,
     gate_features,
     new_features,
@@ -33,7 +34,7 @@ class MetaTrainingFold:
         base: modality → (m, C) logits; without "title" where the base model reads no titles.
         linear_text: (m, C) scores of the linear text model.
         name_match: (N, C, 10) name-match features, which all folds share.
-        similarity: modality → (m, C, 2) cosines with prototypes; "title" has those of "both".
+        similarity: modality → (m, P, 2) cosines with prototypes; "title" has those of "both".
         targets: (n,) class numbers.
         weights: (n,) weights of the rows in the question whether a class is known.
         classes: how many rows of each class the base learners were fitted on, and which have support rows.
@@ -42,6 +43,7 @@ class MetaTrainingFold:
             picture encoder.
         places: (n,) of the rows among the m; None: all of them.
         shared_places: (n,) of the rows among the N; None: as `places`.
+        with_prototype: (P,) places of the classes in `similarity`; 0 is that of the others. None: all of them.
     """
 
     base: Mapping[str, Tensor]
@@ -56,6 +58,7 @@ class MetaTrainingFold:
     picture_match: Tensor | None = None
     places: Tensor | None = None
     shared_places: Tensor | None = None
+    with_prototype: Tensor | None = None
 
     def level_zero(self, modality: str, rows: Tensor | slice = slice(None)) -> LevelZero:
         """What the base learners give for some rows."""
@@ -64,9 +67,18 @@ class MetaTrainingFold:
         shared = own if self.shared_places is None else self.shared_places[rows]
         found = LevelZero(
             None if base is None else base[own], self.linear_text[own], self.name_match[shared],
-            similarity[own], None if self.picture_match is None else self.picture_match[shared],
+            self._of_all_classes(similarity[own]),
+            None if self.picture_match is None else self.picture_match[shared],
         )  # fmt: skip
         return found.of_modality(modality)
+
+    def _of_all_classes(self, similarity: Tensor) -> Tensor:
+        """(b, C, 2) of (b, P, 2)."""
+        if self.with_prototype is None:
+            return similarity
+        found = similarity.new_zeros(len(similarity), self.linear_text.shape[1], 2)
+        found[:, self.with_prototype] = similarity
+        return found
 
     def subset(self, rows: Tensor) -> "MetaTrainingFold":
         """The same fold with some of its rows, (k,) places; what is large is shared, not copied."""
@@ -151,17 +163,18 @@ def _fit(
 def _fit_scales(classifier: MetaClassifier, folds: Sequence[MetaTrainingFold], modality: str) -> None:
     """Learn the spread of features from every seventh row, or fewer where there are very many pairs."""
     step = max(7, -(-sum(fold.pairs for fold in folds) // MOST_SCALED))
-    of_new, of_gate = [], []
-    for fold in folds:
+    counts = [len(fold.targets[::step]) * fold.linear_text.shape[1] for fold in folds]
+    of_new, of_gate, start = torch.empty(sum(counts), NEW_WIDTH), [], 0
+    for fold, count in zip(folds, counts, strict=True):
         level_zero, seen = fold.level_zero(modality, slice(None, None, step)), fold.classes.seen
         features = new_features(level_zero, fold.classes)
-        of_new.append(features.flatten(0, 1))
+        of_new[start : start + count] = features.flatten(0, 1)
+        start += count
         if not seen.all():
             known = classifier.known(level_zero, fold.classes)
             of_gate.append(gate_features(level_zero, fold.classes, known, features[..., 0], features))
-    together = torch.cat(of_new)
-    classifier.new.scaler.fit(together)
-    classifier.known.name_scale.fit(together[:, : len(classifier.known.name_scale.scale)])
+    classifier.new.scaler.fit(of_new)
+    classifier.known.name_scale.fit(of_new[:, : len(classifier.known.name_scale.scale)])
     if of_gate:
         classifier.gate.scaler.fit(torch.cat(of_gate))
 
