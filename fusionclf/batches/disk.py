@@ -6,6 +6,7 @@ same time.
 
 import fcntl
 import json
+import mmap
 import os
 import shutil
 import tempfile
@@ -16,7 +17,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+import torch
 from platformdirs import user_cache_path
+from torch import Tensor
 
 from fusionclf.console import size_text
 from fusionclf.errors import PictureError
@@ -24,7 +27,7 @@ from fusionclf.errors import PictureError
 ASIDE = ".building-"
 CHECKS = "checks.json"  # holds the CRC-32 of a folder's other files
 READ_BYTES = 2**20  # at a time
-MOST_IN_MEMORY = 2**28  # bytes of an array that grows with rows or classes
+LEAST_MAPPED, MOST_IN_MEMORY = 2**20, 2**28  # bytes of an array that grows with rows or classes
 STALE_AFTER_S = 24 * 3600.0  # an unfinished folder of this age belongs to a killed process
 
 
@@ -170,16 +173,25 @@ def load_array(path: Path, *, mapped: bool = False) -> np.ndarray | None:
 
 
 def large_zeros(shape: tuple[int, ...], dtype: np.dtype | type = np.float32) -> np.ndarray:
-    """An array of zeros: in memory, or where it is large in a file of the cache folder that goes when the array goes.
+    """An array of zeros whose memory goes back to the system with it, even where the C library keeps what is freed.
 
-    The system can take the memory of such a file back whenever it is short of it.
+    A very large one is in a file of the cache folder that goes, too: where memory is short, the system can take it back
+    before.
     """
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    if size <= MOST_IN_MEMORY:
+    if size < LEAST_MAPPED:
         return np.zeros(shape, dtype)
+    if size <= MOST_IN_MEMORY:
+        return np.frombuffer(mmap.mmap(-1, size), dtype).reshape(shape)
     folder, what = cache_folder(), "an array of this run"
     check_space(folder, size, what)
     with writing(folder, what):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:  # it has no name; the map keeps it
             return np.memmap(file, dtype, "w+", shape=shape)
+
+
+def mapped_copy(values: Tensor) -> Tensor:
+    """The same values on the CPU, in an array of `large_zeros`."""
+    found = torch.from_numpy(large_zeros(tuple(values.shape), values.numpy().dtype))
+    return found.copy_(values)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from fusionclf.batches import ProductSource, TitleTable
+from fusionclf.batches.disk import mapped_copy
 from fusionclf.catalog import Catalog
 from fusionclf.console import Console
 from fusionclf.errors import RunError
@@ -215,10 +216,10 @@ def make_fold(
     query = np.flatnonzero((held_out | is_unseen) & ~is_support & candidates & data.can_be_query)
     shared = query if data.queries is None else np.searchsorted(data.queries, query)
     places, embeddings = torch.from_numpy(query), torch.from_numpy(data.embeddings[query])
-    base = _by_features(data.features, lambda values: learners.probe(values[places]))
+    base = _by_features(data.features, lambda values: mapped_copy(learners.probe(values[places])))
     with_prototype = prototypes.available.nonzero().squeeze(1)
     similarity = {
-        modality: prototypes.similarity(values[places], embeddings)[:, with_prototype].half()
+        modality: mapped_copy(prototypes.similarity(values[places], embeddings)[:, with_prototype].half())
         for modality, values in data.features.items()
         if modality == "both" or (modality == "picture" and values is not data.features["both"])
     }
@@ -226,7 +227,7 @@ def make_fold(
     own_counts = np.bincount(data.targets, minlength=data.classes)[targets]
     weights = balanced_weights(~learners.seen[targets], prototypes.available.numpy()[targets], own_counts)
     return MetaTrainingFold(
-        base, learners.linear_text.scores(data.texts.pick(query)),
+        base, mapped_copy(learners.linear_text.scores(data.texts.pick(query))),
         data.name_match, similarity, torch.from_numpy(targets),
         torch.from_numpy(weights).float(), ClassFacts.of(learners.counts, prototypes.available),
         torch.from_numpy(data.has_picture[query]), torch.from_numpy(data.has_title[query]),

@@ -4,20 +4,32 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from fusionclf.batches import HashedNGrams, disk, hashed_ngrams
-from fusionclf.batches.disk import large_zeros
+from fusionclf.batches.disk import large_zeros, mapped_copy
 from fusionclf.errors import PictureError
 
 
 def test_a_large_array_is_on_disk_and_goes_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(disk, "LEAST_MAPPED", 500)
     monkeypatch.setattr(disk, "MOST_IN_MEMORY", 1000)
+    assert isinstance(large_zeros((5, 10)), np.ndarray)
     small, large = large_zeros((25, 10)), large_zeros((26, 10))
     assert not isinstance(small, np.memmap) and isinstance(large, np.memmap)
-    large[3] = 7
+    small[3] = large[3] = 7
+    assert small.sum() == 70
     assert large.sum() == 70 and large.dtype == np.float32
     assert list((tmp_path / "cache").iterdir()) == []  # nothing is left behind, even by a killed process
+
+
+def test_a_mapped_copy_has_the_same_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "LEAST_MAPPED", 10)
+    for values in (torch.randn(5, 3), torch.zeros(0, 3), torch.randn(2, 3).half(), torch.eye(4)[:, ::2]):
+        copy = mapped_copy(values)
+        assert torch.equal(copy, values) and copy.dtype == values.dtype
+        assert not len(values) or copy.data_ptr() != values.data_ptr()
 
 
 def test_a_large_array_without_room_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fusionclf.batches.disk import large_zeros
 from fusionclf.models.open_vocabulary.level_zero import MODALITIES, ClassFacts, LevelZero
 from fusionclf.models.open_vocabulary.meta_classifier import (
     NEW_WIDTH,
@@ -164,7 +165,7 @@ def _fit_scales(classifier: MetaClassifier, folds: Sequence[MetaTrainingFold], m
     """Learn the spread of features from every seventh row, or fewer where there are very many pairs."""
     step = max(7, -(-sum(fold.pairs for fold in folds) // MOST_SCALED))
     counts = [len(fold.targets[::step]) * fold.linear_text.shape[1] for fold in folds]
-    of_new, of_gate, start = torch.empty(sum(counts), NEW_WIDTH), [], 0
+    of_new, of_gate, start = torch.from_numpy(large_zeros((sum(counts), NEW_WIDTH))), [], 0
     for fold, count in zip(folds, counts, strict=True):
         level_zero, seen = fold.level_zero(modality, slice(None, None, step)), fold.classes.seen
         features = new_features(level_zero, fold.classes)
