@@ -18,6 +18,7 @@ from fusionclf.batches import HashedNGrams, HashedTitles, TextBatch
 from fusionclf.catalog.attributes import BUCKETS
 from fusionclf.catalog.fields import TITLE
 from fusionclf.models.field_encoders import ID, PRESENT, TEXT_BUCKETS, FieldReaders, TitleAndFields
+from fusionclf.models.packing import rounded_to_half
 from fusionclf.models.text_encoders import (
     NGRAMS,
     SENTENCE,
@@ -117,6 +118,8 @@ def fit_linear_text_model(
 ) -> LinearTextWeights:
     """Learn all weights at once by a linear SVM, one class against the others.
 
+    They are rounded to half precision, in which a run stores them.
+
     Args:
         inputs: of n training products.
         targets: (n,) class numbers.
@@ -137,7 +140,7 @@ def fit_linear_text_model(
     start = 0
     for (kind, field), block in blocks.items():
         width = block.shape[1]  # pyright: ignore[reportOptionalSubscript]
-        own = torch.from_numpy(svm.weights[:, start : start + width])
+        own = rounded_to_half(torch.from_numpy(svm.weights[:, start : start + width]))
         found[kind][field] = torch.zeros(classes, width)
         found[kind][field][places] = own
         if kind != "embeddings":

@@ -6,7 +6,7 @@ The metadata of their file say which tensors are packed; they come back as they 
 import json
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -51,8 +51,8 @@ def pack(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, st
             )
         if name not in stored:
             packed["sparse"][name] = list(tensor.shape)
-        elif stored[name].dtype != tensor.dtype:
-            packed["half"].append(name)
+        if tensor.dtype == torch.float32:
+            packed["half"] += [each for each, part in stored.items() if part.dtype == torch.float16]
         found |= stored
     return found, {PACKED: json.dumps(packed)}
 
@@ -60,7 +60,7 @@ def pack(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, st
 def _half(name: str, tensor: Tensor) -> dict[str, Tensor]:
     """The tensor in half precision; as it is where that loses anything."""
     half = tensor.half()
-    return {name: half if _same_bits(half.float(), tensor) else tensor}
+    return {name: half if torch.equal(half.float().view(torch.int32), tensor.view(torch.int32)) else tensor}
 
 
 def _without_zeros(name: str, tensor: Tensor) -> dict[str, Tensor]:
@@ -68,21 +68,17 @@ def _without_zeros(name: str, tensor: Tensor) -> dict[str, Tensor]:
     values = _rows(tensor.numpy())
     rows, columns = np.nonzero(values.view(np.int32))  # by bits: -0.0 is kept
     width = next(each for each in WIDTHS if values.shape[1] <= np.iinfo(each).max + 1)
-    parts = {
-        VALUES: values[rows, columns],
-        COLUMNS: columns.astype(width),
-        COUNTS: np.bincount(rows, minlength=len(values)).astype(np.int32),
+    counts = np.bincount(rows, minlength=len(values)).astype(np.int32)
+    return {
+        **_half(name + VALUES, torch.from_numpy(values[rows, columns])),
+        name + COLUMNS: torch.from_numpy(columns.astype(width)),
+        name + COUNTS: torch.from_numpy(counts),
     }
-    return {name + end: torch.from_numpy(part) for end, part in parts.items()}
 
 
 def _rows(values: np.ndarray) -> np.ndarray:
     """A tensor's values as a matrix; one of one dimension is one row."""
     return values.reshape(1, -1) if values.ndim < 2 else values.reshape(len(values), -1)
-
-
-def _same_bits(first: Tensor, second: Tensor) -> bool:
-    return torch.equal(first.view(torch.int32), second.view(torch.int32))
 
 
 def read_packed(metadata: Mapping[str, str] | None) -> Packed:
@@ -149,6 +145,10 @@ def round_to_half(network: nn.Module) -> None:
         return
     for parameter in network.parameters():
         if parameter.dtype == torch.float32 and parameter.ndim > 1:
-            half: Any = parameter.half().float()
-            if half.isfinite().all():
-                parameter.copy_(half)
+            parameter.copy_(rounded_to_half(parameter))
+
+
+def rounded_to_half(tensor: Tensor) -> Tensor:
+    """A float32 tensor with the values of half precision; as it is where half precision cannot hold them."""
+    half = tensor.half().float()
+    return half if half.isfinite().all() else tensor
