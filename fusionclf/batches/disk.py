@@ -16,7 +16,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
-from platformdirs import user_cache_path
 
 from fusionclf.console import size_text
 from fusionclf.errors import PictureError
@@ -25,11 +24,6 @@ ASIDE = ".building-"
 CHECKS = "checks.json"  # holds the CRC-32 of a folder's other files
 READ_BYTES = 2**20  # at a time
 STALE_AFTER_S = 24 * 3600.0  # an unfinished folder of this age belongs to a killed process
-
-
-def cache_folder() -> Path:
-    """The folder of all caches: $FUSIONCLF_CACHE, or the user's cache folder."""
-    return Path(os.environ.get("FUSIONCLF_CACHE") or user_cache_path("fusionclf"))
 
 
 @contextmanager
