@@ -123,7 +123,7 @@ def _command(run: Path, damaged: Path, whole: dict[str, Path], draw: random.Rand
     """A command that reads the damaged file of a run."""
     out = run.parent / "out"
     other = whole[draw.choice([name for name in whole if name not in ("export", run.name)])]
-    part = ["--part", "rest"] if (whole[run.name] / "checkpoints" / "rest").is_dir() else []
+    part = ["--part", "rest"] if (whole[run.name] / "model" / "rest.safetensors").is_file() else []
     model = ["--run", run, "--title", TITLE, "--cpu", *part]
     commands: dict[str, list[object]] = {
         "compare": ["compare", run, other, "--out", out],

@@ -27,12 +27,12 @@ Built = TypeVar("Built")
 AGAIN = "train again with --overwrite"
 LONGEST_FAULT = 240  # characters of an error message, without its path
 ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
-BEGUN, FINISHED = "config.yaml", "metrics.json"
-MARKS = (BEGUN, FINISHED, "checkpoints", "predictions")
+BEGUN, FINISHED, CHECKPOINTS = "config.yaml", "metrics.json", "checkpoints"
+MARKS = (BEGUN, FINISHED, CHECKPOINTS, "predictions")
 # The files of a run, in the order of removal: after a kill, the rest can be resumed or removed.
 LEFT = (
     FINISHED, "README.md", "environment.json", "predictions", "held_out", "answers", "tensorboard", "log.jsonl",
-    "model", "checkpoints", "synonyms.yaml", "split.json", BEGUN,
+    "model", CHECKPOINTS, "synonyms.yaml", "split.json", BEGUN,
 )  # fmt: skip
 # Cells that a spreadsheet would compute when it opens a CSV file; plain numbers are not among them.
 FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
@@ -176,6 +176,12 @@ def clear_run(folder: Path) -> None:
     """Remove the files of a run, and no others."""
     for name in LEFT:
         remove(folder / name)
+
+
+def drop_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of a finished run. Hold its lock."""
+    if is_finished(folder):
+        remove(folder / CHECKPOINTS)
 
 
 def check_begun(folder: Path) -> None:

@@ -22,8 +22,9 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from fusionclf.batches.disk import building, cache_folder, check_space, writing
+from fusionclf.batches.disk import building, check_space, writing
 from fusionclf.batches.stored import PIXELS, CacheWriter, PictureCache, StoredCache, is_intact, read_cache
+from fusionclf.caches import cache_folder
 from fusionclf.catalog import Catalog, decoded_picture, open_picture, picture_hash, picture_size
 from fusionclf.console import size_text
 from fusionclf.errors import PictureError

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from platformdirs import user_cache_path
 from torch import Tensor
 
 from fusionclf.console import size_text
@@ -29,11 +28,6 @@ CHECKS = "checks.json"  # holds the CRC-32 of a folder's other files
 READ_BYTES = 2**20  # at a time
 LEAST_MAPPED, MOST_IN_MEMORY = 2**20, 2**28  # bytes of an array that grows with rows or classes
 STALE_AFTER_S = 24 * 3600.0  # an unfinished folder of this age belongs to a killed process
-
-
-def cache_folder() -> Path:
-    """The folder of all caches: $FUSIONCLF_CACHE, or the user's cache folder."""
-    return Path(os.environ.get("FUSIONCLF_CACHE") or user_cache_path("fusionclf"))
 
 
 @contextmanager

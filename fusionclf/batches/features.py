@@ -15,7 +15,6 @@ from torch import Tensor
 
 from fusionclf.batches.disk import (
     building,
-    cache_folder,
     check_space,
     is_unchanged,
     load_array,
@@ -23,6 +22,7 @@ from fusionclf.batches.disk import (
     write_checks,
 )
 from fusionclf.batches.stored import PictureCache
+from fusionclf.caches import cache_folder
 from fusionclf.errors import PictureError
 
 FILES = ("features.npy", "meta.json")

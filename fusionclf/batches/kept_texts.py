@@ -12,7 +12,8 @@ from threading import Lock
 
 import numpy as np
 
-from fusionclf.batches.disk import building, cache_folder, check_space, is_unchanged, load_array, write_checks
+from fusionclf.batches.disk import building, check_space, is_unchanged, load_array, write_checks
+from fusionclf.caches import cache_folder
 from fusionclf.errors import PictureError
 
 FILES = HASHES, EMBEDDINGS = "hashes.npy", "embeddings.npy"

@@ -1,23 +1,18 @@
 """Groups of products that belong on one side of a split: one title, one picture, or one cell of a column."""
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from itertools import pairwise
-from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-from PIL import Image
 
-from fusionclf.catalog.decoding import decoded_picture
 from fusionclf.catalog.fields import TITLE
-from fusionclf.catalog.pictures import map_paths, near_hash, picture_hash
+from fusionclf.catalog.inspection import inspect_pictures
 from fusionclf.catalog.records import Catalog
 from fusionclf.config import SplitConfig
 from fusionclf.config.data_sections import GROUPINGS
-from fusionclf.errors import CatalogError, PictureError, quoted
+from fusionclf.errors import CatalogError, quoted
 
-Value = TypeVar("Value")
 HASH_BITS = 64
 MOST_LINKS = 4_000_000  # held in memory before they are joined
 
@@ -42,11 +37,14 @@ def product_groups(catalog: Catalog, group_by: Sequence[str], near_distance: int
     for name in group_by:
         if name not in GROUPINGS:
             groups = _joined(groups, same_values(_cells(catalog, name)))
-    paths, owners = catalog.flat_picture_paths(), catalog.picture_owners
+    near, owners = "near_picture" in group_by, catalog.picture_owners
+    if not near and "picture" not in group_by:
+        return groups
+    found = inspect_pictures(catalog.root, catalog.flat_picture_paths(), near=near)
     if "picture" in group_by:
-        groups = _joined(groups, owners[same_values(map_pictures(paths, picture_hash))])
-    if "near_picture" in group_by:
-        hashes = map_pictures(paths, near_hash)
+        groups = _joined(groups, owners[same_values(found.digests)])
+    if near:
+        hashes = found.near_hashes
         groups = _joined(groups, owners[same_values(hashes)])
         for links in _batches(near_links(hashes, near_distance)):
             groups = _joined(groups, owners[links])
@@ -70,21 +68,6 @@ def _cells(catalog: Catalog, column: str) -> list[str | None]:
         )
     cells = catalog.table[column].astype("str").fillna("")
     return [cell.strip() or None for cell in cells]
-
-
-def map_pictures(paths: Sequence[Path | None], read: Callable[[Image.Image], Value]) -> list[Value | None]:
-    """`read` of every picture; None where there is none or it cannot be decoded."""
-
-    def one(path: Path | None) -> Value | None:
-        if path is None:
-            return None
-        try:
-            with decoded_picture(path) as decoded:
-                return read(decoded.picture)
-        except PictureError:
-            return None
-
-    return map_paths(paths, one)
 
 
 def same_values(values: Sequence[Hashable | None]) -> np.ndarray:

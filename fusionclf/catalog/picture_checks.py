@@ -3,16 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from fusionclf.catalog.decoding import decoded_picture
-from fusionclf.catalog.pictures import map_paths, picture_hash
+from fusionclf.catalog.inspection import inspect_pictures
 from fusionclf.catalog.records import Catalog
-from fusionclf.errors import PictureError
 
-GRAYSCALE = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")  # Pillow's modes without colour
+GRAYSCALE = [b"1", b"L", b"LA", b"I", b"I;16", b"I;16B", b"I;16L", b"F"]  # Pillow's modes without colour
 Progress = Callable[[int, int], None]
 
 
@@ -53,62 +50,42 @@ class PictureFacts:
     several: int = 0
 
 
-@dataclass(frozen=True)
-class _Inspection:
-    """One picture: its mode, size and pixel hash, or why it cannot be used; empty where there is no picture."""
-
-    mode: str = ""
-    turned: bool = False
-    size: str = ""
-    digest: str | None = None
-    fault: str = ""
-
-
-def _inspect(path: Path | None) -> _Inspection:
-    if path is None:
-        return _Inspection()
-    try:
-        with decoded_picture(path) as decoded:
-            width, height = decoded.size
-            return _Inspection(
-                decoded.mode, decoded.turned, f"{width} x {height}", picture_hash(decoded.picture)
-            )
-    except PictureError as error:
-        return _Inspection(fault=str(error).removeprefix(f"{path}: "))
-
-
 def check_pictures(
     catalog: Catalog, train: np.ndarray, test: np.ndarray, progress: Progress | None
 ) -> PictureFacts:
-    """Decode every picture of a catalog.
+    """What is in every picture of a catalog; those are decoded that are new or have changed.
 
     Args:
         catalog: the products.
         train, test: catalog rows of the train and validation subsets, and of the test subset.
         progress: called with the number of pictures that are done and in all.
     """
-    inspections = map_paths(catalog.flat_picture_paths(), _inspect, progress)
+    found = inspect_pictures(catalog.root, catalog.flat_picture_paths(), progress=progress)
     owners, ids = catalog.picture_owners.tolist(), catalog.table["id"].tolist()
     labels = catalog.table["label"].tolist()
-    groups, digests = defaultdict(list), [set[str]() for _ in ids]
-    for row, found in zip(owners, inspections, strict=True):
-        if found.digest:
-            groups[found.digest].append(row)
-            digests[row].add(found.digest)
+    groups, digests = defaultdict(list), [set[bytes]() for _ in ids]
+    for row, digest in zip(owners, found.digests, strict=True):
+        if digest is not None:
+            groups[digest].append(row)
+            digests[row].add(digest)
     equal = [rows for rows in groups.values() if len(rows) > 1]
-    sizes = Counter(found.size for found in inspections if found.size)
-    usual = sizes.most_common(1)[0][0] if sizes else ""
-    named = list(zip(_names(owners, ids), inspections, strict=True))
+    own = found.table
+    sizes = [f"{width} x {height}" if width else "" for width, height in own[["width", "height"]].tolist()]
+    counts = Counter(size for size in sizes if size)
+    usual = counts.most_common(1)[0][0] if counts else ""
+    names = _names(owners, ids)
     there = catalog.table["picture"].notna().tolist()
     unread = [row for row, own in enumerate(digests) if there[row] and not own]
     return PictureFacts(
-        decoded=sum(found.digest is not None for found in inspections),
-        missing=[name for name, found in named if found == _Inspection()],
-        unreadable={name: found.fault for name, found in named if found.fault},
-        grayscale=[name for name, found in named if found.mode in GRAYSCALE],
-        turned=[name for name, found in named if found.turned],
+        decoded=int(found.decoded.sum()),
+        missing=[
+            name for place, name in enumerate(names) if not own["width"][place] and place not in found.faults
+        ],
+        unreadable={names[place]: fault for place, fault in found.faults.items()},
+        grayscale=[names[place] for place in np.flatnonzero(np.isin(own["mode"], GRAYSCALE))],
+        turned=[names[place] for place in np.flatnonzero(own["turned"])],
         usual_size=usual,
-        odd_sizes=[name for name, found in named if found.size not in ("", usual)],
+        odd_sizes=[name for name, size in zip(names, sizes, strict=True) if size not in ("", usual)],
         identical=sum(map(len, equal)),
         identical_groups=len(equal),
         conflicting_groups=[
@@ -132,7 +109,7 @@ def _names(owners: Sequence[int], ids: Sequence[str]) -> list[str]:
     return names
 
 
-def _count_sharing(digests: Sequence[set[str]], train: np.ndarray, test: np.ndarray) -> int:
+def _count_sharing(digests: Sequence[set[bytes]], train: np.ndarray, test: np.ndarray) -> int:
     """How many test rows have a picture that a train row has, too."""
     known = {digest for row in train for digest in digests[row]}
     return sum(not known.isdisjoint(digests[row]) for row in test)

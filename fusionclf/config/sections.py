@@ -108,6 +108,9 @@ class TrainConfig(Section):
     select_by: Literal["val_top1", "last"] = Field(
         default="val_top1", description="which epoch's weights are saved"
     )
+    keep_checkpoints: bool = Field(
+        default=False, description="keep `checkpoints/` of a finished run; it is not needed any more"
+    )
 
     @model_validator(mode="after")
     def _epochs_add_up(self) -> "TrainConfig":
@@ -124,7 +127,7 @@ class TrainConfig(Section):
 
 
 ModelParams = TypeVar("ModelParams", bound=Section)
-FOR_ALL_STAGES = ("precision", "cache_features", "engine")
+FOR_ALL_STAGES = ("precision", "cache_features", "engine", "keep_checkpoints")
 # Defaults of stage three in place of the values of the stage before, as it is short and its start may be best.
 THIRD_STAGE = {"augment": "trivial", "select_by": "val_top1", "freeze_epochs": 0, "progressive": ()}
 

@@ -28,6 +28,7 @@ from fusionclf.models.aligned_sources import (
     read_processor,
 )
 from fusionclf.models.encoders import ImageEncoder
+from fusionclf.models.packing import round_to_half
 
 PROMPT = "a photo of a {}."
 TEXTS_AT_ONCE = 64
@@ -129,6 +130,7 @@ class NameEncoder(nn.Module):
 
     def __init__(self, network: Any, tokenizer: Any, prompts: Sequence[str], pads: bool) -> None:
         super().__init__()
+        round_to_half(network)
         self.network = network.requires_grad_(False)
         self.tokenizer, self.prompts = tokenizer, tuple(prompts)
         self.longest = int(network.config.max_position_embeddings)

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from fusionclf.models.layers.depthwise_conv import speed_up_depthwise
 from fusionclf.models.layers.fold_batchnorm import fold_batch_norms
+from fusionclf.models.packing import round_to_half
 
 
 class PretrainedEncoder(nn.Module):
@@ -19,7 +20,8 @@ class PretrainedEncoder(nn.Module):
     Args:
         network: the network.
         layers: its parts in the order in which data passes, for freezing and layer-wise learning rates.
-        frozen: keep the whole network as it is.
+        frozen: keep the whole network as it is. Its weight matrices are rounded to half precision, in which a run
+            stores them in half the bytes without a difference between training and prediction.
         frozen_layers: how many of `layers` to keep as they are.
 
     Attributes:
@@ -34,6 +36,8 @@ class PretrainedEncoder(nn.Module):
         frozen_layers: int = 0,
     ) -> None:
         super().__init__()
+        if frozen:
+            round_to_half(network)
         self.network = network
         self.frozen = frozen
         self.graph: Callable[..., Tensor] | None = None

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from fusionclf.batches import fingerprint
-from fusionclf.batches.disk import building, cache_folder, is_unchanged, write_checks
+from fusionclf.batches.disk import building, is_unchanged, write_checks
+from fusionclf.caches import cache_folder
 from fusionclf.console import SILENT, Console
 from fusionclf.errors import PictureError, SettingsError
 from fusionclf.models.encoders import ImageEncoder, PretrainedEncoder, folded_for_inference

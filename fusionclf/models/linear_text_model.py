@@ -18,6 +18,7 @@ from fusionclf.batches import HashedNGrams, HashedTitles, TextBatch
 from fusionclf.catalog.attributes import BUCKETS
 from fusionclf.catalog.fields import TITLE
 from fusionclf.models.field_encoders import ID, PRESENT, TEXT_BUCKETS, FieldReaders, TitleAndFields
+from fusionclf.models.packing import rounded_to_half
 from fusionclf.models.text_encoders import (
     NGRAMS,
     SENTENCE,
@@ -115,6 +116,8 @@ def fit_linear_text_model(
 ) -> LinearTextWeights:
     """Learn all weights at once by a linear SVM, one class against the others.
 
+    They are rounded to half precision, in which a run stores them.
+
     Args:
         inputs: of n training products.
         targets: (n,) class numbers.
@@ -139,7 +142,8 @@ def fit_linear_text_model(
     found: dict[str, dict[str, Tensor]] = {"ngrams": {}, "embeddings": {}, "ids": {}}
     start = 0
     for (kind, field), width in widths.items():
-        own = _of_all_classes(torch.from_numpy(svm.weights.T[start : start + width]), places, classes)
+        weights = rounded_to_half(torch.from_numpy(svm.weights.T[start : start + width]))
+        own = _of_all_classes(weights, places, classes)
         found[kind][field] = own.T.contiguous() if kind == "embeddings" else own
         start += width
     frequencies = {field: inverse_frequencies(counts) for field, counts in inputs.ngrams.items()}

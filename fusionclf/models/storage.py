@@ -19,6 +19,7 @@ from fusionclf.models.backbones import build_image_encoder
 from fusionclf.models.building import building_stored
 from fusionclf.models.open_vocabulary.name_words import LANGUAGE
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
+from fusionclf.models.packing import packed_shapes, read_packed
 from fusionclf.models.registry import Model, Variant
 from fusionclf.models.stacked_classifier import StackedClassifier
 from fusionclf.models.text_encoders import TransformerEncoder
@@ -46,7 +47,7 @@ def save_model(
         classes: class names per task, in the order of the heads' outputs.
         temperatures: task → what divides its logits before the softmax.
     """
-    save_weights(folder / f"{part}.safetensors", model.state_dict())
+    save_weights(folder / f"{part}.safetensors", model.state_dict(), packed=True)
     for module in model.modules():
         if isinstance(module, TransformerEncoder):
             module.save_configuration(folder / TEXT)
@@ -206,8 +207,9 @@ def read_shapes(file: Path) -> dict[str, tuple[int, ...]]:
         raise RunError(f"{file}: no such file; {AGAIN}")
     try:
         with safe_open(file, "pt") as opened:
-            return {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}
-    except (OSError, SafetensorError) as error:
+            stored = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}
+            return packed_shapes(stored, read_packed(opened.metadata()))
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise RunError(one_line(f"cannot be used ({error}); {AGAIN}", file)) from error
 
 

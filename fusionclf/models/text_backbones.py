@@ -80,8 +80,9 @@ def _transformer(model: str, pretrained: bool) -> tuple[Any, Any]:
         stored = read_stored_bert(Path(model)) if stored_build() is not None else None
         network, tokenizer = stored or _network_and_tokenizer(model, pretrained)
         if (pooler := getattr(network, "pooler", None)) is not None:
-            # Titles are pooled by their mean: parameters that get no gradient would stop DDP.
-            pooler.requires_grad_(False)
+            # Titles are pooled by their mean: parameters that get no gradient would stop DDP, and take room in runs.
+            for parameter in pooler.requires_grad_(False).parameters():
+                parameter.data.zero_()
         return network, tokenizer
     except WeightsError:
         raise

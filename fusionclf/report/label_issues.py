@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from fusionclf.catalog import Catalog, Split, picture_hash
-from fusionclf.catalog.groups import map_pictures
+from fusionclf.catalog import Catalog, Split
+from fusionclf.catalog.inspection import inspect_pictures
 from fusionclf.catalog.pictures import map_paths
 from fusionclf.errors import RunError
 from fusionclf.evaluation import CategoryGraph, find_label_issues
@@ -132,8 +132,8 @@ def _keys(issues: pd.DataFrame, table: pd.DataFrame, catalog: Catalog) -> list[t
     alike = pd.DataFrame({"title": table["title"], **issues[["label", "suggestion"]]})
     double = alike.duplicated(keep=False).to_numpy()
     paths = [catalog.root / name if isinstance(name, str) else None for name in table["picture"]]
-    hashes = map_pictures([path for path, same in zip(paths, double, strict=True) if same], picture_hash)
-    remaining = iter(hashes)
+    repeated = [path for path, same in zip(paths, double, strict=True) if same]
+    remaining = iter(inspect_pictures(catalog.root, repeated).digests)
     keys: list[tuple[Any, ...]] = []
     for place, (cells, same) in enumerate(zip(alike.itertuples(index=False, name=None), double, strict=True)):
         picture = next(remaining) if same else None

@@ -13,6 +13,7 @@ from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.console import Console
 from fusionclf.files import write_text
 from fusionclf.models import ProductClassifier, pretrained_encoders
+from fusionclf.runfolder import CHECKPOINTS
 from fusionclf.stacking.run_inputs import RunInputs
 from fusionclf.stacking.stages import Stage, StageRows, smallest_classes
 from fusionclf.training import StageSpec, StageState, train_stage
@@ -83,7 +84,7 @@ class BaseTraining:
             self.console.info(f"{name}: {others} rows without a picture are left to the linear text model")
         self.console.stage(name, len(train), len(validation), settings.epochs)
         spec = StageSpec(
-            name, self.out / "checkpoints" / name, train, validation, self.settings.seed,
+            name, self.out / CHECKPOINTS / name, train, validation, self.settings.seed,
             score_first=score_first,
         )  # fmt: skip
         with self.console.training(name, settings.epochs, self.accelerator.log) as progress:

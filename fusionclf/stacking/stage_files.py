@@ -8,7 +8,7 @@ import torch
 
 from fusionclf.errors import RunError
 from fusionclf.models.weights import load_weights, save_weights
-from fusionclf.runfolder import AGAIN
+from fusionclf.runfolder import AGAIN, CHECKPOINTS
 from fusionclf.stacking.auxiliary import LABEL, TaskLogits
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions
 from fusionclf.stacking.part_answers import PartAnswers
@@ -27,7 +27,7 @@ class StageFiles:
     """
 
     def __init__(self, out: Path, stage: str) -> None:
-        self.stage, self.folder = stage, out / "checkpoints" / stage
+        self.stage, self.folder = stage, out / CHECKPOINTS / stage
 
     def save_held_out(self, predictions: OutOfFoldPredictions, tasks: TaskLogits, seconds: float) -> None:
         """Save predictions for held-out rows, logits of auxiliary tasks for validation rows, and what fitting took."""

@@ -18,7 +18,15 @@ from fusionclf.models import find_variant
 from fusionclf.models.text_backbones import TextEncoderParams
 from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.report.model_card import write_card
-from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
+from fusionclf.runfolder import (
+    check_begun,
+    drop_checkpoints,
+    environment,
+    is_finished,
+    open_run,
+    read_json_as,
+    sweep_run,
+)
 from fusionclf.stacking.checks import check_model, check_names, columns_to_read
 from fusionclf.stacking.picture_settings import resolve_pictures
 from fusionclf.stacking.stage_runner import StageRunner
@@ -88,6 +96,7 @@ def train(
         if existing.resume and is_finished(out):
             if accelerator.is_main_process:
                 sweep_run(out)
+                _tidy(out, settings)
             console.info(f"{out}: finished already, nothing to do")
             return dict(read_json_as(out / "metrics.json", METRICS))
         check_names(settings)
@@ -149,5 +158,12 @@ def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dic
             runner.held_out, runner.answers, runner.fusion_parts,
         )  # fmt: skip
         metrics = save_run(runner.out, result, write_card)
+        _tidy(runner.out, runner.settings)
     runner.accelerator.wait_for_everyone()
     return metrics
+
+
+def _tidy(out: Path, settings: RunConfig[Any]) -> None:
+    """Remove what a finished run needs no more."""
+    if not settings.train.keep_checkpoints:
+        drop_checkpoints(out)

@@ -150,7 +150,7 @@ def test_train_writes_a_whole_run_folder(tmp_path: Path) -> None:
     names = {str(p.relative_to(tmp_path / "run")) for p in (tmp_path / "run").rglob("*") if p.is_file()}
     assert {
         "config.yaml", "split.json", "metrics.json", "environment.json", "log.jsonl", "predictions/top2.parquet",
-        "model/top2.safetensors", "model/labels.json", "checkpoints/top2/last/figures.json",
+        "model/top2.safetensors", "model/labels.json",
     } <= names  # fmt: skip
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 2
     assert "holds a run already" in refused(

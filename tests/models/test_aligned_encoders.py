@@ -60,7 +60,7 @@ def test_embeddings_are_those_of_transformers(folder: Path) -> None:
     )
     embeddings = torch.nn.functional.normalize(whole.get_text_features(**tokens).pooler_output, dim=-1)
     found = build_name_encoder(str(folder), True, [PROMPT]).compute(CLASSES)
-    assert np.allclose(found, embeddings.numpy(), atol=1e-5)
+    assert np.allclose(found, embeddings.numpy(), atol=2e-3)  # its weights are rounded to half precision
 
 
 @torch.no_grad()

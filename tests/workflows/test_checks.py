@@ -27,7 +27,7 @@ def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def refuse(*_: Any, **__: Any) -> None:
         raise PicturesReadError
 
-    monkeypatch.setattr(groups, "map_pictures", refuse)
+    monkeypatch.setattr(groups, "inspect_pictures", refuse)
     monkeypatch.setattr(inputs, "open_cache", refuse)
     rows = [
         f"{n},Men,Apparel,Top,{LABELS[n % 2]},Blue,Summer,{2012 + n // 2 % 2},Casual,{FOLDS[n % 3]},item {n}"
