@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fusionclf.caches import cache_folder
 from fusionclf.console import size_text
 from fusionclf.errors import PictureError
 

@@ -4,6 +4,7 @@ How titles become tensors, and how pictures are cut, is no part of it: the runti
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from fusionclf.batches import Batch, HashedNGrams
 from fusionclf.errors import PredictionError
 from fusionclf.models import Model, StackedClassifier, base_model
 from fusionclf.models.field_encoders import ID, PRESENT, TitleAndFields
-from fusionclf.models.open_vocabulary.level_zero import MODALITIES, ClassFacts
+from fusionclf.models.open_vocabulary.level_zero import MODALITIES
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, NAME_MATCH_FEATURES
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.outputs import BaseOutputs
@@ -124,7 +125,7 @@ class _AllModalities(nn.Module):
     def forward(self, outputs: BaseOutputs) -> Tensor:
         """As StackedHead.forward."""
         head, level_zero, logits = self.head, self.head.level_zero(outputs), {}
-        facts = ClassFacts(head.counts, head.prototypes.available, head.share, self.seen_places)
+        facts = replace(head.facts, seen_places=self.seen_places)
         for modality in MODALITIES:
             own = head.subset(level_zero, slice(None), modality, outputs.base_reads_titles)
             logits[modality] = head.logits(own, modality, facts)

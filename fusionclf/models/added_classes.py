@@ -116,6 +116,7 @@ def add_classes(model: Model, added: Sequence[AddedClass]) -> None:
             prototypes.features[number] = new.feature_prototype
     names, texts, synonyms = zip(*((new.called, new.text, new.synonyms) for new in added), strict=True)
     model.set_class_names(model.class_names.with_more(names, texts, synonyms))
+    head.add_names(model.linear_text_model.title_scores(list(names)))
 
 
 def _check_vectors(new: AddedClass, prototypes: Prototypes) -> None:

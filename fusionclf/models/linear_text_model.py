@@ -97,17 +97,17 @@ class LinearTextWeights:
 
     @torch.no_grad()
     def scores(self, inputs: LinearTextInputs) -> Tensor:
-        """(n, K) scores of n products."""
+        """(n, K) scores of n products, by the fields that are given."""
         scores = self.bias.expand(len(inputs), -1)
-        for field, weights in self.ngrams.items():
-            titles = HashedTitles.of(inputs.ngrams[field]).batch(np.arange(len(inputs)))
-            scores = tfidf_sum(titles, self.inverse_frequency[field], weights) + scores
-        for field, weights in self.embeddings.items():
-            if weights.shape[1]:
-                values = torch.from_numpy(inputs.embeddings[field]).to(self.bias)
-                scores = scores + nn.functional.linear(values, weights)
-        for field, weights in self.ids.items():
-            scores = scores + nn.functional.embedding(torch.from_numpy(inputs.ids[field]), weights)
+        for field, counts in inputs.ngrams.items():
+            titles = HashedTitles.of(counts).batch(np.arange(len(inputs)))
+            scores = tfidf_sum(titles, self.inverse_frequency[field], self.ngrams[field]) + scores
+        for field, values in inputs.embeddings.items():
+            if values.shape[1]:
+                own = torch.from_numpy(values).to(self.bias)
+                scores = scores + nn.functional.linear(own, self.embeddings[field])
+        for field, ids in inputs.ids.items():
+            scores = scores + nn.functional.embedding(torch.from_numpy(ids), self.ids[field])
         return scores
 
 
@@ -255,6 +255,18 @@ class LinearTextModel(nn.Module):
             for field, bins in self.readers.attributes.items():
                 ids[field] = bins.ids(some[field].tolist())
         return LinearTextInputs(ngrams, embeddings, ids)
+
+    def read_titles(self, titles: list[str]) -> LinearTextInputs:
+        """What this model reads of titles alone."""
+        return LinearTextInputs({TITLE: self.hashed(titles).counts}, {TITLE: self.embed(titles)}, {})
+
+    def title_scores(self, titles: list[str]) -> Tensor:
+        """(n, K) scores of titles alone, on the CPU; K does not count the added classes."""
+        table, bias = self.ngrams.table.weight.cpu(), self.bias.cpu()
+        of_sentences = torch.zeros(len(bias), 0) if self.sentence is None else self.sentence.weight.cpu()
+        frequencies = {TITLE: self.ngrams.inverse_frequency.cpu()}
+        weights = LinearTextWeights(frequencies, {TITLE: table}, {TITLE: of_sentences}, {}, bias)
+        return weights.scores(self.read_titles(titles))
 
     @torch.no_grad()
     def set_weights(self, weights: LinearTextWeights) -> None:

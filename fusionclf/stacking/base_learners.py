@@ -17,7 +17,7 @@ from fusionclf.models.linear_text_model import LinearTextInputs, LinearTextWeigh
 from fusionclf.models.open_vocabulary.level_zero import ClassFacts
 from fusionclf.models.open_vocabulary.linear_probe import LinearProbe, fit_linear_probe
 from fusionclf.models.open_vocabulary.meta_training import MetaTrainingFold
-from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH
+from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, NAME_MATCH_FEATURES
 from fusionclf.models.open_vocabulary.prototypes import Prototypes
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.stacking.folds import BRAND, FoldPlan
@@ -26,6 +26,7 @@ MOST_SUPPORT_ROWS = 5  # of a class
 LEAST_FITTED = 0.1  # of the rows that a fold leaves to fit on
 ROWS_AT_ONCE = 4096
 PAIRS_AT_ONCE = 2**20  # of a product and a class, whose name-match features are computed together: 40 MB
+WHOLE_NAME = NAME_MATCH_FEATURES.index("all")
 PlacedFold = tuple[MetaTrainingFold, np.ndarray]  # a fold, and the places of its query rows
 
 
@@ -47,6 +48,7 @@ class StackingData:
         together: (n,) groups of rows that no fold divides; None: equal titles alone.
         picture_match: (q, C) cosines of pictures with class names; None without an aligned picture encoder.
         queries: (q,) places of the rows that can be queries of a meta-training fold, ascending; None: all rows.
+        names: what the linear text model reads of the C class names, as if they were titles.
     """
 
     rows: np.ndarray
@@ -63,6 +65,7 @@ class StackingData:
     together: np.ndarray | None = None
     picture_match: Tensor | None = None
     queries: np.ndarray | None = None
+    names: LinearTextInputs | None = None
 
     @classmethod
     def collect(
@@ -85,7 +88,7 @@ class StackingData:
         """
         head, linear = model.head, model.linear_text_model
         titles = catalog.table["title"].to_numpy(object)[rows]
-        assert isinstance(head, StackedHead) and source.titles is not None
+        assert isinstance(head, StackedHead) and source.titles is not None and model.class_names is not None
         has_picture, has_title = (
             np.ones(len(rows), bool) if mask is None else mask[rows]
             for mask in (source.has_picture, source.has_title)
@@ -97,7 +100,7 @@ class StackingData:
             head.used_name_match(name_match), has_picture, has_title,
             # The features of a base model of both modalities also stand for a product without a picture.
             has_picture if model.base.text is None else has_picture | has_title,
-            head.allows_unseen, queries=queries,
+            head.allows_unseen, queries=queries, names=linear.read_titles(list(model.class_names.names)),
         )  # fmt: skip
 
     @property
@@ -171,6 +174,27 @@ def fit_base_learners(data: StackingData, fitted: np.ndarray, seed: int) -> Base
     return BaseLearners(linear_text, probe, torch.from_numpy(counts))
 
 
+def tell_of_names(data: StackingData, learners: BaseLearners, fitted: np.ndarray) -> Tensor:
+    """(2, U, S) as ClassFacts.of_names, in half precision.
+
+    Args:
+        data: all rows.
+        learners: fitted on some of them.
+        fitted: (n,) mask of these rows.
+    """
+    seen = torch.from_numpy(learners.seen)
+    if data.names is None or seen.all():
+        return torch.zeros(2, 0, int(seen.sum()), dtype=torch.float16)
+    scores = learners.linear_text.scores(data.names)  # (C, C)
+    queries = np.arange(len(data.rows)) if data.queries is None else data.queries
+    compared = np.flatnonzero(fitted[queries])  # rows of name_match
+    named = (data.name_match[..., WHOLE_NAME][compared] == 1).float()  # (m, C)
+    own = torch.from_numpy(data.targets[queries[compared]])
+    counts = torch.zeros(data.classes, data.classes).index_add_(0, own, named).T
+    counts = counts * (fitted.sum() / max(len(compared), 1))
+    return torch.stack([scores, counts.log1p()])[:, ~seen][:, :, seen].half()
+
+
 def make_folds(
     data: StackingData, plan: FoldPlan, seed: int, console: Console
 ) -> dict[str, dict[int, PlacedFold]]:
@@ -208,7 +232,8 @@ def make_fold(
         The fold, and the places of its query rows in `data`.
     """
     is_unseen = np.isin(data.targets, unseen)
-    learners = fit_base_learners(data, ~held_out & ~is_unseen, seed)
+    fitted = ~held_out & ~is_unseen
+    learners = fit_base_learners(data, fitted, seed)
     prototypes, is_support = _support_rows(data, unseen, number, seed)
     candidates = data.allows_unseen | learners.seen[data.targets]
     if data.together is not None:  # a variant of a support row would be too easy a query
@@ -226,10 +251,12 @@ def make_fold(
     targets = data.targets[query]
     own_counts = np.bincount(data.targets, minlength=data.classes)[targets]
     weights = balanced_weights(~learners.seen[targets], prototypes.available.numpy()[targets], own_counts)
+    of_names = tell_of_names(data, learners, fitted)
+    facts = ClassFacts.of(learners.counts, prototypes.available, of_names=of_names)
     return MetaTrainingFold(
         base, mapped_copy(learners.linear_text.scores(data.texts.pick(query))),
         data.name_match, similarity, torch.from_numpy(targets),
-        torch.from_numpy(weights).float(), ClassFacts.of(learners.counts, prototypes.available),
+        torch.from_numpy(weights).float(), facts,
         torch.from_numpy(data.has_picture[query]), torch.from_numpy(data.has_title[query]),
         data.picture_match, shared_places=torch.from_numpy(shared), with_prototype=with_prototype,
     ), query  # fmt: skip
@@ -267,7 +294,8 @@ def balanced_weights(unseen: np.ndarray, has_prototype: np.ndarray, counts: np.n
     """(n,) weights that give rows of seen classes, of unseen ones, and of unseen ones with prototypes equal totals.
 
     The gate then learns odds for equally frequent kinds, to which the expected share of unseen classes is added later.
-    Rows of seen classes weigh less the more rows their class has, or the gate would take rare classes for unseen ones.
+    The more rows a class has, the less each weighs: or the gate would take rare classes for unseen ones, and learn
+    what unseen ones are like from a few large ones.
 
     Args:
         unseen: (n,) whether the row's class is unseen.
@@ -275,7 +303,7 @@ def balanced_weights(unseen: np.ndarray, has_prototype: np.ndarray, counts: np.n
         counts: (n,) rows of that class.
     """
     kind = np.where(unseen, 1 + has_prototype, 0)
-    weights = np.where(unseen, 1.0, np.maximum(counts, 1) ** -0.5)
+    weights = np.maximum(counts, 1) ** -0.5
     _, member = np.unique(kind, return_inverse=True)
     totals = np.bincount(member, weights)
     return weights * len(unseen) / (len(totals) * totals[member])

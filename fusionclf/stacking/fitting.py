@@ -18,7 +18,13 @@ from fusionclf.models.open_vocabulary.meta_classifier import MetaClassifier
 from fusionclf.models.open_vocabulary.meta_training import count_steps, fit_meta_classifiers
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.stacked_classifier import WeightedSum
-from fusionclf.stacking.base_learners import ROWS_AT_ONCE, StackingData, fit_base_learners, make_folds
+from fusionclf.stacking.base_learners import (
+    ROWS_AT_ONCE,
+    StackingData,
+    fit_base_learners,
+    make_folds,
+    tell_of_names,
+)
 from fusionclf.stacking.folds import plan_folds
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_fold
 from fusionclf.stacking.stages import StageRows
@@ -60,6 +66,7 @@ class FittedStackedHead:
     probe: LinearProbe
     counts: Tensor
     meta_classifiers: dict[str, MetaClassifier]
+    of_names: Tensor
     out_of_fold: OutOfFoldPredictions
     summary: str
 
@@ -67,7 +74,7 @@ class FittedStackedHead:
         """Give a model these weights."""
         assert isinstance(model.head, StackedHead)
         model.linear_text_model.set_weights(self.linear_text)
-        model.head.set_fitted(self.probe, self.counts, self.meta_classifiers)
+        model.head.set_fitted(self.probe, self.counts, self.meta_classifiers, self.of_names)
 
 
 @dataclass(frozen=True)
@@ -175,7 +182,9 @@ def fit_stacked_head(
     out_of_fold = predict_out_of_fold(data, plan, folds, context.seed, context.console)
     if out_of_fold.parts is not None and out_of_fold.parts.product_is_better:
         meta_classifiers["both"].use_product(out_of_fold.parts.powers)
-    learners = fit_base_learners(data, np.ones(len(some), bool), context.seed)
+    everything = np.ones(len(some), bool)
+    learners = fit_base_learners(data, everything, context.seed)
+    of_names = tell_of_names(data, learners, everything)
     linear_text = learners.linear_text
     counts = torch.from_numpy(np.bincount(targets[rows], minlength=data.classes))
     if len(rows) > len(some):
@@ -183,7 +192,9 @@ def fit_stacked_head(
     kind = "open" if data.allows_unseen else "named"
     seen = f"{int((counts > 0).sum())} of {data.classes} classes seen"
     summary = f"{kind} vocabulary: {seen}; {len(every)} meta-training folds"
-    return FittedStackedHead(linear_text, learners.probe, counts, meta_classifiers, out_of_fold, summary)
+    return FittedStackedHead(
+        linear_text, learners.probe, counts, meta_classifiers, of_names, out_of_fold, summary
+    )
 
 
 def _sampled(rows: np.ndarray, targets: np.ndarray, most: int, seed: int) -> np.ndarray:

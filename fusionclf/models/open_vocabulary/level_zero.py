@@ -67,18 +67,27 @@ class ClassFacts:
         has_prototype: (C,) whether a class has prototypes.
         share: () expected share of products that are of one unseen class, against those of all seen ones.
         seen_places: (S,) places of the classes with rows.
+        of_names: (2, U, S) what the rows of the seen classes tell of the unseen classes' names: the linear text model's
+            scores for the name alone, and log(1 + k), where k titles of a seen class contain it. None: nothing.
     """
 
     counts: Tensor
     has_prototype: Tensor
     share: Tensor
     seen_places: Tensor
+    of_names: Tensor | None = None
 
     @classmethod
-    def of(cls, counts: Tensor, has_prototype: Tensor, share: Tensor | None = None) -> "ClassFacts":
+    def of(
+        cls,
+        counts: Tensor,
+        has_prototype: Tensor,
+        share: Tensor | None = None,
+        of_names: Tensor | None = None,
+    ) -> "ClassFacts":
         """The facts; without a share, an unseen class is as frequent as the median of the seen ones."""
         places = (counts > 0).nonzero().squeeze(1)
-        return cls(counts, has_prototype, typical_share(counts) if share is None else share, places)
+        return cls(counts, has_prototype, typical_share(counts) if share is None else share, places, of_names)
 
     @property
     def seen(self) -> Tensor:
@@ -87,7 +96,10 @@ class ClassFacts:
 
     def of_classes(self, classes: Tensor) -> "ClassFacts":
         """Those of the classes of a mask, (C,)."""
-        return ClassFacts.of(self.counts[classes], self.has_prototype[classes], self.share)
+        own = self.of_names
+        if own is not None:
+            own = own[:, classes[~self.seen]][:, :, classes[self.seen_places]]
+        return ClassFacts.of(self.counts[classes], self.has_prototype[classes], self.share, own)
 
     def spread(self, values: Tensor) -> Tensor:
         """(B, C) of the values (B, S) of the seen classes; the others get MASKED_LOGIT."""

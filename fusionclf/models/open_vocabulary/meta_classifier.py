@@ -25,7 +25,8 @@ NAMES = len(NAME_MATCH_FEATURES) + 1  # and the cosine of the picture with the n
 NEW_WIDTH = (
     NAMES + 3
 )  # name match, similarity with prototypes by title and features, whether there is a prototype
-GATE_WIDTH = 2 * NAMES + 12
+OF_NAMES = 5
+GATE_WIDTH = 2 * NAMES + 12 + OF_NAMES
 SCORE_SPREAD = 3.0  # about the spread of scores by name
 LEAST_SPREAD = 1e-4  # standard deviation of a feature
 KNOWN_FOR_SURE = 10.0  # log odds where nothing can tell a new class
@@ -229,7 +230,8 @@ def gate_features(
     best_known = known.argmax(dim=1)
     of_new = scores.masked_fill(classes.seen, MASKED_LOGIT)
     names_of_known = _of_class(features, places[best_known])[:, :NAMES]
-    of_best_new = _of_class(features, of_new.argmax(dim=1))
+    best_new = of_new.argmax(dim=1)
+    of_best_new = _of_class(features, best_new)
     columns = [
         known.amax(dim=1),
         -(known.exp() * known).sum(dim=1),
@@ -243,8 +245,38 @@ def gate_features(
         of_best_new[:, -1],
     ]
     return torch.cat(
-        [torch.stack(columns, dim=1), names_of_known, of_best_new[:, :NAMES], of_best_new[:, NAMES:-1]], dim=1
-    )
+        [
+            torch.stack(columns, dim=1), names_of_known, of_best_new[:, :NAMES], of_best_new[:, NAMES:-1],
+            _of_name(classes, best_new, best_known),
+        ],
+        dim=1,
+    )  # fmt: skip
+
+
+def _of_name(classes: ClassFacts, best_new: Tensor, best_known: Tensor) -> Tensor:
+    """(B, OF_NAMES) what training rows tell of the name of the best new class.
+
+    If the titles of the best known class often contain it, a title that does so too is hardly of a new class.
+
+    Args:
+        classes: facts of C classes.
+        best_new: (B,) class numbers.
+        best_known: (B,) places among the seen classes.
+    """
+    if classes.of_names is None or not classes.of_names.shape[1]:
+        return torch.zeros(len(best_new), OF_NAMES, device=best_new.device)
+    among_unseen = ((~classes.seen).cumsum(0) - 1).clamp_min(0)[best_new]
+    scores, named = classes.of_names.float()
+    counts = classes.counts[classes.seen_places]
+    score, own = (values[among_unseen, best_known] for values in (scores, named))
+    columns = [
+        score,
+        scores.amax(dim=1)[among_unseen],
+        own,
+        named.expm1().sum(dim=1).log1p()[among_unseen],
+        own.expm1() / (1 + counts[best_known]),
+    ]
+    return torch.stack(columns, dim=1)
 
 
 def _of_class(values: Tensor, classes: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ folds over held-out classes follow Vinyals et al., Matching Networks (2016).
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,7 @@ class StackedHead(nn.Module):
 
     counts: Tensor
     share: Tensor
+    of_names: Tensor
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class StackedHead(nn.Module):
         self.paths, self.allows_unseen, self.unseen_share = paths, allows_unseen, unseen_share
         self.register_buffer("counts", torch.ones(classes, dtype=torch.long))
         self.register_buffer("share", torch.ones(()))
+        self.register_buffer("of_names", torch.zeros(2, 0, classes))
         self.prototypes = Prototypes(classes, dim, text_dim)
         self.probe = LinearProbe(dim, classes)
         self.meta_classifiers = nn.ModuleDict({modality: MetaClassifier() for modality in MODALITIES})
@@ -63,13 +66,18 @@ class StackedHead(nn.Module):
     @property
     def facts(self) -> ClassFacts:
         """What is known of the classes."""
-        return ClassFacts.of(self.counts, self.prototypes.available, self.share)
+        return ClassFacts.of(self.counts, self.prototypes.available, self.share, self.of_names)
 
     def set_fitted(
-        self, probe: LinearProbe, counts: Tensor, meta_classifiers: Mapping[str, MetaClassifier]
+        self,
+        probe: LinearProbe,
+        counts: Tensor,
+        meta_classifiers: Mapping[str, MetaClassifier],
+        of_names: Tensor,
     ) -> None:
         """Take over what was learned; prototypes of classes that were added are dropped."""
         device = self.counts.device
+        self.of_names = of_names.to(device)
         self.probe.load_state_dict(probe.state_dict())
         self.counts.copy_(counts)
         share, unseen = typical_share(counts), int((counts == 0).sum())
@@ -79,6 +87,22 @@ class StackedHead(nn.Module):
         self.meta_classifiers = nn.ModuleDict(dict(meta_classifiers)).to(device)
         for buffer in self.prototypes.buffers():
             buffer.zero_()
+
+    def add_names(self, scores: Tensor) -> None:
+        """Add unseen classes, whose names no training title is taken to contain.
+
+        Args:
+            scores: (u, C) of the linear text model for their names.
+        """
+        seen = scores[:, (self.counts > 0).nonzero().squeeze(1)].to(self.of_names)
+        self.of_names = torch.cat([self.of_names, torch.stack([seen, torch.zeros_like(seen)])], dim=1)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
+        """Take a tensor of any number of unseen classes: how many there are is known by the weights alone."""
+        stored = state_dict.get(prefix + "of_names")
+        if stored is not None and stored.ndim == self.of_names.ndim:
+            self.of_names = torch.empty_like(stored, device=self.of_names.device)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward(self, outputs: BaseOutputs) -> Tensor:
         """(B, C) logits."""

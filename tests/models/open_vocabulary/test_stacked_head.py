@@ -295,5 +295,5 @@ def test_a_named_vocabulary_masks_unseen_classes() -> None:
 
 def test_a_known_share_of_unseen_classes_is_used() -> None:
     head = StackedHead(4, 8, 6, unseen_share=0.25)
-    head.set_fitted(head.probe, torch.tensor([5, 5, 0, 0]), {})
+    head.set_fitted(head.probe, torch.tensor([5, 5, 0, 0]), {}, torch.zeros(2, 2, 2))
     assert head.share.item() == pytest.approx(1 / 6)  # two of them: 1 to 3
