@@ -3,8 +3,9 @@
     python -m benchmarks.fusion_parts OUT flipkart magento emoji-fr
 
 Reads runs that `python -m benchmarks.catalogs OUT …` made; fits nothing. A line for each catalog, means over its seeds:
-on test products, fusion and the best of `linear`, `image` and `text`; on held-out products, what the runs answer by and
-the best of its parts and their product; then the calibration error over the test products of all seeds.
+on test products, fusion and the best of `linear`, `image` and `text`, as far as they were run; on held-out products,
+what the runs answer by and the best of its parts and their product; then the calibration error over the test products
+of all seeds.
 """
 
 import json
@@ -31,8 +32,9 @@ def of_test_products(folder: Path, seeds: list[str]) -> tuple[float, float]:
     top1 = {
         model: np.mean([read_metrics(folder / f"{model}-{seed}")["joint"]["top1"] for seed in seeds])
         for model in ("fusion", *SINGLE)
+        if all((folder / f"{model}-{seed}").is_dir() for seed in seeds)
     }
-    return float(top1["fusion"]), float(max(top1[model] for model in SINGLE))
+    return float(top1.pop("fusion")), float(max(top1.values()))
 
 
 def of_held_out_products(folder: Path, seeds: list[str]) -> tuple[float, float]:

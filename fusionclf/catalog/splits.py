@@ -136,6 +136,7 @@ def make_split(catalog: Catalog, spec: SplitConfig | None = None) -> Split:
     if spec.swap:
         subset = np.select([subset == "test", subset == "train"], ["train", "test"], subset).astype(object)
     subset = _undivided(subset, groups)
+    _hold_out_classes(subset, labels, groups, spec)
     classes = _parts(labels, spec.top_k)
     part_of = {name: part for part, names in classes.items() for name in names}
     parts = np.array([part_of[label] for label in labels], object)
@@ -267,6 +268,15 @@ def _undivided(subset: np.ndarray, groups: np.ndarray) -> np.ndarray:
     _join(subset, groups, "test", "validation")
     _join(subset, groups, "validation", "train")
     return subset
+
+
+def _hold_out_classes(subset: np.ndarray, labels: np.ndarray, groups: np.ndarray, spec: SplitConfig) -> None:
+    """Move all products of some classes, and what must stay together with them, to test."""
+    names = np.unique(labels)
+    drawn = np.random.default_rng([spec.seed, 3]).permutation(names)[
+        : round(spec.unseen_fraction * len(names))
+    ]
+    subset[np.isin(groups, groups[np.isin(labels, drawn)])] = "test"
 
 
 def _join(subset: np.ndarray, groups: np.ndarray, source: str, target: str) -> None:

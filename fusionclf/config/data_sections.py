@@ -156,7 +156,14 @@ class SplitConfig(Section):
     near_distance: int = Field(
         default=4, ge=0, le=32, description="bits by which near pictures' 64-bit hashes may differ"
     )
-    seed: int = Field(default=0, ge=0, description="of random test and validation rows")
+    unseen_fraction: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of classes, drawn at random, all of whose products are test products: it shows how well "
+        "a model names classes without a training row",
+    )
+    seed: int = Field(default=0, ge=0, description="of random test and validation rows, and unseen classes")
 
     @property
     def group_columns(self) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ class LinearTextWeights:
             scores = tfidf_sum(titles, self.inverse_frequency[field], self.ngrams[field]) + scores
         for field, values in inputs.embeddings.items():
             if values.shape[1]:
-                own = torch.from_numpy(values).to(self.bias)
+                own = torch.tensor(values).to(self.bias)  # a copy: kept embeddings are read-only
                 scores = scores + nn.functional.linear(own, self.embeddings[field])
         for field, ids in inputs.ids.items():
             scores = scores + nn.functional.embedding(torch.from_numpy(ids), self.ids[field])

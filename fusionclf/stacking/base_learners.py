@@ -45,10 +45,10 @@ class StackingData:
         has_picture, has_title: (n,) whether a product has one.
         has_features: (n,) whether the base model reads something of the product.
         allows_unseen: whether classes without a training row are candidates.
+        names: what the linear text model reads of the C class names, as if they were titles.
         together: (n,) groups of rows that no fold divides; None: equal titles alone.
         picture_match: (q, C) cosines of pictures with class names; None without an aligned picture encoder.
         queries: (q,) places of the rows that can be queries of a meta-training fold, ascending; None: all rows.
-        names: what the linear text model reads of the C class names, as if they were titles.
     """
 
     rows: np.ndarray
@@ -62,10 +62,10 @@ class StackingData:
     has_title: np.ndarray
     has_features: np.ndarray
     allows_unseen: bool
+    names: LinearTextInputs
     together: np.ndarray | None = None
     picture_match: Tensor | None = None
     queries: np.ndarray | None = None
-    names: LinearTextInputs | None = None
 
     @classmethod
     def collect(
@@ -100,7 +100,7 @@ class StackingData:
             head.used_name_match(name_match), has_picture, has_title,
             # The features of a base model of both modalities also stand for a product without a picture.
             has_picture if model.base.text is None else has_picture | has_title,
-            head.allows_unseen, queries=queries, names=linear.read_titles(list(model.class_names.names)),
+            head.allows_unseen, linear.read_titles(list(model.class_names.names)), queries=queries,
         )  # fmt: skip
 
     @property
@@ -183,8 +183,6 @@ def tell_of_names(data: StackingData, learners: BaseLearners, fitted: np.ndarray
         fitted: (n,) mask of these rows.
     """
     seen = torch.from_numpy(learners.seen)
-    if data.names is None or seen.all():
-        return torch.zeros(2, 0, int(seen.sum()), dtype=torch.float16)
     scores = learners.linear_text.scores(data.names)  # (C, C)
     queries = np.arange(len(data.rows)) if data.queries is None else data.queries
     compared = np.flatnonzero(fitted[queries])  # rows of name_match

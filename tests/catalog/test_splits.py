@@ -34,6 +34,29 @@ def test_parts_are_by_frequency_over_all_rows_with_ties_by_name(make_catalog: Ma
     assert split.train_counts(catalog, None) == {"A": 1, "B": 2, "C": 0, "D": 1, "E": 9}
 
 
+def test_a_share_of_the_classes_is_unseen(make_catalog: MakeCatalog) -> None:
+    catalog = make_catalog(rows_of(*((name, 5, 3) for name in "ABCDEFGHIJ")))
+    split = make_split(catalog, SplitConfig(unseen_fraction=0.3))
+    unseen = {name for name, count in split.train_counts(catalog, None).items() if not count}
+    assert len(unseen) == 3
+    tested = labels_in(catalog, split, "top20", "test")
+    assert all(tested[name] == (8 if name in unseen else 3) for name in "ABCDEFGHIJ")
+    other = make_split(catalog, SplitConfig(unseen_fraction=0.3, seed=1)).train_counts(catalog, None)
+    assert unseen != {name for name, count in other.items() if not count}
+
+
+def test_what_stays_together_is_unseen_together(make_catalog: MakeCatalog) -> None:
+    titles = [("AB"[n < 6], 2012, f"thing {n % 6}") for n in range(12)]
+    titles += [("C", 2012 + n % 2, f"other {n}") for n in range(8)]
+    keys = ("articleType", "year", "productDisplayName")
+    catalog = make_catalog([dict(zip(keys, row, strict=True)) for row in titles])
+    specs = [SplitConfig(unseen_fraction=0.34, group_by=("title",), seed=seed) for seed in (0, 1, 3, 4)]
+    seeds = [make_split(catalog, spec) for spec in specs]
+    counts = [split.train_counts(catalog, None) for split in seeds]
+    assert all((count["A"] == 0) == (count["B"] == 0) for count in counts)
+    assert any(not count["A"] for count in counts) and any(count["A"] for count in counts)
+
+
 def test_no_rest_without_remaining_classes(make_catalog: MakeCatalog) -> None:
     split = make_split(make_catalog(rows_of(("A", 2, 2), ("B", 2, 2))), SplitConfig(top_k=2))
     assert split.classes == {"top2": ("A", "B")}

@@ -23,7 +23,7 @@ def scores(titles: list[str], targets: np.ndarray, classes: int) -> Tensor:
     weights = fit_linear_text_model(inputs, targets, classes)
     model.set_weights(weights)
     found = model(model.text_encoder.prepare(titles).batch(np.arange(len(titles))))
-    assert torch.equal(found, weights.scores(inputs))
+    assert torch.equal(found, weights.scores(inputs)) and torch.equal(found, model.title_scores(titles))
     return found
 
 

@@ -129,6 +129,7 @@ def noisy_data(allows_unseen: bool, products: int = 400, classes: int = 8) -> St
         {"both": features, "picture": features},
         torch.rand(products, classes, len(NAME_MATCH_FEATURES), generator=noise),
         everything, everything, everything, allows_unseen,
+        LinearTextInputs({"title": counts[:classes]}, {"title": embeddings[:classes]}, {}),
     )  # fmt: skip
 
 
