@@ -97,12 +97,14 @@ class StackedHead(nn.Module):
         seen = scores[:, (self.counts > 0).nonzero().squeeze(1)].to(self.of_names)
         self.of_names = torch.cat([self.of_names, torch.stack([seen, torch.zeros_like(seen)])], dim=1)
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **more: Any
+    ) -> None:
         """Take a tensor of any number of unseen classes: how many there are is known by the weights alone."""
         stored = state_dict.get(prefix + "of_names")
         if stored is not None and stored.ndim == self.of_names.ndim:
             self.of_names = torch.empty_like(stored, device=self.of_names.device)
-        super()._load_from_state_dict(state_dict, prefix, *args)
+        super()._load_from_state_dict(state_dict, prefix, *args, **more)
 
     def forward(self, outputs: BaseOutputs) -> Tensor:
         """(B, C) logits."""
