@@ -45,8 +45,8 @@ class Section:
 SECTIONS = {
     "commands": Section(
         "Commands, before and now",
-        "Each command runs in the earlier checkout and in this one by turns, in processes of their own. The first ratio "
-        "is\nof wall seconds, the second of processor seconds. Training and study start with an empty cache.",
+        "Each command runs in the earlier checkout and in this one by turns, in processes of their own. Ratios are of "
+        "wall and\nof processor seconds. Training and study start with an empty cache.",
         ("benchmarks/speed_commands.py", "{before}", "{catalog}", "{work}/commands", "--rounds", "{rounds}"),
     ),
     "predict": Section(
