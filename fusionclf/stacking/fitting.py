@@ -23,6 +23,7 @@ from fusionclf.stacking.folds import plan_folds
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_fold
 from fusionclf.stacking.stages import StageRows
 from fusionclf.training import predict_features, predict_logits, predict_pictures
+from fusionclf.training.accelerator import give_back_memory
 
 MOST_ROWS = (
     60_000  # that base learners of folds are fitted on; more do not change the meta-classifiers' few weights
@@ -156,6 +157,7 @@ def fit_stacked_head(
     targets = source.targets["label"]
     some = _sampled(rows, targets, MOST_ROWS, context.seed)
     features = _features(model, source, some, context)
+    give_back_memory()
     queries = _queries(targets[some], len(families), context)
     data = StackingData.collect(model, source, catalog, some, features, queries)
     if model.picture_match is not None:
