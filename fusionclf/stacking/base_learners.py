@@ -165,11 +165,15 @@ class BaseLearners:
 def fit_base_learners(data: StackingData, fitted: np.ndarray, seed: int) -> BaseLearners:
     """Fit the linear text model and the probe on the rows of an (n,) mask."""
     linear_text = fit_linear_text_model(data.texts.pick(fitted), data.targets[fitted], data.classes, seed)
+    counts = np.bincount(data.targets[fitted], minlength=data.classes)
+    return BaseLearners(linear_text, fit_probe(data, fitted, seed), torch.from_numpy(counts))
+
+
+def fit_probe(data: StackingData, fitted: np.ndarray, seed: int) -> LinearProbe:
+    """Fit the probe on the rows of an (n,) mask."""
     places = torch.from_numpy(np.flatnonzero(fitted & data.has_features))
     targets = torch.from_numpy(data.targets)[places]
-    probe = fit_linear_probe(data.features["both"][places], targets, data.classes, seed)
-    counts = np.bincount(data.targets[fitted], minlength=data.classes)
-    return BaseLearners(linear_text, probe, torch.from_numpy(counts))
+    return fit_linear_probe(data.features["both"][places], targets, data.classes, seed)
 
 
 def make_folds(
