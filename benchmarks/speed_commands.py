@@ -1,0 +1,129 @@
+"""Commands of an earlier checkout and of this one, by turns: wall and processor seconds, peak memory, and their ratios.
+
+Usage: python benchmarks/speed_commands.py BEFORE CATALOG WORK [--rounds 3] [--only title,…] [--markdown FILE]
+
+WORK gets the runs `linear` and `fusion`, which this checkout trains first, and products.csv with 6,000 test products.
+Each command has a process of its own; `train` and `study` start each time with an empty cache and an empty folder.
+The table has medians of the rounds.
+"""
+
+import argparse
+import csv
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from fusionclf.catalog import make_split, read_catalog
+
+ROOT = Path(__file__).resolve().parents[1]
+PRODUCTS = 6000
+FROZEN = ("train", "fusion", "--config", "fusion-frozen")
+COMMANDS = {
+    "start": ("-c", "import fusionclf"),
+    "title, linear": ("-m", "fusionclf", "predict", "--run", "{work}/linear", "--title", "Women Red Dress"),
+    "title, fusion": ("-m", "fusionclf", "predict", "--run", "{work}/fusion", "--title", "Women Red Dress"),
+    "linear": ("-m", "fusionclf", "baseline", "linear", "--data", "{catalog}", "--out", "{fresh}/linear"),
+    "train": ("-m", "fusionclf", *FROZEN, "--data", "{catalog}", "--out", "{fresh}/fusion", "--cpu"),
+    "study": ("-m", "fusionclf", "study", "--configs", "frozen", "--data", "{catalog}", "--out", "{fresh}/study"),
+}  # fmt: skip
+SHOWN = {
+    "start": "`import fusionclf`",
+    "title, linear": "`predict --title`, linear run",
+    "title, fusion": "`predict --title`, fusion run",
+    "linear": "`baseline linear`",
+    "train": "`train fusion --config fusion-frozen`, from nothing",
+    "study": "`study --configs frozen`, from nothing",
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a command: wall and processor seconds, and peak memory in GiB."""
+
+    seconds: float
+    processor: float
+    peak: float
+
+
+def run(checkout: Path, words: Sequence[str], cache: Path) -> Cost:
+    """Run Python in a checkout."""
+    environment = {**os.environ, "PYTHONPATH": str(checkout), "FUSIONCLF_CACHE": str(cache)}
+    started = time.perf_counter()
+    child = subprocess.Popen([sys.executable, *words], env=environment, cwd=cache, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = status
+    if status:
+        sys.exit(f"{checkout}: python {' '.join(words)} ended with {status}")
+    return Cost(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20)
+
+
+def prepare(catalog: Path, work: Path) -> None:
+    """The runs that commands predict with, and a file of test products."""
+    cache = work / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    for name, words in (("linear", COMMANDS["linear"]), ("fusion", COMMANDS["train"])):
+        if not (work / name / "metrics.json").is_file():
+            run(ROOT, [word.format(catalog=catalog, fresh=work) for word in words] + ["--overwrite"], cache)
+    products = read_catalog(catalog)
+    rows = make_split(products).rows(products, None, "test")[:PRODUCTS]
+    with (work / "products.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", products.columns.title])
+        writer.writerows(products.table.iloc[rows][["id", "title"]].itertuples(index=False))
+
+
+def measure(name: str, before: Path, catalog: Path, work: Path, rounds: int) -> str:
+    """A line of the table."""
+    found: list[tuple[Path, list[Cost]]] = [(before, []), (ROOT, [])]
+    for _ in range(rounds):
+        for checkout, costs in found:
+            fresh = work / "fresh"
+            shutil.rmtree(fresh, ignore_errors=True)
+            (fresh / "cache").mkdir(parents=True)
+            cache = fresh / "cache" if any("{fresh}" in word for word in COMMANDS[name]) else work / "cache"
+            words = [word.format(catalog=catalog, work=work, fresh=fresh) for word in COMMANDS[name]]
+            costs.append(run(checkout, words, cache))
+    old, new = (
+        Cost(
+            *(
+                median(values)
+                for values in zip(*((c.seconds, c.processor, c.peak) for c in costs), strict=True)
+            )
+        )
+        for _, costs in found
+    )
+    cells = [SHOWN[name], f"{old.seconds:.1f}", f"{new.seconds:.1f}", f"{new.seconds / old.seconds:.2f}",
+             f"{new.processor / old.processor:.2f}", f"{old.peak:.2f}", f"{new.peak:.2f}"]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    for name in ("before", "catalog", "work"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default=";".join(COMMANDS), help="commands, with semicolons between")
+    parser.add_argument("--markdown", type=Path, help="also write the table to this file")
+    options = parser.parse_args()
+    before, catalog, work = (path.resolve() for path in (options.before, options.catalog, options.work))
+    prepare(catalog, work)
+    lines = ["| command | before, s | now, s | ratio | ratio of processor time | before, GiB | now, GiB |",
+             "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]  # fmt: skip
+    for name in options.only.split(";"):
+        lines.append(measure(name, before, catalog, work, options.rounds))
+        print(lines[-1], file=sys.stderr, flush=True)
+    text = "\n".join(lines) + "\n"
+    print(text)
+    if options.markdown is not None:
+        options.markdown.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
