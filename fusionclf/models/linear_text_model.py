@@ -141,8 +141,7 @@ def fit_linear_text_model(
     found: dict[str, dict[str, Tensor]] = {"ngrams": {}, "embeddings": {}, "ids": {}}
     start = 0
     for (kind, field), width in widths.items():
-        weights = rounded_to_half(torch.from_numpy(svm.weights.T[start : start + width]))
-        own = _of_all_classes(weights, places, classes)
+        own = rounded_to_half(torch.from_numpy(svm.weights.T[start : start + width]))  # (width, K)
         found[kind][field] = own.T.contiguous() if kind == "embeddings" else own
         start += width
     frequencies = {field: inverse_frequencies(counts) for field, counts in inputs.ngrams.items()}

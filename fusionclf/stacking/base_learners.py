@@ -28,6 +28,7 @@ LEAST_FITTED = 0.1  # of the rows that a fold leaves to fit on
 ROWS_AT_ONCE = 4096
 PAIRS_AT_ONCE = 2**20  # of a product and a class, whose name-match features are computed together: 40 MB
 WHOLE_NAME = NAME_MATCH_FEATURES.index("all")
+SEEN_POWER, UNSEEN_POWER = 0.25, 0.5  # of a class's size, by which its rows weigh less
 PlacedFold = tuple[MetaTrainingFold, np.ndarray]  # a fold, and the places of its query rows
 
 
@@ -307,7 +308,7 @@ def balanced_weights(unseen: np.ndarray, has_prototype: np.ndarray, counts: np.n
         counts: (n,) rows of that class.
     """
     kind = np.where(unseen, 1 + has_prototype, 0)
-    weights = np.maximum(counts, 1) ** np.where(unseen, -0.5, -0.25)
+    weights = np.maximum(counts, 1) ** -np.where(unseen, UNSEEN_POWER, SEEN_POWER)
     _, member = np.unique(kind, return_inverse=True)
     totals = np.bincount(member, weights)
     return weights * len(unseen) / (len(totals) * totals[member])

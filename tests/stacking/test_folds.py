@@ -91,8 +91,10 @@ def test_seen_unseen_and_prototype_rows_weigh_alike() -> None:
 
 def test_rows_of_rare_classes_weigh_more() -> None:
     none = np.zeros(2, bool)
-    weights = balanced_weights(none, none, np.array([1, 100]))
-    assert np.allclose(weights, [20 / 11, 2 / 11])
+    seen = balanced_weights(none, none, np.array([1, 16]))
+    assert np.allclose(seen, [4 / 3, 2 / 3])
+    unseen = balanced_weights(~none, none, np.array([1, 16]))
+    assert np.allclose(unseen, [8 / 5, 2 / 5])
 
 
 def test_a_sample_has_rows_of_every_class() -> None:
