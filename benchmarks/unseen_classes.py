@@ -38,7 +38,7 @@ class Design:
 
     Attributes:
         name: of the line in the table.
-        weighs_classes: rows of large classes weigh less.
+        weighs_classes: rows of large unseen classes weigh less.
         facts: which of the two facts of names count: scores for a name, and titles that contain it.
     """
 
@@ -61,7 +61,7 @@ class Design:
 
 DESIGNS = (
     Design("equal weights of rows, no facts of names", False, (False, False)),
-    Design("rows of large classes weigh less", True, (False, False)),
+    Design("rows of large unseen classes weigh less", True, (False, False)),
     Design("+ scores for the name", True, (True, False)),
     Design("+ titles that contain the name", True, (False, True)),
     Design("+ both", True, (True, True)),

@@ -28,7 +28,6 @@ LEAST_FITTED = 0.1  # of the rows that a fold leaves to fit on
 ROWS_AT_ONCE = 4096
 PAIRS_AT_ONCE = 2**20  # of a product and a class, whose name-match features are computed together: 40 MB
 WHOLE_NAME = NAME_MATCH_FEATURES.index("all")
-SEEN_POWER, UNSEEN_POWER = 0.25, 0.5  # of a class's size, by which its rows weigh less
 PlacedFold = tuple[MetaTrainingFold, np.ndarray]  # a fold, and the places of its query rows
 
 
@@ -299,8 +298,8 @@ def balanced_weights(unseen: np.ndarray, has_prototype: np.ndarray, counts: np.n
     """(n,) weights that give rows of seen classes, of unseen ones, and of unseen ones with prototypes equal totals.
 
     The gate then learns odds for equally frequent kinds, to which the expected share of unseen classes is added later.
-    The more rows a class has, the less each weighs: or the gate would take rare classes for unseen ones, and learn
-    what unseen ones are like from a few large ones.
+    Rows of unseen classes weigh less the more rows their class has, or the gate would learn what unseen classes are
+    like from a few large ones.
 
     Args:
         unseen: (n,) whether the row's class is unseen.
@@ -308,7 +307,7 @@ def balanced_weights(unseen: np.ndarray, has_prototype: np.ndarray, counts: np.n
         counts: (n,) rows of that class.
     """
     kind = np.where(unseen, 1 + has_prototype, 0)
-    weights = np.maximum(counts, 1) ** -np.where(unseen, UNSEEN_POWER, SEEN_POWER)
+    weights = np.where(unseen, np.maximum(counts, 1) ** -0.5, 1.0)
     _, member = np.unique(kind, return_inverse=True)
     totals = np.bincount(member, weights)
     return weights * len(unseen) / (len(totals) * totals[member])

@@ -89,10 +89,10 @@ def test_seen_unseen_and_prototype_rows_weigh_alike() -> None:
     assert np.array_equal(balanced_weights(none, none, np.full(5, 7)), np.ones(5))
 
 
-def test_rows_of_rare_classes_weigh_more() -> None:
+def test_rows_of_rare_unseen_classes_weigh_more() -> None:
     none = np.zeros(2, bool)
     seen = balanced_weights(none, none, np.array([1, 16]))
-    assert np.allclose(seen, [4 / 3, 2 / 3])
+    assert np.allclose(seen, [1, 1])
     unseen = balanced_weights(~none, none, np.array([1, 16]))
     assert np.allclose(unseen, [8 / 5, 2 / 5])
 
