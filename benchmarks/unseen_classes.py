@@ -23,8 +23,8 @@ from scipy.special import log_softmax
 from fusionclf.config.shipped import find_config
 from fusionclf.models.open_vocabulary.meta_training import MetaTrainingFold, fit_meta_classifiers
 from fusionclf.stacking import fitting
-from fusionclf.stacking.base_learners import PlacedFold, StackingData, balanced_weights
-from fusionclf.stacking.folds import BRAND, CLASS_FOLDS
+from fusionclf.stacking.base_learners import PlacedFold, StackingData
+from fusionclf.stacking.folds import BRAND, CLASS_FOLDS, balanced_weights
 from fusionclf.workflows.settings import ExistingRun
 from fusionclf.workflows.train import TrainOptions, train
 

@@ -104,8 +104,8 @@ class LinearTextWeights:
             scores = tfidf_sum(titles, self.inverse_frequency[field], self.ngrams[field]) + scores
         for field, values in inputs.embeddings.items():
             if values.shape[1]:
-                own = torch.tensor(values).to(self.bias)  # a copy: kept embeddings are read-only
-                scores = scores + nn.functional.linear(own, self.embeddings[field])
+                own = torch.tensor(values)  # a copy: kept embeddings are read-only
+                scores = scores + nn.functional.linear(own.to(self.bias), self.embeddings[field])
         for field, ids in inputs.ids.items():
             scores = scores + nn.functional.embedding(torch.from_numpy(ids), self.ids[field])
         return scores
@@ -114,9 +114,7 @@ class LinearTextWeights:
 def fit_linear_text_model(
     inputs: LinearTextInputs, targets: np.ndarray, classes: int, seed: int = 0
 ) -> LinearTextWeights:
-    """Learn all weights at once by a linear SVM, one class against the others.
-
-    They are rounded to half precision, in which a run stores them.
+    """All weights at once, by a linear SVM of one class against the others; of half precision, as a run stores them.
 
     Args:
         inputs: of n training products.
@@ -251,10 +249,9 @@ class LinearTextModel(nn.Module):
 
     def title_scores(self, titles: list[str]) -> Tensor:
         """(n, K) scores of titles alone, on the CPU; K does not count the added classes."""
-        table, bias = self.ngrams.table.weight.cpu(), self.bias.cpu()
-        of_sentences = torch.zeros(len(bias), 0) if self.sentence is None else self.sentence.weight.cpu()
-        frequencies = {TITLE: self.ngrams.inverse_frequency.cpu()}
-        weights = LinearTextWeights(frequencies, {TITLE: table}, {TITLE: of_sentences}, {}, bias)
+        rarity, table = self.ngrams.inverse_frequency.cpu(), self.ngrams.table.weight.cpu()
+        of_sentences = {} if self.sentence is None else {TITLE: self.sentence.weight.cpu()}
+        weights = LinearTextWeights({TITLE: rarity}, {TITLE: table}, of_sentences, {}, self.bias.cpu())
         return weights.scores(self.read_titles(titles))
 
     @torch.no_grad()

@@ -17,17 +17,17 @@ from fusionclf.models.linear_text_model import LinearTextInputs, LinearTextWeigh
 from fusionclf.models.open_vocabulary.level_zero import ClassFacts
 from fusionclf.models.open_vocabulary.linear_probe import LinearProbe, fit_linear_probe
 from fusionclf.models.open_vocabulary.meta_training import MetaTrainingFold
-from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, NAME_MATCH_FEATURES
+from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH
+from fusionclf.models.open_vocabulary.names_in_titles import facts_of_names
 from fusionclf.models.open_vocabulary.prototypes import Prototypes
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
-from fusionclf.stacking.folds import BRAND, FoldPlan
+from fusionclf.stacking.folds import BRAND, FoldPlan, balanced_weights
 from fusionclf.training.accelerator import give_back_memory
 
 MOST_SUPPORT_ROWS = 5  # of a class
 LEAST_FITTED = 0.1  # of the rows that a fold leaves to fit on
 ROWS_AT_ONCE = 4096
 PAIRS_AT_ONCE = 2**20  # of a product and a class, whose name-match features are computed together: 40 MB
-WHOLE_NAME = NAME_MATCH_FEATURES.index("all")
 PlacedFold = tuple[MetaTrainingFold, np.ndarray]  # a fold, and the places of its query rows
 
 
@@ -180,22 +180,15 @@ def fit_probe(data: StackingData, fitted: np.ndarray, seed: int) -> LinearProbe:
 
 
 def tell_of_names(data: StackingData, linear_text: LinearTextWeights, fitted: np.ndarray) -> Tensor:
-    """(2, U, S) as ClassFacts.of_names, in half precision.
-
-    Args:
-        data: all rows.
-        linear_text: fitted on some of them.
-        fitted: (n,) mask of these rows.
-    """
-    seen = torch.from_numpy(np.bincount(data.targets[fitted], minlength=data.classes) > 0)
-    scores = linear_text.scores(data.names)  # (C, C)
+    """(2, U, S) as `facts_of_names`, by a linear text model that was fitted on the rows of an (n,) mask."""
     queries = np.arange(len(data.rows)) if data.queries is None else data.queries
     compared = np.flatnonzero(fitted[queries])  # rows of name_match
-    named = (data.name_match[..., WHOLE_NAME][compared] == 1).float()  # (m, C)
-    own = torch.from_numpy(data.targets[queries[compared]])
-    counts = torch.zeros(data.classes, data.classes).index_add_(0, own, named).T
-    counts = counts * (fitted.sum() / max(len(compared), 1))
-    return torch.stack([scores, counts.log1p()])[:, ~seen][:, :, seen].half()
+    return facts_of_names(
+        linear_text.scores(data.names),
+        data.name_match[compared],
+        torch.from_numpy(data.targets[queries[compared]]),
+        torch.from_numpy(np.bincount(data.targets[fitted], minlength=data.classes)),
+    )
 
 
 def make_folds(
@@ -292,22 +285,3 @@ def _support_rows(
         embeddings = data.embeddings[picked[data.has_title[picked]]]
         prototypes.set(int(chosen), features[with_features], torch.from_numpy(embeddings))
     return prototypes, is_support
-
-
-def balanced_weights(unseen: np.ndarray, has_prototype: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(n,) weights that give rows of seen classes, of unseen ones, and of unseen ones with prototypes equal totals.
-
-    The gate then learns odds for equally frequent kinds, to which the expected share of unseen classes is added later.
-    Rows of unseen classes weigh less the more rows their class has, or the gate would learn what unseen classes are
-    like from a few large ones.
-
-    Args:
-        unseen: (n,) whether the row's class is unseen.
-        has_prototype: (n,) whether that class has prototypes.
-        counts: (n,) rows of that class.
-    """
-    kind = np.where(unseen, 1 + has_prototype, 0)
-    weights = np.where(unseen, np.maximum(counts, 1) ** -0.5, 1.0)
-    _, member = np.unique(kind, return_inverse=True)
-    totals = np.bincount(member, weights)
-    return weights * len(unseen) / (len(totals) * totals[member])

@@ -27,6 +27,7 @@ from fusionclf.stacking.base_learners import (
 )
 from fusionclf.stacking.folds import plan_folds
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_fold
+from fusionclf.stacking.samples import sample_of_each_class
 from fusionclf.stacking.stages import StageRows
 from fusionclf.training import predict_features, predict_logits, predict_pictures
 from fusionclf.training.accelerator import give_back_memory
@@ -36,7 +37,6 @@ MOST_ROWS = (
 )
 MOST_TEXTS = 200_000  # rows that the linear text model itself is fitted on: 2 GB
 MOST_PAIRS = 8_600_000  # of a row that meta-classifiers are fitted on and a class: 1 GB over all folds
-LEAST_ROWS = 50  # of each class in a sample, where half of the sample can hold so many
 
 
 @dataclass(frozen=True)
@@ -244,25 +244,6 @@ def fit_label_temperature(
     known = np.bincount(targets[rows.train], minlength=logits.shape[1]) > 0
     predictions = OutOfFoldPredictions(rows.validation, logits, np.broadcast_to(known, logits.shape))
     return fit_temperature(logits, targets[rows.validation]), predictions
-
-
-def sample_of_each_class(classes: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
-    """Places of `count` products, ascending: LEAST_ROWS of each class, or all that it has, the rest at random.
-
-    Where so many of each class were more than half of the sample, it has fewer of each.
-
-    Args:
-        classes: (n,) class numbers.
-        count: how many products.
-        seed: of the choice.
-    """
-    order = np.random.default_rng(seed).permutation(len(classes))
-    by_class = order[np.argsort(classes[order], kind="stable")]
-    own = classes[by_class]
-    place_in_class = np.arange(len(own)) - np.searchsorted(own, own)
-    least = by_class[place_in_class < min(LEAST_ROWS, count // 2 // len(np.unique(own)))]
-    others = order[~np.isin(order, least)][: max(count - len(least), 0)]
-    return np.sort(np.concatenate([least, others]))
 
 
 def _features(

@@ -122,3 +122,22 @@ def group_folds(groups: np.ndarray, folds: int, seed: int | None = None) -> np.n
 def brands(titles: np.ndarray) -> np.ndarray:
     """The first word of each title, in lower case."""
     return np.array([first_word(title) for title in titles], object)
+
+
+def balanced_weights(unseen: np.ndarray, has_prototype: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(n,) weights that give rows of seen classes, of unseen ones, and of unseen ones with prototypes equal totals.
+
+    The gate then learns odds for equally frequent kinds, to which the expected share of unseen classes is added later.
+    Rows of unseen classes weigh less the more rows their class has, or the gate would learn what unseen classes are
+    like from a few large ones.
+
+    Args:
+        unseen: (n,) whether the row's class is unseen.
+        has_prototype: (n,) whether that class has prototypes.
+        counts: (n,) rows of that class.
+    """
+    kind = np.where(unseen, 1 + has_prototype, 0)
+    weights = np.where(unseen, np.maximum(counts, 1) ** -0.5, 1.0)
+    _, member = np.unique(kind, return_inverse=True)
+    totals = np.bincount(member, weights)
+    return weights * len(unseen) / (len(totals) * totals[member])

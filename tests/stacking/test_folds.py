@@ -21,13 +21,12 @@ from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.stacking.base_learners import (
     PlacedFold,
     StackingData,
-    balanced_weights,
     make_folds,
 )
-from fusionclf.stacking.fitting import LEAST_ROWS, sample_of_each_class
-from fusionclf.stacking.folds import CLASS_FOLDS, group_folds, held_out_classes, plan_folds
+from fusionclf.stacking.folds import CLASS_FOLDS, balanced_weights, group_folds, held_out_classes, plan_folds
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_fold
 from fusionclf.stacking.run_inputs import class_families, class_paths
+from fusionclf.stacking.samples import LEAST_ROWS, sample_of_each_class
 from fusionclf.workflows.train import train
 from tests.small import small_late_fusion
 

@@ -19,13 +19,13 @@ from fusionclf.models.open_vocabulary.level_zero import (
     log_probabilities,
 )
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEATURES
+from fusionclf.models.open_vocabulary.names_in_titles import OF_NAMES, features_of_names
 
 HIDDEN = 16
 NAMES = len(NAME_MATCH_FEATURES) + 1  # and the cosine of the picture with the name
 NEW_WIDTH = (
     NAMES + 3
 )  # name match, similarity with prototypes by title and features, whether there is a prototype
-OF_NAMES = 5
 GATE_WIDTH = 2 * NAMES + 12 + OF_NAMES
 SCORE_SPREAD = 3.0  # about the spread of scores by name
 LEAST_SPREAD = 1e-4  # standard deviation of a feature
@@ -247,36 +247,10 @@ def gate_features(
     return torch.cat(
         [
             torch.stack(columns, dim=1), names_of_known, of_best_new[:, :NAMES], of_best_new[:, NAMES:-1],
-            _of_name(classes, best_new, best_known),
+            features_of_names(classes, best_new, best_known),
         ],
         dim=1,
     )  # fmt: skip
-
-
-def _of_name(classes: ClassFacts, best_new: Tensor, best_known: Tensor) -> Tensor:
-    """(B, OF_NAMES) what training rows tell of the name of the best new class.
-
-    If the titles of the best known class often contain it, a title that does so too is hardly of a new class.
-
-    Args:
-        classes: facts of C classes.
-        best_new: (B,) class numbers.
-        best_known: (B,) places among the seen classes.
-    """
-    if classes.of_names is None or not classes.of_names.shape[1]:
-        return torch.zeros(len(best_new), OF_NAMES, device=best_new.device)
-    among_unseen = ((~classes.seen).cumsum(0) - 1).clamp_min(0)[best_new]
-    scores, named = classes.of_names.float()
-    counts = classes.counts[classes.seen_places]
-    score, own = (values[among_unseen, best_known] for values in (scores, named))
-    columns = [
-        score,
-        scores.amax(dim=1)[among_unseen],
-        own,
-        named.expm1().sum(dim=1).log1p()[among_unseen],
-        own.expm1() / (1 + counts[best_known]),
-    ]
-    return torch.stack(columns, dim=1)
 
 
 def _of_class(values: Tensor, classes: Tensor) -> Tensor:

@@ -8,11 +8,12 @@ import torch
 from fusionclf.models.open_vocabulary.level_zero import ClassFacts, LevelZero
 from fusionclf.models.open_vocabulary.meta_classifier import (
     NAMES,
-    OF_NAMES,
     MetaClassifier,
     gate_features,
     new_features,
 )
+from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEATURES
+from fusionclf.models.open_vocabulary.names_in_titles import OF_NAMES, WHOLE_NAME, facts_of_names
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 
 COUNTS = torch.tensor([10, 0, 30, 0])  # classes 1 and 3 are unseen
@@ -39,6 +40,18 @@ def of_gate(classes: ClassFacts, best_known: int, best_new: int) -> list[float]:
     features = new_features(own, classes)
     known = classifier.known(own, classes)
     return gate_features(own, classes, known, features[..., 0], features)[0, -OF_NAMES:].tolist()
+
+
+def test_titles_that_contain_a_name_are_counted() -> None:
+    """A sample of half of the rows stands for all of them."""
+    targets = torch.tensor([0, 0, 2, 2])
+    name_match = torch.zeros(4, 4, len(NAME_MATCH_FEATURES))
+    name_match[[0, 1, 2], [1, 1, 3], WHOLE_NAME] = 1.0
+    name_match[3, 3, WHOLE_NAME] = 0.5  # a part of the name
+    scores = torch.arange(16.0).reshape(4, 4)
+    found = facts_of_names(scores, name_match, targets, torch.tensor([4, 0, 4, 0])).float()
+    assert found[0].tolist() == [[4, 6], [12, 14]]
+    assert torch.allclose(found[1].expm1(), torch.tensor([[4.0, 0.0], [0.0, 2.0]]), atol=0.01)
 
 
 def test_the_gate_reads_the_name_of_the_best_new_class() -> None:
