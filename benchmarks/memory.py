@@ -6,7 +6,7 @@ For each size a catalog of random titles and small drawn pictures is written, ha
 command trains open fusion on it in a process of its own; the table has what the run records in environment.json. The
 encoders are small, with made weights: a picture network of 0.4 million, and a text network of one layer whose
 embeddings are as wide as MiniLM's (384). So the process holds what grows with products and classes, and little more.
-A size of 1000000x142 takes about 8 GB below the temporary folder (TMPDIR moves it).
+A size of 1000000x142 takes about 12 GB below the temporary folder (TMPDIR moves it).
 """
 
 import argparse

@@ -184,6 +184,9 @@ def fit_stacked_head(
     out_of_fold = predict_out_of_fold(data, plan, folds, context.seed, context.console)
     if out_of_fold.parts is not None and out_of_fold.parts.product_is_better:
         meta_classifiers["both"].use_product(out_of_fold.parts.powers)
+    made = len(every)
+    del folds, every, meta_folds  # before the linear text model takes as much memory
+    give_back_memory()
     everything = np.ones(len(some), bool)
     probe = fit_probe(data, everything, context.seed)
     linear_text = _fit_linear_text(model, source, catalog, rows, data, context)
@@ -191,7 +194,7 @@ def fit_stacked_head(
     counts = torch.from_numpy(np.bincount(targets[rows], minlength=data.classes))
     kind = "open" if data.allows_unseen else "named"
     seen = f"{int((counts > 0).sum())} of {data.classes} classes seen"
-    summary = f"{kind} vocabulary: {seen}; {len(every)} meta-training folds"
+    summary = f"{kind} vocabulary: {seen}; {made} meta-training folds"
     return FittedStackedHead(linear_text, probe, counts, meta_classifiers, of_names, out_of_fold, summary)
 
 

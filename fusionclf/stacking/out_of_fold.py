@@ -17,6 +17,7 @@ from fusionclf.models.open_vocabulary.meta_training import (
 from fusionclf.stacking.base_learners import ROWS_AT_ONCE, PlacedFold, StackingData
 from fusionclf.stacking.folds import BRAND, CLASS_FOLDS, RANDOM, FoldPlan
 from fusionclf.stacking.part_answers import PartAnswers, answers_of_parts, join_folds
+from fusionclf.training.accelerator import give_back_memory
 
 HeldOut = tuple[
     int, PlacedFold, np.ndarray
@@ -75,6 +76,7 @@ def predict_out_of_fold(
         others = _without(every, held_out)
         if not own or not others:
             continue
+        give_back_memory()
         title = f"meta-classifiers {turn + 1} of {CLASS_FOLDS} for held-out rows"
         with console.progress(title, count_steps(others, list(masks))) as on_step:
             fitted = fit_meta_classifiers(others, seed, list(masks), on_step)
