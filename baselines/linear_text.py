@@ -7,6 +7,7 @@ char_wb 2-5 99.19 / 97.84 / 97.94, char 2-5 99.25 / 97.67 / 97.96, char_wb 3-5 9
 99.19 / 97.84 / 97.79. No difference is significant, so the usual setting, char_wb 2-5 with C=1, stays.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from baselines.text_baseline import TitleModel, ValidationPredictions, run_on_ti
 from fusionclf.catalog import Catalog, Split
 from fusionclf.catalog.fields import Fields
 from fusionclf.config import BaselineConfig
+from fusionclf.console import SILENT, Console
 from fusionclf.evaluation import fit_temperature, softmax
 
 if TYPE_CHECKING:
@@ -48,63 +50,82 @@ class LinearTextConfig(BaselineConfig):
 
 @register("linear", LinearTextConfig)
 def run(
-    settings: LinearTextConfig, catalog: Catalog, split: Split, folder: Path
+    settings: LinearTextConfig, catalog: Catalog, split: Split, folder: Path, console: Console = SILENT
 ) -> tuple[Frames, dict[str, Any], Frames]:
     """Fit on train rows to find the temperature on validation rows, then on both with that temperature.
 
     The first model's predictions of the validation rows are the held-out ones. The temperature does not change the
     order of the classes. A class without a training row gets probability 0.
     """
-
     further = Fields.of(catalog.columns)
+    # Each part has a trial and a fit on all rows.
+    total = 2 * sum(len(split.class_names(part)) for part in (*split.classes, None))
+    with console.bar("linear: classes fitted", total) as step:
+        fitter = _Fitter(settings, further, lambda done: step(done, total))
+        return run_on_titles(catalog, split, folder, fitter.fit, fields=further)
+
+
+class _Fitter:
+    """Fits the models of a run, one after the other.
+
+    Args:
+        settings: of the run.
+        further: texts and attributes that are read beside the title.
+        progress: called with the number of classes that are fitted.
+    """
+
+    def __init__(self, settings: LinearTextConfig, further: Fields, progress: Callable[[int], None]) -> None:
+        self.settings, self.further, self.progress = settings, further, progress
+        self.done = 0
 
     def fit(
-        fields: pd.DataFrame, labels: np.ndarray, more_fields: pd.DataFrame, more_labels: np.ndarray
+        self,
+        fields: pd.DataFrame,
+        labels: np.ndarray,
+        more_fields: pd.DataFrame,
+        more_labels: np.ndarray,
     ) -> TitleModel:
+        """The model of a part, by the fields and labels of its train rows and of its validation rows."""
         all_labels = np.concatenate([labels, more_labels])
         if len(set(all_labels)) == 1:  # an SVM needs two classes
             return fit_prior(all_labels)
-        temperature, held_out = _trial(settings, further, (fields, labels), (more_fields, more_labels))
-        model = _fitted(settings, further, pd.concat([fields, more_fields]), all_labels)
+        temperature, held_out = self._trial((fields, labels), (more_fields, more_labels))
+        model = self._fitted(pd.concat([fields, more_fields]), all_labels)
         return TitleModel(
             model, lambda products: softmax(_scores(model, products) / temperature), temperature, held_out
         )
 
-    return run_on_titles(catalog, split, folder, fit, fields=further)
+    def _trial(self, train: Labelled, validation: Labelled) -> tuple[float, ValidationPredictions | None]:
+        """The temperature, and predictions of the validation rows by a model of the train rows."""
+        if not len(validation[1]) or len(set(train[1])) == 1:
+            return 1.0, None
+        trial = self._fitted(*train)
+        number = {name: n for n, name in enumerate(trial.classes_)}
+        targets = np.array([number.get(label, -1) for label in validation[1]], np.int64)
+        scores = _scores(trial, validation[0])
+        temperature = fit_temperature(scores, targets)
+        return temperature, ValidationPredictions(list(number), softmax(scores / temperature))
 
+    def _fitted(self, fields: pd.DataFrame, labels: np.ndarray) -> "Pipeline":
+        from scipy import sparse  # takes long to import, as scikit-learn does
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.pipeline import make_pipeline
 
-def _trial(
-    settings: LinearTextConfig, further: Fields, train: Labelled, validation: Labelled
-) -> tuple[float, ValidationPredictions | None]:
-    """The temperature, and predictions of the validation rows by a model of the train rows."""
-    if not len(validation[1]) or len(set(train[1])) == 1:
-        return 1.0, None
-    trial = _fitted(settings, further, *train)
-    number = {name: n for n, name in enumerate(trial.classes_)}
-    targets = np.array([number.get(label, -1) for label in validation[1]], np.int64)
-    scores = _scores(trial, validation[0])
-    temperature = fit_temperature(scores, targets)
-    return temperature, ValidationPredictions(list(number), softmax(scores / temperature))
+        from fusionclf.linear_svm import fit_linear_svm
 
+        own = self.settings
+        ngrams = TfidfVectorizer(
+            analyzer="char_wb", ngram_range=(own.smallest, own.largest), sublinear_tf=True, min_df=2
+        )
+        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
+        features = features_of(fields, self.further, ngrams, words)
+        values = sparse.csr_matrix(features.fit_transform(model_input(features, fields)))
+        svm = fit_linear_svm(values, labels, own.regularisation, own.seed, on_fitted=self._on_fitted)
+        return make_pipeline(features, _estimator(svm))
 
-def _fitted(
-    settings: LinearTextConfig, further: Fields, fields: pd.DataFrame, labels: np.ndarray
-) -> "Pipeline":
-    from scipy import sparse  # takes long to import, as scikit-learn does
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.pipeline import make_pipeline
-
-    from fusionclf.linear_svm import fit_linear_svm
-
-    ngrams = TfidfVectorizer(
-        analyzer="char_wb", ngram_range=(settings.smallest, settings.largest), sublinear_tf=True, min_df=2
-    )
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
-    features = features_of(fields, further, ngrams, words)
-    values = sparse.csr_matrix(features.fit_transform(model_input(features, fields)))
-    return make_pipeline(
-        features, _estimator(fit_linear_svm(values, labels, settings.regularisation, settings.seed))
-    )
+    def _on_fitted(self, classes: int) -> None:
+        self.done += classes
+        self.progress(self.done)
 
 
 def _estimator(svm: "LinearSVM") -> "LinearSVC":

@@ -10,11 +10,12 @@ from baselines.registry import Frames, register
 from baselines.text_baseline import TitleModel, run_on_titles
 from fusionclf.catalog import Catalog, Split
 from fusionclf.config import BaselineConfig
+from fusionclf.console import SILENT, Console
 
 
 @register("majority", BaselineConfig)
 def run(
-    settings: BaselineConfig, catalog: Catalog, split: Split, folder: Path
+    settings: BaselineConfig, catalog: Catalog, split: Split, folder: Path, console: Console = SILENT
 ) -> tuple[Frames, dict[str, Any], Frames]:
     """Fit scikit-learn's DummyClassifier(strategy="prior") on train and validation labels."""
     return run_on_titles(catalog, split, folder, _fit, fields=None)

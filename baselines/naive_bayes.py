@@ -14,6 +14,7 @@ from baselines.text_baseline import TitleModel, run_on_titles
 from fusionclf.catalog import Catalog, Split
 from fusionclf.catalog.fields import Fields
 from fusionclf.config import BaselineConfig
+from fusionclf.console import SILENT, Console
 
 
 class NaiveBayesConfig(BaselineConfig):
@@ -27,7 +28,7 @@ class NaiveBayesConfig(BaselineConfig):
 
 @register("nb", NaiveBayesConfig)
 def run(
-    settings: NaiveBayesConfig, catalog: Catalog, split: Split, folder: Path
+    settings: NaiveBayesConfig, catalog: Catalog, split: Split, folder: Path, console: Console = SILENT
 ) -> tuple[Frames, dict[str, Any], Frames]:
     """Fit CountVectorizer and MultinomialNB with their defaults on train and validation titles.
 

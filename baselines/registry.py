@@ -2,17 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from fusionclf.catalog import Catalog, Split
 from fusionclf.config import BaselineConfig
 from fusionclf.errors import SettingsError, did_you_mean
 
 Frames = dict[str, pd.DataFrame]
-Run = Callable[[Any, Catalog, Split, Path], tuple[Frames, dict[str, Any], Frames]]
+Run = Callable[..., tuple[Frames, dict[str, Any], Frames]]
 
 
 @dataclass(frozen=True)
@@ -22,8 +20,9 @@ class Baseline:
     Attributes:
         name: as in `fusionclf baseline NAME`.
         settings: its settings class.
-        run: (settings, catalog, split, run folder) → predictions by part, cost, and predictions of
-            validation rows by part (empty where no model was fitted without them).
+        run: (settings, catalog, split, run folder, console) → predictions by part, cost, and predictions of
+            validation rows by part (empty where no model was fitted without them). The console, SILENT by default,
+            shows progress.
     """
 
     name: str

@@ -84,13 +84,14 @@ class Console:
             yield lambda: step(next(done), total)
 
     def _plain_steps(self, title: str) -> Callable[[int, int], None]:
-        last = time.monotonic()
+        began = last = time.monotonic()
 
         def step(done: int, total: int) -> None:
             nonlocal last
-            if time.monotonic() - last > PLAIN_EVERY_S:
-                last = time.monotonic()
-                self.info(f"{title}: {done} of {total}")
+            now = time.monotonic()
+            if now - last > PLAIN_EVERY_S:
+                last, left = now, (now - began) * (total - done) / max(done, 1) / 60
+                self.info(f"{title}: {done} of {total}, about {left:.1f} min left")
 
         return step
 

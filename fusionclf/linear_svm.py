@@ -8,6 +8,7 @@ Source: Hsieh et al., A Dual Coordinate Descent Method for Large-scale Linear SV
 Modified Finite Newton Method for Fast Solution of Large Scale Linear SVMs (2005).
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -43,6 +44,7 @@ def fit_linear_svm(
     seed: int = 0,
     dense: np.ndarray | None = None,
     every: np.ndarray | None = None,
+    on_fitted: Callable[[int], None] = lambda classes: None,
 ) -> LinearSVM:
     """Minimise |w|²/2 + C Σ max(0, 1 - y (w·x + b))² for each class; the bias b is part of w.
 
@@ -54,6 +56,7 @@ def fit_linear_svm(
         dense: (n, E) further features, none of them sparse; their weights come last.
         every: all classes in ascending order; those without a row get weights and a bias of 0. Default: those of the
             targets.
+        on_fitted: called with the number of classes that were fitted since the last call.
 
     >>> features = sparse.csr_matrix([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
     >>> svm = fit_linear_svm(features, np.array(["hat", "hat", "shoe"]))
@@ -71,16 +74,18 @@ def fit_linear_svm(
         return LinearSVM(classes, weights.T, bias)
     rows = _Rows.of(features, dense, seed)
 
-    def fit(chunk: np.ndarray) -> None:
+    def fit(chunk: np.ndarray) -> int:
         problem = _Problem(rows, numbers[:, None] == chunk, regularisation)
         problem.descend(np.random.default_rng(seed))
         problem.take_newton_steps()
         weights[np.ix_(rows.columns, columns[chunk])] = problem.weights[1:]
         bias[columns[chunk]] = problem.weights[0]
+        return len(chunk)
 
     threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(fit, _chunks(len(found), len(targets))))
+        for count in pool.map(fit, _chunks(len(found), len(targets))):
+            on_fitted(count)
     return LinearSVM(classes, weights.T, bias)
 
 

@@ -88,7 +88,7 @@ def test_titles_of_bars_cannot_steer_a_terminal(monkeypatch: pytest.MonkeyPatch)
     console, out = console_of()
     with console.bar(HOSTILE) as step:
         step(1, 2)
-    assert out.getvalue() == f"{SHOWN}: 1 of 2\n"
+    assert out.getvalue() == f"{SHOWN}: 1 of 2, about 0.0 min left\n"
     console, out = console_of(terminal=True)
     with console.bar(HOSTILE, 2) as step:
         step(1, 2)

@@ -62,7 +62,7 @@ def run_baseline(
         settings = with_location(settings, catalog)
         begin_run(open_run(out, overwrite=existing.overwrite, resume=existing.resume), settings, split)
         console.info(f"{name}: fit on train and validation titles")
-        frames, statistics, held_out = baseline.run(settings, catalog, split, out)
+        frames, statistics, held_out = baseline.run(settings, catalog, split, out, console)
         unused = statistics.get("unused_train_rows")
         if unused is not None and (found := UnusedRows.model_validate(unused)):
             console.warn(f"{name} cannot learn from every train row: {found}")

@@ -1,16 +1,19 @@
 """The linear baseline: its temperature, its order of classes, and its metrics on the real catalog."""
 
+import io
 import json
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rich.console
 import skops.io
 
 from baselines import find_baseline, linear_text
 from baselines.linear_text import LinearTextConfig
 from baselines.text_baseline import run_on_titles
+from fusionclf import console as console_module
 from fusionclf.catalog import Catalog, Split, make_split, read_catalog
 from fusionclf.config import SplitConfig, load_settings
 from fusionclf.errors import SettingsError
@@ -33,6 +36,21 @@ def test_probabilities_are_tempered_scores(catalog: Catalog, split: Split, tmp_p
     assert temperature != 1.0
     assert frames["joint"]["prob_1"].to_numpy() == pytest.approx(softmax(scores / temperature).max(axis=1))
     assert frames["joint"]["label_1"].tolist() == model.classes_[scores.argmax(axis=1)].tolist()
+
+
+def test_progress_shows_how_many_classes_are_fitted(
+    catalog: Catalog, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console_module, "PLAIN_EVERY_S", -1.0)
+    console = console_module.Console()
+    console.rich = rich.console.Console(file=(out := io.StringIO()), width=200)
+    settings = load_settings(LinearTextConfig, None, (), variant="linear", data="catalog")
+    find_baseline("linear").run(settings, catalog, split, tmp_path, console)
+    lines = [line for line in out.getvalue().splitlines() if line.startswith("linear: classes fitted: ")]
+    total = 2 * sum(len(split.class_names(part)) for part in (*split.classes, None))
+    assert len(lines) >= 6 and all(f" of {total}, about " in line for line in lines)
+    numbers = [int(line.split()[3]) for line in lines]
+    assert numbers == sorted(numbers) and numbers[-1] > total / 2
 
 
 def test_held_out_predictions_are_of_a_model_without_those_rows(
