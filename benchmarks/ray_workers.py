@@ -54,7 +54,7 @@ class TimedPredictor:
 
 def ray_rate(run: Path, pictures: Path, products: Path, workers: int) -> float:
     """Products a second of a number of workers."""
-    import ray.data
+    import ray.data  # pyright: ignore[reportMissingImports]
 
     rows = pd.read_parquet(products)
     found = (
@@ -89,7 +89,7 @@ def write_products(catalog: Path, file: Path, count: int) -> Path:
 
 def measure(run: Path, catalog: Path, count: int, workers: Sequence[int], rounds: int) -> list[str]:
     """The table's lines."""
-    import ray
+    import ray  # pyright: ignore[reportMissingImports]
 
     torch.set_num_threads(1)
     ray.init(num_cpus=max(workers) + 1, include_dashboard=False, log_to_driver=False)

@@ -21,11 +21,12 @@ SLICES = ("all", "seen", "unseen", "tail", "seen, not named", "ECE")
 def of_run(run: Path) -> list[float]:
     """The numbers of SLICES."""
     table = pd.read_parquet(run / "predictions" / "joint.parquet")
-    right, rows = table["label"] == table["label_1"], table["label_train_count"]
+    right = (table["label"] == table["label_1"]).to_numpy()
+    rows, named = (table[name].to_numpy() for name in ("label_train_count", "title_names_label"))
     seen = rows > 0
-    masks = (rows >= 0, seen, ~seen, seen & (rows < TAIL), seen & ~table["title_names_label"].astype(bool))
-    error = expected_calibration_error(table["prob_1"].to_numpy(), right.to_numpy())
-    return [100 * float(value) for value in (*(right[mask].mean() for mask in masks), error)]
+    masks = (rows >= 0, seen, ~seen, seen & (rows < TAIL), seen & ~named.astype(bool))
+    error = expected_calibration_error(table["prob_1"].to_numpy(), right)
+    return [100 * float(value) for value in (*(np.mean(right[mask]) for mask in masks), error)]
 
 
 def main(runs: list[Path]) -> None:
