@@ -97,7 +97,7 @@ def inspect_pictures(
 def _file(root: Path) -> Path:
     """Where the facts about a catalog's pictures are; decoders of another version may give other pixels."""
     text = f"{LAYOUT} {Image.__version__} {simplejpeg.__version__} {root.resolve()}"
-    return cache_folder() / "inspections" / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.npz"
+    return cache_folder() / "inspections" / f"{hashlib.sha256(os.fsencode(text)).hexdigest()[:24]}.npz"
 
 
 def _file_key(path: Path | None) -> int:

@@ -226,6 +226,7 @@ def gate_features(
     """
     places, nothing = classes.seen_places, scores[:, 0] * 0
     text, base = level_zero.linear_text, level_zero.base
+    has_title = level_zero.name_match is not None  # of a picture alone, names in titles tell nothing
     known, of_known = known[:, places], scores[:, places]  # (B, S)
     best_known = known.argmax(dim=1)
     of_new = scores.masked_fill(classes.seen, MASKED_LOGIT)
@@ -247,7 +248,7 @@ def gate_features(
     return torch.cat(
         [
             torch.stack(columns, dim=1), names_of_known, of_best_new[:, :NAMES], of_best_new[:, NAMES:-1],
-            features_of_names(classes, best_new, best_known),
+            features_of_names(classes, best_new, best_known) * has_title,
         ],
         dim=1,
     )  # fmt: skip

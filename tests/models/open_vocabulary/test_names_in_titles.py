@@ -64,6 +64,14 @@ def test_titles_of_other_classes_count_in_the_total() -> None:
     assert of_gate(facts(), best_known=2, best_new=1) == pytest.approx(expected)
 
 
+def test_of_a_picture_alone_titles_tell_nothing() -> None:
+    own, classes, classifier = level_zero(0, 1).of_modality("picture"), facts(), MetaClassifier()
+    features = new_features(own, classes)
+    known = classifier.known(own, classes)
+    found = gate_features(own, classes, known, features[..., 0], features)
+    assert not found[0, -OF_NAMES:].any()
+
+
 def test_without_facts_of_names_the_features_are_zero() -> None:
     assert of_gate(facts(None), best_known=0, best_new=1) == [0.0] * OF_NAMES
 
