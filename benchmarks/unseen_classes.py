@@ -1,4 +1,4 @@
-"""What lets fusion tell a product of an unseen class, over held-out training rows.
+"""What helps fusion to recognise products of unseen classes, over held-out training rows.
 
     python -m benchmarks.unseen_classes OUT data/fashion-small [SETTING …]
 

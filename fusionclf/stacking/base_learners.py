@@ -179,7 +179,7 @@ def fit_probe(data: StackingData, fitted: np.ndarray, seed: int) -> LinearProbe:
     return fit_linear_probe(data.features["both"][places], targets, data.classes, seed)
 
 
-def tell_of_names(data: StackingData, linear_text: LinearTextWeights, fitted: np.ndarray) -> Tensor:
+def compare_names(data: StackingData, linear_text: LinearTextWeights, fitted: np.ndarray) -> Tensor:
     """(2, U, S) as `facts_of_names`, by a linear text model that was fitted on the rows of an (n,) mask."""
     queries = np.arange(len(data.rows)) if data.queries is None else data.queries
     compared = np.flatnonzero(fitted[queries])  # rows of name_match
@@ -248,7 +248,7 @@ def make_fold(
     targets = data.targets[query]
     own_counts = np.bincount(data.targets, minlength=data.classes)[targets]
     weights = balanced_weights(~learners.seen[targets], prototypes.available.numpy()[targets], own_counts)
-    of_names = tell_of_names(data, learners.linear_text, fitted)
+    of_names = compare_names(data, learners.linear_text, fitted)
     facts = ClassFacts.of(learners.counts, prototypes.available, of_names=of_names)
     return MetaTrainingFold(
         base, mapped_copy(learners.linear_text.scores(data.texts.pick(query))),

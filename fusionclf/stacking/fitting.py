@@ -21,9 +21,9 @@ from fusionclf.models.stacked_classifier import WeightedSum
 from fusionclf.stacking.base_learners import (
     ROWS_AT_ONCE,
     StackingData,
+    compare_names,
     fit_probe,
     make_folds,
-    tell_of_names,
 )
 from fusionclf.stacking.folds import plan_folds
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_fold
@@ -190,7 +190,7 @@ def fit_stacked_head(
     everything = np.ones(len(some), bool)
     probe = fit_probe(data, everything, context.seed)
     linear_text = _fit_linear_text(model, source, catalog, rows, data, context)
-    of_names = tell_of_names(data, linear_text, everything)
+    of_names = compare_names(data, linear_text, everything)
     counts = torch.from_numpy(np.bincount(targets[rows], minlength=data.classes))
     kind = "open" if data.allows_unseen else "named"
     seen = f"{int((counts > 0).sum())} of {data.classes} classes seen"

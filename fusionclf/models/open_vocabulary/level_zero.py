@@ -67,7 +67,7 @@ class ClassFacts:
         has_prototype: (C,) whether a class has prototypes.
         share: () expected share of products that are of one unseen class, against those of all seen ones.
         seen_places: (S,) places of the classes with rows.
-        of_names: (2, U, S) what the rows of the seen classes tell of the unseen classes' names: the linear text model's
+        of_names: (2, U, S) how rows of seen classes relate to the names of unseen ones: the linear text model's
             scores for the name alone, and log(1 + k), where k titles of a seen class contain it. None: nothing.
     """
 

@@ -226,7 +226,7 @@ def gate_features(
     """
     places, nothing = classes.seen_places, scores[:, 0] * 0
     text, base = level_zero.linear_text, level_zero.base
-    has_title = level_zero.name_match is not None  # of a picture alone, names in titles tell nothing
+    has_title = level_zero.name_match is not None  # names in titles do not count for a picture alone
     known, of_known = known[:, places], scores[:, places]  # (B, S)
     best_known = known.argmax(dim=1)
     of_new = scores.masked_fill(classes.seen, MASKED_LOGIT)

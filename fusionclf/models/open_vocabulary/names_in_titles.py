@@ -1,4 +1,4 @@
-"""What training titles tell of the names of unseen classes.
+"""How training titles use the names of unseen classes.
 
 If the titles of a seen class often contain the name of an unseen one, a title that does so too is hardly of the unseen
 class: where training titles of Jeans say "jeggings", a pair of jeggings is labelled Jeans.

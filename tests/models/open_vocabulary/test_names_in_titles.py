@@ -1,4 +1,4 @@
-"""What training titles tell of the names of unseen classes."""
+"""How training titles use the names of unseen classes."""
 
 import math
 
@@ -64,7 +64,7 @@ def test_titles_of_other_classes_count_in_the_total() -> None:
     assert of_gate(facts(), best_known=2, best_new=1) == pytest.approx(expected)
 
 
-def test_of_a_picture_alone_titles_tell_nothing() -> None:
+def test_names_in_titles_do_not_count_for_a_picture_alone() -> None:
     own, classes, classifier = level_zero(0, 1).of_modality("picture"), facts(), MetaClassifier()
     features = new_features(own, classes)
     known = classifier.known(own, classes)
