@@ -8,6 +8,7 @@ import pandas as pd
 
 from fusionclf.catalog.fields import Fields
 from fusionclf.console import SILENT, Console
+from fusionclf.evaluation.multilabel import SigmoidDecision
 
 if TYPE_CHECKING:
     from fusionclf.batches import PictureCache
@@ -22,6 +23,7 @@ class Model(Protocol):
         added: those that were not trained.
         columns: places of `classes` in `every`; None where all are candidates.
         is_open: whether classes can be added.
+        decision: how probabilities become labels, where a product can have several; else None.
     """
 
     classes: tuple[str, ...]
@@ -30,6 +32,7 @@ class Model(Protocol):
     cover: tuple[int, int] | None
     reads_titles: bool
     fields: Fields
+    decision: SigmoidDecision | None
 
     @property
     def tasks(self) -> Mapping[str, Sequence[str]]: ...

@@ -21,6 +21,7 @@ from fusionclf.config import RunConfig
 from fusionclf.console import SILENT, Console
 from fusionclf.errors import RunError
 from fusionclf.evaluation import softmax
+from fusionclf.evaluation.multilabel import SigmoidDecision
 from fusionclf.models import StackedClassifier, base_model, find_variant, pretrained_encoders
 from fusionclf.models.added_classes import ADDED, REMOVE, AddedClass, add_classes, read_added
 from fusionclf.models.encoders import fold_encoder
@@ -83,6 +84,7 @@ class NetworkModel:
         engine: Choice | None = None,
     ) -> None:
         labels = read_labels(folder, part)[part]
+        self.decision = SigmoidDecision.from_labels(labels)
         self.every: tuple[str, ...] = tuple(labels["classes"]["label"])  # all classes, in the model's order
         self.classes = self.every  # the candidates
         self.added: tuple[str, ...] = ()  # those that were not trained

@@ -52,7 +52,9 @@ class ModelWorker:
         for turn in self._turns:
             turn.cancel()
 
-    async def predict_product(self, product: Product[bytes], top_k: int, min_probability: float) -> Answers:
+    async def predict_product(
+        self, product: Product[bytes], top_k: int, min_probability: float | None
+    ) -> Answers:
         """The answer for one product.
 
         Args:
@@ -77,7 +79,9 @@ class ModelWorker:
 
         return await self._in_turns(steps())
 
-    async def predict_fields(self, products: pd.DataFrame, top_k: int, min_probability: float) -> Answers:
+    async def predict_fields(
+        self, products: pd.DataFrame, top_k: int, min_probability: float | None
+    ) -> Answers:
         """The answers for products without pictures; raises BusyError where too many requests wait.
 
         Args:

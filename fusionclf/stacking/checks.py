@@ -49,6 +49,19 @@ def column_cells(catalog: Catalog, column: str) -> list[str]:
     return catalog.table[column].astype("str").fillna("").str.strip().tolist()
 
 
+def check_several_labels(settings: RunConfig[Any]) -> None:
+    """Refuse settings that cannot predict several labels a product, where the catalog has them.
+
+    Raises:
+        SettingsError: the catalog has several labels a product.
+    """
+    if settings.catalog.label_list:
+        raise SettingsError(
+            f"catalog.label_list={settings.catalog.label_list!r}: networks predict one label a product; use "
+            "fusionclf baseline linear"
+        )
+
+
 def check_names(settings: RunConfig[Any]) -> None:
     """Refuse names that cannot be used, before the catalog is read.
 
