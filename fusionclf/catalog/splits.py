@@ -143,7 +143,7 @@ def make_split(catalog: Catalog, spec: SplitConfig | None = None) -> Split:
     part_of = {name: part for part, names in classes.items() for name in names}
     parts = np.array([part_of[label] for label in labels], object)
     if not (subset == "validation").any():
-        _draw_validation(subset, parts, list(classes), labels, groups, spec)
+        _draw_validation(subset, {part: parts == part for part in classes}, labels, groups, spec)
         if sets is not None:
             keep_train_rows(subset, sets, groups, "test" if spec.rule == "random" else None)
     products = catalog.table["id"].to_numpy(object)
@@ -239,19 +239,14 @@ def _draw(
 
 
 def _draw_validation(
-    subset: np.ndarray,
-    parts: np.ndarray,
-    names: list[str],
-    labels: np.ndarray,
-    groups: np.ndarray,
-    spec: SplitConfig,
+    subset: np.ndarray, of: dict[str, np.ndarray], labels: np.ndarray, groups: np.ndarray, spec: SplitConfig
 ) -> None:
     """Move round(fraction · rows) of each part's train rows to validation, at least one group of two or more.
 
     A class with several rows keeps some to train on, so a little less may be moved.
     """
-    for number, part in enumerate(names):
-        rows = np.flatnonzero((subset == "train") & (parts == part))
+    for number, own in enumerate(of.values()):
+        rows = np.flatnonzero((subset == "train") & own)
         count = max(round(spec.validation_fraction * len(rows)), min(1, len(rows) - 1))
         generator = np.random.default_rng([spec.seed, 2, number])
         drawn = _draw(rows, groups, count, generator, at_least_one=True)

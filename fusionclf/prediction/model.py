@@ -61,6 +61,7 @@ class FixedClasses:
     added: tuple[str, ...] = ()
     columns: np.ndarray | None = None
     is_open = False
+    decision: SigmoidDecision | None = None
 
     @property
     def every(self) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ def test_labels_in_the_title_are_predicted(tags_run: Path) -> None:
     for name in ("dress", "shirt", "shoe", "party"):
         assert by_label[name]["f1"] == 100
     for name in ("red", "green", "blue"):  # two titles of three do not name it
-        assert by_label[name]["f1"] is not None and by_label[name]["f1"] < 95
+        assert (by_label[name]["f1"] or 0) < 95
 
 
 def test_loaded_model_predicts_as_the_run_did(tags_run: Path, tags_dir: Path) -> None:

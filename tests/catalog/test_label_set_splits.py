@@ -25,7 +25,7 @@ def catalog_of(sets: list[tuple[str, ...]], **columns: list[str]) -> Catalog:
         Path("."),
         config,
         table,
-        table[["title"]],
+        table.filter(["title"]),
         ReadReport(len(table)),
         "c" * 64,
         label_sets=LabelSets(tuple(sets)),

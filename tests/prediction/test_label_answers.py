@@ -31,9 +31,10 @@ def test_file_lists_labels_as_json(tags_run: Path, products: Path) -> None:
         "title_status",
     ]  # fmt: skip
     assert table["id"].tolist() == ["1", "3"]  # the second has no title
-    first = json.loads(table["labels"][0])
-    assert {"red", "dress", "party"} <= set(first) and first[0] == table["label_1"][0]
-    assert len(json.loads(table["probabilities"][0])) == len(first)
+    row = table.iloc[0].to_dict()
+    first = json.loads(row["labels"])
+    assert {"red", "dress", "party"} <= set(first) and first[0] == row["label_1"]
+    assert len(json.loads(row["probabilities"])) == len(first)
 
 
 def test_json_lines_hold_labels_and_probabilities(tags_run: Path, products: Path) -> None:
@@ -71,7 +72,8 @@ def test_batches_hold_a_row_for_each_product(tags_run: Path) -> None:
     predict = fusionclf.predict_batches(tags_run, overrides=["catalog.picture=null"])
     table = predict(pd.DataFrame({"id": ["1", "2"], "title": ["red dress no 4", None]}))
     assert table["id"].tolist() == ["1", "2"]
-    assert "dress" in json.loads(table["labels"][0]) and table["reason"][1] == "no title"
+    first, second = table.to_dict("records")
+    assert "dress" in json.loads(first["labels"]) and second["reason"] == "no title"
 
 
 def test_endpoint_answers_with_all_labels(tags_run: Path) -> None:

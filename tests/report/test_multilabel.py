@@ -46,7 +46,7 @@ def test_catalog_is_checked_where_it_is_found(tags_run: Path) -> None:
 
 
 def test_runs_of_one_label_are_not_mixed_in(tags_run: Path, runs: Runs) -> None:
-    with pytest.raises(RunError, match="linear: one label a product, and .*tags-linear predicts several"):
+    with pytest.raises(RunError, match=r"linear: one label a product, and .*tags-linear predicts several"):
         compare([runs("linear"), tags_run], None)
 
 

@@ -51,10 +51,12 @@ def test_interval_is_wider_where_groups_are_larger() -> None:
     alone = LabelSetPredictions(
         found.names, found.is_label, found.predicted, found.probabilities, np.arange(300)
     )
+    is_label, predicted, probabilities = (
+        np.repeat(each, 4, axis=0) for each in (found.is_label, found.predicted, found.probabilities)
+    )
     copied = LabelSetPredictions(
-        found.names, *(np.repeat(each, 4, axis=0) for each in (found.is_label, found.predicted, found.probabilities)),
-        np.repeat(np.arange(300), 4),
-    )  # fmt: skip
+        found.names, is_label, predicted, probabilities, np.repeat(np.arange(300), 4)
+    )
     for name in ("micro_f1", "mean_average_precision"):
         first, second = intervals(alone)[name], intervals(copied)[name]
         assert first == pytest.approx(second, abs=0.01), (

@@ -66,6 +66,6 @@ def test_lacking_column_is_named(tmp_path: Path) -> None:
 
 
 def test_probabilities_out_of_range_are_refused() -> None:
-    context = frame()[["id", "labels", "title_group", "leaked_title"]]
+    context = frame().filter(["id", "labels", "title_group", "leaked_title"])
     with pytest.raises(ValueError, match="from 0 to 1"):
         make_label_set_predictions(context, NAMES, np.full((2, 3), 1.5), np.zeros((2, 3), bool))
