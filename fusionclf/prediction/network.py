@@ -232,6 +232,9 @@ class NetworkModel:
         unread = ~base_model(self.model).has_input(count, source.has_picture, source.has_title)
         found = {}
         for task in tasks:
+            if task == "label" and self.decision is not None:
+                found[task] = self.decision.probabilities(logits[task].numpy())
+                continue
             values = logits[task].numpy() / self.temperatures.get(task, 1.0)
             if task == "label" and self.columns is not None:
                 values = values[:, self.columns]
