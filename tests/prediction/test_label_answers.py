@@ -78,6 +78,7 @@ def test_batches_hold_a_row_for_each_product(tags_run: Path) -> None:
 
 def test_endpoint_answers_with_all_labels(tags_run: Path) -> None:
     client = TestClient(make_app(ModelWorker(load(tags_run)), "tags", hosts=LOCAL), "http://127.0.0.1:8000")
+    assert client.get("/health").json()["several_labels"] is True
     title = "red dress no 4 for the night"
     expected = load(tags_run).predict(titles=[title]).labels[0]
     answer = client.post("/predict", data={"title": title}).json()
