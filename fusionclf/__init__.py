@@ -2,7 +2,8 @@
 
 from importlib.metadata import version
 
-from fusionclf.api import baseline, compare, explain, load, predict_batches, train
+from fusionclf.api import baseline, compare, describe, explain, load, train
+from fusionclf.batch_api import predict_batches
 
-__all__ = ["baseline", "compare", "explain", "load", "predict_batches", "train"]
+__all__ = ["baseline", "compare", "describe", "explain", "load", "predict_batches", "train"]
 __version__ = version("fusionclf")
