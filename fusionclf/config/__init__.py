@@ -10,7 +10,14 @@ from fusionclf.config.data_sections import (
     SplitConfig,
 )
 from fusionclf.config.loading import build_settings, dump_yaml, load_settings, override, read_settings
-from fusionclf.config.sections import BaselineConfig, RunConfig, TrainConfig, current_scheme
+from fusionclf.config.sections import (
+    BaselineConfig,
+    ImportConfig,
+    ImportedFile,
+    RunConfig,
+    TrainConfig,
+    current_scheme,
+)
 from fusionclf.config.yaml_text import read_yaml
 
 __all__ = [
@@ -18,6 +25,8 @@ __all__ = [
     "CHOSEN",
     "BaselineConfig",
     "CatalogConfig",
+    "ImportConfig",
+    "ImportedFile",
     "PictureSettings",
     "PicturesConfig",
     "RunConfig",
