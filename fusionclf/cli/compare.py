@@ -61,6 +61,9 @@ def label_issues_command(
 ) -> None:
     """List products whose label is probably wrong, the most probable first: audit.html, audit.csv and audit.json.
 
+    corrections.csv, or a project of Label Studio with label-studio.json and label-studio.xml, is for the answers, which
+    `fusionclf data apply` reads.
+
     Example: fusionclf label-issues --run runs/fusion --run runs/linear --out label-issues
     """
     from fusionclf.console import Console
@@ -71,6 +74,11 @@ def label_issues_command(
         f"{value['disputed']} of {value['products']} labels are probably wrong; wrote the first "
         f"{len(value['entries'])} entries to {out / 'audit.html'}, audit.csv and audit.json"
     )
+    if value["entries"]:
+        Console().info(
+            f"next: fill the column correction of {out / 'corrections.csv'}, or review in Label Studio; then fusionclf "
+            f"data apply {out / 'corrections.csv'} --data CATALOG"
+        )
 
 
 @compare_app.command(name="audit", hidden=True)
