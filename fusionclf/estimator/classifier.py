@@ -19,7 +19,7 @@ from fusionclf.config.shipped import find_config
 from fusionclf.console import Console
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.estimator.labels import encode_labels, label_names
-from fusionclf.estimator.roles import Roles, find_roles
+from fusionclf.estimator.roles import NOT_OF_VARIANT, Roles, find_roles
 from fusionclf.estimator.table import check_frame, raise_faults, read_rows, write_catalog
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):
         modalities = find_variant(self.variant).modalities
         roles = find_roles(frame, of_rows, self.columns or {}, modalities)
         rows = read_rows(frame, roles)
+        _warn_of_unused(roles)
         folder = self._new_folder()
         try:
             catalog = write_catalog(rows, of_rows, roles, folder / "catalog")
@@ -114,9 +115,6 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        if roles.unused:
-            shown = ", ".join(f"{name} ({why})" for name, why in roles.unused.items())
-            warnings.warn(f"columns of X that are not read: {shown}; columns= names them", stacklevel=2)
         self.classes_, self._labels, self._roles = classes, labels, roles
         self.columns_, self.unused_columns_ = roles.to_dict(), dict(roles.unused)
         self.run_, self._model = str(folder / "run"), LoadedRun(folder / "run")
@@ -228,6 +226,16 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.two_d_array = False  # no array of numbers: a table of texts and pictures
         tags.input_tags.string = tags.input_tags.allow_nan = True
         return tags
+
+
+def _warn_of_unused(roles: Roles) -> None:
+    """Warn of columns that are not read, but for those whose kind the variant does not read."""
+    found = [f"{name} ({why})" for name, why in roles.unused.items() if why not in NOT_OF_VARIANT.values()]
+    if found:
+        warnings.warn(
+            f"columns of X that are not read: {', '.join(found)}; name them by columns=, or leave them out",
+            stacklevel=3,
+        )
 
 
 class LoadedRun:

@@ -42,7 +42,7 @@ def encode_labels(y: Any, rows: int) -> tuple[np.ndarray, np.ndarray]:
         raise TableError(f"y: labels are of several types ({kinds}); make all of them text") from error
     check_classification_targets(labels)
     if len(classes) < 2:
-        raise TableError(f"y has one class, {classes[0]!r}; give rows of two classes or more")
+        raise TableError(f"y has one class, {str(classes[0])!r}; give rows of two classes or more")
     return classes, codes
 
 

@@ -19,6 +19,7 @@ from fusionclf.prediction.io.frames import FrameTable
 ROLES = ("picture", "title", "text", "attributes")
 LOOKED_AT = 200  # cells of a column that may hold pictures
 MOSTLY = 0.8  # share of them that must be pictures
+NOT_OF_VARIANT = {"picture": "the variant reads no pictures", "title": "the variant reads no texts"}
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,10 @@ def find_roles(
     texts["attributes"] = tuple(settings["catalog.attributes"])
     unused = dict(found.unused)
     if "picture" not in modalities:
-        unused |= dict.fromkeys(pictures, "the variant reads no pictures")
+        unused |= dict.fromkeys(pictures, NOT_OF_VARIANT["picture"])
         pictures = ()
     if "title" not in modalities:
-        unused |= dict.fromkeys(Roles(**texts).texts, "the variant reads no texts")
+        unused |= dict.fromkeys(Roles(**texts).texts, NOT_OF_VARIANT["title"])
         texts = {}
     groups = [*(["title"] if texts.get("title") else []), *(["picture"] if pictures else [])]
     groups += [name for name in settings["split.group_by"] if name in frame.columns]

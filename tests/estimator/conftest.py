@@ -19,7 +19,6 @@ FUSION = {
     "pictures": {"height": 32, "width": 32},
     "model": {"image": NETWORK, "text": {"buckets": 4096}},
 }
-UNREAD = "ignore:columns of X that are not read"
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from fusionclf.config import read_yaml
 from fusionclf.errors import RunError, SettingsError, TableError
 from fusionclf.estimator import classifier
 from fusionclf.estimator.roles import Roles
-from tests.estimator.conftest import TEXT, UNREAD, text_classifier
+from tests.estimator.conftest import TEXT, text_classifier
 
 
 def test_probabilities_follow_the_sorted_classes(
@@ -66,7 +66,6 @@ def test_all_rows_are_learned_from_and_none_tested(fitted: FusionClassifier) -> 
     assert "no test products" in card and "| 48 | 12 | 0 |" in card
 
 
-@pytest.mark.filterwarnings(UNREAD)
 def test_it_pickles_as_the_path_of_its_run(products: pd.DataFrame, tmp_path: Path) -> None:
     made = text_classifier(out=tmp_path / "run").fit(products[["name"]], products["kind"])
     before = made.predict_proba(products)
@@ -131,9 +130,7 @@ def test_a_class_may_have_one_row(products: pd.DataFrame) -> None:
 
 
 def test_a_column_that_holds_the_label_is_no_input(products: pd.DataFrame) -> None:
-    with pytest.warns(
-        UserWarning, match=r"not read: sku \(another id\), photo \(.*reads no pictures\), kind \("
-    ):
+    with pytest.warns(UserWarning, match=r"not read: sku \(another id\), kind \(.*name them by"):
         found = text_classifier().fit(products, products["kind"])
     assert found.columns_["title"] == "name"
     assert "kind" in found.unused_columns_ and "kind" not in found.columns_["attributes"]
