@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fusionclf.prediction.answers import NAN_PROBABILITIES, NONE
-from fusionclf.prediction.io.products import Products
+
+if TYPE_CHECKING:
+    from fusionclf.prediction.io.products import Products
 
 VECTORS = ("joint", "picture", "text")
 NOTHING = "neither a picture nor a title to embed"
@@ -57,7 +59,9 @@ class Embeddings:
         return {name: values for name, values in named.items() if values is not None}
 
 
-def embeddings_of(found: Mapping[str, np.ndarray], classes: Sequence[str], products: Products) -> Embeddings:
+def embeddings_of(
+    found: Mapping[str, np.ndarray], classes: Sequence[str], products: "Products"
+) -> Embeddings:
     """The embeddings of n products.
 
     Args:

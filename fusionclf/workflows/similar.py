@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fusionclf.console import Console
-from fusionclf.errors import PredictionError, did_you_mean, quoted
+from fusionclf.errors import PredictionError, near_name, quoted
 from fusionclf.files import locked_output, replacing
 from fusionclf.prediction.io.embedding_files import StoredVectors, read_vectors
 from fusionclf.prediction.neighbours import Neighbours, VectorIndex
@@ -123,10 +123,10 @@ def _queries(
         )
     place = {product: n for n, product in enumerate(chosen.ids.tolist())}
     if unknown := [product for product in request.ids if product not in place]:
-        file = request.queries or request.source
+        file, near = request.queries or request.source, near_name(unknown[0], list(place))
+        hint = f"did you mean {quoted(near)}?" if near else "give an id of the file"
         raise PredictionError(
-            f"{file}: no product {quoted(unknown[0])} with a {request.kind} embedding; "
-            f"{did_you_mean(unknown[0], list(place))}"
+            f"{file}: no product {quoted(unknown[0])} with a {request.kind} embedding; {hint}"
         )
     places = np.array([place[product] for product in request.ids] or range(len(chosen)), np.int64)
     return chosen.ids[places].tolist(), chosen.vectors[places], places if request.queries is None else None

@@ -152,7 +152,7 @@ def read_vectors(path: Path, kind: str = "joint") -> StoredVectors:
     try:
         is_npz = path.suffix.lower() == ".npz"
         ids, vectors, model = (_read_npz if is_npz else _read_parquet)(path, kind)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, pa.ArrowException) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, pa.ArrowException) as error:
         remedy = "give a file that `fusionclf embed` wrote"
         raise PredictionError(f"{path}: cannot be read as embeddings ({error}); {remedy}") from error
     there = ~np.isnan(vectors[:, 0])
