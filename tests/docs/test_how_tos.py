@@ -45,7 +45,7 @@ def run_python(page: str) -> dict[str, Any]:
 def test_embeddings_page_finds_duplicates_and_feeds_cleanlab(work: Path) -> None:
     run_commands("embeddings.md")
     duplicates = pd.read_csv(work / "duplicates.csv", dtype=str)
-    assert len(duplicates) and (duplicates["size"].astype(int) > 1).all()
+    assert min(map(int, duplicates["size"])) > 1
     assert len(pd.read_csv(work / "nearest.csv")) > len(duplicates)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # those of cleanlab's dependencies
