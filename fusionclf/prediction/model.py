@@ -50,6 +50,15 @@ class Model(Protocol):
         self, pictures: "PictureCache | None", fields: pd.DataFrame
     ) -> dict[str, np.ndarray]: ...
 
+    def embed(self, pictures: "PictureCache | None", fields: pd.DataFrame) -> dict[str, np.ndarray]:
+        """joint, and for a model that reads both also picture and text: (n, D) of length 1; and label: (n, K)
+        probabilities. A row is NaN where the input is missing.
+
+        Raises:
+            RunError: the model reads nothing.
+        """
+        ...
+
 
 class FixedClasses:
     """The part of a Model that is the same wherever no class can be added and nothing is prepared."""
