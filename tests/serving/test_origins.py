@@ -8,9 +8,9 @@ from fastapi.testclient import TestClient
 import fusionclf
 from fusionclf.errors import SettingsError
 from fusionclf.serving import guard
+from fusionclf.serving.access import LOCAL
 from fusionclf.serving.app import make_app
 from fusionclf.serving.guard import parse_origin
-from fusionclf.serving.server import LOCAL
 from fusionclf.serving.worker import ModelWorker
 from tests.runs import Runs
 from tests.serving.conftest import Serve, refused
