@@ -80,8 +80,8 @@ class Predictor:
         """The most likely classes of each product.
 
         Args:
-            images: files or opened pictures, a list for a product with several, None for one without. A model that
-                reads no pictures does not open them.
+            images: files, their bytes, or opened pictures; a list for a product with several, None for one without.
+                A model that reads no pictures does not open them.
             titles: None or "" for a product without one.
             fields: name → cells of further texts and attributes, as the run's catalog calls them; markup is removed.
             top_k: number of classes to return.
@@ -221,7 +221,7 @@ class Predictor:
         """Decode pictures and note missing inputs; may run on another thread than `predict_products`.
 
         Args:
-            images: files or pictures of n products.
+            images: files, their bytes, or pictures of n products.
             fields: of the same products, as of `align_inputs`.
         """
         return read_products(images, fields, self.model.cover, self.reads_titles)
