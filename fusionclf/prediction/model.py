@@ -8,6 +8,7 @@ import pandas as pd
 
 from fusionclf.catalog.fields import Fields
 from fusionclf.console import SILENT, Console
+from fusionclf.errors import RunError
 
 if TYPE_CHECKING:
     from fusionclf.batches import PictureCache
@@ -78,3 +79,9 @@ class FixedClasses:
 
     def keep_texts(self) -> None:
         """Nothing: it keeps no texts."""
+
+    def embed(self, pictures: "PictureCache | None", fields: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Raises RunError: a model that only gives probabilities has no embeddings."""
+        raise RunError(
+            "this model has no embeddings; give the run that it was made from, or one that reads titles"
+        )
