@@ -62,7 +62,8 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):
     >>> import fusionclf, pandas
     >>> products = pandas.DataFrame({"name": ["Red Dress", "Blue Dress", "Black Belt", "Brown Belt"] * 5})
     >>> kinds = ["dress", "dress", "belt", "belt"] * 5
-    >>> classifier = fusionclf.FusionClassifier("text", config="text-cpu", settings={"split.group_by": []})
+    >>> small = {"model": {"text": {"buckets": 4096}}, "split.group_by": []}
+    >>> classifier = fusionclf.FusionClassifier("text", config="text-cpu", settings=small)
     >>> classifier.fit(products, kinds).predict(pandas.DataFrame({"name": ["Green Belt"]})).tolist()
     ['belt']
     """

@@ -9,7 +9,7 @@ from sklearn.utils.validation import validate_data
 from fusionclf import FusionClassifier
 
 SMALL = {
-    "train": {"epochs": 4, "batch_size": 16},
+    "train": {"epochs": 1, "batch_size": 16, "optimiser": {"learning_rate": 0.03}},
     "model": {"text": {"buckets": 4096, "dim": 16}},
     "split.group_by": [],
 }
