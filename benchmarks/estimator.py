@@ -38,7 +38,7 @@ def fusion(title: str, text: str, settings: dict[str, Any]) -> Any:
 
 def read(arguments: argparse.Namespace) -> pd.DataFrame:
     """The rows with a label and a picture file."""
-    table = pd.read_csv(arguments.table)
+    table: Any = pd.read_csv(arguments.table)
     table["picture"] = [arguments.pictures.format(**row) for row in table.to_dict("records")]
     table = table[[os.path.isfile(path) for path in table["picture"]]].dropna(subset=[arguments.label])
     table = table[table.groupby(arguments.label)[arguments.label].transform("size") > 1]

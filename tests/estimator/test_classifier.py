@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from sklearn.base import clone
 from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -48,7 +47,7 @@ def test_pil_images_are_read_as_their_files(
 ) -> None:
     opened = inputs.assign(photo=[Image.open(path) for path in inputs["photo"]])
     np.testing.assert_array_equal(fitted.predict_proba(opened), fitted.predict_proba(inputs))
-    again = clone(fitted).set_params(out=None).fit(opened, products["kind"])
+    again = FusionClassifier(**{**fitted.get_params(), "out": None}).fit(opened, products["kind"])
     np.testing.assert_allclose(again.predict_proba(opened), fitted.predict_proba(inputs), atol=1e-5)
 
 
@@ -104,7 +103,7 @@ def test_out_is_kept_from_others_but_not_from_itself(products: pd.DataFrame, tmp
     with pytest.raises(
         RunError, match="is there already; give a new folder, or out=None for a temporary one"
     ):
-        clone(made).fit(products[["name"]], products["kind"])
+        text_classifier(out=tmp_path / "run").fit(products[["name"]], products["kind"])
     assert made.predict(products.iloc[:1]).shape == (1,)
 
 
