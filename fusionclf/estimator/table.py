@@ -14,6 +14,7 @@ from fusionclf.catalog.fields import have_texts
 from fusionclf.catalog.picture_paths import is_url
 from fusionclf.errors import PictureError, TableError
 from fusionclf.estimator.roles import Roles, free_names, listed
+from fusionclf.prediction.answers import Answers
 from fusionclf.prediction.io.frames import FrameTable
 from fusionclf.prediction.io.products import Picture
 
@@ -109,6 +110,19 @@ def raise_faults(faults: Mapping[int, str], count: int) -> NoReturn:
         f"X: {len(faults):,} of {count:,} rows cannot be read (counted from 0: {shown}{more}); fix them or leave them "
         "out; relative paths start at the working folder"
     )
+
+
+def check_answers(answers: Answers, rows: TableRows) -> None:
+    """Raise TableError where a row has no answer, or one without its picture."""
+    faults: dict[int, str] = {}
+    read = zip(rows.pictures, answers.picture_status, answers.reasons, strict=True)
+    for row, (own, status, reason) in enumerate(read):
+        if reason:
+            faults[row] = reason
+        elif own and status in ("missing", "unreadable"):
+            faults[row] = f"its picture cannot be decoded ({own[0]})"
+    if faults:
+        raise_faults(faults, len(rows.pictures))
 
 
 def write_catalog(rows: TableRows, labels: Sequence[str], roles: Roles, folder: Path) -> dict[str, Any]:
