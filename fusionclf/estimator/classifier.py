@@ -20,7 +20,7 @@ from fusionclf.console import Console
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.estimator.labels import encode_labels, label_names
 from fusionclf.estimator.roles import NOT_OF_VARIANT, Roles, find_roles
-from fusionclf.estimator.table import check_frame, raise_faults, read_rows, write_catalog
+from fusionclf.estimator.table import check_answers, check_frame, read_rows, write_catalog
 
 if TYPE_CHECKING:
     from fusionclf.prediction import Predictor
@@ -62,7 +62,8 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):
     >>> import fusionclf, pandas
     >>> products = pandas.DataFrame({"name": ["Red Dress", "Blue Dress", "Black Belt", "Brown Belt"] * 5})
     >>> kinds = ["dress", "dress", "belt", "belt"] * 5
-    >>> classifier = fusionclf.FusionClassifier("text", config="text-cpu", settings={"split.group_by": []})
+    >>> small = {"model": {"text": {"buckets": 4096}}, "split.group_by": []}
+    >>> classifier = fusionclf.FusionClassifier("text", config="text-cpu", settings=small)
     >>> classifier.fit(products, kinds).predict(pandas.DataFrame({"name": ["Green Belt"]})).tolist()
     ['belt']
     """
@@ -113,7 +114,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):
             catalog = write_catalog(rows, of_rows, roles, folder / "catalog")
             self._train(folder, catalog, roles, len(classes))
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            _clear(folder)
             raise
         self.classes_, self._labels, self._roles = classes, labels, roles
         self.columns_, self.unused_columns_ = roles.to_dict(), dict(roles.unused)
@@ -142,16 +143,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):
             rows.texts[roles.title].tolist() if roles.title else None,
             fields or None, top_k=len(self.classes_), errors="collect",
         )  # fmt: skip
-        lost = ("missing", "unreadable") if roles.picture else ()
-        faults = {
-            row: reason or f"its picture cannot be decoded ({rows.pictures[row][0]})"
-            for row, (own, status, reason) in enumerate(
-                zip(rows.pictures, answers.picture_status, answers.reasons, strict=True)
-            )
-            if reason or (own and status in lost)
-        }
-        if faults:
-            raise_faults(faults, len(frame))
+        check_answers(answers, rows)
         found = np.zeros((len(frame), len(predictor.classes)))
         np.put_along_axis(found, answers.order, answers.probabilities, axis=1)
         column = {name: n for n, name in enumerate(predictor.classes)}
@@ -199,7 +191,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):
         return scratch
 
     def _new_folder(self) -> Path:
-        """An empty folder for the run and its catalog; what this estimator left in `out` is removed."""
+        """An empty folder for the run and its catalog; those that this estimator made before are removed."""
         if hasattr(self, "_remover"):
             self._remover()
         if self.out is None:
@@ -208,7 +200,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):
             return folder
         folder = Path(self.out).absolute()
         if getattr(self, "run_", None) == str(folder / "run"):
-            shutil.rmtree(folder)
+            _clear(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise RunError(
                 f"out={str(self.out)!r}: is there already; give a new folder, or out=None for a temporary one, as "
@@ -274,6 +266,14 @@ class Warnings(Console):
 
     def warn(self, text: str) -> None:
         warnings.warn(text, stacklevel=2)
+
+
+def _clear(folder: Path) -> None:
+    """Remove the run and the catalog in a folder, and the folder if it is then empty."""
+    for name in ("run", "catalog"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _remove(folder: Path, process: int) -> None:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import pandas as pd
 from PIL import Image
@@ -14,6 +14,7 @@ from fusionclf.catalog.fields import have_texts
 from fusionclf.catalog.picture_paths import is_url
 from fusionclf.errors import PictureError, TableError
 from fusionclf.estimator.roles import Roles, free_names, listed
+from fusionclf.prediction.answers import Answers
 from fusionclf.prediction.io.frames import FrameTable
 from fusionclf.prediction.io.products import Picture
 
@@ -63,13 +64,13 @@ def read_rows(frame: pd.DataFrame, roles: Roles) -> TableRows:
     if lacking := [name for name in roles.read if name not in frame.columns]:
         found = ", ".join(map(str, frame.columns))
         raise TableError(f"X has no column {lacking[0]!r}, which the model reads; columns found: {found}")
-    columns = [listed_pictures(pd.Series(frame[name])) for name in roles.picture]
+    columns = [listed_pictures(cast(pd.Series, frame[name])) for name in roles.picture]
     pictures = [tuple(item for cell in row for item in cell) for row in zip(*columns, strict=True)]
     pictures = pictures or [()] * len(frame)
     texts = pd.DataFrame(index=range(len(frame)))
     if wanted := list(dict.fromkeys([*roles.texts, *(n for n in roles.group_by if n in frame.columns)])):
         texts = next(FrameTable(frame).chunks(wanted)).table
-    has_text = have_texts(texts.loc[:, list(roles.texts)])
+    has_text = have_texts(cast(pd.DataFrame, texts[roles.texts]))
     faults = {}
     for row, (own, text) in enumerate(zip(pictures, has_text.tolist(), strict=True)):
         if not own and not text:
@@ -109,6 +110,19 @@ def raise_faults(faults: Mapping[int, str], count: int) -> NoReturn:
         f"X: {len(faults):,} of {count:,} rows cannot be read (counted from 0: {shown}{more}); fix them or leave them "
         "out; relative paths start at the working folder"
     )
+
+
+def check_answers(answers: Answers, rows: TableRows) -> None:
+    """Raise TableError where a row has no answer, or one without its picture."""
+    faults: dict[int, str] = {}
+    read = zip(rows.pictures, answers.picture_status, answers.reasons, strict=True)
+    for row, (own, status, reason) in enumerate(read):
+        if reason:
+            faults[row] = reason
+        elif own and status in ("missing", "unreadable"):
+            faults[row] = f"its picture cannot be decoded ({own[0]})"
+    if faults:
+        raise_faults(faults, len(rows.pictures))
 
 
 def write_catalog(rows: TableRows, labels: Sequence[str], roles: Roles, folder: Path) -> dict[str, Any]:

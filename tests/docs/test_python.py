@@ -21,14 +21,16 @@ SMALL = {
     "model": {"image": NETWORK, "text": {"buckets": 4096}, "fuser": "late", "vocabulary": "closed"},
     "train": {"epochs": 1},
 }
+SMALL_TEXT = {"model": {"text": {"buckets": 4096, "dim": 16}}, "train": {"epochs": 1}}
 
 
 @pytest.fixture(autouse=True)
 def _small_encoders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A working folder, and a default of the classifier that takes a second."""
-    file = tmp_path / "small.yaml"
-    file.write_text(yaml.safe_dump(SMALL))
-    monkeypatch.setitem(classifier.CONFIGS, "fusion", (str(file), str(file)))
+    for variant, settings in (("fusion", SMALL), ("text", SMALL_TEXT)):
+        file = tmp_path / f"{variant}.yaml"
+        file.write_text(yaml.safe_dump(settings))
+        monkeypatch.setitem(classifier.CONFIGS, variant, (str(file), str(file)))
     monkeypatch.chdir(tmp_path)
 
 
