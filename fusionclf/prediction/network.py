@@ -238,6 +238,11 @@ class NetworkModel:
                 found[task][unread] = np.nan
         return found
 
+    def base_features(self, pictures: PictureCache | None, fields: pd.DataFrame) -> torch.Tensor:
+        """(n, D) features of n products before the heads of the base model."""
+        source = self._source(pictures, fields)
+        return predict_features(base_model(self.model), source, np.arange(len(fields)), self.process)
+
     def vectors(self, pictures: PictureCache | None, fields: pd.DataFrame) -> Vectors:
         """What prototypes of a class are made of."""
         assert isinstance(self.model, StackedClassifier)
