@@ -49,6 +49,7 @@ class Request:
         classes: a text file of further classes, one a line.
         only: predict only the classes of that file.
         engine: what runs the encoders; None: as train.engine of the run's settings.
+        review: folder for what is not accepted, to be checked by people; None for none.
     """
 
     run: Path
@@ -61,6 +62,7 @@ class Request:
     classes: Path | None = None
     only: bool = False
     engine: "Choice | None" = None
+    review: Path | None = None
 
 
 def prepare(
