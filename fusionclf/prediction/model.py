@@ -8,6 +8,7 @@ import pandas as pd
 
 from fusionclf.catalog.fields import Fields
 from fusionclf.console import SILENT, Console
+from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation.multilabel import SigmoidDecision
 
 if TYPE_CHECKING:
@@ -53,6 +54,23 @@ class Model(Protocol):
         self, pictures: "PictureCache | None", fields: pd.DataFrame
     ) -> dict[str, np.ndarray]: ...
 
+    def embed(self, pictures: "PictureCache | None", fields: pd.DataFrame) -> dict[str, np.ndarray]:
+        """joint, and for a model that reads both also picture and text: (n, D) of length 1; and label: (n, K)
+        probabilities. A row is NaN where the input is missing.
+
+        Raises:
+            RunError: the model reads nothing.
+        """
+        ...
+
+
+def check_one_label(model: Model, what: str) -> None:
+    """Raise SettingsError where a model predicts several labels a product; `what` needs one."""
+    if model.decision is not None:
+        raise SettingsError(
+            f"{what} needs one label a product, and this run predicts several (catalog.label_list)"
+        )
+
 
 class FixedClasses:
     """The part of a Model that is the same wherever no class can be added and nothing is prepared."""
@@ -73,3 +91,9 @@ class FixedClasses:
 
     def keep_texts(self) -> None:
         """Nothing: it keeps no texts."""
+
+    def embed(self, pictures: "PictureCache | None", fields: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Raises RunError: a model that only gives probabilities has no embeddings."""
+        raise RunError(
+            "this model has no embeddings; give the run that it was made from, or one that reads titles"
+        )

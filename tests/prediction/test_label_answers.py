@@ -8,10 +8,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 import fusionclf
-from fusionclf.prediction import load
+from fusionclf.console import SILENT
+from fusionclf.errors import SettingsError
+from fusionclf.prediction import RunModel, load
+from fusionclf.serving.access import LOCAL
 from fusionclf.serving.app import make_app
-from fusionclf.serving.server import LOCAL
 from fusionclf.serving.worker import ModelWorker
+from fusionclf.workflows.suggest import SuggestRequest, suggest
 from tests.runs import call, done, refused
 
 
@@ -57,6 +60,14 @@ def test_one_product_is_printed(tags_run: Path) -> None:
 def test_target_precision_is_refused_before_reading(tags_run: Path, products: Path) -> None:
     line = refused("--run", tags_run, "--input", products, "--target-precision", 0.9)
     assert "a target precision needs one label a product" in line
+
+
+def test_review_and_suggest_are_refused(tags_run: Path, products: Path, tmp_path: Path) -> None:
+    line = refused("--run", tags_run, "--input", products, "--review", tmp_path / "review")
+    assert "--review needs one label a product" in line
+    request = SuggestRequest(RunModel(tags_run), products, tmp_path / "suggested")
+    with pytest.raises(SettingsError, match="suggest needs one label a product"):
+        suggest(request, SILENT)
 
 
 def test_chunks_are_joined(tags_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
