@@ -92,7 +92,7 @@ def prepare(
     out = request.out or default_output(request.source)
     output = OutputChunks(out, _job(request, predictor, table, listed.classes if listed else ()))
     _refuse_input_as_output(request.source, output)
-    return FilePrediction(table, predictor, partial(predictor.predict_products, rule=request.rule), output)
+    return FilePrediction(table, predictor, lambda own: predictor.predict_products(own, request.rule), output)
 
 
 def prepare_embeddings(

@@ -20,7 +20,7 @@ from fusionclf.evaluation.drift import SHOWN, THRESHOLD, DriftCheck, find_drift
 from fusionclf.evaluation.read_predictions import read_predictions
 from fusionclf.evaluation.reference import has_reference, read_reference
 from fusionclf.files import locked_folder, write_all
-from fusionclf.prediction import RunModel
+from fusionclf.prediction import Predictor, RunModel
 from fusionclf.prediction.job import column_settings, open_products
 from fusionclf.prediction.sampling import CLASS, CONFIDENCE, DrawnProducts, describe_products, draw_products
 from fusionclf.report import drift_page
@@ -82,7 +82,7 @@ def drift(request: DriftRequest, *, as_json: bool = False, console: Console | No
     table = open_products(request.source, columns, predictor, request.pictures)
     for note in table.notes:
         console.warn(note)
-    reference, known = _reference(run, predictor.part, request.data)
+    reference, known = _reference(predictor, run, request.data)
     drawn = draw_products(table, request.rows)
     if not len(drawn):
         raise PredictionError(f"{request.source}: no products to compare; give a file with some")
@@ -105,7 +105,7 @@ def drift(request: DriftRequest, *, as_json: bool = False, console: Console | No
     return value
 
 
-def _reference(run: Path, part: str, data: Path | None) -> tuple[pd.DataFrame, np.ndarray]:
+def _reference(predictor: Predictor, run: Path, data: Path | None) -> tuple[pd.DataFrame, np.ndarray]:
     """What is known about a run's test products, and the words of its training products."""
     if has_reference(run):
         profile, known = read_reference(run)
@@ -114,12 +114,14 @@ def _reference(run: Path, part: str, data: Path | None) -> tuple[pd.DataFrame, n
         catalog, note = find_catalog(found, data)
         if catalog is None:
             raise RunError(f"{run}: keeps no inputs, and {note}; give its catalog by --data, or train again")
-        profile, known = profile_catalog(catalog, Split.from_dict(found[0].split), pictures=True)
-    predicted = read_predictions(run / "predictions" / f"{part}.parquet").set_index("id")
+        profile, known = profile_catalog(
+            catalog, Split.from_dict(found[0].split), pictures=predictor.reads_pictures
+        )
+    predicted = read_predictions(run / "predictions" / f"{predictor.part}.parquet").set_index("id")
     is_tested = np.isin(profile["id"].to_numpy(object), predicted.index.to_numpy(object))
     profile = profile.loc[is_tested].reset_index(drop=True)
     if not len(profile):
-        raise RunError(f"{run}: has no test products of {part}; give another --part")
+        raise RunError(f"{run}: has no test products of {predictor.part}; give another --part")
     own = predicted.loc[profile["id"]]
     profile.insert(0, CONFIDENCE, own["prob_1"].to_numpy())
     profile.insert(0, CLASS, pd.Series(own["label_1"].tolist(), dtype="str"))

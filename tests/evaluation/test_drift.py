@@ -78,7 +78,7 @@ def test_few_products_and_rare_classes_are_no_alarm() -> None:
 
 def test_columns_of_one_table_alone_or_without_values_are_left_out() -> None:
     old = pd.DataFrame({"a": [1.0, 2.0], "b": [np.nan, np.nan], "c": [1.0, 1.0]})
-    assert [check.name for check in find_drift(old, old[["b", "c"]])] == ["c"]
+    assert [check.name for check in find_drift(old, old.drop(columns="a"))] == ["c"]
 
 
 def test_nan_becomes_null_in_plain_data() -> None:

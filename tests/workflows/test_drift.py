@@ -29,9 +29,9 @@ def checks(folder: Path) -> dict[str, dict[str, Any]]:
 def tested(runs: Runs, sample: Catalog, tmp_path: Path) -> Path:
     """A file of the test products of the runs."""
     known = set(runs.predictions("linear", "joint")["id"])
-    rows = sample.table[sample.table["id"].isin(known)]
-    table = rows[["id", "title"]].set_axis(["id", "productDisplayName"], axis=1)
-    table.to_csv(tmp_path / "new.csv", index=False)
+    rows = [row for row, product in enumerate(sample.table["id"]) if product in known]
+    table = sample.table.iloc[rows].rename(columns={"title": "productDisplayName"})
+    table[["id", "productDisplayName"]].to_csv(tmp_path / "new.csv", index=False)
     return tmp_path / "new.csv"
 
 
