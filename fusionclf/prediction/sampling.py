@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fusionclf.catalog.counted_examples import EXAMPLES, CountedExamples
 from fusionclf.catalog.input_profile import MISSING, PICTURE, profile_products
 from fusionclf.console import Console
 from fusionclf.prediction.answers import DecisionRule, join_answers
@@ -23,11 +24,13 @@ class DrawnProducts:
 
     Attributes:
         rows: how many the file has.
+        faults: its rows that are no products.
         fields: what is written about n of them.
         pictures: n files, a tuple for a product with several; None where the picture is missing.
     """
 
     rows: int
+    faults: CountedExamples
     fields: pd.DataFrame
     pictures: list[str | tuple[str, ...] | None]
 
@@ -44,14 +47,16 @@ class DrawnProducts:
 def draw_products(table: ProductTable, most: int) -> DrawnProducts:
     """About `most` products of a table, drawn at random, the same each time; all of a table with fewer."""
     share, random = min(1.0, most / max(table.count, 1)), np.random.default_rng(0)
-    rows, fields = 0, list[pd.DataFrame]()
+    rows, fields, faults = 0, list[pd.DataFrame](), list[str]()
     pictures: list[str | tuple[str, ...] | None] = []
     for chunk in table.chunks(READ_TOGETHER):
         rows += len(chunk.ids)
+        faults += [f"{fault.place}: {fault.reason}" for fault in chunk.faults]
         drawn = random.random(len(chunk.ids)) < share
         fields.append(chunk.fields.loc[drawn])
         pictures += compress(chunk.pictures, drawn.tolist())
-    return DrawnProducts(rows, pd.concat(fields, ignore_index=True), pictures)
+    counted = CountedExamples(len(faults), faults[:EXAMPLES])
+    return DrawnProducts(rows, counted, pd.concat(fields, ignore_index=True), pictures)
 
 
 def describe_products(

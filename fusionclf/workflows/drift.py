@@ -76,26 +76,7 @@ def drift(request: DriftRequest, *, as_json: bool = False, console: Console | No
         raise SettingsError(
             f"--threshold {request.threshold}: give a number between 0 and 1, such as {THRESHOLD}"
         )
-    run = request.model.run
-    columns = column_settings(run, request.overrides)
-    predictor = request.model.load()
-    table = open_products(request.source, columns, predictor, request.pictures)
-    for note in table.notes:
-        console.warn(note)
-    reference, known = _reference(predictor, run, request.data)
-    drawn = draw_products(table, request.rows)
-    if not len(drawn):
-        raise PredictionError(f"{request.source}: no products to compare; give a file with some")
-    if len(drawn) < LEAST:
-        console.warn(f"{len(drawn)} products are few: only a large difference can be told from noise")
-    current = describe_products(predictor, drawn, known, console)
-    checks = find_drift(reference, current, request.threshold)
-    value = {
-        "run": str(run), "part": predictor.part, "input": str(request.source), "rows": drawn.rows,
-        "products": len(drawn), "reference_products": len(reference), "threshold": request.threshold,
-        "drifted": any(check.drifted for check in checks),
-        "checks": [_with_words(check, drawn, known).to_dict() for check in checks],
-    }  # fmt: skip
+    value = _compare(request, console)
     if request.out is not None:
         with locked_folder(request.out):
             texts = {"drift.html": drift_page.drift_page(value), "drift.json": json_text(value)}
@@ -103,6 +84,42 @@ def drift(request: DriftRequest, *, as_json: bool = False, console: Console | No
         console.info(f"wrote {request.out / 'drift.html'} and drift.json")
     _print(value, as_json)
     return value
+
+
+def _compare(request: DriftRequest, console: Console) -> dict[str, Any]:
+    """drift.json's content."""
+    columns = column_settings(request.model.run, request.overrides)
+    predictor = request.model.load()
+    table = open_products(request.source, columns, predictor, request.pictures)
+    for note in table.notes:
+        console.warn(note)
+    reference, known = _reference(predictor, request.model.run, request.data)
+    drawn = draw_products(table, request.rows)
+    _check_drawn(request.source, drawn, console)
+    current = describe_products(predictor, drawn, known, console)
+    checks = find_drift(reference, current, request.threshold)
+    return {
+        "run": str(request.model.run),
+        "part": predictor.part,
+        "input": str(request.source),
+        "rows": drawn.rows,
+        "products": len(drawn),
+        "reference_products": len(reference),
+        "threshold": request.threshold,
+        "drifted": any(check.drifted for check in checks),
+        "checks": [_with_words(check, drawn, known).to_dict() for check in checks],
+    }
+
+
+def _check_drawn(source: Path, drawn: DrawnProducts, console: Console) -> None:
+    """Warn of rows that are no products, and of few products; raise PredictionError where there are none."""
+    if faults := drawn.faults.count:
+        examples = "; ".join(drawn.faults.examples)
+        console.warn(f"{source}: {faults:,} rows are no products and are left out ({examples})")
+    if not len(drawn):
+        raise PredictionError(f"{source}: no products to compare; give a file with some")
+    if len(drawn) < LEAST:
+        console.warn(f"{len(drawn)} products are few: only a large difference can be told from noise")
 
 
 def _reference(predictor: Predictor, run: Path, data: Path | None) -> tuple[pd.DataFrame, np.ndarray]:
