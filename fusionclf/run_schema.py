@@ -58,11 +58,11 @@ class Environment(TypedDict):
     peak_memory_mib: Number
     seconds: Number
     device: Text
-    train_seconds: Number
-    predict_seconds: Number
-    products_per_second: Number
+    train_seconds: Number | None  # None, as below: of predictions that were imported, this is not known
+    predict_seconds: Number | None
+    products_per_second: Number | None
     pictures_per_second: Number | None
-    parameters: Count
+    parameters: Count | None
     catalog: CatalogCounts
 
 
@@ -90,6 +90,13 @@ def _check_split(split: SplitFile) -> SplitFile:
     return split
 
 
+class MultilabelRule(TypedDict):
+    """How scores become labels where a product can have several."""
+
+    offset: FiniteFloat
+    thresholds: list[Annotated[FiniteFloat, Field(ge=0, le=1)]]  # of the candidates
+
+
 class PartLabels(TypedDict):
     """The classes of a part's model."""
 
@@ -102,6 +109,7 @@ class PartLabels(TypedDict):
     paths: NotRequired[list[Text]]
     synonyms: NotRequired[list[list[Text]]]
     language: NotRequired[Text]  # of names and titles; English where it is not given
+    multilabel: NotRequired[MultilabelRule]  # where a product can have several labels
 
 
 def _check_labels(labels: PartLabels) -> PartLabels:
@@ -111,6 +119,9 @@ def _check_labels(labels: PartLabels) -> PartLabels:
     for key, entries in (("paths", labels.get("paths")), ("synonyms", labels.get("synonyms"))):
         if entries is not None and len(entries) != count:
             raise ValueError(f"{key} has {len(entries)} entries for {count} classes")
+    rule, candidates = labels.get("multilabel"), labels.get("candidates", labels["classes"]["label"])
+    if rule is not None and len(rule["thresholds"]) != len(candidates):
+        raise ValueError(f"multilabel has {len(rule['thresholds'])} thresholds for {len(candidates)} labels")
     if not set(labels["classes"]["label"]) <= set(labels.get("candidates", labels["classes"]["label"])):
         raise ValueError("a class is not among the candidates")
     return labels
@@ -164,12 +175,27 @@ def read_labels(folder: Path, part: str | None = None) -> dict[str, PartLabels]:
         part: a part that must be in it.
 
     Raises:
-        RunError: the file is missing or damaged, or has no such part.
+        RunError: the file is missing or damaged, or has no such part; or the run holds imported predictions.
     """
+    if not (folder / "labels.json").is_file():
+        _refuse_imported(folder.parent)
     labels = read_json_as(folder / "labels.json", LABELS)
     if part is not None and part not in labels:
         raise RunError(f"{folder}: no model of part {part!r}; it has: {', '.join(labels)}")
     return labels
+
+
+def _refuse_imported(run: Path) -> None:
+    """Raise RunError where a run holds another program's predictions and no model."""
+    imported = read_config(run).get("imported") if (run / "config.yaml").is_file() else None
+    if isinstance(imported, dict):
+        raise RunError(
+            one_line(
+                f"has no model: its predictions were imported from {imported.get('file')}; it can be compared and read "
+                "by label-issues; give a run of train or baseline",
+                run,
+            )
+        )
 
 
 class RunSettings(BaseModel):

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from fusionclf.config import Overrides
 from fusionclf.errors import PredictionError, RunError, near_path, quoted
 from fusionclf.prediction.answers import NONE, DecisionRule
 from fusionclf.prediction.io.frames import FrameTable
 from fusionclf.prediction.io.product_rows import Chunk, ProductRows
-from fusionclf.prediction.job import column_settings
+from fusionclf.prediction.job import column_settings, threshold_note
 from fusionclf.prediction.loading import load
 
 
@@ -31,7 +32,7 @@ class BatchRequest:
     part: str | None = None
     rule: DecisionRule = field(default_factory=DecisionRule)
     pictures: Path | None = None
-    overrides: tuple[str, ...] = ()
+    overrides: Overrides = field(default=(), hash=False)  # a mapping has no hash
 
 
 def open_batches(request: BatchRequest) -> "BatchPredictor":
@@ -79,7 +80,7 @@ class BatchPredictor:
         self._warned = set[str]()
         if request.rule.target_precision is not None:
             self._predictor.thresholds(request.rule.target_precision)  # fails where it cannot be promised
-            self._warn(self._predictor.threshold_note())
+            self._warn(threshold_note(self._predictor))
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """A row for each of n products: `id`, then the columns of `Answers.to_frame`.
@@ -94,7 +95,7 @@ class BatchPredictor:
         if self._rows.has_pictures and not self._has_folder:
             raise PredictionError(
                 f"catalog.picture={quoted(str(self._rows.columns.picture))}: below which folder? give "
-                'pictures="FOLDER", or overrides=["catalog.picture=null"] to read no pictures'
+                'pictures="FOLDER", or catalog={"picture": None} to read no pictures'
             )
         self._warm_up(len(frame))
         chunks = table.chunks(self._rows.wanted, self._predictor.chunk_size)

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fusionclf.config import CatalogConfig, Section, build_settings, override
+from fusionclf.config import CatalogConfig, Overrides, Section, build_settings, override
 from fusionclf.console import Console
 from fusionclf.errors import PredictionError, RunError
 from fusionclf.files import is_partial
@@ -49,6 +49,7 @@ class Request:
         classes: a text file of further classes, one a line.
         only: predict only the classes of that file.
         engine: what runs the encoders; None: as train.engine of the run's settings.
+        review: folder for what is not accepted, to be checked by people; None for none.
     """
 
     run: Path
@@ -57,10 +58,11 @@ class Request:
     part: str | None = None
     rule: DecisionRule = field(default_factory=DecisionRule)
     pictures: Path | None = None
-    overrides: tuple[str, ...] = ()
+    overrides: Overrides = ()
     classes: Path | None = None
     only: bool = False
     engine: "Choice | None" = None
+    review: Path | None = None
 
 
 def prepare(
@@ -86,13 +88,25 @@ def prepare(
             console.info(note)
     if request.rule.target_precision is not None:
         predictor.thresholds(request.rule.target_precision)  # shows before the input is read that it has none
-        if console is not None and (note := predictor.threshold_note()):
+        if console is not None and (note := threshold_note(predictor)):
             console.warn(note)
     table = open_products(request.source, columns, predictor, request.pictures)
     out = request.out or default_output(request.source)
     output = OutputChunks(out, _job(request, predictor, table, listed.classes if listed else ()))
     _refuse_input_as_output(request.source, output)
     return FilePrediction(table, predictor, lambda own: predictor.predict_products(own, request.rule), output)
+
+
+def threshold_note(predictor: Predictor) -> str:
+    """What a target precision does not promise once classes are added; "" where none are."""
+    added = len(predictor.added)
+    if not added:
+        return ""
+    return (
+        f"the target precision holds for products of the {len(predictor.classes) - added:,} trained classes; "
+        f"held-out products show nothing about the {added:,} added ones: these are never accepted, and "
+        "a product of theirs that gets a trained class may be accepted"
+    )
 
 
 def prepare_embeddings(
@@ -137,7 +151,7 @@ def open_products(
     return table
 
 
-def column_settings(run: Path, overrides: tuple[str, ...]) -> CatalogConfig:
+def column_settings(run: Path, overrides: Overrides) -> CatalogConfig:
     """The run's own column map with `overrides` laid over it.
 
     How the text of the run's catalog was written says nothing about other files: delimiter and encoding of these are
@@ -202,7 +216,8 @@ def _job(
     """Everything that the predictions, and their division into chunks, depend on."""
     from fusionclf.prediction.file_prediction import chunk_size
 
-    stat = request.source.stat()
+    stat, rule = request.source.stat(), request.rule
+    one_label = predictor.model.decision is None
     models = sorted(path for path in (request.run / "model").rglob("*") if not is_partial(path))
     return {
         "run": str(request.run.resolve()),
@@ -217,7 +232,7 @@ def _job(
         "ids": predictor.ids,
         "columns": table.columns.model_dump(mode="json"),
         "top_k": request.rule.top_k,
-        "min_probability": request.rule.accepted_from,
+        "min_probability": rule.accepted_from if one_label else rule.min_probability,
         "target_precision": request.rule.target_precision,
         "lot": chunk_size(predictor, table),
         "fusionclf": version("fusionclf"),

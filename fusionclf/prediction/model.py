@@ -8,6 +8,8 @@ import pandas as pd
 
 from fusionclf.catalog.fields import Fields
 from fusionclf.console import SILENT, Console
+from fusionclf.errors import RunError
+from fusionclf.evaluation.multilabel import SigmoidDecision
 
 if TYPE_CHECKING:
     from fusionclf.batches import PictureCache
@@ -22,6 +24,7 @@ class Model(Protocol):
         added: those that were not trained.
         columns: places of `classes` in `every`; None where all are candidates.
         is_open: whether classes can be added.
+        decision: how probabilities become labels, where a product can have several; else None.
     """
 
     classes: tuple[str, ...]
@@ -30,6 +33,7 @@ class Model(Protocol):
     cover: tuple[int, int] | None
     reads_titles: bool
     fields: Fields
+    decision: SigmoidDecision | None
 
     @property
     def tasks(self) -> Mapping[str, Sequence[str]]: ...
@@ -67,6 +71,7 @@ class FixedClasses:
     added: tuple[str, ...] = ()
     columns: np.ndarray | None = None
     is_open = False
+    decision: SigmoidDecision | None = None
 
     @property
     def every(self) -> tuple[str, ...]:
@@ -78,3 +83,9 @@ class FixedClasses:
 
     def keep_texts(self) -> None:
         """Nothing: it keeps no texts."""
+
+    def embed(self, pictures: "PictureCache | None", fields: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Raises RunError: a model that only gives probabilities has no embeddings."""
+        raise RunError(
+            "this model has no embeddings; give the run that it was made from, or one that reads titles"
+        )

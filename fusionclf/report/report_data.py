@@ -15,11 +15,12 @@ from fusionclf.evaluation import (
     coverage_accuracy,
     reliability,
 )
-from fusionclf.evaluation.predictions import LEAKED_PICTURE
+from fusionclf.evaluation.predictions import LEAKED_PICTURE, has_probabilities
 from fusionclf.report.catalog import catalog_facts
 from fusionclf.report.collect import Run
 from fusionclf.report.columns import further_columns, fusion_parts
 from fusionclf.report.examples import examples
+from fusionclf.report.introduction import introduction
 from fusionclf.report.notes import notes
 from fusionclf.report.paths import decisions, hierarchy
 from fusionclf.report.ranking import against_best, best_values, headline, ranked, scored, summary, verdict
@@ -65,16 +66,18 @@ def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str 
     reference = published(runs[0])
     found = {part: against_best(runs, part) for part in parts}
     verdicts = {part: verdict(runs, part, found[part]) for part in parts}
+    split = split_facts(runs, parts)
     return {
         "parts": parts,
         "title": summary(verdicts),
+        "introduction": introduction(len(runs), split["parts"], verdicts),
         "headline": [headline(runs, part, found[part], reference) for part in parts],
         "verdicts": verdicts,
         "notes": notes(runs, parts),
         "runs": [_run(run, number, parts) for number, run in enumerate(runs)],
         "best": {part: best_values(runs, part) for part in parts},
         "tests": found,
-        "split": split_facts(runs, parts),
+        "split": split,
         "published": reference,
         "slices": {part: _slices(runs, part) for part in parts},
         "training_rows": {part: _by_run(runs, part, _training_rows) for part in parts},
@@ -90,8 +93,8 @@ def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str 
             for number, run in enumerate(runs)
             for stage, rows in _stages(run)
         ],
-        "calibration": {part: _by_run(runs, part, _calibration) for part in parts},
-        "coverage": {part: _by_run(runs, part, _coverage) for part in parts},
+        "calibration": {part: _by_run(runs, part, _calibration, has_probabilities) for part in parts},
+        "coverage": {part: _by_run(runs, part, _coverage, has_probabilities) for part in parts},
         "catalog": catalog_facts(catalog, runs[0]) if catalog is not None else None,
         "catalog_note": note,
         "making": reproducibility(runs),
@@ -245,11 +248,18 @@ def _stages(run: Run) -> list[tuple[str, list[dict[str, Any]]]]:
 
 
 def _by_run(
-    runs: Sequence[Run], part: str, compute: Callable[[pd.DataFrame], dict[str, Any]]
+    runs: Sequence[Run],
+    part: str,
+    compute: Callable[[pd.DataFrame], dict[str, Any]],
+    usable: Callable[[pd.DataFrame], bool] = lambda frame: True,
 ) -> list[dict[str, Any]]:
-    """`compute` of the predictions of each run that scored the part."""
+    """`compute` of the predictions of each run that scored the part, where they are usable."""
     scoring = [(number, run) for number, run in enumerate(runs) if len(run.frames.get(part, ()))]
-    return [{"run": run.name, "colour": number, **compute(run.frames[part])} for number, run in scoring]
+    return [
+        {"run": run.name, "colour": number, **compute(run.frames[part])}
+        for number, run in scoring
+        if usable(run.frames[part])
+    ]
 
 
 def _training_rows(frame: pd.DataFrame) -> dict[str, Any]:

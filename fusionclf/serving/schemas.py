@@ -9,7 +9,7 @@ from fusionclf.prediction import Answers
 from fusionclf.prediction.io.writers import as_json
 
 PICTURE_BYTES = 20 * 2**20
-LINES_BYTES = 4 * 2**20
+LINES_BYTES = 32 * 2**20  # of a batch, its pictures in base64
 LINES = 1000  # products of one batch
 TITLE_LENGTH = 2000  # characters
 FIELD_LENGTH = 20_000  # characters of a further text
@@ -26,7 +26,10 @@ class ColumnAnswer(BaseModel):
 class Answer(BaseModel):
     """The answer for one product, as of `fusionclf predict --json`."""
 
-    labels: list[str] = Field(description="the most likely classes, best first; empty without an answer")
+    labels: list[str] = Field(
+        description="the most likely classes, best first; empty without an answer. Where a product can have several "
+        "labels: those that reach their thresholds"
+    )
     class_ids: list[str] | None = Field(
         default=None, description="of these classes, where they have ids; absent where none has one"
     )
@@ -112,6 +115,12 @@ class Health(BaseModel):
     )
     version: str
     limits: Limits = Limits()
+
+
+class Ready(BaseModel):
+    """A server that accepts requests."""
+
+    status: Literal["ready"] = "ready"
 
 
 class Fault(BaseModel):

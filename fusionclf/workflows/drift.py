@@ -134,6 +134,8 @@ def _reference(predictor: Predictor, run: Path, data: Path | None) -> tuple[pd.D
         profile, known = profile_catalog(
             catalog, Split.from_dict(found[0].split), pictures=predictor.reads_pictures
         )
+    if predictor.model.decision is not None:  # several labels a product: its inputs alone are compared
+        return profile, known
     predicted = read_predictions(run / "predictions" / f"{predictor.part}.parquet").set_index("id")
     is_tested = np.isin(profile["id"].to_numpy(object), predicted.index.to_numpy(object))
     profile = profile.loc[is_tested].reset_index(drop=True)
