@@ -269,16 +269,6 @@ class Predictor:
             self._thresholds[target] = thresholds_of_run(self.folder, self.part, target)
         return self._thresholds[target].without(self.added)
 
-    def threshold_note(self) -> str:
-        """What a target precision does not promise once classes are added; "" where none are."""
-        if not self.added:
-            return ""
-        return (
-            f"the target precision holds for products of the {len(self.classes) - len(self.added):,} trained classes; "
-            f"held-out products show nothing about the {len(self.added):,} added ones: these are never accepted, and "
-            "a product of theirs that gets a trained class may be accepted"
-        )
-
     @property
     def added(self) -> tuple[str, ...]:
         """The classes that were added to the trained ones."""
