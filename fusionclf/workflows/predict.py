@@ -21,7 +21,7 @@ from fusionclf.prediction.io.products import Product
 from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.prediction.io.writers import as_json
 from fusionclf.prediction.job import Request, add_listed_classes, column_settings, prepare
-from fusionclf.prediction.review import not_accepted, write_review
+from fusionclf.prediction.review import not_accepted, shown_products, write_review
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -75,11 +75,9 @@ def predict(
         totals = replace(output.join(count), seconds=time.perf_counter() - started)
     _report_totals(console, request, prediction.table, output, totals)
     if request.review is not None:
-        unsure = not_accepted(output.out)
-        write_review(request.review, prediction.table, predictor, unsure)
-        console.info(
-            f"{len(unsure):,} answers are not accepted; wrote them to {request.review}, to be checked"
-        )
+        shown = shown_products(request.source, columns, request.pictures)
+        wrote = write_review(request.review, shown, predictor, not_accepted(output.out))
+        console.info(f"not accepted: wrote {wrote}")
     return totals
 
 
