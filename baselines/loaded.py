@@ -72,9 +72,10 @@ class LoadedBaseline:
         known = self._of_known(fields)
         return over_candidates(self.classes, [str(name) for name in self._classifier["classes_"]], known)
 
-    def features(self, fields: pd.DataFrame) -> "sparse.csr_matrix | None":
-        """(n, width) features of products; None of a baseline that reads none."""
-        return None if self._features is None else stored_features(self._features, fields)
+    def features(self, fields: pd.DataFrame) -> "sparse.csr_matrix":
+        """(n, F) TF-IDF or counts of n products; for a baseline that reads titles."""
+        assert self._features is not None, "this baseline reads nothing"
+        return stored_features(self._features, fields)
 
     def _of_known(self, fields: pd.DataFrame) -> np.ndarray:
         """(n, k) probabilities of the classes with training rows."""

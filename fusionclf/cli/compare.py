@@ -30,6 +30,7 @@ def compare_command(
     """
     from fusionclf.console import Console, json_text
     from fusionclf.report import compare
+    from fusionclf.workflows.score_table import print_scores
 
     if out is None and not as_json:
         raise RunError("nowhere to write the report: give --out DIR, or --json to print it")
@@ -40,6 +41,8 @@ def compare_command(
         Console().warn(f"{value['catalog_note']}: no titles and pictures; --data DIR gives them")
     if as_json:
         print(json_text(value))
+    else:
+        print_scores(value)
 
 
 RunsOption = Annotated[

@@ -141,6 +141,10 @@ def sample_command(
     dest: Annotated[Path, typer.Argument(help="Folder to make.", show_default=False)],
     products: Annotated[int, typer.Option("--products", min=200)] = 600,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    label_errors: Annotated[
+        int,
+        typer.Option("--label-errors", min=0, help="Products to label wrongly; label_errors.csv lists them."),
+    ] = 0,
 ) -> None:
     """Generate a small catalog in the Kaggle layout, with drawn pictures and every fault of the real one.
 
@@ -149,7 +153,7 @@ def sample_command(
     from fusionclf.catalog import generate_sample
     from fusionclf.console import Console
 
-    generate_sample(dest, products=products, seed=seed)
+    generate_sample(dest, products=products, seed=seed, label_errors=label_errors)
     Console().info(f"wrote {dest}; next: fusionclf data check {dest}")
 
 

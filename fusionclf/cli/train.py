@@ -97,6 +97,9 @@ def show_scores(console: "Console", out: Path, metrics: dict[str, Any]) -> None:
     if not metrics:  # not the main process of a distributed run
         return
     for part, scores in metrics["parts"].items():
+        if not scores["n"]:
+            console.info(f"{part}: no test products, so nothing is measured")
+            continue
         top5 = f", top-5 {scores['top5']:.2f} %" if scores["top5"] is not None else ""
         console.info(f"{part}: top-1 {scores['top1']:.2f} %{top5} of {scores['n']} test products")
     if metrics[ALL_CLASSES].get("top1") is not None:

@@ -1,4 +1,4 @@
-"""The run's settings: one frozen pydantic tree, YAML in, key.path=value overrides."""
+"""The run's settings: one frozen pydantic tree, from YAML, key.path=value texts or Python values."""
 
 from fusionclf.config.catalog_file import CATALOG_FILE, described_values, find_catalog_file
 from fusionclf.config.data_sections import (
@@ -9,7 +9,15 @@ from fusionclf.config.data_sections import (
     Section,
     SplitConfig,
 )
-from fusionclf.config.loading import build_settings, dump_yaml, load_settings, override, read_settings
+from fusionclf.config.loading import (
+    Overrides,
+    build_settings,
+    dump_yaml,
+    load_settings,
+    nested_settings,
+    override,
+    read_settings,
+)
 from fusionclf.config.sections import (
     BaselineConfig,
     ImportConfig,
@@ -27,6 +35,7 @@ __all__ = [
     "CatalogConfig",
     "ImportConfig",
     "ImportedFile",
+    "Overrides",
     "PictureSettings",
     "PicturesConfig",
     "RunConfig",
@@ -39,6 +48,7 @@ __all__ = [
     "dump_yaml",
     "find_catalog_file",
     "load_settings",
+    "nested_settings",
     "override",
     "read_settings",
     "read_yaml",

@@ -80,7 +80,7 @@ def product_context(
         {
             "id": ids,
             "label": labels,
-            "label_train_count": [counts[label] for label in labels],
+            "label_train_count": np.array([counts[label] for label in labels], np.int64),
             "title_group": _title_groups(titles, has_title[rows], ids),
             "title_names_label": [
                 named[label].search(title) is not None for title, label in zip(titles, labels, strict=True)

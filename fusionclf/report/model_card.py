@@ -177,6 +177,8 @@ def _data(name: str, config: Mapping[str, Any], split: Mapping[str, Any], cost: 
 
 
 def _metrics(scores: Mapping[str, Any], intervals: Mapping[str, Any], resampled_units: str) -> str:
+    if not any(values.get("n") for values in scores.values()):
+        return "## Metrics\n\nThe run has no test products, so nothing was measured here."
     lines = [
         "## Metrics", "",
         "In percent, over all test products of a part, including those of classes without a training row; in brackets "

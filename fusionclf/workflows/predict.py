@@ -1,8 +1,10 @@
 """`fusionclf predict`: a finished run and a file of products → a file of predictions."""
 
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,10 @@ from fusionclf.prediction.review import not_accepted, shown_products, write_revi
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+    from fusionclf.config import CatalogConfig
+    from fusionclf.prediction import Predictor
+    from fusionclf.prediction.file_prediction import FilePrediction
+
 
 def predict(
     request: Request,
@@ -48,14 +54,51 @@ def predict(
     Returns:
         What was written; None where the output existed already, and on all but the main process.
     """
-    from fusionclf.training import make_accelerator  # as torch, it takes long to import
-
     console = console or Console()
-    columns = column_settings(request.run, request.overrides)
-    accelerator = make_accelerator(cpu=cpu)
-    console.quiet = console.quiet or not accelerator.is_main_process
-    predictor = load(request.run, part=request.part, device=str(accelerator.device), engine=request.engine)
-    prediction = prepare(request, columns, predictor, console)
+    more = f"fusionclf predict --run {request.run} --input MORE_PRODUCTS"
+    task = FileTask(request, partial(prepare, request, console=console), more)
+    return task.run(overwrite=overwrite, resume=resume, cpu=cpu, console=console)
+
+
+@dataclass(frozen=True)
+class FileTask:
+    """A file of products that a run's model turns into another file.
+
+    Attributes:
+        request: which products and which run.
+        prepare: the input's columns and the model → the work.
+        more: the command that a finished output suggests.
+    """
+
+    request: Request
+    prepare: "Callable[[CatalogConfig, Predictor], FilePrediction]"
+    more: str
+
+    def run(self, *, overwrite: bool, resume: bool, cpu: bool, console: Console) -> Totals | None:
+        """Arguments and result as of `predict`."""
+        from fusionclf.training import make_accelerator  # as torch, it takes long to import
+
+        request = self.request
+        columns = column_settings(request.run, request.overrides)
+        accelerator = make_accelerator(cpu=cpu)
+        console.quiet = console.quiet or not accelerator.is_main_process
+        device = str(accelerator.device)
+        predictor = load(request.run, part=request.part, device=device, engine=request.engine)
+        prediction = self.prepare(columns, predictor)
+        totals = _write(prediction, accelerator, overwrite, resume, console)
+        if totals is not None:
+            _report_totals(console, self.more, prediction.table, prediction.output, totals)
+            if request.review is not None:
+                shown = shown_products(request.source, columns, request.pictures)
+                wrote = write_review(request.review, shown, predictor, not_accepted(prediction.output.out))
+                console.info(f"not accepted: wrote {wrote}")
+        return totals
+
+
+def _write(
+    prediction: "FilePrediction", accelerator: "Accelerator", overwrite: bool, resume: bool, console: Console
+) -> Totals | None:
+    """What was written; None where the output existed already, and on all but the main process."""
     output = prediction.output
     for note in prediction.table.notes:
         console.warn(note)
@@ -72,13 +115,7 @@ def predict(
         accelerator.end_training()
         if not accelerator.is_main_process:
             return None
-        totals = replace(output.join(count), seconds=time.perf_counter() - started)
-    _report_totals(console, request, prediction.table, output, totals)
-    if request.review is not None:
-        shown = shown_products(request.source, columns, request.pictures)
-        wrote = write_review(request.review, shown, predictor, not_accepted(output.out))
-        console.info(f"not accepted: wrote {wrote}")
-    return totals
+        return replace(output.join(count), seconds=time.perf_counter() - started)
 
 
 def _begin(output: OutputChunks, accelerator: "Accelerator", overwrite: bool, resume: bool) -> bool:
@@ -120,7 +157,7 @@ def predict_one(
 
 
 def _report_totals(
-    console: Console, request: Request, table: ProductTable, output: OutputChunks, totals: Totals
+    console: Console, more: str, table: ProductTable, output: OutputChunks, totals: Totals
 ) -> None:
     if table.folder is not None and (note := table.folder.note()):
         console.warn(note)
@@ -139,7 +176,7 @@ def _report_totals(
         console.warn(f"{rows} no answer; {output.faults_file} lists the reasons")
         console.info("next: fix these rows and run the same command with --overwrite")
     else:
-        console.info(f"next: fusionclf predict --run {request.run} --input MORE_PRODUCTS")
+        console.info(f"next: {more}")
 
 
 def _report_further(console: Console, totals: Totals) -> None:

@@ -18,7 +18,6 @@ from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.prediction.job import column_settings
 from fusionclf.prediction.predictor import Predictor
 from fusionclf.prediction.review import Suggested, shown_products, write_review
-from fusionclf.prediction.variety import variety_vectors
 
 UNCERTAIN, NO_TRAINING_ROWS = "uncertain", "class without training rows"
 
@@ -52,7 +51,7 @@ class Candidates:
         ids, labels: n texts: of the product, and its most likely class.
         probabilities: (n,) of that class.
         uncertain: (n,) from 0 to 1.
-        vectors: (n, D) how alike they are.
+        vectors: (n, D) joint embeddings, which show how alike they are.
     """
 
     ids: np.ndarray
@@ -163,12 +162,12 @@ def _candidates(
         if not len(answered):
             yield None, faults
             continue
-        probabilities = predictor.model.probabilities(products.pictures, products.fields)
+        found = predictor.model.embed(products.pictures, products.fields)
+        probabilities, vectors = found["label"], np.nan_to_num(found["joint"])
         first = probabilities.argmax(axis=1)
         uncertain = uncertainty(probabilities)
         uncertain[np.isin(first, untrained)] = 1.0
         ids = np.array(chunk.ids, object)[answered]
-        vectors = variety_vectors(predictor.model, products)
         shares = probabilities[np.arange(len(first)), first]
         yield Candidates(ids, names[first], shares, uncertain, vectors), faults
     predictor.keep_texts()
