@@ -21,7 +21,8 @@ DEFINITIONS = {
     "lead": "Points of top-1 by which the best run is ahead of the next one. It holds where it is more than noise: "
     "McNemar's p, corrected by Holm's method, is below 0.05, and the 95 % interval lies above 0.",
     "points": "Difference of two percentages. From 80 % to 82 % are 2 points.",
-    "95 % interval": "Range of the value for other test products of the same kind, by the bootstrap: 95 of 100 such ranges hold it.",
+    "95 % interval": "Range of the value for other test products of the same kind, by the bootstrap: 95 of 100 such "
+    "ranges hold it.",
     "only the best right": "Products that the best run gets right and the other run wrong.",
     "only the other right": "Products that the other run gets right and the best run wrong.",
     "p": "Probability of a difference at least as large if both runs were equally good, by McNemar's exact test.",
