@@ -164,15 +164,17 @@ class _TitleRun:
 
     def predict_test(self, part: str | None, model: TitleModel) -> pd.DataFrame:
         """Predictions of the test rows of a part."""
-        rows = self.keep(self.split.rows(self.catalog, part, "test"))
-        if not len(rows):
+        every = self.split.rows(self.catalog, part, "test")
+        rows = self.keep(every)
+        if len(every) and not len(rows):
             raise CatalogError(
                 f"part {part or ALL_CLASSES!r}: no test row without missing cells; set protocol=all_rows"
             )
         fields = self._fields(rows)
         classes = self.split.class_names(part)
         started = time.perf_counter()
-        probabilities = over_candidates(classes, model.classes_, model.predict(fields))
+        found = model.predict(fields) if len(rows) else np.empty((0, len(model.classes_)))
+        probabilities = over_candidates(classes, model.classes_, found)
         self.predict_seconds += time.perf_counter() - started
         self.predicted += len(rows)
         return self._frame(part, "test", rows, probabilities)

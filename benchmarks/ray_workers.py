@@ -29,7 +29,7 @@ from fusionclf.prediction.job import Request
 from fusionclf.workflows.predict import predict
 
 PACKAGES = ("fusionclf", "ray", "torch")
-COLUMNS = ("catalog.id=id", "catalog.title=title", "catalog.picture={picture}")
+COLUMNS = {"id": "id", "title": "title", "picture": "{picture}"}
 BATCH = 128  # products of a table
 
 
@@ -43,7 +43,7 @@ class TimedPredictor:
     """
 
     def __init__(self, run: Path, pictures: Path, products: pd.DataFrame) -> None:
-        self.predict = fusionclf.predict_batches(run, pictures=pictures, overrides=COLUMNS)
+        self.predict = fusionclf.predict_batches(run, pictures=pictures, catalog=COLUMNS)
         self.predict(products)
 
     def __call__(self, batch: pd.DataFrame) -> pd.DataFrame:
@@ -73,7 +73,7 @@ def ray_rate(run: Path, pictures: Path, products: Path, workers: int) -> float:
 
 def command_rate(run: Path, pictures: Path, products: Path) -> float:
     """Products a second of the command with one thread."""
-    request = Request(run, products, pictures=pictures, overrides=COLUMNS)
+    request = Request(run, products, pictures=pictures, overrides=({"catalog": COLUMNS},))
     totals = predict(request, overwrite=True, cpu=True, console=Console(quiet=True))
     assert totals is not None and totals.faults == 0, "a product has no answer"
     return totals.new / totals.seconds

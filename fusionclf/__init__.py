@@ -1,8 +1,31 @@
 """Classify catalog products from their picture and their title, and compare models fairly."""
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
-from fusionclf.api import baseline, compare, explain, load, predict_batches, train
+from fusionclf.api import baseline, compare, describe, explain, load, train
+from fusionclf.batch_api import predict_batches
 
-__all__ = ["baseline", "compare", "explain", "load", "predict_batches", "train"]
+if TYPE_CHECKING:
+    from fusionclf.estimator import FusionClassifier
+
+__all__ = [
+    "FusionClassifier",
+    "baseline",
+    "compare",
+    "describe",
+    "explain",
+    "load",
+    "predict_batches",
+    "train",
+]
 __version__ = version("fusionclf")
+
+
+def __getattr__(name: str) -> Any:
+    """FusionClassifier, at its first use: scikit-learn takes long to import."""
+    if name != "FusionClassifier":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from fusionclf.estimator import FusionClassifier
+
+    return FusionClassifier

@@ -3,18 +3,14 @@
 Each function imports what it needs at its first call, so that `import fusionclf` is fast and needs no torch.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
-
-from fusionclf.errors import PredictionError
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from fusionclf.catalog.describing import Description
     from fusionclf.explanation import Explanation
     from fusionclf.prediction import Predictor
-    from fusionclf.prediction.batch_prediction import BatchPredictor
     from fusionclf.prediction.io.products import Picture
 
 IfExists = Literal["error", "overwrite", "resume"]
@@ -26,9 +22,9 @@ def train(
     out: str | Path,
     *,
     config: str | Path | None = None,
-    overrides: Sequence[str] = (),
     if_exists: IfExists = "error",
     cpu: bool = False,
+    **settings: Any,
 ) -> dict[str, Any]:
     """Train a variant on a catalog's train rows and score it on its test rows.
 
@@ -37,9 +33,9 @@ def train(
         data: the catalog's folder, or its table.
         out: the run folder to make.
         config: settings file, or the name of one that comes with fusionclf; None for the variant's defaults.
-        overrides: settings such as "train.epochs=3".
         if_exists: what to do where `out` holds a run. A finished run that is resumed stays as it is.
         cpu: stay on the CPU.
+        settings: laid over `config`, such as seed=1 or train={"epochs": 3}; **{"train.epochs": 3} is the same.
 
     Returns:
         metrics.json's content.
@@ -50,11 +46,12 @@ def train(
         RunError: `out` holds a run or other files, another command writes to it, or it cannot be written.
 
     >>> import fusionclf
-    >>> quick = ["train.epochs=1", "model.text.buckets=4096"]
-    >>> metrics = fusionclf.train("text", "data/sample", "runs/text", overrides=quick, cpu=True)
+    >>> small = {"text": {"buckets": 4096}}
+    >>> metrics = fusionclf.train("text", "data/sample", "runs/text", cpu=True, train={"epochs": 1}, model=small)
     >>> sorted(metrics["parts"])
     ['rest', 'top20']
     """
+    from fusionclf.config import nested_settings
     from fusionclf.config.shipped import find_config
     from fusionclf.workflows.settings import ExistingRun
     from fusionclf.workflows.train import TrainOptions
@@ -62,7 +59,8 @@ def train(
 
     existing = ExistingRun(overwrite=if_exists == "overwrite", resume=if_exists == "resume")
     options = TrainOptions(find_config(config and str(config)), existing)
-    return run_training(variant, Path(data), Path(out), overrides=tuple(overrides), cpu=cpu, options=options)
+    overrides = (nested_settings(settings),)
+    return run_training(variant, Path(data), Path(out), overrides=overrides, cpu=cpu, options=options)
 
 
 def baseline(
@@ -71,14 +69,14 @@ def baseline(
     out: str | Path,
     *,
     config: str | Path | None = None,
-    overrides: Sequence[str] = (),
     if_exists: IfExists = "error",
+    **settings: Any,
 ) -> dict[str, Any]:
     """Fit a baseline on a catalog's titles and score it on its test rows. Needs no torch.
 
     Args:
         name: of a baseline, such as "linear"; `fusionclf baseline --help` lists them.
-        data, out, config, overrides, if_exists: as in `train`.
+        data, out, config, if_exists, settings: as in `train`.
 
     Returns:
         metrics.json's content.
@@ -91,14 +89,55 @@ def baseline(
     >>> metrics["variant"]
     'nb'
     """
+    from fusionclf.config import nested_settings
     from fusionclf.config.shipped import find_config
     from fusionclf.workflows.baseline import run_baseline
     from fusionclf.workflows.settings import ExistingRun
 
     return run_baseline(
-        name, Path(data), Path(out), config=find_config(config and str(config)), overrides=tuple(overrides),
+        name, Path(data), Path(out), config=find_config(config and str(config)),
+        overrides=(nested_settings(settings),),
         existing=ExistingRun(overwrite=if_exists == "overwrite", resume=if_exists == "resume"),
     )  # fmt: skip
+
+
+def describe(
+    data: str | Path,
+    out: str | Path | None = None,
+    *,
+    if_exists: Literal["error", "overwrite"] = "error",
+    **settings: Any,
+) -> "Description":
+    """Guess what the columns of a catalog's table are, print the guesses, and write catalog.yaml beside the table.
+
+    Every other function and command reads that file.
+
+    Args:
+        data: the catalog's folder, or its table.
+        out: the file to write; default: catalog.yaml beside the table.
+        if_exists: what to do where the file exists; the old one is kept under another name.
+        settings: what you know, such as catalog={"label": "type"}; the rest is guessed around it.
+
+    Returns:
+        The guesses with their reasons; `settings` and `doubts` sum them up.
+
+    Raises:
+        CatalogError: there is no table, it cannot be read, or the file exists.
+        SettingsError: a setting is unknown or has a bad value.
+        RunError: the file cannot be written.
+
+    >>> import fusionclf
+    >>> found = fusionclf.describe("data/sample", "catalog.yaml")  # doctest: +ELLIPSIS, +NORMALIZE_WHITESPACE
+        setting  guess ...
+    >>> found.settings["catalog.label"]
+    'articleType'
+    """
+    from fusionclf.config import nested_settings
+    from fusionclf.console import Console
+    from fusionclf.workflows.describe import data_describe
+
+    file = None if out is None else Path(out)
+    return data_describe(Path(data), (nested_settings(settings),), file, if_exists == "overwrite", Console())
 
 
 def load(
@@ -127,93 +166,6 @@ def load(
     from fusionclf.prediction import load as load_run
 
     return load_run(run, part=part, device=device, engine=engine)
-
-
-class predict_batches:  # called and passed like a function
-    """Predicts one pandas table after another, on one machine or on many: for Ray Data, Spark, or a loop.
-
-    It pickles as the path of the run folder, which each worker must reach. The model is loaded once a process, with
-    the first table.
-
-    Args:
-        run: the run folder.
-        pictures: folder below which the tables' picture paths are.
-        overrides: settings such as "catalog.title=name", where the tables' columns are not called as the run's catalog
-            calls them.
-        part, top_k, min_probability, target_precision: as in `load` and `Predictor.predict`.
-
-    Raises:
-        SettingsError: `top_k`, `min_probability` or `target_precision` is out of its range.
-
-    >>> import fusionclf, pandas
-    >>> predict = fusionclf.predict_batches("runs/linear", overrides=["catalog.title=name"])
-    >>> answers = predict(pandas.DataFrame({"id": ["7", "8"], "name": ["Women Red Dress", None]}))
-    >>> answers[["id", "label_1", "decision", "reason"]].values.tolist()
-    [['7', 'Dresses', 'accept', ''], ['8', nan, 'none', 'no title']]
-    """
-
-    def __init__(
-        self,
-        run: str | Path,
-        *,
-        pictures: str | Path | None = None,
-        overrides: Sequence[str] = (),
-        part: str | None = None,
-        top_k: int = 5,
-        min_probability: float | None = None,
-        target_precision: float | None = None,
-    ) -> None:
-        from fusionclf.prediction.answers import DecisionRule
-        from fusionclf.prediction.batch_prediction import BatchRequest
-
-        self._request = BatchRequest(
-            Path(run).absolute(), part, DecisionRule(top_k, min_probability, target_precision),
-            None if pictures is None else Path(pictures).absolute(), tuple(overrides),
-        )  # fmt: skip
-
-    @overload
-    def __call__(self, batch: "pd.DataFrame") -> "pd.DataFrame": ...
-
-    @overload
-    def __call__(self, batch: "Iterator[pd.DataFrame]") -> "Iterator[pd.DataFrame]": ...
-
-    def __call__(
-        self, batch: "pd.DataFrame | Iterator[pd.DataFrame]"
-    ) -> "pd.DataFrame | Iterator[pd.DataFrame]":
-        """A row for each product, in the order of the table.
-
-        Args:
-            batch: a table, as Ray Data's map_batches gives with batch_format="pandas"; or an iterator of tables, as
-                Spark's mapInPandas gives.
-
-        Returns:
-            `id` and what `fusionclf predict` writes: label_1, prob_1, …; and `reason`, why a row has no answer. From
-            an iterator, an iterator.
-
-        Raises:
-            RunError: the folder is no finished run, or is not there on this machine.
-            CatalogError, PredictionError: a table lacks columns, or is of another kind.
-        """
-        import pandas as pd
-
-        if isinstance(batch, pd.DataFrame):
-            return self._predictor.predict(batch)
-        if isinstance(batch, Iterator):
-            return map(self, batch)
-        raise PredictionError(
-            f'a batch is a {type(batch).__name__}; give pandas tables, in Ray Data by batch_format="pandas"'
-        )
-
-    @property
-    def schema(self) -> str:
-        """Names and types of the columns, as Spark's mapInPandas takes them."""
-        return self._predictor.schema()
-
-    @property
-    def _predictor(self) -> "BatchPredictor":
-        from fusionclf.prediction.batch_prediction import open_batches
-
-        return open_batches(self._request)
 
 
 def explain(

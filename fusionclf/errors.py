@@ -48,6 +48,10 @@ class PredictionError(FusionclfError):
     """Products cannot be predicted as they were given."""
 
 
+class TableError(FusionclfError, ValueError):
+    """A table or its labels cannot be used by FusionClassifier. A ValueError, as scikit-learn raises."""
+
+
 class Stopped(TrainingError):
     """A signal stopped the command, and all work is saved. `exit_code` is the shell's for that signal."""
 

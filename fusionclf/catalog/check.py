@@ -252,5 +252,5 @@ def _part_facts(catalog: Catalog, split: Split, part: str) -> PartFacts:
         without_validation=[name for name in names if not validation[name]],
         without_test=[name for name in names if not test[name]],
         unseen_rows=unseen_rows,
-        ceiling=100 * (1 - unseen_rows / test.total()),
+        ceiling=100 * (1 - unseen_rows / max(test.total(), 1)),
     )

@@ -149,8 +149,9 @@ def make_split(catalog: Catalog, spec: SplitConfig | None = None) -> Split:
 
 
 def _check_not_empty(catalog: Catalog, spec: SplitConfig, ids: dict[str, dict[str, tuple[str, ...]]]) -> None:
+    wants_test = spec.rule != "random" or spec.test_fraction > 0
     for part, subsets in ids.items():
-        for needed in ("train", "test"):
+        for needed in ("train", "test") if wants_test else ("train",):
             if not subsets[needed]:
                 none = spec.rule == "year_parity" and bool(catalog.table["year"].isna().all())
                 why = " (no product has a year)" if none else ""

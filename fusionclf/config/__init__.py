@@ -1,4 +1,4 @@
-"""The run's settings: one frozen pydantic tree, YAML in, key.path=value overrides."""
+"""The run's settings: one frozen pydantic tree, from YAML, key.path=value texts or Python values."""
 
 from fusionclf.config.catalog_file import CATALOG_FILE, described_values, find_catalog_file
 from fusionclf.config.data_sections import (
@@ -9,8 +9,23 @@ from fusionclf.config.data_sections import (
     Section,
     SplitConfig,
 )
-from fusionclf.config.loading import build_settings, dump_yaml, load_settings, override, read_settings
-from fusionclf.config.sections import BaselineConfig, RunConfig, TrainConfig, current_scheme
+from fusionclf.config.loading import (
+    Overrides,
+    build_settings,
+    dump_yaml,
+    load_settings,
+    nested_settings,
+    override,
+    read_settings,
+)
+from fusionclf.config.sections import (
+    BaselineConfig,
+    ImportConfig,
+    ImportedFile,
+    RunConfig,
+    TrainConfig,
+    current_scheme,
+)
 from fusionclf.config.yaml_text import read_yaml
 
 __all__ = [
@@ -18,6 +33,9 @@ __all__ = [
     "CHOSEN",
     "BaselineConfig",
     "CatalogConfig",
+    "ImportConfig",
+    "ImportedFile",
+    "Overrides",
     "PictureSettings",
     "PicturesConfig",
     "RunConfig",
@@ -30,6 +48,7 @@ __all__ = [
     "dump_yaml",
     "find_catalog_file",
     "load_settings",
+    "nested_settings",
     "override",
     "read_settings",
     "read_yaml",

@@ -1,11 +1,11 @@
 """catalog.yaml, which lies beside a catalog's table and says what its columns are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fusionclf.config.data_sections import CatalogConfig, Section, SplitConfig
-from fusionclf.config.loading import build_settings, override, read_settings
+from fusionclf.config.loading import Overrides, build_settings, override, read_settings
 from fusionclf.errors import SettingsError
 
 CATALOG_FILE = "catalog.yaml"
@@ -52,13 +52,13 @@ def read_catalog_file(data: Path) -> dict[str, Any]:
     return {name: section for name, section in values.items() if section}
 
 
-def described_values(data: Path, given: Mapping[str, Any], overrides: Sequence[str] = ()) -> dict[str, Any]:
+def described_values(data: Path, given: Mapping[str, Any], overrides: Overrides = ()) -> dict[str, Any]:
     """What catalog.yaml adds to settings that are given otherwise, without what these make meaningless.
 
     Args:
         data: the catalog's folder, or its table.
         given: the content of a settings file.
-        overrides: key.path=value texts.
+        overrides: key.path=value texts, or nested settings.
 
     Raises:
         SettingsError: as of `read_catalog_file`, or a text is malformed.

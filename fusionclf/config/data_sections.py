@@ -143,7 +143,12 @@ class SplitConfig(Section):
     validation_fraction: float = Field(
         default=0.2, gt=0, lt=1, description="share of train rows used for validation"
     )
-    test_fraction: float = Field(default=0.2, gt=0, lt=1, description="share of test rows (rule random)")
+    test_fraction: float = Field(
+        default=0.2,
+        ge=0,
+        lt=1,
+        description="share of test rows (rule random); 0: none, for a model that is measured elsewhere",
+    )
     column: str | None = Field(
         default=None,
         description="column with train, validation or test (rule column); catalog.metadata need not name it",

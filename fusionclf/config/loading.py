@@ -1,4 +1,4 @@
-"""Settings from YAML files and key.path=value overrides.
+"""Settings from YAML files, key.path=value texts and Python values.
 
 An unknown key or a bad value is an error that names the path, the value and what is allowed.
 """
@@ -16,22 +16,23 @@ from fusionclf.config.yaml_text import DEEPEST, NULLS, as_text, is_unicode, pars
 from fusionclf.errors import SettingsError, did_you_mean
 
 SettingsType = TypeVar("SettingsType", bound=BaseModel)
+Overrides = Sequence[str | Mapping[str, Any]]  # key.path=value texts, or nested settings as Python values
 
 
 def load_settings(
     schema: type[SettingsType],
     file: Path | None,
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     defaults: Mapping[str, Any] | None = None,
     **fixed: Any,
 ) -> SettingsType:
-    """Settings from a YAML file with `key.path=value` overrides, validated.
+    """Settings from a YAML file with overrides, validated.
 
     Args:
         schema: the settings class to validate with.
         defaults: sections that file and overrides are laid over.
         file: YAML file, or None for the defaults.
-        overrides: texts such as `train.epochs=3`.
+        overrides: texts such as `train.epochs=3`, or mappings such as {"train": {"epochs": 3}}.
         fixed: top-level values that neither file nor overrides may change (variant, data).
 
     Raises:
@@ -42,7 +43,7 @@ def load_settings(
     for key in fixed:
         if key in values and values[key] != fixed[key]:
             raise SettingsError(
-                f"{key}={values[key]!r}: set by the command line, not by a setting; remove it"
+                f"{key}={values[key]!r}: set by the command or function, not by a setting; remove it"
             )
     return build_settings(schema, {**values, **fixed})
 
@@ -56,16 +57,61 @@ def read_settings(file: Path) -> dict[str, Any]:
     return read_yaml(file, as_text)
 
 
-def override(schema: type[BaseModel], values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """`values` with `key.path=value` texts merged into them.
+def override(schema: type[BaseModel], values: Mapping[str, Any], overrides: Overrides) -> dict[str, Any]:
+    """`values` with `key.path=value` texts and nested settings merged into them.
 
     Raises:
         SettingsError: a text is malformed.
     """
     merged = dict(values)
-    for text in overrides:
-        merged = merge(merged, parse_override(schema, text))
+    for each in overrides:
+        merged = merge(merged, parse_override(schema, each) if isinstance(each, str) else each)
     return merged
+
+
+def nested_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as Python's keyword arguments give them, as nested mappings; a dot in a name is a step of its path.
+
+    Raises:
+        SettingsError: a name is malformed, or a setting is given twice.
+
+    >>> nested_settings({"seed": 1, "train": {"epochs": 3}, "train.optimiser.name": "adamw"})
+    {'seed': 1, 'train': {'epochs': 3, 'optimiser': {'name': 'adamw'}}}
+    """
+    nested: dict[str, Any] = {}
+    for name, value in settings.items():
+        keys = name.split(".")
+        if not all(keys) or len(keys) > DEEPEST:
+            raise SettingsError(f"{name!r}: a setting's name is key.path, such as train.epochs")
+        value = _python_value(value)
+        for key in reversed(keys):
+            value = {key: value}
+        if twice := _first_in_both(nested, value):
+            raise SettingsError(f"setting {twice} is given twice; keep one")
+        nested = merge(nested, value)
+    return nested
+
+
+def _python_value(value: Any) -> Any:
+    """A value as settings take it: a path as text, a number of NumPy as one of Python."""
+    if isinstance(value, Mapping):
+        return {str(key): _python_value(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_python_value(inner) for inner in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
+
+
+def _first_in_both(one: Mapping[str, Any], other: Mapping[str, Any], path: str = "") -> str:
+    """The path of the first setting that two mappings hold; "" where there is none."""
+    for key in one.keys() & other.keys():
+        values, name = (one[key], other[key]), f"{path}.{key}".lstrip(".")
+        if not all(isinstance(value, Mapping) for value in values):
+            return name
+        if found := _first_in_both(*values, name):
+            return found
+    return ""
 
 
 def parse_override(schema: type[BaseModel], text: str) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def product_context(
         {
             "id": ids,
             "label": labels,
-            "label_train_count": [counts[label] for label in labels],
+            "label_train_count": np.array([counts[label] for label in labels], np.int64),
             "title_group": _title_groups(titles, has_title[rows], ids),
             "title_names_label": [
                 named[label].search(title) is not None for title, label in zip(titles, labels, strict=True)
@@ -145,6 +145,22 @@ def _groups(catalog: Catalog, split: Split, rows: np.ndarray) -> dict[str, np.nd
     _, first, member = np.unique(groups, return_index=True, return_inverse=True)
     numbers = [_number(catalog.table["id"].iloc[row]) for row in first]  # the same in each part and run
     return {GROUP: np.array(numbers, np.int64)[member[rows]]}
+
+
+def has_probabilities(frame: pd.DataFrame) -> bool:
+    """Whether a predictions file holds probabilities; imported labels have none."""
+    return bool(frame["prob_1"].notna().any()) or not len(frame)
+
+
+def has_top5(frame: pd.DataFrame) -> bool:
+    """Whether each product has five ranked classes, or all classes where there are fewer.
+
+    Imported labels have one rank, and whether the label is among the next four is not known.
+    """
+    ranked = frame[[f"label_{rank}" for rank in range(1, TOP + 1)]]
+    there = ranked.notna().to_numpy()
+    fewest = int(there.sum(axis=1).min()) if len(frame) else TOP
+    return fewest == TOP or len({*frame["label"], *ranked.to_numpy(object)[there]}) <= fewest
 
 
 def group_numbers(frame: pd.DataFrame) -> np.ndarray:

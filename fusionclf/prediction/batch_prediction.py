@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fusionclf.config import Overrides
 from fusionclf.errors import PredictionError, RunError, near_path, quoted
 from fusionclf.prediction.answers import NONE, DecisionRule
 from fusionclf.prediction.io.frames import FrameTable
@@ -31,7 +32,7 @@ class BatchRequest:
     part: str | None = None
     rule: DecisionRule = field(default_factory=DecisionRule)
     pictures: Path | None = None
-    overrides: tuple[str, ...] = ()
+    overrides: Overrides = field(default=(), hash=False)  # a mapping has no hash
 
 
 def open_batches(request: BatchRequest) -> "BatchPredictor":
@@ -94,7 +95,7 @@ class BatchPredictor:
         if self._rows.has_pictures and not self._has_folder:
             raise PredictionError(
                 f"catalog.picture={quoted(str(self._rows.columns.picture))}: below which folder? give "
-                'pictures="FOLDER", or overrides=["catalog.picture=null"] to read no pictures'
+                'pictures="FOLDER", or catalog={"picture": None} to read no pictures'
             )
         self._warm_up(len(frame))
         chunks = table.chunks(self._rows.wanted, self._predictor.chunk_size)

@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fusionclf.config import CatalogConfig, Section, build_settings, override
+from fusionclf.config import CatalogConfig, Overrides, Section, build_settings, override
 from fusionclf.console import Console
 from fusionclf.errors import PredictionError, RunError
 from fusionclf.files import is_partial
 from fusionclf.prediction.answers import DecisionRule
 from fusionclf.prediction.io.chunks import OutputChunks
+from fusionclf.prediction.io.embedding_files import embedding_format, model_key
 from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.prediction.io.writers import SUFFIXES
 from fusionclf.prediction.predictor import Predictor
@@ -47,6 +49,7 @@ class Request:
         classes: a text file of further classes, one a line.
         only: predict only the classes of that file.
         engine: what runs the encoders; None: as train.engine of the run's settings.
+        review: folder for what is not accepted, to be checked by people; None for none.
     """
 
     run: Path
@@ -55,10 +58,11 @@ class Request:
     part: str | None = None
     rule: DecisionRule = field(default_factory=DecisionRule)
     pictures: Path | None = None
-    overrides: tuple[str, ...] = ()
+    overrides: Overrides = ()
     classes: Path | None = None
     only: bool = False
     engine: "Choice | None" = None
+    review: Path | None = None
 
 
 def prepare(
@@ -86,18 +90,56 @@ def prepare(
         predictor.thresholds(request.rule.target_precision)  # shows before the input is read that it has none
         if console is not None and (note := predictor.threshold_note()):
             console.warn(note)
-    table = ProductTable(
-        request.source, columns, pictures=request.pictures,
-        reads_pictures=predictor.reads_pictures, reads_titles=predictor.reads_titles, further=predictor.fields,
-    )  # fmt: skip
-    table.check()
+    table = open_products(request.source, columns, predictor, request.pictures)
     out = request.out or default_output(request.source)
     output = OutputChunks(out, _job(request, predictor, table, listed.classes if listed else ()))
     _refuse_input_as_output(request.source, output)
-    return FilePrediction(table, predictor, request.rule, output)
+    return FilePrediction(table, predictor, partial(predictor.predict_products, rule=request.rule), output)
 
 
-def column_settings(run: Path, overrides: tuple[str, ...]) -> CatalogConfig:
+def prepare_embeddings(
+    request: Request, columns: CatalogConfig, predictor: Predictor, *, probabilities: bool = True
+) -> "FilePrediction":
+    """As `prepare`, for embeddings; the request's rule does not count.
+
+    Args:
+        request: what to embed, and where the output goes.
+        columns, predictor: as of `prepare`.
+        probabilities: whether the output holds the probabilities of all classes, too.
+
+    Raises:
+        PredictionError: as of `prepare`.
+        RunError: the model reads no input.
+    """
+    from fusionclf.prediction.file_prediction import FilePrediction  # as torch, it takes long to import
+
+    assert request.out is not None
+    written = embedding_format(request.out, model_key(request.run, predictor.part))
+    table = open_products(request.source, columns, predictor, request.pictures)
+    job = _job(request, predictor, table, ()) | {"embeddings": {"probabilities": probabilities}}
+    output = OutputChunks(request.out, job, written)
+    _refuse_input_as_output(request.source, output)
+    answer = partial(predictor.embed_products, probabilities=probabilities)
+    return FilePrediction(table, predictor, answer, output, "embed")
+
+
+def open_products(
+    source: Path, columns: CatalogConfig, predictor: Predictor, pictures: Path | None = None
+) -> ProductTable:
+    """The products of a file or folder, checked, with the inputs that a model reads.
+
+    Raises:
+        CatalogError, PredictionError: as of ProductTable.
+    """
+    table = ProductTable(
+        source, columns, pictures=pictures,
+        reads_pictures=predictor.reads_pictures, reads_titles=predictor.reads_titles, further=predictor.fields,
+    )  # fmt: skip
+    table.check()
+    return table
+
+
+def column_settings(run: Path, overrides: Overrides) -> CatalogConfig:
     """The run's own column map with `overrides` laid over it.
 
     How the text of the run's catalog was written says nothing about other files: delimiter and encoding of these are

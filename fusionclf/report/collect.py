@@ -112,6 +112,10 @@ def _read(folder: Path, name: str) -> Run:
     if unknown or not parts:
         what = f"part {unknown[0]!r} is not in split.json" if unknown else "parts: no part was scored"
         raise RunError(one_line(f"{what}; {AGAIN}", folder / "metrics.json"))
+    if not any(subsets["test"] for subsets in split["ids"].values()):
+        raise RunError(
+            f"{folder}: has no test products to be measured on; train with split.test_fraction above 0"
+        )
     frames = {
         part: read_part(folder / "predictions" / f"{part}.parquet", split, part, ("test",)) for part in parts
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 from baselines import find_baseline
 from fusionclf.catalog.usable import UnusedRows
+from fusionclf.config import Overrides
 from fusionclf.console import Console
 from fusionclf.evaluation import RunResult, save_run
 from fusionclf.files import locked_folder
@@ -27,7 +28,7 @@ def run_baseline(
     out: Path,
     *,
     config: Path | None = None,
-    overrides: tuple[str, ...] = (),
+    overrides: Overrides = (),
     existing: ExistingRun = ExistingRun(),  # noqa: B008  frozen
     console: Console | None = None,
 ) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def run_baseline(
         data: the catalog's folder, or its table.
         out: the run folder to make.
         config: settings file; None for the defaults.
-        overrides: key.path=value texts.
+        overrides: key.path=value texts, or nested settings.
         existing: what to do where `out` holds a run.
         console: where progress goes.
 

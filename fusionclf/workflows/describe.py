@@ -11,7 +11,7 @@ from fusionclf.catalog.describing import Description, describe_table, unused_lin
 from fusionclf.catalog.describing.sample import sample_rows, table_in
 from fusionclf.catalog.fetched import FOLDER, MANIFEST
 from fusionclf.catalog.location import open_catalog_table, table_names
-from fusionclf.config import CATALOG_FILE, CatalogConfig, build_settings, override
+from fusionclf.config import CATALOG_FILE, CatalogConfig, Overrides, build_settings, override
 from fusionclf.config.catalog_file import CatalogFile
 from fusionclf.config.yaml_text import parse_yaml
 from fusionclf.console import Console, one_line, printable
@@ -24,13 +24,13 @@ READING = ("file", "delimiter", "encoding")  # settings that are needed before t
 
 
 def data_describe(
-    data: Path, overrides: tuple[str, ...], out: Path | None, overwrite: bool, console: Console
+    data: Path, overrides: Overrides, out: Path | None, overwrite: bool, console: Console
 ) -> Description:
     """Guess what a catalog's columns are, print the guesses and write catalog.yaml.
 
     Args:
         data: the catalog's folder, or its table.
-        overrides: key.path=value texts of settings that are kept.
+        overrides: settings that are kept: key.path=value texts, or nested settings.
         out: the file to write; default: catalog.yaml beside the table.
         overwrite: replace the file; what it held is kept under another name.
         console: where messages go.
@@ -66,7 +66,7 @@ def data_describe(
     return description
 
 
-def _pinned(overrides: tuple[str, ...]) -> dict[str, Any]:
+def _pinned(overrides: Overrides) -> dict[str, Any]:
     """Setting → the value that the user gave, by the types of the settings."""
     values = override(CatalogFile, {}, overrides)
     settings = build_settings(CatalogFile, values)

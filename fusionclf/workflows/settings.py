@@ -1,5 +1,6 @@
 """How a run begins: the divided catalog, and the first files of the run folder."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from fusionclf.catalog.variants import find_leaks
 from fusionclf.config import (
     BaselineConfig,
     CatalogConfig,
+    Overrides,
     RunConfig,
     SplitConfig,
     described_values,
@@ -26,6 +28,8 @@ from fusionclf.errors import CatalogError, RunError
 from fusionclf.files import write_text
 from fusionclf.run_schema import SPLIT, read_config
 from fusionclf.runfolder import BEGUN, first_difference, holds, read_json_as
+
+ANNOUNCED = "FUSIONCLF_ANNOUNCED"  # set for the runs of a study, which prints once what it read
 
 RunSettings = TypeVar("RunSettings", RunConfig[Any], BaselineConfig)
 
@@ -64,6 +68,8 @@ def read_divided(
     Raises:
         CatalogError: the catalog cannot be read or divided, or leaves nothing to learn.
     """
+    if ANNOUNCED in os.environ:
+        console = SILENT
     catalog = read_catalog(data, columns, split_columns=(*spec.columns_read, *further))
     announce_catalog(data, catalog, console)
     if check is not None and {"picture", "near_picture"}.intersection(spec.group_by):
@@ -77,7 +83,7 @@ def read_divided(
 
 
 def load_run_settings(
-    schema: type[RunSettings], name: str, data: Path, config: Path | None, overrides: Sequence[str]
+    schema: type[RunSettings], name: str, data: Path, config: Path | None, overrides: Overrides
 ) -> RunSettings:
     """The settings of a run: defaults, then catalog.yaml beside the data, the settings file, and the overrides.
 
@@ -86,7 +92,7 @@ def load_run_settings(
         name: of the variant or baseline.
         data: the catalog's folder, or its table.
         config: settings file; None for none.
-        overrides: key.path=value texts.
+        overrides: key.path=value texts, or nested settings.
 
     Raises:
         SettingsError: a setting is unknown or has a bad value.

@@ -8,7 +8,7 @@ from typing import Any
 
 from fusionclf.catalog import Catalog, Split
 from fusionclf.catalog.languages import catalog_languages, known_languages, language_warning
-from fusionclf.config import RunConfig
+from fusionclf.config import Overrides, RunConfig
 from fusionclf.console import Console
 from fusionclf.errors import RunError
 from fusionclf.evaluation import RunResult, save_run
@@ -64,7 +64,7 @@ def train(
     data: Path,
     out: Path,
     *,
-    overrides: tuple[str, ...] = (),
+    overrides: Overrides = (),
     cpu: bool = False,
     options: TrainOptions | None = None,
 ) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def train(
         name: a registered variant.
         data: the catalog's folder, or its table.
         out: the run folder to make.
-        overrides: key.path=value texts.
+        overrides: key.path=value texts, or nested settings.
         cpu: stay on the CPU.
         options: how the run is made.
 
@@ -91,7 +91,7 @@ def train(
     variant = find_variant(name)
     settings = load_run_settings(RunConfig[variant.params], name, data, options.config, overrides)
     accelerator = make_accelerator(settings.train.precision, cpu, track=options.track, folder=out)
-    console.quiet = not accelerator.is_main_process
+    console.quiet = console.quiet or not accelerator.is_main_process
     with locked_folder(out) if accelerator.is_main_process else nullcontext():
         if existing.resume and is_finished(out):
             if accelerator.is_main_process:

@@ -26,7 +26,7 @@ def products(sample: Catalog) -> pd.DataFrame:
 
 @pytest.fixture
 def predict(runs: Runs) -> fusionclf.predict_batches:
-    return fusionclf.predict_batches(runs("linear"), overrides=COLUMNS)
+    return fusionclf.predict_batches(runs("linear"), catalog={"id": "sku", "title": "name"})
 
 
 def test_a_batch_gets_what_the_command_writes(
@@ -120,7 +120,7 @@ def test_a_run_that_was_made_again_is_loaded_again(
     products: pd.DataFrame, runs: Runs, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(runs("linear"), tmp_path / "run")
-    predict = fusionclf.predict_batches(folder, overrides=COLUMNS)
+    predict = fusionclf.predict_batches(folder, catalog={"id": "sku", "title": "name"})
     predict(products)
     before = batch_prediction._opened.cache_info().misses
     (folder / "metrics.json").touch()
@@ -132,13 +132,13 @@ def test_a_missing_column_is_named_with_those_found(runs: Runs, products: pd.Dat
     with pytest.raises(CatalogError, match="batch: no column 'id'; columns found: sku, name"):
         fusionclf.predict_batches(runs("linear"))(products)
     with pytest.raises(PredictionError, match=r"no column 'productDisplayName'.*columns found: sku, name"):
-        fusionclf.predict_batches(runs("linear"), overrides=["catalog.id=sku"])(products)
+        fusionclf.predict_batches(runs("linear"), catalog={"id": "sku"})(products)
 
 
 @pytest.mark.slow
 def test_a_missing_input_is_warned_of_once(runs: Runs, products: pd.DataFrame, sample: Catalog) -> None:
-    columns = ["catalog.id=sku", "catalog.picture=images/{sku}.jpg"]
-    predict = fusionclf.predict_batches(runs("fusion"), pictures=sample.root, overrides=columns)
+    columns = {"id": "sku", "picture": "images/{sku}.jpg"}
+    predict = fusionclf.predict_batches(runs("fusion"), pictures=sample.root, catalog=columns)
     with pytest.warns(UserWarning, match="no column 'productDisplayName': no product has a title"):
         found = predict(products.iloc[:2])
     assert found["title_status"].tolist() == ["missing"] * 2

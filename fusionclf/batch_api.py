@@ -1,0 +1,100 @@
+"""`fusionclf.predict_batches`: one pandas table after another, for engines that spread them over machines."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from fusionclf.errors import PredictionError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fusionclf.prediction.batch_prediction import BatchPredictor
+
+
+class predict_batches:  # called and passed like a function
+    """Predicts one pandas table after another, on one machine or on many: for Ray Data, Spark, or a loop.
+
+    It pickles as the path of the run folder, which each worker must reach. The model is loaded once a process, with
+    the first table.
+
+    Args:
+        run: the run folder.
+        pictures: folder below which the tables' picture paths are.
+        part, top_k, min_probability, target_precision: as in `load` and `Predictor.predict`.
+        settings: of the section `catalog`, such as catalog={"title": "name"}, where the tables' columns are not called
+            as the run's catalog calls them.
+
+    Raises:
+        SettingsError: `top_k`, `min_probability` or `target_precision` is out of its range.
+
+    >>> import fusionclf, pandas
+    >>> predict = fusionclf.predict_batches("runs/linear", catalog={"title": "name"})
+    >>> answers = predict(pandas.DataFrame({"id": ["7", "8"], "name": ["Women Red Dress", None]}))
+    >>> answers[["id", "label_1", "decision", "reason"]].values.tolist()
+    [['7', 'Dresses', 'accept', ''], ['8', nan, 'none', 'no title']]
+    """
+
+    def __init__(
+        self,
+        run: str | Path,
+        *,
+        pictures: str | Path | None = None,
+        part: str | None = None,
+        top_k: int = 5,
+        min_probability: float | None = None,
+        target_precision: float | None = None,
+        **settings: Any,
+    ) -> None:
+        from fusionclf.config import nested_settings
+        from fusionclf.prediction.answers import DecisionRule
+        from fusionclf.prediction.batch_prediction import BatchRequest
+
+        self._request = BatchRequest(
+            Path(run).absolute(), part, DecisionRule(top_k, min_probability, target_precision),
+            None if pictures is None else Path(pictures).absolute(), (nested_settings(settings),),
+        )  # fmt: skip
+
+    @overload
+    def __call__(self, batch: "pd.DataFrame") -> "pd.DataFrame": ...
+
+    @overload
+    def __call__(self, batch: "Iterator[pd.DataFrame]") -> "Iterator[pd.DataFrame]": ...
+
+    def __call__(
+        self, batch: "pd.DataFrame | Iterator[pd.DataFrame]"
+    ) -> "pd.DataFrame | Iterator[pd.DataFrame]":
+        """A row for each product, in the order of the table.
+
+        Args:
+            batch: a table, as Ray Data's map_batches gives with batch_format="pandas"; or an iterator of tables, as
+                Spark's mapInPandas gives.
+
+        Returns:
+            `id` and what `fusionclf predict` writes: label_1, prob_1, …; and `reason`, why a row has no answer. From
+            an iterator, an iterator.
+
+        Raises:
+            RunError: the folder is no finished run, or is not there on this machine.
+            CatalogError, PredictionError: a table lacks columns, or is of another kind.
+        """
+        import pandas as pd
+
+        if isinstance(batch, pd.DataFrame):
+            return self._predictor.predict(batch)
+        if isinstance(batch, Iterator):
+            return map(self, batch)
+        raise PredictionError(
+            f'a batch is a {type(batch).__name__}; give pandas tables, in Ray Data by batch_format="pandas"'
+        )
+
+    @property
+    def schema(self) -> str:
+        """Names and types of the columns, as Spark's mapInPandas takes them."""
+        return self._predictor.schema()
+
+    @property
+    def _predictor(self) -> "BatchPredictor":
+        from fusionclf.prediction.batch_prediction import open_batches
+
+        return open_batches(self._request)
