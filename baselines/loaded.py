@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from fusionclf.errors import RunError
 from fusionclf.evaluation import softmax
 from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import AGAIN, one_line
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 VECTORIZERS = ("CountVectorizer", "TfidfVectorizer")
 COLUMNS, PRIOR, BAYES = "ColumnTransformer", "DummyClassifier", "MultinomialNB"
@@ -68,6 +71,11 @@ class LoadedBaseline:
         """(n, K) probabilities of the candidates; a class without a training row has 0."""
         known = self._of_known(fields)
         return over_candidates(self.classes, [str(name) for name in self._classifier["classes_"]], known)
+
+    def features(self, fields: pd.DataFrame) -> "sparse.csr_matrix":
+        """(n, F) TF-IDF or counts of n products; for a baseline that reads titles."""
+        assert self._features is not None, "this baseline reads nothing"
+        return stored_features(self._features, fields)
 
     def _of_known(self, fields: pd.DataFrame) -> np.ndarray:
         """(n, k) probabilities of the classes with training rows."""

@@ -58,11 +58,11 @@ class Environment(TypedDict):
     peak_memory_mib: Number
     seconds: Number
     device: Text
-    train_seconds: Number
-    predict_seconds: Number
-    products_per_second: Number
+    train_seconds: Number | None  # None, as below: of predictions that were imported, this is not known
+    predict_seconds: Number | None
+    products_per_second: Number | None
     pictures_per_second: Number | None
-    parameters: Count
+    parameters: Count | None
     catalog: CatalogCounts
 
 
@@ -164,12 +164,27 @@ def read_labels(folder: Path, part: str | None = None) -> dict[str, PartLabels]:
         part: a part that must be in it.
 
     Raises:
-        RunError: the file is missing or damaged, or has no such part.
+        RunError: the file is missing or damaged, or has no such part; or the run holds imported predictions.
     """
+    if not (folder / "labels.json").is_file():
+        _refuse_imported(folder.parent)
     labels = read_json_as(folder / "labels.json", LABELS)
     if part is not None and part not in labels:
         raise RunError(f"{folder}: no model of part {part!r}; it has: {', '.join(labels)}")
     return labels
+
+
+def _refuse_imported(run: Path) -> None:
+    """Raise RunError where a run holds another program's predictions and no model."""
+    imported = read_config(run).get("imported") if (run / "config.yaml").is_file() else None
+    if isinstance(imported, dict):
+        raise RunError(
+            one_line(
+                f"has no model: its predictions were imported from {imported.get('file')}; it can be compared and read "
+                "by label-issues; give a run of train or baseline",
+                run,
+            )
+        )
 
 
 class RunSettings(BaseModel):

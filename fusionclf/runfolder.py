@@ -44,6 +44,15 @@ def guarded(cell: str) -> str:
     return f"'{cell}" if cell[:1] in FORMULA_BEGINS and FORMULA.match(cell) else cell
 
 
+def unguarded(cell: str) -> str:
+    """A cell without the apostrophe that `guarded` put before it.
+
+    >>> unguarded(guarded("=1+1")), unguarded("'quoted'")
+    ('=1+1', "'quoted'")
+    """
+    return cell[1:] if cell.startswith("'") and guarded(cell[1:]) == cell else cell
+
+
 def one_line(fault: str, path: Path | None = None) -> str:
     """An error message of one short line: `path`, then the fault; the middle of a long fault is cut."""
     text = " ".join("".join(c if c.isprintable() else " " for c in fault).split())

@@ -35,7 +35,7 @@ MOST_COVERS = 4  # a long picture is scaled down to this multiple of the request
 CHUNK = 16  # pictures that a thread decodes at a time
 HEADERS = 64  # pictures from which the size of a cache is estimated
 Progress = Callable[[int, int], None]
-Picture = str | Path | Image.Image | None
+Picture = str | Path | bytes | Image.Image | None
 
 
 def open_cache(
@@ -84,7 +84,7 @@ def decode_pictures(
     """As `open_cache`, but in memory: place i is picture i; one that cannot be decoded has the size (0, 0).
 
     Args:
-        pictures: files, opened pictures, or None where there is none.
+        pictures: files, their bytes, opened pictures, or None where there is none.
         cover: height and width in pixels that a picture must cover after scaling down.
         starts: as of PictureCache.
     """

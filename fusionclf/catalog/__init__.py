@@ -7,10 +7,11 @@ from fusionclf.catalog.pictures import picture_hash
 from fusionclf.catalog.records import Catalog, read_catalog
 from fusionclf.catalog.splits import Split, make_split
 from fusionclf.catalog.synonyms import read_synonyms
-from fusionclf.catalog.synthetic import generate_sample
+from fusionclf.catalog.synthetic import LABEL_ERRORS, generate_sample
 
 __all__ = [
     "FORMATS",
+    "LABEL_ERRORS",
     "MEGAPIXELS",
     "Catalog",
     "CatalogCheck",

@@ -25,6 +25,9 @@ SEASONS = ("Summer", "Fall", "Winter", "Spring")
 USAGES = ("Casual", "Formal", "Sports", "Ethnic")
 EVEN, ODD = (2010, 2012, 2014, 2016), (2011, 2013, 2015, 2017)
 EVEN_SHARE = 0.53
+LABEL_ERRORS = (
+    "label_errors.csv"  # id, label, true_label of the products that are labelled wrongly on purpose
+)
 NAMED, SINGULAR = 0.58, 0.08  # shares of titles with the type's name and with its singular; others are vague
 GIFTS, GIFT_SHARE = ("Socks", "Belts", "Wallets"), 0.04  # a title may name a type that the product is not
 
@@ -78,6 +81,7 @@ TYPES = (
     ArticleType("Bracelets", _WORN, 7, "dial", "Weekend"),
     ArticleType("Swimwear", _DRESS, 5, "upper", "Weekend", "even"),
 )
+WELL_KNOWN = 20  # weight from which a type has enough products for a label error of it to be found
 LONE_TYPE = ArticleType("Suits", _TOP, 1, "upper", "Office")  # its only product has no picture
 
 
@@ -92,6 +96,7 @@ class _Product:
     year: str
     usage: str
     title: str
+    wrong: ArticleType | None = None  # the type that its label names, where that is not its own
 
     @property
     def is_even(self) -> bool:
@@ -102,17 +107,21 @@ class _Product:
         return not self.year or "," in self.title or "NA" in (self.colour, self.usage)
 
     def cells(self) -> list[str]:
-        kind = [self.gender, *self.path, self.type.name]
+        path, label = (
+            (self.path, self.type.name) if self.wrong is None else (self.wrong.path, self.wrong.name)
+        )
+        kind = [self.gender, *path, label]
         return [self.id, *kind, self.colour, self.season, self.year, self.usage, self.title]
 
 
-def generate_sample(dest: Path, products: int = 600, seed: int = 0) -> Path:
+def generate_sample(dest: Path, products: int = 600, seed: int = 0, *, label_errors: int = 0) -> Path:
     """Write a catalog: DEST/styles.csv and DEST/images/ID.jpg.
 
     Args:
         dest: folder to create; it must not exist, or be empty.
         products: rows of styles.csv. Three of them have no picture.
         seed: same seed, same files.
+        label_errors: number of products that get another product's label. DEST/label_errors.csv lists them.
 
     Returns:
         `dest`.
@@ -125,10 +134,13 @@ def generate_sample(dest: Path, products: int = 600, seed: int = 0) -> Path:
     dest = Path(dest)
     generator = np.random.default_rng([seed, 0])
     rows = _with_faults(_make_products(products, generator), generator)
+    rows = _with_label_errors(rows, label_errors, np.random.default_rng([seed, 2]))
     with new_folder(dest) as folder:
         # Cells are not quoted: unquoted commas in titles are a fault of the real file, too.
         lines = [",".join(HEADER), *(",".join(row.cells()) for row in rows)]
         (folder / "styles.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if label_errors:
+            (folder / LABEL_ERRORS).write_text(_error_table(rows), encoding="utf-8")
         (folder / "images").mkdir()
         _write_pictures(folder / "images", rows, seed, generator)
     return dest
@@ -208,6 +220,24 @@ def _with_faults(rows: list[_Product], generator: np.random.Generator) -> list[_
     tops = next(n for n, row in enumerate(rows) if row.type.name == "Tops")
     rows[tops] = replace(rows[tops], path=("Apparel", "Dress"))
     return rows
+
+
+def _with_label_errors(rows: list[_Product], count: int, generator: np.random.Generator) -> list[_Product]:
+    """Some products of the largest types, with the label of another large type that looks different."""
+    rows = list(rows)
+    large = [kind for kind in TYPES if kind.weight >= WELL_KNOWN and kind.years == "both"]
+    spare = [place for place, row in enumerate(rows) if row.type in large and not row.has_fault]
+    if count > len(spare):
+        raise CatalogError(f"label_errors={count}: at most {len(spare)} of {len(rows)} products can have one")
+    for place in generator.permutation(spare)[:count].tolist():
+        others = [kind for kind in large if kind.silhouette != rows[place].type.silhouette]
+        rows[place] = replace(rows[place], wrong=others[generator.integers(len(others))])
+    return rows
+
+
+def _error_table(rows: list[_Product]) -> str:
+    wrong = [(row.id, row.wrong.name, row.type.name) for row in rows if row.wrong is not None]
+    return "\n".join(",".join(cells) for cells in [("id", "label", "true_label"), *wrong]) + "\n"
 
 
 def _pairs(rows: list[_Product], *, across: bool) -> list[tuple[int, int]]:

@@ -10,7 +10,9 @@ import typer
 from fusionclf.cli.classes import classes_app
 from fusionclf.cli.compare import compare_app
 from fusionclf.cli.data import data_app
+from fusionclf.cli.embed import embed_app
 from fusionclf.cli.group import OneLineErrors
+from fusionclf.cli.imports import import_app
 from fusionclf.cli.predict import predict_app
 from fusionclf.cli.serve import serve_app
 from fusionclf.cli.ship import ship_app
@@ -52,6 +54,8 @@ def root(
 # Help keeps this order.
 app.add_typer(train_app)
 app.add_typer(predict_app)
+app.add_typer(import_app)
+app.add_typer(embed_app)
 app.add_typer(compare_app)
 app.add_typer(study_app)
 app.add_typer(serve_app)

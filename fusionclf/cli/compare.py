@@ -30,6 +30,7 @@ def compare_command(
     """
     from fusionclf.console import Console, json_text
     from fusionclf.report import compare
+    from fusionclf.workflows.score_table import print_scores
 
     if out is None and not as_json:
         raise RunError("nowhere to write the report: give --out DIR, or --json to print it")
@@ -40,6 +41,8 @@ def compare_command(
         Console().warn(f"{value['catalog_note']}: no titles and pictures; --data DIR gives them")
     if as_json:
         print(json_text(value))
+    else:
+        print_scores(value)
 
 
 RunsOption = Annotated[
@@ -58,6 +61,9 @@ def label_issues_command(
 ) -> None:
     """List products whose label is probably wrong, the most probable first: audit.html, audit.csv and audit.json.
 
+    corrections.csv, or a project of Label Studio with label-studio.json and label-studio.xml, is for the answers, which
+    `fusionclf data apply` reads.
+
     Example: fusionclf label-issues --run runs/fusion --run runs/linear --out label-issues
     """
     from fusionclf.console import Console
@@ -68,6 +74,11 @@ def label_issues_command(
         f"{value['disputed']} of {value['products']} labels are probably wrong; wrote the first "
         f"{len(value['entries'])} entries to {out / 'audit.html'}, audit.csv and audit.json"
     )
+    if value["entries"]:
+        Console().info(
+            f"next: fill the column correction of {out / 'corrections.csv'}, or review in Label Studio; then fusionclf "
+            f"data apply {out / 'corrections.csv'} --data CATALOG"
+        )
 
 
 @compare_app.command(name="audit", hidden=True)

@@ -1,4 +1,4 @@
-"""`fusionclf data`: describe, check, generate or download a catalog, or fetch its pictures."""
+"""`fusionclf data`: describe, check, correct, generate or download a catalog, or fetch its pictures."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from fusionclf.cli.options import Columns, ConfigOption, DataOption, Overrides
 data_app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    help="Describe, check, generate or download a catalog, or fetch its pictures.",
+    help="Describe, check, correct, generate or download a catalog, or fetch its pictures.",
 )
 
 
@@ -68,6 +68,41 @@ def check_command(
     console.info(f"next: fusionclf baseline linear --data {folder} --out runs/linear{words}")
 
 
+@data_app.command(name="apply")
+def apply_command(
+    corrections: Annotated[
+        Path,
+        typer.Argument(
+            help="corrections.csv with answers, or Label Studio's export as JSON or JSON-MIN.",
+            show_default=False,
+        ),
+    ],
+    data: DataOption,
+    overrides: Columns = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Table to write; default: NAME.corrected beside the catalog's table."),
+    ] = None,
+    new_classes: Annotated[
+        bool, typer.Option("--new-classes", help="Accept labels that no product of the catalog has yet.")
+    ] = False,
+    ignore_unknown: Annotated[
+        bool, typer.Option("--ignore-unknown", help="Leave out corrections of products that the table lacks.")
+    ] = False,
+) -> None:
+    """Write a copy of a catalog's table with corrected labels, and a log of what changed; the original stays.
+
+    The columns of the categories follow the label. No file is replaced.
+
+    Example: fusionclf data apply label-issues/corrections.csv --data data/fashion-small
+    """
+    from fusionclf.console import Console
+    from fusionclf.workflows.corrections import CorrectionOptions, data_apply
+
+    options = CorrectionOptions(out, new_classes, ignore_unknown)
+    data_apply(corrections, data, tuple(overrides or ()), options, Console())
+
+
 @data_app.command(name="fetch")
 def fetch_command(
     data: DataOption,
@@ -106,6 +141,10 @@ def sample_command(
     dest: Annotated[Path, typer.Argument(help="Folder to make.", show_default=False)],
     products: Annotated[int, typer.Option("--products", min=200)] = 600,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    label_errors: Annotated[
+        int,
+        typer.Option("--label-errors", min=0, help="Products to label wrongly; label_errors.csv lists them."),
+    ] = 0,
 ) -> None:
     """Generate a small catalog in the Kaggle layout, with drawn pictures and every fault of the real one.
 
@@ -114,7 +153,7 @@ def sample_command(
     from fusionclf.catalog import generate_sample
     from fusionclf.console import Console
 
-    generate_sample(dest, products=products, seed=seed)
+    generate_sample(dest, products=products, seed=seed, label_errors=label_errors)
     Console().info(f"wrote {dest}; next: fusionclf data check {dest}")
 
 

@@ -1,20 +1,32 @@
 """`fusionclf serve`."""
 
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from fusionclf.cli.options import CpuOption, EngineOption, PartOption, RunOption
+from fusionclf.cli.options_class import takes
 
 serve_app = typer.Typer()
 
 
-@serve_app.command(name="serve")
-def serve_command(
-    run: RunOption,
-    host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
-    part: PartOption = None,
+class LogFormat(StrEnum):
+    """How requests are logged."""
+
+    none = "none"
+    json = "json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions:
+    """Options of `serve`."""
+
+    run: RunOption
+    host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1"
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8000
+    part: PartOption = None
     allow_origin: Annotated[
         list[str] | None,
         typer.Option(
@@ -22,16 +34,33 @@ def serve_command(
             help="Origin whose pages may use the endpoint, such as https://shop.example; repeatable.",
             show_default=False,
         ),
-    ] = None,
-    cpu: CpuOption = False,
-    engine: EngineOption = None,
-) -> None:
+    ] = None
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers", min=1, max=64, help="Processes that serve; each holds the model in memory."
+        ),
+    ] = 1
+    log_format: Annotated[
+        LogFormat,
+        typer.Option("--log-format", help="json: a line of JSON on standard output for each request."),
+    ] = LogFormat.none
+    cpu: CpuOption = False
+    engine: EngineOption = None
+
+
+@serve_app.command(name="serve")
+@takes(ServeOptions)
+def serve_command(options: ServeOptions) -> None:
     """Serve a finished run: a page to drop a picture on, and an HTTP endpoint.
 
     Example: fusionclf serve --run runs/fusion
     """
     from fusionclf.prediction import RunModel
+    from fusionclf.serving.access import Access
     from fusionclf.serving.server import serve
 
-    model = RunModel(run, part, cpu, None if engine is None else engine.value)
-    serve(model, host=host, port=port, origins=allow_origin or ())
+    engine = None if options.engine is None else options.engine.value
+    model = RunModel(options.run, options.part, options.cpu, engine)
+    access = Access(options.host, options.port, tuple(options.allow_origin or ()))
+    serve(model, access, workers=options.workers, log=options.log_format is LogFormat.json)

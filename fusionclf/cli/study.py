@@ -54,6 +54,6 @@ def demo_command(
     Example: fusionclf demo --out demo
     """
     from fusionclf.console import Console
-    from fusionclf.workflows.study import demo
+    from fusionclf.workflows.demo import demo
 
     raise typer.Exit(demo(out, products=products, seed=seed, console=Console()))

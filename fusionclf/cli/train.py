@@ -60,7 +60,7 @@ def train_command(options: TrainOptions) -> None:
         options.variant, options.data, options.out, overrides=tuple(options.overrides or ()), cpu=options.cpu,
         options=workflow.TrainOptions(find_config(options.config), existing, options.track, console),
     )  # fmt: skip
-    _show_scores(console, options.out, metrics)
+    show_scores(console, options.out, metrics)
 
 
 @train_app.command(name="baseline")
@@ -87,10 +87,11 @@ def baseline_command(
         name, data, out, config=find_config(config), overrides=tuple(overrides or ()),
         existing=ExistingRun(overwrite, resume), console=console,
     )  # fmt: skip
-    _show_scores(console, out, metrics)
+    show_scores(console, out, metrics)
 
 
-def _show_scores(console: "Console", out: Path, metrics: dict[str, Any]) -> None:
+def show_scores(console: "Console", out: Path, metrics: dict[str, Any]) -> None:
+    """Print the accuracy of a finished run, and what to do next."""
     from fusionclf.run_schema import ALL_CLASSES
 
     if not metrics:  # not the main process of a distributed run

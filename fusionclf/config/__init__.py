@@ -18,7 +18,14 @@ from fusionclf.config.loading import (
     override,
     read_settings,
 )
-from fusionclf.config.sections import BaselineConfig, RunConfig, TrainConfig, current_scheme
+from fusionclf.config.sections import (
+    BaselineConfig,
+    ImportConfig,
+    ImportedFile,
+    RunConfig,
+    TrainConfig,
+    current_scheme,
+)
 from fusionclf.config.yaml_text import read_yaml
 
 __all__ = [
@@ -26,6 +33,8 @@ __all__ = [
     "CHOSEN",
     "BaselineConfig",
     "CatalogConfig",
+    "ImportConfig",
+    "ImportedFile",
     "Overrides",
     "PictureSettings",
     "PicturesConfig",

@@ -201,6 +201,20 @@ class RunConfig(Section, Generic[ModelParams]):
         return self
 
 
+class ImportedFile(Section):
+    """Where the predictions of a run come from that were made by another program."""
+
+    file: str = Field(description="name of the file")
+    sha256: str = Field(description="its hash")
+    kind: Literal["labels", "best", "all"] = Field(
+        description="what it holds: labels, probabilities of the best classes, or of all"
+    )
+    rows: int = Field(ge=0, description="products in the file")
+    others: Literal["refuse", "ignore", "held-out"] = Field(
+        default="refuse", description="what was done with products that are no test products"
+    )
+
+
 class BaselineConfig(Section):
     """Settings that every baseline has; a subclass adds its own."""
 
@@ -209,3 +223,9 @@ class BaselineConfig(Section):
     seed: int = Field(default=0, ge=0, description="of first weights, order and augmentation")
     catalog: CatalogConfig = CatalogConfig()
     split: SplitConfig = SplitConfig()
+
+
+class ImportConfig(BaselineConfig):
+    """Settings of a run that holds another program's predictions."""
+
+    imported: ImportedFile = Field(description="where they come from")

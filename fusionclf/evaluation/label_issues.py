@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from fusionclf.evaluation.predictions import TOP
+from fusionclf.evaluation.predictions import TOP, has_probabilities
 
 
 def find_label_issues(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -15,7 +15,8 @@ def find_label_issues(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
     products labelled with it (its self-confidence). A class that is not among the first five of a run has
     probability 0 there. The score is the margin between the two probabilities, times the self-confidence of the
     label's class (a class that models seldom find, such as one without a training row, is weak evidence), times the
-    share of the runs that predicted the product.
+    share of the runs that predicted the product. A run that holds labels without probabilities has one vote a product:
+    its class counts as 1, and all others as 0.
 
     Args:
         runs: for each run its predictions of products that it was not fitted on; each product occurs once.
@@ -28,6 +29,7 @@ def find_label_issues(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
     Source: Northcutt, Jiang and Chuang, Confident Learning: Estimating Uncertainty in Dataset Labels (2021), sections
     3.1 (thresholds by class) and 3.2 (ranking by margin); the two factors of the score are this project's.
     """
+    runs = [frame if has_probabilities(frame) else _as_votes(frame) for frame in runs]
     products = _averages(runs)
     prob_label = products["prob_label"].to_numpy(np.float64)
     member, names = pd.factorize(products["label"])
@@ -43,6 +45,12 @@ def find_label_issues(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
     order = ["id", "label", "suggestion", "prob_label", "prob_suggestion", "score", "agreeing", "scored"]
     found = found.loc[sure, [*order, "label_train_count"]]
     return found.sort_values(["score", "id"], ascending=[False, True], ignore_index=True)
+
+
+def _as_votes(frame: pd.DataFrame) -> pd.DataFrame:
+    """Labels without probabilities, with 1 for each product's class and 0 for others."""
+    right = (frame["label_1"] == frame["label"]).astype(float)
+    return frame.assign(prob_1=1.0, prob_label=right)
 
 
 def _averages(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:

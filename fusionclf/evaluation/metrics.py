@@ -9,7 +9,7 @@ import pandas as pd
 from fusionclf.evaluation.calibration import expected_calibration_error
 from fusionclf.evaluation.category_graph import CategoryGraph
 from fusionclf.evaluation.hierarchy import has_paths, hierarchy
-from fusionclf.evaluation.predictions import LEAKED_PICTURE, group_numbers
+from fusionclf.evaluation.predictions import LEAKED_PICTURE, group_numbers, has_probabilities, has_top5
 from fusionclf.evaluation.significance import percentile_interval, resampled_sums
 from fusionclf.evaluation.thresholds import TARGETS, decision_metrics
 from fusionclf.run_schema import ALL_CLASSES
@@ -28,11 +28,16 @@ def score(frame: pd.DataFrame) -> dict[str, Any]:
     Returns:
         n; top1 and top5 over all rows; seen and unseen (top-1 over rows whose class has, or has no, training
         row); harmonic, their harmonic mean; macro_f1 and balanced_accuracy over the classes that occur among
-        the rows; ece (15 bins). None where a metric is not defined.
+        the rows; ece (15 bins). None where a metric is not defined: ece without probabilities, top5 where fewer
+        than five classes are ranked.
     """
     sums = np.asarray(_columns(frame).sum(axis=0)).reshape(1, -1)
     found = {name: _or_none(values[0]) for name, values in _metrics_of_sums(sums).items()}
-    ece = 100 * expected_calibration_error(frame["prob_1"].to_numpy(), correct(frame)) if len(frame) else None
+    if not has_top5(frame):
+        found["top5"] = None
+    ece = None
+    if len(frame) and has_probabilities(frame):
+        ece = 100 * expected_calibration_error(frame["prob_1"].to_numpy(), correct(frame))
     return {"n": len(frame), **found, "ece": ece}
 
 
@@ -80,6 +85,8 @@ def run_metrics(
             if graph is not None
             and (held := (held_out or {}).get(part)) is not None
             and len(held)
+            and has_probabilities(frame)
+            and has_probabilities(held)
             and has_paths(frame, graph)
             and has_paths(held, graph)
         },
@@ -91,7 +98,8 @@ def intervals(frame: pd.DataFrame) -> dict[str, list[float] | None]:
     if not len(frame):
         return dict.fromkeys(METRICS[:-1])
     sums = resampled_sums(_columns(frame), group_numbers(frame))
-    return {name: percentile_interval(values) for name, values in _metrics_of_sums(sums).items()}
+    found = {name: percentile_interval(values) for name, values in _metrics_of_sums(sums).items()}
+    return found if has_top5(frame) else found | {"top5": None}
 
 
 def slices(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
@@ -123,6 +131,7 @@ def slices(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
 def per_class(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """A row for each class among the products: its training rows, test rows, top-1 and top-5."""
     rows = {"train": frame["label_train_count"], "top1": correct(frame), "top5": among_top5(frame)}
+    top5 = has_top5(frame)
     grouped = pd.DataFrame({"label": frame["label"], **rows}).groupby("label", sort=True)
     return [
         {
@@ -130,7 +139,7 @@ def per_class(frame: pd.DataFrame) -> list[dict[str, Any]]:
             "train_rows": int(members["train"].iloc[0]),
             "test_rows": len(members),
             "top1": _percent(members["top1"].to_numpy()),
-            "top5": _percent(members["top5"].to_numpy()),
+            "top5": _percent(members["top5"].to_numpy()) if top5 else None,
         }
         for label, members in grouped
     ]

@@ -77,12 +77,16 @@ def _varied(frame: pd.DataFrame, most: int) -> list[str]:
 
 def ranked_classes(
     frame: pd.DataFrame, ids: Sequence[str], ranks: int = 3
-) -> dict[str, list[tuple[str, float]]]:
-    """id → its first classes, each with its probability; ids that the frame lacks are skipped."""
+) -> dict[str, list[tuple[str, float | None]]]:
+    """id → its first classes, each with its probability, or None without one; ids that the frame lacks are skipped."""
     columns = [f"{kind}_{rank}" for rank in range(1, ranks + 1) for kind in ("label", "prob")]
     rows = frame.loc[frame["id"].isin(ids), ["id", *columns]]
-    found: dict[str, list[tuple[str, float]]] = {}
+    found: dict[str, list[tuple[str, float | None]]] = {}
     for product, *cells in rows.itertuples(index=False, name=None):
         pairs = zip(cells[::2], cells[1::2], strict=True)
-        found[str(product)] = [(str(label), float(prob)) for label, prob in pairs if not pd.isna(label)]
+        found[str(product)] = [
+            (str(label), None if pd.isna(prob) else float(prob))
+            for label, prob in pairs
+            if not pd.isna(label)
+        ]
     return found

@@ -20,6 +20,7 @@ from fusionclf.evaluation.predictions import (
     STATUSES,
     TOP,
     TRUE_CATEGORY,
+    has_probabilities,
 )
 from fusionclf.runfolder import AGAIN, one_line
 
@@ -127,8 +128,13 @@ def _check_lengths(name: str, column: pa.ChunkedArray) -> None:
 
 
 def _check(frame: pd.DataFrame) -> None:
+    with_probabilities = has_probabilities(frame)
     for name in frame:
         missing = frame[name].isna().to_numpy()
+        if not with_probabilities and _kind(str(name)) == PROBABILITY:
+            if not missing.all():
+                raise ValueError(f"column {name!r} holds probabilities, and 'prob_1' holds none")
+            continue
         if missing.any() and name not in MAY_BE_MISSING:
             raise ValueError(f"column {name!r} lacks a value in row {int(missing.argmax()) + 1}")
         if _kind(str(name)) == PROBABILITY:
@@ -143,14 +149,14 @@ def _check(frame: pd.DataFrame) -> None:
     for name in ("picture_status", "title_status"):
         if odd_status := sorted(set(frame[name]) - set(STATUSES)):
             raise ValueError(f"column {name!r} holds {odd_status[0]!r}; allowed: {', '.join(STATUSES)}")
-    _check_order(frame)
+    _check_order(frame, with_probabilities)
 
 
-def _check_order(frame: pd.DataFrame) -> None:
+def _check_order(frame: pd.DataFrame, with_probabilities: bool) -> None:
     """Raise ValueError where the classes are not ranked by probability; the last ranks may be missing."""
     probs = frame[[f"prob_{rank}" for rank in range(1, TOP + 1)]].to_numpy(np.float64)
     there = frame[[f"label_{rank}" for rank in range(1, TOP + 1)]].notna().to_numpy()
-    if (there != ~np.isnan(probs)).any() or (there[:, 1:] & ~there[:, :-1]).any():
+    if (with_probabilities and (there != ~np.isnan(probs)).any()) or (there[:, 1:] & ~there[:, :-1]).any():
         raise ValueError("a rank has a class without a probability, or the rank before it is missing")
     if (np.nan_to_num(probs[:, 1:]) > np.nan_to_num(probs[:, :-1])).any():
         raise ValueError("columns 'prob_1' to 'prob_5' do not fall")

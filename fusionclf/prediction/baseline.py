@@ -8,7 +8,10 @@ import pandas as pd
 
 from baselines.loaded import LoadedBaseline
 from fusionclf.catalog.fields import Fields
+from fusionclf.errors import RunError
+from fusionclf.prediction.embeddings import normalised_rows
 from fusionclf.prediction.model import FixedClasses
+from fusionclf.prediction.projection import project
 
 if TYPE_CHECKING:
     from fusionclf.batches import PictureCache
@@ -41,3 +44,10 @@ class BaselineModel(FixedClasses):
     ) -> dict[str, np.ndarray]:
         """Task → (n, K) probabilities; a baseline has the task `label` alone."""
         return {"label": self.probabilities(pictures, fields)}
+
+    def embed(self, pictures: "PictureCache | None", fields: pd.DataFrame) -> dict[str, np.ndarray]:
+        """As of Model: the features that the baseline's linear model reads, projected to a fixed width."""
+        if not self.reads_titles:
+            raise RunError("this run reads no input, so it has no embeddings; give a run that reads titles")
+        projected = normalised_rows(project(self.loaded.features(fields)))
+        return {"joint": projected, "label": self.probabilities(pictures, fields)}

@@ -2,7 +2,7 @@
 
 import gc
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +13,7 @@ from accelerate import Accelerator
 
 from fusionclf.batches import in_thread
 from fusionclf.console import Console
-from fusionclf.prediction.answers import DecisionRule
-from fusionclf.prediction.io.chunks import OutputChunks
+from fusionclf.prediction.io.chunks import OutputChunks, Result
 from fusionclf.prediction.io.product_rows import Chunk
 from fusionclf.prediction.io.products import Products
 from fusionclf.prediction.io.readers import ProductTable
@@ -32,14 +31,16 @@ class FilePrediction:
     Attributes:
         table: the products.
         predictor: the model.
-        rule: how probabilities become a decision.
-        output: where each chunk's predictions go.
+        answer: decoded products → what the output holds about them.
+        output: where each chunk's answers go.
+        action: what the progress bar shows.
     """
 
     table: ProductTable
     predictor: Predictor
-    rule: DecisionRule
+    answer: Callable[[Products], Result]
     output: OutputChunks
+    action: str = "predict"
 
     def run(self, accelerator: Accelerator, console: Console) -> int:
         """Predict this process's chunks that have no predictions yet.
@@ -56,7 +57,7 @@ class FilePrediction:
         # On a CPU each chunk has a thread of its own.
         self.predictor.warm_up(total, threads=1, console=console)
         with (
-            console.bar("predict", total) as step,
+            console.bar(self.action, total) as step,
             _frozen_heap(),
             _workers(accelerator.device) as (pool, workers),
         ):
@@ -86,8 +87,7 @@ class FilePrediction:
             yield chunk, self.predictor.read(chunk.pictures, chunk.fields) if mine else None
 
     def _predict(self, chunk: Chunk, products: Products) -> None:
-        answers = self.predictor.predict_products(products, self.rule)
-        self.output.write(chunk, answers, len(products.unread))
+        self.output.write(chunk, self.answer(products), len(products.unread))
 
 
 class _Pending:

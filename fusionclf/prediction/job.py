@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from fusionclf.errors import PredictionError, RunError
 from fusionclf.files import is_partial
 from fusionclf.prediction.answers import DecisionRule
 from fusionclf.prediction.io.chunks import OutputChunks
+from fusionclf.prediction.io.embedding_files import embedding_format, model_key
 from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.prediction.io.writers import SUFFIXES
 from fusionclf.prediction.predictor import Predictor
@@ -86,15 +88,53 @@ def prepare(
         predictor.thresholds(request.rule.target_precision)  # shows before the input is read that it has none
         if console is not None and (note := predictor.threshold_note()):
             console.warn(note)
-    table = ProductTable(
-        request.source, columns, pictures=request.pictures,
-        reads_pictures=predictor.reads_pictures, reads_titles=predictor.reads_titles, further=predictor.fields,
-    )  # fmt: skip
-    table.check()
+    table = open_products(request.source, columns, predictor, request.pictures)
     out = request.out or default_output(request.source)
     output = OutputChunks(out, _job(request, predictor, table, listed.classes if listed else ()))
     _refuse_input_as_output(request.source, output)
-    return FilePrediction(table, predictor, request.rule, output)
+    return FilePrediction(table, predictor, partial(predictor.predict_products, rule=request.rule), output)
+
+
+def prepare_embeddings(
+    request: Request, columns: CatalogConfig, predictor: Predictor, *, probabilities: bool = True
+) -> "FilePrediction":
+    """As `prepare`, for embeddings; the request's rule does not count.
+
+    Args:
+        request: what to embed, and where the output goes.
+        columns, predictor: as of `prepare`.
+        probabilities: whether the output holds the probabilities of all classes, too.
+
+    Raises:
+        PredictionError: as of `prepare`.
+        RunError: the model reads no input.
+    """
+    from fusionclf.prediction.file_prediction import FilePrediction  # as torch, it takes long to import
+
+    assert request.out is not None
+    written = embedding_format(request.out, model_key(request.run, predictor.part))
+    table = open_products(request.source, columns, predictor, request.pictures)
+    job = _job(request, predictor, table, ()) | {"embeddings": {"probabilities": probabilities}}
+    output = OutputChunks(request.out, job, written)
+    _refuse_input_as_output(request.source, output)
+    answer = partial(predictor.embed_products, probabilities=probabilities)
+    return FilePrediction(table, predictor, answer, output, "embed")
+
+
+def open_products(
+    source: Path, columns: CatalogConfig, predictor: Predictor, pictures: Path | None = None
+) -> ProductTable:
+    """The products of a file or folder, checked, with the inputs that a model reads.
+
+    Raises:
+        CatalogError, PredictionError: as of ProductTable.
+    """
+    table = ProductTable(
+        source, columns, pictures=pictures,
+        reads_pictures=predictor.reads_pictures, reads_titles=predictor.reads_titles, further=predictor.fields,
+    )  # fmt: skip
+    table.check()
+    return table
 
 
 def column_settings(run: Path, overrides: Overrides) -> CatalogConfig:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from fusionclf.catalog.fields import Fields
 from fusionclf.console import SILENT, Console
+from fusionclf.errors import RunError
 
 if TYPE_CHECKING:
     from fusionclf.batches import PictureCache
@@ -50,6 +51,15 @@ class Model(Protocol):
         self, pictures: "PictureCache | None", fields: pd.DataFrame
     ) -> dict[str, np.ndarray]: ...
 
+    def embed(self, pictures: "PictureCache | None", fields: pd.DataFrame) -> dict[str, np.ndarray]:
+        """joint, and for a model that reads both also picture and text: (n, D) of length 1; and label: (n, K)
+        probabilities. A row is NaN where the input is missing.
+
+        Raises:
+            RunError: the model reads nothing.
+        """
+        ...
+
 
 class FixedClasses:
     """The part of a Model that is the same wherever no class can be added and nothing is prepared."""
@@ -69,3 +79,9 @@ class FixedClasses:
 
     def keep_texts(self) -> None:
         """Nothing: it keeps no texts."""
+
+    def embed(self, pictures: "PictureCache | None", fields: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Raises RunError: a model that only gives probabilities has no embeddings."""
+        raise RunError(
+            "this model has no embeddings; give the run that it was made from, or one that reads titles"
+        )

@@ -224,24 +224,32 @@ class NetworkModel:
             return {
                 task: np.zeros((0, len(names))) for task, names in (tasks | {"label": self.classes}).items()
             }
-        source = self._source(pictures, fields)
+        source = self.source(pictures, fields)
         widths = {task: len(names) for task, names in tasks.items()}
         logits = predict_tasks(self.model, source, np.arange(count), self.process, widths)
         unread = ~base_model(self.model).has_input(count, source.has_picture, source.has_title)
         found = {}
         for task in tasks:
-            values = logits[task].numpy() / self.temperatures.get(task, 1.0)
-            if task == "label" and self.columns is not None:
-                values = values[:, self.columns]
-            found[task] = softmax(values)
+            found[task] = self.softmax(task, logits[task])
             if task != "label":
                 found[task][unread] = np.nan
         return found
 
+    def softmax(self, task: str, logits: torch.Tensor) -> np.ndarray:
+        """(n, K) probabilities of a task's candidates by the logits of all its classes."""
+        values = logits.numpy() / self.temperatures.get(task, 1.0)
+        return softmax(values[:, self.columns] if task == "label" and self.columns is not None else values)
+
+    def embed(self, pictures: PictureCache | None, fields: pd.DataFrame) -> dict[str, np.ndarray]:
+        """As of Model."""
+        from fusionclf.prediction.network_embeddings import embed_products
+
+        return embed_products(self, pictures, fields)
+
     def vectors(self, pictures: PictureCache | None, fields: pd.DataFrame) -> Vectors:
         """What prototypes of a class are made of."""
         assert isinstance(self.model, StackedClassifier)
-        source, rows = self._source(pictures, fields), np.arange(len(fields))
+        source, rows = self.source(pictures, fields), np.arange(len(fields))
         features = predict_features(self.model.base, source, rows, self.process)
         with self.process.autocast(), torch.inference_mode():
             embeddings = torch.from_numpy(self.model.linear_text_model.embed(self.model.main_texts(fields)))
@@ -252,7 +260,8 @@ class NetworkModel:
             torch.from_numpy(there), torch.from_numpy(source.has_title),
         )  # fmt: skip
 
-    def _source(self, pictures: PictureCache | None, fields: pd.DataFrame) -> ProductSource:
+    def source(self, pictures: PictureCache | None, fields: pd.DataFrame) -> ProductSource:
+        """What the network reads of n products."""
         rows = np.arange(len(fields))
         shown = PictureTransform(pictures, self.settings.pictures.chosen) if pictures is not None else None
         there = None if pictures is None else pictures.readable(rows)

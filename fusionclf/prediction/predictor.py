@@ -1,6 +1,6 @@
 """The Predictor that `fusionclf.load` returns: predicts products with a run's model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -14,6 +14,7 @@ from fusionclf.evaluation import CategoryGraph, Thresholds, thresholds_of_run
 from fusionclf.evaluation import decide as grade
 from fusionclf.prediction.answers import Answers, DecisionRule, decide, join_answers
 from fusionclf.prediction.column_values import ColumnValues
+from fusionclf.prediction.embeddings import Embeddings, embeddings_of, join_embeddings, with_gaps
 from fusionclf.prediction.io.products import (
     Picture,
     Pictures,
@@ -79,8 +80,8 @@ class Predictor:
         """The most likely classes of each product.
 
         Args:
-            images: files or opened pictures, a list for a product with several, None for one without. A model that
-                reads no pictures does not open them.
+            images: files, their bytes, or opened pictures; a list for a product with several, None for one without.
+                A model that reads no pictures does not open them.
             titles: None or "" for a product without one.
             fields: name → cells of further texts and attributes, as the run's catalog calls them; markup is removed.
             top_k: number of classes to return.
@@ -102,18 +103,45 @@ class Predictor:
         ('Dresses', ('Apparel', 'Dress'), 'no title')
         """
         rule = DecisionRule(top_k, min_probability, target_precision)
+        read = self._read_all(images, titles, fields, errors)
+        answers = join_answers([self.predict_products(products, rule) for products in read])
+        self.keep_texts()
+        return answers
+
+    def embed(
+        self,
+        images: Sequence[Picture | Sequence[Picture] | None] | None = None,
+        titles: Sequence[str | None] | None = None,
+        fields: Mapping[str, Sequence[Any]] | None = None,
+        *,
+        errors: Literal["raise", "collect"] = "raise",
+    ) -> Embeddings:
+        """Embeddings and probabilities of all classes of each product; arguments as of `predict`.
+
+        Raises:
+            PredictionError: as of `predict`.
+            RunError: the model reads no input.
+
+        >>> import fusionclf
+        >>> found = fusionclf.load("runs/linear").embed(titles=["Women Red Dress", "Women Red Dresses"])
+        >>> found.joint.shape, bool(found.joint[0] @ found.joint[1] > 0.8)
+        ((2, 512), True)
+        """
+        found = [self.embed_products(each) for each in self._read_all(images, titles, fields, errors)]
+        self.keep_texts()
+        return join_embeddings(found)
+
+    def _read_all(self, images: Any, titles: Any, fields: Any, errors: str) -> Iterator[Products]:
+        """Chunks of the products that a caller gave; arguments as of `predict`."""
         images, known = align_inputs(images, titles, fields, self.fields)
         self.warm_up(len(known))
         size = self.chunk_size
-        chunks = [slice(start, start + size) for start in range(0, max(len(known), 1), size)]
-        answers = []
-        for chunk in chunks:
+        for start in range(0, max(len(known), 1), size):
+            chunk = slice(start, start + size)
             products = self.read(images[chunk], known.iloc[chunk])
             if errors == "raise":
-                raise_first_fault(products, images[chunk], chunk.start)
-            answers.append(self.predict_products(products, rule))
-        self.keep_texts()
-        return join_answers(answers)
+                raise_first_fault(products, images[chunk], start)
+            yield products
 
     def warm_up(self, count: int, threads: int | None = None, console: Console = SILENT) -> None:
         """As NetworkModel.warm_up; a baseline has no encoders."""
@@ -193,7 +221,7 @@ class Predictor:
         """Decode pictures and note missing inputs; may run on another thread than `predict_products`.
 
         Args:
-            images: files or pictures of n products.
+            images: files, their bytes, or pictures of n products.
             fields: of the same products, as of `align_inputs`.
         """
         return read_products(images, fields, self.model.cover, self.reads_titles)
@@ -201,7 +229,7 @@ class Predictor:
     def predict_products(self, products: Products, rule: DecisionRule) -> Answers:
         """The answers for decoded products, computed in one batch."""
         found = self.model.task_probabilities(products.pictures, products.fields)
-        tasks = {task: _with_gaps(values, products.answerable) for task, values in found.items()}
+        tasks = {task: with_gaps(values, products.answerable, np.float64) for task, values in found.items()}
         probabilities, graded = tasks.pop("label"), None
         if rule.target_precision is not None:
             graph = self._graph_of_all()
@@ -209,6 +237,13 @@ class Predictor:
         answers = decide(probabilities, self.classes, self.paths, rule, products.status, graded, self.ids)
         further = {task: ColumnValues.of(self.model.tasks[task], values) for task, values in tasks.items()}
         return replace(answers, further=further) if further else answers
+
+    def embed_products(self, products: Products, *, probabilities: bool = True) -> Embeddings:
+        """Embeddings of decoded products, computed in one batch; class probabilities unless they are left out."""
+        found = self.model.embed(products.pictures, products.fields)
+        if not probabilities:
+            del found["label"]
+        return embeddings_of(found, self.classes, products)
 
     def thresholds(self, target: float) -> Thresholds:
         """The probabilities from which a class, and a category, is accepted at a target precision.
@@ -258,14 +293,5 @@ class Predictor:
 
     def probabilities(self, products: Products) -> np.ndarray:
         """(n, K) probabilities of all classes; NaN for a product that has no readable input."""
-        return _with_gaps(self.model.probabilities(products.pictures, products.fields), products.answerable)
-
-
-def _with_gaps(known: np.ndarray, answerable: np.ndarray) -> np.ndarray:
-    """(n, K) float64 probabilities with rows of NaN for products that are not answerable, (n,)."""
-    known = known.astype(np.float64, copy=False)
-    if answerable.all():
-        return known
-    found = np.full((len(answerable), known.shape[1]), np.nan)
-    found[answerable] = known
-    return found
+        found = self.model.probabilities(products.pictures, products.fields)
+        return with_gaps(found, products.answerable, np.float64)

@@ -9,10 +9,11 @@ from typing import Any
 from markupsafe import Markup
 
 from fusionclf.catalog.pictures import map_paths
+from fusionclf.catalog.thumbnails import thumbnail
 from fusionclf.evaluation.metrics import METRICS
 from fusionclf.files import json_text, locked_folder, write_all
 from fusionclf.report import charts, svg, text
-from fusionclf.report.catalog import find_catalog, thumbnail
+from fusionclf.report.catalog import find_catalog
 from fusionclf.report.collect import read_runs
 from fusionclf.report.examples import picture_files
 from fusionclf.report.page import environment, script

@@ -1,22 +1,16 @@
-"""The catalog of the runs: found by its path, compared by its hash, checked, and shown in thumbnails."""
+"""The catalog of the runs: found by its path, compared by its hash, and checked."""
 
-import base64
-import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from fusionclf.catalog import Catalog, Split, check_catalog, decoded_picture, read_catalog
+from fusionclf.catalog import Catalog, Split, check_catalog, read_catalog
 from fusionclf.catalog.counted_examples import CountedExamples
 from fusionclf.config import CatalogConfig, build_settings
-from fusionclf.errors import CatalogError, PictureError, RunError, SettingsError
+from fusionclf.errors import CatalogError, RunError, SettingsError
 from fusionclf.report.collect import Run
 
-THUMBNAIL = (96, 128)  # pixels, at most; the page shows them at two thirds, for dense screens
-QUALITY = 80
 SHOWN_IDS = 20  # ids of a finding
 
 
@@ -107,17 +101,3 @@ def _examples(cells: CountedExamples) -> dict[str, Any]:
 
 def _counted(cells: Mapping[str, int]) -> dict[str, Any]:
     return {"n": sum(cells.values()), "ids": [f"{name} {n:,}" for name, n in cells.items()], "cut": False}
-
-
-def thumbnail(path: Path | None) -> str | None:
-    """A small picture as a data: URI, encoded from its pixels; None where there is no readable picture."""
-    if path is None:
-        return None
-    stream = io.BytesIO()
-    try:
-        with decoded_picture(path) as decoded:
-            decoded.picture.thumbnail(THUMBNAIL, Image.Resampling.LANCZOS)
-            decoded.picture.save(stream, "JPEG", quality=QUALITY, optimize=True)
-    except PictureError:
-        return None
-    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"

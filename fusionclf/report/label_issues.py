@@ -1,4 +1,4 @@
-"""`fusionclf label-issues`: products whose label is probably wrong → audit.html, audit.csv and audit.json."""
+"""`fusionclf label-issues`: products whose label is probably wrong → a page, tables, and tasks to review."""
 
 import csv
 import io
@@ -7,17 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fusionclf.catalog import Catalog, Split
+from fusionclf.catalog.corrections import ReviewTask, review_files
 from fusionclf.catalog.inspection import inspect_pictures
 from fusionclf.catalog.pictures import map_paths
+from fusionclf.catalog.thumbnails import thumbnail
 from fusionclf.errors import RunError
 from fusionclf.evaluation import CategoryGraph, find_label_issues
 from fusionclf.evaluation.predictions import GROUP
 from fusionclf.evaluation.thresholds import HELD_OUT
 from fusionclf.files import json_text, locked_folder, write_all
-from fusionclf.report.catalog import find_catalog, thumbnail
+from fusionclf.report.catalog import find_catalog
 from fusionclf.report.collect import Run, read_part, read_runs
 from fusionclf.report.page import environment, script
 from fusionclf.run_schema import ALL_CLASSES
@@ -38,7 +41,7 @@ def list_label_issues(
 
     Args:
         runs: run folders of one catalog; runs of several splits together cover more products.
-        out: folder for the three files.
+        out: folder for audit.html, audit.csv, audit.json and the files of `review_files`.
         top: maximum number of entries; products with the same title, picture, label and suggestion are one entry, and
             so are those of one group of the split with the same label and suggestion.
         data: the runs' catalog; default: its folder in their settings.
@@ -77,6 +80,8 @@ def _list(runs: Sequence[Path], out: Path, top: int, data: Path | None) -> dict[
     }
     page = _page(value, _thumbnails(entries, catalog))
     texts = {"audit.html": page, "audit.csv": _table(entries), "audit.json": json_text(value)}
+    model = ", ".join(run.name for run in found)
+    texts |= review_files(_review_tasks(entries, catalog), graph.classes, model)
     write_all(out, texts)
     return value
 
@@ -152,6 +157,23 @@ def _thumbnails(entries: Sequence[dict[str, Any]], catalog: Catalog) -> dict[str
     places = [row for row, product in enumerate(catalog.table["id"]) if product in wanted]
     paths = catalog.picture_paths(pd.Index(places, dtype="int64").to_numpy())
     return dict(zip(catalog.table["id"].iloc[places], map_paths(paths, thumbnail), strict=True))
+
+
+def _review_tasks(entries: Sequence[dict[str, Any]], catalog: Catalog) -> list[ReviewTask]:
+    """A task for each entry; its copies get the same answer."""
+    places = {product: row for row, product in enumerate(catalog.table["id"])}
+    rows = np.array([places[entry["id"]] for entry in entries], np.int64)
+    return [
+        ReviewTask(
+            tuple(entry["ids"]),
+            entry["title"],
+            entry["label"],
+            entry["suggestion"],
+            entry["prob_suggestion"],
+            picture,
+        )
+        for entry, picture in zip(entries, catalog.picture_paths(rows), strict=True)
+    ]
 
 
 def _page(value: dict[str, Any], pictures: dict[str, str | None]) -> str:

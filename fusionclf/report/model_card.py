@@ -47,11 +47,10 @@ def model_card(folder: Path, metrics: Mapping[str, Any]) -> str:
     scores = dict(metrics["parts"])
     if metrics[ALL_CLASSES].get("top1") is not None:
         scores = {ALL_CLASSES: metrics[ALL_CLASSES], **scores}
+    imported = config.get("imported")
     sections = [
         f"# {markdown(variant)} on {markdown(name)}",
-        f"A product classifier of {markdown(column(config, 'label'))}, made by fusionclf: variant "
-        f"`{code(variant)}`, {_models(labels)}.",
-        _loading(labels),
+        *(_origin(variant, imported) if isinstance(imported, dict) else _model(variant, config, labels)),
         _data(name, config, split, cost),
         _metrics(
             scores,
@@ -59,7 +58,7 @@ def model_card(folder: Path, metrics: Mapping[str, Any]) -> str:
             resampled(SplitConfig.model_validate(split["spec"]).group_columns)[0],
         ),
         *_further_columns(metrics.get("answers", {})),
-        _training(config, cost),
+        *([] if imported else [_training(config, cost)]),
         _limits(config, metrics),
         "## License\n\nWhoever publishes the model chooses it by the terms of the catalog: `license:` in the metadata "
         "above. `datasets:` is for the name of the catalog on the hub.",
@@ -105,6 +104,34 @@ def _metadata(
         eval_results=results,
     )
     return f"{data.to_yaml()}\n"
+
+
+def _model(variant: str, config: Mapping[str, Any], labels: Mapping[str, Any]) -> list[str]:
+    return [
+        f"A product classifier of {markdown(column(config, 'label'))}, made by fusionclf: variant "
+        f"`{code(variant)}`, {_models(labels)}.",
+        _loading(labels),
+    ]
+
+
+def _origin(variant: str, imported: Mapping[str, Any]) -> list[str]:
+    """Where the predictions of a run without a model come from."""
+    held = {
+        "labels": "labels without probabilities, so there is no calibration error",
+        "best": "probabilities of the most likely classes; other classes count as 0",
+        "all": "probabilities of all classes",
+    }
+    others = {
+        "ignore": " Products that are no test products were left out.",
+        "held-out": " Predictions of other products are in `held_out/`: whoever imported them states that the model "
+        "did not learn from these products.",
+    }
+    return [
+        f"Predictions of {markdown(variant)}, made by another program; there is no model here. fusionclf imported them "
+        f"from `{code(imported.get('file'))}` (SHA-256 `{code(imported.get('sha256'))}`, "
+        f"{count(imported.get('rows'))} products). The file holds {held.get(str(imported.get('kind')), 'predictions')}."
+        f"{others.get(str(imported.get('others')), '')}"
+    ]
 
 
 def _models(labels: Mapping[str, Any]) -> str:
@@ -212,8 +239,11 @@ def _limits(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         "It was trained on one catalog, with its language, its style of pictures and its label errors.",
         "It always predicts a class; with `min_probability` it abstains.",
     ]
+    if config.get("imported"):
+        limits = ["How the model was trained, and on what, is not known here."]
     if unseen:
         how = "are predicted by their names only, with lower accuracy" if by_name else "are never predicted"
+        how = "may not have been known to the model" if config.get("imported") else how
         limits.append(f"{unseen} of the {len(per_class)} tested classes have no training row and {how}.")
     frequent = [row for row in per_class if row["train_rows"] and row["test_rows"] >= WEAK_ROWS]
     if weak := sorted(frequent, key=lambda row: row["top1"])[:WEAK]:

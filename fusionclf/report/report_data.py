@@ -15,7 +15,7 @@ from fusionclf.evaluation import (
     coverage_accuracy,
     reliability,
 )
-from fusionclf.evaluation.predictions import LEAKED_PICTURE
+from fusionclf.evaluation.predictions import LEAKED_PICTURE, has_probabilities
 from fusionclf.report.catalog import catalog_facts
 from fusionclf.report.collect import Run
 from fusionclf.report.columns import further_columns, fusion_parts
@@ -90,8 +90,8 @@ def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str 
             for number, run in enumerate(runs)
             for stage, rows in _stages(run)
         ],
-        "calibration": {part: _by_run(runs, part, _calibration) for part in parts},
-        "coverage": {part: _by_run(runs, part, _coverage) for part in parts},
+        "calibration": {part: _by_run(runs, part, _calibration, has_probabilities) for part in parts},
+        "coverage": {part: _by_run(runs, part, _coverage, has_probabilities) for part in parts},
         "catalog": catalog_facts(catalog, runs[0]) if catalog is not None else None,
         "catalog_note": note,
         "making": reproducibility(runs),
@@ -245,11 +245,18 @@ def _stages(run: Run) -> list[tuple[str, list[dict[str, Any]]]]:
 
 
 def _by_run(
-    runs: Sequence[Run], part: str, compute: Callable[[pd.DataFrame], dict[str, Any]]
+    runs: Sequence[Run],
+    part: str,
+    compute: Callable[[pd.DataFrame], dict[str, Any]],
+    usable: Callable[[pd.DataFrame], bool] = lambda frame: True,
 ) -> list[dict[str, Any]]:
-    """`compute` of the predictions of each run that scored the part."""
+    """`compute` of the predictions of each run that scored the part, where they are usable."""
     scoring = [(number, run) for number, run in enumerate(runs) if len(run.frames.get(part, ()))]
-    return [{"run": run.name, "colour": number, **compute(run.frames[part])} for number, run in scoring]
+    return [
+        {"run": run.name, "colour": number, **compute(run.frames[part])}
+        for number, run in scoring
+        if usable(run.frames[part])
+    ]
 
 
 def _training_rows(frame: pd.DataFrame) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The page and the endpoint around one finished run."""
 
+import asyncio
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Annotated, Any
@@ -22,6 +23,8 @@ from fusionclf.prediction.io.products import Product
 from fusionclf.serving.guard import Guard
 from fusionclf.serving.json_lines import read_fields, read_products
 from fusionclf.serving.limits import Limits
+from fusionclf.serving.metrics import KIND
+from fusionclf.serving.observed import REQUEST_ID, Observed, note_decisions, note_error
 from fusionclf.serving.schemas import (
     LINES_BYTES,
     MOST_CLASSES,
@@ -31,7 +34,7 @@ from fusionclf.serving.schemas import (
     Explanation,
     Fault,
     Health,
-    to_answer,
+    Ready,
 )
 from fusionclf.serving.worker import BusyError, ModelWorker
 
@@ -43,6 +46,7 @@ PAGE = {
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
+PATHS = (*PAGE, "/health", "/ready", "/metrics", "/openapi.json", "/predict", "/explain", "/predict/batch")
 REFUSALS: dict[int | str, dict[str, Any]] = {
     413: {"model": Fault, "description": "The request is too large."},
     422: {"model": Fault, "description": "The request has a bad value, or no input that the model reads."},
@@ -53,24 +57,32 @@ router = APIRouter()
 
 
 def make_app(
-    worker: ModelWorker, name: str, *, hosts: Collection[str] | None = None, origins: Collection[str] = ()
+    worker: ModelWorker,
+    name: str,
+    *,
+    hosts: Collection[str] | None = None,
+    origins: Collection[str] = (),
+    log: Callable[[str], None] | None = None,
 ) -> ASGIApp:
-    """The application, guarded.
+    """The application, guarded and observed.
 
     Args:
         worker: runs the model.
         name: of the run, shown on the page.
         hosts: accepted host names; None for any.
         origins: other origins whose pages may use it.
+        log: gets a line of JSON for each request; None: no log.
     """
     product = PICTURE_BYTES + FIELDS_BYTES
     most_bytes = {"/predict": product, "/explain": product, "/predict/batch": LINES_BYTES}
-    app: ASGIApp = Limits(_endpoints(worker, name), most_bytes)
+    endpoints = _endpoints(worker, name)
+    app: ASGIApp = Limits(endpoints, most_bytes)
     if origins:
         app = CORSMiddleware(
-            app, allow_origins=origins, allow_methods=("GET", "POST"), allow_private_network=True
-        )
-    return Guard(app, hosts, origins)
+            app, allow_origins=origins, allow_methods=("GET", "POST"), allow_private_network=True,
+            expose_headers=(REQUEST_ID,),
+        )  # fmt: skip
+    return Observed(Guard(app, hosts, origins), worker.metrics, PATHS, log)
 
 
 def _endpoints(worker: ModelWorker, name: str) -> FastAPI:
@@ -107,7 +119,7 @@ PicturesOf = Annotated[
 TitleOf = Annotated[str | None, Form(max_length=TITLE_LENGTH)]
 FieldsOf = Annotated[
     str | None,
-    Form(max_length=LINES_BYTES, description='further texts and attributes: {"brand": "Nordvik"}'),
+    Form(max_length=FIELDS_BYTES, description='further texts and attributes: {"brand": "Nordvik"}'),
 ]
 
 
@@ -126,11 +138,26 @@ async def health(request: Request, worker: WorkerOf) -> Health:
     )
 
 
+@router.get("/ready", responses={503: REFUSALS[503]})
+async def ready(worker: WorkerOf) -> Ready:
+    """Whether a further request is accepted: the model is loaded, and too many requests do not wait."""
+    if not worker.is_ready:
+        raise HTTPException(503, "too many requests are waiting, or the server stops")
+    return Ready()
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(worker: WorkerOf) -> Response:
+    """Requests, times, products and the queue, for Prometheus; of all workers together."""
+    return Response(worker.metrics.text(), headers={"Content-Type": KIND})
+
+
 # A product without an answer gets an error, so an Answer has no reason.
 @router.post(
     "/predict", responses=REFUSALS, response_model_exclude={"reason"}, response_model_exclude_unset=True
 )
 async def predict(
+    request: Request,
     worker: WorkerOf,
     picture: PicturesOf = None,
     title: TitleOf = None,
@@ -141,8 +168,8 @@ async def predict(
     """Predict one product by its pictures, what is written about it, or both."""
     contents = [await each.read() for each in picture or ()]
     product = Product(contents, title, read_fields(fields))
-    answers = await worker.predict_product(product, top_k, min_probability)
-    answer = to_answer(answers, 0)
+    answer = await worker.predict_product(product, top_k, min_probability)
+    note_decisions(request, [answer.decision])
     if answer.reason:
         raise HTTPException(422, f"{answer.reason}: give {worker.needed_inputs}")
     return answer
@@ -186,12 +213,15 @@ async def predict_batch(
     top_k: Annotated[int, Query(ge=1, le=MOST_CLASSES)] = 5,
     min_probability: Annotated[float, Query(ge=0, le=1)] = LEAST_PROBABILITY,
 ) -> Response:
-    """Predict many products by their titles and further fields: JSON lines in, JSON lines out."""
-    if not worker.predictor.reads_titles:
-        raise HTTPException(422, "this run reads no titles; send pictures to /predict")
-    products = read_products(await request.body(), worker.predictor.fields.names)
-    answers = await worker.predict_fields(products, top_k, min_probability)
-    lines = (to_answer(answers, place).model_dump_json(exclude_unset=True) for place in range(len(answers)))
+    """Predict many products: JSON lines in, JSON lines out.
+
+    A line has a `title`, a `picture` (the content of a file in base64, or a list of several), further fields, or all.
+    """
+    body = await request.body()
+    products = await asyncio.to_thread(read_products, body, worker.predictor.fields.names)
+    answers = await worker.predict_products(products, top_k, min_probability)
+    note_decisions(request, [answer.decision for answer in answers])
+    lines = (answer.model_dump_json(exclude_unset=True) for answer in answers)
     return Response("".join(f"{line}\n" for line in lines), media_type=NDJSON)
 
 
@@ -204,32 +234,38 @@ def _page_file(name: str, kind: str) -> Any:
     return send
 
 
-def _one_line(status: int, reason: str, headers: Any = None) -> JSONResponse:
-    return JSONResponse(Fault(error=" ".join(reason.split())).model_dump(), status, headers)
+def _one_line(request: Request, status: int, reason: str, headers: Any = None) -> JSONResponse:
+    line = " ".join(reason.split())
+    note_error(request, line)
+    return JSONResponse(Fault(error=line).model_dump(), status, headers)
 
 
-async def _refused(_: Request, error: Exception) -> JSONResponse:
+async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StarletteHTTPException)
-    return _one_line(error.status_code, str(error.detail), error.headers)
+    return _one_line(request, error.status_code, str(error.detail), error.headers)
 
 
-async def _request_error(_: Request, error: Exception) -> JSONResponse:
+async def _request_error(request: Request, error: Exception) -> JSONResponse:
     busy = isinstance(error, BusyError)
-    return _one_line(503 if busy else 422, str(error), {"Retry-After": "1"} if busy else None)
+    return _one_line(request, 503 if busy else 422, str(error), {"Retry-After": "1"} if busy else None)
 
 
-async def _client_left(_: Request, error: Exception) -> JSONResponse:
-    return _one_line(400, "the client left before its request was complete")  # nobody reads this
+async def _client_left(request: Request, error: Exception) -> JSONResponse:
+    return _one_line(request, 400, "the client left before its request was complete")  # nobody reads this
 
 
-async def _invalid_value(_: Request, error: Exception) -> JSONResponse:
+async def _invalid_value(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     fault = error.errors()[0]
     where = ".".join(str(step) for step in fault["loc"][1:]) or str(fault["loc"][0])
     value = fault.get("input")
     shown = f"={json.dumps(value)[:100]}" if isinstance(value, str | int | float) else ""
-    return _one_line(422, f"{where}{shown}: {fault['msg']}")
+    return _one_line(request, 422, f"{where}{shown}: {fault['msg']}")
 
 
-async def _model_failed(_: Request, error: Exception) -> JSONResponse:
-    return _one_line(500, "the model failed on this request; the server's console shows the reason")
+async def _model_failed(request: Request, error: Exception) -> JSONResponse:
+    response = _one_line(
+        request, 500, "the model failed on this request; the server's console shows the reason"
+    )
+    note_error(request, " ".join(f"{type(error).__name__}: {error}".split()))
+    return response

@@ -9,7 +9,7 @@ from fusionclf.prediction import Answers
 from fusionclf.prediction.io.writers import as_json
 
 PICTURE_BYTES = 20 * 2**20
-LINES_BYTES = 4 * 2**20
+LINES_BYTES = 32 * 2**20  # of a batch, its pictures in base64
 LINES = 1000  # products of one batch
 TITLE_LENGTH = 2000  # characters
 FIELD_LENGTH = 20_000  # characters of a further text
@@ -112,6 +112,12 @@ class Health(BaseModel):
     )
     version: str
     limits: Limits = Limits()
+
+
+class Ready(BaseModel):
+    """A server that accepts requests."""
+
+    status: Literal["ready"] = "ready"
 
 
 class Fault(BaseModel):

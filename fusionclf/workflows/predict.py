@@ -1,8 +1,10 @@
 """`fusionclf predict`: a finished run and a file of products → a file of predictions."""
 
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,10 @@ from fusionclf.prediction.job import Request, add_listed_classes, column_setting
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+    from fusionclf.config import CatalogConfig
+    from fusionclf.prediction import Predictor
+    from fusionclf.prediction.file_prediction import FilePrediction
 
 
 def predict(
@@ -47,14 +53,47 @@ def predict(
     Returns:
         What was written; None where the output existed already, and on all but the main process.
     """
-    from fusionclf.training import make_accelerator  # as torch, it takes long to import
-
     console = console or Console()
-    columns = column_settings(request.run, request.overrides)
-    accelerator = make_accelerator(cpu=cpu)
-    console.quiet = console.quiet or not accelerator.is_main_process
-    predictor = load(request.run, part=request.part, device=str(accelerator.device), engine=request.engine)
-    prediction = prepare(request, columns, predictor, console)
+    more = f"fusionclf predict --run {request.run} --input MORE_PRODUCTS"
+    task = FileTask(request, partial(prepare, request, console=console), more)
+    return task.run(overwrite=overwrite, resume=resume, cpu=cpu, console=console)
+
+
+@dataclass(frozen=True)
+class FileTask:
+    """A file of products that a run's model turns into another file.
+
+    Attributes:
+        request: which products and which run.
+        prepare: the input's columns and the model → the work.
+        more: the command that a finished output suggests.
+    """
+
+    request: Request
+    prepare: "Callable[[CatalogConfig, Predictor], FilePrediction]"
+    more: str
+
+    def run(self, *, overwrite: bool, resume: bool, cpu: bool, console: Console) -> Totals | None:
+        """Arguments and result as of `predict`."""
+        from fusionclf.training import make_accelerator  # as torch, it takes long to import
+
+        request = self.request
+        columns = column_settings(request.run, request.overrides)
+        accelerator = make_accelerator(cpu=cpu)
+        console.quiet = console.quiet or not accelerator.is_main_process
+        device = str(accelerator.device)
+        predictor = load(request.run, part=request.part, device=device, engine=request.engine)
+        prediction = self.prepare(columns, predictor)
+        totals = _write(prediction, accelerator, overwrite, resume, console)
+        if totals is not None:
+            _report_totals(console, self.more, prediction.table, prediction.output, totals)
+        return totals
+
+
+def _write(
+    prediction: "FilePrediction", accelerator: "Accelerator", overwrite: bool, resume: bool, console: Console
+) -> Totals | None:
+    """What was written; None where the output existed already, and on all but the main process."""
     output = prediction.output
     for note in prediction.table.notes:
         console.warn(note)
@@ -71,9 +110,7 @@ def predict(
         accelerator.end_training()
         if not accelerator.is_main_process:
             return None
-        totals = replace(output.join(count), seconds=time.perf_counter() - started)
-    _report_totals(console, request, prediction.table, output, totals)
-    return totals
+        return replace(output.join(count), seconds=time.perf_counter() - started)
 
 
 def _begin(output: OutputChunks, accelerator: "Accelerator", overwrite: bool, resume: bool) -> bool:
@@ -115,7 +152,7 @@ def predict_one(
 
 
 def _report_totals(
-    console: Console, request: Request, table: ProductTable, output: OutputChunks, totals: Totals
+    console: Console, more: str, table: ProductTable, output: OutputChunks, totals: Totals
 ) -> None:
     if table.folder is not None and (note := table.folder.note()):
         console.warn(note)
@@ -134,7 +171,7 @@ def _report_totals(
         console.warn(f"{rows} no answer; {output.faults_file} lists the reasons")
         console.info("next: fix these rows and run the same command with --overwrite")
     else:
-        console.info(f"next: fusionclf predict --run {request.run} --input MORE_PRODUCTS")
+        console.info(f"next: {more}")
 
 
 def _report_further(console: Console, totals: Totals) -> None:

@@ -1,5 +1,6 @@
 """How a run begins: the divided catalog, and the first files of the run folder."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ from fusionclf.errors import CatalogError, RunError
 from fusionclf.files import write_text
 from fusionclf.run_schema import SPLIT, read_config
 from fusionclf.runfolder import BEGUN, first_difference, holds, read_json_as
+
+ANNOUNCED = "FUSIONCLF_ANNOUNCED"  # set for the runs of a study, which prints once what it read
 
 RunSettings = TypeVar("RunSettings", RunConfig[Any], BaselineConfig)
 
@@ -65,6 +68,8 @@ def read_divided(
     Raises:
         CatalogError: the catalog cannot be read or divided, or leaves nothing to learn.
     """
+    if ANNOUNCED in os.environ:
+        console = SILENT
     catalog = read_catalog(data, columns, split_columns=(*spec.columns_read, *further))
     announce_catalog(data, catalog, console)
     if check is not None and {"picture", "near_picture"}.intersection(spec.group_by):

@@ -1,23 +1,24 @@
-"""`fusionclf study` and `fusionclf demo`: every variant on one split, then the report.
+"""`fusionclf study`: every variant on one split, then the report.
 
 Each run is its own process, so that memory and failures of one run do not affect the next.
 """
 
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from fusionclf.catalog import generate_sample
 from fusionclf.config import BaselineConfig
 from fusionclf.config.shipped import config_folder
 from fusionclf.config.studies import BASELINES, StudyRun, trained_runs
 from fusionclf.console import Console
 from fusionclf.errors import Stopped, Terminated
-from fusionclf.files import check_present, is_locked, locked_folder, locked_output, wait_until_free
+from fusionclf.files import check_present, is_locked, locked_folder, wait_until_free
 from fusionclf.report import compare
 from fusionclf.runfolder import is_finished
-from fusionclf.workflows.settings import load_run_settings, read_divided
+from fusionclf.workflows.score_table import print_scores
+from fusionclf.workflows.settings import ANNOUNCED, load_run_settings, read_divided
 
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes of a command that a signal stopped
 
@@ -55,7 +56,9 @@ def study(
     runs = [*BASELINES, *trained_runs(configs, seeds)]
     shared = load_run_settings(BaselineConfig, "study", data, None, overrides)
     with locked_folder(out):
-        read_divided(data, shared.catalog, shared.split)  # a bad catalog shows now, not in every run
+        read_divided(
+            data, shared.catalog, shared.split, console=console
+        )  # a bad catalog shows now, not in every run
         failed: list[str] = []
         for number, run in enumerate(runs, start=1):
             folder = out / "runs" / run.name
@@ -84,7 +87,8 @@ def _write_report(names: list[str], failed: list[str], out: Path, console: Conso
     """Compare the finished runs, and list the failed ones."""
     finished = [out / "runs" / name for name in names if is_finished(out / "runs" / name)]
     if finished:
-        compare(finished, out / "report")
+        report = compare(finished, out / "report")
+        print_scores(report)
         console.info(f"wrote {out / 'report' / 'report.html'}, report.md and report.json")
         console.info(f"next: open it, or: fusionclf predict --run {finished[-1]} --input PRODUCTS")
     if failed:
@@ -100,7 +104,7 @@ def _run(command: list[str]) -> int:
         Stopped: a signal stopped this process or the command. The command has saved its work.
     """
     # In a session of its own the child does not get the terminal's Ctrl-C a second time.
-    child = subprocess.Popen(command, start_new_session=True)
+    child = subprocess.Popen(command, start_new_session=True, env={**os.environ, ANNOUNCED: "1"})
     stopped_by = 0
     try:
         code = child.wait()
@@ -111,26 +115,6 @@ def _run(command: list[str]) -> int:
     if stopped_by or code in STOPPED:
         number = stopped_by or code - 128
         raise Stopped("stopped; all work so far is saved: run the same command again to resume", number)
-    return code
-
-
-def demo(out: Path, *, products: int = 500, seed: int = 0, console: Console | None = None) -> int:
-    """Generate the sample catalog below `out` and run the study sized for it.
-
-    Returns:
-        Exit code of the study.
-    """
-    console = console or Console()
-    catalog = out / "catalog"
-    with locked_folder(out):
-        with locked_output(catalog):
-            if not catalog.is_dir():
-                generate_sample(catalog, products=products, seed=seed)
-                console.info(
-                    f"wrote {catalog}: a generated catalog; its metrics mean nothing outside of this demo"
-                )
-        code = study(catalog, out, configs="sample", cpu=True, console=console)
-    console.info(f"next: open {out / 'report' / 'report.html'}, or: fusionclf data check YOUR_CATALOG")
     return code
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fusionclf.catalog import Split, check_catalog, generate_sample, make_split, read_catalog
+from fusionclf.catalog import LABEL_ERRORS, Split, check_catalog, generate_sample, make_split, read_catalog
 from fusionclf.catalog import synthetic as synthetic_module
 from fusionclf.catalog.drawing import PALETTE, SILHOUETTES, draw_product
 from fusionclf.catalog.synthetic import TYPES
@@ -139,3 +139,21 @@ def test_a_split_by_title_works_on_it(sample_dir: Path) -> None:
     found = check_catalog(catalog, split)
     assert found.test_titles_in_train == 0
     assert found.pictures is not None and found.pictures.test_pictures_in_train == 0
+
+
+def test_label_errors_change_the_listed_labels_alone(tmp_path: Path) -> None:
+    right = generate_sample(tmp_path / "right", 200, 3)
+    wrong = generate_sample(tmp_path / "wrong", 200, 3, label_errors=5)
+    listed = (wrong / LABEL_ERRORS).read_text().splitlines()[1:]
+    lines = [(folder / "styles.csv").read_text().splitlines() for folder in (right, wrong)]
+    changed = [(a.split(","), b.split(",")) for a, b in zip(*lines, strict=True) if a != b]
+    assert sorted(f"{b[0]},{b[4]},{a[4]}" for a, b in changed) == sorted(listed) and len(listed) == 5
+    assert all(a[4] != b[4] and [a[0], *a[5:]] == [b[0], *b[5:]] for a, b in changed)
+    pictures = [sorted((folder / "images").iterdir()) for folder in (right, wrong)]
+    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(*pictures, strict=True))
+
+
+def test_too_many_label_errors_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"label_errors=500: at most \d+ of 200 products can have one"):
+        generate_sample(tmp_path / "c", products=200, label_errors=500)
+    assert not (tmp_path / "c").exists()

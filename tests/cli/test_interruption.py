@@ -34,7 +34,7 @@ def test_a_stop_by_a_signal_exits_with_the_shells_code(
         ("train.train", "train text --data {} --out {}/run", "; run the same command again with --resume"),
         ("predict.predict", "predict --run {0} --input {0}", "; run the same command again with --resume"),
         ("study.study", "study --data {} --out {}/study", "; run the same command again to resume"),
-        ("study.demo", "demo --out {}/demo", "; run the same command again to resume"),
+        ("demo.demo", "demo --out {}/demo", "; run the same command again to resume"),
         ("export.export", "export --run {} --out {}/onnx", ""),
         ("classes.list_classes", "classes list --run {}", ""),
     ],

@@ -40,6 +40,25 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def run_page(folder: Path, page: str) -> Path:
+    """The folder in which a page's blocks of bash and Python ran, in their order; blocks of Python share their names.
+
+    A command stops the test where it fails.
+    """
+    found = re.findall(r"^```(bash|python)\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    scripts, earlier = [], ""
+    for number, (language, code) in enumerate(found):
+        if language == "bash":
+            scripts.append(code)
+            continue
+        (folder / f"block{number}.py").write_text(earlier + code, encoding="utf-8")
+        scripts.append(f'python "{folder}/block{number}.py"')
+        earlier += code
+    done = run_blocks(folder, scripts)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder / "work"
+
+
 def run_blocks(folder: Path, blocks: list[str]) -> subprocess.CompletedProcess[str]:
     """Blocks of bash as one script, by the Python and the fusionclf that run this test."""
     tools = folder / "tools"

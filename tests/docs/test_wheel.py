@@ -1,6 +1,7 @@
 """The wheel contains all that the commands need, and the README's Python runs on what its demo leaves."""
 
 import os
+import re
 import shutil
 import site
 import subprocess
@@ -12,23 +13,13 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT, code_blocks, read
-from tests.runs import Runs
-
-# Runs of the demo that take long; `demo` keeps finished runs, so it gets these from the session's small ones.
-GIVEN = {
-    "linear": "linear",
-    "image": "image",
-    "multitask": "multitask",
-    "fusion": "fusion",
-    "fusion-joint": "fusion",
-}
 
 
 def call(words: list[str | Path], folder: Path, **environment: str) -> str:
     """A command's output; it runs outside of the checkout."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     done = subprocess.run(
-        [*map(str, words)], cwd=folder, env=kept | environment, capture_output=True, text=True, timeout=300
+        [*map(str, words)], cwd=folder, env=kept | environment, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout + done.stderr
@@ -72,13 +63,12 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def demo(installed: Path, runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `demo/`, as `fusionclf demo` of the installed wheel leaves it."""
+def demo(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `demo/`, as `fusionclf demo` of the installed wheel leaves it, and `output.txt`."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    for name, given in GIVEN.items():
-        shutil.copytree(runs(given), folder / "demo" / "runs" / name)
-    words = ["demo", "--out", "demo", "--products", "600"]  # the catalog of the session's runs
-    call([installed / "fusionclf", *words], folder, OMP_NUM_THREADS="1")
+    words = ["demo", "--out", "demo"]
+    output = call([installed / "fusionclf", *words], folder, OMP_NUM_THREADS="1")
+    (folder / "output.txt").write_text(output)
     return folder
 
 
@@ -105,9 +95,17 @@ def test_installed_wheel_generates_a_catalog(installed: Path, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_installed_wheel_runs_the_demo(demo: Path) -> None:
-    names = {"majority", "nb", "nb-reference", "text", *GIVEN}
+    names = {"majority", "nb", "nb-reference", "linear", "image", "multitask", "text", "fusion"}
     assert {run.name for run in (demo / "demo" / "runs").iterdir()} == names
     assert "data:image/jpeg" in (demo / "demo" / "report" / "report.html").read_text(encoding="utf-8")
+    output = (demo / "output.txt").read_text()
+    named, of = map(int, re.findall(r"fusion predicts (\d+) of their (\d+) test products right", output)[0])
+    assert of / 3 <= named <= of
+    found, listed = map(int, re.findall(r"(\d+) of the catalog's 8 are among the (\d+)", output)[0])
+    assert 4 <= found <= listed <= 16
+    assert (demo / "demo" / "explanation" / "explanation.png").is_file()
+    assert (demo / "demo" / "label-issues" / "audit.html").is_file()
+    assert output.count("(CSV, commas, UTF-8; 10 columns)") == 1  # not once a run
 
 
 @pytest.mark.slow

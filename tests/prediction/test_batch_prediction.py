@@ -120,7 +120,7 @@ def test_a_run_that_was_made_again_is_loaded_again(
     products: pd.DataFrame, runs: Runs, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(runs("linear"), tmp_path / "run")
-    predict = fusionclf.predict_batches(folder, **{"catalog.id": "sku", "catalog.title": "name"})
+    predict = fusionclf.predict_batches(folder, catalog={"id": "sku", "title": "name"})
     predict(products)
     before = batch_prediction._opened.cache_info().misses
     (folder / "metrics.json").touch()

@@ -4,6 +4,7 @@ import gc
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -222,11 +223,8 @@ def test_each_process_predicts_chunks_of_its_own(
     for rank in (0, 1):
         own = output.OutputChunks(tmp_path / f"{rank}.csv", {})
         second: Any = SimpleNamespace(process_index=rank, num_processes=2, device=torch.device("cpu"))
-        assert (
-            file_prediction.FilePrediction(table, predictor, DecisionRule(), own).run(
-                second, Console(quiet=True)
-            )
-            == 6
-        )
+        answer = partial(predictor.predict_products, rule=DecisionRule())
+        task = file_prediction.FilePrediction(table, predictor, answer, own)
+        assert task.run(second, Console(quiet=True)) == 6
         found.append([number for number in range(6) if own.has(number)])
     assert found == [[0, 2, 4], [1, 3, 5]]

@@ -239,7 +239,7 @@ def test_missing_and_unreadable_pictures(runs: Runs, sample: Catalog, tmp_path: 
         (["a.jpg"], ["a", "b"], "1 images and 2 titles; give both for every product"),
         (None, "Red Shirt", "titles: one str; give a list"),
         (None, [3], "product 0: title 3 is no text"),
-        ([b"a"], ["x"], "product 0: image is a bytes; give a path"),
+        ([7], ["x"], "product 0: image is a int; give a path"),
         (["nothing.jpg"], ["Red Shirt"], "product 0: nothing.jpg: no such picture"),
         ([None, None], ["Red Shirt", " "], "product 1: no picture; no title"),
     ],

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fusionclf.catalog.thumbnails import THUMBNAIL, thumbnail
 from fusionclf.errors import CatalogError, RunError
 from fusionclf.report import compare
-from fusionclf.report.catalog import THUMBNAIL, catalog_facts, find_catalog, thumbnail
+from fusionclf.report.catalog import catalog_facts, find_catalog
 from fusionclf.report.collect import read_runs
 from fusionclf.report.examples import MOST_PRODUCTS, MOST_RUNS, examples
 from fusionclf.workflows.baseline import run_baseline

@@ -10,8 +10,8 @@ from PIL import Image
 
 import fusionclf
 from fusionclf.catalog import Catalog
+from fusionclf.serving.access import LOCAL
 from fusionclf.serving.app import make_app
-from fusionclf.serving.server import LOCAL
 from fusionclf.serving.worker import ModelWorker
 from tests.runs import Runs
 

@@ -14,8 +14,8 @@ from PIL import ExifTags, Image
 
 import fusionclf
 from fusionclf.catalog import Catalog
+from fusionclf.serving.access import LOCAL
 from fusionclf.serving.app import make_app
-from fusionclf.serving.server import LOCAL
 from fusionclf.serving.worker import ModelWorker
 from tests.browser import OpenPage
 from tests.runs import Runs

@@ -23,6 +23,7 @@ SLOW = """
 import time
 from fusionclf.catalog.fields import Fields
 from fusionclf.prediction import RunModel
+from fusionclf.serving.worker import ModelWorker
 class Slow:
     reads_pictures, reads_titles, classes, part = False, True, ("a",), "joint"
     fields = Fields()
@@ -31,6 +32,7 @@ class Slow:
     read = predict
     def warm_up(self, *_, **__):
         pass
+ModelWorker.warm_up = Slow.warm_up
 RunModel.load = lambda *_, **__: Slow()
 """
 SHORT = """

@@ -1,5 +1,6 @@
 """The endpoint: answers as `predict` gives them, and one clear line for what it refuses."""
 
+import base64
 import io
 import json
 from pathlib import Path
@@ -15,8 +16,8 @@ from fusionclf.catalog import Catalog
 from fusionclf.explanation import explain
 from fusionclf.prediction.io.writers import as_json
 from fusionclf.serving import schemas as values
+from fusionclf.serving.access import LOCAL
 from fusionclf.serving.app import make_app
-from fusionclf.serving.server import LOCAL
 from fusionclf.serving.worker import ModelWorker
 from tests.runs import Runs
 from tests.serving.conftest import HOSTILE, Serve, picture_bytes, png, refused
@@ -220,10 +221,13 @@ def test_a_missing_title_of_a_batch_has_no_answer(serve: Serve) -> None:
         (b"", "no products"),
         (b"\n \n", "no products"),
         (b'{"title": "Red"}\nRed', "line 2: not JSON"),
-        (b'{"title": "Red"}\n\n["Red"]', "line 3: no title"),
-        (b'{"title": 7}', "line 1: no title"),
+        (b'{"title": "Red"}\n\n["Red"]', "line 3: not an object"),
+        (b'{"title": 7}', "line 1: the title is no text"),
         (b'{"name": "Red"}', "line 1: no title"),
         (b'{"title": "\\ud800"}', "line 1: the title is not valid text"),
+        (b'{"picture": "data:image/png;base64,AAAA"}', "line 1: a picture is not in base64"),
+        (b'{"title": "Red"}\n{"picture": [7]}', "line 2: a picture is not in base64"),
+        (b'{"picture": ["AAAA"%s]}' % (b', "AAAA"' * 8), "line 1: 9 pictures; give at most 8"),
         (b"[" * 100_000, "line 1: not JSON"),
         (b"\xff\xfe", "line 1: not JSON"),
         (b'{"title": "%s"}' % (b"a" * (values.TITLE_LENGTH + 1)), "line 1: a title of 2,001 characters"),
@@ -234,9 +238,31 @@ def test_a_bad_batch_is_refused_by_its_line(serve: Serve, body: bytes, why: str)
     assert refused(serve("linear").post("/predict/batch", content=body), 422).startswith(why)
 
 
-def test_a_run_that_reads_no_titles_takes_no_batch(serve: Serve) -> None:
-    client = serve("frozen")
-    assert "reads no titles" in refused(client.post("/predict/batch", content=b'{"title": "Red"}'), 422)
+def test_a_batch_of_pictures_and_titles(fusion: TestClient, runs: Runs, sample: Catalog) -> None:
+    contents = [picture_bytes(sample, row) for row in range(40)]
+    titles = sample.table["title"].iloc[:40].tolist()
+    lines: list[dict[str, Any]] = [
+        {"title": title, "picture": base64.b64encode(content).decode()}
+        for title, content in zip(titles, contents, strict=True)
+    ]
+    lines[1]["picture"] = [lines[0]["picture"], lines[1]["picture"]]  # two pictures of one product
+    lines[2]["picture"] = base64.b64encode(contents[2][:200]).decode()
+    response = fusion.post("/predict/batch?top_k=3", content="\n".join(map(json.dumps, lines)))
+    found = [json.loads(line) for line in response.text.splitlines()]
+    images = [contents[0], [contents[0], contents[1]], None, *contents[3:]]
+    expected = fusionclf.load(runs("fusion"), device="cpu").predict(images, titles, top_k=3)
+    assert [answer["labels"] for answer in found] == expected.labels
+    assert np.allclose([answer["probabilities"] for answer in found], expected.probabilities, atol=1e-5)
+    assert [answer["picture_status"] for answer in found] == ["used", "used", "unreadable"] + ["used"] * 37
+
+
+def test_a_picture_model_answers_lines_with_pictures(serve: Serve, runs: Runs, sample: Catalog) -> None:
+    client, content = serve("frozen"), picture_bytes(sample)
+    body = f'{{"picture": "{base64.b64encode(content).decode()}"}}\n{{"title": "Red"}}'
+    found = [json.loads(line) for line in client.post("/predict/batch", content=body).text.splitlines()]
+    expected = fusionclf.load(runs("frozen"), device="cpu").predict([content])
+    assert found[0]["labels"] == expected.labels[0]
+    assert (found[1]["labels"], found[1]["reason"]) == ([], "no picture")
     assert client.get("/health").json()["reads_titles"] is False
 
 
@@ -245,7 +271,9 @@ def test_health_and_schema_describe_the_run(fusion: TestClient) -> None:
     assert (health["status"], health["run"], health["part"]) == ("ok", "fusion", "joint")
     assert health["classes"] > 20 and health["limits"]["picture_bytes"] == values.PICTURE_BYTES
     schema = fusion.get("/openapi.json").json()
-    assert set(schema["paths"]) == {"/health", "/predict", "/explain", "/predict/batch"}
+    assert set(schema["paths"]) == {
+        "/health", "/ready", "/metrics", "/predict", "/explain", "/predict/batch",
+    }  # fmt: skip
     for path in ("/predict", "/explain"):
         assert set(schema["paths"][path]["post"]["responses"]) == {"200", "413", "422", "503"}
     explanation = schema["components"]["schemas"]["Explanation"]

@@ -176,7 +176,7 @@ class Slow:
         self.go, self.entered = threading.Event(), threading.Event()
         self.inside, self.most = 0, 0
 
-    def predict(self, *_: Any, **__: Any) -> Any:
+    def read(self, *_: Any, **__: Any) -> Any:
         self.inside += 1
         self.most = max(self.most, self.inside)
         self.entered.set()

@@ -8,9 +8,10 @@ from fastapi.testclient import TestClient
 import fusionclf
 from fusionclf.errors import SettingsError
 from fusionclf.serving import guard
+from fusionclf.serving.access import LOCAL
 from fusionclf.serving.app import make_app
 from fusionclf.serving.guard import parse_origin
-from fusionclf.serving.server import LOCAL
+from fusionclf.serving.schemas import LINES_BYTES
 from fusionclf.serving.worker import ModelWorker
 from tests.runs import Runs
 from tests.serving.conftest import Serve, refused
@@ -89,7 +90,7 @@ def test_refusals_can_be_read_by_an_allowed_page(shop: TestClient) -> None:
     for response, status in (
         (shop.post("/predict", headers={"Origin": SHOP}), 422),
         (shop.post("/nothing", headers={"Origin": SHOP}), 404),
-        (shop.post("/predict/batch", content=b"a" * 5 * 2**20, headers={"Origin": SHOP}), 413),
+        (shop.post("/predict/batch", content=b"a" * (LINES_BYTES + 1), headers={"Origin": SHOP}), 413),
     ):
         assert refused(response, status)
         assert response.headers["Access-Control-Allow-Origin"] == SHOP

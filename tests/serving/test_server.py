@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fusionclf.cli import app
-from fusionclf.serving.server import _is_local
+from fusionclf.serving.access import Access
 from tests.runs import Runs
 
 pytestmark = pytest.mark.slow
@@ -73,5 +73,5 @@ def test_without_the_extra_it_says_what_to_install(runs: Runs, monkeypatch: pyte
 
 
 def test_only_loopback_addresses_are_local() -> None:
-    assert all(map(_is_local, ("localhost", "127.0.0.1", "127.1.2.3", "::1")))
-    assert not any(map(_is_local, ("0.0.0.0", "::", "192.168.0.7", "example.org")))
+    assert all(Access(host).is_local for host in ("localhost", "127.0.0.1", "127.1.2.3", "::1"))
+    assert not any(Access(host).is_local for host in ("0.0.0.0", "::", "192.168.0.7", "example.org"))

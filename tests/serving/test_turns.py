@@ -9,7 +9,6 @@ import pytest
 
 import fusionclf
 from fusionclf.catalog import Catalog
-from fusionclf.catalog.fields import field_table
 from fusionclf.prediction.io.products import Product
 from fusionclf.serving.worker import BusyError, ModelWorker
 from tests.runs import Runs
@@ -25,10 +24,6 @@ class Recording:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.predictor, name)
-
-    def predict(self, images: Any = None, titles: Any = None, fields: Any = None, **more: Any) -> Any:
-        self._record(len(titles))
-        return self.predictor.predict(images, titles, fields, **more)
 
     def read(self, images: Any, fields: Any) -> Any:
         self._record(len(fields))
@@ -57,20 +52,22 @@ def test_a_product_waits_for_one_chunk_of_a_batch(runs: Runs, sample: Catalog) -
     answers, one = asyncio.run(
         both(
             recording,
-            worker.predict_fields(field_table(titles), 3, 0.0),
+            worker.predict_products([Product(title=title) for title in titles], 3, 0.0),
             lambda: worker.predict_product(Product(title="Red Shirts"), 3, 0.0),
         )
     )
     place = recording.sizes.index(1)
     assert place == 1 and sum(recording.sizes[place:]) > 100  # most of the batch comes after the product
-    assert answers.labels == recording.predictor.predict(titles=titles, top_k=3).labels
-    assert len(answers) == 200 and len(one) == 1
+    expected = recording.predictor.predict(titles=titles, top_k=3).labels
+    assert [answer.labels for answer in answers] == expected and len(answers) == 200
+    assert one.labels == recording.predictor.predict(titles=["Red Shirts"], top_k=3).labels[0]
 
 
 def test_long_titles_make_short_chunks(runs: Runs) -> None:
     recording: Any = Recording(fusionclf.load(runs("linear")))
     recording.go.set()
-    asyncio.run(ModelWorker(recording).predict_fields(field_table(["red"] * 40 + ["red " * 490] * 6), 3, 0.0))
+    products = [Product(title=title) for title in ["red"] * 40 + ["red " * 490] * 6]
+    asyncio.run(ModelWorker(recording).predict_products(products, 3, 0.0))
     assert recording.sizes == [32, 12, 2]
 
 
@@ -84,10 +81,10 @@ def test_a_product_waits_for_one_batch_of_an_explanation(runs: Runs, sample: Cat
             lambda: worker.predict_product(Product(title="Red Shirts"), 3, 0.0),
         )
     )
-    # The product itself twice, some pieces left out, then the other product, then the remaining pieces.
-    assert recording.sizes[:4] == [1, 1, 32, 1] and len(recording.sizes) > 4
+    # The product itself, some pieces left out, then the other product, then the remaining pieces.
+    assert recording.sizes[:3] == [1, 32, 1] and len(recording.sizes) > 3
     assert max(recording.sizes) == 32
-    assert explanation.cells is not None and len(one) == 1
+    assert explanation.cells is not None and one.labels
 
 
 def test_waiting_requests_are_refused_when_the_server_stops(runs: Runs) -> None:
@@ -96,7 +93,7 @@ def test_waiting_requests_are_refused_when_the_server_stops(runs: Runs) -> None:
 
     async def stop() -> list[Any]:
         requests = [
-            worker.predict_fields(field_table(["Red"] * 100), 3, 0.0),
+            worker.predict_products([Product(title="Red")] * 100, 3, 0.0),
             worker.predict_product(Product(title="Red"), 3, 0.0),
         ]
         tasks = [asyncio.create_task(request) for request in requests]

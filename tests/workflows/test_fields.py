@@ -15,8 +15,8 @@ from fusionclf.cli import app
 from fusionclf.config import CatalogConfig
 from fusionclf.errors import PredictionError
 from fusionclf.export import open_exported
+from fusionclf.serving.access import LOCAL
 from fusionclf.serving.app import make_app
-from fusionclf.serving.server import LOCAL
 from fusionclf.serving.worker import ModelWorker
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.export import ExportRequest, export

@@ -8,17 +8,27 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from fusionclf.catalog.picture_paths import MissingPictures
 from fusionclf.errors import RunError
 from fusionclf.files import remove, replacing, replacing_all, sweep, write_json
-from fusionclf.prediction.answers import ABSTAIN, NONE, Answers
+from fusionclf.prediction.answers import ABSTAIN, NONE
 from fusionclf.prediction.io.product_rows import Chunk, Fault
-from fusionclf.prediction.io.writers import format_of
+from fusionclf.prediction.io.writers import Format, format_of
 from fusionclf.runfolder import first_difference, guarded, read_json
 
 JOB = "job.json"  # in the folder of chunks: what the predictions depend on
+
+
+class Result(Protocol):
+    """What a model gives for n products: its decisions, "none" where it gives nothing, and why it gives nothing."""
+
+    @property
+    def decisions(self) -> list[str]: ...
+
+    @property
+    def reasons(self) -> list[str]: ...
 
 
 @dataclass(frozen=True)
@@ -54,11 +64,12 @@ class OutputChunks:
     Args:
         out: the file to make.
         job: what the predictions depend on: JSON values. Only the same job can be resumed.
+        format: how chunks are written and joined; None: the one for answers that the suffix of `out` names.
     """
 
-    def __init__(self, out: Path, job: dict[str, Any]) -> None:
+    def __init__(self, out: Path, job: dict[str, Any], format: Format | None = None) -> None:
         self.out, self.job = out, json.loads(json.dumps(job))
-        self.format = format_of(out)
+        self.format = format or format_of(out)
         self.folder = out.parent / f".{out.name}.parts"
         self.faults_file = out.with_name(f"{out.stem}.errors.csv")
         self.finished_before: set[int] = set()
@@ -113,7 +124,7 @@ class OutputChunks:
         """Whether a chunk is written."""
         return self._file(number).is_file()
 
-    def write(self, chunk: Chunk, answers: Answers, unread: int = 0) -> None:
+    def write(self, chunk: Chunk, answers: Result, unread: int = 0) -> None:
         """Write the predictions of a chunk; products without one join its faults; `unread` as of Totals."""
         failed = [place for place, decision in enumerate(answers.decisions) if decision == NONE]
         faults = chunk.faults + [Fault(chunk.places[n], chunk.ids[n], answers.reasons[n]) for n in failed]

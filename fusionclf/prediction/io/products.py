@@ -1,7 +1,7 @@
 """Pictures and titles from a caller → products with decoded pictures."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -22,9 +22,9 @@ from fusionclf.prediction.answers import InputStatus
 if TYPE_CHECKING:
     from fusionclf.batches import PictureCache
 
-Picture = str | Path | Image.Image
+Picture = str | Path | bytes | Image.Image  # a file, its content, or an opened picture
 Pictures = Picture | tuple[Picture, ...] | None  # of a product: one, several, or none
-Content = TypeVar("Content")
+Content = TypeVar("Content", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,7 @@ def align_inputs(
         PredictionError: all are None, their lengths differ, an element has another type, or a field has another name.
     """
     further = further or {}
-    for name in further:
-        if name not in read.names:
-            raise PredictionError(
-                f"fields: {quoted(name)} is none that this model reads; {did_you_mean(name, read.names)}"
-            )
+    check_names(further, read)
     for name, values in (("images", images), ("titles", titles), *further.items()):
         if isinstance(values, str | Path | Image.Image):
             raise PredictionError(
@@ -134,6 +130,15 @@ def align_inputs(
     return pictures, field_table(texts, cells)
 
 
+def check_names(further: Iterable[str], read: Fields) -> None:
+    """Raises PredictionError at the first name of a further field that the model does not read."""
+    for name in further:
+        if name not in read.names:
+            raise PredictionError(
+                f"fields: {quoted(name)} is none that this model reads; {did_you_mean(name, read.names)}"
+            )
+
+
 def _pictures_of(place: int, image: Any) -> Pictures:
     """What a caller gave as a product's image: one picture, several in a tuple, or None.
 
@@ -143,9 +148,10 @@ def _pictures_of(place: int, image: Any) -> Pictures:
     several = isinstance(image, list | tuple | np.ndarray)
     found = tuple(each for each in (image if several else [image]) if not is_missing(each))
     for each in found:
-        if not isinstance(each, str | Path | Image.Image):
+        if not isinstance(each, str | Path | bytes | Image.Image):
             raise PredictionError(
-                f"product {place}: image is a {type(each).__name__}; give a path, a PIL image, a list of them or None"
+                f"product {place}: image is a {type(each).__name__}; give a path, a PIL image, the bytes of a file, a "
+                "list of them or None"
             )
     if len(found) > MOST_PICTURES:
         raise PredictionError(f"product {place}: {len(found)} images; give at most {MOST_PICTURES}")
@@ -235,8 +241,8 @@ def _each(images: Pictures) -> Sequence[Picture | None]:
 
 
 def _is_picture(image: Picture | None) -> bool:
-    """Whether it can be decoded: an opened picture or a regular file (reading a pipe might never end)."""
-    if image is None or isinstance(image, Image.Image):
+    """Whether it can be decoded: an opened picture, or a regular file (reading a pipe might never end) or its bytes."""
+    if image is None or isinstance(image, Image.Image | bytes):
         return image is not None
     return not is_url(str(image)) and os.path.isfile(image)
 
@@ -253,4 +259,4 @@ def _fault(image: Picture | None) -> str:
         open_picture(image)
     except PictureError as error:
         return str(error)
-    return f"{image}: cannot be decoded"
+    return f"{'picture' if isinstance(image, bytes) else image}: cannot be decoded"

@@ -25,14 +25,14 @@ PLAIN = r"^\w[\w .-]*\z"  # cells that are neither quoted nor guarded
 
 @dataclass(frozen=True)
 class Format:
-    """One way to write answers.
+    """One way to write answers, or another result.
 
     Attributes:
-        write: (file, ids, answers); products without an answer are omitted.
+        write: (file, ids, result); products without an answer are omitted.
         join: (file, chunk files in order) → the file.
     """
 
-    write: Callable[[Path, Sequence[str], Answers], None]
+    write: Callable[[Path, Sequence[str], Any], None]
     join: Callable[[Path, Sequence[Path]], None]
 
 

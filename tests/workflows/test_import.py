@@ -1,0 +1,76 @@
+"""`fusionclf import`: a run folder that other commands read."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+from fusionclf.cli import app
+from fusionclf.report import compare, list_label_issues
+from tests.runs import Runs
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture
+def labels(runs: Runs, tmp_path: Path) -> Path:
+    """Labels as a language model would give them: those of the linear run."""
+    frame = runs.predictions("linear", "joint")
+    table = pd.DataFrame({"id": frame["id"], "prediction": frame["label_1"], "answer": "as given"})
+    table.to_json(tmp_path / "llm.jsonl", orient="records", lines=True)
+    return tmp_path / "llm.jsonl"
+
+
+@pytest.fixture
+def run(labels: Path, sample_dir: Path, tmp_path: Path) -> Path:
+    done = call("import", labels, "--data", sample_dir, "--name", "llm", "--out", tmp_path / "llm")
+    assert done.exit_code == 0, done.output
+    assert "1 columns are not read, since they are no class: 'answer'" in done.stderr
+    return tmp_path / "llm"
+
+
+def test_imported_run_is_compared_as_any_run(run: Path, runs: Runs, tmp_path: Path) -> None:
+    value = compare([run, runs("linear")], tmp_path / "report")
+    scores = {each["name"]: each["scores"]["joint"] for each in value["runs"]}
+    assert scores["llm"]["top1"] == scores["linear"]["top1"] and scores["llm"]["ece"] is None
+    assert [row["run"] for row in value["calibration"]["joint"]] == ["linear"]
+    assert "NaN" not in (tmp_path / "report" / "report.json").read_text()
+    issues = list_label_issues([run, runs("linear")], tmp_path / "issues")
+    assert issues["entries"] and max(entry["scored"] for entry in issues["entries"]) == 2
+
+
+def test_card_says_where_predictions_come_from(run: Path) -> None:
+    card = (run / "README.md").read_text(encoding="utf-8")
+    assert "made by another program" in card and "`llm.jsonl`" in card and "How to load" not in card
+    assert json.loads((run / "environment.json").read_text())["parameters"] is None
+
+
+@pytest.mark.parametrize("command", ["predict", "export", "push"])
+def test_commands_that_need_a_model_refuse_the_run(command: str, run: Path, tmp_path: Path) -> None:
+    words = {
+        "predict": ["--title", "Red Dress"],
+        "export": ["--out", tmp_path / "out"],
+        "push": ["--repo", "me/llm", "--dry-run"],
+    }[command]
+    done = call(command, "--run", run, *words)
+    assert done.exit_code == 2 and "has no model: its predictions were imported from llm.jsonl" in done.stderr
+
+
+def test_names_of_own_models_are_refused(labels: Path, sample_dir: Path, tmp_path: Path) -> None:
+    for name in ("fusion", "linear"):
+        done = call("import", labels, "--data", sample_dir, "--name", name, "--out", tmp_path / "run")
+        assert done.exit_code == 2 and f"my-{name}" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_refused_file_leaves_an_earlier_run_alone(run: Path, sample_dir: Path, tmp_path: Path) -> None:
+    before = (run / "metrics.json").read_bytes()
+    (tmp_path / "bad.csv").write_text("id,label\n1,Nothing\n")
+    words = ("import", tmp_path / "bad.csv", "--data", sample_dir, "--name", "llm", "--out", run)
+    assert call(*words, "--overwrite").exit_code == 2
+    assert (run / "metrics.json").read_bytes() == before
+    assert "holds a run already" in call(*words[:1], tmp_path / "llm.jsonl", *words[2:]).stderr
