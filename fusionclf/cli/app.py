@@ -17,6 +17,7 @@ from fusionclf.cli.predict import predict_app
 from fusionclf.cli.serve import serve_app
 from fusionclf.cli.ship import ship_app
 from fusionclf.cli.study import study_app
+from fusionclf.cli.suggest import suggest_app
 from fusionclf.cli.train import train_app
 
 # Under the help that `fusionclf` alone shows: what to do first.
@@ -57,6 +58,7 @@ app.add_typer(predict_app)
 app.add_typer(import_app)
 app.add_typer(embed_app)
 app.add_typer(compare_app)
+app.add_typer(suggest_app)
 app.add_typer(study_app)
 app.add_typer(serve_app)
 app.add_typer(data_app, name="data")

@@ -59,6 +59,12 @@ class PredictOptions:
     ] = None
     title: Annotated[str | None, typer.Option("--title", help="One product's title.")] = None
     field: FieldOption = None
+    review: Annotated[
+        Path | None,
+        typer.Option(
+            "--review", help="Folder for what is not accepted, to be checked in Label Studio or a CSV file."
+        ),
+    ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print one product's prediction as JSON.")] = False
     classes: Annotated[
         Path | None,
@@ -101,5 +107,6 @@ def predict_command(options: PredictOptions) -> None:
     request = Request(
         options.run, options.source, options.out, options.part, rule, options.pictures,
         tuple(options.overrides or ()), options.classes, options.only, engine,
+        options.review,
     )  # fmt: skip
     predict(request, overwrite=options.overwrite, resume=options.resume, cpu=options.cpu, console=Console())

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -74,7 +74,7 @@ def find_roles(
     pinned = _check_given(frame, given)
     pictures = pinned.pop("picture", None)
     if pictures is None:
-        pictures = tuple(str(name) for name in frame.columns if holds_pictures(pd.Series(frame[name])))
+        pictures = tuple(str(name) for name in frame.columns if holds_pictures(cast(pd.Series, frame[name])))
     found = _describe(frame.drop(columns=list(pictures)), labels, pinned)
     settings = found.settings
     texts = {"title": settings["catalog.title"], "text": tuple(settings["catalog.text"])}

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import pandas as pd
 from PIL import Image
@@ -64,13 +64,13 @@ def read_rows(frame: pd.DataFrame, roles: Roles) -> TableRows:
     if lacking := [name for name in roles.read if name not in frame.columns]:
         found = ", ".join(map(str, frame.columns))
         raise TableError(f"X has no column {lacking[0]!r}, which the model reads; columns found: {found}")
-    columns = [listed_pictures(pd.Series(frame[name])) for name in roles.picture]
+    columns = [listed_pictures(cast(pd.Series, frame[name])) for name in roles.picture]
     pictures = [tuple(item for cell in row for item in cell) for row in zip(*columns, strict=True)]
     pictures = pictures or [()] * len(frame)
     texts = pd.DataFrame(index=range(len(frame)))
     if wanted := list(dict.fromkeys([*roles.texts, *(n for n in roles.group_by if n in frame.columns)])):
         texts = next(FrameTable(frame).chunks(wanted)).table
-    has_text = have_texts(texts.loc[:, list(roles.texts)])
+    has_text = have_texts(cast(pd.DataFrame, texts[roles.texts]))
     faults = {}
     for row, (own, text) in enumerate(zip(pictures, has_text.tolist(), strict=True)):
         if not own and not text:

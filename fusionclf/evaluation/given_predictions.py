@@ -11,6 +11,7 @@ import pandas as pd
 
 from fusionclf.catalog.tables import Rows, Table, joined_rows, open_table
 from fusionclf.errors import LISTED, PredictionError, quoted
+from fusionclf.runfolder import unguarded
 
 EXAMPLES = 3
 SHOWN = 40  # characters of a value in a message
@@ -134,7 +135,9 @@ def _numbers(rows: Rows, names: list[str]) -> np.ndarray:
 
 def _of_ranks(table: Table, key: str, labels: list[str], shares: list[str]) -> GivenPredictions:
     rows = _read(table, [key, *labels, *shares])
-    cells = np.stack([rows.table[name].str.strip().to_numpy(object) for name in labels], axis=1)
+    cells = np.stack(
+        [np.array([unguarded(cell.strip()) for cell in rows.table[name]], object) for name in labels], axis=1
+    )
     kind: Kind = "best" if shares else "labels"
     return _given(table, key, kind, rows, cells, _numbers(rows, shares) if shares else None)
 
@@ -183,4 +186,5 @@ def _given(
     table: Table, key: str, kind: Kind, rows: Rows, labels: np.ndarray, shares: np.ndarray | None
 ) -> GivenPredictions:
     unread = tuple(name for name in table.columns if name not in rows.table.columns)
-    return GivenPredictions(table.path, kind, rows.table[key].to_numpy(object), labels, shares, unread)
+    ids = np.array([unguarded(product) for product in rows.table[key]], object)
+    return GivenPredictions(table.path, kind, ids, labels, shares, unread)

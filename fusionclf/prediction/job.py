@@ -49,6 +49,7 @@ class Request:
         classes: a text file of further classes, one a line.
         only: predict only the classes of that file.
         engine: what runs the encoders; None: as train.engine of the run's settings.
+        review: folder for what is not accepted, to be checked by people; None for none.
     """
 
     run: Path
@@ -61,6 +62,7 @@ class Request:
     classes: Path | None = None
     only: bool = False
     engine: "Choice | None" = None
+    review: Path | None = None
 
 
 def prepare(
@@ -202,7 +204,8 @@ def _job(
     """Everything that the predictions, and their division into chunks, depend on."""
     from fusionclf.prediction.file_prediction import chunk_size
 
-    stat = request.source.stat()
+    stat, rule = request.source.stat(), request.rule
+    one_label = predictor.model.decision is None
     models = sorted(path for path in (request.run / "model").rglob("*") if not is_partial(path))
     return {
         "run": str(request.run.resolve()),
@@ -217,7 +220,7 @@ def _job(
         "ids": predictor.ids,
         "columns": table.columns.model_dump(mode="json"),
         "top_k": request.rule.top_k,
-        "min_probability": request.rule.accepted_from,
+        "min_probability": rule.accepted_from if one_label else rule.min_probability,
         "target_precision": request.rule.target_precision,
         "lot": chunk_size(predictor, table),
         "fusionclf": version("fusionclf"),

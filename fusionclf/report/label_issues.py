@@ -171,6 +171,7 @@ def _review_tasks(entries: Sequence[dict[str, Any]], catalog: Catalog) -> list[R
             entry["suggestion"],
             entry["prob_suggestion"],
             picture,
+            "label issue",
         )
         for entry, picture in zip(entries, catalog.picture_paths(rows), strict=True)
     ]

@@ -47,7 +47,7 @@ def test_every_group_names_its_commands(group: str) -> None:
         ("trian", "unknown command 'trian': did you mean 'train'? allowed: train, baseline, predict, "),
         (
             "data chek DIR",
-            "unknown command 'chek': did you mean 'check'? allowed: describe, check, fetch, sample, download",
+            "unknown command 'chek': did you mean 'check'? allowed: describe, check, apply, fetch, sample, download",
         ),
         ("classes ad", "unknown command 'ad': did you mean 'add'? allowed: add, synonyms, remove, list"),
         ("--verzion", "unknown option '--verzion': did you mean '--version'? allowed: --version, "),

@@ -45,7 +45,7 @@ def products(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def inputs(products: pd.DataFrame) -> pd.DataFrame:
     """The products without sku and kind."""
-    return products.loc[:, ["name", "photo", "price"]]
+    return products.drop(columns=["sku", "kind"])
 
 
 @pytest.fixture(scope="session")

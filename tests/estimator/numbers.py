@@ -19,15 +19,16 @@ class OfNumbers(FusionClassifier):
     """Reads an array as one column of words, a word for a range of each number."""
 
     def fit(self, X: Any, y: Any) -> "OfNumbers":
-        checked: Any = validate_data(self, X, y, multi_output=True)
-        numbers, y = checked
+        found: Any = validate_data(self, X, y, multi_output=True)
+        numbers, y = found
         super().fit(_words(numbers), y)
         self.n_features_in_ = numbers.shape[1]
         del self.feature_names_in_
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        return super().predict_proba(_words(np.asarray(validate_data(self, X, reset=False))))
+        numbers: Any = validate_data(self, X, reset=False)
+        return super().predict_proba(_words(numbers))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

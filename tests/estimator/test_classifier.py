@@ -47,7 +47,7 @@ def test_pil_images_are_read_as_their_files(
 ) -> None:
     opened = inputs.assign(photo=[Image.open(path) for path in inputs["photo"]])
     np.testing.assert_array_equal(fitted.predict_proba(opened), fitted.predict_proba(inputs))
-    again = FusionClassifier(**fitted.get_params()).set_params(out=None).fit(opened, products["kind"])
+    again = FusionClassifier(**{**fitted.get_params(), "out": None}).fit(opened, products["kind"])
     np.testing.assert_allclose(again.predict_proba(opened), fitted.predict_proba(inputs), atol=1e-5)
 
 

@@ -11,10 +11,8 @@ from tests.estimator.numbers import SMALL, OfNumbers
 
 ESTIMATOR = OfNumbers("text", config="text-cpu", settings=SMALL, columns={"title": "words"})
 # Of a check that is there with several kinds of arrays, the last one.
-CHECK: Any
-CHECKS: dict[str, Any] = {}
-for _, CHECK in map(tuple, estimator_checks_generator(ESTIMATOR)):
-    CHECKS[CHECK.func.__name__] = CHECK
+FOUND: Any = estimator_checks_generator(ESTIMATOR)
+CHECKS = {check.func.__name__: check for _, check in FOUND}
 NOT_APPLICABLE = {"check_array_api_input": "an array of another library is no table"}
 
 

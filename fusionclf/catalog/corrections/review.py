@@ -17,7 +17,7 @@ from fusionclf.files import json_text
 from fusionclf.runfolder import guarded
 
 CSV, TASKS, CONFIG = "corrections.csv", "label-studio.json", "label-studio.xml"
-COLUMNS = ("id", "title", "label", "suggestion", "probability", "correction")
+COLUMNS = ("id", "title", "label", "suggestion", "probability", "reason", "correction")
 CONTROL, PRODUCTS = "label", "products"  # names in Label Studio: of the choices, and of the ids in a task
 PICTURE_SIZE = (384, 384)  # pixels, at most
 MOST_TASKS = 1000  # with pictures, in one file for Label Studio
@@ -38,6 +38,7 @@ class ReviewTask:
         suggestion: the class that a model suggests.
         probability: of the suggestion; None where it is not known.
         picture: file of the picture; None without one.
+        reason: why it is to be reviewed, for people.
     """
 
     ids: tuple[str, ...]
@@ -46,6 +47,7 @@ class ReviewTask:
     suggestion: str
     probability: float | None = None
     picture: Path | None = None
+    reason: str = ""
 
 
 def review_files(tasks: Sequence[ReviewTask], classes: Sequence[str], model: str) -> dict[str, str]:
@@ -76,7 +78,7 @@ def _csv(tasks: Sequence[ReviewTask]) -> str:
         probability = "" if task.probability is None else f"{task.probability:.4f}"
         for product in task.ids:
             texts = [guarded(text) for text in (product, task.title, task.label, task.suggestion)]
-            writer.writerow([*texts, probability, ""])
+            writer.writerow([*texts, probability, task.reason, ""])
     return stream.getvalue()
 
 
@@ -96,6 +98,7 @@ def _task(task: ReviewTask, picture: str | None, model: str) -> dict[str, Any]:
             "picture": picture or NO_PICTURE,
             "note": f"in the catalog: {task.label or 'no label'}; suggested: {task.suggestion}"
             + ("" if picture else "; no picture")
+            + (f"; {task.reason}" if task.reason else "")
             + (f"; {len(task.ids):,} copies" if len(task.ids) > 1 else ""),
         },
         "predictions": [{"model_version": model, **score, "result": [choice]}],

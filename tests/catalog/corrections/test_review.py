@@ -23,7 +23,7 @@ def test_files_hold_the_suggestion_and_lead_back(tmp_path: Path) -> None:
     assert [row["id"] for row in rows] == ["1", "'=2", "3"]
     assert rows[0] == {
         "id": "1", "title": "Red <b>", "label": "Ties", "suggestion": 'Big "B" & Co', "probability": "0.7500",
-        "correction": "",
+        "reason": "", "correction": "",
     }  # fmt: skip
     first, second = json.loads(files["label-studio.json"])
     with Image.open(io.BytesIO(base64.b64decode(first["data"]["picture"].partition(",")[2]))) as picture:
