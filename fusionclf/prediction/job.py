@@ -16,6 +16,7 @@ from fusionclf.prediction.io.chunks import OutputChunks
 from fusionclf.prediction.io.embedding_files import embedding_format, model_key
 from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.prediction.io.writers import SUFFIXES
+from fusionclf.prediction.model import check_one_label
 from fusionclf.prediction.predictor import Predictor
 from fusionclf.run_schema import read_config
 
@@ -86,6 +87,8 @@ def prepare(
     if listed is not None and console is not None:
         for note in listed.notes():
             console.info(note)
+    if request.review is not None:
+        check_one_label(predictor.model, "--review")
     if request.rule.target_precision is not None:
         predictor.thresholds(request.rule.target_precision)  # shows before the input is read that it has none
         if console is not None and (note := threshold_note(predictor)):
