@@ -76,7 +76,7 @@ def test_few_products_and_rare_classes_are_no_alarm() -> None:
     assert drifted(old, new) == set()
 
 
-def test_columns_of_one_table_alone_or_without_values_are_left_out() -> None:
+def test_columns_without_values_or_a_partner_are_left_out() -> None:
     old = pd.DataFrame({"a": [1.0, 2.0], "b": [np.nan, np.nan], "c": [1.0, 1.0]})
     assert [check.name for check in find_drift(old, old.drop(columns="a"))] == ["c"]
 
