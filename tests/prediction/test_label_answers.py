@@ -80,7 +80,7 @@ def test_chunks_are_joined(tags_run: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_batches_hold_a_row_for_each_product(tags_run: Path) -> None:
-    predict = fusionclf.predict_batches(tags_run, overrides=["catalog.picture=null"])
+    predict = fusionclf.predict_batches(tags_run, catalog={"picture": None})
     table = predict(pd.DataFrame({"id": ["1", "2"], "title": ["red dress no 4", None]}))
     assert table["id"].tolist() == ["1", "2"]
     first, second = table.to_dict("records")
