@@ -66,6 +66,7 @@ def label_issues_command(
 
     Example: fusionclf label-issues --run runs/fusion --run runs/linear --out label-issues
     """
+    from fusionclf.catalog.corrections import cut_note
     from fusionclf.console import Console
     from fusionclf.report import list_label_issues
 
@@ -73,6 +74,7 @@ def label_issues_command(
     Console().info(
         f"{value['disputed']} of {value['products']} labels are probably wrong; wrote the first "
         f"{len(value['entries'])} entries to {out / 'audit.html'}, audit.csv and audit.json"
+        f"{cut_note(len(value['entries']))}"
     )
     if value["entries"]:
         Console().info(

@@ -98,6 +98,8 @@ def predict_command(options: PredictOptions) -> None:
     product = Product(options.image or (), options.title, parse_fields(options.field or ()))
     if (options.source is None) != bool(product):
         raise PredictionError("give either --input FILE_OR_FOLDER, or --image and --title of one product")
+    if options.source is None and options.review is not None:
+        raise PredictionError("--review is for the products of a file; give --input FILE_OR_FOLDER")
     if options.source is None:
         predict_one(
             RunModel(options.run, options.part, options.cpu, engine), product, rule=rule, classes=options.classes,

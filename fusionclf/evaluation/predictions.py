@@ -5,7 +5,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -64,36 +64,52 @@ def product_context(
     """
     rows = split.rows(catalog, part, subset) if rows is None else rows
     table = catalog.table.iloc[rows]
-    fitted = split.rows(catalog, None, *(("train", "validation") if subset == "test" else ("train",)))
+    fitted = fitted_rows(catalog, split, subset)
     counts = Counter(catalog.table["label"].iloc[fitted])
-    ids, titles, labels = (table[column].tolist() for column in ("id", "title", "label"))
+    titles, labels = (table[column].tolist() for column in ("title", "label"))
     named = _name_patterns(set(labels))
-    all_titles, has_title = catalog.table["title"].to_numpy(object), catalog.has_title
-    leaked_picture = {}
-    if pictures is not None:
-        leaked_picture = {LEAKED_PICTURE: _others_share(pictures, catalog.picture_owners, rows, fitted)}
+    facts = product_facts(catalog, split, rows, fitted, pictures)
     categories = {
         f"{TRUE_CATEGORY}{level}": table[name].tolist()
         for level, name in enumerate(catalog.columns.categories, start=1)
     }
+    kinds = {"id": "str", "label": "str", "title_names_label": bool, "leaked_title": bool}
     return pd.DataFrame(
         {
-            "id": ids,
+            "id": facts.pop("id"),
             "label": labels,
             "label_train_count": np.array([counts[label] for label in labels], np.int64),
-            "title_group": _title_groups(titles, has_title[rows], ids),
+            "title_group": facts.pop("title_group"),
             "title_names_label": [
                 named[label].search(title) is not None for title, label in zip(titles, labels, strict=True)
             ],
-            "leaked_title": _others_have(all_titles, has_title, rows, fitted),
-            **leaked_picture,
-            **_groups(catalog, split, rows),
+            **facts,
             **categories,
         }
-    ).astype(
-        {"id": "str", "label": "str", "title_names_label": bool, "leaked_title": bool}
-        | dict.fromkeys(categories, "str")
-    )
+    ).astype(kinds | dict.fromkeys(categories, "str"))
+
+
+def fitted_rows(catalog: Catalog, split: Split, subset: Literal["test", "validation"]) -> np.ndarray:
+    """The rows that a model which predicts a subset was fitted on: held-out predictions know train rows alone."""
+    return split.rows(catalog, None, *(("train", "validation") if subset == "test" else ("train",)))
+
+
+def product_facts(
+    catalog: Catalog, split: Split, rows: np.ndarray, fitted: np.ndarray, pictures: np.ndarray | None
+) -> dict[str, Any]:
+    """Columns id, title_group, leaked_title, and where they apply leaked_picture and group, as of `product_context`."""
+    ids, titles = (catalog.table[column].iloc[rows].tolist() for column in ("id", "title"))
+    all_titles, has_title = catalog.table["title"].to_numpy(object), catalog.has_title
+    leaked_picture = {}
+    if pictures is not None:
+        leaked_picture = {LEAKED_PICTURE: _others_share(pictures, catalog.picture_owners, rows, fitted)}
+    return {
+        "id": ids,
+        "title_group": _title_groups(titles, has_title[rows], ids),
+        "leaked_title": _others_have(all_titles, has_title, rows, fitted),
+        **leaked_picture,
+        **_groups(catalog, split, rows),
+    }
 
 
 def _others_have(values: np.ndarray, there: np.ndarray, rows: np.ndarray, fitted: np.ndarray) -> np.ndarray:
@@ -226,7 +242,7 @@ def make_predictions(
     if len(set(classes)) != len(classes) or not len(classes):
         raise ValueError("the candidates must be one class or more, each named once")
     if status is not None:
-        _check_status(status, len(context))
+        check_status(status, len(context))
     probabilities = probabilities.astype(np.float64)
     names = np.array(classes, object)
     order = first_classes(probabilities, TOP)
@@ -269,7 +285,7 @@ def level_columns(frame: pd.DataFrame, prefix: str) -> list[str]:
     return found
 
 
-def _check_status(status: pd.DataFrame, rows: int) -> None:
+def check_status(status: pd.DataFrame, rows: int) -> None:
     if len(status) != rows:
         raise ValueError(f"status has {len(status)} rows, expected {rows}")
     for column in ("picture_status", "title_status"):

@@ -8,7 +8,8 @@ import pandas as pd
 
 from fusionclf.catalog.fields import Fields
 from fusionclf.console import SILENT, Console
-from fusionclf.errors import RunError
+from fusionclf.errors import RunError, SettingsError
+from fusionclf.evaluation.multilabel import SigmoidDecision
 
 if TYPE_CHECKING:
     from fusionclf.batches import PictureCache
@@ -23,6 +24,7 @@ class Model(Protocol):
         added: those that were not trained.
         columns: places of `classes` in `every`; None where all are candidates.
         is_open: whether classes can be added.
+        decision: how probabilities become labels, where a product can have several; else None.
     """
 
     classes: tuple[str, ...]
@@ -31,6 +33,7 @@ class Model(Protocol):
     cover: tuple[int, int] | None
     reads_titles: bool
     fields: Fields
+    decision: SigmoidDecision | None
 
     @property
     def tasks(self) -> Mapping[str, Sequence[str]]: ...
@@ -61,6 +64,14 @@ class Model(Protocol):
         ...
 
 
+def check_one_label(model: Model, what: str) -> None:
+    """Raise SettingsError where a model predicts several labels a product; `what` needs one."""
+    if model.decision is not None:
+        raise SettingsError(
+            f"{what} needs one label a product, and this run predicts several (catalog.label_list)"
+        )
+
+
 class FixedClasses:
     """The part of a Model that is the same wherever no class can be added and nothing is prepared."""
 
@@ -68,6 +79,7 @@ class FixedClasses:
     added: tuple[str, ...] = ()
     columns: np.ndarray | None = None
     is_open = False
+    decision: SigmoidDecision | None = None
 
     @property
     def every(self) -> tuple[str, ...]:

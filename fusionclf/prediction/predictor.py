@@ -23,7 +23,8 @@ from fusionclf.prediction.io.products import (
     raise_first_fault,
     read_products,
 )
-from fusionclf.prediction.model import Model
+from fusionclf.prediction.label_answers import decide_label_sets
+from fusionclf.prediction.model import Model, check_one_label
 
 if TYPE_CHECKING:
     from fusionclf.models.added_classes import AddedClass
@@ -85,7 +86,8 @@ class Predictor:
             titles: None or "" for a product without one.
             fields: name → cells of further texts and attributes, as the run's catalog calls them; markup is removed.
             top_k: number of classes to return.
-            min_probability: below it, the decision is "abstain"; None: 0.05, unless a target precision is given.
+            min_probability: below it, the decision is "abstain"; None: 0.05, unless a target precision is given. Of
+                several labels a product: from which a label is predicted; None: from the threshold of the label.
             target_precision: share of correct answers among the accepted ones, such as 0.98, that the run's held-out
                 predictions must promise; other answers are to review or reject, and back off to a category.
             errors: "raise" stops at the first product whose picture cannot be read or that has no input that the
@@ -231,6 +233,8 @@ class Predictor:
         found = self.model.task_probabilities(products.pictures, products.fields)
         tasks = {task: with_gaps(values, products.answerable, np.float64) for task, values in found.items()}
         probabilities, graded = tasks.pop("label"), None
+        if self.model.decision is not None:
+            return decide_label_sets(probabilities, self.classes, self.model.decision, rule, products.status)
         if rule.target_precision is not None:
             graph = self._graph_of_all()
             graded = grade(graph, self.thresholds(rule.target_precision), probabilities, self.classes)
@@ -254,27 +258,16 @@ class Predictor:
             RunError: the run has no held-out predictions.
             SettingsError: the target is out of its range or cannot be promised, or the classes are restricted.
         """
+        check_one_label(self.model, "a target precision")
         if self.model.columns is not None:
             raise SettingsError(
                 "a target precision holds where all classes are candidates; leave it out, or --only (only=True)"
             )
         if self.folder is None:
-            raise RunError(
-                "no run folder, so no held-out predictions to fit a threshold on; use fusionclf.load"
-            )
+            raise RunError("no run folder, so no held-out predictions for a threshold; use fusionclf.load")
         if target not in self._thresholds:
             self._thresholds[target] = thresholds_of_run(self.folder, self.part, target)
         return self._thresholds[target].without(self.added)
-
-    def threshold_note(self) -> str:
-        """What a target precision does not promise once classes are added; "" where none are."""
-        if not self.added:
-            return ""
-        return (
-            f"the target precision holds for products of the {len(self.classes) - len(self.added):,} trained classes; "
-            f"held-out products show nothing about the {len(self.added):,} added ones: these are never accepted, and "
-            "a product of theirs that gets a trained class may be accepted"
-        )
 
     @property
     def added(self) -> tuple[str, ...]:

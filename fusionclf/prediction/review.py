@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fusionclf.catalog.corrections import ReviewTask, review_files
+from fusionclf.catalog.corrections import ReviewTask, cut_note, review_files
 from fusionclf.catalog.fields import TITLE
 from fusionclf.catalog.tables import open_table
+from fusionclf.config import CatalogConfig
 from fusionclf.files import locked_folder, write_all
 from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.prediction.predictor import Predictor
@@ -34,20 +35,29 @@ class Suggested:
 
 def write_review(
     folder: Path, table: ProductTable, predictor: Predictor, suggested: Mapping[str, Suggested]
-) -> None:
+) -> str:
     """Write the files of a review.
 
     Args:
         folder: to write to; files of an earlier review are replaced.
-        table: the products.
+        table: the products, from `shown_products`.
         predictor: of the run that made the suggestions.
         suggested: id → suggestion, the most important one first.
+
+    Returns:
+        How many tasks are written, for a message.
     """
     found = {task.ids[0]: task for task in _tasks(table, suggested)}
     tasks = [found[product] for product in suggested if product in found]
     model = predictor.folder.name if predictor.folder is not None else predictor.part
     with locked_folder(folder):
         write_all(folder, review_files(tasks, sorted(predictor.classes), model))
+    return f"{len(tasks):,} products to {folder}{cut_note(len(tasks))}"
+
+
+def shown_products(source: Path, columns: CatalogConfig, pictures: Path | None) -> ProductTable:
+    """The products with titles and pictures, whatever the model reads: people look at both."""
+    return ProductTable(source, columns, pictures=pictures)
 
 
 def not_accepted(answers: Path) -> dict[str, Suggested]:

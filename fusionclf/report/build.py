@@ -17,6 +17,7 @@ from fusionclf.report.catalog import find_catalog
 from fusionclf.report.collect import read_runs
 from fusionclf.report.definitions import DEFINITIONS
 from fusionclf.report.examples import picture_files
+from fusionclf.report.multilabel import are_label_sets, compare_label_sets
 from fusionclf.report.page import environment, script
 from fusionclf.report.report_data import report_value
 from fusionclf.run_schema import ALL_CLASSES
@@ -47,8 +48,8 @@ def compare(runs: Sequence[Path], out: Path | None, data: Path | None = None) ->
         report.json's content.
 
     Raises:
-        RunError: the runs cannot be compared, `data` is another catalog, another command writes to `out`, or it
-            cannot be written.
+        RunError: the runs cannot be compared (some predict one label a product, others several), `data` is another
+            catalog, another command writes to `out`, or it cannot be written.
         CatalogError: `data` is given and cannot be read.
     """
     with locked_folder(out) if out is not None else nullcontext():
@@ -56,6 +57,8 @@ def compare(runs: Sequence[Path], out: Path | None, data: Path | None = None) ->
 
 
 def _compare(runs: Sequence[Path], out: Path | None, data: Path | None) -> dict[str, Any]:
+    if are_label_sets(runs):
+        return compare_label_sets(runs, out, data)
     found = read_runs(runs)
     catalog, note = find_catalog(found, data)
     value = report_value(found, catalog, note)

@@ -3,7 +3,7 @@
 from fusionclf.catalog import Catalog
 from fusionclf.catalog.picture_checks import LOOKS, PictureFacts, picture_names
 from fusionclf.catalog.pictures import map_paths
-from fusionclf.report.catalog import thumbnail
+from fusionclf.catalog.thumbnails import thumbnail
 from fusionclf.report.page import environment
 
 SHOWN = 24  # pictures of each kind

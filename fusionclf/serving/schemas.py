@@ -26,7 +26,10 @@ class ColumnAnswer(BaseModel):
 class Answer(BaseModel):
     """The answer for one product, as of `fusionclf predict --json`."""
 
-    labels: list[str] = Field(description="the most likely classes, best first; empty without an answer")
+    labels: list[str] = Field(
+        description="the most likely classes, best first; empty without an answer. Where a product can have several "
+        "labels: those that reach their thresholds"
+    )
     class_ids: list[str] | None = Field(
         default=None, description="of these classes, where they have ids; absent where none has one"
     )
@@ -107,6 +110,7 @@ class Health(BaseModel):
     classes: int
     reads_pictures: bool
     reads_titles: bool
+    several_labels: bool = Field(default=False, description="whether a product can have several labels")
     fields: list[str] = Field(
         default=[], description="names of the further texts and attributes that it reads"
     )

@@ -196,6 +196,12 @@ def _slip_rows(found: CatalogCheck) -> list[tuple[str, str]]:
     if found.several_label_paths.count:
         cells = _noted(found.several_label_paths)
         rows.append(("labels with several paths", f"{cells}; the first counts"))
+    if found.labels_a_product:
+        sizes = {f"{n} label{'s' if n > 1 else ''}:": count for n, count in found.labels_a_product.items()}
+        rows.append(("products with", _counts(sizes)))
+    if found.odd_label_lists.count:
+        cells = _noted(found.odd_label_lists)
+        rows.append(("cells with an empty or repeated label", f"{cells}; each label counts once"))
     if found.corrected_paths.count:
         rows.append(("pictures found by a corrected path", _noted(found.corrected_paths)))
     if found.missing_pictures.count:

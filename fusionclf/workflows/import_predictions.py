@@ -73,6 +73,10 @@ def import_predictions(
     settings = load_run_settings(
         BaselineConfig, request.name, request.data, request.config, request.overrides
     )
+    if settings.catalog.label_list:
+        raise SettingsError(
+            f"catalog.label_list={settings.catalog.label_list!r}: import reads one label a product; leave it out"
+        )
     with locked_folder(request.out):
         started = time.perf_counter()
         catalog, split = read_divided(request.data, settings.catalog, settings.split, console=console)

@@ -23,7 +23,7 @@ from fusionclf.prediction.io.products import Product
 from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.prediction.io.writers import as_json
 from fusionclf.prediction.job import Request, add_listed_classes, column_settings, prepare
-from fusionclf.prediction.review import not_accepted, write_review
+from fusionclf.prediction.review import not_accepted, shown_products, write_review
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -89,7 +89,9 @@ class FileTask:
         if totals is not None:
             _report_totals(console, self.more, prediction.table, prediction.output, totals)
             if request.review is not None:
-                _write_review(request.review, prediction, predictor, console)
+                shown = shown_products(request.source, columns, request.pictures)
+                wrote = write_review(request.review, shown, predictor, not_accepted(prediction.output.out))
+                console.info(f"not accepted: wrote {wrote}")
         return totals
 
 
@@ -114,15 +116,6 @@ def _write(
         if not accelerator.is_main_process:
             return None
         return replace(output.join(count), seconds=time.perf_counter() - started)
-
-
-def _write_review(
-    folder: Path, prediction: "FilePrediction", predictor: "Predictor", console: Console
-) -> None:
-    """Write the answers that are not accepted, for people to check."""
-    unsure = not_accepted(prediction.output.out)
-    write_review(folder, prediction.table, predictor, unsure)
-    console.info(f"{len(unsure):,} answers are not accepted; wrote them to {folder}, to be checked")
 
 
 def _begin(output: OutputChunks, accelerator: "Accelerator", overwrite: bool, resume: bool) -> bool:
@@ -204,7 +197,7 @@ def _print_table(answers: Answers, rule: DecisionRule, out: RichConsole) -> None
     table = Table(box=None, pad_edge=False)
     table.add_column("class")
     table.add_column("probability", justify="right")
-    for label, probability in zip(answers.labels[0], answers.probabilities[0].tolist(), strict=True):
+    for label, probability in zip(answers.labels[0], answers.label_probabilities[0], strict=True):
         table.add_row(escape(printable(label)), f"{100 * probability:.2f} %")
     out.print(table)
     if answers.paths[0]:

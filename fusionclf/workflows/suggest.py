@@ -16,8 +16,9 @@ from fusionclf.evaluation.suggestions import choose_varied, most_uncertain, unce
 from fusionclf.prediction import RunModel
 from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.prediction.job import column_settings
+from fusionclf.prediction.model import check_one_label
 from fusionclf.prediction.predictor import Predictor
-from fusionclf.prediction.review import Suggested, write_review
+from fusionclf.prediction.review import Suggested, shown_products, write_review
 
 UNCERTAIN, NO_TRAINING_ROWS = "uncertain", "class without training rows"
 
@@ -51,7 +52,7 @@ class Candidates:
         ids, labels: n texts: of the product, and its most likely class.
         probabilities: (n,) of that class.
         uncertain: (n,) from 0 to 1.
-        vectors: (n, D) how alike they are.
+        vectors: (n, D) joint embeddings, which show how alike they are.
     """
 
     ids: np.ndarray
@@ -88,11 +89,13 @@ def suggest(request: SuggestRequest, console: Console | None = None) -> list[str
 
     Raises:
         PredictionError: the input cannot be read, or every product has a label.
+        SettingsError: the run predicts several labels a product.
         RunError: the run cannot be used.
     """
     console = console or Console()
     columns = column_settings(request.model.run, request.overrides)
     predictor = request.model.load()
+    check_one_label(predictor.model, "suggest")
     table = ProductTable(
         request.source, columns, pictures=request.pictures,
         reads_pictures=predictor.reads_pictures, reads_titles=predictor.reads_titles, further=predictor.fields,
@@ -104,20 +107,23 @@ def suggest(request: SuggestRequest, console: Console | None = None) -> list[str
     read = faults = 0
     with console.bar("predict", table.count) as step:
         for some, faulty in _candidates(table, predictor, labelled):
-            read, faults = read + len(some.ids), faults + faulty
+            faults += faulty
+            if some is None:
+                continue
+            read += len(some.ids)
             found = some if found is None else found.joined(some)
             found = found.at(most_uncertain(found.uncertain, request.count))
             step(read, max(table.count, read))
-    if found is None or not len(found.ids):
+    if found is None:
         raise PredictionError(
             f"{request.source}: no product to suggest: {len(labelled):,} have a label, {faults:,} cannot be read; give "
             f"products whose column {columns.label!r} is empty"
         )
     chosen = found.at(choose_varied(found.uncertain, found.vectors, request.count))
-    write_review(request.out, table, predictor, _suggested(chosen, predictor))
+    shown = shown_products(request.source, columns, request.pictures)
+    wrote = write_review(request.out, shown, predictor, _suggested(chosen, predictor))
     console.info(
-        f"{read:,} products without a label, {len(labelled):,} with one, {faults:,} that cannot be read; wrote the "
-        f"first {len(chosen.ids):,} to label to {request.out}"
+        f"{read:,} products without a label, {len(labelled):,} with one, {faults:,} that cannot be read; wrote {wrote}"
     )
     console.info(
         f"next: fill the column correction of {request.out / 'corrections.csv'}, or label in Label Studio; then "
@@ -144,8 +150,8 @@ def _labelled(source: Path, columns: CatalogConfig) -> set[str]:
 
 def _candidates(
     table: ProductTable, predictor: Predictor, labelled: set[str]
-) -> Iterator[tuple[Candidates, int]]:
-    """The products without a label, chunk by chunk, each time with the number of rows that cannot be read."""
+) -> Iterator[tuple[Candidates | None, int]]:
+    """The products without a label of each chunk that has some, and the number of its rows that cannot be read."""
     untrained = _untrained(predictor)
     predictor.warm_up(table.count)
     names = np.array(predictor.classes, object)
@@ -155,15 +161,18 @@ def _candidates(
         pictures = [chunk.pictures[row] for row in rows]
         products = predictor.read(pictures, chunk.fields.iloc[rows].reset_index(drop=True))
         answered = rows[products.answerable]
-        embedded = predictor.model.embed(products.pictures, products.fields)
-        probabilities = embedded["label"]
-        first = probabilities.argmax(axis=1) if len(answered) else np.zeros(0, np.int64)
+        faults = len(chunk.faults) + len(rows) - len(answered)
+        if not len(answered):
+            yield None, faults
+            continue
+        found = predictor.model.embed(products.pictures, products.fields)
+        probabilities, vectors = found["label"], np.nan_to_num(found["joint"])
+        first = probabilities.argmax(axis=1)
         uncertain = uncertainty(probabilities)
         uncertain[np.isin(first, untrained)] = 1.0
         ids = np.array(chunk.ids, object)[answered]
         shares = probabilities[np.arange(len(first)), first]
-        found = Candidates(ids, names[first], shares, uncertain, embedded["joint"])
-        yield found, len(chunk.faults) + len(rows) - len(answered)
+        yield Candidates(ids, names[first], shares, uncertain, vectors), faults
     predictor.keep_texts()
 
 

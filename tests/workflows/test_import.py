@@ -16,21 +16,23 @@ def call(*words: object) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-@pytest.fixture
-def labels(runs: Runs, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def labels(runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Labels as a language model would give them: those of the linear run."""
     frame = runs.predictions("linear", "joint")
     table = pd.DataFrame({"id": frame["id"], "prediction": frame["label_1"], "answer": "as given"})
-    table.to_json(tmp_path / "llm.jsonl", orient="records", lines=True)
-    return tmp_path / "llm.jsonl"
+    file = tmp_path_factory.mktemp("import") / "llm.jsonl"
+    table.to_json(file, orient="records", lines=True)
+    return file
 
 
-@pytest.fixture
-def run(labels: Path, sample_dir: Path, tmp_path: Path) -> Path:
-    done = call("import", labels, "--data", sample_dir, "--name", "llm", "--out", tmp_path / "llm")
+@pytest.fixture(scope="module")
+def run(labels: Path, sample_dir: Path) -> Path:
+    out = labels.parent / "llm"
+    done = call("import", labels, "--data", sample_dir, "--name", "llm", "--out", out)
     assert done.exit_code == 0, done.output
     assert "1 columns are not read, since they are no class: 'answer'" in done.stderr
-    return tmp_path / "llm"
+    return out
 
 
 def test_imported_run_is_compared_as_any_run(run: Path, runs: Runs, tmp_path: Path) -> None:
@@ -67,10 +69,12 @@ def test_names_of_own_models_are_refused(labels: Path, sample_dir: Path, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
-def test_refused_file_leaves_an_earlier_run_alone(run: Path, sample_dir: Path, tmp_path: Path) -> None:
+def test_refused_file_leaves_an_earlier_run_alone(
+    run: Path, labels: Path, sample_dir: Path, tmp_path: Path
+) -> None:
     before = (run / "metrics.json").read_bytes()
     (tmp_path / "bad.csv").write_text("id,label\n1,Nothing\n")
     words = ("import", tmp_path / "bad.csv", "--data", sample_dir, "--name", "llm", "--out", run)
     assert call(*words, "--overwrite").exit_code == 2
     assert (run / "metrics.json").read_bytes() == before
-    assert "holds a run already" in call(*words[:1], tmp_path / "llm.jsonl", *words[2:]).stderr
+    assert "holds a run already" in call("import", labels, *words[2:]).stderr

@@ -52,6 +52,7 @@ def test_unlabelled_products_are_suggested(name: str, runs: Runs, shop: Path, tm
     assert all(row["title"] == titles[row["id"]] for row in found)
     tasks = json.loads((tmp_path / "next" / "label-studio.json").read_text())
     assert [task["data"]["products"] for task in tasks] == [[row["id"]] for row in found]
+    assert sum(task["data"]["picture"].startswith("data:image/jpeg") for task in tasks) > 10
 
 
 def test_answers_lead_back_into_the_catalog(runs: Runs, shop: Path, sample: Catalog, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from fusionclf.catalog.corrections.applying import Applied, ApplyRequest, apply_corrections
 from fusionclf.catalog.corrections.reading import Corrections, read_corrections
-from fusionclf.catalog.corrections.review import ReviewTask, review_files
+from fusionclf.catalog.corrections.review import ReviewTask, cut_note, review_files
 
 __all__ = [
     "Applied",
@@ -10,6 +10,7 @@ __all__ = [
     "Corrections",
     "ReviewTask",
     "apply_corrections",
+    "cut_note",
     "read_corrections",
     "review_files",
 ]

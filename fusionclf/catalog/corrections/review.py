@@ -65,6 +65,15 @@ def review_files(tasks: Sequence[ReviewTask], classes: Sequence[str], model: str
     return {CSV: _csv(tasks), TASKS: json_text(entries), CONFIG: _config(classes)}
 
 
+def cut_note(tasks: int) -> str:
+    """The end of a line on written tasks, where Label Studio does not get all of them.
+
+    >>> cut_note(1500), cut_note(10)
+    ('; label-studio.json holds the first 1,000', '')
+    """
+    return f"; {TASKS} holds the first {MOST_TASKS:,}" if tasks > MOST_TASKS else ""
+
+
 def _picture(path: Path | None) -> str | None:
     return thumbnail(path, PICTURE_SIZE)
 
