@@ -16,6 +16,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from baselines.columns import features_of, first_step, model_input
+from baselines.label_sets import LabelScorer, run_on_label_sets
 from baselines.majority import fit_prior
 from baselines.registry import Frames, register
 from baselines.text_baseline import TitleModel, ValidationPredictions, run_on_titles
@@ -48,16 +49,22 @@ class LinearTextConfig(BaselineConfig):
         return self
 
 
-@register("linear", LinearTextConfig)
+@register("linear", LinearTextConfig, several_labels=True)
 def run(
     settings: LinearTextConfig, catalog: Catalog, split: Split, folder: Path, console: Console = SILENT
 ) -> tuple[Frames, dict[str, Any], Frames]:
     """Fit on train rows to find the temperature on validation rows, then on both with that temperature.
 
     The first model's predictions of the validation rows are the held-out ones. The temperature does not change the
-    order of the classes. A class without a training row gets probability 0.
+    order of the classes. A class without a training row gets probability 0. Where a product can have several labels, a
+    sigmoid and the labels' thresholds take the temperature's place.
     """
     further = Fields.of(catalog.columns)
+    if catalog.label_sets is not None:
+        total = 2 * len(split.class_names(None))
+        with console.bar("linear: labels fitted", total) as step:
+            fitter = _Fitter(settings, further, lambda done: step(done, total))
+            return run_on_label_sets(catalog, split, folder, fitter.fit_labels, further)
     # Each part has a trial and a fit on all rows.
     total = 2 * sum(len(split.class_names(part)) for part in (*split.classes, None))
     with console.bar("linear: classes fitted", total) as step:
@@ -95,6 +102,11 @@ class _Fitter:
             model, lambda products: softmax(_scores(model, products) / temperature), temperature, held_out
         )
 
+    def fit_labels(self, fields: pd.DataFrame, is_label: np.ndarray, names: np.ndarray) -> LabelScorer:
+        """The model of labels of which products can have several, one against the rest."""
+        model = self._fitted(fields, is_label, names)
+        return LabelScorer(model, lambda products: _raw_scores(model, products))
+
     def _trial(self, train: Labelled, validation: Labelled) -> tuple[float, ValidationPredictions | None]:
         """The temperature, and predictions of the validation rows by a model of the train rows."""
         if not len(validation[1]) or len(set(train[1])) == 1:
@@ -106,7 +118,9 @@ class _Fitter:
         temperature = fit_temperature(scores, targets)
         return temperature, ValidationPredictions(list(number), softmax(scores / temperature))
 
-    def _fitted(self, fields: pd.DataFrame, labels: np.ndarray) -> "Pipeline":
+    def _fitted(
+        self, fields: pd.DataFrame, labels: np.ndarray, names: np.ndarray | None = None
+    ) -> "Pipeline":
         from scipy import sparse  # takes long to import, as scikit-learn does
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.pipeline import make_pipeline
@@ -120,28 +134,41 @@ class _Fitter:
         words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
         features = features_of(fields, self.further, ngrams, words)
         values = sparse.csr_matrix(features.fit_transform(model_input(features, fields)))
-        svm = fit_linear_svm(values, labels, own.regularisation, own.seed, on_fitted=self._on_fitted)
-        return make_pipeline(features, _estimator(svm))
+        svm = fit_linear_svm(
+            values, labels, own.regularisation, own.seed, every=names, on_fitted=self._on_fitted
+        )
+        return make_pipeline(features, _estimator(svm, one_label=names is None))
 
     def _on_fitted(self, classes: int) -> None:
         self.done += classes
         self.progress(self.done)
 
 
-def _estimator(svm: "LinearSVM") -> "LinearSVC":
-    """scikit-learn's estimator with these weights, which run folders hold."""
+def _estimator(svm: "LinearSVM", one_label: bool) -> "LinearSVC":
+    """scikit-learn's estimator with these weights, which run folders hold.
+
+    Args:
+        svm: the weights.
+        one_label: whether a product has one label.
+    """
     from sklearn.svm import LinearSVC
 
     estimator = LinearSVC()
     estimator.classes_ = svm.classes
     estimator.n_features_in_ = svm.weights.shape[1]  # pyright: ignore[reportAttributeAccessIssue]
     # For two classes scikit-learn keeps the weights of the second alone.
-    rows = slice(1, 2) if len(svm.classes) == 2 else slice(None)
+    rows = slice(1, 2) if one_label and len(svm.classes) == 2 else slice(None)
     estimator.coef_, estimator.intercept_ = svm.weights[rows], svm.bias[rows]
     return estimator
 
 
 def _scores(model: "Pipeline", products: pd.DataFrame) -> np.ndarray:
     """(n, K) decision values; for two classes scikit-learn returns one column, here it becomes two."""
+    scores = _raw_scores(model, products)
+    return np.concatenate([-scores, scores], axis=1) if scores.shape[1] == 1 else scores
+
+
+def _raw_scores(model: "Pipeline", products: pd.DataFrame) -> np.ndarray:
+    """(n, K) decision values, one column for each row of weights."""
     scores = model.decision_function(model_input(first_step(model), products))
-    return np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores
+    return scores[:, None] if scores.ndim == 1 else scores

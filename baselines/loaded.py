@@ -13,6 +13,7 @@ from baselines.text_baseline import LEARNED, over_candidates
 from fusionclf.catalog.fields import Fields, field_table
 from fusionclf.errors import RunError
 from fusionclf.evaluation import softmax
+from fusionclf.evaluation.multilabel import SigmoidDecision
 from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import AGAIN, one_line
 
@@ -46,6 +47,7 @@ class LoadedBaseline:
         classes: the candidates, in the order of the probabilities.
         reads_titles: whether it reads the titles.
         reads_fields: whether it reads the further fields, too.
+        decision: how scores become labels, where a product can have several; else None.
 
     Raises:
         RunError: a file is missing or damaged, or is not a fitted baseline of the run's classes.
@@ -57,11 +59,12 @@ class LoadedBaseline:
             raise RunError(f"{folder / 'labels.json'}: {part}.candidates: is missing; {AGAIN}")
         self.classes: tuple[str, ...] = tuple(labels["candidates"])
         self.temperature = labels["temperature"]
+        self.decision = SigmoidDecision.from_labels(labels)
         file = folder / f"{part}.skops"
         try:
             self._features, self._classifier = _checked(read_estimator(file), labels["classes"]["label"])
             probes = field_table(PROBES, {name: ["", "7"] for name in fields.names})
-            _check_probabilities(self.probabilities(probes))
+            _check_probabilities(self.probabilities(probes), add_up=self.decision is None)
         except Exception as error:  # a damaged estimator leads to errors of any kind
             raise RunError(one_line(f"cannot be used ({error}); {AGAIN}", file)) from error
         self.reads_titles = self._features is not None
@@ -87,6 +90,8 @@ class LoadedBaseline:
                 features @ self._classifier["feature_log_prob_"].T + self._classifier["class_log_prior_"]
             )
         scores = features @ self._classifier["coef_"].T + self._classifier["intercept_"]
+        if self.decision is not None:
+            return self.decision.probabilities(scores)
         if scores.shape[1] == 1:  # of two classes scikit-learn keeps one row
             scores = np.concatenate([-scores, scores], axis=1)
         return softmax(scores / self.temperature)
@@ -145,6 +150,7 @@ def _check_vectorizer(vectorizer: StoredEstimator) -> None:
         raise ValueError("its terms are not numbered from 0 on")
 
 
-def _check_probabilities(probabilities: np.ndarray) -> None:
-    if not np.isfinite(probabilities).all() or not np.allclose(probabilities.sum(axis=1), 1):
+def _check_probabilities(probabilities: np.ndarray, add_up: bool) -> None:
+    sums_are_right = not add_up or np.allclose(probabilities.sum(axis=1), 1)
+    if not np.isfinite(probabilities).all() or not sums_are_right:
         raise ValueError("its predictions are not probabilities")

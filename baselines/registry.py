@@ -23,21 +23,31 @@ class Baseline:
         run: (settings, catalog, split, run folder, console) → predictions by part, cost, and predictions of
             validation rows by part (empty where no model was fitted without them). The console, SILENT by default,
             shows progress.
+        several_labels: whether it can predict several labels a product.
     """
 
     name: str
     settings: type[BaselineConfig]
     run: Run
+    several_labels: bool = False
 
 
 BASELINES: dict[str, Baseline] = {}
 
 
-def register(name: str, settings: type[BaselineConfig]) -> Callable[[Run], Run]:
-    """Add the decorated function to the registry."""
+def register(
+    name: str, settings: type[BaselineConfig], *, several_labels: bool = False
+) -> Callable[[Run], Run]:
+    """Add the decorated function to the registry.
+
+    Args:
+        name: as in `fusionclf baseline NAME`.
+        settings: its settings class.
+        several_labels: whether it can predict several labels a product.
+    """
 
     def add(run: Run) -> Run:
-        BASELINES[name] = Baseline(name, settings, run)
+        BASELINES[name] = Baseline(name, settings, run, several_labels)
         return run
 
     return add

@@ -55,6 +55,10 @@ class TitleModel:
         """Names of the classes in the order of `predict`."""
         return [str(name) for name in self.estimator.classes_]
 
+    def to_labels(self) -> dict[str, Any]:
+        """What labels.json holds besides the names of the classes."""
+        return {"temperature": self.temperature}
+
 
 Fit = Callable[[pd.DataFrame, np.ndarray, pd.DataFrame, np.ndarray], TitleModel]
 Keep = Callable[[np.ndarray], np.ndarray]
@@ -86,12 +90,19 @@ def run_on_titles(
     Raises:
         CatalogError: a part has no row to fit on or to score, or its titles hold no words.
     """
+    run = TitleRun(catalog, split, fit, keep, fields)
+    return run_parts(run, folder, [*split.classes, *([None] if all_classes else [])])
+
+
+def run_parts(
+    run: "TitleRun", folder: Path, parts: Sequence[str | None]
+) -> tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, pd.DataFrame]]:
+    """As `run_on_titles`, for some parts of a split; None means all classes."""
     import skops.io  # takes seconds; commands that read other runs do not need it
 
-    run = _TitleRun(catalog, split, fit, keep, fields)
     frames: dict[str, pd.DataFrame] = {}
     held_out: dict[str, pd.DataFrame] = {}
-    for part in [*split.classes, *([None] if all_classes else [])]:
+    for part in parts:
         name = part or ALL_CLASSES
         model = run.fit_part(part)
         with replacing(folder / "model" / f"{name}.skops") as aside:
@@ -103,7 +114,7 @@ def run_on_titles(
     return frames, run.cost(), held_out
 
 
-class _TitleRun:
+class TitleRun:
     """One run of a title baseline: its models, and their cost over all parts."""
 
     def __init__(self, catalog: Catalog, split: Split, fit: Fit, keep: Keep, fields: Fields | None) -> None:
@@ -134,7 +145,7 @@ class _TitleRun:
         texts: list[Any] = []
         for subset in ("train", "validation"):
             rows = self._fitted(self.split.rows(self.catalog, part, subset))
-            texts += [self._fields(rows), self.catalog.table["label"].iloc[rows].to_numpy(object)]
+            texts += [self._fields(rows), self._targets(rows)]
         name = part or ALL_CLASSES
         if not len(texts[0]):
             raise CatalogError(f"part {name!r}: no train row can be used; {self._no_row_remedy()}")
@@ -158,9 +169,13 @@ class _TitleRun:
         self.labels[name] = {
             "candidates": list(self.split.class_names(part)),
             "classes": {"label": model.classes_},
-            "temperature": model.temperature,
+            **model.to_labels(),
         }
         return model
+
+    def _targets(self, rows: np.ndarray) -> np.ndarray:
+        """The labels of some rows."""
+        return self.catalog.table["label"].iloc[rows].to_numpy(object)
 
     def predict_test(self, part: str | None, model: TitleModel) -> pd.DataFrame:
         """Predictions of the test rows of a part."""
@@ -195,9 +210,13 @@ class _TitleRun:
         """Predictions of some rows of a subset."""
         taken = np.isin(self.split.rows(self.catalog, part, subset), rows)
         context = product_context(self.catalog, self.split, part, subset).iloc[np.flatnonzero(taken)]
+        names = self.split.class_names(part)
+        return make_predictions(context, names, probabilities, self._status(rows), self.graph)
+
+    def _status(self, rows: np.ndarray) -> pd.DataFrame:
+        """The modality status of some rows."""
         titles = np.where(self.has_text[rows], "used", "missing") if self.reads_titles else "ignored"
-        status = pd.DataFrame({"picture_status": "ignored", "title_status": titles}, index=range(len(rows)))
-        return make_predictions(context, self.split.class_names(part), probabilities, status, self.graph)
+        return pd.DataFrame({"picture_status": "ignored", "title_status": titles}, index=range(len(rows)))
 
     def _fields(self, rows: np.ndarray) -> pd.DataFrame:
         return self.catalog.fields[self.columns].iloc[rows]

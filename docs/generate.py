@@ -1,4 +1,4 @@
-"""Write docs/reference/settings.md from the settings classes and docs/reference/cli.md from the commands.
+"""Write docs/reference/settings.md from the settings classes, cli.md from the commands, and the metrics of glossary.md.
 
 Usage: python docs/generate.py
 """
@@ -15,9 +15,11 @@ from fusionclf.cli import app
 from fusionclf.config import BaselineConfig, RunConfig
 from fusionclf.models import find_variant
 from fusionclf.models.registry import variant_names
+from fusionclf.report.definitions import DEFINITIONS
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 NOTE = "<!-- Written by `python docs/generate.py`; do not edit by hand. -->\n\n"
+WORDS = "## Words of the report"
 SHARED = ("catalog", "split", "pictures", "train")
 INTRODUCTION = """# Settings
 
@@ -162,7 +164,16 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-PAGES = {"settings.md": settings_page, "cli.md": cli_page}
+def glossary_page() -> str:
+    """docs/glossary.md: its text by hand, then the words of the report."""
+    text = (FOLDER.parent / "glossary.md").read_text(encoding="utf-8").partition(WORDS)[0]
+    rows = [f"| {_cell(word)} | {_cell(meaning)} |" for word, meaning in DEFINITIONS.items()]
+    return "\n".join(
+        [f"{text}{WORDS}", "", NOTE.strip(), "", "| word | meaning |", "| --- | --- |", *rows, ""]
+    )
+
+
+PAGES = {"settings.md": settings_page, "cli.md": cli_page, "../glossary.md": glossary_page}
 
 if __name__ == "__main__":
     for file, page in PAGES.items():

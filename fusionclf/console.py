@@ -165,8 +165,10 @@ class TrainingLines:
     def epoch(self, row: dict[str, Any]) -> None:
         """Print the result of an epoch."""
         left = row["seconds"] * (self.epochs - row["epoch"]) / 60
-        has_score = math.isfinite(row["val_top1"])  # there may be no validation rows
-        self.score = f", top-1 {row['val_top1']:.2f} %" if has_score else ""
+        name = "top-1" if "val_top1" in row else "average precision"
+        score = row["val_top1"] if "val_top1" in row else row["val_average_precision"]
+        has_score = math.isfinite(score)  # there may be no validation rows
+        self.score = f", {name} {score:.2f} %" if has_score else ""
         scores = f"validation loss {row['val_loss']:.4f}{self.score}, " if has_score else ""
         self.console.info(
             f"{self.name} epoch {row['epoch']}/{self.epochs}: loss {row['train_loss']:.4f}, {scores}"

@@ -50,7 +50,8 @@ def fit_linear_svm(
 
     Args:
         features: (n, D).
-        targets: (n,) classes, numbers or names. One class alone gets weights of 0.
+        targets: (n,) classes, numbers or names; one class alone gets weights of 0. Where a row can be of several
+            classes, (n, K) whether it is of each of `every`.
         regularisation: C.
         seed: of the order of rows. The number of threads, as many as BLAS has, does not change the result.
         dense: (n, E) further features, none of them sparse; their weights come last.
@@ -64,18 +65,23 @@ def fit_linear_svm(
     >>> [str(name) for name in svm.classes[scores.argmax(axis=1)]]
     ['hat', 'hat', 'shoe']
     """
-    found, numbers = np.unique(targets, return_inverse=True)
-    classes = found if every is None else every
-    columns = np.searchsorted(classes, found)  # of the classes with rows
+    if targets.ndim == 2:
+        assert every is not None, "several classes a row need the names of all"
+        classes, columns, numbers = every, np.arange(len(every)), np.zeros(0)
+    else:
+        found, numbers = np.unique(targets, return_inverse=True)
+        classes = found if every is None else every
+        columns = np.searchsorted(classes, found)  # of the classes with rows
     further = 0 if dense is None else dense.shape[1]
     weights = np.zeros((_width(features) + further, len(classes)), np.float32)
     bias = np.zeros(len(classes), np.float32)
-    if len(found) == 1:  # it is the answer to every product
+    if len(columns) == 1 and targets.ndim == 1:  # it is the answer to every product
         return LinearSVM(classes, weights.T, bias)
     rows = _Rows.of(features, dense, seed)
 
     def fit(chunk: np.ndarray) -> int:
-        problem = _Problem(rows, numbers[:, None] == chunk, regularisation)
+        positive = targets[:, chunk] if targets.ndim == 2 else numbers[:, None] == chunk
+        problem = _Problem(rows, positive, regularisation)
         problem.descend(np.random.default_rng(seed))
         problem.take_newton_steps()
         weights[np.ix_(rows.columns, columns[chunk])] = problem.weights[1:]
@@ -84,7 +90,7 @@ def fit_linear_svm(
 
     threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        for count in pool.map(fit, _chunks(len(found), len(targets))):
+        for count in pool.map(fit, _chunks(len(columns), len(targets))):
             on_fitted(count)
     return LinearSVM(classes, weights.T, bias)
 

@@ -102,6 +102,43 @@ class ColumnScores(TypedDict):
     intervals: dict[Text, Interval | None]
 
 
+class MultilabelScores(TypedDict):
+    """Metrics of a model of several labels a product."""
+
+    n: Count
+    micro_f1: Percent | None
+    macro_f1: Percent | None
+    mean_average_precision: Percent | None
+    micro_precision: Percent | None
+    micro_recall: Percent | None
+    subset_accuracy: Percent | None
+    ranking_precision: Percent | None
+    labels: Number | None
+    predicted: Number | None
+
+
+class LabelRow(TypedDict):
+    """Metrics of one of several labels."""
+
+    label: Text
+    train_rows: Count
+    test_rows: Count
+    predicted_rows: Count
+    precision: Percent | None
+    recall: Percent | None
+    f1: Percent | None
+    average_precision: Percent | None
+    threshold: Number
+
+
+class Multilabel(TypedDict):
+    """What metrics.json holds where a product can have several labels."""
+
+    scores: MultilabelScores
+    intervals: dict[Text, Interval | None]
+    per_label: list[LabelRow]
+
+
 class FusionParts(TypedDict):
     """What the parts of a fusion answer for held-out products with picture and title."""
 
@@ -128,6 +165,7 @@ class Metrics(TypedDict):
     decisions: dict[Part, list[Decision]]
     answers: NotRequired[dict[Part, dict[Text, ColumnScores]]]
     fusion_parts: NotRequired[dict[Part, FusionParts]]
+    multilabel: NotRequired[Multilabel]  # the other metrics are empty then
 
 
 def _check_metrics(metrics: Metrics) -> Metrics:

@@ -90,6 +90,13 @@ def _check_split(split: SplitFile) -> SplitFile:
     return split
 
 
+class MultilabelRule(TypedDict):
+    """How scores become labels where a product can have several."""
+
+    offset: FiniteFloat
+    thresholds: list[Annotated[FiniteFloat, Field(ge=0, le=1)]]  # of the candidates
+
+
 class PartLabels(TypedDict):
     """The classes of a part's model."""
 
@@ -102,6 +109,7 @@ class PartLabels(TypedDict):
     paths: NotRequired[list[Text]]
     synonyms: NotRequired[list[list[Text]]]
     language: NotRequired[Text]  # of names and titles; English where it is not given
+    multilabel: NotRequired[MultilabelRule]  # where a product can have several labels
 
 
 def _check_labels(labels: PartLabels) -> PartLabels:
@@ -111,6 +119,9 @@ def _check_labels(labels: PartLabels) -> PartLabels:
     for key, entries in (("paths", labels.get("paths")), ("synonyms", labels.get("synonyms"))):
         if entries is not None and len(entries) != count:
             raise ValueError(f"{key} has {len(entries)} entries for {count} classes")
+    rule, candidates = labels.get("multilabel"), labels.get("candidates", labels["classes"]["label"])
+    if rule is not None and len(rule["thresholds"]) != len(candidates):
+        raise ValueError(f"multilabel has {len(rule['thresholds'])} thresholds for {len(candidates)} labels")
     if not set(labels["classes"]["label"]) <= set(labels.get("candidates", labels["classes"]["label"])):
         raise ValueError("a class is not among the candidates")
     return labels

@@ -16,9 +16,10 @@ from benchmarks.tiny_bert import write_tiny_bert
 from fusionclf.catalog import generate_sample
 from tests.browser import browser
 from tests.runs import runs, sample, titles
+from tests.tags import tags_dir, tags_run
 from tests.tiny_clip import write_tiny_clip
 
-__all__ = ["browser", "runs", "sample", "titles"]
+__all__ = ["browser", "runs", "sample", "tags_dir", "tags_run", "titles"]
 ROOT = Path(__file__).resolve().parents[1]
 settings.register_profile("fusionclf", deadline=None)  # a busy machine is no failure
 settings.load_profile("fusionclf")

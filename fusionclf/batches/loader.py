@@ -29,7 +29,7 @@ class Batch:
         pictures: (P, 3, H, W) normalised, or (B, D) features of a frozen encoder, or None for a model that
             does not read pictures.
         titles: tensors of the text encoder's own shape, or None.
-        targets: per task (B,) class numbers, -1 where a product has none.
+        targets: per task (B,) class numbers, -1 where a product has none; or (B, K) whether it has each of K labels.
         has_picture, has_title: (B,) whether a product has one; None: all have.
         pooling: (B, P) share of each picture in its product's features; None: one picture a product, in their order.
     """
@@ -70,7 +70,8 @@ class ProductSource:
     Attributes:
         pictures: transform over the picture cache; None for a model that does not read pictures.
         titles: prepared titles; None for a model that does not read titles.
-        targets: per task (N,) class numbers of all catalog rows, -1 for none.
+        targets: per task (N,) class numbers of all catalog rows, -1 for none; of several labels a product (N, K)
+            whether it has each.
         features: (N, D) features of the pictures, read instead of pictures; None where there are none.
         augmented: whether training pictures are cropped and flipped at random; False for a frozen encoder, whose
             features are computed once.
@@ -162,6 +163,8 @@ def epoch_order(
 
 
 def _with_copies(rows: np.ndarray, classes: np.ndarray, least: int) -> np.ndarray:
+    if not least:
+        return rows
     extra = []
     for number, count in zip(*np.unique(classes, return_counts=True), strict=True):
         if count < least:

@@ -19,13 +19,20 @@ def count_cells(catalog: Catalog, columns: Iterable[str], *texts: str) -> dict[s
 def spellings_by_column(catalog: Catalog) -> dict[str, list[str]]:
     """Column of the file → labels or categories that differ only in case, blanks or Unicode form."""
     columns = catalog.columns
-    names = {columns.label: "label", **{name: name for name in columns.categories}}
-    found = {source: spellings(catalog.table[name]) for source, name in names.items()}
+    found = {columns.label: spellings(label for _, label in labels_with_rows(catalog))}
+    found |= {name: spellings(catalog.table[name]) for name in columns.categories}
     return {
         source: [" = ".join(distinguishable(group)) for group in groups]
         for source, groups in found.items()
         if groups
     }
+
+
+def labels_with_rows(catalog: Catalog) -> list[tuple[int, str]]:
+    """The catalog row and the name of every label of every product."""
+    if catalog.label_sets is None:
+        return list(enumerate(catalog.table["label"].tolist()))
+    return [(row, label) for row, labels in enumerate(catalog.label_sets.of) for label in labels]
 
 
 def with_several(pairs: Iterable[tuple[str, Hashable]]) -> list[str]:
@@ -53,6 +60,6 @@ def several_parents(catalog: Catalog) -> list[str]:
 
 def labels_with_path(catalog: Catalog) -> list[str]:
     """Classes whose name seems to be a category path, such as Apparel > Shirts; none where labels are read as paths."""
-    if catalog.columns.label_separator:
+    if catalog.columns.label_separator or catalog.columns.label_list:
         return []
     return [name for name in catalog.classes if any(sign in name for sign in PATH_SIGNS)]

@@ -9,6 +9,7 @@ import numpy as np
 from fusionclf.catalog.cell_checks import (
     count_cells,
     labels_with_path,
+    labels_with_rows,
     several_parents,
     several_paths,
     spellings_by_column,
@@ -44,8 +45,8 @@ class PartFacts:
     without_train: dict[str, int]  # class → its test rows, most first
     without_validation: list[str]
     without_test: list[str]
-    unseen_rows: int
-    ceiling: float  # percentage of test rows whose class has a train row
+    unseen_rows: int  # test rows with a class without a train row
+    ceiling: float  # percentage of the other test rows
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,10 @@ class CatalogCheck:
         default_factory=list
     )  # classes whose own name occurs below several paths
     several_label_paths: CountedExamples = field(default_factory=CountedExamples)
+    odd_label_lists: CountedExamples = field(default_factory=CountedExamples)
+    labels_a_product: dict[int, int] = field(
+        default_factory=dict
+    )  # number of labels → products with it; empty where each product has one
     languages: dict[str, TextLanguages] = field(default_factory=dict)  # of title and further texts
     unknown_language: str | None = None  # a warning: the sentence encoder does not know one of them
 
@@ -165,6 +170,7 @@ def _reading_facts(report: ReadReport) -> dict[str, Any]:
         "cut_pictures": report.cut_pictures,
         "named_by_path": report.named_by_path,
         "several_label_paths": report.several_label_paths,
+        "odd_label_lists": report.odd_label_lists,
     }
 
 
@@ -173,11 +179,13 @@ def _cell_facts(catalog: Catalog) -> dict[str, Any]:
     table, columns = catalog.table, catalog.columns
     text_columns = [*columns.categories, *columns.metadata]
     categories = {name: len(set(table[name]) - {""}) for name in columns.categories}
+    sizes = Counter(map(len, catalog.label_sets.of)) if catalog.label_sets is not None else {}
     return {
         "without_year": table["id"][table["year"].isna()].tolist() if columns.year else [],
         "levels": categories | {"label": len(catalog.classes)},
-        "single_product_classes": sorted(name for name, n in Counter(table["label"]).items() if n == 1),
+        "single_product_classes": sorted(name for name, n in catalog.count_labels().items() if n == 1),
         "spellings": spellings_by_column(catalog),
+        "labels_a_product": dict(sorted(sizes.items())),
         "labels_with_path": labels_with_path(catalog),
         "na_texts": count_cells(catalog, text_columns, "NA"),
         "empty_cells": count_cells(catalog, text_columns, ""),
@@ -198,7 +206,7 @@ def _title_facts(catalog: Catalog, titles: list[str]) -> dict[str, Any]:
     return {
         "without_title": catalog.table["id"][~catalog.has_title].tolist(),
         "titles_with_several_labels": len(with_several(zip(titles, labels, strict=True))),
-        "titles_naming_the_label": 100 * _share_named(titles, labels),
+        "titles_naming_the_label": 100 * _share_named(catalog, titles),
         "random_split_titles_in_train": _random_leakage(titles),
     }
 
@@ -222,9 +230,10 @@ def title_names(title: str, label: str) -> bool:
     return label.lower().removesuffix("s") in title.lower()
 
 
-def _share_named(titles: list[str], labels: list[str]) -> float:
-    named = sum(title_names(title, label) for title, label in zip(titles, labels, strict=True))
-    return named / max(len(titles), 1)
+def _share_named(catalog: Catalog, titles: list[str]) -> float:
+    """Share of the labels that are in their product's title."""
+    named = [title_names(titles[row], label) for row, label in labels_with_rows(catalog)]
+    return sum(named) / max(len(named), 1)
 
 
 def _random_leakage(titles: list[str]) -> float:
@@ -236,21 +245,26 @@ def _random_leakage(titles: list[str]) -> float:
 
 def _part_facts(catalog: Catalog, split: Split, part: str) -> PartFacts:
     def labels(*subsets: str) -> Counter[str]:
-        return Counter(catalog.table["label"].iloc[split.rows(catalog, part, *subsets)])
+        return catalog.count_labels(split.rows(catalog, part, *subsets))
+
+    def rows(*subsets: str) -> int:
+        return len(split.rows(catalog, part, *subsets))
 
     names = split.classes[part]
     train, validation, test = (labels(subset) for subset in ("train", "validation", "test"))
     unseen = [(test[name], name) for name in names if not train[name] and not validation[name]]
-    unseen_rows = sum(n for n, _ in unseen)
+    without = {name for _, name in unseen}
+    own = set(split.rows(catalog, part, "test").tolist())
+    unseen_rows = len({row for row, name in labels_with_rows(catalog) if row in own and name in without})
     return PartFacts(
         part=part,
         classes=len(names),
-        train=train.total(),
-        validation=validation.total(),
-        test=test.total(),
+        train=rows("train"),
+        validation=rows("validation"),
+        test=len(own),
         without_train={name: n for n, name in sorted(unseen, key=lambda item: (-item[0], item[1]))},
         without_validation=[name for name in names if not validation[name]],
         without_test=[name for name in names if not test[name]],
         unseen_rows=unseen_rows,
-        ceiling=100 * (1 - unseen_rows / max(test.total(), 1)),
+        ceiling=100 * (1 - unseen_rows / max(len(own), 1)),
     )

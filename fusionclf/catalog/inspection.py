@@ -1,4 +1,4 @@
-"""Facts about pictures that only decoding shows: size, mode, and hashes of what they show.
+"""Facts about pictures that only decoding shows: size, mode, how they look, and hashes of what they show.
 
 They are kept in the cache folder, a file for each catalog, so that no command decodes a picture again that has not
 changed since. A picture is known by its place, its size in bytes and its time of change.
@@ -12,23 +12,26 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import simplejpeg
 from PIL import Image
 
 from fusionclf.caches import cache_folder
+from fusionclf.catalog.appearance import Appearance, appearance
 from fusionclf.catalog.decoding import decoded_picture
 from fusionclf.catalog.pictures import map_paths, near_hash, picture_hash
 from fusionclf.errors import PictureError, RunError
 from fusionclf.files import replacing
 
-LAYOUT = 1  # raise when the fields or the decoded pixels change
+LAYOUT = 2  # raise when the fields or the decoded pixels change
 MOST_STALE = 2  # kept facts are at most this many times those of the pictures that are there
 FIELDS = np.dtype(
     [
         ("key", "<u8"), ("digest", "V32"), ("near", "<u8"), ("has_near", "?"),
         ("width", "<i4"), ("height", "<i4"), ("mode", "S8"), ("turned", "?"),
+        *((name, "<f4") for name in Appearance._fields),
     ]
 )  # fmt: skip
 Progress = Callable[[int, int], None]
@@ -62,6 +65,12 @@ class Inspections:
         """Perceptual hashes of 64 bits; None where there is none."""
         found = zip(self.table["near"].tolist(), self.table["has_near"].tolist(), strict=True)
         return [value if there else None for value, there in found]
+
+    @property
+    def appearances(self) -> list[Appearance | None]:
+        """How each picture looks; None where there is none."""
+        rows = self.table[list(Appearance._fields)].tolist()
+        return [Appearance(*row) if there else None for row, there in zip(rows, self.decoded, strict=True)]
 
 
 def inspect_pictures(
@@ -112,14 +121,15 @@ def _file_key(path: Path | None) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") or 1
 
 
-def _inspect(path: Path | None, near: bool) -> tuple[bytes, int, bool, int, int, bytes, bool] | str:
+def _inspect(path: Path | None, near: bool) -> tuple[Any, ...] | str:
     """The FIELDS of a picture after its key, or why it cannot be used."""
     assert path is not None
     try:
         with decoded_picture(path) as decoded:
             digest = bytes.fromhex(picture_hash(decoded.picture))
             value = near_hash(decoded.picture) if near else 0
-            return (digest, value, near, *decoded.size, decoded.mode.encode(), decoded.turned)
+            looks = appearance(decoded.picture)
+            return (digest, value, near, *decoded.size, decoded.mode.encode(), decoded.turned, *looks)
     except PictureError as error:
         return str(error).removeprefix(f"{path}: ")
 

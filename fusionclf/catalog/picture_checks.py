@@ -3,12 +3,22 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 import numpy as np
 
-from fusionclf.catalog.inspection import inspect_pictures
+from fusionclf.catalog.inspection import Inspections, inspect_pictures
 from fusionclf.catalog.records import Catalog
 
+# Kinds of findings about how pictures look, and what to do about them.
+LOOKS = {
+    "blank": "one colour alone; replace them, or empty their cells",
+    "dark": "hardly anything is visible; replace or brighten them",
+    "blurred": "no sharp edge; replace them by sharper ones",
+    "odd": "tiny, or ten times larger, smaller or four times longer than usual; crop or replace them",
+}
+ODD_AREA, ODD_SHAPE = 10, 4  # factors by which area and width / height differ from the median's
+TINY = 32  # pixels of the shorter side
 GRAYSCALE = [b"1", b"L", b"LA", b"I", b"I;16", b"I;16B", b"I;16L", b"F"]  # Pillow's modes without colour
 Progress = Callable[[int, int], None]
 
@@ -25,6 +35,7 @@ class PictureFacts:
         unreadable: name → reason.
         without_readable: ids of products that have pictures, none of which can be read.
         several: products with several pictures.
+        looks: kind of finding, as of LOOKS → names of such pictures; a kind without any is left out.
         grayscale: names of pictures without colour channels.
         turned: names of pictures whose EXIF orientation is not upright; they are turned when they are read.
         usual_size: width × height of most pictures.
@@ -48,6 +59,7 @@ class PictureFacts:
     test_pictures_in_train: int
     without_readable: list[str] = field(default_factory=list)
     several: int = 0
+    looks: dict[str, list[str]] = field(default_factory=dict)
 
 
 def check_pictures(
@@ -96,7 +108,38 @@ def check_pictures(
         test_pictures_in_train=_count_sharing(digests, train, test),
         without_readable=[ids[row] for row in unread],
         several=len(catalog.further_pictures),
+        looks=_looks(found, names),
     )
+
+
+def picture_names(catalog: Catalog) -> list[str]:
+    """The name of each picture, in the order of `catalog.flat_picture_paths`: its product's id, and a number."""
+    return _names(catalog.picture_owners.tolist(), catalog.table["id"].tolist())
+
+
+def _looks(found: Inspections, names: Sequence[str]) -> dict[str, list[str]]:
+    """The pictures of each kind of LOOKS."""
+    looks = found.appearances
+    masks = {
+        "blank": [own is not None and own.is_blank for own in looks],
+        "dark": [own is not None and own.is_dark for own in looks],
+        "blurred": [own is not None and own.is_blurred for own in looks],
+        "odd": _odd_sizes(found.table["width"], found.table["height"]).tolist(),
+    }
+    chosen = {kind: list(compress(names, masks[kind])) for kind in LOOKS}
+    return {kind: some for kind, some in chosen.items() if some}
+
+
+def _odd_sizes(width: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """(P,) which pictures are tiny, or of a size or shape that is far from the median's; sizes are 0 for none."""
+    there = width > 0
+    if not there.any():
+        return there
+    with np.errstate(divide="ignore", invalid="ignore"):
+        area, shape = np.log(width * height.astype(np.float64)), np.log(width / height)
+        far = np.abs(area - np.median(area[there])) > np.log(ODD_AREA)
+        far |= np.abs(shape - np.median(shape[there])) > np.log(ODD_SHAPE)
+    return there & (far | (np.minimum(width, height) < TINY))
 
 
 def _names(owners: Sequence[int], ids: Sequence[str]) -> list[str]:

@@ -25,6 +25,7 @@ class ReadReport:
         cut_pictures: products with more pictures than are read.
         named_by_path: classes that are named by their whole path, because their own name occurs below several paths.
         several_label_paths: labels that list several paths, of which the first counts.
+        odd_label_lists: cells with an empty label, or with one label twice; each label counts once.
         joined: label and category columns → rows whose spelling was replaced (`join_spellings`).
     """
 
@@ -42,4 +43,5 @@ class ReadReport:
     joined: dict[str, int] = field(default_factory=dict)
     named_by_path: list[str] = field(default_factory=list)
     several_label_paths: CountedExamples = field(default_factory=CountedExamples)
+    odd_label_lists: CountedExamples = field(default_factory=CountedExamples)
     recognised: str = ""

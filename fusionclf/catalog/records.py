@@ -1,6 +1,7 @@
 """A catalog's files → one clean table, with a report of all that was repaired or dropped."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from fusionclf.catalog.counted_examples import EXAMPLES, CountedExamples
 from fusionclf.catalog.fields import have_texts, read_fields
 from fusionclf.catalog.find_pictures import find_pictures, named_urls
 from fusionclf.catalog.ids import checked_ids
+from fusionclf.catalog.label_lists import LabelSets, label_names, take_label_lists
 from fusionclf.catalog.label_paths import add_levels, name_by_path, read_label_paths
 from fusionclf.catalog.location import locate_catalog, open_catalog_table
 from fusionclf.catalog.missing import are_missing_words
@@ -37,14 +39,16 @@ class Catalog:
         columns: the settings that it was read with; `categories` names the columns level_1, … where they come from
             the label's path.
         table: columns id, picture (path below root, missing where there is none), title ("" where there is
-            none), label, year (Int64, missing where there is none), and each category and metadata column
-            under its own name ("" where the cell is empty; the text NA is a value).
+            none), label (of a product with several: all, as one text), year (Int64, missing where there is none), and
+            each category and metadata column under its own name ("" where the cell is empty; the text NA is a value).
         fields: what is written about each product, as plain text: the column `title`, then those that
             `columns.text` and `columns.attributes` name, under their own names ("" where the cell is empty).
         read_report: what was repaired and dropped.
         sha256: hash of the table's cells; the order of the file's rows does not count.
         further_pictures: position in `table` → the pictures after the first one, paths below root; products with one
             picture are not in it.
+        label_sets: the labels of each product where it can have several (`columns.label_list`); else None.
+        label_sets: the labels of each product where it can have several (`columns.label_list`); else None.
     """
 
     root: Path
@@ -54,6 +58,7 @@ class Catalog:
     read_report: ReadReport
     sha256: str
     further_pictures: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    label_sets: LabelSets | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -61,7 +66,16 @@ class Catalog:
     @property
     def classes(self) -> tuple[str, ...]:
         """All labels of the catalog, sorted."""
+        if self.label_sets is not None:
+            return self.label_sets.names
         return tuple(sorted(set(self.table["label"])))
+
+    def count_labels(self, rows: np.ndarray | None = None) -> Counter[str]:
+        """Class → how many of `rows` (default: of all products) have it."""
+        if self.label_sets is not None:
+            return self.label_sets.counts(None if rows is None else rows.tolist())
+        labels = self.table["label"]
+        return Counter(labels if rows is None else labels.iloc[rows])
 
     @property
     def has_title(self) -> np.ndarray:
@@ -137,24 +151,28 @@ def read_catalog(
         rows.rows_read, named[0], dict(rows.dropped), _bad_years(rows, columns), named[1],
         missing_words=missing_words, recognised=opened.described,
     )  # fmt: skip
-    if columns.join_spellings:
+    lists = take_label_lists(table, columns, report)
+    if columns.join_spellings and lists is None:
         join_spellings(table, columns, report)
     if paths is not None:
         for fault, mask in paths.faults.items():
             table = _drop(table, mask.loc[table.index], fault, report)
         name_by_path(table, paths, columns, report)
-    labels = set(table["label"]) - {""}
+    if lists is not None:
+        table = _drop(table, lists.faulty, "no JSON list of labels", report)
+    labels = label_names(table, lists)
     table = _drop(table, _column(table, "label") == "", "no label", report)
     found = find_pictures(root, rows, table.index.to_numpy(), columns, report)
     table = table.assign(picture=pd.Series(found.first, table.index, "str"))
     if columns.missing_picture == "drop" and columns.picture is not None:
         table = _drop(table, _column(table, "picture").isna(), "missing picture", report)
-    report.lost_classes.extend(sorted(labels - set(table["label"])))
+    report.lost_classes.extend(sorted(labels - label_names(table, lists)))
     table = table.sort_values("id")
     fields = read_fields(rows.table.loc[table.index], columns)
     further = found.by_place(table.index)
+    sets = None if lists is None else lists.sets(table.index)
     table = table.reset_index(drop=True)
-    catalog = Catalog(root, columns, table, fields, report, _hash(table, columns, further), further)
+    catalog = Catalog(root, columns, table, fields, report, _hash(table, columns, further), further, sets)
     if not len(table):
         raise NoRowsError(f"{file}: no usable row is left ({_why_none(report)}", catalog)
     return catalog

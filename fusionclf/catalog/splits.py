@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fusionclf.catalog.groups import product_groups
+from fusionclf.catalog.label_set_splits import EVERY_LABEL, dividing_labels, keep_train_rows
 from fusionclf.catalog.records import Catalog
 from fusionclf.config import SplitConfig, build_settings
 from fusionclf.errors import CatalogError, RunError, SettingsError, quoted
@@ -32,7 +33,8 @@ class Split:
         spec: the settings that made it.
         catalog_sha256: hash of the catalog it divides.
         sha256: hash of the class lists and of (id, part, subset) of every product.
-        classes: part → its class names, sorted; the parts are `top{k}` and, if classes are left over, `rest`.
+        classes: part → its class names, sorted; the parts are `top{k}` and, if classes are left over, `rest`. Where a
+            product can have several labels, the one part is `every_label`.
         ids: part → subset → sorted ids.
     """
 
@@ -63,8 +65,7 @@ class Split:
 
     def train_counts(self, catalog: Catalog, part: str | None) -> dict[str, int]:
         """Rows in train and validation of every class of the part."""
-        labels = catalog.table["label"].iloc[self.rows(catalog, part, "train", "validation")]
-        counts = Counter(labels)
+        counts = catalog.count_labels(self.rows(catalog, part, "train", "validation"))
         return {name: counts[name] for name in self.class_names(part)}
 
     def has_choice(self, catalog: Catalog) -> bool:
@@ -128,7 +129,8 @@ def make_split(catalog: Catalog, spec: SplitConfig | None = None) -> Split:
         CatalogError: the rule leaves a part without train or without test rows, or its column is missing.
     """
     spec = spec or SplitConfig()
-    labels = catalog.table["label"].to_numpy(object)
+    sets = catalog.label_sets
+    labels = catalog.table["label"].to_numpy(object) if sets is None else dividing_labels(sets, spec)
     if spec.rule == "column":  # raises before pictures are read
         _from_column(catalog, str(spec.column))
     groups = product_groups(catalog, spec.group_by, spec.near_distance)
@@ -137,11 +139,13 @@ def make_split(catalog: Catalog, spec: SplitConfig | None = None) -> Split:
         subset = np.select([subset == "test", subset == "train"], ["train", "test"], subset).astype(object)
     subset = _undivided(subset, groups)
     _hold_out_classes(subset, labels, groups, spec)
-    classes = _parts(labels, spec.top_k)
+    classes = _parts(labels, spec.top_k) if sets is None else {EVERY_LABEL: sets.names}
     part_of = {name: part for part, names in classes.items() for name in names}
     parts = np.array([part_of[label] for label in labels], object)
     if not (subset == "validation").any():
-        _draw_validation(subset, parts, labels, groups, spec)
+        _draw_validation(subset, {part: parts == part for part in classes}, labels, groups, spec)
+        if sets is not None:
+            keep_train_rows(subset, sets, groups, "test" if spec.rule == "random" else None)
     products = catalog.table["id"].to_numpy(object)
     ids = {part: {s: tuple(products[(parts == part) & (subset == s)]) for s in SUBSETS} for part in classes}
     _check_not_empty(catalog, spec, ids)
@@ -236,14 +240,14 @@ def _draw(
 
 
 def _draw_validation(
-    subset: np.ndarray, parts: np.ndarray, labels: np.ndarray, groups: np.ndarray, spec: SplitConfig
+    subset: np.ndarray, of: dict[str, np.ndarray], labels: np.ndarray, groups: np.ndarray, spec: SplitConfig
 ) -> None:
     """Move round(fraction · rows) of each part's train rows to validation, at least one group of two or more.
 
     A class with several rows keeps some to train on, so a little less may be moved.
     """
-    for number, part in enumerate(_parts(labels, spec.top_k)):
-        rows = np.flatnonzero((subset == "train") & (parts == part))
+    for number, own in enumerate(of.values()):
+        rows = np.flatnonzero((subset == "train") & own)
         count = max(round(spec.validation_fraction * len(rows)), min(1, len(rows) - 1))
         generator = np.random.default_rng([spec.seed, 2, number])
         drawn = _draw(rows, groups, count, generator, at_least_one=True)

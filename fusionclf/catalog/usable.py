@@ -4,7 +4,6 @@ A train row is a product in the train or validation subset of the split. A model
 has a picture and the model reads pictures, or a title and the model reads titles.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -66,8 +65,7 @@ def unused_rows(
     """
     usable = usable_rows(has_picture, has_title)[rows]
     lost, used = rows[~usable], rows[usable]
-    labels = catalog.table["label"].to_numpy(object)
-    known, counts = set(labels[used]), Counter(labels[lost])
+    known, counts = catalog.count_labels(used), catalog.count_labels(lost)
     names = [
         *(["picture that can be read"] if has_picture is not None else []),
         *(["title"] if has_title is not None else []),

@@ -51,6 +51,10 @@ def check_command(
     overrides: Overrides = None,
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option("--page", help="HTML file for examples of blank, dark, blurred and odd-sized pictures."),
+    ] = None,
 ) -> None:
     """Report what is in a catalog, what was repaired or dropped, and whether it can be used.
 
@@ -62,7 +66,7 @@ def check_command(
     from fusionclf.workflows.data import data_check
 
     console = Console()
-    if not data_check(folder, config, tuple(overrides or ()), as_json, console):
+    if not data_check(folder, config, tuple(overrides or ()), as_json, console, page):
         raise typer.Exit(2)
     words = " with the same settings" if overrides or config else ""
     console.info(f"next: fusionclf baseline linear --data {folder} --out runs/linear{words}")

@@ -104,6 +104,18 @@ def show_scores(console: "Console", out: Path, metrics: dict[str, Any]) -> None:
         console.info(f"{part}: top-1 {scores['top1']:.2f} %{top5} of {scores['n']} test products")
     if metrics[ALL_CLASSES].get("top1") is not None:
         console.info(f"{ALL_CLASSES}: top-1 {metrics[ALL_CLASSES]['top1']:.2f} %")
+    if "multilabel" in metrics:
+        found = metrics["multilabel"]["scores"]
+        shown = ", ".join(
+            f"{title} {found[name]:.2f} %"
+            for name, title in (
+                ("micro_f1", "micro F1"),
+                ("macro_f1", "macro F1"),
+                ("mean_average_precision", "mAP"),
+            )
+            if found[name] is not None
+        )
+        console.info(f"several labels: {shown} of {found['n']} test products")
     for part, columns in metrics.get("answers", {}).items():
         shown = [f"{name} {found['top1']:.2f} %" for name, found in columns.items() if found["n"]]
         console.info(f"{part}, further columns: top-1 {', '.join(shown)}")

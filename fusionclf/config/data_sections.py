@@ -98,9 +98,15 @@ class CatalogConfig(Section):
         ge=1,
         description="step of the path that is the class, from 1 at the top; null: the last one",
     )
+    label_list: str | None = Field(
+        default=None,
+        min_length=1,
+        description="several labels a product: the sign between the labels of a cell, such as |; a JSON list is read, "
+        "too; json: JSON lists alone. null: one label a product",
+    )
     categories: NameList = Field(
         default=("masterCategory", "subCategory"),
-        description="category columns, top down; none where label_separator is set",
+        description="category columns, top down; none where label_separator or label_list is set",
     )
     metadata: NameList = Field(
         default=("gender", "baseColour", "season", "usage"), description="further columns to read"
@@ -120,15 +126,27 @@ class CatalogConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _path_has_its_own_categories(cls, values: Any) -> Any:
-        """No categories by default where the label is a path: its steps take their place."""
-        if isinstance(values, dict) and values.get("label_separator") and "categories" not in values:
-            return {**values, "categories": ()}
-        return values
+        """No categories by default where the label is a path, whose steps take their place, or a list of labels."""
+        if not isinstance(values, dict) or "categories" in values:
+            return values
+        own = values.get("label_separator") or values.get("label_list")
+        return {**values, "categories": ()} if own else values
 
     @model_validator(mode="after")
     def _level_is_of_a_path(self) -> "CatalogConfig":
         if self.label_level is not None and not self.label_separator:
             raise ValueError(f"label_level={self.label_level} needs catalog.label_separator, such as >")
+        return self
+
+    @model_validator(mode="after")
+    def _list_is_no_path(self) -> "CatalogConfig":
+        if self.label_list and self.label_separator:
+            raise ValueError("give either label_list (several labels a product) or label_separator (a path)")
+        if self.label_list and self.categories:
+            raise ValueError(
+                f"categories={','.join(self.categories)}: a product with several labels has no one category path; "
+                "leave it out where label_list is set"
+            )
         return self
 
 

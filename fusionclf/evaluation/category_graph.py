@@ -80,6 +80,15 @@ class CategoryGraph:
             rows: positions in `catalog.table` of the products that are counted.
         """
         categories = catalog.columns.categories
+        if catalog.label_sets is not None:
+            of_labels = catalog.count_labels(rows)
+            names = catalog.classes
+            return cls(
+                (catalog.columns.label,),
+                names,
+                tuple((n,) for n in names),
+                tuple(of_labels[n] for n in names),
+            )
         columns = [catalog.table[name].tolist() for name in (*categories, "label")]
         everything = list(zip(*columns, strict=True))
         counts = Counter(everything[row] for row in rows.tolist())

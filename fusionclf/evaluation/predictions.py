@@ -5,7 +5,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -64,36 +64,54 @@ def product_context(
     """
     rows = split.rows(catalog, part, subset) if rows is None else rows
     table = catalog.table.iloc[rows]
-    fitted = split.rows(catalog, None, *(("train", "validation") if subset == "test" else ("train",)))
+    fitted = fitted_rows(catalog, split, subset)
     counts = Counter(catalog.table["label"].iloc[fitted])
-    ids, titles, labels = (table[column].tolist() for column in ("id", "title", "label"))
+    titles, labels = (table[column].tolist() for column in ("title", "label"))
     named = _name_patterns(set(labels))
-    all_titles, has_title = catalog.table["title"].to_numpy(object), catalog.has_title
-    leaked_picture = {}
-    if pictures is not None:
-        leaked_picture = {LEAKED_PICTURE: _others_share(pictures, catalog.picture_owners, rows, fitted)}
+    facts = product_facts(catalog, split, rows, fitted, pictures)
     categories = {
         f"{TRUE_CATEGORY}{level}": table[name].tolist()
         for level, name in enumerate(catalog.columns.categories, start=1)
     }
     return pd.DataFrame(
         {
-            "id": ids,
+            "id": facts.pop("id"),
             "label": labels,
             "label_train_count": np.array([counts[label] for label in labels], np.int64),
-            "title_group": _title_groups(titles, has_title[rows], ids),
+            "title_group": facts.pop("title_group"),
             "title_names_label": [
                 named[label].search(title) is not None for title, label in zip(titles, labels, strict=True)
             ],
-            "leaked_title": _others_have(all_titles, has_title, rows, fitted),
-            **leaked_picture,
-            **_groups(catalog, split, rows),
+            **facts,
             **categories,
         }
     ).astype(
         {"id": "str", "label": "str", "title_names_label": bool, "leaked_title": bool}
         | dict.fromkeys(categories, "str")
     )
+
+
+def fitted_rows(catalog: Catalog, split: Split, subset: Literal["test", "validation"]) -> np.ndarray:
+    """The rows that a model which predicts a subset was fitted on: held-out predictions know train rows alone."""
+    return split.rows(catalog, None, *(("train", "validation") if subset == "test" else ("train",)))
+
+
+def product_facts(
+    catalog: Catalog, split: Split, rows: np.ndarray, fitted: np.ndarray, pictures: np.ndarray | None
+) -> dict[str, Any]:
+    """Columns id, title_group, leaked_title, and where they apply leaked_picture and group, as of `product_context`."""
+    ids, titles = (catalog.table[column].iloc[rows].tolist() for column in ("id", "title"))
+    all_titles, has_title = catalog.table["title"].to_numpy(object), catalog.has_title
+    leaked_picture = {}
+    if pictures is not None:
+        leaked_picture = {LEAKED_PICTURE: _others_share(pictures, catalog.picture_owners, rows, fitted)}
+    return {
+        "id": ids,
+        "title_group": _title_groups(titles, has_title[rows], ids),
+        "leaked_title": _others_have(all_titles, has_title, rows, fitted),
+        **leaked_picture,
+        **_groups(catalog, split, rows),
+    }
 
 
 def _others_have(values: np.ndarray, there: np.ndarray, rows: np.ndarray, fitted: np.ndarray) -> np.ndarray:
@@ -145,22 +163,6 @@ def _groups(catalog: Catalog, split: Split, rows: np.ndarray) -> dict[str, np.nd
     _, first, member = np.unique(groups, return_index=True, return_inverse=True)
     numbers = [_number(catalog.table["id"].iloc[row]) for row in first]  # the same in each part and run
     return {GROUP: np.array(numbers, np.int64)[member[rows]]}
-
-
-def has_probabilities(frame: pd.DataFrame) -> bool:
-    """Whether a predictions file holds probabilities; imported labels have none."""
-    return bool(frame["prob_1"].notna().any()) or not len(frame)
-
-
-def has_top5(frame: pd.DataFrame) -> bool:
-    """Whether each product has five ranked classes, or all classes where there are fewer.
-
-    Imported labels have one rank, and whether the label is among the next four is not known.
-    """
-    ranked = frame[[f"label_{rank}" for rank in range(1, TOP + 1)]]
-    there = ranked.notna().to_numpy()
-    fewest = int(there.sum(axis=1).min()) if len(frame) else TOP
-    return fewest == TOP or len({*frame["label"], *ranked.to_numpy(object)[there]}) <= fewest
 
 
 def group_numbers(frame: pd.DataFrame) -> np.ndarray:
@@ -226,7 +228,7 @@ def make_predictions(
     if len(set(classes)) != len(classes) or not len(classes):
         raise ValueError("the candidates must be one class or more, each named once")
     if status is not None:
-        _check_status(status, len(context))
+        check_status(status, len(context))
     probabilities = probabilities.astype(np.float64)
     names = np.array(classes, object)
     order = first_classes(probabilities, TOP)
@@ -269,7 +271,7 @@ def level_columns(frame: pd.DataFrame, prefix: str) -> list[str]:
     return found
 
 
-def _check_status(status: pd.DataFrame, rows: int) -> None:
+def check_status(status: pd.DataFrame, rows: int) -> None:
     if len(status) != rows:
         raise ValueError(f"status has {len(status)} rows, expected {rows}")
     for column in ("picture_status", "title_status"):

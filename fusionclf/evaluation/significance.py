@@ -1,6 +1,6 @@
 """Significance of a difference: bootstrap intervals over groups, McNemar's exact test, Holm's correction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,24 @@ def resampled_sums(columns: Any, groups: np.ndarray, seed: int = 0) -> np.ndarra
         weights = np.stack([np.bincount(draw, minlength=count) for draw in drawn])  # (chunk, groups)
         found[start : start + len(drawn)] = weights.astype(float) @ sums
     return found
+
+
+def resampled_weights(groups: np.ndarray, resamples: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """Chunks of `resamples` rows, (R, N) float32: how often each product is in resamples that draw whole groups.
+
+    Args:
+        groups: (N,) as of `resampled_sums`.
+        resamples: how many.
+        seed: of the resampling.
+    """
+    _, member = np.unique(groups, return_inverse=True)
+    count = int(member.max()) + 1
+    generator = np.random.default_rng(seed)
+    chunk = max(1, WEIGHTS // len(member))
+    for start in range(0, resamples, chunk):
+        drawn = generator.integers(0, count, (min(chunk, resamples - start), count))
+        weights = np.stack([np.bincount(draw, minlength=count) for draw in drawn])  # (R, groups)
+        yield weights[:, member].astype(np.float32)
 
 
 def percentile_interval(values: np.ndarray, level: float = LEVEL) -> list[float] | None:

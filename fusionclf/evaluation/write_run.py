@@ -13,9 +13,11 @@ from fusionclf.config import dump_yaml
 from fusionclf.evaluation.category_graph import CategoryGraph
 from fusionclf.evaluation.column_answers import ANSWERS, score_columns
 from fusionclf.evaluation.metrics import run_metrics
+from fusionclf.evaluation.multilabel import LabelSetPredictions, SigmoidDecision, multilabel_metrics
 from fusionclf.evaluation.predictions import write_predictions
 from fusionclf.evaluation.thresholds import HELD_OUT
 from fusionclf.files import write_json, write_text
+from fusionclf.run_schema import ALL_CLASSES, read_labels
 from fusionclf.runfolder import FINISHED
 
 
@@ -27,7 +29,8 @@ class RunResult:
         variant: name of the model.
         settings: the resolved settings.
         catalog, split: the products.
-        predictions: part, or ALL_CLASSES for the model over all classes → predictions of its test products.
+        predictions: part, or ALL_CLASSES for the model over all classes → predictions of its test products; of products
+            with several labels as of `make_label_set_predictions`.
         environment: versions, device and cost.
         held_out: part → predictions of train or validation products, by models that were not fitted on them.
         answers: part → `column_answers` of its test and validation products; empty where no further column is
@@ -71,7 +74,7 @@ def save_run(
     write_json(folder / "environment.json", {**result.environment, "catalog": _catalog_counts(catalog)})
     graph = CategoryGraph.from_split(catalog, split)
     graph.save(folder / "model" / "graph.json")
-    metrics = run_metrics(result.variant, result.predictions, graph, result.held_out)
+    metrics = _metrics(folder, result, graph)
     if result.answers:
         metrics[ANSWERS] = {part: score_columns(frame) for part, frame in result.answers.items()}
     if result.fusion_parts:
@@ -80,6 +83,18 @@ def save_run(
         card(folder, metrics)
     write_json(folder / FINISHED, metrics)
     return metrics
+
+
+def _metrics(folder: Path, result: RunResult, graph: CategoryGraph) -> dict[str, Any]:
+    """The metrics of one label a product, or of several by the thresholds in the model folder."""
+    catalog, split = result.catalog, result.split
+    if catalog.label_sets is None:
+        return run_metrics(result.variant, result.predictions, graph, result.held_out)
+    decision = SigmoidDecision.from_labels(read_labels(folder / "model", ALL_CLASSES)[ALL_CLASSES])
+    assert decision is not None, "the model of several labels has thresholds"
+    found = LabelSetPredictions.of(result.predictions[ALL_CLASSES], split.class_names(None))
+    own = multilabel_metrics(found, split.train_counts(catalog, None), decision.thresholds)
+    return {**run_metrics(result.variant, {}), "multilabel": own}
 
 
 def _catalog_counts(catalog: Catalog) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def save_model(
     model: Model,
     classes: dict[str, tuple[str, ...]],
     temperatures: Mapping[str, float],
+    multilabel: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `folder`/PART.safetensors, configurations of transformers, and the part's entry in labels.json.
 
@@ -46,6 +47,7 @@ def save_model(
         model: the trained model.
         classes: class names per task, in the order of the heads' outputs.
         temperatures: task → what divides its logits before the softmax.
+        multilabel: further keys of the entry, where a product can have several labels.
     """
     save_weights(folder / f"{part}.safetensors", model.state_dict(), packed=True)
     for module in model.modules():
@@ -54,7 +56,7 @@ def save_model(
         elif isinstance(module, AlignedImageEncoder | NameEncoder):
             module.save_configuration(folder / IMAGE)
     labels: dict[str, Any] = dict(read_labels(folder)) if (folder / "labels.json").is_file() else {}
-    labels[part] = {"classes": classes, "temperature": temperatures["label"]}
+    labels[part] = {"classes": classes, "temperature": temperatures["label"], **(multilabel or {})}
     if further := {task: value for task, value in temperatures.items() if task != "label"}:
         labels[part]["temperatures"] = further
     if isinstance(model, StackedClassifier) and model.class_names is not None:

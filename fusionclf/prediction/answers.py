@@ -1,9 +1,9 @@
 """Probabilities → answers: the most likely classes, a category path, and a decision."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -75,6 +75,8 @@ class Answers:
         further: column → its predicted values, for each column of `model.auxiliary`.
     """
 
+    lists: ClassVar[tuple[str, ...]] = ("decisions", "picture_status", "title_status", "reasons")
+
     classes: tuple[str, ...]
     category_paths: tuple[tuple[str, ...], ...]
     order: np.ndarray
@@ -95,6 +97,11 @@ class Answers:
         """For each product its k most likely classes, best first; [] where it has no answer."""
         named = np.array(self.classes, object)[self.order].tolist()
         return [names if there else [] for names, there in zip(named, self.answered_at_all, strict=True)]
+
+    @cached_property
+    def label_probabilities(self) -> list[list[float]]:
+        """The probabilities of `labels`."""
+        return self.probabilities.tolist()
 
     @cached_property
     def ids(self) -> list[list[str]] | None:
@@ -245,13 +252,12 @@ def join_answers(chunks: Sequence[Answers]) -> Answers:
     first = chunks[0]
     if len(chunks) == 1:
         return first
-    lists = ("decisions", "picture_status", "title_status", "reasons")
     joined: dict[str, Any] = {
-        name: [value for chunk in chunks for value in getattr(chunk, name)] for name in lists
+        name: [value for chunk in chunks for value in getattr(chunk, name)] for name in first.lists
     }
     if first.backed_off is not None:
         joined["backed_off"] = [path for chunk in chunks for path in chunk.backed_off or ()]
     for name in ("order", "probabilities"):
         joined[name] = np.concatenate([getattr(chunk, name) for chunk in chunks])
     joined["further"] = join_columns([chunk.further for chunk in chunks])
-    return Answers(first.classes, first.category_paths, **joined, class_ids=first.class_ids)
+    return replace(first, **joined)

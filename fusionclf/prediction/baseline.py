@@ -34,6 +34,7 @@ class BaselineModel(FixedClasses):
         self.reads_titles = self.loaded.reads_titles
         self.fields = fields if self.loaded.reads_fields else Fields()
         self.tasks = {"label": self.classes}
+        self.decision = self.loaded.decision
 
     def probabilities(self, pictures: "PictureCache | None", fields: pd.DataFrame) -> np.ndarray:
         """(n, K) probabilities of n products."""

@@ -204,7 +204,8 @@ def _job(
     """Everything that the predictions, and their division into chunks, depend on."""
     from fusionclf.prediction.file_prediction import chunk_size
 
-    stat = request.source.stat()
+    stat, rule = request.source.stat(), request.rule
+    one_label = predictor.model.decision is None
     models = sorted(path for path in (request.run / "model").rglob("*") if not is_partial(path))
     return {
         "run": str(request.run.resolve()),
@@ -219,7 +220,7 @@ def _job(
         "ids": predictor.ids,
         "columns": table.columns.model_dump(mode="json"),
         "top_k": request.rule.top_k,
-        "min_probability": request.rule.accepted_from,
+        "min_probability": rule.accepted_from if one_label else rule.min_probability,
         "target_precision": request.rule.target_precision,
         "lot": chunk_size(predictor, table),
         "fusionclf": version("fusionclf"),

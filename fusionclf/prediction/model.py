@@ -9,6 +9,7 @@ import pandas as pd
 from fusionclf.catalog.fields import Fields
 from fusionclf.console import SILENT, Console
 from fusionclf.errors import RunError
+from fusionclf.evaluation.multilabel import SigmoidDecision
 
 if TYPE_CHECKING:
     from fusionclf.batches import PictureCache
@@ -23,6 +24,7 @@ class Model(Protocol):
         added: those that were not trained.
         columns: places of `classes` in `every`; None where all are candidates.
         is_open: whether classes can be added.
+        decision: how probabilities become labels, where a product can have several; else None.
     """
 
     classes: tuple[str, ...]
@@ -31,6 +33,7 @@ class Model(Protocol):
     cover: tuple[int, int] | None
     reads_titles: bool
     fields: Fields
+    decision: SigmoidDecision | None
 
     @property
     def tasks(self) -> Mapping[str, Sequence[str]]: ...
@@ -68,6 +71,7 @@ class FixedClasses:
     added: tuple[str, ...] = ()
     columns: np.ndarray | None = None
     is_open = False
+    decision: SigmoidDecision | None = None
 
     @property
     def every(self) -> tuple[str, ...]:

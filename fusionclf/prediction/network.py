@@ -21,6 +21,7 @@ from fusionclf.config import RunConfig
 from fusionclf.console import SILENT, Console
 from fusionclf.errors import RunError
 from fusionclf.evaluation import softmax
+from fusionclf.evaluation.multilabel import SigmoidDecision
 from fusionclf.models import StackedClassifier, base_model, find_variant, pretrained_encoders
 from fusionclf.models.added_classes import ADDED, REMOVE, AddedClass, add_classes, read_added
 from fusionclf.models.encoders import fold_encoder
@@ -83,6 +84,7 @@ class NetworkModel:
         engine: Choice | None = None,
     ) -> None:
         labels = read_labels(folder, part)[part]
+        self.decision = SigmoidDecision.from_labels(labels)
         self.every: tuple[str, ...] = tuple(labels["classes"]["label"])  # all classes, in the model's order
         self.classes = self.every  # the candidates
         self.added: tuple[str, ...] = ()  # those that were not trained
@@ -230,13 +232,15 @@ class NetworkModel:
         unread = ~base_model(self.model).has_input(count, source.has_picture, source.has_title)
         found = {}
         for task in tasks:
-            found[task] = self.softmax(task, logits[task])
+            found[task] = self.probabilities_of(task, logits[task])
             if task != "label":
                 found[task][unread] = np.nan
         return found
 
-    def softmax(self, task: str, logits: torch.Tensor) -> np.ndarray:
+    def probabilities_of(self, task: str, logits: torch.Tensor) -> np.ndarray:
         """(n, K) probabilities of a task's candidates by the logits of all its classes."""
+        if task == "label" and self.decision is not None:
+            return self.decision.probabilities(logits.numpy())
         values = logits.numpy() / self.temperatures.get(task, 1.0)
         return softmax(values[:, self.columns] if task == "label" and self.columns is not None else values)
 

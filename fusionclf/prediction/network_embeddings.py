@@ -58,7 +58,7 @@ def embed_products(
     """
     source, embedder = model.source(pictures, fields), Embedder(model.model, len(model.every))
     found = predict_tasks(embedder, source, np.arange(len(fields)), model.process, embedder.widths)
-    known = {"label": model.softmax("label", found.pop("label"))}
+    known = {"label": model.probabilities_of("label", found.pop("label"))}
     has_picture, has_text = source.has_picture, source.has_title
     if isinstance(model.model, StackedClassifier) and model.model.base.text is None:
         assert has_picture is not None

@@ -23,6 +23,7 @@ from fusionclf.prediction.io.products import (
     raise_first_fault,
     read_products,
 )
+from fusionclf.prediction.label_answers import decide_label_sets
 from fusionclf.prediction.model import Model
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ class Predictor:
             titles: None or "" for a product without one.
             fields: name → cells of further texts and attributes, as the run's catalog calls them; markup is removed.
             top_k: number of classes to return.
-            min_probability: below it, the decision is "abstain"; None: 0.05, unless a target precision is given.
+            min_probability: below it, the decision is "abstain"; None: 0.05, unless a target precision is given. Of
+                several labels a product: from which a label is predicted; None: from the threshold of the label.
             target_precision: share of correct answers among the accepted ones, such as 0.98, that the run's held-out
                 predictions must promise; other answers are to review or reject, and back off to a category.
             errors: "raise" stops at the first product whose picture cannot be read or that has no input that the
@@ -231,6 +233,10 @@ class Predictor:
         found = self.model.task_probabilities(products.pictures, products.fields)
         tasks = {task: with_gaps(values, products.answerable, np.float64) for task, values in found.items()}
         probabilities, graded = tasks.pop("label"), None
+        if self.model.decision is not None:
+            if rule.target_precision is not None:
+                self.thresholds(rule.target_precision)  # raises
+            return decide_label_sets(probabilities, self.classes, self.model.decision, rule, products.status)
         if rule.target_precision is not None:
             graph = self._graph_of_all()
             graded = grade(graph, self.thresholds(rule.target_precision), probabilities, self.classes)
@@ -254,6 +260,11 @@ class Predictor:
             RunError: the run has no held-out predictions.
             SettingsError: the target is out of its range or cannot be promised, or the classes are restricted.
         """
+        if self.model.decision is not None:
+            raise SettingsError(
+                "a target precision needs one label a product, and this run predicts several; leave it out, or give "
+                "min_probability, which takes the place of the labels' thresholds"
+            )
         if self.model.columns is not None:
             raise SettingsError(
                 "a target precision holds where all classes are candidates; leave it out, or --only (only=True)"

@@ -15,7 +15,9 @@ from fusionclf.files import json_text, locked_folder, write_all
 from fusionclf.report import charts, svg, text
 from fusionclf.report.catalog import find_catalog
 from fusionclf.report.collect import read_runs
+from fusionclf.report.definitions import DEFINITIONS
 from fusionclf.report.examples import picture_files
+from fusionclf.report.multilabel import are_label_sets, compare_label_sets
 from fusionclf.report.page import environment, script
 from fusionclf.report.report_data import report_value
 from fusionclf.run_schema import ALL_CLASSES
@@ -24,6 +26,7 @@ TITLES = {
     "top1": "top-1", "top5": "top-5", "seen": "seen", "unseen": "unseen", "harmonic": "harmonic",
     "macro_f1": "macro F1", "balanced_accuracy": "balanced", "ece": "ECE",
 }  # fmt: skip
+FOLDED_FROM = 8  # runs: of more, only so many columns are unfolded at first
 SHOWN_SHARES = (25, 50, 75, 90, 100)  # percent of the products, in the tables of coverage
 # The cost on the x axis of a chart: its key, its least value (the axis is logarithmic), its name.
 COSTS = (
@@ -45,8 +48,8 @@ def compare(runs: Sequence[Path], out: Path | None, data: Path | None = None) ->
         report.json's content.
 
     Raises:
-        RunError: the runs cannot be compared, `data` is another catalog, another command writes to `out`, or it
-            cannot be written.
+        RunError: the runs cannot be compared (some predict one label a product, others several), `data` is another
+            catalog, another command writes to `out`, or it cannot be written.
         CatalogError: `data` is given and cannot be read.
     """
     with locked_folder(out) if out is not None else nullcontext():
@@ -54,6 +57,8 @@ def compare(runs: Sequence[Path], out: Path | None, data: Path | None = None) ->
 
 
 def _compare(runs: Sequence[Path], out: Path | None, data: Path | None) -> dict[str, Any]:
+    if are_label_sets(runs):
+        return compare_label_sets(runs, out, data)
     found = read_runs(runs)
     catalog, note = find_catalog(found, data)
     value = report_value(found, catalog, note)
@@ -76,7 +81,7 @@ def render(template: str, value: dict[str, Any], pictures: dict[str, str | None]
     return templates.get_template(template).render(
         **value, charts=charts, svg=svg, rows_range=text.rows_range, metric_names=METRICS,
         titles=TITLES, all_classes=ALL_CLASSES, overview=_overview(value), stages=_stages(value), costs=_costs(value),
-        pictures=pictures or {}, shares=SHOWN_SHARES, **script(templates),
+        pictures=pictures or {}, shares=SHOWN_SHARES, folded=FOLDED_FROM, definitions=DEFINITIONS, **script(templates),
     )  # fmt: skip
 
 

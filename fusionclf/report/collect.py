@@ -66,6 +66,18 @@ def read_runs(folders: Sequence[Path], *, one_split: bool = True) -> list[Run]:
     Raises:
         RunError: a folder is not a finished run, is damaged, is given twice, or is of another split or catalog.
     """
+    names = check_folders(folders)
+    runs = [_read(folder, name) for folder, name in zip(folders, names, strict=True)]
+    check_same_split(runs, one_split)
+    return runs
+
+
+def check_folders(folders: Sequence[Path]) -> list[str]:
+    """The runs' names in a report.
+
+    Raises:
+        RunError: there is no folder, one is not a finished run, or one is given twice.
+    """
     if not folders:
         raise RunError("no run to compare; give run folders, such as runs/*")
     places = [folder.resolve() for folder in folders]
@@ -81,9 +93,7 @@ def read_runs(folders: Sequence[Path], *, one_split: bool = True) -> list[Run]:
         raise RunError(
             f"{', '.join(unfinished)}: not finished (no metrics.json); finish with --resume, or omit them"
         )
-    runs = [_read(folder, name) for folder, name in zip(folders, _names(places), strict=True)]
-    _check_same_split(runs, one_split)
-    return runs
+    return _names(places)
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
@@ -101,11 +111,12 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 def _read(folder: Path, name: str) -> Run:
     metrics = read_json_as(folder / "metrics.json", METRICS)
-    split = read_json_as(folder / "split.json", SPLIT)
-    try:
-        split["spec"] = Split.from_dict(split).spec.model_dump(mode="json")
-    except RunError as error:
-        raise RunError(one_line(str(error), folder / "split.json")) from error
+    if "multilabel" in metrics:
+        raise RunError(
+            f"{folder}: predicts several labels a product (catalog.label_list); only `fusionclf compare` with runs of "
+            "the same kind reads it"
+        )
+    split = read_split(folder)
     config = read_config(folder)
     parts = [*metrics["parts"], *([ALL_CLASSES] if metrics[ALL_CLASSES]["top1"] is not None else [])]
     unknown = [part for part in parts if part not in (*split["classes"], ALL_CLASSES)]
@@ -120,11 +131,25 @@ def _read(folder: Path, name: str) -> Run:
         part: read_part(folder / "predictions" / f"{part}.parquet", split, part, ("test",)) for part in parts
     }
     environment = read_json_as(folder / "environment.json", ENVIRONMENT)
-    log = _log(folder / "log.jsonl")
+    log = read_log(folder / "log.jsonl")
     run = Run(name, metrics["variant"], metrics, config, environment, split, log, frames)
     for part, frame in frames.items():
         _check_scores(folder, run, part, frame)
     return run
+
+
+def read_split(folder: Path) -> SplitFile:
+    """split.json of a run, with all of its settings.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    split = read_json_as(folder / "split.json", SPLIT)
+    try:
+        split["spec"] = Split.from_dict(split).spec.model_dump(mode="json")
+    except RunError as error:
+        raise RunError(one_line(str(error), folder / "split.json")) from error
+    return split
 
 
 def read_part(file: Path, split: SplitFile, part: str, subsets: Sequence[Subset]) -> pd.DataFrame:
@@ -157,7 +182,7 @@ def _check_scores(folder: Path, run: Run, part: str, frame: pd.DataFrame) -> Non
         raise RunError(one_line(f"its predictions do not match metrics.json; {AGAIN}", file))
 
 
-def _log(file: Path) -> list[dict[str, Any]]:
+def read_log(file: Path) -> list[dict[str, Any]]:
     """Rows of log.jsonl; a number that is not finite becomes None."""
     if not file.is_file():
         return []
@@ -172,7 +197,8 @@ def _finite(row: dict[str, Any]) -> dict[str, Any]:
     return {name: n if n is not None and math.isfinite(n) else None for name, n in numbers.items()}
 
 
-def _check_same_split(runs: Sequence[Run], one_split: bool) -> None:
+def check_same_split(runs: Sequence[Run], one_split: bool = True) -> None:
+    """Raise RunError where runs are of several catalogs, or with `one_split` of several splits."""
     for key, what in (("catalog_sha256", "catalog"), *([("sha256", "split")] if one_split else [])):
         odd = [run.name for run in runs if run.split[key] != runs[0].split[key]]
         if odd:

@@ -15,6 +15,10 @@ METRICS = (
     ("top1", "top-1"), ("top5", "top-5"), ("seen", "seen classes"), ("unseen", "unseen classes"),
     ("macro_f1", "macro F1"), ("ece", "ECE"),
 )  # fmt: skip
+LABEL_SET_METRICS = (
+    ("micro_f1", "micro F1"), ("macro_f1", "macro F1"), ("mean_average_precision", "mAP"),
+    ("micro_precision", "precision"), ("micro_recall", "recall"), ("subset_accuracy", "all labels right"),
+)  # fmt: skip
 RULES = {
     "year_parity": "by the year's parity: one parity trains, the other tests",
     "random": "at random",
@@ -48,15 +52,13 @@ def model_card(folder: Path, metrics: Mapping[str, Any]) -> str:
     if metrics[ALL_CLASSES].get("top1") is not None:
         scores = {ALL_CLASSES: metrics[ALL_CLASSES], **scores}
     imported = config.get("imported")
+    if "multilabel" in metrics:
+        scores = {ALL_CLASSES: metrics["multilabel"]["scores"]}
     sections = [
         f"# {markdown(variant)} on {markdown(name)}",
         *(_origin(variant, imported) if isinstance(imported, dict) else _model(variant, config, labels)),
         _data(name, config, split, cost),
-        _metrics(
-            scores,
-            metrics["intervals"],
-            resampled(SplitConfig.model_validate(split["spec"]).group_columns)[0],
-        ),
+        _metrics(scores, metrics, resampled(SplitConfig.model_validate(split["spec"]).group_columns)[0]),
         *_further_columns(metrics.get("answers", {})),
         *([] if imported else [_training(config, cost)]),
         _limits(config, metrics),
@@ -85,7 +87,8 @@ def _metadata(
     results = []
     for part, values in scores.items():
         for key, metric, title in (
-            ("top1", "accuracy", "Top-1"), ("top5", "accuracy", "Top-5"), ("macro_f1", "f1", "Macro F1"),
+            ("top1", "accuracy", "Top-1"), ("top5", "accuracy", "Top-5"), ("micro_f1", "f1", "Micro F1"),
+            ("macro_f1", "f1", "Macro F1"),
         ):  # fmt: skip
             if values.get(key) is not None:
                 results.append(
@@ -176,18 +179,21 @@ def _data(name: str, config: Mapping[str, Any], split: Mapping[str, Any], cost: 
     return "\n".join([*lines, *rows])
 
 
-def _metrics(scores: Mapping[str, Any], intervals: Mapping[str, Any], resampled_units: str) -> str:
+def _metrics(scores: Mapping[str, Any], metrics: Mapping[str, Any], resampled_units: str) -> str:
     if not any(values.get("n") for values in scores.values()):
         return "## Metrics\n\nThe run has no test products, so nothing was measured here."
+    columns, intervals = METRICS, metrics["intervals"]
+    if "multilabel" in metrics:
+        columns, intervals = LABEL_SET_METRICS, {ALL_CLASSES: metrics["multilabel"]["intervals"]}
     lines = [
         "## Metrics", "",
         "In percent, over all test products of a part, including those of classes without a training row; in brackets "
         f"95 % bootstrap intervals over {resampled_units}.", "",
-        "| part | test products | " + " | ".join(title for _, title in METRICS) + " |",
-        "| --- |" + " --- |" * (len(METRICS) + 1),
+        "| part | test products | " + " | ".join(title for _, title in columns) + " |",
+        "| --- |" + " --- |" * (len(columns) + 1),
     ]  # fmt: skip
     for part, values in scores.items():
-        cells = [_cell(values.get(key), intervals.get(part, {}).get(key)) for key, _ in METRICS]
+        cells = [_cell(values.get(key), intervals.get(part, {}).get(key)) for key, _ in columns]
         lines.append(f"| {markdown(part)} | {count(values.get('n'))} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -237,7 +243,9 @@ def _limits(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     by_name = isinstance(model, dict) and model.get("vocabulary") == "open"
     limits = [
         "It was trained on one catalog, with its language, its style of pictures and its label errors.",
-        "It always predicts a class; with `min_probability` it abstains.",
+        "It gives a product each label whose probability reaches its threshold, or none."
+        if "multilabel" in metrics
+        else "It always predicts a class; with `min_probability` it abstains.",
     ]
     if config.get("imported"):
         limits = ["How the model was trained, and on what, is not known here."]

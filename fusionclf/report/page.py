@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fusionclf.report import text
+from fusionclf.report.definitions import definition_id
 
 LOADER = PackageLoader("fusionclf.report")
 
@@ -22,7 +23,7 @@ def environment(template: str) -> Environment:
     )
     templates.filters |= {
         "pct": text.percent, "signed": text.signed, "count": text.count, "duration": text.duration,
-        "p": text.p_value, "md": text.markdown, "code": text.code,
+        "p": text.p_value, "md": text.markdown, "code": text.code, "definition_id": definition_id,
     }  # fmt: skip
     return templates
 

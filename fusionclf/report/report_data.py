@@ -15,11 +15,13 @@ from fusionclf.evaluation import (
     coverage_accuracy,
     reliability,
 )
-from fusionclf.evaluation.predictions import LEAKED_PICTURE, has_probabilities
+from fusionclf.evaluation.predictions import LEAKED_PICTURE
+from fusionclf.evaluation.ranks import has_probabilities
 from fusionclf.report.catalog import catalog_facts
 from fusionclf.report.collect import Run
 from fusionclf.report.columns import further_columns, fusion_parts
 from fusionclf.report.examples import examples
+from fusionclf.report.introduction import introduction
 from fusionclf.report.notes import notes
 from fusionclf.report.paths import decisions, hierarchy
 from fusionclf.report.ranking import against_best, best_values, headline, ranked, scored, summary, verdict
@@ -65,16 +67,18 @@ def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str 
     reference = published(runs[0])
     found = {part: against_best(runs, part) for part in parts}
     verdicts = {part: verdict(runs, part, found[part]) for part in parts}
+    split = split_facts(runs, parts)
     return {
         "parts": parts,
         "title": summary(verdicts),
+        "introduction": introduction(len(runs), split["parts"], verdicts),
         "headline": [headline(runs, part, found[part], reference) for part in parts],
         "verdicts": verdicts,
         "notes": notes(runs, parts),
         "runs": [_run(run, number, parts) for number, run in enumerate(runs)],
         "best": {part: best_values(runs, part) for part in parts},
         "tests": found,
-        "split": split_facts(runs, parts),
+        "split": split,
         "published": reference,
         "slices": {part: _slices(runs, part) for part in parts},
         "training_rows": {part: _by_run(runs, part, _training_rows) for part in parts},

@@ -111,6 +111,10 @@ def _worker(request: Request) -> ModelWorker:
     return request.app.state.worker
 
 
+BELOW = (
+    f"abstain below it; default: {LEAST_PROBABILITY}. Of several labels a product: from which a label is predicted; "
+    "default: from the threshold of the label"
+)
 WorkerOf = Annotated[ModelWorker, Depends(_worker)]
 PicturesOf = Annotated[
     list[UploadFile] | None,
@@ -163,7 +167,7 @@ async def predict(
     title: TitleOf = None,
     fields: FieldsOf = None,
     top_k: Annotated[int, Form(ge=1, le=MOST_CLASSES, description="number of classes")] = 5,
-    min_probability: Annotated[float, Form(ge=0, le=1, description="abstain below it")] = LEAST_PROBABILITY,
+    min_probability: Annotated[float | None, Form(ge=0, le=1, description=BELOW)] = None,
 ) -> Answer:
     """Predict one product by its pictures, what is written about it, or both."""
     contents = [await each.read() for each in picture or ()]
@@ -211,7 +215,7 @@ async def predict_batch(
     request: Request,
     worker: WorkerOf,
     top_k: Annotated[int, Query(ge=1, le=MOST_CLASSES)] = 5,
-    min_probability: Annotated[float, Query(ge=0, le=1)] = LEAST_PROBABILITY,
+    min_probability: Annotated[float | None, Query(ge=0, le=1, description=BELOW)] = None,
 ) -> Response:
     """Predict many products: JSON lines in, JSON lines out.
 

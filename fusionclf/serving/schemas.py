@@ -26,7 +26,10 @@ class ColumnAnswer(BaseModel):
 class Answer(BaseModel):
     """The answer for one product, as of `fusionclf predict --json`."""
 
-    labels: list[str] = Field(description="the most likely classes, best first; empty without an answer")
+    labels: list[str] = Field(
+        description="the most likely classes, best first; empty without an answer. Where a product can have several "
+        "labels: those that reach their thresholds"
+    )
     class_ids: list[str] | None = Field(
         default=None, description="of these classes, where they have ids; absent where none has one"
     )

@@ -22,7 +22,7 @@ class Choice:
     """
 
     top_k: int
-    min_probability: float
+    min_probability: float | None
     strict: bool = False
 
 

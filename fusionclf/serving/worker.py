@@ -65,7 +65,9 @@ class ModelWorker:
         for turn in self._turns:
             turn.cancel()
 
-    async def predict_product(self, product: Product[bytes], top_k: int, min_probability: float) -> Answer:
+    async def predict_product(
+        self, product: Product[bytes], top_k: int, min_probability: float | None
+    ) -> Answer:
         """The answer for one product.
 
         Args:
@@ -81,7 +83,7 @@ class ModelWorker:
         return answer
 
     async def predict_products(
-        self, products: Sequence[Product[bytes]], top_k: int, min_probability: float
+        self, products: Sequence[Product[bytes]], top_k: int, min_probability: float | None
     ) -> list[Answer]:
         """The answers for products, whose pictures may be unreadable; raises BusyError where too many requests wait.
 

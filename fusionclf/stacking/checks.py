@@ -7,11 +7,12 @@ from fusionclf.catalog.fields import Fields
 from fusionclf.catalog.label_paths import LEVEL
 from fusionclf.config import RunConfig, TrainConfig
 from fusionclf.config.shipped import find_synonyms
+from fusionclf.console import Console
 from fusionclf.errors import CatalogError, SettingsError, did_you_mean, quoted
 from fusionclf.models import Model, ProductClassifier, StackedClassifier, Variant, base_model
 from fusionclf.models.aligned_encoders import AlignedImageEncoder
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
-from fusionclf.models.variants.fusion import LEAST_CLASSES, FusionParams
+from fusionclf.models.variants.fusion import LATE, LEAST_CLASSES, FusionParams
 from fusionclf.stacking.drafted_synonyms import AUTO, DRAFTED
 from fusionclf.stacking.stages import Stage, trained_classes
 
@@ -47,6 +48,48 @@ def auxiliary_classes(settings: RunConfig[Any], catalog: Catalog) -> dict[str, t
 def column_cells(catalog: Catalog, column: str) -> list[str]:
     """The cells of a column as texts, without blanks around them; "" where one is empty."""
     return catalog.table[column].astype("str").fillna("").str.strip().tolist()
+
+
+def for_several_labels(settings: RunConfig[Any], console: Console) -> RunConfig[Any]:
+    """The settings of a run on products with several labels: one stage, no class weights, the closed network alone.
+
+    Args:
+        settings: of the run.
+        console: where it goes what is changed.
+
+    Raises:
+        SettingsError: a setting needs one label a product.
+    """
+    if not settings.catalog.label_list:
+        return settings
+    params, train = settings.model, settings.train
+    late = isinstance(params, FusionParams) and params.fuser == LATE
+    by_name = isinstance(params, FusionParams) and params.vocabulary in ("open", "named")
+    refused = {
+        f"model.auxiliary={', '.join(auxiliary_columns(settings))}": bool(auxiliary_columns(settings)),
+        f"stage3_classes={settings.stage3_classes}": bool(settings.stage3_classes),
+        f"train.sampler={train.sampler}": train.sampler == "balanced",
+        f"train.oversample_up_to={train.oversample_up_to}": bool(train.oversample_up_to),
+        f"model.vocabulary={getattr(params, 'vocabulary', '')} (set it to closed)": by_name,
+        "model.fuser=late (set it to concat)": late,
+    }
+    if wrong := [setting for setting, is_set in refused.items() if is_set]:
+        raise SettingsError(
+            f"{wrong[0]}: needs one label a product, and catalog.label_list={settings.catalog.label_list!r} has "
+            "several; leave it out"
+        )
+    if isinstance(params, FusionParams):
+        params = params.model_copy(update={"vocabulary": "closed", "wide": False})
+        console.info(
+            "several labels a product: fusion is the network alone, without linear text model and class names "
+            "(model.vocabulary=closed model.wide=false)"
+        )
+    if train.class_weights != "none":
+        train = train.model_copy(update={"class_weights": "none"})
+        console.info(
+            "several labels a product: the loss of every label counts alike (train.class_weights=none)"
+        )
+    return settings.model_copy(update={"scheme": "single_stage", "model": params, "train": train})
 
 
 def check_names(settings: RunConfig[Any]) -> None:

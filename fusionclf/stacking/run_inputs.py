@@ -125,7 +125,7 @@ class RunInputs:
             if frozen and self.settings.train.cache_features:
                 features = self._features(model, pictures)
         titles = self._prepare_titles(model, classes) if model.text_encoder is not None else None
-        targets = {task: _numbers(self._column(task), names) for task, names in classes.items()}
+        targets = {task: self._targets(task, names) for task, names in classes.items()}
         self.seconds_per_product = sum(self._seconds.values())
         ids = self.catalog.table["id"].tolist()
         everything = np.arange(len(self.catalog))
@@ -249,6 +249,12 @@ class RunInputs:
             seconds = time.perf_counter() - started + _saved_seconds(model)
             self._seconds["titles"] = seconds / max(len(fields), 1)
         return self.titles
+
+    def _targets(self, task: str, names: tuple[str, ...]) -> np.ndarray:
+        """(N,) class numbers; of several labels a product (N, K) whether it has each."""
+        if task == "label" and self.catalog.label_sets is not None:
+            return self.catalog.label_sets.indicator(np.arange(len(self.catalog)), names)
+        return _numbers(self._column(task), names)
 
     def _column(self, task: str) -> list[str]:
         return self.catalog.table["label"].tolist() if task == "label" else column_cells(self.catalog, task)

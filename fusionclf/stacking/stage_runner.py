@@ -19,6 +19,7 @@ from fusionclf.catalog.fields import Fields
 from fusionclf.catalog.groups import variant_groups
 from fusionclf.config import RunConfig
 from fusionclf.console import Console
+from fusionclf.evaluation.multilabel import SigmoidDecision
 from fusionclf.models import (
     Model,
     ProductClassifier,
@@ -42,6 +43,7 @@ from fusionclf.stacking.fitting import (
     fit_stacked_head,
     fit_weighted_sum,
 )
+from fusionclf.stacking.label_sets import LabelSetFrames, fit_label_decision
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions
 from fusionclf.stacking.run_inputs import RunInputs, class_families
 from fusionclf.stacking.stage_files import StageFiles
@@ -89,6 +91,7 @@ class StageRunner:
         self.training = BaseTraining(settings, self.inputs, accelerator, out, console)
         self.cost = StageCost(self.training.states)
         self._backbone: dict[str, torch.Tensor] | None = None
+        self._decision: SigmoidDecision | None = None  # of products with several labels
 
     def check(self, stages: Sequence[Stage]) -> None:
         """Build the first model and open the pictures, so that errors show before anything is written."""
@@ -143,6 +146,7 @@ class StageRunner:
         labels = read_labels(folder) if (folder / "labels.json").is_file() else {}
         if stage.part in labels:
             fill_model(model, folder / f"{stage.part}.safetensors")
+            self._decision = SigmoidDecision.from_labels(labels[stage.part])
             return {"label": labels[stage.part]["temperature"], **labels[stage.part].get("temperatures", {})}
         started = time.perf_counter()
         logits = base_logits(model, source, rows.validation, classes, self.accelerator)
@@ -152,6 +156,9 @@ class StageRunner:
             self.console.info(fitted.summary)
             # The head is calibrated by the way it is fitted.
             temperature, predictions = 1.0, fitted.out_of_fold
+        elif self.catalog.label_sets is not None:
+            self._decision, predictions = fit_label_decision(logits["label"], source, rows)
+            temperature = self._decision.temperature
         else:
             temperature, predictions = fit_label_temperature(logits["label"], source, rows)
         tasks = TaskLogits.of(rows.validation, logits)
@@ -161,7 +168,8 @@ class StageRunner:
             self.training.refit(stage, model, source, rows)
         if self.accelerator.is_main_process:
             files.save_held_out(predictions, tasks, time.perf_counter() - started)
-            save_model(folder, stage.part, model, classes, temperatures)
+            further = None if self._decision is None else self._decision.to_labels()
+            save_model(folder, stage.part, model, classes, temperatures, further)
         self.accelerator.wait_for_everyone()
         return temperatures
 
@@ -190,6 +198,10 @@ class StageRunner:
         found = self._test_logits(model, source, rows, classes, files)
         held_out, tasks, seconds = files.read_held_out()
         self.cost.fit_seconds += seconds
+        if self._decision is not None:
+            made = LabelSetFrames(self.inputs, model, names, self._decision)
+            self.held_out[ALL_CLASSES] = made.held_out(held_out)
+            return {ALL_CLASSES: made.test(rows, found["label"])}
         frames = {}
         for part, candidates in stage.candidates(self.split).items():
             columns = [names.index(name) for name in candidates]

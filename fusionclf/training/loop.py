@@ -125,6 +125,8 @@ class _Stage:
         self.schedule = self._schedule(optimiser)
         self.optimiser = accelerator.prepare(optimiser)
         self.frozen: bool | None = None
+        several = source.targets["label"].ndim == 2  # labels a product
+        self.score = "val_average_precision" if several else "val_top1"  # in the log
         if settings.compile:
             for encoder in pretrained_encoders(model):
                 encoder.network.compile()
@@ -236,7 +238,7 @@ class _Stage:
         return self.plain if self.average is None else self.average.model
 
     def validate(self) -> tuple[float, float]:
-        """Top-1 in percent and loss of the weights that would be kept."""
+        """Top-1, or of several labels the average precision, in percent, and loss of the weights that would be kept."""
         if self.accelerator.num_processes > 1:
             _share_buffers(self.best_model)  # the main process's are those that are saved
         return validate(self.best_model, self.source, self.spec.validation_rows, self.accelerator)
@@ -258,7 +260,7 @@ class _Stage:
             "epoch": state.epoch,
             "train_loss": state.loss_sum / self.feeder.steps,
             "val_loss": loss,
-            "val_top1": score,
+            self.score: score,
             "learning_rate": self.optimiser.param_groups[0]["lr"],
             "seconds": state.epoch_seconds,
             "pictures_per_second": self.feeder.shown / max(state.epoch_seconds, 1e-9),

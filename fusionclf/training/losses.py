@@ -49,6 +49,38 @@ class WeightedCrossEntropy(nn.Module):
         return float(self._weights[targets[targets >= 0]].sum())
 
 
+class BinaryCrossEntropy(nn.Module):
+    """Binary cross-entropy of each label, added up, for products that can have several labels.
+
+    Args:
+        label_smoothing: share of the target that is spread over both answers.
+        focal_gamma: each label's loss is multiplied by (1 - p)^gamma, p the probability of the right answer.
+
+    >>> loss = BinaryCrossEntropy()
+    >>> targets = torch.tensor([[True, False]])
+    >>> round(loss(torch.zeros(1, 2), targets).item(), 3), loss.total(targets.numpy())
+    (1.386, 1.0)
+    """
+
+    def __init__(self, label_smoothing: float = 0.0, focal_gamma: float = 0.0) -> None:
+        super().__init__()
+        self.label_smoothing, self.focal_gamma = label_smoothing, focal_gamma
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Sum over the batch; targets are (B, K)."""
+        logits, own = logits.float(), targets.float()  # (B, K)
+        smooth = own * (1 - self.label_smoothing) + self.label_smoothing / 2
+        losses = F.binary_cross_entropy_with_logits(logits, smooth, reduction="none")
+        if self.focal_gamma:
+            right = torch.where(targets.bool(), logits, -logits).sigmoid()
+            losses = (1 - right).clamp_min(1e-6) ** self.focal_gamma * losses
+        return losses.sum()
+
+    def total(self, targets: np.ndarray) -> float:
+        """Number of products of a batch: what the sum is divided by."""
+        return float(len(targets))
+
+
 def inverse_frequency_weights(targets: np.ndarray, classes: int) -> Tensor:
     """n / (k · (count + 1)) per class, for n products and k classes.
 

@@ -7,8 +7,14 @@ import torch
 from torch import Tensor
 
 from fusionclf.batches import Batch, ProductSource
-from fusionclf.training.losses import WeightedCrossEntropy, inverse_frequency_weights
+from fusionclf.training.losses import (
+    BinaryCrossEntropy,
+    WeightedCrossEntropy,
+    inverse_frequency_weights,
+)
 from fusionclf.training.mixing import partner_targets
+
+Loss = WeightedCrossEntropy | BinaryCrossEntropy
 
 
 def build_losses(
@@ -18,8 +24,8 @@ def build_losses(
     class_weights: str = "none",
     label_smoothing: float = 0.0,
     focal_gamma: float = 0.0,
-) -> dict[str, WeightedCrossEntropy]:
-    """Task → loss.
+) -> dict[str, Loss]:
+    """Task → loss; binary cross-entropy of each label where a product can have several.
 
     Args:
         source: all products' targets.
@@ -27,8 +33,11 @@ def build_losses(
         class_weights: "none", or "inverse" for the label's inverse frequencies.
         label_smoothing, focal_gamma: as of WeightedCrossEntropy.
     """
-    losses = {}
+    losses: dict[str, Loss] = {}
     for task, targets in source.targets.items():
+        if targets.ndim == 2:
+            losses[task] = BinaryCrossEntropy(label_smoothing, focal_gamma)
+            continue
         classes = source.count_classes(task)
         weights = torch.ones(classes)
         if task == "label" and class_weights == "inverse":
@@ -43,12 +52,12 @@ class Objective:
     Args:
         losses: task → loss.
         task_weights: task → factor of its loss; tasks that are not in it do not count.
-        targets: task → (N,) class numbers of all products.
+        targets: task → (N,) class numbers of all products, or (N, K) whether they have each label.
     """
 
     def __init__(
         self,
-        losses: Mapping[str, WeightedCrossEntropy],
+        losses: Mapping[str, Loss],
         task_weights: Mapping[str, float],
         targets: Mapping[str, np.ndarray],
     ) -> None:

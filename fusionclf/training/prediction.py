@@ -180,10 +180,31 @@ def _zeros_like(values: Tensor, rows: int) -> Tensor:
 def validate(
     model: torch.nn.Module, source: ProductSource, rows: np.ndarray, accelerator: Accelerator | OneProcess
 ) -> tuple[float, float]:
-    """Top-1 in percent and mean cross-entropy of the label over `rows`; NaN without any."""
+    """Top-1 in percent and mean cross-entropy of the label over `rows`; NaN without any.
+
+    Of several labels a product, in place of top-1 the average precision of all pairs of a product and a label.
+    """
     if not len(rows):
         return math.nan, math.nan
     logits = predict_logits(model, source, rows, accelerator)
     targets = torch.from_numpy(source.targets["label"][rows])
+    if targets.ndim == 2:
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets.float())
+        return 100 * micro_average_precision(logits, targets), loss.item()
     score = (logits.argmax(dim=1) == targets).double().mean().item() * 100
     return score, torch.nn.functional.cross_entropy(logits, targets).item()
+
+
+def micro_average_precision(logits: Tensor, targets: Tensor) -> float:
+    """The average precision of all pairs of a product and a label, in [0, 1]; 0 without a pair that is right.
+
+    Args:
+        logits: (n, K).
+        targets: (n, K) whether each product has each label.
+
+    >>> micro_average_precision(torch.tensor([[2.0, 1.0, 0.0]]), torch.tensor([[True, False, True]]))
+    0.8333333333333333
+    """
+    ranked = targets.flatten()[logits.flatten().argsort(descending=True, stable=True)].double()
+    precision = ranked.cumsum(0) / torch.arange(1, len(ranked) + 1)
+    return ((precision * ranked).sum() / ranked.sum().clamp_min(1)).item()

@@ -8,6 +8,7 @@ from baselines import find_baseline
 from fusionclf.catalog.usable import UnusedRows
 from fusionclf.config import Overrides
 from fusionclf.console import Console
+from fusionclf.errors import SettingsError
 from fusionclf.evaluation import RunResult, save_run
 from fusionclf.files import locked_folder
 from fusionclf.metrics_schema import METRICS
@@ -48,11 +49,17 @@ def run_baseline(
 
     Raises:
         CatalogError: the catalog cannot be read or divided.
+        SettingsError: a setting is unknown or has a bad value, or the baseline cannot predict several labels a product.
         RunError: `out` holds a run or other files, another command writes to it, or it cannot be written.
     """
     console = console or Console()
     baseline = find_baseline(name)
     settings = load_run_settings(baseline.settings, name, data, config, overrides)
+    if settings.catalog.label_list and not baseline.several_labels:
+        raise SettingsError(
+            f"catalog.label_list={settings.catalog.label_list!r}: baseline {name!r} predicts one label a product; use "
+            "linear"
+        )
     with locked_folder(out):
         if existing.resume and is_finished(out):
             sweep_run(out)

@@ -6,6 +6,7 @@ from pathlib import Path
 from fusionclf.catalog.corrections import Applied, ApplyRequest, apply_corrections, read_corrections
 from fusionclf.console import Console
 from fusionclf.workflows.data import check_settings
+from fusionclf.workflows.settings import check_one_label
 
 SHOWN = 5
 
@@ -46,6 +47,7 @@ def data_apply(
     """
     console = console or Console()
     columns = check_settings(data, None, overrides).catalog
+    check_one_label(columns, "data apply")
     answers = read_corrections(corrections)
     request = ApplyRequest(data, columns, options.out, options.new_classes, options.ignore_unknown)
     found = apply_corrections(answers, request)

@@ -11,7 +11,7 @@ from rich.table import Table
 from fusionclf.catalog import Catalog, CatalogCheck, Split, check_catalog, make_split, read_catalog
 from fusionclf.catalog.counted_examples import CountedExamples
 from fusionclf.catalog.picture_cells import MOST_PICTURES
-from fusionclf.catalog.picture_checks import PictureFacts
+from fusionclf.catalog.picture_checks import LOOKS, PictureFacts
 from fusionclf.catalog.records import NoRowsError
 from fusionclf.config import (
     CatalogConfig,
@@ -27,6 +27,7 @@ from fusionclf.config.loading import merge
 from fusionclf.config.shipped import find_config
 from fusionclf.console import Console, json_text, printable
 from fusionclf.errors import CatalogError
+from fusionclf.files import write_text
 from fusionclf.workflows.settings import announce_catalog
 
 ENCODER = "offline"  # of the settings that come with the package
@@ -42,7 +43,12 @@ class CheckConfig(Section):
 
 
 def data_check(
-    folder: Path, config: str | None, overrides: tuple[str, ...], as_json: bool, console: Console
+    folder: Path,
+    config: str | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    console: Console,
+    page: Path | None = None,
 ) -> bool:
     """Check a catalog and print what was found; whether it is usable.
 
@@ -52,6 +58,7 @@ def data_check(
         overrides: key.path=value texts.
         as_json: print JSON in place of tables.
         console: where progress goes.
+        page: HTML file for examples of pictures that are blank, dark, blurred or of an odd size; None: none.
     """
     settings = check_settings(folder, config, overrides)
     catalog, split = _read(folder, settings)
@@ -64,7 +71,19 @@ def data_check(
         print(json_text(found.to_dict()))
     else:
         render_check(found, RichConsole(highlight=False))
+    if page is not None:
+        _write_page(page, catalog, found, console)
     return found.usable
+
+
+def _write_page(page: Path, catalog: Catalog, found: CatalogCheck, console: Console) -> None:
+    from fusionclf.report.picture_page import picture_page  # jinja2 takes time
+
+    if found.pictures is None:
+        console.warn(f"{page}: not written, since the catalog has no pictures; set catalog.picture")
+        return
+    write_text(page, picture_page(catalog, found.pictures))
+    console.info(f"wrote {page}; next: open it")
 
 
 def check_settings(data: Path, config: str | None, overrides: tuple[str, ...]) -> CheckConfig:
@@ -177,6 +196,12 @@ def _slip_rows(found: CatalogCheck) -> list[tuple[str, str]]:
     if found.several_label_paths.count:
         cells = _noted(found.several_label_paths)
         rows.append(("labels with several paths", f"{cells}; the first counts"))
+    if found.labels_a_product:
+        sizes = {f"{n} label{'s' if n > 1 else ''}:": count for n, count in found.labels_a_product.items()}
+        rows.append(("products with", _counts(sizes)))
+    if found.odd_label_lists.count:
+        cells = _noted(found.odd_label_lists)
+        rows.append(("cells with an empty or repeated label", f"{cells}; each label counts once"))
     if found.corrected_paths.count:
         rows.append(("pictures found by a corrected path", _noted(found.corrected_paths)))
     if found.missing_pictures.count:
@@ -217,6 +242,7 @@ def _picture_rows(facts: PictureFacts) -> list[tuple[str, str]]:
         ("pixel for pixel like another", f"{facts.identical:,} in {facts.identical_groups:,} groups"),
         ("such groups with several classes", _ids(conflicting)),
         ("test pictures that train has too", f"{facts.test_pictures_in_train:,}"),
+        *((kind, f"{_ids(names)}; {LOOKS[kind]}") for kind, names in facts.looks.items()),
     ]
 
 

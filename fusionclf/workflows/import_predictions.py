@@ -19,7 +19,13 @@ from fusionclf.files import locked_folder
 from fusionclf.report.model_card import write_card
 from fusionclf.run_schema import ALL_CLASSES
 from fusionclf.runfolder import environment, open_run
-from fusionclf.workflows.settings import begin_run, load_run_settings, read_divided, with_location
+from fusionclf.workflows.settings import (
+    begin_run,
+    check_one_label,
+    load_run_settings,
+    read_divided,
+    with_location,
+)
 
 NAME = r"\w[\w. +-]{0,99}"
 ID, LABELS = "id", ("label", "prediction")
@@ -73,6 +79,7 @@ def import_predictions(
     settings = load_run_settings(
         BaselineConfig, request.name, request.data, request.config, request.overrides
     )
+    check_one_label(settings.catalog, "import")
     with locked_folder(request.out):
         started = time.perf_counter()
         catalog, split = read_divided(request.data, settings.catalog, settings.split, console=console)

@@ -18,6 +18,7 @@ from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.prediction.job import column_settings
 from fusionclf.prediction.predictor import Predictor
 from fusionclf.prediction.review import Suggested, shown_products, write_review
+from fusionclf.workflows.settings import check_one_label
 
 UNCERTAIN, NO_TRAINING_ROWS = "uncertain", "class without training rows"
 
@@ -92,6 +93,7 @@ def suggest(request: SuggestRequest, console: Console | None = None) -> list[str
     """
     console = console or Console()
     columns = column_settings(request.model.run, request.overrides)
+    check_one_label(columns, "suggest")
     predictor = request.model.load()
     table = ProductTable(
         request.source, columns, pictures=request.pictures,

@@ -27,7 +27,7 @@ from fusionclf.runfolder import (
     read_json_as,
     sweep_run,
 )
-from fusionclf.stacking.checks import check_model, check_names, columns_to_read
+from fusionclf.stacking.checks import check_model, check_names, columns_to_read, for_several_labels
 from fusionclf.stacking.picture_settings import resolve_pictures
 from fusionclf.stacking.stage_runner import StageRunner
 from fusionclf.stacking.stages import Stage, list_stages, trained_classes
@@ -99,6 +99,7 @@ def train(
                 _tidy(out, settings)
             console.info(f"{out}: finished already, nothing to do")
             return dict(read_json_as(out / "metrics.json", METRICS))
+        settings = for_several_labels(settings, console)
         check_names(settings)
         catalog, split = read_divided(
             data, settings.catalog, settings.split, lambda catalog: check_model(variant, settings, catalog),

@@ -1,6 +1,7 @@
 """scikit-learn's own checks of estimators, on words that are made of their numbers."""
 
 import gc
+from typing import Any
 
 import pytest
 from sklearn.base import clone
@@ -10,7 +11,8 @@ from tests.estimator.numbers import SMALL, OfNumbers
 
 ESTIMATOR = OfNumbers("text", config="text-cpu", settings=SMALL, columns={"title": "words"})
 # Of a check that is there with several kinds of arrays, the last one.
-CHECKS = {check.func.__name__: check for _, check in estimator_checks_generator(ESTIMATOR)}
+FOUND: Any = estimator_checks_generator(ESTIMATOR)
+CHECKS = {check.func.__name__: check for _, check in FOUND}
 NOT_APPLICABLE = {"check_array_api_input": "an array of another library is no table"}
 
 

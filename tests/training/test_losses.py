@@ -4,7 +4,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from fusionclf.training.losses import WeightedCrossEntropy, inverse_frequency_weights
+from fusionclf.batches import ProductSource
+from fusionclf.training.losses import BinaryCrossEntropy, WeightedCrossEntropy, inverse_frequency_weights
+from fusionclf.training.objective import build_losses
+from fusionclf.training.prediction import micro_average_precision
 
 TARGETS = np.array([0, 0, 0, 1, 2, -1])
 
@@ -46,3 +49,36 @@ def test_focal_loss_by_hand() -> None:
         -(n + 1) * (1 - p[i, n]) ** 2 * torch.log(p[i, n]) for i, n in enumerate(TARGETS.tolist()) if n >= 0
     )
     assert torch.allclose(found, torch.as_tensor(expected))
+
+
+def label_batch() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(8, 5, generator=generator), torch.rand(8, 5, generator=generator) < 0.3
+
+
+def test_loss_of_several_labels_is_torchs_sum() -> None:
+    logits, targets = label_batch()
+    loss = build_losses(ProductSource(None, None, {"label": targets.numpy()}), np.arange(8))["label"]
+    assert isinstance(loss, BinaryCrossEntropy)
+    expected = F.binary_cross_entropy_with_logits(logits, targets.float(), reduction="sum") / 8
+    assert torch.allclose(loss(logits, targets) / loss.total(targets.numpy()), expected)
+
+
+def test_smoothing_and_focus_of_several_labels_by_hand() -> None:
+    logits, targets = torch.tensor([[0.0, 2.0]]), torch.tensor([[True, False]])
+    p = torch.sigmoid(logits)
+    smooth = -(0.9 * p[0, 0].log() + 0.1 * (1 - p[0, 0]).log()) - (
+        0.1 * p[0, 1].log() + 0.9 * (1 - p[0, 1]).log()
+    )
+    assert torch.allclose(BinaryCrossEntropy(0.2)(logits, targets), smooth)
+    focal = -((1 - p[0, 0]) ** 2) * p[0, 0].log() - p[0, 1] ** 2 * (1 - p[0, 1]).log()
+    assert torch.allclose(BinaryCrossEntropy(0.0, 2.0)(logits, targets), focal)
+
+
+def test_micro_average_precision_is_that_of_scikit_learn() -> None:
+    from sklearn.metrics import average_precision_score
+
+    logits, targets = label_batch()
+    expected = average_precision_score(targets.numpy(), logits.numpy(), average="micro")
+    assert abs(micro_average_precision(logits, targets) - expected) < 1e-9
+    assert micro_average_precision(logits, torch.zeros_like(targets)) == 0

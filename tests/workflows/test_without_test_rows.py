@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fusionclf.catalog import generate_sample
-from fusionclf.cli.train import _show_scores
+from fusionclf.cli.train import show_scores
 from fusionclf.console import Console
 from fusionclf.errors import RunError
 from fusionclf.evaluation.read_predictions import read_predictions
@@ -30,7 +30,7 @@ def test_a_run_without_test_rows_predicts(
     assert {scores["n"] for scores in metrics["parts"].values()} == {0}
     assert load(tmp_path / "run").predict(titles=["Women Red Dress"]).labels[0]
     assert len(read_predictions(tmp_path / "run/predictions/top20.parquet")) == 0
-    _show_scores(Console(), tmp_path / "run", metrics)
+    show_scores(Console(), tmp_path / "run", metrics)
     assert "top20: no test products, so nothing is measured" in capsys.readouterr().err
     assert "The run has no test products" in (tmp_path / "run" / "README.md").read_text()
     with pytest.raises(RunError, match=r"run: has no test products.*split\.test_fraction above 0"):

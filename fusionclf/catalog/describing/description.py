@@ -11,6 +11,7 @@ from fusionclf.catalog.describing.evidence import SET, Evidence, Guess, clean_ta
 from fusionclf.catalog.describing.key_guess import guess_id, guess_year
 from fusionclf.catalog.describing.label_guess import guess_categories, guess_label, label_cells
 from fusionclf.catalog.describing.leaks import find_leaks
+from fusionclf.catalog.describing.list_guess import with_label_list
 from fusionclf.catalog.describing.picture_guess import guess_pictures
 from fusionclf.catalog.describing.text_guess import guess_texts, guess_title
 from fusionclf.catalog.describing.variant_guess import find_variant_column
@@ -89,7 +90,7 @@ def _guess_columns(evidence: Evidence) -> list[Guess]:
     identity = guess_id(evidence)
     title = guess_title(evidence)
     named = str(title.value) if title.value in evidence.profiles else None
-    labels = guess_label(evidence, named)
+    labels = with_label_list(evidence, guess_label(evidence, named))
     label = labels[0].columns[0] if labels[0].columns else next(iter(evidence.profiles))
     settings = {**{guess.setting: guess.value for guess in labels}, **evidence.pinned}
     categories = _categories(evidence, label, named, settings)
@@ -112,7 +113,9 @@ def _guess_columns(evidence: Evidence) -> list[Guess]:
 
 
 def _categories(evidence: Evidence, label: str, title: str | None, settings: dict[str, Any]) -> Guess:
-    """The columns above the class; none where the class is a path, which has its own steps above."""
+    """The columns above the class; none where the class is a path, which has its own steps above, or a list."""
+    if settings.get("catalog.label_list") and "catalog.categories" not in evidence.pinned:
+        return Guess("catalog.categories", (), "a product with several labels has no one path")
     if settings.get("catalog.label_separator") and "catalog.categories" not in evidence.pinned:
         return Guess("catalog.categories", (), "the steps above the class are in its path")
     return guess_categories(evidence, label, title)

@@ -4,6 +4,7 @@ import pandas as pd
 
 from fusionclf.catalog.describing.evidence import SET, Evidence, Guess, listed, percent
 from fusionclf.catalog.describing.headers import header_words, is_strong_label
+from fusionclf.catalog.describing.list_guess import NO_CLASS
 from fusionclf.catalog.describing.paths import PathColumn, path_column
 from fusionclf.catalog.describing.profile import ENOUGH, Profile
 from fusionclf.catalog.describing.text_guess import is_translation
@@ -40,7 +41,7 @@ def guess_label(evidence: Evidence, title: str | None) -> list[Guess]:
     doubt = (
         "catalog.label: no column has few values with many rows each; name the column of the class to predict"
     )
-    return [Guess("catalog.label", first, "no column looks like a class", (first,), (doubt,))]
+    return [Guess("catalog.label", first, NO_CLASS, (first,), (doubt,))]
 
 
 def _may_be_label(profile: Profile) -> bool:

@@ -116,7 +116,7 @@ def as_json(answers: Answers, place: int) -> dict[str, Any]:
     values: dict[str, Any] = {
         "labels": answers.labels[place],
         **({} if answers.ids is None else {"class_ids": answers.ids[place]}),
-        "probabilities": [round(p, DIGITS) for p in answers.probabilities[place].tolist()],
+        "probabilities": [round(p, DIGITS) for p in answers.label_probabilities[place]],
         "path": list(answers.paths[place]),
         "answer": list(answers.answered[place]),
         "decision": answers.decisions[place],

@@ -38,3 +38,70 @@ for (const choice of document.querySelectorAll("select.lists")) {
   choice.addEventListener("change", show);
   show();
 }
+
+const filter = document.getElementById("filter");
+const unfold = document.getElementById("unfold");
+const hasRun = (element, words) => words.every(word => element.dataset.run.toLowerCase().includes(word));
+function showRuns() {
+  const words = (filter?.value ?? "").trim().toLowerCase().split(/\s+/);
+  const most = unfold && unfold.getAttribute("aria-pressed") !== "true" ? Number(unfold.dataset.shown) : Infinity;
+  for (const element of document.querySelectorAll("tr[data-run], .line[data-run]")) element.hidden = !hasRun(element, words);
+  for (const figure of document.querySelectorAll("figure.many > div")) {
+    let left = most;
+    for (const chart of figure.children) chart.hidden = !hasRun(chart, words) || left-- <= 0;
+  }
+  for (const table of document.querySelectorAll("table:has(th[data-run])")) {
+    let left = most;
+    [...table.tHead.rows[0].cells].forEach((head, column) => {
+      if (head.dataset.run === undefined) return;
+      const hidden = !hasRun(head, words) || left-- <= 0;
+      for (const row of table.rows) row.cells[column].hidden = hidden;
+    });
+  }
+  const rows = document.querySelectorAll("table.scores tbody tr[data-run]");
+  const names = new Set([...rows].filter(row => !row.hidden).map(row => row.dataset.run));
+  const folded = names.size > most ? `, columns of the first ${most}` : "";
+  document.getElementById("shown").textContent = `${names.size} of ${new Set([...rows].map(row => row.dataset.run)).size} runs${folded}`;
+}
+filter?.addEventListener("input", showRuns);
+unfold?.addEventListener("click", () => {
+  unfold.setAttribute("aria-pressed", String(unfold.getAttribute("aria-pressed") !== "true"));
+  showRuns();
+});
+if (filter) showRuns();
+
+const tip = document.getElementById("tip");
+let explained = null;
+let closing = 0;
+function place() {
+  if (!explained) return;
+  const box = explained.getBoundingClientRect();
+  const below = box.bottom + 6 + tip.offsetHeight < innerHeight;
+  tip.style.left = `${Math.max(8, Math.min(box.left, innerWidth - tip.offsetWidth - 8))}px`;
+  tip.style.top = `${below ? box.bottom + 6 : box.top - tip.offsetHeight - 6}px`;
+}
+function explain(word) {
+  clearTimeout(closing);
+  explained = word;
+  tip.hidden = !word;
+  if (word) tip.textContent = document.getElementById(word.getAttribute("aria-describedby")).textContent;
+  place();
+}
+for (const word of document.querySelectorAll("[aria-describedby^=def-]")) {
+  word.addEventListener("mouseenter", () => explain(word));
+  word.addEventListener("focus", () => explain(word));
+  word.addEventListener("mouseleave", () => { closing = setTimeout(explain, 200, null); });
+  word.addEventListener("blur", () => explain(null));
+}
+if (tip) {
+  tip.addEventListener("mouseenter", () => clearTimeout(closing));
+  tip.addEventListener("mouseleave", () => explain(null));
+  document.addEventListener("keydown", event => { if (event.key === "Escape") explain(null); });
+  document.addEventListener("scroll", place, { capture: true, passive: true });
+}
+
+document.getElementById("print-summary")?.addEventListener("click", () => {
+  document.body.classList.add("summary-only");
+  print();
+});
+addEventListener("afterprint", () => document.body.classList.remove("summary-only"));
