@@ -1,8 +1,8 @@
 """The folder of a run: its files, and how it is begun, resumed and cleared.
 
 Layout: config.yaml, split.json, synonyms.yaml, metrics.json, environment.json, log.jsonl, predictions/PART.parquet,
-held_out/PART.parquet, answers/PART.parquet, checkpoints/ and model/. `config.yaml` is written first and removed last;
-`metrics.json` is written last: a folder that has it is a finished run.
+held_out/PART.parquet, answers/PART.parquet, inputs/, checkpoints/ and model/. `config.yaml` is written first and
+removed last; `metrics.json` is written last: a folder that has it is a finished run.
 """
 
 import os
@@ -27,12 +27,13 @@ Built = TypeVar("Built")
 AGAIN = "train again with --overwrite"
 LONGEST_FAULT = 240  # characters of an error message, without its path
 ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
+INPUTS = "inputs"  # what the test products' inputs look like
 BEGUN, FINISHED, CHECKPOINTS = "config.yaml", "metrics.json", "checkpoints"
 MARKS = (BEGUN, FINISHED, CHECKPOINTS, "predictions")
 # The files of a run, in the order of removal: after a kill, the rest can be resumed or removed.
 LEFT = (
-    FINISHED, "README.md", "environment.json", "predictions", "held_out", "answers", "tensorboard", "log.jsonl",
-    "model", CHECKPOINTS, "synonyms.yaml", "split.json", BEGUN,
+    FINISHED, "README.md", "environment.json", "predictions", "held_out", "answers", INPUTS, "tensorboard",
+    "log.jsonl", "model", CHECKPOINTS, "synonyms.yaml", "split.json", BEGUN,
 )  # fmt: skip
 # Cells that a spreadsheet would compute when it opens a CSV file; plain numbers are not among them.
 FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")

@@ -10,6 +10,7 @@ import typer
 from fusionclf.cli.classes import classes_app
 from fusionclf.cli.compare import compare_app
 from fusionclf.cli.data import data_app
+from fusionclf.cli.drift import drift_app
 from fusionclf.cli.embed import embed_app
 from fusionclf.cli.group import OneLineErrors
 from fusionclf.cli.imports import import_app
@@ -57,6 +58,7 @@ app.add_typer(train_app)
 app.add_typer(predict_app)
 app.add_typer(import_app)
 app.add_typer(embed_app)
+app.add_typer(drift_app)
 app.add_typer(compare_app)
 app.add_typer(suggest_app)
 app.add_typer(study_app)

@@ -73,6 +73,7 @@ def product_context(
         f"{TRUE_CATEGORY}{level}": table[name].tolist()
         for level, name in enumerate(catalog.columns.categories, start=1)
     }
+    kinds = {"id": "str", "label": "str", "title_names_label": bool, "leaked_title": bool}
     return pd.DataFrame(
         {
             "id": facts.pop("id"),
@@ -85,10 +86,7 @@ def product_context(
             **facts,
             **categories,
         }
-    ).astype(
-        {"id": "str", "label": "str", "title_names_label": bool, "leaked_title": bool}
-        | dict.fromkeys(categories, "str")
-    )
+    ).astype(kinds | dict.fromkeys(categories, "str"))
 
 
 def fitted_rows(catalog: Catalog, split: Split, subset: Literal["test", "validation"]) -> np.ndarray:

@@ -15,6 +15,7 @@ from fusionclf.evaluation.column_answers import ANSWERS, score_columns
 from fusionclf.evaluation.metrics import run_metrics
 from fusionclf.evaluation.multilabel import LabelSetPredictions, SigmoidDecision, multilabel_metrics
 from fusionclf.evaluation.predictions import write_predictions
+from fusionclf.evaluation.reference import write_reference
 from fusionclf.evaluation.thresholds import HELD_OUT
 from fusionclf.files import write_json, write_text
 from fusionclf.run_schema import ALL_CLASSES, read_labels
@@ -71,6 +72,8 @@ def save_run(
         write_predictions(folder / HELD_OUT / f"{part}.parquet", frame)
     for part, frame in result.answers.items():
         write_predictions(folder / ANSWERS / f"{part}.parquet", frame)
+    read = [frame["picture_status"].ne("ignored").any() for frame in result.predictions.values()]
+    write_reference(folder, catalog, split, pictures=any(read))
     write_json(folder / "environment.json", {**result.environment, "catalog": _catalog_counts(catalog)})
     graph = CategoryGraph.from_split(catalog, split)
     graph.save(folder / "model" / "graph.json")

@@ -12,7 +12,7 @@ from fusionclf.errors import PredictionError, RunError, near_path, quoted
 from fusionclf.prediction.answers import NONE, DecisionRule
 from fusionclf.prediction.io.frames import FrameTable
 from fusionclf.prediction.io.product_rows import Chunk, ProductRows
-from fusionclf.prediction.job import column_settings
+from fusionclf.prediction.job import column_settings, threshold_note
 from fusionclf.prediction.loading import load
 
 
@@ -80,7 +80,7 @@ class BatchPredictor:
         self._warned = set[str]()
         if request.rule.target_precision is not None:
             self._predictor.thresholds(request.rule.target_precision)  # fails where it cannot be promised
-            self._warn(self._predictor.threshold_note())
+            self._warn(threshold_note(self._predictor))
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """A row for each of n products: `id`, then the columns of `Answers.to_frame`.

@@ -16,6 +16,7 @@ from fusionclf.prediction.io.chunks import OutputChunks
 from fusionclf.prediction.io.embedding_files import embedding_format, model_key
 from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.prediction.io.writers import SUFFIXES
+from fusionclf.prediction.model import check_one_label
 from fusionclf.prediction.predictor import Predictor
 from fusionclf.run_schema import read_config
 
@@ -86,15 +87,29 @@ def prepare(
     if listed is not None and console is not None:
         for note in listed.notes():
             console.info(note)
+    if request.review is not None:
+        check_one_label(predictor.model, "--review")
     if request.rule.target_precision is not None:
         predictor.thresholds(request.rule.target_precision)  # shows before the input is read that it has none
-        if console is not None and (note := predictor.threshold_note()):
+        if console is not None and (note := threshold_note(predictor)):
             console.warn(note)
     table = open_products(request.source, columns, predictor, request.pictures)
     out = request.out or default_output(request.source)
     output = OutputChunks(out, _job(request, predictor, table, listed.classes if listed else ()))
     _refuse_input_as_output(request.source, output)
-    return FilePrediction(table, predictor, partial(predictor.predict_products, rule=request.rule), output)
+    return FilePrediction(table, predictor, lambda own: predictor.predict_products(own, request.rule), output)
+
+
+def threshold_note(predictor: Predictor) -> str:
+    """What a target precision does not promise once classes are added; "" where none are."""
+    added = len(predictor.added)
+    if not added:
+        return ""
+    return (
+        f"the target precision holds for products of the {len(predictor.classes) - added:,} trained classes; "
+        f"held-out products show nothing about the {added:,} added ones: these are never accepted, and "
+        "a product of theirs that gets a trained class may be accepted"
+    )
 
 
 def prepare_embeddings(

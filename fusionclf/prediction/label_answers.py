@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
+from fusionclf.errors import SettingsError
 from fusionclf.evaluation import first_classes
 from fusionclf.evaluation.multilabel import SigmoidDecision, ranked_labels
 from fusionclf.prediction.answers import (
@@ -80,7 +81,14 @@ def decide_label_sets(
         decision: their thresholds.
         rule: how many of the most likely labels to list beside; `min_probability` takes the thresholds' place.
         status: which inputs were used.
+
+    Raises:
+        SettingsError: there is a target precision.
     """
+    if rule.target_precision is not None:
+        raise SettingsError(
+            "a target precision needs one label a product; give min_probability for a threshold of all"
+        )
     names = tuple(classes)
     answered = ~np.isnan(probabilities[:, 0])  # (n,)
     chosen = decision.predicted(probabilities)

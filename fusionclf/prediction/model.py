@@ -8,7 +8,7 @@ import pandas as pd
 
 from fusionclf.catalog.fields import Fields
 from fusionclf.console import SILENT, Console
-from fusionclf.errors import RunError
+from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation.multilabel import SigmoidDecision
 
 if TYPE_CHECKING:
@@ -62,6 +62,14 @@ class Model(Protocol):
             RunError: the model reads nothing.
         """
         ...
+
+
+def check_one_label(model: Model, what: str) -> None:
+    """Raise SettingsError where a model predicts several labels a product; `what` needs one."""
+    if model.decision is not None:
+        raise SettingsError(
+            f"{what} needs one label a product, and this run predicts several (catalog.label_list)"
+        )
 
 
 class FixedClasses:

@@ -24,7 +24,7 @@ from fusionclf.prediction.io.products import (
     read_products,
 )
 from fusionclf.prediction.label_answers import decide_label_sets
-from fusionclf.prediction.model import Model
+from fusionclf.prediction.model import Model, check_one_label
 
 if TYPE_CHECKING:
     from fusionclf.models.added_classes import AddedClass
@@ -234,8 +234,6 @@ class Predictor:
         tasks = {task: with_gaps(values, products.answerable, np.float64) for task, values in found.items()}
         probabilities, graded = tasks.pop("label"), None
         if self.model.decision is not None:
-            if rule.target_precision is not None:
-                self.thresholds(rule.target_precision)  # raises
             return decide_label_sets(probabilities, self.classes, self.model.decision, rule, products.status)
         if rule.target_precision is not None:
             graph = self._graph_of_all()
@@ -260,32 +258,16 @@ class Predictor:
             RunError: the run has no held-out predictions.
             SettingsError: the target is out of its range or cannot be promised, or the classes are restricted.
         """
-        if self.model.decision is not None:
-            raise SettingsError(
-                "a target precision needs one label a product, and this run predicts several; leave it out, or give "
-                "min_probability, which takes the place of the labels' thresholds"
-            )
+        check_one_label(self.model, "a target precision")
         if self.model.columns is not None:
             raise SettingsError(
                 "a target precision holds where all classes are candidates; leave it out, or --only (only=True)"
             )
         if self.folder is None:
-            raise RunError(
-                "no run folder, so no held-out predictions to fit a threshold on; use fusionclf.load"
-            )
+            raise RunError("no run folder, so no held-out predictions for a threshold; use fusionclf.load")
         if target not in self._thresholds:
             self._thresholds[target] = thresholds_of_run(self.folder, self.part, target)
         return self._thresholds[target].without(self.added)
-
-    def threshold_note(self) -> str:
-        """What a target precision does not promise once classes are added; "" where none are."""
-        if not self.added:
-            return ""
-        return (
-            f"the target precision holds for products of the {len(self.classes) - len(self.added):,} trained classes; "
-            f"held-out products show nothing about the {len(self.added):,} added ones: these are never accepted, and "
-            "a product of theirs that gets a trained class may be accepted"
-        )
 
     @property
     def added(self) -> tuple[str, ...]:

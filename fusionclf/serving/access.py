@@ -45,9 +45,11 @@ class Access:
         The system divides connections among several.
 
         Raises:
-            SettingsError: the address is not available.
+            SettingsError: the address is not available, or the system cannot share one.
         """
         port, family = self.port, socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        if count > 1 and not hasattr(socket, "SO_REUSEPORT"):
+            raise SettingsError(f"--workers {count}: this system cannot share a port; leave it out")
         try:
             first = socket.create_server((self.host, port), family=family)
             if count == 1:
@@ -56,7 +58,7 @@ class Access:
                 port = first.getsockname()[1]
             address = (self.host, port)
             return [socket.create_server(address, family=family, reuse_port=True) for _ in range(count)]
-        except (OSError, OverflowError, ValueError) as error:
+        except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             raise SettingsError(
                 f"cannot listen at {self.host}:{port} ({reason}); give another --port or --host"

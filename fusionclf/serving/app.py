@@ -137,6 +137,7 @@ async def health(request: Request, worker: WorkerOf) -> Health:
         classes=len(predictor.classes),
         reads_pictures=predictor.reads_pictures,
         reads_titles=predictor.reads_titles,
+        several_labels=predictor.model.decision is not None,
         fields=list(predictor.fields.names),
         version=version("fusionclf"),
     )

@@ -110,6 +110,7 @@ class Health(BaseModel):
     classes: int
     reads_pictures: bool
     reads_titles: bool
+    several_labels: bool = Field(default=False, description="whether a product can have several labels")
     fields: list[str] = Field(
         default=[], description="names of the further texts and attributes that it reads"
     )

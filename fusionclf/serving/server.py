@@ -13,7 +13,6 @@ import psutil
 
 from fusionclf.console import SILENT, Console, size_text
 from fusionclf.errors import SettingsError, Stopped, Terminated
-from fusionclf.models.engine import LEAST_OPENED
 from fusionclf.prediction import RunModel
 from fusionclf.serving.access import Access
 
@@ -123,6 +122,7 @@ class Serving:
         self, listener: socket.socket, ready: Callable[[Ready], None], console: Console = SILENT
     ) -> NoReturn:
         """Serve; `ready` is called when the model has computed once."""
+        from fusionclf.models.engine import LEAST_OPENED  # the parent of workers needs no torch
         from fusionclf.serving.app import make_app
         from fusionclf.serving.connections import Server
         from fusionclf.serving.observed import print_line

@@ -65,19 +65,21 @@ def for_several_labels(settings: RunConfig[Any], console: Console) -> RunConfig[
     params, train = settings.model, settings.train
     late = isinstance(params, FusionParams) and params.fuser == LATE
     by_name = isinstance(params, FusionParams) and params.vocabulary in ("open", "named")
-    refused = {
-        f"model.auxiliary={', '.join(auxiliary_columns(settings))}": bool(auxiliary_columns(settings)),
-        f"stage3_classes={settings.stage3_classes}": bool(settings.stage3_classes),
-        f"train.sampler={train.sampler}": train.sampler == "balanced",
-        f"train.oversample_up_to={train.oversample_up_to}": bool(train.oversample_up_to),
-        f"model.vocabulary={getattr(params, 'vocabulary', '')} (set it to closed)": by_name,
-        "model.fuser=late (set it to concat)": late,
-    }
-    if wrong := [setting for setting, is_set in refused.items() if is_set]:
-        raise SettingsError(
-            f"{wrong[0]}: needs one label a product, and catalog.label_list={settings.catalog.label_list!r} has "
-            "several; leave it out"
-        )
+    auxiliary = auxiliary_columns(settings)
+    refused = [  # whether it is set, what is set, and the remedy
+        (bool(auxiliary), f"model.auxiliary={', '.join(auxiliary)}", "leave it out"),
+        (settings.stage3_classes > 0, f"stage3_classes={settings.stage3_classes}", "leave it out"),
+        (train.sampler == "balanced", "train.sampler=balanced", "set train.sampler=shuffled"),
+        (train.oversample_up_to > 0, f"train.oversample_up_to={train.oversample_up_to}", "leave it out"),
+        (by_name, f"model.vocabulary={getattr(params, 'vocabulary', '')}", "set model.vocabulary=closed"),
+        (late, "model.fuser=late", "set model.fuser=concat"),
+    ]
+    for is_set, setting, remedy in refused:
+        if is_set:
+            raise SettingsError(
+                f"{setting}: needs one label a product, and catalog.label_list={settings.catalog.label_list!r} has "
+                f"several; {remedy}"
+            )
     if isinstance(params, FusionParams):
         params = params.model_copy(update={"vocabulary": "closed", "wide": False})
         console.info(

@@ -21,7 +21,6 @@ from fusionclf.run_schema import ALL_CLASSES
 from fusionclf.runfolder import environment, open_run
 from fusionclf.workflows.settings import (
     begin_run,
-    check_one_label,
     load_run_settings,
     read_divided,
     with_location,
@@ -79,7 +78,10 @@ def import_predictions(
     settings = load_run_settings(
         BaselineConfig, request.name, request.data, request.config, request.overrides
     )
-    check_one_label(settings.catalog, "import")
+    if settings.catalog.label_list:
+        raise SettingsError(
+            f"catalog.label_list={settings.catalog.label_list!r}: import reads one label a product; leave it out"
+        )
     with locked_folder(request.out):
         started = time.perf_counter()
         catalog, split = read_divided(request.data, settings.catalog, settings.split, console=console)

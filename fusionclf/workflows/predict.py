@@ -24,7 +24,6 @@ from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.prediction.io.writers import as_json
 from fusionclf.prediction.job import Request, add_listed_classes, column_settings, prepare
 from fusionclf.prediction.review import not_accepted, shown_products, write_review
-from fusionclf.workflows.settings import check_one_label
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -81,8 +80,6 @@ class FileTask:
 
         request = self.request
         columns = column_settings(request.run, request.overrides)
-        if request.review is not None:
-            check_one_label(columns, "--review")
         accelerator = make_accelerator(cpu=cpu)
         console.quiet = console.quiet or not accelerator.is_main_process
         device = str(accelerator.device)

@@ -24,7 +24,7 @@ from fusionclf.config import (
     read_settings,
 )
 from fusionclf.console import SILENT, Console
-from fusionclf.errors import CatalogError, RunError, SettingsError
+from fusionclf.errors import CatalogError, RunError
 from fusionclf.files import write_text
 from fusionclf.run_schema import SPLIT, read_config
 from fusionclf.runfolder import BEGUN, first_difference, holds, read_json_as
@@ -112,15 +112,6 @@ def with_location(settings: RunSettings, catalog: Catalog) -> RunSettings:
     """The settings with the folder and the table that were read, whichever of them `--data` named."""
     columns = settings.catalog.model_copy(update={"file": catalog.columns.file})
     return settings.model_copy(update={"data": str(catalog.root), "catalog": columns})
-
-
-def check_one_label(columns: CatalogConfig, command: str) -> None:
-    """Raise SettingsError where a product can have several labels, which `command` does not read."""
-    if columns.label_list:
-        raise SettingsError(
-            f"catalog.label_list={columns.label_list!r}: {command} reads one label a product; leave the setting out "
-            "where each product has one"
-        )
 
 
 def begun_pictures(folder: Path) -> dict[str, Any] | None:

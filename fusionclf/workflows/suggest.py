@@ -16,9 +16,9 @@ from fusionclf.evaluation.suggestions import choose_varied, most_uncertain, unce
 from fusionclf.prediction import RunModel
 from fusionclf.prediction.io.readers import ProductTable
 from fusionclf.prediction.job import column_settings
+from fusionclf.prediction.model import check_one_label
 from fusionclf.prediction.predictor import Predictor
 from fusionclf.prediction.review import Suggested, shown_products, write_review
-from fusionclf.workflows.settings import check_one_label
 
 UNCERTAIN, NO_TRAINING_ROWS = "uncertain", "class without training rows"
 
@@ -89,12 +89,13 @@ def suggest(request: SuggestRequest, console: Console | None = None) -> list[str
 
     Raises:
         PredictionError: the input cannot be read, or every product has a label.
+        SettingsError: the run predicts several labels a product.
         RunError: the run cannot be used.
     """
     console = console or Console()
     columns = column_settings(request.model.run, request.overrides)
-    check_one_label(columns, "suggest")
     predictor = request.model.load()
+    check_one_label(predictor.model, "suggest")
     table = ProductTable(
         request.source, columns, pictures=request.pictures,
         reads_pictures=predictor.reads_pictures, reads_titles=predictor.reads_titles, further=predictor.fields,

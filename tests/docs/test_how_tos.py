@@ -52,3 +52,16 @@ def test_embeddings_page_finds_duplicates_and_feeds_cleanlab(work: Path) -> None
         names = run_python("embeddings.md")
     summary = names["lab"].get_issue_summary().set_index("issue_type")
     assert summary.loc["near_duplicate", "num_issues"] > 0 and "label" in summary.index
+
+
+@pytest.mark.slow
+def test_drift_page_finds_no_drift_in_products_of_the_same_kind(work: Path) -> None:
+    run_commands("drift.md")
+    assert "No drift" in (work / "drift" / "drift.html").read_text(encoding="utf-8")
+
+
+def test_pictures_page_checks_the_sample(work: Path) -> None:
+    line = "fusionclf data check data/sample --page pictures.html"
+    assert line in read(DOCS / "how-to" / "pictures.md")
+    assert CliRunner().invoke(app, line.split()[1:]).exit_code == 0
+    assert "No picture is blank" in (work / "pictures.html").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from fusionclf.config import read_yaml
 from fusionclf.errors import RunError, SettingsError, TableError
 from fusionclf.estimator import classifier
 from fusionclf.estimator.roles import Roles
-from tests.estimator.conftest import TEXT, text_classifier
+from tests.estimator.conftest import text_classifier
 
 
 def test_probabilities_follow_the_sorted_classes(
@@ -160,10 +160,12 @@ def test_a_bad_parameter_is_named(parameters: dict, message: str, products: pd.D
         made.fit(products[["name"]], products["kind"])
 
 
-def test_engine_warnings_are_python_warnings(products: pd.DataFrame) -> None:
-    table = products[["name", "price"]].assign(name=["", *products["name"].iloc[1:]])
-    settings = {**TEXT, "model": {"text": {"kind": "hashed", "buckets": 4096, "dim": 16}}}
-    console = classifier.Warnings()
-    with pytest.warns(UserWarning, match="something"):
-        console.warn("something")
-    assert text_classifier().set_params(settings=settings).fit(table, products["kind"]).n_features_in_ == 2
+def test_progress_shows_if_wanted_and_warnings_always(
+    products: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text_classifier().fit(products[["name"]], products["kind"])
+    assert capsys.readouterr() == ("", "")
+    text_classifier(verbose=True).fit(products[["name"]], products["kind"])
+    assert "epoch 1/1" in capsys.readouterr().err
+    with pytest.warns(UserWarning, match="no picture"):
+        classifier.Warnings().warn("no picture")

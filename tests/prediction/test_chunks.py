@@ -32,11 +32,11 @@ class Interruption:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, after: int | None) -> None:
         self.predicted, original = 0, Predictor.predict_products
 
-        def predict_products(own: Predictor, *words: Any) -> Any:
+        def predict_products(own: Predictor, *words: Any, **named: Any) -> Any:
             if self.predicted == after:
                 raise KeyboardInterrupt
             self.predicted += 1
-            return original(own, *words)
+            return original(own, *words, **named)
 
         monkeypatch.setattr(Predictor, "predict_products", predict_products)
 
@@ -173,7 +173,7 @@ def test_a_folder_removed_meanwhile_is_an_error(
     out, original = tmp_path / "new" / "out.csv", Predictor.predict_products
     predicted = 0
 
-    def predict_products(own: Predictor, *words: Any) -> Any:
+    def predict_products(own: Predictor, *words: Any, **named: Any) -> Any:
         nonlocal predicted
         predicted += 1
         if predicted == 4:

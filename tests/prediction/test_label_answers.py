@@ -8,10 +8,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 import fusionclf
-from fusionclf.prediction import load
+from fusionclf.console import SILENT
+from fusionclf.errors import SettingsError
+from fusionclf.prediction import RunModel, load
 from fusionclf.serving.access import LOCAL
 from fusionclf.serving.app import make_app
 from fusionclf.serving.worker import ModelWorker
+from fusionclf.workflows.suggest import SuggestRequest, suggest
 from tests.runs import call, done, refused
 
 
@@ -59,6 +62,14 @@ def test_target_precision_is_refused_before_reading(tags_run: Path, products: Pa
     assert "a target precision needs one label a product" in line
 
 
+def test_review_and_suggest_are_refused(tags_run: Path, products: Path, tmp_path: Path) -> None:
+    line = refused("--run", tags_run, "--input", products, "--review", tmp_path / "review")
+    assert "--review needs one label a product" in line
+    request = SuggestRequest(RunModel(tags_run), products, tmp_path / "suggested")
+    with pytest.raises(SettingsError, match="suggest needs one label a product"):
+        suggest(request, SILENT)
+
+
 def test_chunks_are_joined(tags_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     titles = [f"red dress no {n}" for n in range(5)] + ["fine shoe no 9"]
     whole = load(tags_run).predict(titles=titles)
@@ -69,7 +80,7 @@ def test_chunks_are_joined(tags_run: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_batches_hold_a_row_for_each_product(tags_run: Path) -> None:
-    predict = fusionclf.predict_batches(tags_run, overrides=["catalog.picture=null"])
+    predict = fusionclf.predict_batches(tags_run, catalog={"picture": None})
     table = predict(pd.DataFrame({"id": ["1", "2"], "title": ["red dress no 4", None]}))
     assert table["id"].tolist() == ["1", "2"]
     first, second = table.to_dict("records")
@@ -78,6 +89,7 @@ def test_batches_hold_a_row_for_each_product(tags_run: Path) -> None:
 
 def test_endpoint_answers_with_all_labels(tags_run: Path) -> None:
     client = TestClient(make_app(ModelWorker(load(tags_run)), "tags", hosts=LOCAL), "http://127.0.0.1:8000")
+    assert client.get("/health").json()["several_labels"] is True
     title = "red dress no 4 for the night"
     expected = load(tags_run).predict(titles=[title]).labels[0]
     answer = client.post("/predict", data={"title": title}).json()

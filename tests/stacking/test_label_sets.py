@@ -88,8 +88,12 @@ def test_resumed_run_has_the_same_predictions(tags_dir: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("variant", "word", "reason"),
     [
-        ("fusion", "model.vocabulary=open", r"model\.vocabulary=open \(set it to closed\): needs one label"),
-        ("fusion", "model.fuser=late", r"model\.fuser=late \(set it to concat\): needs one label"),
+        (
+            "fusion",
+            "model.vocabulary=open",
+            r"model\.vocabulary=open: needs one label .*set model\.vocabulary=closed",
+        ),
+        ("fusion", "model.fuser=late", r"model\.fuser=late: needs one label .*set model\.fuser=concat"),
         ("text", "train.sampler=balanced", "balanced: needs one label"),
         ("text", "train.oversample_up_to=9", "oversample_up_to=9: needs one label"),
         ("image", "stage3_classes=3", "stage3_classes=3: needs one label"),

@@ -2,6 +2,7 @@
 
 const at = (id) => document.getElementById(id);
 let limits = null;
+let several = false;  // labels a product
 let chosen = null; // the picture to send
 let requests = 0; // the answer to an earlier request must not replace a later one
 let shown = null; // the request of the shown answer: "Explain" explains it, even if the form has changed
@@ -75,7 +76,7 @@ function show(answer, request) {
   at("explain").disabled = false;
   at("explain").textContent = "Explain";
   at("fault").hidden = at("waiting").hidden = true;
-  at("first").textContent = answer.labels[0];
+  at("first").textContent = answer.labels.length ? answer.labels[0] : "no label reaches its threshold";
   at("decision").textContent = answer.decision;
   at("decision").className = `badge ${answer.decision}`;
   at("path").textContent = answer.path.filter(Boolean).join(" \u203a ");
@@ -110,7 +111,9 @@ at("product").addEventListener("submit", async (event) => {
   const picture = at("picture").disabled ? null : chosen;
   if (picture) body.append("picture", picture);
   if (title && !at("title").disabled) body.append("title", title);
-  body.append("min_probability", String(Number(at("least").value) / 100));
+  const least = Number(at("least").value) / 100;
+  // Several labels a product have a threshold each, unless the user gives one for all.
+  if (!several || least > 0) body.append("min_probability", String(least));
   const turn = ++requests;
   at("classify").disabled = true;
   try {
@@ -199,6 +202,7 @@ at("explain").addEventListener("click", async () => {
   try {
     const served = await (await fetch("health")).json();
     limits = served.limits;
+    several = served.several_labels;
     at("run").textContent = `${served.run}: ${served.classes} classes`;
     document.title = `${served.run} \u2013 fusionclf`;
     at("title").maxLength = limits.title_length;
