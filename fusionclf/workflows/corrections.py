@@ -50,8 +50,8 @@ def data_apply(
     columns = check_settings(data, None, overrides).catalog
     if columns.label_list:
         raise SettingsError(
-            f"catalog.label_list={columns.label_list!r}: data apply reads one label a product; correct such cells in the "
-            "table itself"
+            f"catalog.label_list={columns.label_list!r}: data apply reads one label a product; correct such cells "
+            "in the table itself"
         )
     answers = read_corrections(corrections)
     request = ApplyRequest(data, columns, options.out, options.new_classes, options.ignore_unknown)

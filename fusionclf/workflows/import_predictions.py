@@ -19,12 +19,7 @@ from fusionclf.files import locked_folder
 from fusionclf.report.model_card import write_card
 from fusionclf.run_schema import ALL_CLASSES
 from fusionclf.runfolder import environment, open_run
-from fusionclf.workflows.settings import (
-    begin_run,
-    load_run_settings,
-    read_divided,
-    with_location,
-)
+from fusionclf.workflows.settings import begin_run, load_run_settings, read_divided, with_location
 
 NAME = r"\w[\w. +-]{0,99}"
 ID, LABELS = "id", ("label", "prediction")

@@ -197,7 +197,7 @@ def _print_table(answers: Answers, rule: DecisionRule, out: RichConsole) -> None
     table = Table(box=None, pad_edge=False)
     table.add_column("class")
     table.add_column("probability", justify="right")
-    for label, probability in zip(answers.labels[0], answers.probabilities[0].tolist(), strict=True):
+    for label, probability in zip(answers.labels[0], answers.label_probabilities[0], strict=True):
         table.add_row(escape(printable(label)), f"{100 * probability:.2f} %")
     out.print(table)
     if answers.paths[0]:
