@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from fusionclf.evaluation.predictions import TOP, has_probabilities
+from fusionclf.evaluation.predictions import TOP
+from fusionclf.evaluation.ranks import has_probabilities
 
 
 def find_label_issues(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -9,7 +9,8 @@ import pandas as pd
 from fusionclf.evaluation.calibration import expected_calibration_error
 from fusionclf.evaluation.category_graph import CategoryGraph
 from fusionclf.evaluation.hierarchy import has_paths, hierarchy
-from fusionclf.evaluation.predictions import LEAKED_PICTURE, group_numbers, has_probabilities, has_top5
+from fusionclf.evaluation.predictions import LEAKED_PICTURE, group_numbers
+from fusionclf.evaluation.ranks import has_probabilities, has_top5
 from fusionclf.evaluation.significance import percentile_interval, resampled_sums
 from fusionclf.evaluation.thresholds import TARGETS, decision_metrics
 from fusionclf.run_schema import ALL_CLASSES

@@ -163,22 +163,6 @@ def _groups(catalog: Catalog, split: Split, rows: np.ndarray) -> dict[str, np.nd
     return {GROUP: np.array(numbers, np.int64)[member[rows]]}
 
 
-def has_probabilities(frame: pd.DataFrame) -> bool:
-    """Whether a predictions file holds probabilities; imported labels have none."""
-    return bool(frame["prob_1"].notna().any()) or not len(frame)
-
-
-def has_top5(frame: pd.DataFrame) -> bool:
-    """Whether each product has five ranked classes, or all classes where there are fewer.
-
-    Imported labels have one rank, and whether the label is among the next four is not known.
-    """
-    ranked = frame[[f"label_{rank}" for rank in range(1, TOP + 1)]]
-    there = ranked.notna().to_numpy()
-    fewest = int(there.sum(axis=1).min()) if len(frame) else TOP
-    return fewest == TOP or len({*frame["label"], *ranked.to_numpy(object)[there]}) <= fewest
-
-
 def group_numbers(frame: pd.DataFrame) -> np.ndarray:
     """(N,) equal numbers for products that are not independent: of one group, or without groups of one title."""
     return frame[GROUP if GROUP in frame else "title_group"].to_numpy()

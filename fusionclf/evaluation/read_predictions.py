@@ -20,8 +20,8 @@ from fusionclf.evaluation.predictions import (
     STATUSES,
     TOP,
     TRUE_CATEGORY,
-    has_probabilities,
 )
+from fusionclf.evaluation.ranks import has_probabilities
 from fusionclf.runfolder import AGAIN, one_line
 
 LONGEST_TEXT = 10_000  # bytes of a cell

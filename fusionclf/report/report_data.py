@@ -15,7 +15,8 @@ from fusionclf.evaluation import (
     coverage_accuracy,
     reliability,
 )
-from fusionclf.evaluation.predictions import LEAKED_PICTURE, has_probabilities
+from fusionclf.evaluation.predictions import LEAKED_PICTURE
+from fusionclf.evaluation.ranks import has_probabilities
 from fusionclf.report.catalog import catalog_facts
 from fusionclf.report.collect import Run
 from fusionclf.report.columns import further_columns, fusion_parts

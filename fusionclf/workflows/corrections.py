@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fusionclf.catalog.corrections import Applied, ApplyRequest, apply_corrections, read_corrections
 from fusionclf.console import Console
+from fusionclf.errors import SettingsError
 from fusionclf.workflows.data import check_settings
 
 SHOWN = 5
@@ -43,9 +44,15 @@ def data_apply(
 
     Raises:
         CatalogError: as of `apply_corrections`.
+        SettingsError: a product can have several labels.
     """
     console = console or Console()
     columns = check_settings(data, None, overrides).catalog
+    if columns.label_list:
+        raise SettingsError(
+            f"catalog.label_list={columns.label_list!r}: data apply reads one label a product; correct such cells "
+            "in the table itself"
+        )
     answers = read_corrections(corrections)
     request = ApplyRequest(data, columns, options.out, options.new_classes, options.ignore_unknown)
     found = apply_corrections(answers, request)

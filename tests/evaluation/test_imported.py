@@ -12,7 +12,8 @@ from fusionclf.errors import PredictionError
 from fusionclf.evaluation.given_predictions import read_given
 from fusionclf.evaluation.imported import ImportedPredictions, Others, import_given
 from fusionclf.evaluation.metrics import run_metrics, score
-from fusionclf.evaluation.predictions import has_probabilities, write_predictions
+from fusionclf.evaluation.predictions import write_predictions
+from fusionclf.evaluation.ranks import has_probabilities
 from fusionclf.evaluation.read_predictions import read_predictions
 
 TEST = ["07", "08", "09", "10", "11", "12", "13", "14"]

@@ -78,3 +78,11 @@ def test_refused_file_leaves_an_earlier_run_alone(
     assert call(*words, "--overwrite").exit_code == 2
     assert (run / "metrics.json").read_bytes() == before
     assert "holds a run already" in call("import", labels, *words[2:]).stderr
+
+
+def test_several_labels_a_product_are_refused(labels: Path, sample_dir: Path, tmp_path: Path) -> None:
+    words = ("--data", sample_dir, "catalog.label_list=|")
+    done = call("import", labels, "--name", "llm", "--out", tmp_path / "run", *words)
+    assert done.exit_code == 2 and "import reads one label a product" in done.stderr
+    done = call("data", "apply", labels, *words)
+    assert done.exit_code == 2 and "data apply reads one label a product" in done.stderr
