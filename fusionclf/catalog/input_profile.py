@@ -89,7 +89,7 @@ def unknown_words(texts: Iterable[str], known: np.ndarray) -> list[str]:
 def _unknown_shares(texts: Iterable[str], known: np.ndarray) -> np.ndarray:
     """(n,) share of each text's words that are not known; NaN for one without words."""
     split = [split_words(text) for text in texts]
-    counts = np.array([len(words) for words in split])
+    counts = np.array([len(words) for words in split], np.int64)
     unknown = ~_are_known([word for words in split for word in words], known)
     owners = np.repeat(np.arange(len(split)), counts)
     with np.errstate(invalid="ignore"):
