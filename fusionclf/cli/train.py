@@ -119,4 +119,6 @@ def show_scores(console: "Console", out: Path, metrics: dict[str, Any]) -> None:
     for part, columns in metrics.get("answers", {}).items():
         shown = [f"{name} {found['top1']:.2f} %" for name, found in columns.items() if found["n"]]
         console.info(f"{part}, further columns: top-1 {', '.join(shown)}")
-    console.info(f"wrote {out}; next: fusionclf compare {out} OTHER_RUN --out report")
+    tested = "multilabel" in metrics or any(scores["n"] for scores in metrics["parts"].values())
+    following = f"compare {out} OTHER_RUN --out report" if tested else f"predict --run {out} --input PRODUCTS"
+    console.info(f"wrote {out}; next: fusionclf {following}")
