@@ -9,27 +9,32 @@ from rich.table import Table
 from fusionclf.console import printable
 from fusionclf.run_schema import ALL_CLASSES
 
+LABEL_SETS = {"micro_f1": "micro F1", "macro_f1": "macro F1", "mean_average_precision": "mAP"}
+
 
 def print_scores(report: dict[str, Any]) -> None:
-    """Print a row for each run: top-1 of each part, top-1 over unseen classes, and training time.
+    """Print a row for each run: its scores and its training time.
+
+    The scores are top-1 of each part and over unseen classes, or for several labels a product F1 and mAP.
 
     Args:
         report: report.json's content.
     """
+    several = report.get("task") == "multilabel"
+    titles = [*LABEL_SETS.values()] if several else [*map(_column, report["parts"]), "unseen classes"]
     table = Table(box=None, pad_edge=False)
-    table.add_column("top-1, %")
-    for part in report["parts"]:
-        table.add_column(_column(part), justify="right")
-    table.add_column("unseen classes", justify="right")
-    table.add_column("trained in", justify="right")
+    table.add_column("%" if several else "top-1, %")
+    for title in (*titles, "trained in"):
+        table.add_column(title, justify="right")
     for run in report["runs"]:
-        scores = run["scores"]
-        cells = [_percent(scores.get(part), "top1") for part in report["parts"]]
-        seconds = run["cost"].get("train_seconds")
+        scores, seconds = run["scores"], run["cost"].get("train_seconds")
+        if several:
+            cells = [_percent(scores, metric) for metric in LABEL_SETS]
+        else:
+            cells = [_percent(scores.get(part), "top1") for part in report["parts"]]
+            cells.append(_percent(scores.get(ALL_CLASSES), "unseen"))
         time = "" if seconds is None else f"{seconds:.1f} s"
-        table.add_row(
-            escape(printable(run["name"])), *cells, _percent(scores.get(ALL_CLASSES), "unseen"), time
-        )
+        table.add_row(escape(printable(run["name"])), *cells, time)
     RichConsole(highlight=False).print(table)
 
 

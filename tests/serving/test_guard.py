@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -170,7 +171,7 @@ class Slow:
     """Replaces a predictor: predicts after a signal, and counts the calls that run."""
 
     reads_pictures, reads_titles, classes, part = False, True, ("a",), "joint"
-    fields = Fields()
+    fields, model = Fields(), SimpleNamespace(decision=None)
 
     def __init__(self) -> None:
         self.go, self.entered = threading.Event(), threading.Event()

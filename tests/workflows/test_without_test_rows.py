@@ -33,7 +33,10 @@ def test_a_run_without_test_rows_predicts(
     assert len(read_predictions(tmp_path / "run/predictions/top20.parquet")) == 0
     show_scores(Console(), tmp_path / "run", metrics)
     shown = capsys.readouterr().err
-    assert "top20: no test products, so nothing is measured" in shown and "next: fusionclf predict --run" in shown
+    assert (
+        "top20: no test products, so nothing is measured" in shown
+        and "next: fusionclf predict --run" in shown
+    )
     assert "The run has no test products" in (tmp_path / "run" / "README.md").read_text()
     with pytest.raises(RunError, match=r"run: has no test products.*split\.test_fraction above 0"):
         compare([tmp_path / "run"], None)
@@ -46,5 +49,7 @@ def test_data_check_accepts_no_test_rows(shop: Path) -> None:
 def test_drift_needs_test_rows_and_says_so(shop: Path, tmp_path: Path) -> None:
     run_baseline("linear", shop, tmp_path / "run", overrides=NO_TEST)
     request = DriftRequest(RunModel(tmp_path / "run"), shop / "styles.csv")
-    with pytest.raises(RunError, match=r"has no test products of joint to compare with.*split\.test_fraction"):
+    with pytest.raises(
+        RunError, match=r"has no test products of joint to compare with.*split\.test_fraction"
+    ):
         drift(request, console=SILENT)
