@@ -10,12 +10,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from baselines.saved_estimator import save_estimator
 from fusionclf.catalog import Catalog, Split
 from fusionclf.catalog.fields import TITLE, Fields
 from fusionclf.catalog.usable import UnusedRows, unused_rows
 from fusionclf.errors import CatalogError
 from fusionclf.evaluation import CategoryGraph, make_predictions, product_context
-from fusionclf.files import replacing, write_json
+from fusionclf.files import write_json
 from fusionclf.run_schema import ALL_CLASSES
 
 LEARNED = ("coef_", "intercept_", "feature_log_prob_", "class_log_prior_", "class_prior_")
@@ -98,15 +99,12 @@ def run_parts(
     run: "TitleRun", folder: Path, parts: Sequence[str | None]
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, pd.DataFrame]]:
     """As `run_on_titles`, for some parts of a split; None means all classes."""
-    import skops.io  # takes seconds; commands that read other runs do not need it
-
     frames: dict[str, pd.DataFrame] = {}
     held_out: dict[str, pd.DataFrame] = {}
     for part in parts:
         name = part or ALL_CLASSES
         model = run.fit_part(part)
-        with replacing(folder / "model" / f"{name}.skops") as aside:
-            skops.io.dump(model.estimator, aside)
+        save_estimator(model.estimator, folder / "model" / f"{name}.skops")
         frames[name] = run.predict_test(part, model)
         if model.held_out is not None:
             held_out[name] = run.lay_out_held_out(part, model.held_out)
