@@ -27,7 +27,7 @@ from fusionclf.report import drift_page
 from fusionclf.report.catalog import find_catalog
 from fusionclf.report.collect import read_runs
 
-LEAST = 50  # products below which a difference can hardly be told from noise
+LEAST = 50  # with fewer products, only a large difference stands out from noise
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _check_drawn(source: Path, drawn: DrawnProducts, console: Console) -> None:
     if not len(drawn):
         raise PredictionError(f"{source}: no products to compare; give a file with some")
     if len(drawn) < LEAST:
-        console.warn(f"{len(drawn)} products are few: only a large difference can be told from noise")
+        console.warn(f"{len(drawn)} products are few: only a large difference stands out from noise")
 
 
 def _reference(predictor: Predictor, run: Path, data: Path | None) -> tuple[pd.DataFrame, np.ndarray]:

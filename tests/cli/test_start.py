@@ -38,8 +38,9 @@ def test_a_fusion_prediction_of_a_title_imports_torch_alone(runs: Runs) -> None:
 def test_fitting_a_baseline_imports_no_torch(sample_dir: Path, tmp_path: Path) -> None:
     code = (
         "import sys\nfrom fusionclf.cli import app\napp(sys.argv[1:], standalone_mode=False)\n"
-        "assert 'skops' in sys.modules and 'torch' not in sys.modules\n"
-        "from sklearn.externals.array_api_compat import torch\nassert torch.asarray"
+        "print('skops' in sys.modules, 'torch' in sys.modules)\n"
+        "from sklearn.externals.array_api_compat import torch\nprint(hasattr(torch, 'asarray'))"
     )
     words = ["baseline", "majority", "--data", str(sample_dir), "--out", str(tmp_path / "run")]
-    subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-2:] == ["True False", "True"]
