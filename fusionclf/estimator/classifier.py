@@ -1,4 +1,4 @@
-"""FusionClassifier: fit writes the table as a catalog and trains a run; predict_proba asks the run's model."""
+"""FusionClassifier: fit writes the table as a catalog and trains a run; predict_proba uses the run's model."""
 
 import os
 import shutil
