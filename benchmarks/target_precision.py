@@ -16,7 +16,7 @@ import pandas as pd
 from benchmarks.catalogs import MODELS, SEEDS, copied, fusionclf
 from fusionclf.evaluation import read_predictions
 from fusionclf.evaluation.predictions import group_numbers
-from fusionclf.evaluation.thresholds import CannotPromiseError, fit_thresholds
+from fusionclf.evaluation.thresholds import CannotPromiseError, thresholds_of_run
 
 TARGETS = (0.9, 0.95, 0.98)
 
@@ -35,11 +35,9 @@ def finished_run(out: Path, name: str, source: Path, words: list[str], model: st
 
 def accepted(run: Path, target: float) -> np.ndarray | float | None:
     """(a,) whether each accepted test product is right; where the target is refused, the largest promise in percent."""
-    held_out, test = (
-        read_predictions(run / folder / "joint.parquet") for folder in ("held_out", "predictions")
-    )
+    test = read_predictions(run / "predictions" / "joint.parquet")
     try:
-        least = fit_thresholds(held_out, target).accept_from
+        least = thresholds_of_run(run, "joint", target).accept_from
     except CannotPromiseError as refused:
         return None if refused.largest is None else 100 * refused.largest
     taken = test[test["prob_1"] >= (2.0 if least is None else least)]

@@ -1,8 +1,8 @@
 """The folder of a run: its files, and how it is begun, resumed and cleared.
 
 Layout: config.yaml, split.json, synonyms.yaml, metrics.json, environment.json, log.jsonl, predictions/PART.parquet,
-held_out/PART.parquet, answers/PART.parquet, inputs/, checkpoints/ and model/. `config.yaml` is written first and
-removed last; `metrics.json` is written last: a folder that has it is a finished run.
+held_out/PART.parquet, as_unseen/PART.parquet, answers/PART.parquet, inputs/, checkpoints/ and model/. `config.yaml` is
+written first and removed last; `metrics.json` is written last: a folder that has it is a finished run.
 """
 
 import os
@@ -32,7 +32,7 @@ BEGUN, FINISHED, CHECKPOINTS = "config.yaml", "metrics.json", "checkpoints"
 MARKS = (BEGUN, FINISHED, CHECKPOINTS, "predictions")
 # The files of a run, in the order of removal: after a kill, the rest can be resumed or removed.
 LEFT = (
-    FINISHED, "README.md", "environment.json", "predictions", "held_out", "answers", INPUTS, "tensorboard",
+    FINISHED, "README.md", "environment.json", "predictions", "held_out", "as_unseen", "answers", INPUTS, "tensorboard",
     "log.jsonl", "model", CHECKPOINTS, "synonyms.yaml", "split.json", BEGUN,
 )  # fmt: skip
 # Cells that a spreadsheet would compute when it opens a CSV file; plain numbers are not among them.

@@ -8,6 +8,7 @@ import pandas as pd
 
 from fusionclf.evaluation.calibration import expected_calibration_error
 from fusionclf.evaluation.category_graph import CategoryGraph
+from fusionclf.evaluation.held_out import HeldOut
 from fusionclf.evaluation.hierarchy import has_paths, hierarchy
 from fusionclf.evaluation.predictions import LEAKED_PICTURE, group_numbers
 from fusionclf.evaluation.ranks import has_probabilities, has_top5
@@ -57,7 +58,7 @@ def run_metrics(
     variant: str,
     frames: Mapping[str, pd.DataFrame],
     graph: CategoryGraph | None = None,
-    held_out: Mapping[str, pd.DataFrame] | None = None,
+    held_out: Mapping[str, HeldOut] | None = None,
 ) -> dict[str, Any]:
     """What metrics.json holds.
 
@@ -87,9 +88,9 @@ def run_metrics(
             and (held := (held_out or {}).get(part)) is not None
             and len(held)
             and has_probabilities(frame)
-            and has_probabilities(held)
+            and has_probabilities(held.frame)
             and has_paths(frame, graph)
-            and has_paths(held, graph)
+            and has_paths(held.frame, graph)
         },
     }
 

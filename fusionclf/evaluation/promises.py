@@ -1,6 +1,7 @@
 """Promises: lower confidence bounds of the precision above a threshold, and the threshold that keeps a promise."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -34,8 +35,13 @@ class Promises:
 
     Answers of one group are not independent, so groups are counted, not answers. The share of errors is the mean over
     groups or over answers, whichever is larger, and the number of errors is rounded up. The bound is exact where a
-    group's answers are all right or all wrong. It holds for products like the held-out ones: it knows nothing of
-    classes without training rows, nor of a later season.
+    group's answers are all right or all wrong. It holds for products like the held-out ones, not for those of a
+    later season.
+
+    Products of classes without training rows are answered worse. A run that can name such classes therefore holds some
+    classes out, too, and these answers form a second stratum. The error is then the mean over both, weighed by the
+    shares of future products; the groups of the second are its classes. With fewer new products than expected, the
+    precision is higher.
 
     Attributes:
         thresholds: (T,) candidates, falling.
@@ -45,7 +51,7 @@ class Promises:
     Source: Clopper and Pearson, The Use of Confidence or Fiducial Limits (1934); Angelopoulos et al., Learn then Test:
     Calibrating Predictive Algorithms to Achieve Risk Control (2021), section 2.3 (fixed sequence testing).
 
-    >>> found = promises(np.full(152, 0.9), np.arange(152) > 4, np.arange(152))
+    >>> found = promises([Stratum(np.full(152, 0.9), np.arange(152) > 4, np.arange(152))])
     >>> found.threshold(0.95), found.threshold(0.9), found.largest()
     (None, 0.5, 0.93)
     """
@@ -73,32 +79,62 @@ class Promises:
         return kept[-1] if kept else None
 
 
-def promises(prob: np.ndarray, right: np.ndarray, groups: np.ndarray, floor: float = LEAST) -> Promises:
-    """What (n,) answers can promise.
+@dataclass(frozen=True)
+class Stratum:
+    """Held-out answers of one kind.
 
-    Args:
+    Attributes:
         prob: (n,) probability of each answer.
         right: (n,) whether it is right.
         groups: (n,) equal numbers for answers that are not independent.
+        share: expected share of future products that are of this kind.
+    """
+
+    prob: np.ndarray
+    right: np.ndarray
+    groups: np.ndarray
+    share: float = 1.0
+
+    def at(self, mask: np.ndarray) -> "Stratum":
+        """Some of the answers, by an (n,) mask, and their share."""
+        share = self.share * float(mask.mean()) if len(mask) else 0.0
+        return Stratum(self.prob[mask], self.right[mask], self.groups[mask], share)
+
+
+def promises(strata: Sequence[Stratum], floor: float = LEAST) -> Promises:
+    """What held-out answers can promise for products of all these kinds together.
+
+    Args:
+        strata: the answers; kinds without any do not count.
         floor: the lowest candidate.
     """
     candidates = 1 / (1 + np.exp(-LOG_ODDS))
     candidates = np.append(candidates[candidates > floor], floor)
-    _, group = np.unique(groups, return_inverse=True)
-    found = [_accepted(group[prob >= least], right[prob >= least]) for least in candidates]
-    counts, errors = np.array(found, np.int64).reshape(-1, 2).T
+    found = [_together([each.at(each.prob >= least) for each in strata]) for least in candidates]
+    counts, errors = np.array(found, np.int64).T
     return Promises(candidates, counts, lower_bound(errors, counts))
 
 
-def _accepted(group: np.ndarray, right: np.ndarray) -> tuple[int, int]:
-    """Number of groups of some answers, and how many of them count as wrong."""
-    if not len(group):
+def _together(strata: Sequence[Stratum]) -> tuple[int, int]:
+    """Number of groups of some answers, and how many of them count as wrong.
+
+    Of several kinds it is the number of groups whose mean would vary as much as the mean over the kinds does.
+    """
+    there = [each for each in strata if len(each.prob) and each.share > 0]
+    if not there:
         return 0, 0
-    sizes, wrong = np.bincount(group), np.bincount(group, ~right)
-    there = sizes > 0
-    share = max((wrong[there] / sizes[there]).mean(), wrong.sum() / sizes.sum())
-    count = int(there.sum())
-    return count, math.ceil(share * count - ROUNDING)
+    errors, groups = np.array([_errors(each) for each in there]).T
+    weights = np.array([each.share for each in there])
+    weights /= weights.sum()
+    count = math.floor(1 / (weights**2 / groups).sum() + ROUNDING)
+    return count, math.ceil(float(weights @ errors) * count - ROUNDING)
+
+
+def _errors(answers: Stratum) -> tuple[float, int]:
+    """The share of wrong answers, over groups or over answers, whichever is larger, and the number of groups."""
+    _, group = np.unique(answers.groups, return_inverse=True)
+    sizes, wrong = np.bincount(group), np.bincount(group, ~answers.right)
+    return float(max((wrong / sizes).mean(), wrong.sum() / sizes.sum())), len(sizes)
 
 
 def lower_bound(errors: np.ndarray, counts: np.ndarray, delta: float = DELTA) -> np.ndarray:

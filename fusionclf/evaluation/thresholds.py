@@ -8,17 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fusionclf.errors import RunError, SettingsError, did_you_mean
+from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation.category_graph import CategoryGraph
+from fusionclf.evaluation.held_out import AnswersByLevel, HeldOut, read_held_out
 from fusionclf.evaluation.hierarchy import level_probs, right_to_level
-from fusionclf.evaluation.predictions import group_numbers
-from fusionclf.evaluation.promises import LEAST, promises
-from fusionclf.evaluation.read_predictions import read_predictions
+from fusionclf.evaluation.promises import LEAST, Stratum, promises
 
 ACCEPT, REVIEW, REJECT = "accept", "review", "reject"
 TARGETS = (0.98, 0.95)  # target precisions in metrics.json
 ROUNDING = 1e-12
-HELD_OUT = "held_out"
 MORE_ROWS = "train with more validation rows (split.validation_fraction)"
 
 
@@ -92,21 +90,22 @@ class CannotPromiseError(SettingsError):
         self.largest = largest
 
 
-def fit_thresholds(frame: pd.DataFrame, target: float) -> Thresholds:
+def fit_thresholds(held_out: HeldOut, target: float) -> Thresholds:
     """Thresholds that promise a precision, by lower confidence bounds on held-out predictions.
 
     One threshold for all classes is the lowest probability at which the precision `target` can be promised for the
     accepted classes. (One for each class would be chosen on few predictions each: no bound holds for those.) The
     threshold of a category level is found in the same way on the products without a deeper accepted level, so that
-    sure classes do not vouch for doubtful categories. It is never below `target`: validation rows have no new classes,
-    but later products may, and there a low probability is the only warning. A level that nothing can be promised for
-    is never answered. `Promises` explains the bounds.
+    sure classes do not vouch for doubtful categories. It is never below `target`: later products may be unlike the
+    held-out ones, and there a low probability is the only warning. A level that nothing can be promised for is never
+    answered. `Promises` explains the bounds.
 
     Predictions of a group of the split count as one; without groups, those of equal titles. Products whose title is
-    also in train do not count: a model that remembers titles is too good on them.
+    also in train do not count: a model that remembers titles is too good on them. Where the run can predict classes
+    without training rows, the promise holds for products of which up to `held_out.share` are of such classes.
 
     Args:
-        frame: predictions of products that the model was not fitted on.
+        held_out: predictions of products that the model was not fitted on.
         target: target precision, in (0, 1].
 
     Raises:
@@ -119,50 +118,55 @@ def fit_thresholds(frame: pd.DataFrame, target: float) -> Thresholds:
     Transforming Classifier Scores into Accurate Multiclass Probability Estimates (2002), for the isotonic curve.
     """
     _check_target(target)
-    if not len(frame):
+    if not len(held_out):
         raise RunError(f"no held-out predictions to fit thresholds on; {MORE_ROWS}")
-    used = frame.loc[~frame["leaked_title"].to_numpy(bool)]
-    right, probs, groups = right_to_level(used), level_probs(used), group_numbers(used)
-    found = promises(probs[:, -1], right[:, -1], groups)
+    kinds = held_out.kinds
+    found = promises([kind.level(-1) for kind in kinds])
     least = found.threshold(target)
     if least is None:
         largest = found.largest(target)
-        raise CannotPromiseError(_cannot(target, largest, groups, len(frame) - len(used)), largest)
-    rest = probs[:, -1] < least
+        raise CannotPromiseError(_cannot(target, largest, held_out), largest)
+    rest = [kind.below(-1, least) for kind in kinds]
     levels: list[float | None] = []
-    for level in reversed(range(probs.shape[1] - 1)):
-        own = promises(probs[rest, level], right[rest, level], groups[rest], floor=target)
+    for level in reversed(range(kinds[0].probs.shape[1] - 1)):
+        own = promises([kind.level(level) for kind in rest], floor=target)
         levels.insert(0, deeper := own.threshold(target))
         if deeper is not None:
-            rest &= probs[:, level] < deeper
-    reject_below = _reject_below(probs[:, -1], right[:, -1], groups)
-    return Thresholds(target, len(np.unique(groups)), least, tuple(levels), reject_below)
+            rest = [kind.below(level, deeper) for kind in rest]
+    groups = len(np.unique(kinds[0].groups))
+    return Thresholds(target, groups, least, tuple(levels), _reject_below(kinds))
 
 
-def _cannot(target: float, largest: float | None, groups: np.ndarray, leaked: int) -> str:
-    """The message for a target that held-out predictions of (n,) groups cannot promise; `leaked` are more of them."""
-    count, name = len(np.unique(groups)), f"target_precision={target:g}"
-    products = f"{len(groups):,} held-out products"
-    if count < len(groups):
+def _cannot(target: float, largest: float | None, held_out: HeldOut) -> str:
+    """The message for a target that held-out predictions cannot promise."""
+    kinds = held_out.kinds
+    used, count = len(kinds[0].groups), len(np.unique(kinds[0].groups))
+    products, more = f"{used:,} held-out products", MORE_ROWS
+    if count < used:
         products += f" in {count:,} groups"
-    if leaked:
+    if leaked := len(held_out) - used:
         products += f" ({leaked:,} more do not count: their titles are in train)"
+    if len(kinds) > 1:
+        products += (
+            f", with {100 * held_out.share:g} % of the products of classes without a training product,"
+        )
+        more += f", or with the share of such products that you expect (model.unseen_share; {held_out.share:g} now)"
+    name = f"target_precision={target:g}"
     if largest is None:
-        return f"{name}: the {products} can promise no precision; {MORE_ROWS}"
-    return (
-        f"{name}: the {products} can promise at most {largest:g}; give --target-precision {largest:g} or less, or "
-        f"{MORE_ROWS}"
-    )
+        return f"{name}: the {products} can promise no precision; {more}"
+    less = f"give --target-precision {largest:g} or less"
+    return f"{name}: the {products} can promise at most {largest:g}; {less}, or {more}"
 
 
-def _reject_below(prob: np.ndarray, right: np.ndarray, groups: np.ndarray) -> float:
+def _reject_below(kinds: Sequence[AnswersByLevel]) -> float:
     """Where the share of right predictions crosses one half: 0 where it is always above, 1 where it never is.
 
-    The share is the isotonic (never falling) curve of the probability; each group has the weight of one prediction.
+    The share is the isotonic (never falling) curve of the probability; groups of one kind have equal weights.
     """
-    _, group = np.unique(groups, return_inverse=True)
+    answers = [kind.level(-1) for kind in kinds]
+    weights = np.concatenate([_weights(each) for each in answers])
+    prob, right = (np.concatenate([getattr(each, name) for each in answers]) for name in ("prob", "right"))
     values, member = np.unique(prob, return_inverse=True)
-    weights = 1 / np.bincount(group)[group]
     count = np.bincount(member, weights)
     from scipy.optimize import isotonic_regression  # scipy takes long to import
 
@@ -171,6 +175,12 @@ def _reject_below(prob: np.ndarray, right: np.ndarray, groups: np.ndarray) -> fl
     if fine[0]:
         return 0.0
     return float(values[fine.argmax()]) if fine.any() else 1.0
+
+
+def _weights(answers: Stratum) -> np.ndarray:
+    """(n,) weights that add up to the share of these answers."""
+    _, group, sizes = np.unique(answers.groups, return_inverse=True, return_counts=True)
+    return answers.share / len(sizes) / sizes[group]
 
 
 def _decide(label: np.ndarray, probs: np.ndarray, thresholds: Thresholds) -> tuple[np.ndarray, np.ndarray]:
@@ -216,7 +226,7 @@ def decide(
 
 
 def decision_metrics(
-    frame: pd.DataFrame, held_out: pd.DataFrame, target: float, graph: CategoryGraph
+    frame: pd.DataFrame, held_out: HeldOut, target: float, graph: CategoryGraph
 ) -> dict[str, Any]:
     """Metrics of the decisions on the predictions of a part, in percent, at a target precision.
 
@@ -272,15 +282,7 @@ def thresholds_of_run(folder: Path, part: str, target: float) -> Thresholds:
         CannotPromiseError: they cannot promise the target.
         SettingsError: the target is out of its range.
     """
-    parts = sorted(file.stem for file in (folder / HELD_OUT).glob("*.parquet"))
-    if not parts:
-        raise RunError(
-            f"{folder}: has no held-out predictions to fit thresholds on; train again with --overwrite "
-            "(of the baselines, only linear has them)"
-        )
-    if part not in parts:
-        raise RunError(f"{folder}: has no held-out predictions of {part!r}; {did_you_mean(part, parts)}")
-    return fit_thresholds(read_predictions(folder / HELD_OUT / f"{part}.parquet"), target)
+    return fit_thresholds(read_held_out(folder, part), target)
 
 
 def _percent(values: np.ndarray) -> float | None:

@@ -12,11 +12,11 @@ from fusionclf.catalog import Catalog, Split
 from fusionclf.config import dump_yaml
 from fusionclf.evaluation.category_graph import CategoryGraph
 from fusionclf.evaluation.column_answers import ANSWERS, score_columns
+from fusionclf.evaluation.held_out import AS_UNSEEN, HELD_OUT, HeldOut, unseen_share
 from fusionclf.evaluation.metrics import run_metrics
 from fusionclf.evaluation.multilabel import LabelSetPredictions, SigmoidDecision, multilabel_metrics
 from fusionclf.evaluation.predictions import write_predictions
 from fusionclf.evaluation.reference import write_reference
-from fusionclf.evaluation.thresholds import HELD_OUT
 from fusionclf.files import write_json, write_text
 from fusionclf.run_schema import ALL_CLASSES, read_labels
 from fusionclf.runfolder import FINISHED
@@ -37,6 +37,8 @@ class RunResult:
         answers: part → `column_answers` of its test and validation products; empty where no further column is
             predicted.
         fusion_parts: part → what the parts of a fusion answer for held-out products; empty for other variants.
+        as_unseen: part → predictions of train products as if their class had no train product; empty where every class
+            has some, or no other can be predicted.
     """
 
     variant: str
@@ -48,6 +50,7 @@ class RunResult:
     held_out: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     answers: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     fusion_parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    as_unseen: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def save_run(
@@ -70,6 +73,8 @@ def save_run(
         write_predictions(folder / "predictions" / f"{part}.parquet", frame)
     for part, frame in result.held_out.items():
         write_predictions(folder / HELD_OUT / f"{part}.parquet", frame)
+    for part, frame in result.as_unseen.items():
+        write_predictions(folder / AS_UNSEEN / f"{part}.parquet", frame)
     for part, frame in result.answers.items():
         write_predictions(folder / ANSWERS / f"{part}.parquet", frame)
     read = [frame["picture_status"].ne("ignored").any() for frame in result.predictions.values()]
@@ -92,12 +97,19 @@ def _metrics(folder: Path, result: RunResult, graph: CategoryGraph) -> dict[str,
     """The metrics of one label a product, or of several by the thresholds in the model folder."""
     catalog, split = result.catalog, result.split
     if catalog.label_sets is None:
-        return run_metrics(result.variant, result.predictions, graph, result.held_out)
+        return run_metrics(result.variant, result.predictions, graph, _held_out(result))
     decision = SigmoidDecision.from_labels(read_labels(folder / "model", ALL_CLASSES)[ALL_CLASSES])
     assert decision is not None, "the model of several labels has thresholds"
     found = LabelSetPredictions.of(result.predictions[ALL_CLASSES], split.class_names(None))
     own = multilabel_metrics(found, split.train_counts(catalog, None), decision.thresholds)
     return {**run_metrics(result.variant, {}), "multilabel": own}
+
+
+def _held_out(result: RunResult) -> dict[str, HeldOut]:
+    share = unseen_share(result.settings.model_dump())
+    return {
+        part: HeldOut(frame, result.as_unseen.get(part), share) for part, frame in result.held_out.items()
+    }
 
 
 def _catalog_counts(catalog: Catalog) -> dict[str, Any]:

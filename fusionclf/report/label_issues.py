@@ -17,8 +17,8 @@ from fusionclf.catalog.pictures import map_paths
 from fusionclf.catalog.thumbnails import thumbnail
 from fusionclf.errors import RunError
 from fusionclf.evaluation import CategoryGraph, find_label_issues
+from fusionclf.evaluation.held_out import HELD_OUT
 from fusionclf.evaluation.predictions import GROUP
-from fusionclf.evaluation.thresholds import HELD_OUT
 from fusionclf.files import json_text, locked_folder, write_all
 from fusionclf.report.catalog import find_catalog
 from fusionclf.report.collect import Run, read_part, read_runs

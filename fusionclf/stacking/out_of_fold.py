@@ -1,13 +1,14 @@
 """Out-of-fold predictions: what a stacked head answers for rows that it was not fitted on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fusionclf.console import Console
-from fusionclf.models.open_vocabulary.level_zero import MASKED_LOGIT
+from fusionclf.models.open_vocabulary.level_zero import MASKED_LOGIT, ClassFacts, typical_share
 from fusionclf.models.open_vocabulary.meta_classifier import MetaClassifier
 from fusionclf.models.open_vocabulary.meta_training import (
     MetaTrainingFold,
@@ -33,12 +34,15 @@ class OutOfFoldPredictions:
         logits: (n, C).
         seen: (n, C) whether the model that predicted was trained on the class.
         parts: what each part of a stacked head answers for those with a picture and a title; None: not a stacked head.
+        as_unseen: predictions for rows whose class the model was not trained on, while their class and those without
+            any row were candidates; None where every class has rows, or unseen classes are no candidates.
     """
 
     rows: np.ndarray
     logits: np.ndarray
     seen: np.ndarray
     parts: PartAnswers | None = None
+    as_unseen: "OutOfFoldPredictions | None" = None
 
 
 @torch.no_grad()
@@ -56,6 +60,9 @@ def predict_out_of_fold(
     The meta-classifiers are fitted without these rows and without their brands; a row whose class neither fold has seen
     is left out, because the model that is trained on all rows knows it better.
 
+    Where classes without rows are candidates, each row is also predicted as if its class had none: by the brand fold
+    that holds this class out alone, not with its family. No fold shows its meta-classifiers this class as unseen.
+
     Args:
         data: all rows.
         plan: which rows are in which fold.
@@ -67,13 +74,17 @@ def predict_out_of_fold(
     every = [placed for kind in folds.values() for placed in kind.values()]
     answering = _answering(data, folds)
     places, logits, seen = [], [np.zeros((0, data.classes), np.float32)], []
-    parts = []
+    parts, as_unseen = [], []
+    without_rows = (
+        torch.from_numpy(np.bincount(data.targets, minlength=data.classes) == 0) & data.allows_unseen
+    )
     for turn in range(CLASS_FOLDS):
         own = [(placed, wanted) for number, placed, wanted in answering if number % CLASS_FOLDS == turn]
         held_out = brand % CLASS_FOLDS == turn
         for (_, query), wanted in own:
             held_out[query[wanted]] = True
-        others = _without(every, held_out)
+        unseen = folds[BRAND].get(turn) if without_rows.any() else None
+        others = _without(every, held_out, data, unseen)
         if not own or not others:
             continue
         give_back_memory()
@@ -81,15 +92,19 @@ def predict_out_of_fold(
         with console.progress(title, count_steps(others, list(masks))) as on_step:
             fitted = fit_meta_classifiers(others, seed, list(masks), on_step)
         for (fold, query), wanted in own:
-            for modality, mask in masks.items():
-                some = wanted[mask[query[wanted]]]
-                found = _predict(fitted[modality], fold, modality, some, data)
+            mask = fold.classes.seen | without_rows
+            candidates = _Candidates(mask, fold.classes.of_classes(mask), data.allows_unseen)
+            for modality, available in masks.items():
+                some = wanted[available[query[wanted]]]
+                found = _predict(fitted[modality], fold, modality, some, candidates)
                 logits.append(found)
                 places.append(query[some])
                 seen.append(np.broadcast_to(fold.classes.seen.numpy(), (len(some), data.classes)))
                 if modality == "both" and len(some):
                     own_parts = answers_of_parts(fitted[modality], fold, some, found, seed)
                     parts.append((data.rows[query[some]], own_parts))
+        if unseen is not None:
+            as_unseen.append(_predict_unseen(fitted, unseen, data))
     rows = data.rows[np.concatenate([np.zeros(0, np.int64), *places])]
     of_seen = np.concatenate([np.zeros((0, data.classes), bool), *seen])
     return OutOfFoldPredictions(
@@ -97,6 +112,7 @@ def predict_out_of_fold(
         np.concatenate(logits),
         of_seen,
         join_folds([row for row, _ in parts], [own for _, own in parts]),
+        _joined(as_unseen),
     )
 
 
@@ -111,10 +127,27 @@ def _answering(data: StackingData, folds: Mapping[str, Mapping[int, PlacedFold]]
     return found
 
 
-def _without(folds: Sequence[PlacedFold], held_out: np.ndarray) -> list[MetaTrainingFold]:
-    """The folds without the query rows of an (n,) mask."""
-    left = [fold.subset(torch.from_numpy(np.flatnonzero(~held_out[query]))) for fold, query in folds]
+def _without(
+    folds: Sequence[PlacedFold], held_out: np.ndarray, data: StackingData, unseen: PlacedFold | None
+) -> list[MetaTrainingFold]:
+    """The folds without the query rows of an (n,) mask, and without rows of the unseen classes of a fold as unseen."""
+    left = []
+    for fold, query in folds:
+        kept = ~held_out[query]
+        if unseen is not None:
+            targets = fold.targets
+            kept &= (unseen[0].classes.seen | fold.classes.seen)[targets].numpy()
+        left.append(fold.subset(torch.from_numpy(np.flatnonzero(kept))))
     return [fold for fold in left if len(fold.targets)]
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """The classes that a fold answers with, (C,) mask, and what is known of them."""
+
+    mask: Tensor
+    facts: ClassFacts
+    allows_unseen: bool = True
 
 
 def _predict(
@@ -122,16 +155,41 @@ def _predict(
     fold: MetaTrainingFold,
     modality: str,
     places: np.ndarray,
-    data: StackingData,
+    candidates: _Candidates,
 ) -> np.ndarray:
     """Logits (b, C) of some query rows."""
-    candidates = fold.classes.seen.clone()
-    if data.allows_unseen:
-        candidates[np.bincount(data.targets, minlength=data.classes) == 0] = True
-    facts = fold.classes.of_classes(candidates)
-    found = np.full((len(places), data.classes), MASKED_LOGIT, np.float32)
+    found = np.full((len(places), len(candidates.mask)), MASKED_LOGIT, np.float32)
     for start in range(0, len(places), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
-        level_zero = fold.level_zero(modality, torch.from_numpy(places[rows])).of_classes(candidates)
-        found[rows, candidates.numpy()] = classifier(level_zero, facts, data.allows_unseen).numpy()
+        level_zero = fold.level_zero(modality, torch.from_numpy(places[rows])).of_classes(candidates.mask)
+        logits = classifier(level_zero, candidates.facts, candidates.allows_unseen)
+        found[rows, candidates.mask.numpy()] = logits.numpy()
     return found
+
+
+def _predict_unseen(
+    fitted: Mapping[str, MetaClassifier], placed: PlacedFold, data: StackingData
+) -> OutOfFoldPredictions:
+    """Predictions for the rows of a fold's unseen classes.
+
+    As in the model of all rows, these classes have no prototypes, and are together as frequent as its unseen ones.
+    """
+    fold, query = placed
+    seen, counts = fold.classes.seen, torch.from_numpy(np.bincount(data.targets, minlength=data.classes))
+    share = typical_share(counts) * (counts == 0).sum() / (~seen).sum()
+    everything = torch.ones_like(seen)
+    facts = replace(fold.classes.of_classes(everything), share=share, has_prototype=torch.zeros_like(seen))
+    candidates = _Candidates(everything, facts)
+    rows = np.flatnonzero(~seen[fold.targets].numpy())
+    found = np.full((len(rows), data.classes), MASKED_LOGIT, np.float32)
+    for modality, mask in data.modality_masks().items():
+        own = np.flatnonzero(mask[query[rows]])
+        found[own] = _predict(fitted[modality], fold, modality, rows[own], candidates)
+    return OutOfFoldPredictions(data.rows[query[rows]], found, np.broadcast_to(seen.numpy(), found.shape))
+
+
+def _joined(found: Sequence[OutOfFoldPredictions]) -> OutOfFoldPredictions | None:
+    if not found:
+        return None
+    rows, logits, seen = zip(*((own.rows, own.logits, own.seen) for own in found), strict=True)
+    return OutOfFoldPredictions(np.concatenate(rows), np.concatenate(logits), np.concatenate(seen))

@@ -1,6 +1,7 @@
 """What a stage saves beside its checkpoints, so that a resumed run does not compute it again."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from fusionclf.stacking.out_of_fold import OutOfFoldPredictions
 from fusionclf.stacking.part_answers import PartAnswers
 
 HELD_OUT, LOGITS = "held_out.safetensors", "logits.safetensors"
-PART = "parts."
+PREDICTED = ("rows", "logits", "seen")
+PART, AS_UNSEEN = "parts.", "as_unseen."
 TASK, TASK_ROWS = "task.", "task_rows"  # auxiliary tasks: before the name of a column; their rows
 
 
@@ -31,12 +33,14 @@ class StageFiles:
 
     def save_held_out(self, predictions: OutOfFoldPredictions, tasks: TaskLogits, seconds: float) -> None:
         """Save predictions for held-out rows, logits of auxiliary tasks for validation rows, and what fitting took."""
-        values = {"rows": predictions.rows, "logits": predictions.logits, "seen": predictions.seen}
+        values = {name: getattr(predictions, name) for name in PREDICTED}
         if predictions.parts is not None:
             values |= {
                 PART + "rows": predictions.parts.rows, PART + "answers": predictions.parts.answers,
                 PART + "powers": predictions.parts.powers, PART + "losses": predictions.parts.losses,
             }  # fmt: skip
+        if (unseen := predictions.as_unseen) is not None:
+            values |= {AS_UNSEEN + name: getattr(unseen, name) for name in PREDICTED}
         if tasks.logits:
             values |= {TASK_ROWS: tasks.rows, **{TASK + name: own for name, own in tasks.logits.items()}}
         tensors = {name: torch.from_numpy(np.array(value)) for name, value in values.items()}
@@ -50,12 +54,12 @@ class StageFiles:
         """
         file = self.folder / HELD_OUT
         saved = load_weights(file)
-        if lacking := {"rows", "logits", "seen", "seconds"} - set(saved):
+        if lacking := {*PREDICTED, "seconds"} - set(saved):
             raise RunError(f"{file}: no tensor {min(lacking)!r}; {AGAIN}")
-        rows, logits, seen = (saved[key].numpy() for key in ("rows", "logits", "seen"))
         tasks = {name: values.numpy() for name, values in _tasks(saved).items()}
         found = TaskLogits(saved[TASK_ROWS].numpy(), tasks) if TASK_ROWS in saved else TaskLogits()
-        predictions = OutOfFoldPredictions(rows, logits, seen, _parts(saved))
+        unseen = _predictions(saved, AS_UNSEEN) if AS_UNSEEN + "rows" in saved else None
+        predictions = replace(_predictions(saved), parts=_parts(saved), as_unseen=unseen)
         return predictions, found, float(saved["seconds"])
 
     def save_logits(self, logits: Mapping[str, torch.Tensor], seconds: float) -> None:
@@ -72,6 +76,11 @@ class StageFiles:
         if saved is None:
             return None
         return {LABEL: saved["logits"], **_tasks(saved)}, float(saved["seconds"])
+
+
+def _predictions(saved: Mapping[str, torch.Tensor], prefix: str = "") -> OutOfFoldPredictions:
+    rows, logits, seen = (saved[prefix + name].numpy() for name in PREDICTED)
+    return OutOfFoldPredictions(rows, logits, seen)
 
 
 def _parts(saved: Mapping[str, torch.Tensor]) -> PartAnswers | None:

@@ -67,6 +67,7 @@ class StageRunner:
     Attributes:
         inputs: what the models read.
         held_out: name → predictions for held-out rows, of the stages that ran.
+        as_unseen: name → predictions for rows as if their class had no rows; empty where no class lacks them.
         answers: name → answers for further columns, of the stages that ran; empty without auxiliary tasks.
         fusion_parts: name → what the parts of a stacked head answer for held-out rows.
         cost: what they took.
@@ -86,6 +87,7 @@ class StageRunner:
         self.accelerator, self.out, self.console = accelerator, out, console
         self.inputs = RunInputs(settings, catalog, split, accelerator, console)
         self.held_out: dict[str, pd.DataFrame] = {}
+        self.as_unseen: dict[str, pd.DataFrame] = {}
         self.answers: dict[str, pd.DataFrame] = {}
         self.fusion_parts: dict[str, dict[str, Any]] = {}
         self.training = BaseTraining(settings, self.inputs, accelerator, out, console)
@@ -215,6 +217,9 @@ class StageRunner:
                 self.inputs.graph,
             )
             self.held_out[frame] = self._held_out(model, held_out, part, names, temperatures["label"])
+            if held_out.as_unseen is not None:
+                unseen = self._held_out(model, held_out.as_unseen, part, names, temperatures["label"])
+                self.as_unseen[frame] = unseen
             if held_out.parts is not None and candidates == names:
                 self.fusion_parts[frame] = held_out.parts.score(self.held_out[frame], held_out.rows, names)
         if len(classes) > 1:

@@ -156,7 +156,7 @@ def _run_stages(runner: StageRunner, stages: list[Stage], started: float) -> dic
         statistics = environment(seconds=time.perf_counter() - started, **runner.statistics())
         result = RunResult(
             runner.variant.name, runner.settings, runner.catalog, runner.split, frames, statistics,
-            runner.held_out, runner.answers, runner.fusion_parts,
+            runner.held_out, runner.answers, runner.fusion_parts, runner.as_unseen,
         )  # fmt: skip
         metrics = save_run(runner.out, result, write_card)
         _tidy(runner.out, runner.settings)

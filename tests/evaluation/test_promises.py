@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from fusionclf.evaluation.promises import DELTA, NAMED, Promises, lower_bound, promises
+from fusionclf.evaluation.promises import DELTA, NAMED, Promises, Stratum, lower_bound, promises
 
 REPETITIONS = 400
 MOST_BROKEN = DELTA * REPETITIONS
 CALIBRATED: Callable[[np.ndarray], np.ndarray] = lambda prob: prob  # noqa: E731
 TOO_SURE: Callable[[np.ndarray], np.ndarray] = lambda prob: 0.55 + 0.42 * prob**4  # noqa: E731
 FLAT: Callable[[np.ndarray], np.ndarray] = lambda prob: np.full_like(prob, 0.949)  # noqa: E731
+
+
+def of_answers(prob: np.ndarray, right: np.ndarray, groups: np.ndarray) -> Promises:
+    return promises([Stratum(prob, right, groups)])
 
 
 def answers(
@@ -33,7 +37,7 @@ def broken(
     for _ in range(REPETITIONS):
         own, right = answers(rng, count, precision)
         group = np.repeat(np.arange(count), copies)
-        least = promises(own[group], right[group], group).threshold(target)
+        least = of_answers(own[group], right[group], group).threshold(target)
         if least is not None:
             promised += 1
             wrong += precision(prob[prob >= least]).mean() < target
@@ -55,6 +59,27 @@ def test_promise_is_broken_in_at_most_delta_of_the_catalogs(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("classes", [20, 100])
+def test_promise_holds_with_the_expected_share_of_unseen_classes(classes: int) -> None:
+    """A fifth of the products are of unseen classes: some of these are always answered right, others never."""
+    rng, share, promised, wrong = np.random.default_rng(classes), 0.2, 0, 0
+    prob, _ = answers(rng, 200_000, CALIBRATED)
+    of_unseen = rng.beta(3, 2, 200_000)
+    for _ in range(REPETITIONS):
+        seen = Stratum(*answers(rng, 600, CALIBRATED), np.arange(600), 1 - share)
+        group, low = np.arange(40 * classes) % classes, rng.beta(3, 2, 40 * classes)
+        unseen = Stratum(low, (rng.random(classes) < 0.7)[group], group, share)
+        least = promises([seen, unseen]).threshold(0.9)
+        if least is not None:
+            promised += 1
+            accepted = (1 - share) * (prob >= least).mean(), share * (of_unseen >= least).mean()
+            right = accepted[0] * prob[prob >= least].mean() + accepted[1] * 0.7
+            wrong += right / sum(accepted) < 0.9
+    assert promised > REPETITIONS / 4
+    assert wrong <= MOST_BROKEN
+
+
+@pytest.mark.slow
 def test_promise_holds_for_groups_of_ten_copies() -> None:
     promised, wrong = broken(0.95, 100, TOO_SURE, copies=10)
     assert wrong <= MOST_BROKEN
@@ -66,7 +91,7 @@ def test_the_largest_promise_is_broken_seldom() -> None:
     rng, wrong = np.random.default_rng(5), 0
     prob, _ = answers(rng, 200_000, TOO_SURE)
     for _ in range(REPETITIONS):
-        found = promises(*answers(rng, 150, TOO_SURE), np.arange(150))
+        found = of_answers(*answers(rng, 150, TOO_SURE), np.arange(150))
         largest = found.largest()
         assert largest is not None
         least = found.threshold(largest)
@@ -77,20 +102,20 @@ def test_the_largest_promise_is_broken_seldom() -> None:
 def test_copies_of_a_row_count_once() -> None:
     rng = np.random.default_rng(0)
     prob, right = answers(rng, 150, CALIBRATED)
-    once = promises(prob, right, np.arange(150))
+    once = of_answers(prob, right, np.arange(150))
     group = np.repeat(np.arange(150), 7)
-    copied = promises(prob[group], right[group], group)
+    copied = of_answers(prob[group], right[group], group)
     assert np.array_equal(copied.bounds, once.bounds) and np.array_equal(copied.groups, once.groups)
     # One right answer, repeated, does not make room for wrong ones.
     further = np.append(np.arange(150), np.full(500, 150))
-    padded = promises(np.append(prob, np.ones(500)), np.append(right, np.ones(500, bool)), further)
+    padded = of_answers(np.append(prob, np.ones(500)), np.append(right, np.ones(500, bool)), further)
     assert padded.groups.max() <= 151
     assert np.all(padded.bounds[once.groups > 0] <= lower_bound(np.zeros(1), np.array([151])))
 
 
 def test_a_large_group_of_errors_counts_by_its_products() -> None:
     group = np.append(np.arange(99), np.full(100, 99))
-    found = promises(np.full(199, 0.9), group < 99, group)
+    found = of_answers(np.full(199, 0.9), group < 99, group)
     assert found.threshold(0.6) is None  # half of the products are wrong, one group of a hundred
     assert found.largest() is None
 
@@ -121,16 +146,16 @@ def test_largest_promise_also_covers_every_smaller_one() -> None:
 def test_one_wrong_label_among_the_most_confident_is_no_refusal() -> None:
     right = np.ones(400, bool)
     right[0] = False
-    found = promises(np.linspace(0.9999, 0.6, 400), right, np.arange(400))
+    found = of_answers(np.linspace(0.9999, 0.6, 400), right, np.arange(400))
     assert found.threshold(0.97) is not None
 
 
 def test_answers_below_one_half_are_never_accepted() -> None:
-    found = promises(np.linspace(0.9, 0.1, 300), np.ones(300, bool), np.arange(300))
+    found = of_answers(np.linspace(0.9, 0.1, 300), np.ones(300, bool), np.arange(300))
     assert found.threshold(0.9) == 0.5
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_no_answer_or_one_promises_nothing(count: int) -> None:
-    found = promises(np.ones(count), np.ones(count, bool), np.arange(count))
+    found = of_answers(np.ones(count), np.ones(count, bool), np.arange(count))
     assert found.largest() is None and NAMED[0] == 0.5

@@ -15,6 +15,7 @@ from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import CategoryGraph
 from fusionclf.models.linear_text_model import LinearTextInputs
 from fusionclf.models.open_vocabulary import meta_training
+from fusionclf.models.open_vocabulary.level_zero import MASKED_LOGIT
 from fusionclf.models.open_vocabulary.meta_training import fit_meta_classifiers
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEATURES
 from fusionclf.models.variants.fusion import FusionParams
@@ -135,7 +136,9 @@ def noisy_data(allows_unseen: bool, products: int = 400, classes: int = 8) -> St
 
 
 def fit(data: StackingData, console: Console) -> tuple[list[PlacedFold], OutOfFoldPredictions]:
-    plan = plan_folds(data.titles, None, data.targets, np.arange(8).astype(str), 0, data.allows_unseen)
+    plan = plan_folds(
+        data.titles, None, data.targets, np.arange(data.classes).astype(str), 0, data.allows_unseen
+    )
     made = make_folds(data, plan, 0, console)
     folds = [placed for kind in made.values() for placed in kind.values()]
     return folds, predict_out_of_fold(data, plan, made, 0, console)
@@ -181,10 +184,29 @@ def test_held_out_answers_know_classes_of_one_brand_alone(
         texts=LinearTextInputs({"title": words}, {"title": data.embeddings}, {}),
     )
     _, predictions = fit(data, SILENT)
+    assert predictions.as_unseen is None  # every class has rows
     own = targets[predictions.rows - 1000]
     assert predictions.seen[np.arange(len(own)), own].all()
     assert len(own) > 240  # random folds hold a third of the classes out
     assert (predictions.logits.argmax(axis=1) == own).mean() > 0.95
+
+
+@pytest.mark.slow
+def test_each_row_is_also_predicted_as_if_its_class_had_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The words tell the class of a row, but not where the class has no rows; the names tell nothing."""
+    monkeypatch.setattr(meta_training, "STEPS", {"both": 300, "title": 1, "picture": 1})
+    data = noisy_data(True, classes=9)
+    targets = np.arange(400) % 8  # the ninth class has no row
+    words = sparse.csr_matrix(np.eye(64, dtype=np.float32)[targets])
+    texts = LinearTextInputs({"title": words}, {"title": data.embeddings}, {})
+    _, predictions = fit(replace(data, targets=targets, texts=texts), SILENT)
+    found = predictions.as_unseen
+    assert found is not None and len(set(found.rows)) == len(found.rows) > 350  # but for support rows
+    own = targets[found.rows - 1000]
+    assert not found.seen[np.arange(len(own)), own].any() and not found.seen[:, 8].any()
+    assert (found.logits > MASKED_LOGIT).all()
+    assert (predictions.logits.argmax(axis=1) == targets[predictions.rows - 1000]).mean() > 0.8
+    assert (found.logits.argmax(axis=1) == own).mean() < 0.4
 
 
 class WatchedConsole(Console):
