@@ -62,7 +62,7 @@ class FusionParams(Section):
         gt=0,
         le=0.5,
         description="open: expected share of products whose class has no training row; null: each such class is taken "
-        "to be as frequent as the median of the others",
+        "to be as frequent as the median of the others, and target precisions bear up to half of such products",
     )
     paths: bool = Field(
         default=True, description="open, named: a class's text names its place in the category graph, too"
