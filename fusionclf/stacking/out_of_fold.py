@@ -75,16 +75,22 @@ def predict_out_of_fold(
     answering = _answering(data, folds)
     places, logits, seen = [], [np.zeros((0, data.classes), np.float32)], []
     parts, as_unseen = [], []
-    without_rows = (
-        torch.from_numpy(np.bincount(data.targets, minlength=data.classes) == 0) & data.allows_unseen
-    )
+    has_rows = np.bincount(data.targets, minlength=data.classes) > 0
+    without_rows = torch.from_numpy(~has_rows & data.allows_unseen)
+    left = has_rows & bool(
+        without_rows.any()
+    )  # classes whose rows are still to be predicted as if they had none
     for turn in range(CLASS_FOLDS):
         own = [(placed, wanted) for number, placed, wanted in answering if number % CLASS_FOLDS == turn]
         held_out = brand % CLASS_FOLDS == turn
         for (_, query), wanted in own:
             held_out[query[wanted]] = True
-        unseen = folds[BRAND].get(turn) if without_rows.any() else None
-        others = _without(every, held_out, data, unseen)
+        new = np.zeros_like(left)
+        if turn in folds[BRAND]:
+            new[plan.unseen[turn]] = True
+            new &= left
+            left &= ~new
+        others = _without(every, held_out, new)
         if not own or not others:
             continue
         give_back_memory()
@@ -103,8 +109,8 @@ def predict_out_of_fold(
                 if modality == "both" and len(some):
                     own_parts = answers_of_parts(fitted[modality], fold, some, found, seed)
                     parts.append((data.rows[query[some]], own_parts))
-        if unseen is not None:
-            as_unseen.append(_predict_unseen(fitted, unseen, data))
+        if new.any():
+            as_unseen.append(_predict_unseen(fitted, folds[BRAND][turn], new, data))
     rows = data.rows[np.concatenate([np.zeros(0, np.int64), *places])]
     of_seen = np.concatenate([np.zeros((0, data.classes), bool), *seen])
     return OutOfFoldPredictions(
@@ -127,17 +133,18 @@ def _answering(data: StackingData, folds: Mapping[str, Mapping[int, PlacedFold]]
     return found
 
 
-def _without(
-    folds: Sequence[PlacedFold], held_out: np.ndarray, data: StackingData, unseen: PlacedFold | None
-) -> list[MetaTrainingFold]:
-    """The folds without the query rows of an (n,) mask, and without rows of the unseen classes of a fold as unseen."""
+def _without(folds: Sequence[PlacedFold], held_out: np.ndarray, new: np.ndarray) -> list[MetaTrainingFold]:
+    """The folds without some query rows.
+
+    Args:
+        folds: all folds.
+        held_out: (n,) mask of the rows to leave out.
+        new: (C,) mask of the classes whose rows are left out of folds in which they are unseen.
+    """
     left = []
     for fold, query in folds:
-        kept = ~held_out[query]
-        if unseen is not None:
-            targets = fold.targets
-            kept &= (unseen[0].classes.seen | fold.classes.seen)[targets].numpy()
-        left.append(fold.subset(torch.from_numpy(np.flatnonzero(kept))))
+        shown_as_new = new[fold.targets] & ~fold.classes.seen.numpy()[fold.targets]
+        left.append(fold.subset(torch.from_numpy(np.flatnonzero(~held_out[query] & ~shown_as_new))))
     return [fold for fold in left if len(fold.targets)]
 
 
@@ -168,11 +175,11 @@ def _predict(
 
 
 def _predict_unseen(
-    fitted: Mapping[str, MetaClassifier], placed: PlacedFold, data: StackingData
+    fitted: Mapping[str, MetaClassifier], placed: PlacedFold, new: np.ndarray, data: StackingData
 ) -> OutOfFoldPredictions:
-    """Predictions for the rows of a fold's unseen classes.
+    """Predictions for the rows of unseen classes of a fold, a (C,) mask.
 
-    As in the model of all rows, these classes have no prototypes, and are together as frequent as its unseen ones.
+    As in the model of all rows, unseen classes have no prototypes, and are together as frequent as its unseen ones.
     """
     fold, query = placed
     seen, counts = fold.classes.seen, torch.from_numpy(np.bincount(data.targets, minlength=data.classes))
@@ -180,7 +187,7 @@ def _predict_unseen(
     everything = torch.ones_like(seen)
     facts = replace(fold.classes.of_classes(everything), share=share, has_prototype=torch.zeros_like(seen))
     candidates = _Candidates(everything, facts)
-    rows = np.flatnonzero(~seen[fold.targets].numpy())
+    rows = np.flatnonzero(new[fold.targets])
     found = np.full((len(rows), data.classes), MASKED_LOGIT, np.float32)
     for modality, mask in data.modality_masks().items():
         own = np.flatnonzero(mask[query[rows]])

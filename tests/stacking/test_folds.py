@@ -196,12 +196,12 @@ def test_each_row_is_also_predicted_as_if_its_class_had_none(monkeypatch: pytest
     """The words tell the class of a row, but not where the class has no rows; the names tell nothing."""
     monkeypatch.setattr(meta_training, "STEPS", {"both": 300, "title": 1, "picture": 1})
     data = noisy_data(True, classes=9)
-    targets = np.arange(400) % 8  # the ninth class has no row
+    targets = np.where(np.arange(400) % 40 == 7, 7, np.arange(400) % 7)  # the ninth class has no row
     words = sparse.csr_matrix(np.eye(64, dtype=np.float32)[targets])
     texts = LinearTextInputs({"title": words}, {"title": data.embeddings}, {})
     _, predictions = fit(replace(data, targets=targets, texts=texts), SILENT)
     found = predictions.as_unseen
-    assert found is not None and len(set(found.rows)) == len(found.rows) > 350  # but for support rows
+    assert found is not None and len(set(found.rows)) == len(found.rows) > 350  # all but for support rows
     own = targets[found.rows - 1000]
     assert not found.seen[np.arange(len(own)), own].any() and not found.seen[:, 8].any()
     assert (found.logits > MASKED_LOGIT).all()

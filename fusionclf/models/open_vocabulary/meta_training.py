@@ -17,10 +17,10 @@ from fusionclf.models.open_vocabulary.meta_classifier import (
     new_features,
 )
 
-BATCH = 512
+BATCH = 256
 MOST_PAIRS = 2**19  # of a row and a class in a batch; of thousands of classes it has fewer rows
 MOST_SCALED = 2**23  # pairs that the spread of features is learned from: 0.5 GB
-STEPS = {"both": 400, "title": 300, "picture": 300}  # at most
+STEPS = {"both": 700, "title": 300, "picture": 300}  # at most
 SHOWN_TIMES = 100  # each product at most, of a small catalog; but LEAST_STEPS are made
 LEAST_STEPS = 300
 LEARNING_RATE = 1e-2
