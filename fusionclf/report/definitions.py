@@ -48,6 +48,29 @@ DEFINITIONS = {
     "seed": "Number that random choices of the training start from. The same seed gives the same run.",
 }
 
+# In the report on several labels a product, where some words mean something else.
+OF_LABEL_SETS = {
+    "n": DEFINITIONS["n"],
+    "micro F1": "Harmonic mean of precision and recall, both over all pairs of a product and a label.",
+    "macro F1": "Mean over the labels of F1, the harmonic mean of a label's precision and recall. Labels that no test "
+    "product has do not count.",
+    "mAP": "Mean over the labels of average precision: the label's precision, averaged over its products ranked by "
+    "probability. It does not depend on thresholds.",
+    "precision": "Share of the predicted labels that the products have.",
+    "recall": "Share of the products' labels that are predicted.",
+    "all right": "Share of the products whose labels are all predicted, and no others. Also called subset accuracy.",
+    "ranking precision": "Label ranking average precision: for each right label, the share of right ones among labels "
+    "ranked as high or higher; then the mean.",
+    "labels": "Mean number of labels of a product.",
+    "predicted": "Mean number of labels that are predicted for a product.",
+    **{
+        word: DEFINITIONS[word]
+        for word in ("training", "products/s", "parameters", "MiB", "points", "95 % interval")
+    },
+    "train rows": "Training products with the label.",
+    "test rows": "Test products with the label.",
+}
+
 
 def definition_id(word: str) -> str:
     """The id that the word's definition has in a page.

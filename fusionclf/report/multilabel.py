@@ -19,6 +19,7 @@ from fusionclf.files import json_text, write_all
 from fusionclf.metrics_schema import METRICS as METRICS_FILE
 from fusionclf.report.catalog import catalog_facts, find_catalog
 from fusionclf.report.collect import Run, check_folders, check_same_split, read_log, read_split
+from fusionclf.report.definitions import OF_LABEL_SETS
 from fusionclf.report.page import environment, script
 from fusionclf.report.reproducibility import reproducibility
 from fusionclf.report.text import percent, resampled, signed
@@ -71,7 +72,12 @@ def compare_label_sets(folders: Sequence[Path], out: Path | None, data: Path | N
 def _render(template: str, value: dict[str, Any]) -> str:
     templates = environment(template)
     return templates.get_template(template).render(
-        **value, metric_names=METRICS, titles=TITLES, all_classes=ALL_CLASSES, **script(templates)
+        **value,
+        metric_names=METRICS,
+        titles=TITLES,
+        all_classes=ALL_CLASSES,
+        definitions=OF_LABEL_SETS,
+        **script(templates),
     )
 
 
@@ -124,6 +130,7 @@ def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str 
     return {
         "task": "multilabel",
         "title": _title(runs, tests),
+        "introduction": _introduction(runs, tests),
         "runs": [_run(run) for run in runs],
         "best": {name: _best(runs, name) for name in METRICS},
         "tests": tests,
@@ -141,6 +148,25 @@ def _title(runs: Sequence[Run], tests: Sequence[dict[str, Any]]) -> str:
     word = "is best" if holds and tests else "is ahead" if tests else "has"
     behind = f", {signed(tests[0]['difference'])} over {tests[0]['other']}" if tests else ""
     return f"Several labels a product: {best.name} {word} (micro F1 {percent(_scores(best)['micro_f1'])} %{behind})"
+
+
+def _introduction(runs: Sequence[Run], tests: Sequence[dict[str, Any]]) -> list[str]:
+    """Three sentences for a reader who does not know the project."""
+    split, best, many = _split(runs[0]), runs[0], len(runs) > 1
+    what = f"compares {len(runs)} models that predict" if many else "shows one model that predicts"
+    f1 = percent(_scores(best)["micro_f1"])
+    text = f"{best.name} has the highest micro F1, {f1} %" if many else f"Its micro F1 is {f1} %"
+    if tests and tests[0]["interval"] is not None:
+        chance = "more than chance explains" if tests[0]["interval"][0] > 0 else "which chance may explain"
+        text += f", {signed(tests[0]['difference'])} over {tests[0]['other']}, {chance}"
+    return [
+        f"This report {what} the labels of a catalog product, such as its tags, from its picture, what is written "
+        "about it, or both.",
+        f"{'They' if many else 'It'} learned from {split['train'] + split['validation']:,} products with "
+        f"{split['labels']:,} labels and had to predict those of {split['test']:,} other products, whose labels are "
+        "known.",
+        f"{text}.",
+    ]
 
 
 def _run(run: Run) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The comparison of runs that predict several labels a product."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from fusionclf.errors import RunError
 from fusionclf.evaluation.predictions import write_predictions
 from fusionclf.report import compare, list_label_issues
+from fusionclf.report.definitions import definition_id
+from fusionclf.report.multilabel import TITLES
 from fusionclf.workflows.baseline import run_baseline
 from tests.runs import Runs
 from tests.tags import CATALOG
@@ -37,6 +40,21 @@ def test_runs_are_listed_best_first(tags_run: Path, weak_run: Path, tmp_path: Pa
         assert f"{first:.2f}" in text and "macro F1" in text and "party" in text
     table = [line for line in markdown.splitlines() if line.startswith("| tags-linear |")]
     assert len(table) == 1 and table[0].count("|") == 13
+
+
+def test_page_begins_with_sentences_and_ends_with_definitions(
+    tags_run: Path, weak_run: Path, tmp_path: Path
+) -> None:
+    value = compare([weak_run, tags_run], tmp_path)
+    page, markdown = ((tmp_path / name).read_text() for name in ("report.html", "report.md"))
+    assert "compares 2 models" in value["introduction"][0] and value["introduction"][2].startswith(
+        "tags-linear has"
+    )
+    assert all(sentence in page and sentence in markdown for sentence in value["introduction"])
+    used = set(re.findall(r'aria-describedby="([^"]+)"', page))
+    assert {definition_id(word) for word in (*TITLES.values(), "labels", "predicted")} <= used
+    assert used <= set(re.findall(r'<dd id="([^"]+)"', page))
+    assert compare([tags_run], None)["introduction"][2].startswith("Its micro F1 is ")
 
 
 def test_catalog_is_checked_where_it_is_found(tags_run: Path) -> None:
