@@ -71,8 +71,7 @@ def comparable_runs(folders: Sequence[Path], data: Path | None = None) -> Compar
         compared.append(run)
     if left_out := [part for part in reference.split["classes"] if part not in parts]:
         remarks.append(
-            f"All classes together are compared, and not {', '.join(left_out)}: by the labels of each catalog other "
-            "classes or products are there."
+            f"Not compared: {' and '.join(left_out)}, whose classes or test products differ between the catalogs."
         )
     remarks.append("Corrections that follow a run's own suggestions favour that run.")
     return ComparableRuns(compared, *find_catalog([reference], data), remarks)
@@ -127,7 +126,7 @@ def _truth(runs: Sequence[Run]) -> pd.DataFrame:
     names = [*CONTEXT, LEAKED_PICTURE, GROUP, *level_columns(frames[0], TRUE_CATEGORY)]
     shared = [name for name in names if all(name in frame for frame in frames)]
     table = pd.concat([frame.filter(shared) for frame in frames], ignore_index=True).set_index("id")
-    return table[~table.index.duplicated()]
+    return table.loc[~table.index.duplicated()]
 
 
 def _relabelled(run: Run, reference: Run, truth: pd.DataFrame) -> Run:

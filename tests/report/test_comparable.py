@@ -105,7 +105,7 @@ def test_the_report_begins_with_what_was_done(made: Path, tmp_path: Path) -> Non
         f"first: scored by the labels of second's catalog, since second finished last; {len(changed)} of 64 test "
         f"labels differ ('{changed[0]}': 'Belts' → 'Shirts', "
     )
-    assert "All classes together are compared, and not top3, rest" in value["remarks"][1]
+    assert "Not compared: top3 and rest, whose classes or test products differ" in value["remarks"][1]
     html, markdown = ((tmp_path / "report" / f"report.{kind}").read_text() for kind in ("html", "md"))
     assert 0 < html.index("first: scored by the labels") < html.index("<main>")
     assert 0 < markdown.index("first: scored by the labels") < markdown.index("## Scores")
