@@ -176,8 +176,8 @@ def _places(labels: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _remark(run: Run, again: Run, reference: Run, why: str) -> str:
-    """How many labels of a run's test products differ, with examples, and which of them it does not know."""
-    old, new = (_labels(each) for each in (run, again))
+    """How the labels of a run's test products differ, with examples, and what else it was measured without."""
+    old, new = (_column(each, "label") for each in (run, again))
     differing = [
         f"{quoted(product)}: {quoted(label)} → {quoted(new[product])}"
         for product, label in old.items()
@@ -189,6 +189,12 @@ def _remark(run: Run, again: Run, reference: Run, why: str) -> str:
     )
     if differing:
         text += f" ({', '.join(differing[:SHOWN])}{', …' if len(differing) > SHOWN else ''})"
+    if run.top1(ALL_CLASSES) >= 0:
+        own, now = run.top1(ALL_CLASSES), again.top1(ALL_CLASSES)
+        text += f"; top-1 over all classes {now:.2f} %, by its own labels {own:.2f} %"
+    titles = [_column(each, "title_group") for each in (run, again)]
+    if retitled := sum(group != titles[1][product] for product, group in titles[0].items()):
+        text += f"; {retitled:,} test products have another title there, which it did not read"
     known = {name for names in run.split["classes"].values() for name in names}
     if strange := [label for label in new.values() if label not in known]:
         names = sorted(set(strange))
@@ -197,10 +203,10 @@ def _remark(run: Run, again: Run, reference: Run, why: str) -> str:
     return text
 
 
-def _labels(run: Run) -> dict[str, str]:
-    """Test product → its label."""
+def _column(run: Run, name: str) -> dict[str, Any]:
+    """Test product → its cell of a column of the predictions."""
     return {
-        product: label
+        product: cell
         for frame in run.frames.values()
-        for product, label in zip(frame["id"].tolist(), frame["label"].tolist(), strict=True)
+        for product, cell in zip(frame["id"].tolist(), frame[name].tolist(), strict=True)
     }

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -57,7 +58,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(root / name, labels)
     train(root / "shop", root / "first", at="01", name="linear")
     kept = f"split.same_as={root}/first"
-    train(root / "corrected", root / "second", kept, at="02", name="linear")
+    train(root / "corrected", root / "second", kept, at="02")
     train(root / "renewed", root / "new", kept, at="03")
     train(
         root / "corrected",
@@ -72,6 +73,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def scored_by(run: Path) -> pd.DataFrame:
     return pd.read_parquet(run / "predictions" / "joint.parquet")
+
+
+def _top1(run: Path, value: dict[str, Any] | None) -> float:
+    """Of a run over all classes: in a report, or in its own metrics."""
+    if value is None:
+        return json.loads((run / "metrics.json").read_text())["joint"]["top1"]
+    return next(each for each in value["runs"] if each["name"] == run.name)["scores"]["joint"]["top1"]
 
 
 def contents(folders: Sequence[Path]) -> dict[Path, bytes]:
@@ -105,6 +113,8 @@ def test_the_report_begins_with_what_was_done(made: Path, tmp_path: Path) -> Non
         f"first: scored by the labels of second's catalog, since second finished last; {len(changed)} of 64 test "
         f"labels differ ('{changed[0]}': 'Belts' → 'Shirts', "
     )
+    own, now = (_top1(made / "first", value) for value in (None, value))
+    assert line.endswith(f"…); top-1 over all classes {now:.2f} %, by its own labels {own:.2f} %.")
     assert "Not compared: top3 and rest, whose classes or test products differ" in value["remarks"][1]
     html, markdown = ((tmp_path / "report" / f"report.{kind}").read_text() for kind in ("html", "md"))
     assert 0 < html.index("first: scored by the labels") < html.index("<main>")
@@ -146,7 +156,7 @@ def test_a_class_that_a_run_does_not_know_is_named(made: Path) -> None:
     found = comparable_runs([made / "first", made / "second", made / "new"])
     kites = scored_by(made / "new")["label"].tolist().count("Kites")
     for line in found.remarks[:2]:
-        assert line.endswith(f"; {kites} test products have a class that it cannot predict: 'Kites'.")
+        assert line.endswith(f" %; {kites} test products have a class that it cannot predict: 'Kites'.")
     rows = next(run for run in found.runs if run.name == "first").metrics["per_class"]["joint"]
     assert [row["top1"] for row in rows if row["label"] == "Kites"] == [0.0]
     compare([made / "first", made / "new"], None)
@@ -193,3 +203,12 @@ def test_a_product_that_was_not_scored_is_refused(made: Path, tmp_path: Path) ->
     (run / "metrics.json").write_text(json.dumps(metrics))
     with pytest.raises(RunError, match=r"second: did not score .* test products of first, such as"):
         compare([made / "first", run], None)
+
+
+def test_other_titles_are_counted(made: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(made / "first", tmp_path / "first"))
+    frame = scored_by(run)
+    frame.loc[:1, "title_group"] += 1  # a number of the title
+    frame.to_parquet(run / "predictions" / "joint.parquet")
+    line = comparable_runs([run, made / "second"]).remarks[0]
+    assert line.endswith("; 2 test products have another title there, which it did not read.")
