@@ -61,20 +61,17 @@ def comparable_runs(folders: Sequence[Path], data: Path | None = None) -> Compar
     why = f"since {reference.name} finished last" if data is None else "as --data says"
     parts = _common_parts(runs)
     truth = _truth([reference, *(run for run in runs if _same_catalog(run, reference))])
-    compared, remarks = [], []
-    for run in runs:
-        run = _of_parts(run, parts, reference)
-        if not _same_catalog(run, reference):
-            again = _relabelled(run, reference, truth)
-            remarks.append(f"{_remark(run, again, reference, why)}.")
-            run = again
-        compared.append(run)
+    before = [_of_parts(run, parts, reference) for run in runs]
+    after = [run if _same_catalog(run, reference) else _relabelled(run, reference, truth) for run in before]
+    both = [(old, new) for old, new in zip(before, after, strict=True) if old is not new]
+    remarks = [f"{_remark(old, new, reference, why)}." for old, new in both]
     if left_out := [part for part in reference.split["classes"] if part not in parts]:
         remarks.append(
             f"Not compared: {' and '.join(left_out)}, whose classes or test products differ between the catalogs."
         )
-    remarks.append("Corrections that follow a run's own suggestions favour that run.")
-    return ComparableRuns(compared, *find_catalog([reference], data), remarks)
+    if any(_column(old, "label") != _column(new, "label") for old, new in both):
+        remarks.append("Corrections that follow a run's own suggestions favour that run.")
+    return ComparableRuns(after, *find_catalog([reference], data), remarks)
 
 
 def _same_catalog(run: Run, other: Run) -> bool:
@@ -121,7 +118,10 @@ def _of_parts(run: Run, parts: set[str], reference: Run) -> Run:
 
 
 def _truth(runs: Sequence[Run]) -> pd.DataFrame:
-    """What is known of the test products in the catalog of some runs, by id; the first run that scored one counts."""
+    """What the runs of one catalog know of its test products, by id: labels, training rows of classes, titles.
+
+    The first run that scored a product counts.
+    """
     frames = [frame for run in runs for frame in run.frames.values()]
     names = [*CONTEXT, LEAKED_PICTURE, GROUP, *level_columns(frames[0], TRUE_CATEGORY)]
     shared = [name for name in names if all(name in frame for frame in frames)]

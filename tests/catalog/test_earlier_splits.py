@@ -120,6 +120,8 @@ def test_a_missing_or_damaged_run_is_refused(
         SettingsError, match=r"no run folder .*did you mean '.*first'\?; any run of that split"
     ):
         make_split(catalog, SplitConfig(same_as=str(tmp_path / "frst")))
+    with pytest.raises(SettingsError, match=r"no run folder with a split\.json; any run of that split"):
+        make_split(catalog, SplitConfig(same_as=str(tmp_path)))
     (tmp_path / "first" / "split.json").write_text("{")
     with pytest.raises(RunError, match=r"first/split\.json"):
         make_split(catalog, SplitConfig(same_as=str(tmp_path / "first")))

@@ -13,6 +13,7 @@ from fusionclf.catalog import Split
 from fusionclf.config import RunConfig
 from fusionclf.console import SILENT, Console
 from fusionclf.errors import RunError, SettingsError
+from fusionclf.hub import collect_files
 from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.prediction import load
 from fusionclf.workflows.baseline import run_baseline
@@ -107,6 +108,13 @@ def test_a_run_is_resumed_by_its_own_split(shop: Path) -> None:
     (shop / "second" / "metrics.json").unlink()
     with pytest.raises(RunError, match=r"begun with other settings \(split\.top_k: 20 there, 2 now\)"):
         train_second("split.same_as=second", "split.top_k=2", existing=ExistingRun(resume=True))
+
+
+def test_an_uploaded_run_does_not_name_the_first_one(shop: Path) -> None:
+    files = collect_files(shop / "second", "me/shop")
+    for name in ("config.yaml", "split.json"):
+        text = files[name]
+        assert isinstance(text, bytes) and b"same_as" in text and b"first" not in text
 
 
 def test_names_are_drafted_without_the_first_run(shop: Path) -> None:
