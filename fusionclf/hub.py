@@ -53,6 +53,7 @@ def collect_files(run: Path, repo: str) -> dict[str, Path | bytes]:
     card = _read_card(run) if (run / CARD).exists() else model_card(run, metrics)
     config = read_config(run)
     config["data"] = os.path.basename(config["data"].rstrip(os.sep))
+    config["split"]["same_as"] = None  # the earlier run is not in the repository
     files: dict[str, Path | bytes] = {
         CARD: (card.replace("REPOSITORY", repo) + _added_classes(run)).encode(),
         "config.yaml": yaml.safe_dump(_without_folders(config), sort_keys=False, allow_unicode=True).encode(),
@@ -105,6 +106,7 @@ def _split_without_ids(run: Path) -> dict[str, Any]:
     """split.json with numbers of products in place of their ids."""
     whole = Split.load(run / "split.json").to_dict()
     split = {key: value for key, value in whole.items() if key != "ids"}
+    split["spec"] = {**whole["spec"], "same_as": None}
     split["counts"] = {
         part: {"train": len(ids["train"]), "validation": len(ids["validation"]), "test": len(ids["test"])}
         for part, ids in whole["ids"].items()

@@ -14,6 +14,7 @@ from fusionclf.errors import RunError, SettingsError
 from fusionclf.runfolder import AGAIN, one_line, read_json_as
 
 ALL_CLASSES: Final = "joint"  # what files call the model over all classes, where others name a part
+SPLIT_FILE = "split.json"
 MORE_KEYS = ConfigDict(extra="allow")
 
 Text = Annotated[str, Field(max_length=10_000)]

@@ -5,7 +5,8 @@ from fusionclf.catalog.decoding import FORMATS, MEGAPIXELS, decoded_picture, ope
 from fusionclf.catalog.download import download_catalog
 from fusionclf.catalog.pictures import picture_hash
 from fusionclf.catalog.records import Catalog, read_catalog
-from fusionclf.catalog.splits import Split, make_split
+from fusionclf.catalog.split_record import Split
+from fusionclf.catalog.splits import make_split
 from fusionclf.catalog.synonyms import read_synonyms
 from fusionclf.catalog.synthetic import LABEL_ERRORS, generate_sample
 

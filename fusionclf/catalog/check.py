@@ -27,7 +27,8 @@ from fusionclf.catalog.picture_checks import (
 from fusionclf.catalog.picture_paths import MissingPictures
 from fusionclf.catalog.read_report import ReadReport
 from fusionclf.catalog.records import Catalog
-from fusionclf.catalog.splits import NO_CHOICE, Split
+from fusionclf.catalog.split_record import Split
+from fusionclf.catalog.splits import NO_CHOICE
 from fusionclf.catalog.usable import UnusedRows, unused_by_models
 from fusionclf.catalog.variants import VariantLeaks, find_leaks
 from fusionclf.errors import CatalogError

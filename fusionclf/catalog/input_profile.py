@@ -17,7 +17,7 @@ from fusionclf.catalog.decoding import decoded_picture
 from fusionclf.catalog.fields import TITLE
 from fusionclf.catalog.pictures import map_paths
 from fusionclf.catalog.records import Catalog
-from fusionclf.catalog.splits import Split
+from fusionclf.catalog.split_record import Split
 from fusionclf.catalog.titles import has_title, split_words
 from fusionclf.errors import PictureError
 

@@ -3,119 +3,20 @@
 Rows are divided in the order of their ids, so the order of the file does not matter.
 """
 
-import hashlib
 from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from fusionclf.catalog.earlier_splits import EarlierSplit
 from fusionclf.catalog.groups import product_groups
 from fusionclf.catalog.label_set_splits import EVERY_LABEL, dividing_labels, keep_train_rows
 from fusionclf.catalog.records import Catalog
-from fusionclf.config import SplitConfig, build_settings
-from fusionclf.errors import CatalogError, RunError, SettingsError, quoted
-from fusionclf.files import write_json
-from fusionclf.run_schema import SPLIT, SplitFile
-from fusionclf.runfolder import AGAIN, load_json_object
+from fusionclf.catalog.split_record import SUBSETS, Split, split_hash
+from fusionclf.config import SplitConfig
+from fusionclf.errors import CatalogError, quoted
 
-SUBSETS = ("train", "validation", "test")
 REST = "rest"
 NO_CHOICE = "no part has two classes with train rows: set split.rule or split.top_k"
-
-
-@dataclass(frozen=True)
-class Split:
-    """Which product is in which part and subset.
-
-    Attributes:
-        spec: the settings that made it.
-        catalog_sha256: hash of the catalog it divides.
-        sha256: hash of the class lists and of (id, part, subset) of every product.
-        classes: part → its class names, sorted; the parts are `top{k}` and, if classes are left over, `rest`. Where a
-            product can have several labels, the one part is `every_label`.
-        ids: part → subset → sorted ids.
-    """
-
-    spec: SplitConfig
-    catalog_sha256: str
-    sha256: str
-    classes: dict[str, tuple[str, ...]]
-    ids: dict[str, dict[str, tuple[str, ...]]]
-
-    def rows(self, catalog: Catalog, part: str | None, *subsets: str) -> np.ndarray:
-        """Ascending positions in `catalog.table`; part None means all parts.
-
-        Raises:
-            RunError: the catalog lacks products of the split.
-        """
-        parts = self.ids if part is None else [part]
-        wanted = [product for name in parts for subset in subsets for product in self.ids[name][subset]]
-        rows = np.sort(pd.Index(catalog.table["id"]).get_indexer(pd.Index(wanted, dtype="str")))
-        if len(rows) and rows[0] < 0:
-            raise RunError(f"{catalog.root}: lacks products of the split; give the catalog it was made for")
-        return rows.astype(np.int64)
-
-    def class_names(self, part: str | None) -> tuple[str, ...]:
-        """A part's candidates, sorted; part None means all classes."""
-        if part is not None:
-            return self.classes[part]
-        return tuple(sorted(name for names in self.classes.values() for name in names))
-
-    def train_counts(self, catalog: Catalog, part: str | None) -> dict[str, int]:
-        """Rows in train and validation of every class of the part."""
-        counts = catalog.count_labels(self.rows(catalog, part, "train", "validation"))
-        return {name: counts[name] for name in self.class_names(part)}
-
-    def has_choice(self, catalog: Catalog) -> bool:
-        """Whether some part has two or more classes with rows in train or validation, as training needs."""
-        counts = [self.train_counts(catalog, part).values() for part in self.classes]
-        return any(sum(rows > 0 for rows in part) > 1 for part in counts)
-
-    def to_dict(self) -> SplitFile:
-        """Plain data, as in split.json."""
-        return {
-            "spec": self.spec.model_dump(mode="json"),
-            "catalog_sha256": self.catalog_sha256,
-            "sha256": self.sha256,
-            "classes": {part: list(names) for part, names in self.classes.items()},
-            "ids": {
-                part: {
-                    "train": list(ids["train"]),
-                    "validation": list(ids["validation"]),
-                    "test": list(ids["test"]),
-                }
-                for part, ids in self.ids.items()
-            },
-        }
-
-    @classmethod
-    def from_dict(cls, value: SplitFile) -> "Split":
-        """The split that `to_dict` gave.
-
-        Raises:
-            RunError: its settings are not valid, or it was changed by hand.
-        """
-        classes = {part: tuple(names) for part, names in value["classes"].items()}
-        ids = {p: {s: tuple(subsets[s]) for s in SUBSETS} for p, subsets in value["ids"].items()}
-        try:
-            spec = build_settings(SplitConfig, value["spec"], "spec.")
-        except SettingsError as error:
-            raise RunError(f"{error}; {AGAIN}") from error
-        split = cls(spec, value["catalog_sha256"], value["sha256"], classes, ids)
-        if split.sha256 != _hash(classes, ids):
-            raise RunError(f"sha256: the split's hash does not match its rows; {AGAIN}")
-        return split
-
-    def save(self, path: Path) -> None:
-        """Write split.json."""
-        write_json(path, self.to_dict())
-
-    @classmethod
-    def load(cls, path: Path) -> "Split":
-        """Read split.json; raises RunError where it is missing or damaged."""
-        return load_json_object(path, SPLIT, cls.from_dict)
 
 
 def make_split(catalog: Catalog, spec: SplitConfig | None = None) -> Split:
@@ -126,46 +27,64 @@ def make_split(catalog: Catalog, spec: SplitConfig | None = None) -> Split:
         spec: rule, parts and shares; default: the reference's split.
 
     Raises:
-        CatalogError: the rule leaves a part without train or without test rows, or its column is missing.
+        CatalogError: the rule leaves a part without train or without test rows, its column is missing, or the earlier
+            split divides a group.
+        SettingsError, RunError: the earlier split cannot be read, or another setting contradicts it.
     """
     spec = spec or SplitConfig()
+    earlier = EarlierSplit.load(spec.same_as) if spec.same_as else None
+    spec = spec if earlier is None else earlier.settings(spec)
     sets = catalog.label_sets
     labels = catalog.table["label"].to_numpy(object) if sets is None else dividing_labels(sets, spec)
-    if spec.rule == "column":  # raises before pictures are read
+    if spec.rule == "column" and earlier is None:  # raises before pictures are read
         _from_column(catalog, str(spec.column))
     groups = product_groups(catalog, spec.group_by, spec.near_distance)
+    classes = _parts(labels, spec.top_k) if sets is None else {EVERY_LABEL: sets.names}
+    part_of = {name: part for part, names in classes.items() for name in names}
+    parts = np.array([part_of[label] for label in labels], object)
+    if earlier is not None:
+        subset = earlier.subsets(catalog, groups)
+    else:
+        subset = _by_rule(catalog, spec, labels, groups)
+        if not (subset == "validation").any():
+            _draw_validation(subset, {part: parts == part for part in classes}, labels, groups, spec)
+            if sets is not None:
+                keep_train_rows(subset, sets, groups, "test" if spec.rule == "random" else None)
+    products = catalog.table["id"].to_numpy(object)
+    ids = {part: {s: tuple(products[(parts == part) & (subset == s)]) for s in SUBSETS} for part in classes}
+    _check_not_empty(catalog, spec, ids)
+    note = "" if earlier is None else earlier.note(catalog, subset)
+    return Split(spec, catalog.sha256, split_hash(classes, ids), classes, ids, note)
+
+
+def _by_rule(catalog: Catalog, spec: SplitConfig, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """(N,) train or test; or also validation, where a column says so."""
     subset = _train_or_test(catalog, spec, labels, groups)
     if spec.swap:
         subset = np.select([subset == "test", subset == "train"], ["train", "test"], subset).astype(object)
     subset = _undivided(subset, groups)
     _hold_out_classes(subset, labels, groups, spec)
-    classes = _parts(labels, spec.top_k) if sets is None else {EVERY_LABEL: sets.names}
-    part_of = {name: part for part, names in classes.items() for name in names}
-    parts = np.array([part_of[label] for label in labels], object)
-    if not (subset == "validation").any():
-        _draw_validation(subset, {part: parts == part for part in classes}, labels, groups, spec)
-        if sets is not None:
-            keep_train_rows(subset, sets, groups, "test" if spec.rule == "random" else None)
-    products = catalog.table["id"].to_numpy(object)
-    ids = {part: {s: tuple(products[(parts == part) & (subset == s)]) for s in SUBSETS} for part in classes}
-    _check_not_empty(catalog, spec, ids)
-    return Split(spec, catalog.sha256, _hash(classes, ids), classes, ids)
+    return subset
 
 
 def _check_not_empty(catalog: Catalog, spec: SplitConfig, ids: dict[str, dict[str, tuple[str, ...]]]) -> None:
     wants_test = spec.rule != "random" or spec.test_fraction > 0
     for part, subsets in ids.items():
         for needed in ("train", "test") if wants_test else ("train",):
-            if not subsets[needed]:
-                none = spec.rule == "year_parity" and bool(catalog.table["year"].isna().all())
-                why = " (no product has a year)" if none else ""
-                helps = {"random": "give more products, set split.test_fraction"}
-                if spec.unseen_fraction and needed == "train":
-                    helps[spec.rule] = f"lower split.unseen_fraction={spec.unseen_fraction:g}"
-                remedy = f"{helps.get(spec.rule, 'set split.rule=random')}, or split.top_k for other parts"
+            if subsets[needed]:
+                continue
+            lacks = f"part {part!r} has no {needed} row"
+            if spec.same_as:
                 raise CatalogError(
-                    f"split.rule={spec.rule}: part {part!r} has no {needed} row{why}; {remedy}"
+                    f"split.same_as={quoted(spec.same_as)}: {lacks}; set split.top_k for other parts, or leave it out"
                 )
+            none = spec.rule == "year_parity" and bool(catalog.table["year"].isna().all())
+            why = " (no product has a year)" if none else ""
+            helps = {"random": "give more products, set split.test_fraction"}
+            if spec.unseen_fraction and needed == "train":
+                helps[spec.rule] = f"lower split.unseen_fraction={spec.unseen_fraction:g}"
+            remedy = f"{helps.get(spec.rule, 'set split.rule=random')}, or split.top_k for other parts"
+            raise CatalogError(f"split.rule={spec.rule}: {lacks}{why}; {remedy}")
 
 
 def _parts(labels: np.ndarray, top_k: int) -> dict[str, tuple[str, ...]]:
@@ -289,11 +208,3 @@ def _hold_out_classes(subset: np.ndarray, labels: np.ndarray, groups: np.ndarray
 def _join(subset: np.ndarray, groups: np.ndarray, source: str, target: str) -> None:
     straddling = np.intersect1d(groups[subset == source], groups[subset == target])
     subset[np.isin(groups, straddling) & (subset == source)] = target
-
-
-def _hash(classes: dict[str, tuple[str, ...]], ids: dict[str, dict[str, tuple[str, ...]]]) -> str:
-    lines = [f"{part}\x1fclass\x1f{name}" for part, names in classes.items() for name in names]
-    lines += [
-        f"{p}\x1f{s}\x1f{product}" for p, subsets in ids.items() for s in SUBSETS for product in subsets[s]
-    ]
-    return hashlib.sha256("\x1e".join(sorted(lines)).encode("utf-8", "surrogatepass")).hexdigest()

@@ -10,7 +10,7 @@ import pandas as pd
 
 from fusionclf.catalog.location import open_catalog_table
 from fusionclf.catalog.records import Catalog
-from fusionclf.catalog.splits import Split
+from fusionclf.catalog.split_record import Split
 from fusionclf.catalog.tables import joined_rows
 from fusionclf.catalog.titles import split_words
 from fusionclf.errors import CatalogError, quoted

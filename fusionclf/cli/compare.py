@@ -19,12 +19,16 @@ def compare_command(
     data: Annotated[
         Path | None,
         typer.Option(
-            "--data", help="The runs' catalog, if it was moved: for titles and pictures.", show_default=False
+            "--data",
+            help="The runs' catalog, if it was moved. Of several: the one by whose labels all runs are scored.",
+            show_default=False,
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json's content.")] = False,
 ) -> None:
     """Compare finished runs of one split: report.html, report.md and report.json.
+
+    Runs before and after corrections, with split.same_as, are scored by the labels of the run that finished last.
 
     Example: fusionclf compare runs/* --out report
     """
@@ -35,6 +39,8 @@ def compare_command(
     if out is None and not as_json:
         raise RunError("nowhere to write the report: give --out DIR, or --json to print it")
     value = compare(runs, out, data)
+    for line in value.get("remarks", ()):
+        Console().info(line)
     if out is not None:
         Console().info(f"wrote {out / 'report.html'}, report.md and report.json; next: open it")
     if value["catalog_note"]:

@@ -187,6 +187,11 @@ class SplitConfig(Section):
         "a model names classes without a training row",
     )
     seed: int = Field(default=0, ge=0, description="of random test and validation rows, and unseen classes")
+    same_as: str | None = Field(
+        default=None,
+        description="run folder, or split.json: each product keeps the subset that it has there, whatever its label is "
+        "now; new products join train. The other settings of split are then that run's; top_k and group_by may be set",
+    )
 
     @property
     def group_columns(self) -> tuple[str, ...]:
@@ -196,7 +201,7 @@ class SplitConfig(Section):
     @property
     def columns_read(self) -> tuple[str, ...]:
         """The columns of the file by which products are divided and kept together."""
-        rule = [self.column] if self.rule == "column" and self.column else []
+        rule = [self.column] if self.rule == "column" and self.column and not self.same_as else []
         return tuple(dict.fromkeys([*rule, *self.group_columns]))
 
     @model_validator(mode="after")

@@ -13,8 +13,7 @@ from fusionclf.catalog.thumbnails import thumbnail
 from fusionclf.evaluation.metrics import METRICS
 from fusionclf.files import json_text, locked_folder, write_all
 from fusionclf.report import charts, svg, text
-from fusionclf.report.catalog import find_catalog
-from fusionclf.report.collect import read_runs
+from fusionclf.report.comparable import comparable_runs
 from fusionclf.report.definitions import DEFINITIONS
 from fusionclf.report.examples import picture_files
 from fusionclf.report.multilabel import are_label_sets, compare_label_sets
@@ -42,7 +41,9 @@ def compare(runs: Sequence[Path], out: Path | None, data: Path | None = None) ->
     Args:
         runs: run folders.
         out: folder for the three files; None: no files are written.
-        data: the runs' catalog, for titles and pictures; default: its folder in their settings.
+        data: the runs' catalog, for titles and pictures; default: its folder in their settings. Of runs before and
+            after corrections, with the same test products: the catalog by whose labels all are scored; default: that
+            of the run that finished last.
 
     Returns:
         report.json's content.
@@ -59,9 +60,9 @@ def compare(runs: Sequence[Path], out: Path | None, data: Path | None = None) ->
 def _compare(runs: Sequence[Path], out: Path | None, data: Path | None) -> dict[str, Any]:
     if are_label_sets(runs):
         return compare_label_sets(runs, out, data)
-    found = read_runs(runs)
-    catalog, note = find_catalog(found, data)
-    value = report_value(found, catalog, note)
+    found = comparable_runs(runs, data)
+    catalog = found.catalog
+    value = report_value(found.runs, catalog, found.note, found.remarks)
     if out is None:
         return value
     pictures: dict[str, str | None] = {}

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +38,7 @@ class Run:
         split: split.json.
         log: rows of log.jsonl, one an epoch; empty for baselines.
         frames: predictions by part.
+        folder: the run folder.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Run:
     split: SplitFile
     log: list[dict[str, Any]]
     frames: dict[str, pd.DataFrame]
+    folder: Path
 
     def scores(self, part: str) -> dict[str, Any] | None:
         """The metrics of a part or of ALL_CLASSES; None where the run did not score it."""
@@ -60,15 +63,25 @@ class Run:
         return -1.0 if scores is None or scores["top1"] is None else scores["top1"]
 
 
-def read_runs(folders: Sequence[Path], *, one_split: bool = True) -> list[Run]:
-    """Finished runs of one catalog and, with `one_split`, of one split.
+def read_runs(folders: Sequence[Path], *, one_split: bool = True, one_catalog: bool = True) -> list[Run]:
+    """Finished runs that may be read together.
+
+    Args:
+        folders: run folders.
+        one_split: runs of one catalog must have one split.
+        one_catalog: all must be of one catalog; False: runs of several must have the same test products.
 
     Raises:
         RunError: a folder is not a finished run, is damaged, is given twice, or is of another split or catalog.
     """
     names = check_folders(folders)
     runs = [_read(folder, name) for folder, name in zip(folders, names, strict=True)]
-    check_same_split(runs, one_split)
+    if one_catalog:
+        check_same_catalog(runs)
+    else:
+        check_same_test_products(runs)
+    if one_split:
+        check_same_split(runs)
     return runs
 
 
@@ -132,7 +145,7 @@ def _read(folder: Path, name: str) -> Run:
     }
     environment = read_json_as(folder / "environment.json", ENVIRONMENT)
     log = read_log(folder / "log.jsonl")
-    run = Run(name, metrics["variant"], metrics, config, environment, split, log, frames)
+    run = Run(name, metrics["variant"], metrics, config, environment, split, log, frames, folder)
     for part, frame in frames.items():
         _check_scores(folder, run, part, frame)
     return run
@@ -197,12 +210,52 @@ def _finite(row: dict[str, Any]) -> dict[str, Any]:
     return {name: n if n is not None and math.isfinite(n) else None for name, n in numbers.items()}
 
 
-def check_same_split(runs: Sequence[Run], one_split: bool = True) -> None:
-    """Raise RunError where runs are of several catalogs, or with `one_split` of several splits."""
-    for key, what in (("catalog_sha256", "catalog"), *([("sha256", "split")] if one_split else [])):
-        odd = [run.name for run in runs if run.split[key] != runs[0].split[key]]
+def check_same_catalog(runs: Sequence[Run]) -> None:
+    """Raise RunError where runs are of several catalogs."""
+    odd = [run.name for run in runs if run.split["catalog_sha256"] != runs[0].split["catalog_sha256"]]
+    if odd:
+        raise RunError(
+            f"{', '.join(odd)}: of another catalog than {runs[0].name}; give runs of one catalog, or train them again "
+            "with the same catalog.* settings"
+        )
+
+
+def check_same_split(runs: Sequence[Run]) -> None:
+    """Raise RunError where runs of one catalog are of several splits."""
+    first: dict[str, Run] = {}
+    for run in runs:
+        first.setdefault(run.split["catalog_sha256"], run)
+    for catalog, one in first.items():
+        of_catalog = [run for run in runs if run.split["catalog_sha256"] == catalog]
+        odd = [run.name for run in of_catalog if run.split["sha256"] != one.split["sha256"]]
         if odd:
             raise RunError(
-                f"{', '.join(odd)}: of another {what} than {runs[0].name}; compare runs of one {what}, "
-                "or train them again with the same split.* and catalog.* settings"
+                f"{', '.join(odd)}: of another split than {one.name}; compare runs of one split, or train again with "
+                f"split.same_as={one.folder}"
             )
+
+
+def check_same_test_products(runs: Sequence[Run]) -> None:
+    """Raise RunError where runs of several catalogs have different test products."""
+    if len({run.split["catalog_sha256"] for run in runs}) == 1:
+        return
+    one = min(runs, key=finished_at)
+    wanted = _test_products(one)
+    if odd := [run.name for run in runs if _test_products(run) != wanted]:
+        raise RunError(
+            f"{', '.join(odd)}: of another catalog than {one.name}, with other test products; compare runs with the "
+            f"same ones, or train again with split.same_as={one.folder}"
+        )
+
+
+def _test_products(run: Run) -> set[str]:
+    return {product for ids in run.split["ids"].values() for product in ids["test"]}
+
+
+def finished_at(run: Run) -> datetime:
+    """When a run finished; long ago where environment.json holds no time."""
+    try:
+        found = datetime.fromisoformat(run.environment["finished_at"])
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

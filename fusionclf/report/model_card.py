@@ -6,7 +6,7 @@ from typing import Any
 
 from fusionclf.config import SplitConfig
 from fusionclf.files import write_text
-from fusionclf.report.text import code, count, duration, markdown, percent, resampled
+from fusionclf.report.text import code, count, duration, kept_subsets, markdown, percent, resampled
 from fusionclf.run_schema import ALL_CLASSES, ENVIRONMENT, SPLIT, read_config, read_labels
 from fusionclf.runfolder import read_json_as
 
@@ -171,7 +171,7 @@ def _data(name: str, config: Mapping[str, Any], split: Mapping[str, Any], cost: 
         f"Catalog `{name}`: {count(read.get('products'))} products, {count(read.get('repaired'))} rows "
         f"repaired{dropped}. Label: {markdown(column(config, 'label'))}; title: {markdown(column(config, 'title'))}.",
         "",
-        f"Split {RULES[spec.rule]}{group}. {hashes}",
+        f"Split {RULES[spec.rule]}{markdown(kept_subsets(split['spec']))}{group}. {hashes}",
         "",
         "| part | classes | train | validation | test |",
         "| --- | --- | --- | --- | --- |",

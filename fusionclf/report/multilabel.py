@@ -18,11 +18,18 @@ from fusionclf.evaluation.significance import percentile_interval, resampled_sum
 from fusionclf.files import json_text, write_all
 from fusionclf.metrics_schema import METRICS as METRICS_FILE
 from fusionclf.report.catalog import catalog_facts, find_catalog
-from fusionclf.report.collect import Run, check_folders, check_same_split, read_log, read_split
+from fusionclf.report.collect import (
+    Run,
+    check_folders,
+    check_same_catalog,
+    check_same_split,
+    read_log,
+    read_split,
+)
 from fusionclf.report.definitions import OF_LABEL_SETS
 from fusionclf.report.page import environment, script
 from fusionclf.report.reproducibility import reproducibility
-from fusionclf.report.text import percent, resampled, signed
+from fusionclf.report.text import kept_subsets, percent, resampled, signed
 from fusionclf.run_schema import ALL_CLASSES, ENVIRONMENT, read_config
 from fusionclf.runfolder import AGAIN, is_finished, one_line, read_json_as
 
@@ -85,6 +92,7 @@ def _read_runs(folders: Sequence[Path]) -> list[Run]:
     """The runs, best first by micro F1."""
     names = check_folders(folders)
     runs = [_read(folder, name) for folder, name in zip(folders, names, strict=True)]
+    check_same_catalog(runs)
     check_same_split(runs)
     return sorted(runs, key=lambda run: -(_scores(run)["micro_f1"] or 0))
 
@@ -99,7 +107,7 @@ def _read(folder: Path, name: str) -> Run:
         raise RunError(one_line(f"product {odd[0]!r} is not in split.json; {AGAIN}", file))
     config, cost = read_config(folder), read_json_as(folder / "environment.json", ENVIRONMENT)
     log = read_log(folder / "log.jsonl")
-    run = Run(name, metrics["variant"], metrics, config, cost, split, log, {ALL_CLASSES: frame})
+    run = Run(name, metrics["variant"], metrics, config, cost, split, log, {ALL_CLASSES: frame}, folder)
     found = metrics_of_sums(np.asarray(columns(_predictions(run, frame)).sum(axis=0)).reshape(1, -1))
     own = _scores(run)
     if own["n"] != len(frame) or abs((own["micro_f1"] or 0) - np.nan_to_num(found["micro_f1"][0])) > 1e-6:
@@ -221,7 +229,7 @@ def _split(run: Run) -> dict[str, Any]:
     }
     return {
         "spec": split["spec"],
-        "rule": RULES[split["spec"]["rule"]],
+        "rule": RULES[split["spec"]["rule"]] + kept_subsets(split["spec"]),
         "labels": sum(map(len, split["classes"].values())),
         **counts,
         "leaked": int(frame["leaked_title"].to_numpy(bool).sum()),

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from fusionclf.catalog import Catalog
-from fusionclf.config import SplitConfig
 from fusionclf.evaluation import (
     by_training_rows,
     confused_pairs,
@@ -15,7 +14,6 @@ from fusionclf.evaluation import (
     coverage_accuracy,
     reliability,
 )
-from fusionclf.evaluation.predictions import LEAKED_PICTURE
 from fusionclf.evaluation.ranks import has_probabilities
 from fusionclf.report.catalog import catalog_facts
 from fusionclf.report.collect import Run
@@ -24,9 +22,9 @@ from fusionclf.report.examples import examples
 from fusionclf.report.introduction import introduction
 from fusionclf.report.notes import notes
 from fusionclf.report.paths import decisions, hierarchy
-from fusionclf.report.ranking import against_best, best_values, headline, ranked, scored, summary, verdict
+from fusionclf.report.ranking import against_best, best_values, headline, ranked, summary, verdict
 from fusionclf.report.reproducibility import reproducibility
-from fusionclf.report.text import resampled
+from fusionclf.report.split_facts import own_parts, split_facts
 from fusionclf.run_schema import ALL_CLASSES
 
 COST = (
@@ -51,13 +49,16 @@ PAIRS_OF_BEST, PAIRS_OF_OTHERS, MOST_PAIRS = 12, 4, 30  # confused pairs of a ru
 COVERAGE_SHARES = (2, *range(5, 101, 5))  # percent of the products, most confident first
 
 
-def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str = "") -> dict[str, Any]:
+def report_value(
+    runs: Sequence[Run], catalog: Catalog | None = None, note: str = "", remarks: Sequence[str] = ()
+) -> dict[str, Any]:
     """Everything in the report except pictures; runs are listed best first, by the first part.
 
     Args:
         runs: the runs to compare.
         catalog: their catalog, for titles, pictures and its check; None where it was not found.
         note: why it was not found.
+        remarks: how runs of several catalogs were compared.
     """
     parts = list(runs[0].split["classes"])
     if any(ALL_CLASSES in run.frames for run in runs):
@@ -72,6 +73,7 @@ def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str 
         "parts": parts,
         "title": summary(verdicts),
         "introduction": introduction(len(runs), split["parts"], verdicts),
+        "remarks": list(remarks),
         "headline": [headline(runs, part, found[part], reference) for part in parts],
         "verdicts": verdicts,
         "notes": notes(runs, parts),
@@ -82,7 +84,7 @@ def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str 
         "published": reference,
         "slices": {part: _slices(runs, part) for part in parts},
         "training_rows": {part: _by_run(runs, part, _training_rows) for part in parts},
-        "per_class": {part: _per_class(runs, part) for part in parts if part != ALL_CLASSES},
+        "per_class": {part: _per_class(runs, part) for part in own_parts(parts)},
         "confused": {part: _confused(runs, part) for part in parts},
         "hierarchy": {part: hierarchy(runs, part) for part in parts},
         "decisions": {part: decisions(runs, part) for part in parts},
@@ -112,87 +114,6 @@ def _run(run: Run, number: int, parts: Sequence[str]) -> dict[str, Any]:
         "intervals": {part: run.metrics["intervals"].get(part) or {} for part in parts},
         "cost": {name: run.environment.get(name) for name in COST},
     }
-
-
-def split_facts(runs: Sequence[Run], parts: Sequence[str]) -> dict[str, Any]:
-    """Counts, ceilings, leaked titles and leaked pictures of the split.
-
-    The classes and titles of a part come from the predictions of the run that scored the most products.
-    """
-    split = runs[0].split
-    pictures = {part: _leaked_pictures(runs, part) for part in parts}
-    rows = []
-    for part in parts:
-        frame = ranked(runs, part)[0].frames[part]
-        own = list(split["classes"]) if part == ALL_CLASSES else [part]
-        subsets = ("train", "validation", "test")
-        seen = frame["label_train_count"].to_numpy() > 0
-        rows.append(
-            {
-                "part": part,
-                "classes": sum(len(split["classes"][name]) for name in own),
-                **{subset: sum(len(split["ids"][name][subset]) for name in own) for subset in subsets},
-                "scored": len(frame),
-                "unseen_rows": int((~seen).sum()),
-                "unseen_classes": len(set(frame["label"].to_numpy()[~seen])),
-                "ceiling": 100 * float(seen.mean()) if len(seen) else None,
-                "leaked_rows": int(frame["leaked_title"].to_numpy(bool).sum()),
-                "leaked": 100 * float(frame["leaked_title"].to_numpy(bool).mean()) if len(frame) else None,
-                "leaked_pictures": pictures[part][0] if len(pictures[part]) == 1 else None,
-            }
-        )
-    return {
-        "spec": split["spec"],
-        "rule": _rule(split["spec"]),
-        "resampled": list(resampled(SplitConfig.model_validate(split["spec"]).group_columns)),
-        "parts": rows,
-        "leaked": _leaked(rows, "leaked_rows"),
-        "leaked_pictures": {
-            **_leaked(rows, "leaked_pictures"),
-            "why_unknown": _why_unknown([pictures[part] for part in parts if part != ALL_CLASSES]),
-        },
-        "catalog": runs[0].environment.get("catalog") or {},
-        "sha256": split["sha256"],
-        "catalog_sha256": split["catalog_sha256"],
-    }
-
-
-def _rule(spec: dict[str, Any]) -> str:
-    """The rule of the split as a sentence."""
-    rules = {
-        "year_parity": "even years are train products, odd years and products without a year test products",
-        "random": f"{100 * (spec.get('test_fraction') or 0):g} % of each class, at random, are test products",
-        "column": f"the column {spec.get('column')} marks the test products",
-    }
-    text = rules.get(str(spec.get("rule")), str(spec.get("rule")))
-    text += ", then train and test are exchanged" if spec.get("swap") else ""
-    groups = [str(name).replace("_", " ") for name in spec.get("group_by") or ()]
-    return text + (f"; products with one {' or one '.join(groups)} stay on one side" if groups else "")
-
-
-def _leaked(rows: Sequence[dict[str, Any]], column: str) -> dict[str, Any]:
-    """The sum of a column over all parts of the split; None where one is not known."""
-    rows = [row for row in rows if row["part"] != ALL_CLASSES]
-    total, counts = sum(row["scored"] for row in rows), [row[column] for row in rows]
-    leaked = None if None in counts else sum(counts)
-    share = 100 * leaked / total if leaked is not None and total else None
-    return {"rows": leaked, "of": total, "share": share}
-
-
-def _leaked_pictures(runs: Sequence[Run], part: str) -> list[int]:
-    """Test rows whose picture is in train, by the runs that read pictures: one number, unless pictures have changed."""
-    most = max(scored(run, part) for run in runs)
-    frames = [run.frames[part] for run in runs if scored(run, part) == most]
-    return sorted(
-        {int(frame[LEAKED_PICTURE].to_numpy(bool).sum()) for frame in frames if LEAKED_PICTURE in frame}
-    )
-
-
-def _why_unknown(found: Sequence[list[int]]) -> str:
-    """Why the number of leaked pictures is not known; "" where it is."""
-    if any(len(counts) > 1 for counts in found):
-        return "the pictures have changed between these runs"
-    return "" if all(found) else "none of these runs read pictures"
 
 
 def published(run: Run) -> list[dict[str, Any]]:

@@ -1,8 +1,11 @@
 """Formats of numbers and of text from outside."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
+
+from fusionclf.run_schema import SPLIT_FILE
 
 NONE = "\N{EN DASH}"  # for a missing number
 
@@ -46,6 +49,18 @@ def resampled(columns: Sequence[str]) -> tuple[str, str]:
     (('titles', 'one title'), ('groups', 'one title or one parent'))
     """
     return ("groups" if columns else "titles", " or ".join(f"one {name}" for name in ("title", *columns)))
+
+
+def kept_subsets(spec: Mapping[str, Any]) -> str:
+    """What follows the rule of a split that keeps that of an earlier run; "" for others.
+
+    >>> kept_subsets({"rule": "random", "same_as": "runs/first"})
+    '; each product keeps its subset of the run first'
+    """
+    if not spec.get("same_as"):
+        return ""
+    path = PurePath(str(spec["same_as"]))
+    return f"; each product keeps its subset of the run {(path.parent if path.name == SPLIT_FILE else path).name}"
 
 
 def markdown(value: Any) -> str:

@@ -68,7 +68,10 @@ def data_apply(
         named = tuple(f"{name} ({count:,})" for name, count in found.new_classes.items())
         console.info(f"new classes: {_some(named)}; the category columns of their products stay as they are")
     console.info(f"wrote {found.out}, and what changed to {found.log}")
-    console.info(f"next: fusionclf train or baseline with --data {found.out}")
+    console.info(
+        f"next: fusionclf train or baseline with --data {found.out} split.same_as=RUN (RUN: the run before), then "
+        "fusionclf compare RUN NEW_RUN"
+    )
     return found
 
 

@@ -19,7 +19,6 @@ from fusionclf.config import (
     Section,
     SplitConfig,
     build_settings,
-    described_values,
     override,
     read_settings,
 )
@@ -28,7 +27,7 @@ from fusionclf.config.shipped import find_config
 from fusionclf.console import Console, json_text, printable
 from fusionclf.errors import CatalogError
 from fusionclf.files import write_text
-from fusionclf.workflows.settings import announce_catalog
+from fusionclf.workflows.settings import announce_catalog, read_settings_file, underlying_values
 
 ENCODER = "offline"  # of the settings that come with the package
 SHOWN = 5  # ids that a line names
@@ -63,6 +62,8 @@ def data_check(
     settings = check_settings(folder, config, overrides)
     catalog, split = _read(folder, settings)
     announce_catalog(folder, catalog, console)
+    if isinstance(split, Split) and split.note:
+        console.info(split.note)
     with console.bar("decode pictures", len(catalog.picture_owners)) as step:
         found = check_catalog(
             catalog, split, unreadable=settings.pictures.unreadable, encoder=_encoder(config), progress=step
@@ -88,9 +89,9 @@ def _write_page(page: Path, catalog: Catalog, found: CatalogCheck, console: Cons
 
 def check_settings(data: Path, config: str | None, overrides: tuple[str, ...]) -> CheckConfig:
     """The settings of catalog, split and pictures; arguments as of `data_check`."""
-    file = find_config(config)
-    given = {k: v for k, v in (read_settings(file) if file else {}).items() if k in CheckConfig.model_fields}
-    values = merge(described_values(data, given, overrides), given)
+    read = read_settings_file(find_config(config))
+    given = {key: value for key, value in read.items() if key in CheckConfig.model_fields}
+    values = merge(underlying_values(data, given, overrides), given)
     return build_settings(CheckConfig, override(CheckConfig, values, overrides))
 
 

@@ -1,7 +1,7 @@
 """How a run begins: the divided catalog, and the first files of the run folder."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from fusionclf.catalog import Catalog, Split, make_split, read_catalog
+from fusionclf.catalog.earlier_splits import EarlierSplit
 from fusionclf.catalog.splits import NO_CHOICE
 from fusionclf.catalog.variants import find_leaks
 from fusionclf.config import (
@@ -21,12 +22,15 @@ from fusionclf.config import (
     dump_yaml,
     find_catalog_file,
     load_settings,
+    override,
     read_settings,
 )
+from fusionclf.config.catalog_file import CatalogFile
+from fusionclf.config.loading import merge
 from fusionclf.console import SILENT, Console
 from fusionclf.errors import CatalogError, RunError
 from fusionclf.files import write_text
-from fusionclf.run_schema import SPLIT, read_config
+from fusionclf.run_schema import SPLIT, SPLIT_FILE, read_config
 from fusionclf.runfolder import BEGUN, first_difference, holds, read_json_as
 
 ANNOUNCED = "FUSIONCLF_ANNOUNCED"  # set for the runs of a study, which prints once what it read
@@ -75,6 +79,8 @@ def read_divided(
     if check is not None and {"picture", "near_picture"}.intersection(spec.group_by):
         check(catalog)
     split = make_split(catalog, spec)
+    if split.note:
+        console.info(split.note)
     if not split.has_choice(catalog):
         raise CatalogError(f"{data}: {NO_CHOICE}")
     if (leaks := find_leaks(catalog, split)).matters:
@@ -97,8 +103,42 @@ def load_run_settings(
     Raises:
         SettingsError: a setting is unknown or has a bad value.
     """
-    described = described_values(data, read_settings(config) if config else {}, overrides)
-    return load_settings(schema, config, overrides, described, variant=name, data=str(data))
+    given = read_settings_file(config)
+    values = merge(underlying_values(data, given, overrides), given)
+    return load_settings(schema, None, overrides, values, variant=name, data=str(data))
+
+
+def read_settings_file(file: Path | None) -> dict[str, Any]:
+    """The content of a settings file; that of a run with `split.same_as` names the run itself, whose split it is.
+
+    So it can be used again when the earlier run is gone.
+    """
+    values = read_settings(file) if file else {}
+    split = values.get("split")
+    if file and isinstance(split, dict) and split.get("same_as") and (file.parent / SPLIT_FILE).is_file():
+        return {**values, "split": {**split, "same_as": str(file.parent)}}
+    return values
+
+
+def underlying_values(data: Path, given: Mapping[str, Any], overrides: Overrides) -> dict[str, Any]:
+    """What lies below settings that are given: catalog.yaml, and over its split that of `split.same_as`.
+
+    Args:
+        data: the catalog's folder, or its table.
+        given: the content of a settings file.
+        overrides: key.path=value texts, or nested settings.
+
+    Raises:
+        SettingsError: catalog.yaml has a fault, a text is malformed, or there is no such run.
+        RunError: the run's split.json is damaged.
+    """
+    values = described_values(data, given, overrides)
+    split = override(CatalogFile, merge(values, given), overrides).get("split")
+    same_as = split.get("same_as") if isinstance(split, Mapping) else None
+    if not isinstance(same_as, str):
+        return values
+    earlier = EarlierSplit.load(same_as).split.spec.model_dump(mode="json", exclude={"same_as"})
+    return merge(values, {"split": earlier})
 
 
 def announce_catalog(data: Path, catalog: Catalog, console: Console) -> None:
@@ -128,8 +168,11 @@ def begin_run(folder: Path, settings: BaseModel, split: Split) -> None:
     """Write config.yaml and split.json; a folder that is resumed must hold the same settings."""
     file = folder / BEGUN
     if holds(file):
-        differing = first_difference(read_config(folder), settings.model_dump(mode="json"))
-        if differing:
+        # The same split may be named by another run that keeps it; the hash below shows whether it is the same.
+        before, now = (
+            _without_same_as(each) for each in (read_config(folder), settings.model_dump(mode="json"))
+        )
+        if differing := first_difference(before, now):
             raise RunError(
                 f"{folder}: begun with other settings ({differing}); use the same ones, or --overwrite"
             )
@@ -141,3 +184,7 @@ def begin_run(folder: Path, settings: BaseModel, split: Split) -> None:
         )
     write_text(file, dump_yaml(settings))
     split.save(folder / "split.json")
+
+
+def _without_same_as(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {**settings, "split": {**settings["split"], "same_as": None}}

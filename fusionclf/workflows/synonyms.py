@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fusionclf.catalog import Split
+from fusionclf.catalog import Split, read_catalog
 from fusionclf.catalog.drafting import (
     Endpoint,
     Synonym,
@@ -26,7 +26,7 @@ from fusionclf.prediction.class_files import read_classes
 from fusionclf.run_schema import read_config
 from fusionclf.stacking.drafted_synonyms import train_titles
 from fusionclf.stacking.run_inputs import class_families
-from fusionclf.workflows.settings import load_run_settings, read_divided
+from fusionclf.workflows.settings import announce_catalog, load_run_settings, read_divided
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,8 +127,9 @@ def _of_run(run: Path, overrides: tuple[str, ...], console: Console) -> tuple[di
     settings = build_settings(
         RunConfig[FusionParams], {key: values[key] for key in ("variant", "data", "catalog", "split")}
     )
-    catalog, _ = read_divided(Path(settings.data), settings.catalog, settings.split, console=console)
-    split = Split.load(run / "split.json")
+    data, split = Path(settings.data), Split.load(run / "split.json")
+    catalog = read_catalog(data, settings.catalog)
+    announce_catalog(data, catalog, console)
     names = split.class_names(None)
     graph = CategoryGraph.from_split(catalog, split)
     families = dict(zip(names, class_families(graph, names).tolist(), strict=True))

@@ -57,6 +57,7 @@ def test_runs_of_another_catalog_are_named(two_runs: list[Path], make_run) -> No
     (other / "split.json").write_text(json.dumps({**split, "catalog_sha256": "d" * 64}))
     with pytest.raises(RunError, match="foreign: of another catalog than poor"):
         read_runs([*two_runs, other])
+    assert len(read_runs([*two_runs, other], one_catalog=False)) == 3  # its test products are the same
 
 
 def test_refused_comparison_writes_nothing(two_runs: list[Path], tmp_path: Path) -> None:
