@@ -32,6 +32,7 @@ class Thresholds:
             backs off to it, where no deeper level is accepted; None: never.
         reject_below: predictions below this probability were wrong more often than right.
         never: classes that are not accepted at any probability.
+        unseen_share: share of products of classes without a training row that the target precision bears; 0: none.
 
     Raises:
         SettingsError: the target is out of its range.
@@ -44,6 +45,7 @@ class Thresholds:
     levels: tuple[float | None, ...]
     reject_below: float
     never: frozenset[str] = frozenset()
+    unseen_share: float = 0.0
 
     def __post_init__(self) -> None:
         _check_target(self.target)
@@ -134,7 +136,8 @@ def fit_thresholds(held_out: HeldOut, target: float) -> Thresholds:
         if deeper is not None:
             rest = [kind.below(level, deeper) for kind in rest]
     groups = len(np.unique(kinds[0].groups))
-    return Thresholds(target, groups, least, tuple(levels), _reject_below(kinds))
+    share = held_out.share if len(kinds) > 1 else 0.0
+    return Thresholds(target, groups, least, tuple(levels), _reject_below(kinds), unseen_share=share)
 
 
 def _cannot(target: float, largest: float | None, held_out: HeldOut) -> str:

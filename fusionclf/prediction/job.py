@@ -90,7 +90,14 @@ def prepare(
     if request.review is not None:
         check_one_label(predictor.model, "--review")
     if request.rule.target_precision is not None:
-        predictor.thresholds(request.rule.target_precision)  # shows before the input is read that it has none
+        found = predictor.thresholds(
+            request.rule.target_precision
+        )  # shows before the input is read that it has none
+        if console is not None and found.unseen_share:
+            console.info(
+                f"the target precision holds where up to {100 * found.unseen_share:g} % of the products are of classes "
+                "without a training product; if you expect fewer, train with model.unseen_share: more are accepted"
+            )
         if console is not None and (note := threshold_note(predictor)):
             console.warn(note)
     table = open_products(request.source, columns, predictor, request.pictures)

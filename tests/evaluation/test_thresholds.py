@@ -259,6 +259,8 @@ AS_UNSEEN = predictions(
 def test_expected_unseen_classes_raise_the_threshold() -> None:
     alone = fit(SURE, 0.9).accept_from
     few, more = (fit_thresholds(HeldOut(SURE, AS_UNSEEN, share), 0.9).accept_from for share in (0.05, 0.2))
+    assert fit(SURE, 0.9).unseen_share == 0.0
+    assert fit_thresholds(HeldOut(SURE, AS_UNSEEN, 0.2), 0.9).unseen_share == 0.2
     assert alone == few and more is not None and 0.85 < more < 0.9
     with pytest.raises(
         CannotPromiseError
