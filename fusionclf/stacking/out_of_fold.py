@@ -11,6 +11,7 @@ from fusionclf.console import Console
 from fusionclf.models.open_vocabulary.level_zero import MASKED_LOGIT, ClassFacts, typical_share
 from fusionclf.models.open_vocabulary.meta_classifier import MetaClassifier
 from fusionclf.models.open_vocabulary.meta_training import (
+    SMALL_BATCH,
     MetaTrainingFold,
     count_steps,
     fit_meta_classifiers,
@@ -96,7 +97,7 @@ def predict_out_of_fold(
         give_back_memory()
         title = f"meta-classifiers {turn + 1} of {CLASS_FOLDS} for held-out rows"
         with console.progress(title, count_steps(others, list(masks))) as on_step:
-            fitted = fit_meta_classifiers(others, seed, list(masks), on_step)
+            fitted = fit_meta_classifiers(others, seed, list(masks), on_step, SMALL_BATCH)
         for (fold, query), wanted in own:
             mask = fold.classes.seen | without_rows
             candidates = _Candidates(mask, fold.classes.of_classes(mask), data.allows_unseen)
