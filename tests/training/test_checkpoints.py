@@ -125,12 +125,16 @@ def test_short_epochs_share_a_checkpoint(tmp_path: Path, monkeypatch: pytest.Mon
         if row["epoch"] == 3:
             raise InterruptedError
 
-    monkeypatch.setattr(checkpointer, "TRAINED_PER_SAVED", 1e9)  # as if a checkpoint took longer than all epochs
+    monkeypatch.setattr(
+        checkpointer, "TRAINED_PER_SAVED", 1e9
+    )  # as if a checkpoint took longer than all epochs
     changes = {"epochs": 4}
     with pytest.raises(InterruptedError):
         train_pictures(tmp_path / "cut", changes, progress=Progress(epoch=kill))
     checkpoint = load_checkpoint(tmp_path / "cut")
-    assert checkpoint is not None and checkpoint.state["epoch"] == 2  # after the first; the second is done again
+    assert (
+        checkpoint is not None and checkpoint.state["epoch"] == 2
+    )  # after the first; the second is done again
     train_pictures(tmp_path / "cut", changes)
     train_pictures(tmp_path / "whole", changes)
     assert differing(tmp_path / "cut", tmp_path / "whole") == []
