@@ -24,7 +24,9 @@ from fusionclf.training.stopping import StopRequest
 
 LOOK_EVERY_S = 2.0  # between two looks at the loss, where a look waits for a GPU or for other processes
 LOOK_EVERY_STEPS = 20
-TRAINED_PER_SAVED = 10  # seconds between two checkpoints, after short epochs, for each second that the last one took
+TRAINED_PER_SAVED = (
+    10  # seconds between two checkpoints, after short epochs, for each second that the last one took
+)
 
 
 class Checkpointer:
