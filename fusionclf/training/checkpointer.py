@@ -24,9 +24,8 @@ from fusionclf.training.stopping import StopRequest
 
 LOOK_EVERY_S = 2.0  # between two looks at the loss, where a look waits for a GPU or for other processes
 LOOK_EVERY_STEPS = 20
-TRAINED_PER_SAVED = (
-    10  # seconds between two checkpoints, after short epochs, for each second that the last one took
-)
+# Short epochs share a checkpoint: the next one comes after so many times the seconds that the last one took.
+TRAINED_PER_SAVED = 10
 
 
 class Checkpointer:
@@ -37,7 +36,7 @@ class Checkpointer:
         model, optimiser: as built, before Accelerate wraps them.
         average: the averaged weights, or None.
         accelerator: whose main process writes.
-        every_s: seconds between two checkpoints at most, within an epoch.
+        every_s: seconds between two checkpoints within an epoch.
     """
 
     def __init__(

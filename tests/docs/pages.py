@@ -134,9 +134,7 @@ def _run_python(folder: Path, file: str, names: dict[str, Any]) -> tuple[int, st
     code, own = (folder / "code.py", {"__name__": "__main__"}) if file == "-" else (Path(file), names)
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err), warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ResourceWarning
-        )  # short scripts leave it to Python to close their files
+        warnings.simplefilter("ignore", ResourceWarning)  # for files that short scripts do not close
         try:
             exec(compile(code.read_text(encoding="utf-8"), str(code), "exec"), own)
         except Exception:
