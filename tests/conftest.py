@@ -23,7 +23,7 @@ __all__ = ["browser", "runs", "sample", "tags_dir", "tags_run", "titles"]
 ROOT = Path(__file__).resolve().parents[1]
 settings.register_profile("fusionclf", deadline=None)  # a busy machine is no failure
 settings.load_profile("fusionclf")
-LONG = ("docs", "workflows", "prediction")  # folders whose tests take longest
+LONG = ("docs", "workflows", "export", "training", "prediction")  # folders whose tests take longest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

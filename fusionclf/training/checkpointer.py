@@ -24,6 +24,8 @@ from fusionclf.training.stopping import StopRequest
 
 LOOK_EVERY_S = 2.0  # between two looks at the loss, where a look waits for a GPU or for other processes
 LOOK_EVERY_STEPS = 20
+# Short epochs share a checkpoint: the next one comes after so many times the seconds that the last one took.
+TRAINED_PER_SAVED = 10
 
 
 class Checkpointer:
@@ -49,11 +51,12 @@ class Checkpointer:
         self.folder, self.model, self.optimiser, self.average = folder, model, optimiser, average
         self.accelerator, self.every_s = accelerator, every_s
         self.look_every = 1
+        self.saved, self.cost_s = time.perf_counter(), 0.0
 
     def begin(self, state: StageState) -> None:
-        """An epoch begins or is resumed; all before it is saved."""
-        self.saved = self.looked = time.perf_counter()
-        self.epoch_began = self.saved - state.epoch_seconds
+        """An epoch begins or is resumed."""
+        self.looked = time.perf_counter()
+        self.epoch_began = self.looked - state.epoch_seconds
 
     def epoch_seconds(self) -> float:
         """Time spent in this epoch, by this process and by those that it resumes."""
@@ -84,13 +87,16 @@ class Checkpointer:
         self.look_every = min(max(int(LOOK_EVERY_S / max(step_s, 1e-9)), 1), LOOK_EVERY_STEPS) if waits else 1
         return values, stop > 0, save > 0
 
-    def any(self, request: StopRequest) -> bool:
-        """Whether any process got a signal to stop; every process must call it."""
-        local = torch.tensor(float(bool(request)), device=self.accelerator.device)
-        return float(self.accelerator.reduce(local, "mean")) > 0  # pyright: ignore[reportArgumentType]
+    def agree_after_epoch(self, request: StopRequest) -> tuple[bool, bool]:
+        """Whether to stop, and whether to save, as any process wants; every process must call it."""
+        due = time.perf_counter() - self.saved >= min(TRAINED_PER_SAVED * self.cost_s, self.every_s)
+        own = torch.tensor([float(bool(request)), float(due)], device=self.accelerator.device)
+        stop, save = self.accelerator.reduce(own, "mean").tolist()  # pyright: ignore
+        return stop > 0, save > 0
 
     def save(self, state: StageState) -> None:
         """Write a checkpoint; returns when it is there, on every process."""
+        began = time.perf_counter()
         random = self._random()
         if self.accelerator.is_main_process:
             tensors = {
@@ -103,6 +109,7 @@ class Checkpointer:
             save_checkpoint(self.folder, tensors, vars(state))
         self.accelerator.wait_for_everyone()
         self.saved = time.perf_counter()
+        self.cost_s = self.saved - began
 
     def stop_if(self, stop: bool, request: StopRequest) -> None:
         """Raises Stopped where `stop` is true; call it after `save`."""

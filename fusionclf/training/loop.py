@@ -85,8 +85,7 @@ def train_stage(
             run.keep_if_best(0, run.validate()[0])
         while not run.finished:
             run.train_epoch(request)
-            run.end_epoch()
-            run.checkpointer.stop_if(run.checkpointer.any(request), request)
+            run.end_epoch(request)
     run.release()
     fill_model(model, spec.folder / "best.safetensors")
     return run.state
@@ -250,8 +249,8 @@ class _Stage:
             if self.accelerator.is_main_process:
                 save_weights(self.spec.folder / "best.safetensors", self.best_model.state_dict())
 
-    def end_epoch(self) -> None:
-        """Validate, keep the best weights, log, and save."""
+    def end_epoch(self, request: StopRequest) -> None:
+        """Validate, keep the best weights, log, and save where it is worth its time."""
         state = self.state
         score, loss = self.validate()
         self.keep_if_best(state.epoch, score)
@@ -269,7 +268,10 @@ class _Stage:
         self.progress.epoch(row)
         state.seconds += state.epoch_seconds
         state.epoch, state.step, state.loss_sum, state.epoch_seconds = state.epoch + 1, 0, 0.0, 0.0
-        self.checkpointer.save(state)
+        stop, due = self.checkpointer.agree_after_epoch(request)
+        if stop or due or self.finished:
+            self.checkpointer.save(state)
+        self.checkpointer.stop_if(stop, request)
 
 
 def _share_buffers(module: nn.Module) -> None:

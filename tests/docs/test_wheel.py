@@ -1,7 +1,6 @@
-"""The wheel contains all that the commands need, and the README's Python runs on what its demo leaves."""
+"""The wheel contains all that the commands need."""
 
 import os
-import re
 import shutil
 import site
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import ROOT, code_blocks, read
+from tests.docs.pages import ROOT
 
 
 def call(words: list[str | Path], folder: Path, **environment: str) -> str:
@@ -62,16 +61,6 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin"
 
 
-@pytest.fixture(scope="module")
-def demo(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `demo/`, as `fusionclf demo` of the installed wheel leaves it, and `output.txt`."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-    words = ["demo", "--out", "demo", "--products", "200"]
-    output = call([installed / "fusionclf", *words], folder, OMP_NUM_THREADS="1")
-    (folder / "output.txt").write_text(output)
-    return folder
-
-
 def test_wheel_holds_settings_and_templates(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
@@ -86,32 +75,15 @@ def test_wheel_holds_settings_and_templates(wheel: Path) -> None:
 
 
 @pytest.mark.slow
-def test_installed_wheel_generates_a_catalog(installed: Path, tmp_path: Path) -> None:
+def test_installed_wheel_compares_runs(installed: Path, tmp_path: Path) -> None:
     call([installed / "fusionclf", "data", "sample", "sample", "--products", "200"], tmp_path)
-    assert (tmp_path / "sample" / "styles.csv").is_file()
-    where = "import fusionclf; print(fusionclf.__file__)"
-    assert str(installed.parent) in call([installed / "python", "-c", where], tmp_path)
-
-
-@pytest.mark.slow
-def test_installed_wheel_runs_the_demo(demo: Path) -> None:
-    names = {"majority", "nb", "nb-reference", "linear", "image", "multitask", "text", "fusion"}
-    assert {run.name for run in (demo / "demo" / "runs").iterdir()} == names
-    assert "data:image/jpeg" in (demo / "demo" / "report" / "report.html").read_text(encoding="utf-8")
-    output = (demo / "output.txt").read_text()
-    named, of = map(int, re.findall(r"fusion predicts (\d+) of their (\d+) test products right", output)[0])
-    assert of / 3 <= named <= of
-    found, listed = map(int, re.findall(r"(\d+) of the catalog's 8 are among the (\d+)", output)[0])
-    assert 4 <= found <= listed <= 16
-    assert (demo / "demo" / "explanation" / "explanation.png").is_file()
-    assert (demo / "demo" / "label-issues" / "audit.html").is_file()
-    assert output.count("(CSV, commas, UTF-8; 10 columns)") == 1  # not once a run
-
-
-@pytest.mark.slow
-def test_readme_python_runs(demo: Path, installed: Path) -> None:
-    (code,) = code_blocks(read(ROOT / "README.md"), "python")
-    some = next((demo / "demo" / "catalog" / "images").glob("*.jpg"))  # the README's demo has more products
-    call([installed / "python", "-c", code.replace("7811", some.stem)], demo, OMP_NUM_THREADS="1")
-    assert (demo / "report" / "report.html").is_file()
-    assert (demo / "explanation" / "explanation.png").is_file()
+    for name in ("majority", "linear"):
+        call([installed / "fusionclf", "baseline", name, "--data", "sample", "--out", name], tmp_path)
+    call([installed / "fusionclf", "compare", "majority", "linear", "--out", "report"], tmp_path)
+    assert "data:image/jpeg" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    where = (
+        "import fusionclf; from fusionclf.config.shipped import find_config;"
+        "print(fusionclf.__file__, find_config('fusion-frozen'))"
+    )
+    package, settings = call([installed / "python", "-c", where], tmp_path).split()
+    assert package.startswith(str(installed.parent)) and settings.startswith(str(installed.parent))

@@ -15,10 +15,10 @@ from torch import nn
 
 from fusionclf.errors import RunError, Stopped, TrainingError
 from fusionclf.models.weights import load_weights, save_weights
-from fusionclf.training import Progress, StageState, checkpoints, make_accelerator
+from fusionclf.training import Progress, StageState, checkpointer, checkpoints, make_accelerator
 from fusionclf.training.checkpointer import Checkpointer
 from fusionclf.training.checkpoints import load_checkpoint, save_checkpoint
-from tests.training.small_stage import equal_weights, train_pictures
+from tests.training.small_stage import differing, equal_weights, train_pictures
 
 TENSORS = {"model": {"weight": torch.arange(6.0).view(2, 3)}, "random": {"cpu.0": torch.get_rng_state()}}
 
@@ -118,6 +118,26 @@ def test_full_disk_is_one_line_and_keeps_the_last_checkpoint(tmp_path: Path) -> 
     resumed, _ = train_pictures(tmp_path / "cut")
     whole, _ = train_pictures(tmp_path / "whole")
     assert equal_weights(resumed, whole)
+
+
+def test_short_epochs_share_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(row: dict[str, Any]) -> None:
+        if row["epoch"] == 3:
+            raise InterruptedError
+
+    monkeypatch.setattr(
+        checkpointer, "TRAINED_PER_SAVED", 1e9
+    )  # as if a checkpoint took longer than all epochs
+    changes = {"epochs": 4}
+    with pytest.raises(InterruptedError):
+        train_pictures(tmp_path / "cut", changes, progress=Progress(epoch=kill))
+    checkpoint = load_checkpoint(tmp_path / "cut")
+    assert (
+        checkpoint is not None and checkpoint.state["epoch"] == 2
+    )  # after the first; the second is done again
+    train_pictures(tmp_path / "cut", changes)
+    train_pictures(tmp_path / "whole", changes)
+    assert differing(tmp_path / "cut", tmp_path / "whole") == []
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A run that is killed at twenty moments, checkpoint writes included, ends with the weights of an uncut one."""
+"""A run that is killed at twelve moments, checkpoint writes included, ends with the weights of an uncut one."""
 
 import multiprocessing
 import os
@@ -16,7 +16,7 @@ from fusionclf.training import StageSpec, make_accelerator, train_stage
 from fusionclf.training.checkpoints import load_checkpoint
 from tests.training.small_stage import TRAIN, VALIDATION, differing, fusion, settings
 
-KILLS = 20
+KILLS = 12
 CHANGES: dict[str, Any] = {
     "epochs": 4,
     "ema_decay": 0.9,
@@ -67,7 +67,7 @@ def assert_same_end(whole: Path, cut: Path) -> None:
 
 
 @pytest.mark.slow
-def test_twenty_kills_and_resumes_end_with_the_same_weights(tmp_path: Path) -> None:
+def test_twelve_kills_and_resumes_end_with_the_same_weights(tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut-0"
     start(tmp_path / "first").join()  # the fork server loads torch, which takes longer than the stage
     process = start(whole)
