@@ -65,7 +65,7 @@ def test_commands_are_compared_in_miniature(runs: Runs, sample_dir: Path, tmp_pa
     )
     assert done.returncode == 0, done.stderr[-2000:]
     lines = done.stdout.strip().splitlines()
-    assert len(lines) == 5 and all(line.count("|") == 8 for line in lines)
-    assert 0.2 < float(lines[3].split("|")[5]) < 5  # the ratio of a checkout to itself
+    assert len(lines) == 5 and all(line.count("|") == 9 for line in lines)
+    assert 0.2 < float(lines[3].split("|")[6]) < 5  # the ratio of a checkout to itself
     assert len((tmp_path / "products.csv").read_text().splitlines()) > 100
     assert set(speed_commands.SHOWN) == set(speed_commands.COMMANDS)
