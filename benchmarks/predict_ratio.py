@@ -1,10 +1,12 @@
 """`fusionclf predict` of this checkout against that of another one: speed as a ratio, and whether answers are the same.
 
-Usage: python benchmarks/predict_ratio.py BEFORE RUN INPUT PICTURES [--rounds 3] [--markdown FILE]
+Usage: python benchmarks/predict_ratio.py BEFORE RUN INPUT PICTURES [--before-run RUN] [--rounds 3]
+           [--markdown FILE]
 
-BEFORE is a checkout of an earlier commit. The two take turns, in processes of their own, and the table has medians.
-"new texts": no text of INPUT has been embedded before; "kept texts": all have. Graphs of encoders are exported before
-the first round. Rates are those that the command prints, without the time in which the model is loaded.
+BEFORE is a checkout of an earlier commit; --before-run is a run of its own, where it cannot read RUN. The two take
+turns, in processes of their own, and the table has medians. "new texts": no text of INPUT has been embedded before;
+"kept texts": all have. Graphs of encoders are exported before the first round. Rates are those that the command prints,
+without the time in which the model is loaded.
 """
 
 import argparse
@@ -76,19 +78,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     for name in ("before", "run", "input", "pictures"):
         parser.add_argument(name, type=Path)
+    parser.add_argument("--before-run", type=Path, help="the earlier checkout's run; default: RUN")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--markdown", type=Path, help="also write the table to this file")
     options = parser.parse_args()
     words = [
         f"--{name}={getattr(options, name).resolve()}" for name in ("run", "input", "pictures")
     ]  # fmt: skip
+    earlier = [f"--run={(options.before_run or options.run).resolve()}", *words[1:]]
     rounds: dict[str, list[Measured]] = {"before": [], "new texts": [], "kept texts": []}
     with tempfile.TemporaryDirectory(prefix="fusionclf-predict-") as folder:
         work = Path(folder)
         before, after = work / "before.csv", work / "after.csv"
         measure(HERE, words, after, work)  # exports graphs
         for _ in range(options.rounds):
-            rounds["before"].append(measure(options.before.resolve(), words, before, work))
+            rounds["before"].append(measure(options.before.resolve(), earlier, before, work))
             shutil.rmtree(work / "texts", ignore_errors=True)
             rounds["new texts"].append(measure(HERE, words, after, work))
             rounds["kept texts"].append(measure(HERE, words, after, work))

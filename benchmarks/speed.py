@@ -54,7 +54,7 @@ SECTIONS = {
         "Open fusion, 6,000 products, picture files and titles. New texts: none was embedded before; kept texts: all "
         "were.",
         ("benchmarks/predict_ratio.py", "{before}", "{work}/commands/fusion", "{work}/commands/products.csv",
-         "{catalog}", "--rounds", "{rounds}"),
+         "{catalog}", "--before-run", "{work}/commands/before/fusion", "--rounds", "{rounds}"),
     ),
     "step": Section(
         "Training step and prediction against the bare network",

@@ -2,7 +2,8 @@
 
 Usage: python benchmarks/speed_commands.py BEFORE CATALOG WORK [--rounds 3] [--only "start;linear"] [--markdown FILE]
 
-WORK gets the runs `linear` and `fusion`, which this checkout trains first, and products.csv with 6,000 test products.
+WORK gets the runs `linear` and `fusion` of this checkout, those of the earlier one in `before`, as it may not read
+newer runs, and products.csv with 6,000 test products.
 Each command has a process of its own; `train` and `study` start with an empty cache and an empty folder. They take
 minutes, so they run in a third of the rounds. The table has medians of the rounds.
 """
@@ -26,8 +27,8 @@ PRODUCTS = 6000
 FROZEN = ("train", "fusion", "--config", "fusion-frozen")
 COMMANDS = {
     "start": ("-c", "import fusionclf"),
-    "title, linear": ("-m", "fusionclf", "predict", "--run", "{work}/linear", "--title", "Women Red Dress"),
-    "title, fusion": ("-m", "fusionclf", "predict", "--run", "{work}/fusion", "--title", "Women Red Dress"),
+    "title, linear": ("-m", "fusionclf", "predict", "--run", "{runs}/linear", "--title", "Women Red Dress"),
+    "title, fusion": ("-m", "fusionclf", "predict", "--run", "{runs}/fusion", "--title", "Women Red Dress"),
     "linear": ("-m", "fusionclf", "baseline", "linear", "--data", "{catalog}", "--out", "{fresh}/linear"),
     "train": ("-m", "fusionclf", *FROZEN, "--data", "{catalog}", "--out", "{fresh}/fusion", "--cpu"),
     "study": ("-m", "fusionclf", "study", "--configs", "frozen", "--data", "{catalog}", "--out", "{fresh}/study"),
@@ -43,6 +44,7 @@ SHOWN = {
 
 
 LONG = ("train", "study")
+EARLIER = "before"  # folder of the earlier checkout's runs
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,15 @@ def run(checkout: Path, words: Sequence[str], cache: Path) -> Cost:
     return Cost(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20)
 
 
-def prepare(catalog: Path, work: Path) -> None:
-    """The runs that commands predict with, and a file of test products."""
+def prepare(before: Path, catalog: Path, work: Path, used: str) -> None:
+    """The runs that commands predict with, and a file of test products; `used` names the commands."""
     cache = work / "cache"
     cache.mkdir(parents=True, exist_ok=True)
-    for name, words in (("linear", COMMANDS["linear"]), ("fusion", COMMANDS["train"])):
-        if not (work / name / "metrics.json").is_file():
-            run(ROOT, [word.format(catalog=catalog, fresh=work) for word in words] + ["--overwrite"], cache)
+    for checkout, runs in ((ROOT, work), (before, work / EARLIER)):
+        for name, words in (("linear", COMMANDS["linear"]), ("fusion", COMMANDS["train"])):
+            if f"title, {name}" in used and not (runs / name / "metrics.json").is_file():
+                given = [word.format(catalog=catalog, fresh=runs) for word in words]
+                run(checkout, [*given, "--overwrite"], cache)
     products = read_catalog(catalog)
     rows = make_split(products).rows(products, None, "test")[:PRODUCTS]
     with (work / "products.csv").open("w", encoding="utf-8", newline="") as file:
@@ -83,15 +87,15 @@ def prepare(catalog: Path, work: Path) -> None:
 
 def measure(name: str, before: Path, catalog: Path, work: Path, rounds: int) -> str:
     """A line of the table."""
-    found: list[tuple[Path, list[Cost]]] = [(before, []), (ROOT, [])]
+    found: list[tuple[Path, Path, list[Cost]]] = [(before, work / EARLIER, []), (ROOT, work, [])]
     rounds = max(1, rounds // 3) if name in LONG else rounds
     for _ in range(rounds):
-        for checkout, costs in found:
+        for checkout, runs, costs in found:
             fresh = work / "fresh"
             shutil.rmtree(fresh, ignore_errors=True)
             (fresh / "cache").mkdir(parents=True)
             cache = fresh / "cache" if any("{fresh}" in word for word in COMMANDS[name]) else work / "cache"
-            words = [word.format(catalog=catalog, work=work, fresh=fresh) for word in COMMANDS[name]]
+            words = [word.format(catalog=catalog, runs=runs, fresh=fresh) for word in COMMANDS[name]]
             costs.append(run(checkout, words, cache))
     old, new = (
         Cost(
@@ -100,7 +104,7 @@ def measure(name: str, before: Path, catalog: Path, work: Path, rounds: int) -> 
                 for values in zip(*((c.seconds, c.processor, c.peak) for c in costs), strict=True)
             )
         )
-        for _, costs in found
+        for _, _, costs in found
     )
     cells = [SHOWN[name], str(rounds), f"{old.seconds:.1f}", f"{new.seconds:.1f}", f"{new.seconds / old.seconds:.2f}",
              f"{new.processor / old.processor:.2f}", f"{old.peak:.2f}", f"{new.peak:.2f}"]  # fmt: skip
@@ -117,7 +121,7 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path, help="also write the table to this file")
     options = parser.parse_args()
     before, catalog, work = (path.resolve() for path in (options.before, options.catalog, options.work))
-    prepare(catalog, work)
+    prepare(before, catalog, work, options.only)
     lines = ["| command | rounds | before, s | now, s | ratio | ratio of processor time | before, GiB | now, GiB |",
              "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]  # fmt: skip
     for name in options.only.split(";"):
