@@ -31,7 +31,7 @@ class Roles:
         title: column of the title.
         text: columns of further texts.
         attributes: columns that are read as categories or numbers.
-        group_by: what keeps rows together that are variants of one product, as `split.group_by`.
+        group_by: `split.group_by`: what variants of one product have in common.
         unused: column → why it is not read.
     """
 
@@ -148,7 +148,7 @@ def _check_inputs(roles: Roles, modalities: Sequence[str]) -> None:
     ):
         if modality in modalities and not there[modality]:
             raise TableError(
-                f'X has no column of {words}; name it by columns={{"{role}": …}}, or set variant="{other}"'
+                f'X has no column of {words}; give it by columns={{"{role}": …}}, or set variant="{other}"'
             )
 
 

@@ -43,21 +43,21 @@ class ImageEncoderParams(Section):
     )
     frozen: bool = Field(
         default=False,
-        description="train no part of the network: features are computed once, without augmentation",
+        description="do not train the network: features are computed once, without augmentation",
     )
     normalise: bool = Field(
         default=False,
-        description="layer normalisation of the features; a frozen encoder's head learns better on it; those of "
-        "transformers have length √width in any case",
+        description="layer-normalise the features, which helps the head of a frozen encoder; features of transformers "
+        "always have length √width",
     )
     regions: int = Field(
         default=1,
         ge=1,
         le=7,
-        description="side of the grid of regions that features are averaged over; 1: the whole",
+        description="regions per side of the grid in which features are averaged; 1: the whole picture",
     )
     frozen_stages: int = Field(
-        default=0, ge=0, description="parts of the network, from the stem on, that are not trained"
+        default=0, ge=0, description="number of stages, from the stem on, that are not trained"
     )
 
 
