@@ -85,7 +85,7 @@ class predict_batches:  # called and passed like a function
         if isinstance(batch, Iterator):
             return map(self, batch)
         raise PredictionError(
-            f'a batch is a {type(batch).__name__}; give pandas tables, in Ray Data by batch_format="pandas"'
+            f'a batch is a {type(batch).__name__}; give a pandas table (in Ray Data: batch_format="pandas")'
         )
 
     @property

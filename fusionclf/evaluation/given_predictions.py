@@ -176,7 +176,7 @@ def _list(path: Path, rows: Rows, place: int, name: str) -> list[object]:
         found = None
     if not isinstance(found, list):
         raise PredictionError(
-            f'{path}: {rows.place(place)}: {name!r} is no list of JSON, such as ["Dresses"]; call a single '
+            f'{path}: {rows.place(place)}: {name!r} is not a JSON list, such as ["Dresses"]; call a single '
             "label 'label'"
         )
     return found

@@ -84,8 +84,8 @@ def _tested(given: GivenPredictions, catalog: Catalog, split: Split, others: Oth
         shown = ", ".join(quoted(name, SHOWN) for name in lacking[:EXAMPLES])
         raise PredictionError(
             f"{given.path}: lacks {len(lacking):,} of {len(wanted):,} test products ({shown}"
-            f"{', …' if len(lacking) > EXAMPLES else ''}); predict them, too: runs are compared on the same products "
-            "(a model without an answer gets the most frequent class)"
+            f"{', …' if len(lacking) > EXAMPLES else ''}); predict them, too, because runs are compared on the same "
+            "products (without an answer, give the most frequent class)"
         )
     return tested
 

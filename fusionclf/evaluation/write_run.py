@@ -94,7 +94,7 @@ def save_run(
 
 
 def _metrics(folder: Path, result: RunResult, graph: CategoryGraph) -> dict[str, Any]:
-    """The metrics of one label a product, or of several by the thresholds in the model folder."""
+    """The metrics of one label per product, or of several by the thresholds in the model folder."""
     catalog, split = result.catalog, result.split
     if catalog.label_sets is None:
         return run_metrics(result.variant, result.predictions, graph, _held_out(result))

@@ -177,7 +177,9 @@ def _strip_last_linear(network: nn.Module) -> int:
     """Replace the classifier by the identity; the width of what it took."""
     linear = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Linear)]
     if not linear:
-        raise SettingsError(f"backbone {type(network).__name__} ends in no linear layer; choose another")
+        raise SettingsError(
+            f"backbone {type(network).__name__} does not end in a linear layer; choose another"
+        )
     name, last = linear[-1]
     parent, _, attribute = name.rpartition(".")
     setattr(network.get_submodule(parent), attribute, nn.Identity())
@@ -189,8 +191,8 @@ def _pool_regions(network: nn.Module, side: int) -> int:
     name = next((name for name in ("global_pool", "avgpool") if hasattr(network, name)), None)
     if name is None:
         raise SettingsError(
-            f"model.image.regions={side}: {type(network).__name__} has no pooling that is known here; choose another "
-            "backbone, or regions=1"
+            f"model.image.regions={side}: {type(network).__name__} has no pooling layer that fusionclf knows; choose "
+            "another backbone, or regions=1"
         )
     setattr(network, name, nn.Sequential(nn.AdaptiveAvgPool2d(side), nn.Flatten(1)))
     return side**2

@@ -87,7 +87,7 @@ class Predictor:
             fields: name → cells of further texts and attributes, as the run's catalog calls them; markup is removed.
             top_k: number of classes to return.
             min_probability: below it, the decision is "abstain"; None: 0.05, unless a target precision is given. Of
-                several labels a product: from which a label is predicted; None: from the threshold of the label.
+                several labels per product: from which a label is predicted; None: from the threshold of the label.
             target_precision: share of correct answers among the accepted ones, such as 0.98, that the run's held-out
                 predictions must promise; other answers are to review or reject, and back off to a category.
             errors: "raise" stops at the first product whose picture cannot be read or that has no input that the
@@ -216,7 +216,7 @@ class Predictor:
             RunError: its classes are fixed.
         """
         if not self.model.is_open:
-            raise RunError("this run cannot name new classes; train fusion with model.vocabulary=open")
+            raise RunError("this run cannot predict new classes; train fusion with model.vocabulary=open")
         return cast("NetworkModel", self.model)
 
     def read(self, images: Sequence[Pictures], fields: pd.DataFrame) -> Products:
@@ -261,10 +261,12 @@ class Predictor:
         check_one_label(self.model, "a target precision")
         if self.model.columns is not None:
             raise SettingsError(
-                "a target precision holds where all classes are candidates; leave it out, or --only (only=True)"
+                "a target precision holds only if all classes are candidates; leave it or --only (only=True) out"
             )
         if self.folder is None:
-            raise RunError("no run folder, so no held-out predictions for a threshold; use fusionclf.load")
+            raise RunError(
+                "this model has no run folder with held-out predictions for thresholds; use fusionclf.load"
+            )
         if target not in self._thresholds:
             self._thresholds[target] = thresholds_of_run(self.folder, self.part, target)
         return self._thresholds[target].without(self.added)

@@ -169,8 +169,8 @@ def _check_stage(base: ProductClassifier, section: str, train: TrainConfig) -> N
         )
     if changes and base.image is not None and base.image.frozen:
         raise SettingsError(
-            f"{section}.{changes[0]}: features of a frozen encoder are computed once, without augmentation; remove it, or "
-            "set model.image.frozen=false"
+            f"{section}.{changes[0]}: features of a frozen encoder are computed once, without augmentation; remove "
+            "it, or set model.image.frozen=false"
         )
     if mixes and base.text is not None:
         raise SettingsError(
