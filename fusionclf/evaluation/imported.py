@@ -38,7 +38,7 @@ def import_given(
     """The predictions of a file as the frames of a run.
 
     Args:
-        given: what the file holds.
+        given: the content of the file.
         catalog, split: the products.
         others: what to do with products that are not test products: "refuse" them, "ignore" them, or keep them as
             "held-out" predictions, by a model that was not trained on them.

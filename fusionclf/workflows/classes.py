@@ -179,7 +179,7 @@ def list_classes(run: Path, *, part: str | None = None) -> None:
 
 
 def _known_by(predictor: Predictor) -> dict[str, str]:
-    """How the model knows each class: by training rows (all, where it does not tell), or by what it is called."""
+    """Source of each class: training rows (for all classes, if the head is not stacked) or its name."""
     model = getattr(predictor.model, "model", None)
     if not isinstance(model, StackedClassifier) or not isinstance(model.head, StackedHead):
         return dict.fromkeys(predictor.classes, "training rows")
