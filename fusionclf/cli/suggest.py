@@ -40,7 +40,8 @@ class SuggestOptions:
 def suggest_command(options: SuggestOptions) -> None:
     """Suggest which products to label next: those that the run is least certain of and that differ from each other.
 
-    Writes corrections.csv, label-studio.json and label-studio.xml. Fill them in, then run `fusionclf data apply`.
+    Label the products in corrections.csv, or in Label Studio with label-studio.json and label-studio.xml; then run
+    `fusionclf data apply`.
 
     Example: fusionclf suggest --run runs/linear --input data/shop/products.csv --out to-label --count 200
     """

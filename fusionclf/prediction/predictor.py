@@ -42,7 +42,7 @@ class Predictor:
         model: network or baseline.
         part: of the split that it was trained on, or `joint`.
         paths: class name → category path.
-        folder: the run folder; None where no target precision is used.
+        folder: the run folder; None if no target precision is used.
         ids: class name → its id in a taxonomy, of classes that have one.
 
     Attributes:
@@ -81,18 +81,18 @@ class Predictor:
         """The most likely classes of each product.
 
         Args:
-            images: files, their bytes, or opened pictures; a list for a product with several, None for one without.
+            images: files, their bytes, or opened pictures; a list for several of one product, None for none.
                 A model that reads no pictures does not open them.
-            titles: None or "" for a product without one.
-            fields: name → cells of further texts and attributes, as the run's catalog calls them; markup is removed.
+            titles: None or "" for none.
+            fields: name → cells of further texts and attributes, by the names in the run's catalog; markup is removed.
             top_k: number of classes to return.
-            min_probability: below it, the decision is "abstain"; None: 0.05, unless a target precision is given. Of
-                several labels per product: from which a label is predicted; None: from the threshold of the label.
-            target_precision: share of correct answers among the accepted ones, such as 0.98, that the run's held-out
-                predictions must promise; other answers are to review or reject, and back off to a category.
+            min_probability: below it, the decision is "abstain"; None: 0.05, unless a target precision is given. With
+                several labels per product: the threshold of all labels; None: the fitted threshold of each label.
+            target_precision: precision to promise for accepted answers, such as 0.98, from the run's held-out
+                predictions; other answers get "review" or "reject", and back off to a category if possible.
             errors: "raise" stops at the first product whose picture cannot be read or that has no input that the
-                model reads; "collect" predicts by the title alone where the picture is unreadable, and gives a
-                product without any readable input no answer but a reason.
+                model reads; "collect" predicts by the title alone if the picture is unreadable, and gives a
+                reason instead of an answer for a product without any readable input.
 
         Raises:
             PredictionError: neither images nor titles, unequal numbers of them, or a faulty product.
