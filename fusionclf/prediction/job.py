@@ -172,7 +172,7 @@ def column_settings(run: Path, overrides: Overrides) -> CatalogConfig:
         SettingsError: an override is unknown or has a bad value.
     """
     if not (run / "config.yaml").is_file():
-        raise RunError(f"{run}: not a run folder (no config.yaml); give one by --run")
+        raise RunError(f"{run}: no run folder (no config.yaml); give one by --run")
     own = {**read_config(run)["catalog"], "delimiter": "auto", "encoding": "auto"}
     values: dict[str, Any] = {"catalog": own}
     return build_settings(ColumnSettings, override(ColumnSettings, values, overrides)).catalog

@@ -127,7 +127,7 @@ def test_a_class_may_have_one_row(products: pd.DataFrame) -> None:
 
 
 def test_a_column_that_holds_the_label_is_no_input(products: pd.DataFrame) -> None:
-    with pytest.warns(UserWarning, match=r"not read: sku \(another id\), kind \(.*name them by"):
+    with pytest.warns(UserWarning, match=r"not read: sku \(another id\), kind \(.*give their roles by"):
         found = text_classifier().fit(products, products["kind"])
     assert found.columns_["title"] == "name"
     assert "kind" in found.unused_columns_ and "kind" not in found.columns_["attributes"]
@@ -148,7 +148,7 @@ def test_without_weights_a_network_is_trained(monkeypatch: pytest.MonkeyPatch) -
         ({"settings": {"catalog": {"title": "name"}}}, "settings: X is the catalog"),
         ({"config": "text-cpus"}, "no settings file 'text-cpus'.*did you mean 'text-cpu'"),
         ({"columns": {"titel": "name"}}, "unknown role 'titel'; did you mean 'title'"),
-        ({"columns": {"title": "nam"}}, "title='nam' is no column of X; did you mean 'name'"),
+        ({"columns": {"title": "nam"}}, "title='nam' is not a column of X; did you mean 'name'"),
         ({"columns": {"title": None, "text": []}, "variant": "fusion"}, "X has no column of pictures"),
     ],
 )
