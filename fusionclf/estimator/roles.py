@@ -131,7 +131,8 @@ def _check_given(frame: pd.DataFrame, given: Mapping[str, Any]) -> dict[str, Any
         for name in names:
             if name not in frame.columns:
                 raise TableError(
-                    f"columns: {role}={quoted(str(name))} is not a column of X; {did_you_mean(str(name), frame.columns)}"
+                    f"columns: {role}={quoted(str(name))} is not a column of X; "
+                    f"{did_you_mean(str(name), frame.columns)}"
                 )
         if role == "title" and len(names) > 1:
             raise TableError(f"columns: title names {len(names)} columns; give one, and the others as text")
