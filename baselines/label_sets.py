@@ -1,4 +1,4 @@
-"""The common part of title baselines that predict several labels a product: one model over all labels."""
+"""The common part of title baselines that predict several labels per product: one model over all labels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

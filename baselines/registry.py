@@ -23,7 +23,7 @@ class Baseline:
         run: (settings, catalog, split, run folder, console) → predictions by part, cost, and predictions of
             validation rows by part (empty where no model was fitted without them). The console, SILENT by default,
             shows progress.
-        several_labels: whether it can predict several labels a product.
+        several_labels: whether it can predict several labels per product.
     """
 
     name: str
@@ -43,7 +43,7 @@ def register(
     Args:
         name: as in `fusionclf baseline NAME`.
         settings: its settings class.
-        several_labels: whether it can predict several labels a product.
+        several_labels: whether it can predict several labels per product.
     """
 
     def add(run: Run) -> Run:

@@ -1,4 +1,4 @@
-"""Classify catalog products from their picture and their title, and compare models fairly."""
+"""Classify catalog products from their pictures, texts and attributes, and compare models fairly."""
 
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ __version__ = version("fusionclf")
 
 
 def __getattr__(name: str) -> Any:
-    """FusionClassifier, at its first use: scikit-learn takes long to import."""
+    """FusionClassifier, imported at its first use, because scikit-learn takes long to import."""
     if name != "FusionClassifier":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from fusionclf.estimator import FusionClassifier

@@ -33,12 +33,12 @@ def train(
         data: the catalog's folder, or its table.
         out: the run folder to make.
         config: settings file, or the name of one that comes with fusionclf; None for the variant's defaults.
-        if_exists: what to do where `out` holds a run. A finished run that is resumed stays as it is.
-        cpu: stay on the CPU.
-        settings: laid over `config`, such as seed=1 or train={"epochs": 3}; **{"train.epochs": 3} is the same.
+        if_exists: what to do if `out` holds a run. Resuming a finished run changes nothing.
+        cpu: use the CPU even if there is a GPU.
+        settings: override `config`, such as seed=1 or train={"epochs": 3}; **{"train.epochs": 3} is the same.
 
     Returns:
-        metrics.json's content.
+        The content of metrics.json.
 
     Raises:
         CatalogError: the catalog cannot be read or divided.
@@ -72,14 +72,14 @@ def baseline(
     if_exists: IfExists = "error",
     **settings: Any,
 ) -> dict[str, Any]:
-    """Fit a baseline on a catalog's titles and score it on its test rows. Needs no torch.
+    """Fit a baseline on a catalog's train rows and score it on its test rows. Needs no torch.
 
     Args:
-        name: of a baseline, such as "linear"; `fusionclf baseline --help` lists them.
+        name: name of a baseline, such as "linear"; `fusionclf baseline --help` lists them.
         data, out, config, if_exists, settings: as in `train`.
 
     Returns:
-        metrics.json's content.
+        The content of metrics.json.
 
     Raises:
         CatalogError, SettingsError, RunError: as in `train`.
@@ -108,15 +108,15 @@ def describe(
     if_exists: Literal["error", "overwrite"] = "error",
     **settings: Any,
 ) -> "Description":
-    """Guess what the columns of a catalog's table are, print the guesses, and write catalog.yaml beside the table.
+    """Guess the roles of a catalog's columns, print the guesses, and write catalog.yaml beside the table.
 
     Every other function and command reads that file.
 
     Args:
         data: the catalog's folder, or its table.
         out: the file to write; default: catalog.yaml beside the table.
-        if_exists: what to do where the file exists; the old one is kept under another name.
-        settings: what you know, such as catalog={"label": "type"}; the rest is guessed around it.
+        if_exists: what to do if the file exists; the old one is kept under another name.
+        settings: the settings that you know, such as catalog={"label": "type"}; the others are guessed.
 
     Returns:
         The guesses with their reasons; `settings` and `doubts` sum them up.
@@ -153,11 +153,11 @@ def load(
         run: the run folder, of a network or of a baseline.
         part: which of its models; default: the one over all classes (`joint`), or the only one.
         device: such as "cpu" or "cuda:1"; default: a GPU if there is one.
-        engine: what runs the encoders: "torch", "onnx" (ONNX Runtime, on a CPU), or "auto": for many products on a CPU
-            ONNX Runtime, where it is faster; default: the run's setting train.engine.
+        engine: what runs the encoders: "torch", "onnx" (ONNX Runtime, on a CPU), or "auto" (on a CPU, ONNX Runtime if
+            there are many products and it is faster, else torch); default: the run's setting train.engine.
 
     Raises:
-        RunError: the folder is no finished run, has several models and `part` names none of them, or is damaged.
+        RunError: the folder is not a finished run or is damaged, or `part` names none of its models.
 
     >>> import fusionclf
     >>> fusionclf.load("runs/linear").predict(titles=["Women Red Dress"]).labels[0][0]
@@ -188,8 +188,8 @@ def explain(
         cells: number of cells along the longer side of the picture.
 
     Raises:
-        PredictionError: the product has no readable input, or `label` is no class of this model.
-        SettingsError: `cells` is out of its range.
+        PredictionError: the product has no readable input, or `label` is not a class of this model.
+        SettingsError: `cells` is out of range.
 
     >>> import fusionclf
     >>> explanation = fusionclf.explain(fusionclf.load("runs/linear"), title="Women Red Dress")
@@ -204,15 +204,15 @@ def explain(
 def compare(
     runs: Sequence[str | Path], out: str | Path | None = None, *, data: str | Path | None = None
 ) -> dict[str, Any]:
-    """Compare finished runs of one split: report.html, report.md and report.json.
+    """Compare finished runs of one split, and write report.html, report.md and report.json.
 
     Args:
         runs: run folders.
         out: folder for the three files; None writes none.
-        data: the runs' catalog, for titles and pictures; default: where their settings say it was.
+        data: the runs' catalog, for titles and pictures; default: the folder in their settings.
 
     Returns:
-        report.json's content.
+        The content of report.json.
 
     Raises:
         RunError: the runs cannot be compared, `data` is another catalog, or `out` cannot be written.

@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 class predict_batches:  # called and passed like a function
-    """Predicts one pandas table after another, on one machine or on many: for Ray Data, Spark, or a loop.
+    """A callable that predicts pandas tables, on one machine or many: for Ray Data, Spark, or a loop.
 
-    It pickles as the path of the run folder, which each worker must reach. The model is loaded once a process, with
-    the first table.
+    It is pickled as the path of the run folder, which each worker must be able to read. Each process loads the model
+    once, with the first table.
 
     Args:
         run: the run folder.
-        pictures: folder below which the tables' picture paths are.
+        pictures: folder to which the tables' picture paths are relative.
         part, top_k, min_probability, target_precision: as in `load` and `Predictor.predict`.
-        settings: of the section `catalog`, such as catalog={"title": "name"}, where the tables' columns are not called
-            as the run's catalog calls them.
+        settings: of the section `catalog`, such as catalog={"title": "name"}, if columns have other names than in the
+            run's catalog.
 
     Raises:
-        SettingsError: `top_k`, `min_probability` or `target_precision` is out of its range.
+        SettingsError: `top_k`, `min_probability` or `target_precision` is out of range.
 
     >>> import fusionclf, pandas
     >>> predict = fusionclf.predict_batches("runs/linear", catalog={"title": "name"})
@@ -71,11 +71,11 @@ class predict_batches:  # called and passed like a function
                 Spark's mapInPandas gives.
 
         Returns:
-            `id` and what `fusionclf predict` writes: label_1, prob_1, …; and `reason`, why a row has no answer. From
-            an iterator, an iterator.
+            The columns of `fusionclf predict`: id, label_1, prob_1, …; and `reason`, why a row has no answer. For an
+            iterator, an iterator.
 
         Raises:
-            RunError: the folder is no finished run, or is not there on this machine.
+            RunError: the folder is not a finished run, or does not exist on this machine.
             CatalogError, PredictionError: a table lacks columns, or is of another kind.
         """
         import pandas as pd
@@ -85,12 +85,12 @@ class predict_batches:  # called and passed like a function
         if isinstance(batch, Iterator):
             return map(self, batch)
         raise PredictionError(
-            f'a batch is a {type(batch).__name__}; give pandas tables, in Ray Data by batch_format="pandas"'
+            f'a batch is a {type(batch).__name__}; give a pandas table (in Ray Data: batch_format="pandas")'
         )
 
     @property
     def schema(self) -> str:
-        """Names and types of the columns, as Spark's mapInPandas takes them."""
+        """Names and types of the columns, in the form of Spark's mapInPandas."""
         return self._predictor.schema()
 
     @property

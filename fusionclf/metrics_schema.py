@@ -103,7 +103,7 @@ class ColumnScores(TypedDict):
 
 
 class MultilabelScores(TypedDict):
-    """Metrics of a model of several labels a product."""
+    """Metrics of a model of several labels per product."""
 
     n: Count
     micro_f1: Percent | None

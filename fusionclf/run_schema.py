@@ -192,8 +192,8 @@ def _refuse_imported(run: Path) -> None:
     if isinstance(imported, dict):
         raise RunError(
             one_line(
-                f"has no model: its predictions were imported from {imported.get('file')}; it can be compared and read "
-                "by label-issues; give a run of train or baseline",
+                f"has no model: its predictions were imported from {imported.get('file')}; only compare and "
+                "label-issues can read it; give a run of train or baseline",
                 run,
             )
         )

@@ -70,7 +70,7 @@ class ProductSource:
     Attributes:
         pictures: transform over the picture cache; None for a model that does not read pictures.
         titles: prepared titles; None for a model that does not read titles.
-        targets: per task (N,) class numbers of all catalog rows, -1 for none; of several labels a product (N, K)
+        targets: per task (N,) class numbers of all catalog rows, -1 for none; of several labels per product (N, K)
             whether it has each.
         features: (N, D) features of the pictures, read instead of pictures; None where there are none.
         augmented: whether training pictures are cropped and flipped at random; False for a frozen encoder, whose

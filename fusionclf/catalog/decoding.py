@@ -180,7 +180,7 @@ def _one_line(name: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise PictureError(f"{name}: no such picture") from error
     except UnidentifiedImageError as error:
-        raise PictureError(f"{name}: not a picture in a format that is read ({READ})") from error
+        raise PictureError(f"{name}: not a picture in a supported format ({READ})") from error
     except Image.DecompressionBombError as error:
         raise PictureError(f"{name}: too many pixels; at most {MEGAPIXELS} megapixels are read") from error
     except MemoryError as error:
@@ -234,7 +234,9 @@ def _opened(stream: LimitedFile | LimitedBytes, name: str) -> Image.Image:
             return Image.open(stream, formats=FORMATS)
     except UnidentifiedImageError as error:
         if _is_heic(head):
-            raise PictureError(f"{name}: a HEIC picture, which is not read; convert it to JPEG") from error
+            raise PictureError(
+                f"{name}: a HEIC picture, which is not supported; convert it to JPEG"
+            ) from error
         raise
 
 

@@ -1,4 +1,4 @@
-"""`split.same_as`: each product keeps the subset that it has in an earlier run, whatever its label is now."""
+"""`split.same_as`: each product keeps its subset of an earlier run, even if its label has changed."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from fusionclf.config import SplitConfig
 from fusionclf.errors import CatalogError, SettingsError, near_path, quoted
 from fusionclf.run_schema import SPLIT_FILE
 
-# Settings that have no effect beside same_as. They keep the earlier run's values, so that they say how it was divided.
+# Settings without an effect if same_as is set. They take the earlier run's values, to record how it was divided.
 FIXED = ("rule", "swap", "validation_fraction", "test_fraction", "column", "unseen_fraction", "seed")
 SHOWN = 3  # ids that a message names
 
@@ -42,34 +42,34 @@ class EarlierSplit:
         if not file.is_file():
             near = "" if path.exists() else near_path(path)
             raise SettingsError(
-                f"split.same_as={quoted(name)}: no run folder with a {SPLIT_FILE}{near}; any run of that split will "
-                "do, since each keeps all of it"
+                f"split.same_as={quoted(name)}: no run folder with a {SPLIT_FILE}{near}; any run with that split will "
+                "do, because each has all of it"
             )
         return cls(name, Split.load(file))
 
     def settings(self, spec: SplitConfig) -> SplitConfig:
-        """`spec` with the earlier run's value of each setting that it does not give.
+        """The settings of `spec`, and those of the earlier run for what it does not set.
 
         Raises:
-            SettingsError: it gives another value of a setting that has no effect here.
+            SettingsError: `spec` sets another value of a setting that has no effect here.
         """
         earlier = self.split.spec
         for key in FIXED:
             value, its = getattr(spec, key), getattr(earlier, key)
             if key in spec.model_fields_set and value != its:
                 raise SettingsError(
-                    f"split.{key}={value}: has no effect beside split.same_as={quoted(self.name)}, where it is {its}; "
+                    f"split.{key}={value}: has no effect with split.same_as={quoted(self.name)}, whose value is {its}; "
                     "leave out one of them"
                 )
         given = {key: getattr(spec, key) for key in spec.model_fields_set}
         return earlier.model_copy(update={**given, "same_as": self.name})
 
     def subsets(self, catalog: Catalog, groups: np.ndarray) -> np.ndarray:
-        """(N,) train, validation or test: as in the earlier split; new products join their group, or else train.
+        """(N,) train, validation or test, as in the earlier split. New products join their group, or else train.
 
         Args:
             catalog: the N products.
-            groups: (N,) products with one number stay together.
+            groups: (N,) equal numbers for products that stay together.
 
         Raises:
             CatalogError: the earlier split divides a group.
@@ -99,7 +99,7 @@ class EarlierSplit:
         )
 
     def note(self, catalog: Catalog, subset: np.ndarray) -> str:
-        """What was kept, as a line for the console.
+        """A line for the console about kept, new and missing products.
 
         Args:
             catalog: the N products.

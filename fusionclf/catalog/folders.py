@@ -19,7 +19,7 @@ def new_folder(dest: Path) -> Iterator[Path]:
     try:
         with locked_output(dest):
             if dest.is_symlink() or (dest.exists() and not dest.is_dir()):
-                raise CatalogError(f"{dest}: exists and is no folder; give a new folder")
+                raise CatalogError(f"{dest}: exists and is not a folder; give a new folder")
             if dest.is_dir() and any(dest.iterdir()):
                 raise CatalogError(f"{dest}: holds files already; give a new or empty folder")
             with replacing_folder(dest) as aside:

@@ -13,13 +13,13 @@ def dividing_labels(sets: LabelSets, spec: SplitConfig) -> np.ndarray:
     """(N,) the label by which each product is divided: its rarest one, so that rare labels are in each subset.
 
     Raises:
-        CatalogError: the settings hold out classes, which needs one label a product.
+        CatalogError: the settings hold out classes, which needs one label per product.
 
     Source: as the first step of Sechidis et al., On the Stratification of Multi-Label Data (2011).
     """
     if spec.unseen_fraction:
         raise CatalogError(
-            f"split.unseen_fraction={spec.unseen_fraction:g}: needs one label a product; leave it out, or leave out "
+            f"split.unseen_fraction={spec.unseen_fraction:g}: needs one label per product; leave it out, or leave out "
             "catalog.label_list"
         )
     return sets.rarest()

@@ -43,7 +43,7 @@ def pattern_fields(pattern: str | None) -> list[str]:
         )
     if not any(name for _, name, _, _ in pieces):
         raise CatalogError(
-            f"catalog.picture={quoted(pattern)}: names no column, so all pictures were one; {remedy}"
+            f"catalog.picture={quoted(pattern)}: names no column, so all products would have the same picture; {remedy}"
         )
     return [name for _, name, _, _ in pieces if name]
 

@@ -24,7 +24,8 @@ def read_synonyms(file: Path) -> dict[str, tuple[str, ...]]:
             )
         if wrong := [other for other in others if not is_name(other)]:
             raise SettingsError(
-                f"{file}: {name!r}: {str(wrong[0])[:60]!r} is no name; give text of 1 to {LONGEST_SYNONYM} characters"
+                f"{file}: {name!r}: {str(wrong[0])[:60]!r} is not a name; give a text of 1 to "
+                f"{LONGEST_SYNONYM} characters"
             )
         found[name] = tuple(dict.fromkeys(other.strip() for other in others))
     return found

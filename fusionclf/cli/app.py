@@ -22,9 +22,9 @@ from fusionclf.cli.suggest import suggest_app
 from fusionclf.cli.train import train_app
 
 # Under the help that `fusionclf` alone shows: what to do first.
-NEXT = """Begin with [bold]fusionclf demo --out demo[/]: a generated catalog, all variants, the report.
+NEXT = """Start with [bold]fusionclf demo --out demo[/]: a generated catalog, all variants, the report.
 
-With a catalog of your own: [bold]fusionclf data check DIR[/]; docs/getting-started.md shows the next steps."""
+For your own catalog: [bold]fusionclf data check DIR[/]; docs/getting-started.md shows the next steps."""
 
 app = typer.Typer(
     name="fusionclf",
@@ -50,7 +50,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Classify catalog products from their picture and their title, and compare models fairly."""
+    """Classify catalog products from their pictures, texts and attributes, and compare models fairly."""
 
 
 # Help keeps this order.

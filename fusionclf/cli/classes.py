@@ -1,4 +1,4 @@
-"""`fusionclf classes`: list, add and remove the classes of a trained run; draft what else classes are called."""
+"""`fusionclf classes`: list, add and remove the classes of a trained run; draft synonyms."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ class AddOptions:
     file: Annotated[
         Path | None,
         typer.Option(
-            "--file", help="Many classes, one per line, or a taxonomy as Google or Shopify publish theirs."
+            "--file", help="Text file of classes, one per line, or a taxonomy of Google or Shopify."
         ),
     ] = None
     examples: Annotated[
@@ -45,7 +45,8 @@ class AddOptions:
         ),
     ] = None
     pictures: Annotated[
-        Path | None, typer.Option("--pictures", help="Folder of the examples' pictures; default: the file's.")
+        Path | None,
+        typer.Option("--pictures", help="Folder of the examples' pictures; default: that of --examples."),
     ] = None
     overrides: Columns = None
     part: PartOption = None
@@ -55,7 +56,7 @@ class AddOptions:
 @classes_app.command(name="add")
 @takes(AddOptions)
 def add_command(options: AddOptions) -> None:
-    """Add a class that the run never saw, by its name and a few examples, without training; or all of a file.
+    """Add a class to a run by its name and, if there are any, examples, or all classes of a file; without training.
 
     Example: fusionclf classes add --run runs/fusion --name "Accessories > Belts > Cummerbund" --examples few.csv
     """
@@ -76,7 +77,7 @@ def add_command(options: AddOptions) -> None:
     assert options.file is not None
     if options.examples is not None or options.pictures is not None or options.overrides:
         raise PredictionError(
-            "--file: its classes take no examples; leave them out, or add a class by --name"
+            "--file: cannot have --examples, --pictures or column settings; leave them out, or add one class by --name"
         )
     add_listed(model, options.file)
 
@@ -87,17 +88,17 @@ class SynonymOptions:
 
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="A catalog, whose classes are named: its folder, or its table."),
+        typer.Option("--data", help="Draft for the classes of this catalog: its folder, or its table."),
     ] = None
     run: Annotated[
         Path | None,
-        typer.Option(
-            "--run", "--run-folder", help="A run, whose classes are named and whose catalog is read."
-        ),
+        typer.Option("--run", "--run-folder", help="Draft for the classes of this run, from its catalog."),
     ] = None
     classes: Annotated[
         Path | None,
-        typer.Option("--classes", help="Text file of classes to name instead, one per line, or a taxonomy."),
+        typer.Option(
+            "--classes", help="Draft for the classes of this text file: one per line, or a taxonomy."
+        ),
     ] = None
     overrides: Columns = None
     out: Annotated[Path, typer.Option("--out", help="File to write.")] = Path("synonyms.yaml")
@@ -107,12 +108,10 @@ class SynonymOptions:
         typer.Option(
             "--endpoint",
             metavar="URL",
-            help="Also ask a language model: base URL of a server that speaks the OpenAI protocol.",
+            help="Also use a language model: base URL of a server with an OpenAI-compatible API.",
         ),
     ] = None
-    model: Annotated[
-        str | None, typer.Option("--model", metavar="NAME", help="Which model of the endpoint.")
-    ] = None
+    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="The endpoint's model.")] = None
     key_variable: Annotated[
         str, typer.Option("--key-variable", help="Environment variable that holds the endpoint's key.")
     ] = "OPENAI_API_KEY"
@@ -121,7 +120,7 @@ class SynonymOptions:
 @classes_app.command(name="synonyms")
 @takes(SynonymOptions)
 def synonyms_command(options: SynonymOptions) -> None:
-    """Draft a file of what else classes are called, for review: from names, WordNet, train titles, a language model.
+    """Draft synonyms of classes for review, from class names, WordNet, train titles and, if you like, a language model.
 
     Example: fusionclf classes synonyms --data data/fashion-small --out synonyms.yaml
     """

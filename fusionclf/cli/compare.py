@@ -20,7 +20,7 @@ def compare_command(
         Path | None,
         typer.Option(
             "--data",
-            help="The runs' catalog, if it was moved. Of several: the one by whose labels all runs are scored.",
+            help="The runs' catalog, if it was moved. If they have several: the one whose labels count.",
             show_default=False,
         ),
     ] = None,
@@ -28,7 +28,7 @@ def compare_command(
 ) -> None:
     """Compare finished runs of one split: report.html, report.md and report.json.
 
-    Runs before and after corrections, with split.same_as, are scored by the labels of the run that finished last.
+    If the catalog was corrected between runs, all are scored by the labels of the run that finished last.
 
     Example: fusionclf compare runs/* --out report
     """
@@ -37,7 +37,7 @@ def compare_command(
     from fusionclf.workflows.score_table import print_scores
 
     if out is None and not as_json:
-        raise RunError("nowhere to write the report: give --out DIR, or --json to print it")
+        raise RunError("no output: give --out DIR, or --json to print the report")
     value = compare(runs, out, data)
     for line in value.get("remarks", ()):
         Console().info(line)
@@ -54,7 +54,7 @@ def compare_command(
 RunsOption = Annotated[
     list[Path], typer.Option("--run", help="A finished run; give several.", show_default=False)
 ]
-PageOption = Annotated[Path, typer.Option("--out", help="Folder for the page.", show_default=False)]
+PageOption = Annotated[Path, typer.Option("--out", help="Folder for the output.", show_default=False)]
 TopOption = Annotated[int, typer.Option("--top", min=1, help="Entries to list.")]
 MovedCatalogOption = Annotated[
     Path | None, typer.Option("--data", help="The runs' catalog, if it was moved.", show_default=False)
@@ -67,8 +67,8 @@ def label_issues_command(
 ) -> None:
     """List products whose label is probably wrong, the most probable first: audit.html, audit.csv and audit.json.
 
-    corrections.csv, or a project of Label Studio with label-studio.json and label-studio.xml, is for the answers, which
-    `fusionclf data apply` reads.
+    Correct labels in corrections.csv, or in Label Studio with label-studio.json and label-studio.xml; then run
+    `fusionclf data apply`.
 
     Example: fusionclf label-issues --run runs/fusion --run runs/linear --out label-issues
     """
@@ -84,8 +84,8 @@ def label_issues_command(
     )
     if value["entries"]:
         Console().info(
-            f"next: fill the column correction of {out / 'corrections.csv'}, or review in Label Studio; then fusionclf "
-            f"data apply {out / 'corrections.csv'} --data CATALOG"
+            f"next: fill in the column correction of {out / 'corrections.csv'}, or review in Label Studio; then "
+            f"fusionclf data apply {out / 'corrections.csv'} --data CATALOG"
         )
 
 
@@ -99,5 +99,5 @@ def audit_command(
     """
     from fusionclf.console import Console
 
-    Console().warn("the command audit is renamed; use label-issues (audit goes with version 0.2)")
+    Console().warn("the command audit was renamed; use label-issues (version 0.2 removes audit)")
     label_issues_command(runs, out, top, data)

@@ -30,9 +30,9 @@ def describe_command(
         bool, typer.Option("--overwrite", help="Replace the file; the old one is kept as catalog.yaml.1.")
     ] = False,
 ) -> None:
-    """Guess what the columns of a catalog are, and write catalog.yaml beside it, which every command reads.
+    """Guess the roles of a catalog's columns and write catalog.yaml beside its table, which every command reads.
 
-    Settings behind the command are kept; the rest is guessed around them.
+    Settings that you give are kept; the others are guessed.
 
     Example: fusionclf data describe data/flipkart
     """
@@ -58,7 +58,7 @@ def check_command(
 ) -> None:
     """Report what is in a catalog, what was repaired or dropped, and whether it can be used.
 
-    Settings are those below catalog, split and pictures. Exit code 0: usable, 2: not.
+    Takes settings of catalog, split and pictures. Exit code 0: usable, 2: not.
 
     Example: fusionclf data check data/fashion-small
     """
@@ -77,7 +77,7 @@ def apply_command(
     corrections: Annotated[
         Path,
         typer.Argument(
-            help="corrections.csv with answers, or Label Studio's export as JSON or JSON-MIN.",
+            help="corrections.csv, filled in, or Label Studio's export as JSON or JSON-MIN.",
             show_default=False,
         ),
     ],
@@ -94,9 +94,9 @@ def apply_command(
         bool, typer.Option("--ignore-unknown", help="Leave out corrections of products that the table lacks.")
     ] = False,
 ) -> None:
-    """Write a copy of a catalog's table with corrected labels, and a log of what changed; the original stays.
+    """Write a copy of a catalog's table with corrected labels, and a log of the changes; the original is not changed.
 
-    The columns of the categories follow the label. No file is replaced.
+    Categories that never occur with the new label are replaced by its most frequent ones. No file is replaced.
 
     Example: fusionclf data apply label-issues/corrections.csv --data data/fashion-small
     """
@@ -113,17 +113,18 @@ def fetch_command(
     overrides: Overrides = None,
     config: ConfigOption = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Fetch at most so many pictures.", show_default=False)
+        int | None,
+        typer.Option("--limit", min=1, help="Largest number of pictures to fetch.", show_default=False),
     ] = None,
-    most_gb: Annotated[float, typer.Option("--max-gb", min=0.001, help="Stop after so many GB.")] = 10.0,
+    most_gb: Annotated[float, typer.Option("--max-gb", min=0.001, help="Stop after this many GB.")] = 10.0,
     allow_private: Annotated[
         bool, typer.Option("--allow-private", help="Allow hosts of private networks and this machine.")
     ] = False,
 ) -> None:
-    """Download the pictures that a catalog names by URLs into its folder pictures/; then every command reads them.
+    """Download the pictures at a catalog's URLs into its folder pictures/, where every command finds them.
 
-    Run it again to go on after an interruption, or to try again what failed. Settings are those below catalog. Exit
-    code 0: all pictures are there, 1: some failed.
+    To resume after an interruption or to retry failures, run it again. Takes settings of catalog. Exit code 0: all
+    pictures are there, 1: some failed.
 
     Example: fusionclf data fetch --data data/shop catalog.file=products.csv "catalog.picture={image_url}"
     """

@@ -35,11 +35,13 @@ class DriftOptions:
         float, typer.Option("--threshold", help="Smallest difference that counts, between 0 and 1.")
     ] = 0.1
     rows: Annotated[
-        int, typer.Option("--rows", min=1, help="Products to look at, at most, drawn at random.")
+        int, typer.Option("--rows", min=1, help="Largest number of products to compare, sampled at random.")
     ] = 10_000
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="The run's catalog, if it was moved; for runs without inputs/."),
+        typer.Option(
+            "--data", help="The run's catalog, if it was moved; only runs without the folder inputs need it."
+        ),
     ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print drift.json's content.")] = False
     cpu: CpuOption = False

@@ -31,7 +31,10 @@ class EmbedOptions:
     ] = None
     part: PartOption = None
     probabilities: Annotated[
-        bool, typer.Option("--probabilities/--no-probabilities", help="Write those of all classes, too.")
+        bool,
+        typer.Option(
+            "--probabilities/--no-probabilities", help="Also write the probabilities of all classes."
+        ),
     ] = True
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False
     resume: Annotated[bool, typer.Option("--resume", help="Resume an output that was interrupted.")] = False
@@ -80,15 +83,15 @@ class SimilarOptions:
         Path | None, typer.Option("--queries", help="Embeddings of the products to search for.")
     ] = None
     ids: Annotated[
-        list[str] | None, typer.Option("--id", help="A product to search for; again for another.")
+        list[str] | None, typer.Option("--id", help="Id of a product to search for; repeatable.")
     ] = None
     kind: Annotated[Kind, typer.Option("--by", help="Which embedding is compared.")] = Kind.joint
-    top_k: Annotated[int, typer.Option("--top-k", min=1, help="Number of nearest products of each.")] = 10
+    top_k: Annotated[int, typer.Option("--top-k", min=1, help="Number of nearest products for each.")] = 10
     max_distance: Annotated[
         float | None,
         typer.Option(
             "--max-distance", min=0, max=2,
-            help="1 - cosine; leave out farther products. Default: none, or 0.02 for near duplicates.",
+            help="Largest distance (1 - cosine) to list. Default: no limit, or 0.02 for near duplicates.",
         ),
     ] = None  # fmt: skip
     out: Annotated[Path | None, typer.Option("--out", help="CSV file to write; default: print it.")] = None
@@ -98,7 +101,7 @@ class SimilarOptions:
 @embed_app.command(name="similar")
 @takes(SimilarOptions)
 def similar_command(options: SimilarOptions) -> None:
-    """Find the nearest products of some products, or without --id and --queries near duplicates in a catalog.
+    """Find the products nearest to given ones (--id or --queries), or near duplicates among all.
 
     Example: fusionclf similar --input products.parquet --out duplicates.csv
     """

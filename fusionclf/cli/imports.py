@@ -14,7 +14,7 @@ import_app = typer.Typer()
 
 
 class OtherProducts(StrEnum):
-    """What `import` does with products that are no test products."""
+    """What `import` does with products that are not test products."""
 
     refuse = "refuse"
     ignore = "ignore"
@@ -29,14 +29,16 @@ class ImportOptions:
         Path,
         typer.Argument(
             metavar="FILE",
-            help="CSV, Parquet or JSON lines: id, and label; or label_1, prob_1, …; or one column a class.",
+            help="CSV, Parquet or JSON lines: id, and label; or label_1, prob_1, …; or one column per class.",
             show_default=False,
         ),
     ]
     data: DataOption
     name: Annotated[
         str,
-        typer.Option("--name", help="What the report calls the model: autogluon, gpt, …", show_default=False),
+        typer.Option(
+            "--name", help="Name of the model in the report, such as autogluon.", show_default=False
+        ),
     ]
     out: NewRunOption
     overrides: Overrides = None
@@ -44,7 +46,7 @@ class ImportOptions:
         OtherProducts,
         typer.Option(
             "--others",
-            help="What to do with products that are no test products: refuse the file, ignore them, or keep them as "
+            help="What to do with products that are not test products: refuse the file, ignore them, or keep them as "
             "held-out products, if the model did not learn from them.",
         ),
     ] = OtherProducts.refuse
@@ -55,7 +57,7 @@ class ImportOptions:
 @import_app.command(name="import")
 @takes(ImportOptions)
 def import_command(options: ImportOptions) -> None:
-    """Make a run of predictions by another program, for compare and label-issues.
+    """Make a run from another program's predictions, for compare and label-issues.
 
     Example: fusionclf import autogluon.csv --data data/fashion-small --name autogluon --out runs/autogluon
     """

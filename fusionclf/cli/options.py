@@ -16,13 +16,17 @@ DataOption = Annotated[
 NewRunOption = Annotated[Path, typer.Option("--out", help="Run folder to make.", show_default=False)]
 RunOption = Annotated[Path, typer.Option("--run", help="A finished run.", show_default=False)]
 PartOption = Annotated[
-    str | None, typer.Option("--part", help="Which of the run's models; default: joint, or the only one.")
+    str | None,
+    typer.Option(
+        "--part",
+        help="Which of the run's models, such as rest; default: joint (all classes), or the only one.",
+    ),
 ]
 ConfigOption = Annotated[
     str | None, typer.Option("--config", help="Settings file: a path, or a name from configs/ (image-cpu).")
 ]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the run that the folder holds.")]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Resume the run that the folder holds.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Resume the run in the folder.")]
 
 
 class EngineName(StrEnum):
@@ -39,7 +43,7 @@ EngineOption = Annotated[
         "--engine", help="What runs the encoders on a CPU; default: the run's setting train.engine."
     ),
 ]
-CpuOption = Annotated[bool, typer.Option("--cpu", help="Stay on the CPU even where there is a GPU.")]
+CpuOption = Annotated[bool, typer.Option("--cpu", help="Use the CPU even if there is a GPU.")]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as train.epochs=3.", show_default=False),
@@ -47,12 +51,14 @@ Overrides = Annotated[
 FieldOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--field", metavar="NAME=VALUE", help="A further text or attribute of the product; again for another."
+        "--field", metavar="NAME=VALUE", help="A further text or attribute of the product; repeatable."
     ),
 ]
 Columns = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Columns, such as catalog.title=name.", show_default=False),
+    typer.Argument(
+        metavar="[KEY=VALUE]...", help="Column settings, such as catalog.title=name.", show_default=False
+    ),
 ]
 
 

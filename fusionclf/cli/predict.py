@@ -42,7 +42,7 @@ class PredictOptions:
             "--min-probability",
             min=0,
             max=1,
-            help="Abstain below it; default: 0.05, none with a target precision.",
+            help="Abstain below this probability; default: 0.05, or none with --target-precision.",
         ),
     ] = None
     target_precision: Annotated[
@@ -51,18 +51,18 @@ class PredictOptions:
             "--target-precision",
             min=0,
             max=1,
-            help="Promised share of correct answers among the accepted ones, such as 0.98; others: review or reject.",
+            help="Precision to promise for accepted predictions, such as 0.98; the others get review or reject.",
         ),
     ] = None
     image: Annotated[
-        list[Path] | None, typer.Option("--image", help="One product's picture; again for a further one.")
+        list[Path] | None, typer.Option("--image", help="One product's picture; repeatable.")
     ] = None
     title: Annotated[str | None, typer.Option("--title", help="One product's title.")] = None
     field: FieldOption = None
     review: Annotated[
         Path | None,
         typer.Option(
-            "--review", help="Folder for what is not accepted, to be checked in Label Studio or a CSV file."
+            "--review", help="Folder for the products that are not accepted, as CSV and for Label Studio."
         ),
     ] = None
     as_json: Annotated[bool, typer.Option("--json", help="Print one product's prediction as JSON.")] = False
@@ -71,7 +71,7 @@ class PredictOptions:
         typer.Option(
             "--classes",
             help="Text file of further classes, one per line: Name, Category > Name, or Name | synonym; or a "
-            "taxonomy as Google or Shopify publish theirs.",
+            "taxonomy of Google or Shopify.",
         ),
     ] = None
     only: Annotated[bool, typer.Option("--only", help="Predict only the classes of --classes.")] = False
@@ -84,7 +84,7 @@ class PredictOptions:
 @predict_app.command(name="predict")
 @takes(PredictOptions)
 def predict_command(options: PredictOptions) -> None:
-    """Predict every product of a file by a finished run, or one product by --image and --title.
+    """Predict every product of a file with a finished run, or one product with --image and --title.
 
     Example: fusionclf predict --run runs/fusion --input products.csv catalog.title=name catalog.id=sku
     """
@@ -97,7 +97,9 @@ def predict_command(options: PredictOptions) -> None:
     rule = DecisionRule(options.top_k, options.min_probability, options.target_precision)
     product = Product(options.image or (), options.title, parse_fields(options.field or ()))
     if (options.source is None) != bool(product):
-        raise PredictionError("give either --input FILE_OR_FOLDER, or --image and --title of one product")
+        raise PredictionError(
+            "give either --input FILE_OR_FOLDER, or --image, --title or both of one product"
+        )
     if options.source is None and options.review is not None:
         raise PredictionError("--review is for the products of a file; give --input FILE_OR_FOLDER")
     if options.source is None:

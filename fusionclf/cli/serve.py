@@ -24,7 +24,7 @@ class ServeOptions:
     """Options of `serve`."""
 
     run: RunOption
-    host: Annotated[str, typer.Option("--host", help="Address to listen at.")] = "127.0.0.1"
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8000
     part: PartOption = None
     allow_origin: Annotated[
@@ -37,13 +37,11 @@ class ServeOptions:
     ] = None
     workers: Annotated[
         int,
-        typer.Option(
-            "--workers", min=1, max=64, help="Processes that serve; each holds the model in memory."
-        ),
+        typer.Option("--workers", min=1, max=64, help="Number of processes; each holds the model in memory."),
     ] = 1
     log_format: Annotated[
         LogFormat,
-        typer.Option("--log-format", help="json: a line of JSON on standard output for each request."),
+        typer.Option("--log-format", help="json: one line of JSON for each request, on standard output."),
     ] = LogFormat.none
     cpu: CpuOption = False
     engine: EngineOption = None

@@ -26,7 +26,7 @@ class ExplainOptions:
 
     run: RunOption
     image: Annotated[
-        list[Path] | None, typer.Option("--image", help="The product's picture; again for a further one.")
+        list[Path] | None, typer.Option("--image", help="The product's picture; repeatable.")
     ] = None
     title: Annotated[str | None, typer.Option("--title", help="The product's title.")] = None
     field: FieldOption = None
@@ -47,7 +47,7 @@ class ExplainOptions:
 @ship_app.command(name="explain")
 @takes(ExplainOptions)
 def explain_command(options: ExplainOptions) -> None:
-    """Show how much each part of the picture, each word, and each field contributed to a prediction.
+    """Show how much each cell of the picture, each word and each field contributed to a prediction.
 
     Example: fusionclf explain --run runs/fusion --image shoe.jpg --title "Blue Running Shoes" --out explanation
     """
@@ -67,17 +67,19 @@ def export_command(
     run: RunOption,
     out: Annotated[Path, typer.Option("--out", help="Folder to make.", show_default=False)],
     form: Annotated[
-        Format, typer.Option("--format", help="onnx, or torch for a program of torch.export.")
+        Format, typer.Option("--format", help="onnx, or torch for a torch.export program.")
     ] = Format.onnx,
     part: PartOption = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="The run's catalog, if it was moved: for the check.", show_default=False),
+        typer.Option("--data", help="The run's catalog for the check, if it was moved.", show_default=False),
     ] = None,
-    products: Annotated[int, typer.Option("--products", min=1, help="Test products of the check.")] = 200,
+    products: Annotated[
+        int, typer.Option("--products", min=1, help="Number of test products to check.")
+    ] = 200,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
 ) -> None:
-    """Write a network for other programs, in float32; refused where its predictions differ from the run's.
+    """Export a network for other programs, in float32; refused if its predictions differ from the run's.
 
     Example: fusionclf export --run runs/fusion --format onnx --out fusion-onnx
     """

@@ -27,7 +27,7 @@ class SuggestOptions:
     ]
     out: Annotated[Path, typer.Option("--out", help="Folder for the files to fill in.", show_default=False)]
     overrides: Columns = None
-    count: Annotated[int, typer.Option("--count", min=1, help="Products to suggest.")] = 100
+    count: Annotated[int, typer.Option("--count", min=1, help="Number of products to suggest.")] = 100
     pictures: Annotated[
         Path | None, typer.Option("--pictures", help="Folder of the pictures; default: the input's.")
     ] = None
@@ -38,9 +38,10 @@ class SuggestOptions:
 @suggest_app.command(name="suggest")
 @takes(SuggestOptions)
 def suggest_command(options: SuggestOptions) -> None:
-    """Suggest which products to label next: those the run is least certain of, and unlike each other.
+    """Suggest which products to label next: those that the run is least certain of and that differ from each other.
 
-    It writes corrections.csv, label-studio.json and label-studio.xml. `fusionclf data apply` reads the answers.
+    Label the products in corrections.csv, or in Label Studio with label-studio.json and label-studio.xml; then run
+    `fusionclf data apply`.
 
     Example: fusionclf suggest --run runs/linear --input data/shop/products.csv --out to-label --count 200
     """

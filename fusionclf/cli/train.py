@@ -73,7 +73,7 @@ def baseline_command(
     overwrite: OverwriteOption = False,
     resume: ResumeOption = False,
 ) -> None:
-    """Fit a baseline on the titles and score it on the test rows.
+    """Fit a baseline on the train rows and score it on the test rows.
 
     Example: fusionclf baseline nb --data data/fashion-small --out runs/nb protocol=reference
     """
@@ -98,7 +98,7 @@ def show_scores(console: "Console", out: Path, metrics: dict[str, Any]) -> None:
         return
     for part, scores in metrics["parts"].items():
         if not scores["n"]:
-            console.info(f"{part}: no test products, so nothing is measured")
+            console.info(f"{part}: no test products, so no metrics")
             continue
         top5 = f", top-5 {scores['top5']:.2f} %" if scores["top5"] is not None else ""
         console.info(f"{part}: top-1 {scores['top1']:.2f} %{top5} of {scores['n']} test products")

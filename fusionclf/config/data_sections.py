@@ -62,25 +62,25 @@ class CatalogConfig(Section):
         default="styles.csv", description="table below the catalog's folder: CSV, Parquet or JSON lines"
     )
     delimiter: Literal["auto", "comma", "semicolon", "tab", "bar"] = Field(
-        default="auto", description="between the cells of a CSV file; auto: recognised from its first rows"
+        default="auto", description="separator of a CSV file; auto: recognised from its first rows"
     )
     encoding: str = Field(
         default="auto", description="of a text file, such as utf-8, utf-16 or cp1252; auto: recognised"
     )
     id: str = Field(
-        default="id", description="column of the product id; a bare file name where `picture` names it"
+        default="id", description="column of the product id; an id in `picture` cannot contain / or \\"
     )
     picture: Annotated[str | None, BeforeValidator(_patterns)] = Field(
         default="images/{id}.jpg",
-        description="path below the folder, or several with commas between; {column} stands for a cell, or for each "
-        "item of a cell with a list; null where the catalog has no pictures",
+        description="path of the picture in the catalog's folder, or several, separated by commas; {column} is "
+        "replaced by the product's cell, or by each item of a list in it; null: no pictures",
     )
     picture_separator: str | None = Field(
         default=None,
-        description="between the paths of a cell with several pictures; null: one path a cell, or a JSON list",
+        description="separator of the paths in a cell with several pictures; null: one path per cell, or a JSON list",
     )
     title: str | None = Field(
-        default="productDisplayName", description="column of the title; null where the catalog has none"
+        default="productDisplayName", description="column of the title; null: no titles"
     )
     text: NameList = Field(default=(), description="columns of further texts, such as a description")
     attributes: NameList = Field(
@@ -89,37 +89,35 @@ class CatalogConfig(Section):
     label: str = Field(default="articleType", description="column of the class to predict")
     label_separator: str | None = Field(
         default=None,
-        description="between the steps of a label that is a path, such as >; a JSON list of steps or of a path is "
-        "read, too. The steps above the class become the categories level_1, level_2, … where catalog.categories "
-        "names none. null: the cell is the class",
+        description="separator of the steps of a label that is a path, such as >; a JSON list of steps or of a path is "
+        "read, too. Without catalog.categories, the steps above the class become the categories level_1, level_2, … "
+        "null: the cell is the class",
     )
     label_level: int | None = Field(
         default=None,
         ge=1,
-        description="step of the path that is the class, from 1 at the top; null: the last one",
+        description="which step of the path is the class, from 1 at the top; null: the last one",
     )
     label_list: str | None = Field(
         default=None,
         min_length=1,
-        description="several labels a product: the sign between the labels of a cell, such as |; a JSON list is read, "
-        "too; json: JSON lists alone. null: one label a product",
+        description="for several labels per product: the separator of the labels in a cell, such as |; a JSON list is "
+        "read, too; json: only JSON lists. null: one label per product",
     )
     categories: NameList = Field(
         default=("masterCategory", "subCategory"),
-        description="category columns, top down; none where label_separator or label_list is set",
+        description="category columns, the coarsest first; default: none if label_separator or label_list is set",
     )
     metadata: NameList = Field(
-        default=("gender", "baseColour", "season", "usage"), description="further columns to read"
+        default=("gender", "baseColour", "season", "usage"), description="further columns to keep"
     )
-    year: str | None = Field(
-        default="year", description="column of the year; null where the catalog has none"
-    )
+    year: str | None = Field(default="year", description="column of the year; null: no years")
     missing_picture: Literal["drop", "keep"] = Field(
-        default="drop", description="rows whose picture does not exist"
+        default="drop", description="what to do with rows without an existing picture"
     )
     join_spellings: bool = Field(
         default=False,
-        description="write labels and categories that differ only in case, blanks or Unicode form in their most "
+        description="join labels and categories that differ only in case, blanks or Unicode form, under the most "
         "frequent spelling",
     )
 
@@ -141,20 +139,22 @@ class CatalogConfig(Section):
     @model_validator(mode="after")
     def _list_is_no_path(self) -> "CatalogConfig":
         if self.label_list and self.label_separator:
-            raise ValueError("give either label_list (several labels a product) or label_separator (a path)")
+            raise ValueError(
+                "give either label_list (several labels per product) or label_separator (a path)"
+            )
         if self.label_list and self.categories:
             raise ValueError(
-                f"categories={','.join(self.categories)}: a product with several labels has no one category path; "
-                "leave it out where label_list is set"
+                f"categories={','.join(self.categories)}: a product with several labels has no single category path; "
+                "leave categories out, or label_list"
             )
         return self
 
 
 class SplitConfig(Section):
-    """How products are divided into parts (head classes, rest) and into train, validation and test."""
+    """How products are divided into parts (frequent classes, rest) and into train, validation and test."""
 
     rule: Literal["year_parity", "random", "column"] = Field(
-        default="year_parity", description="train | test rule"
+        default="year_parity", description="how train and test rows are divided"
     )
     swap: bool = Field(default=False, description="exchange train and test")
     top_k: int = Field(default=20, ge=1, description="number of most frequent classes in the first part")
@@ -165,7 +165,7 @@ class SplitConfig(Section):
         default=0.2,
         ge=0,
         lt=1,
-        description="share of test rows (rule random); 0: none, for a model that is measured elsewhere",
+        description="share of test rows (rule random); 0: none, for a model that is evaluated elsewhere",
     )
     column: str | None = Field(
         default=None,
@@ -173,24 +173,31 @@ class SplitConfig(Section):
     )
     group_by: NameList = Field(
         default=(),
-        description="keep products together that share the title, the picture, a near_picture, or the cell of a "
-        "column, such as a style's number; a column with the name of one of these three must be renamed",
+        description="keep products in one subset that have the same title, the same picture, a nearly equal picture "
+        "(near_picture), or the same cell of a column, such as a style number; rename a column with the name of one "
+        "of these three",
     )
     near_distance: int = Field(
-        default=4, ge=0, le=32, description="bits by which near pictures' 64-bit hashes may differ"
+        default=4,
+        ge=0,
+        le=32,
+        description="near_picture: largest number of bits in which the 64-bit hashes of two pictures differ",
     )
     unseen_fraction: float = Field(
         default=0.0,
         ge=0,
         lt=1,
-        description="share of classes, drawn at random, all of whose products are test products: it shows how well "
-        "a model names classes without a training row",
+        description="share of classes, drawn at random, whose products are all test products, to measure the accuracy "
+        "on classes without a training row",
     )
-    seed: int = Field(default=0, ge=0, description="of random test and validation rows, and unseen classes")
+    seed: int = Field(
+        default=0, ge=0, description="seed of random test and validation rows, and of unseen classes"
+    )
     same_as: str | None = Field(
         default=None,
-        description="run folder, or split.json: each product keeps the subset that it has there, whatever its label is "
-        "now; new products join train. The other settings of split are then that run's; top_k and group_by may be set",
+        description="run folder, or split.json: each product keeps its subset of that run, even if its label has "
+        "changed; new products join the subset of their group, or else train. The other settings of split are those "
+        "of that run; only top_k and group_by may be set",
     )
 
     @property
@@ -219,7 +226,7 @@ class PictureLoading(Section):
     )
     flip: bool = Field(default=True, description="flip half of the training pictures")
     unreadable: Literal["error", "drop"] = Field(
-        default="error", description="pictures that cannot be decoded"
+        default="error", description="what to do with pictures that cannot be decoded"
     )
 
 
@@ -236,19 +243,19 @@ class PicturesConfig(PictureLoading):
 class PictureSettings(PictureLoading):
     """How pictures become tensors.
 
-    What is null or `auto` is chosen when a run begins, by the catalog's pictures and the picture encoder's weights;
-    config.yaml of the run has the chosen values.
+    Values that are null or `auto` are chosen when a run begins, from the catalog's pictures and the picture encoder's
+    weights; the run's config.yaml holds the chosen values.
     """
 
     height: Annotated[int | None, BeforeValidator(_none_for_auto)] = Field(
         default=None,
         ge=16,
         le=4096,
-        description="in pixels, of the model's input; null: chosen by the catalog's pictures, at most what the "
-        "encoder's weights were trained with",
+        description="height of the model's input in pixels; null: chosen from the catalog's pictures, at most the size "
+        "that the encoder's weights were trained with",
     )
     width: Annotated[int | None, BeforeValidator(_none_for_auto)] = Field(
-        default=None, ge=16, le=4096, description="in pixels, of the model's input; null: as height"
+        default=None, ge=16, le=4096, description="width of the model's input in pixels; null: like height"
     )
     fit: Literal["auto", "crop", "stretch"] = Field(
         default="auto",
@@ -256,25 +263,25 @@ class PictureSettings(PictureLoading):
     )
     normalisation: Literal["auto"] | Normalisation = Field(
         default="auto",
-        description="mean and deviation of each channel: imagenet; inception: 0.5 and 0.5 (Inception, "
-        "EfficientNet-Lite, many vision transformers); clip; none: 0 and 1; auto: what the encoder's weights were "
-        "trained with",
+        description="mean and standard deviation of each channel: imagenet; inception: 0.5 and 0.5 (Inception, "
+        "EfficientNet-Lite, many vision transformers); clip; none: 0 and 1; auto: those that the encoder's weights "
+        "were trained with",
     )
     interpolation: Literal["auto"] | Interpolation = Field(
         default="auto",
-        description="how a whole picture is resized; auto: as the preprocessor of a network of transformers says, "
+        description="how a whole picture is resized; auto: like the preprocessor of an encoder of transformers, "
         "otherwise bilinear",
     )
 
     @property
     def chosen(self) -> PicturesConfig:
-        """The same with every value chosen, as a run's config.yaml has them.
+        """These settings with every value chosen, as in a run's config.yaml.
 
         Raises:
             SettingsError: one is null or `auto`.
         """
         values = self.model_dump()
-        if values["interpolation"] == "auto":  # in a run of before there was a choice
+        if values["interpolation"] == "auto":  # in a run from before there was a choice
             values["interpolation"] = "bilinear"
         if still := [name for name in CHOSEN if values[name] in (None, "auto")]:
             raise SettingsError(

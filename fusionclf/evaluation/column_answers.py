@@ -1,4 +1,4 @@
-"""Answers for further columns: what auxiliary heads predict, one row for each product and column, and their metrics."""
+"""Predictions of auxiliary heads for further columns, one row for each product and column, and their metrics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

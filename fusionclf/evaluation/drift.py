@@ -1,4 +1,4 @@
-"""Whether new products differ from those a model was tested on: two-sample tests, and how large the difference is."""
+"""Drift: two-sample tests of whether new products differ from a model's test products, and how much."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class DriftCheck:
         reference, current: share or mean in the reference and in the new products; NaN for classes.
         effect: largest difference between the two distributions, from 0 (equal) to 1: the total variation distance of
             shares, or the Kolmogorov-Smirnov statistic of numbers.
-        p: probability of such a difference where both come from one distribution, corrected for the number of tests.
+        p: probability of such a difference if both come from one distribution, corrected for the number of tests.
         drifted: whether the difference is neither noise nor small.
         details: what changed most.
     """
@@ -50,14 +50,14 @@ class DriftCheck:
 def find_drift(
     reference: pd.DataFrame, current: pd.DataFrame, threshold: float = THRESHOLD
 ) -> list[DriftCheck]:
-    """Every column that both tables have, compared, the largest difference first.
+    """A comparison of every column that both tables have, the largest difference first.
 
     A column of texts is compared by the shares of its values, one of booleans by its share, one of numbers by its
-    distribution. Empty cells and NaN are left out. A column drifted where the difference is significant at
+    distribution. Empty cells and NaN are left out. A column drifted if the difference is significant at
     SIGNIFICANCE, corrected for the number of columns (Holm, 1979), and at least `threshold`.
 
     Args:
-        reference, current: a row a product.
+        reference, current: one row per product.
         threshold: smallest effect that counts.
 
     >>> old, new = pd.DataFrame({"confidence": [0.9, 0.8] * 50}), pd.DataFrame({"confidence": [0.4, 0.5] * 50})

@@ -1,4 +1,4 @@
-"""A file with another program's predictions → ids, labels and probabilities as the file has them."""
+"""A file of another program's predictions → ids, labels and probabilities as in the file."""
 
 import json
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ FORMS = "label; label_1, prob_1, …; or one column a class"
 
 @dataclass(frozen=True)
 class GivenPredictions:
-    """The predictions of a file, one row a product.
+    """The predictions of a file, one row per product.
 
     Attributes:
         path: the file.
         kind: "labels" without probabilities, "best" with those of the best classes, "all" with those of all classes.
         ids: (N,) ids of the products.
         labels: (N, k) classes, the most likely first, "" where a row has fewer; for "all" (K,) names of the columns.
-        probabilities: (N, k) or (N, K), as the file has them, NaN where a cell is no number; None for "labels".
+        probabilities: (N, k) or (N, K), as in the file; NaN where a cell is not a number; None for "labels".
         unread: names of the columns that are not read.
     """
 
@@ -75,11 +75,11 @@ def read_given(
         path: the file.
         id_names: names that the column of the ids may have, the preferred one first.
         label_names: names that a column of labels without ranks may have.
-        classes: all classes, which columns of probabilities are called by.
+        classes: all classes, the names of columns of probabilities.
 
     Raises:
         PredictionError: the file has no column of ids or predictions, or a row that cannot be read.
-        CatalogError: it is no table.
+        CatalogError: it is not a table.
     """
     table = open_table(path, wanted=id_names[:1])
     key = next((name for name in id_names if name in table.columns), None)
@@ -128,7 +128,7 @@ def _read(table: Table, names: list[str]) -> Rows:
 
 
 def _numbers(rows: Rows, names: list[str]) -> np.ndarray:
-    """(N, k) numbers of columns; NaN where a cell is no number."""
+    """(N, k) numbers of columns; NaN where a cell is not a number."""
     columns = [np.asarray(pd.to_numeric(rows.table[name], errors="coerce"), np.float64) for name in names]
     return np.stack(columns, axis=1) if columns else np.zeros((len(rows.table), 0))
 
@@ -176,7 +176,7 @@ def _list(path: Path, rows: Rows, place: int, name: str) -> list[object]:
         found = None
     if not isinstance(found, list):
         raise PredictionError(
-            f'{path}: {rows.place(place)}: {name!r} is no list of JSON, such as ["Dresses"]; call a single '
+            f'{path}: {rows.place(place)}: {name!r} is not a JSON list, such as ["Dresses"]; call a single '
             "label 'label'"
         )
     return found

@@ -1,4 +1,4 @@
-"""Held-out predictions of a run: what thresholds are fitted on."""
+"""Held-out predictions of a run, on which thresholds are fitted."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +16,9 @@ from fusionclf.evaluation.read_predictions import read_predictions
 from fusionclf.run_schema import read_config
 
 HELD_OUT, AS_UNSEEN = "held_out", "as_unseen"
-UNKNOWN_SHARE = 0.5  # of products of unseen classes that thresholds must bear where the share is not known
+UNKNOWN_SHARE = (
+    0.5  # share of products of unseen classes that thresholds allow for if the expected share is not set
+)
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,9 @@ class HeldOut:
     """Predictions of products that the model was not fitted on.
 
     Attributes:
-        frame: of products whose class it knows.
-        as_unseen: of products as if their class had no training row; None where every class has some.
-        share: expected share of future products of classes without a training row.
+        frame: predictions for products of classes with training rows.
+        as_unseen: predictions for products as if their class had no training row; None if all classes have some.
+        share: expected share of products of classes without a training row.
     """
 
     frame: pd.DataFrame
@@ -38,7 +40,7 @@ class HeldOut:
 
     @property
     def kinds(self) -> "list[AnswersByLevel]":
-        """The predictions of each kind. Those whose title is in train do not count: a model may remember them."""
+        """The predictions of each kind, without products whose title is in train: a model may remember them."""
         used = self.frame.loc[~self.frame["leaked_title"].to_numpy(bool)]
         seen = AnswersByLevel(right_to_level(used), level_probs(used), group_numbers(used))
         unseen = self.as_unseen
@@ -54,10 +56,10 @@ class AnswersByLevel:
     """Held-out answers of one kind: classes and, before them, L category levels, the coarsest first.
 
     Attributes:
-        right: (n, L + 1) whether the path is right down to the level.
-        probs: (n, L + 1) its probability.
+        right: (n, L + 1) whether the path is right from the top down to each level.
+        probs: (n, L + 1) probability of the path down to each level.
         groups: (n,) equal numbers for answers that are not independent.
-        share: expected share of future products that are of this kind.
+        share: expected share of this kind among future products.
     """
 
     right: np.ndarray
@@ -70,14 +72,14 @@ class AnswersByLevel:
         return Stratum(self.probs[:, level], self.right[:, level], self.groups, self.share)
 
     def below(self, level: int, least: float) -> "AnswersByLevel":
-        """Those whose probability at a level is lower, and their share."""
+        """The answers whose probability at a level is lower than `least`, and their share."""
         mask = self.probs[:, level] < least
         share = self.share * float(mask.mean()) if len(mask) else 0.0
         return AnswersByLevel(self.right[mask], self.probs[mask], self.groups[mask], share)
 
 
 def unseen_share(settings: Mapping[str, Any]) -> float:
-    """The share of products of unseen classes that a run's settings expect, as in config.yaml."""
+    """The expected share of products of unseen classes in a run's settings, as in config.yaml."""
     model = settings.get("model")
     given = model.get("unseen_share") if isinstance(model, Mapping) else None
     return UNKNOWN_SHARE if given is None else float(given)

@@ -24,7 +24,7 @@ class ImportedPredictions:
     Attributes:
         test: predictions of all test products, over all classes.
         held_out: predictions of other products; None where there are none.
-        ignored: number of rows that are of no test product and were left out.
+        ignored: number of rows that were left out because they are not test products.
     """
 
     test: pd.DataFrame
@@ -38,14 +38,14 @@ def import_given(
     """The predictions of a file as the frames of a run.
 
     Args:
-        given: what the file holds.
+        given: the content of the file.
         catalog, split: the products.
-        others: what to do with products that are no test products: "refuse" them, "ignore" them, or keep them as
+        others: what to do with products that are not test products: "refuse" them, "ignore" them, or keep them as
             "held-out" predictions, by a model that was not trained on them.
 
     Raises:
-        PredictionError: an id is unknown or occurs twice, a test product is missing, a label is no class, or
-            probabilities are none; the message counts the rows and shows three.
+        PredictionError: an id is unknown or occurs twice, a test product is missing, a label is not a class, or
+            values are not probabilities; the message counts the rows and shows three.
     """
     given.refuse("have no id", given.ids == "", np.arange(1, len(given) + 1), "give the id of each product")
     twice = pd.Index(given.ids).duplicated()
@@ -84,8 +84,8 @@ def _tested(given: GivenPredictions, catalog: Catalog, split: Split, others: Oth
         shown = ", ".join(quoted(name, SHOWN) for name in lacking[:EXAMPLES])
         raise PredictionError(
             f"{given.path}: lacks {len(lacking):,} of {len(wanted):,} test products ({shown}"
-            f"{', …' if len(lacking) > EXAMPLES else ''}); predict them, too: runs are compared on the same products "
-            "(a model without an answer gets the most frequent class)"
+            f"{', …' if len(lacking) > EXAMPLES else ''}); predict them, too, because runs are compared on the same "
+            "products (without an answer, give the most frequent class)"
         )
     return tested
 
@@ -95,7 +95,7 @@ def _words(mask: np.ndarray, word: str) -> np.ndarray:
 
 
 def _check_labels(given: GivenPredictions, classes: Sequence[str]) -> None:
-    """Raise PredictionError for a label that is no class, a missing first one, or one that a row has twice."""
+    """Raise PredictionError if a label is not a class, the first is missing, or a row has one twice."""
     if given.kind == "all":
         return
     known = {*classes, ""}
@@ -121,7 +121,7 @@ def _check_probabilities(given: GivenPredictions) -> GivenPredictions:
     """The predictions, the probabilities of all classes divided by their sum, which may be a little off 1.
 
     Raises:
-        PredictionError: a value is no probability, or the values of a row do not add up.
+        PredictionError: a value is not a probability, or the values of a row do not add up.
     """
     shares = given.probabilities
     if shares is None:

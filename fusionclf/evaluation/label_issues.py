@@ -12,12 +12,12 @@ from fusionclf.evaluation.ranks import has_probabilities
 def find_label_issues(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Products whose label is probably wrong, by the mean prediction of several models.
 
-    A label is an issue where another class is more likely, and at least as likely as it is on average for the
+    A label is an issue if another class is more likely, and at least as likely as it is on average for the
     products labelled with it (its self-confidence). A class that is not among the first five of a run has
     probability 0 there. The score is the margin between the two probabilities, times the self-confidence of the
-    label's class (a class that models seldom find, such as one without a training row, is weak evidence), times the
-    share of the runs that predicted the product. A run that holds labels without probabilities has one vote a product:
-    its class counts as 1, and all others as 0.
+    label's class (low for classes that models seldom predict, such as those without training rows), times the
+    share of the runs that predicted the product. A run of labels without probabilities counts as one vote per
+    product: 1 for its class, 0 for all others.
 
     Args:
         runs: for each run its predictions of products that it was not fitted on; each product occurs once.
@@ -25,7 +25,7 @@ def find_label_issues(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
     Returns:
         A row for each issue, the highest score first: id, label, suggestion, prob_label,
         prob_suggestion, score, agreeing (runs whose first class is the suggestion), scored (runs that
-        predicted the product), label_train_count (the least of all runs).
+        predicted the product), label_train_count (the smallest of all runs).
 
     Source: Northcutt, Jiang and Chuang, Confident Learning: Estimating Uncertainty in Dataset Labels (2021), sections
     3.1 (thresholds by class) and 3.2 (ranking by margin); the two factors of the score are this project's.

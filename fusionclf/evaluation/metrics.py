@@ -1,4 +1,4 @@
-"""Every metric of a run, from its predictions files alone. All values are percentages, unrounded."""
+"""Every metric of a run, from its predictions files. All values are unrounded percentages."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -60,7 +60,7 @@ def run_metrics(
     graph: CategoryGraph | None = None,
     held_out: Mapping[str, HeldOut] | None = None,
 ) -> dict[str, Any]:
-    """What metrics.json holds.
+    """The content of metrics.json.
 
     Args:
         variant: name of the model.

@@ -47,7 +47,7 @@ def product_context(
         catalog: the products.
         split: their division.
         part: a part of the split; None for all parts.
-        subset: test; or validation for held-out predictions, where only train rows count as known.
+        subset: test; or validation for held-out predictions, where only train rows count as training rows.
         rows: other catalog rows than those of the subset.
         pictures: (P,) digest of each of the catalog's pictures, in the order of `catalog.picture_owners`, 0 for none;
             None where pictures are not read.
@@ -90,7 +90,7 @@ def product_context(
 
 
 def fitted_rows(catalog: Catalog, split: Split, subset: Literal["test", "validation"]) -> np.ndarray:
-    """The rows that a model which predicts a subset was fitted on: held-out predictions know train rows alone."""
+    """The rows on which the model that predicts a subset was fitted: for held-out predictions only train rows."""
     return split.rows(catalog, None, *(("train", "validation") if subset == "test" else ("train",)))
 
 
@@ -164,7 +164,7 @@ def _groups(catalog: Catalog, split: Split, rows: np.ndarray) -> dict[str, np.nd
 
 
 def group_numbers(frame: pd.DataFrame) -> np.ndarray:
-    """(N,) equal numbers for products that are not independent: of one group, or without groups of one title."""
+    """(N,) equal numbers for products that are not independent: those of one group or, without groups, of one title."""
     return frame[GROUP if GROUP in frame else "title_group"].to_numpy()
 
 
@@ -214,7 +214,7 @@ def make_predictions(
         probabilities the class that comes first wins.
 
     Raises:
-        ValueError: the probabilities have another shape or are no probabilities, a class occurs twice or is
+        ValueError: the probabilities have another shape or are not probabilities, a class occurs twice or is
             not in the graph, or `status` has other values than STATUSES or another number of rows.
     """
     if probabilities.shape != (len(context), len(classes)):

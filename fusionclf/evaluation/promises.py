@@ -1,4 +1,4 @@
-"""Promises: lower confidence bounds of the precision above a threshold, and the threshold that keeps a promise."""
+"""Promises: lower confidence bounds of the precision above a threshold, and the threshold that meets a target."""
 
 import math
 from collections.abc import Sequence
@@ -7,14 +7,19 @@ from itertools import takewhile
 
 import numpy as np
 
-# A promise may be broken in one of ten catalogs. That is the usual level of learn-then-test; at 0.05, a promise of
-# 0.98 would need 149 right answers without a wrong one in place of 114, and shops bring a few hundred held-out rows.
+# A promise may be broken in one of ten catalogs, the usual level of learn-then-test. At 0.05, a promise of 0.98 would
+# need 149 right answers without a wrong one instead of 114, and many shops have only a few hundred held-out rows.
 DELTA = 0.1
-LEAST = 0.5  # an answer below it is more likely wrong than right
+LEAST = 0.5  # below it, an answer is more likely wrong than right
 START = 1 / 3  # share of the groups that the first candidate accepts at least
 ONE_ERROR = 1.7  # times as many groups promise a target with one error as without
 LOG_ODDS = np.arange(14.0, 0.0, -0.25)
-NAMED = (*(round(0.5 + step / 100, 2) for step in range(50)), 0.995, 0.998, 0.999)  # that a message may name
+NAMED = (
+    *(round(0.5 + step / 100, 2) for step in range(50)),
+    0.995,
+    0.998,
+    0.999,
+)  # precisions that a message may name
 ROUNDING = 1e-9
 
 
@@ -22,29 +27,31 @@ ROUNDING = 1e-9
 class Promises:
     """What held-out answers can promise about the precision of future answers.
 
-    A threshold that is chosen because its held-out precision is high enough looks better than it is: among many
-    candidates, some are lucky. Therefore the candidates form a fixed sequence, the strictest first, that does not
-    depend on the held-out labels. A candidate passes if the lower confidence bound of its precision (Clopper–Pearson,
-    one-sided, level 1 - DELTA) reaches the target. The first candidate that fails ends the sequence, and the last one
-    that passed is taken. It can only be wrong if the first candidate of a too low precision passes, and that one
-    alone is tested at DELTA. So no union bound over the candidates is needed, which would cost most of the few
-    held-out answers. A few of the most confident answers cannot pass, right as they may be, so the sequence starts at
-    the first candidate with enough groups to promise the target without an error, and with a third of all groups. If
-    half of the groups are enough for one error, it starts there: a single wrong label among the most confident answers
-    does not end it.
+    A threshold that is chosen for its high held-out precision looks better than it is, because some of many candidates
+    are lucky. Therefore the candidates form a fixed sequence that does not depend on the held-out labels, the strictest
+    first. A candidate passes if the lower confidence bound of its precision (Clopper–Pearson, one-sided, level
+    1 - DELTA) reaches the target. The sequence ends at the first candidate that fails, and the last one that passed is
+    chosen. The choice is wrong only if the first candidate with a too low precision passes, and only this candidate
+    is tested at DELTA. So no union bound over the candidates is needed, which would cost most of the few held-out
+    answers.
+
+    A candidate with too few groups cannot pass, even without an error. So the sequence starts at the first candidate
+    with enough groups to promise the target without an error, and with at least a third of all groups. If half of all
+    groups can promise the target with one error, the sequence starts at the first candidate with enough groups for
+    that: then one wrong label among the most confident answers does not end it.
 
     Answers of one group are not independent, so groups are counted, not answers. The share of errors is the mean over
-    groups or over answers, whichever is larger, and the number of errors is rounded up. The bound is exact where a
+    groups or over answers, whichever is larger, and the number of errors is rounded up. The bound is exact if each
     group's answers are all right or all wrong. It holds for products like the held-out ones, not for those of a
     later season.
 
-    Products of classes without training rows are answered worse. A run that can name such classes therefore holds some
-    classes out, too, and these answers form a second stratum. The error is then the mean over both, weighed by the
-    shares of future products; the groups of the second are its classes. With fewer new products than expected, the
-    precision is higher.
+    Predictions for classes without training rows are less accurate. A run that can predict such classes therefore also
+    holds classes out, and these answers form a second stratum, whose groups are the classes. The error is then the mean
+    over both strata, weighted by their expected shares of future products. If fewer products of such classes arrive,
+    the precision is higher.
 
     Attributes:
-        thresholds: (T,) candidates, falling.
+        thresholds: (T,) candidates, in descending order.
         groups: (T,) number of groups with an answer at or above each candidate.
         bounds: (T,) lower confidence bound of the precision of these answers.
 
@@ -61,7 +68,7 @@ class Promises:
     bounds: np.ndarray
 
     def threshold(self, target: float) -> float | None:
-        """The lowest probability from which the precision `target` can be promised; None where it cannot."""
+        """The lowest threshold for which the precision `target` can be promised; None if there is none."""
         needed = math.log(DELTA) / math.log(target) if target < 1 else math.inf
         total = self.groups.max(initial=0)
         if 2 * ONE_ERROR * needed <= total:
@@ -74,7 +81,7 @@ class Promises:
         return float(self.thresholds[first[0] + count - 1]) if count else None
 
     def largest(self, below: float = 1.0) -> float | None:
-        """The largest precision of NAMED that can be promised, as can all smaller ones; None where there is none."""
+        """The largest precision of NAMED up to which all can be promised; None if the smallest cannot."""
         kept = list(takewhile(lambda p: p < below and self.threshold(p) is not None, NAMED))
         return kept[-1] if kept else None
 
@@ -87,7 +94,7 @@ class Stratum:
         prob: (n,) probability of each answer.
         right: (n,) whether it is right.
         groups: (n,) equal numbers for answers that are not independent.
-        share: expected share of future products that are of this kind.
+        share: expected share of this kind among future products.
     """
 
     prob: np.ndarray
@@ -102,10 +109,10 @@ class Stratum:
 
 
 def promises(strata: Sequence[Stratum], floor: float = LEAST) -> Promises:
-    """What held-out answers can promise for products of all these kinds together.
+    """What held-out answers of several kinds can promise together.
 
     Args:
-        strata: the answers; kinds without any do not count.
+        strata: the answers of each kind; an empty kind is ignored.
         floor: the lowest candidate.
     """
     candidates = 1 / (1 + np.exp(-LOG_ODDS))
@@ -118,7 +125,7 @@ def promises(strata: Sequence[Stratum], floor: float = LEAST) -> Promises:
 def _together(strata: Sequence[Stratum]) -> tuple[int, int]:
     """Number of groups of some answers, and how many of them count as wrong.
 
-    Of several kinds it is the number of groups whose mean would vary as much as the mean over the kinds does.
+    For several kinds it is the effective number: that of groups whose mean has the variance of the mean over the kinds.
     """
     there = [each for each in strata if len(each.prob) and each.share > 0]
     if not there:

@@ -1,4 +1,4 @@
-"""What a predictions file may lack: imported labels have no probabilities, and one rank."""
+"""Parts that a predictions file may lack: imported labels have no probabilities and only one rank."""
 
 import pandas as pd
 

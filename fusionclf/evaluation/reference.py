@@ -1,4 +1,4 @@
-"""What a run keeps of its test products' inputs, for `fusionclf drift`: inputs/test.parquet and inputs/words.npy."""
+"""The profile of a run's test products, for `fusionclf drift`: inputs/test.parquet and inputs/words.npy."""
 
 from pathlib import Path
 
@@ -48,5 +48,5 @@ def read_reference(folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
     except Exception as error:  # readers of damaged files raise errors of any kind
         raise RunError(one_line(f"cannot be read ({error}); {AGAIN}", file)) from error
     if "id" not in profile or known.dtype != np.uint32:
-        raise RunError(f"{file}: not what a run writes there; {AGAIN}")
+        raise RunError(f"{file}: not a file that a run writes; {AGAIN}")
     return profile, known

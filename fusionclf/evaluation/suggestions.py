@@ -1,4 +1,4 @@
-"""Which products to label next: those that a model is least certain of, and unlike each other."""
+"""Which products to label next: those that a model is least certain of and that differ from each other."""
 
 import numpy as np
 

@@ -29,13 +29,13 @@ class Thresholds:
         groups: number of independent held-out predictions that they were fitted on.
         accept_from: minimum probability at which a class is accepted; None: never.
         levels: for each of the L category levels, the coarsest first: minimum probability at which a prediction
-            backs off to it, where no deeper level is accepted; None: never.
+            backs off to it if no deeper level is accepted; None: never.
         reject_below: predictions below this probability were wrong more often than right.
         never: classes that are not accepted at any probability.
-        unseen_share: share of products of classes without a training row that the target precision bears; 0: none.
+        unseen_share: share of products of classes without a training row that the thresholds allow for; 0: none.
 
     Raises:
-        SettingsError: the target is out of its range.
+        SettingsError: the target is out of range.
         ValueError: another value is not a probability.
     """
 
@@ -54,7 +54,7 @@ class Thresholds:
             raise ValueError("a threshold is not a probability")
 
     def without(self, names: Sequence[str]) -> "Thresholds":
-        """These, but some classes are never accepted."""
+        """These thresholds, but with classes that are never accepted."""
         return replace(self, never=self.never | set(names)) if names else self
 
 
@@ -84,7 +84,7 @@ class CannotPromiseError(SettingsError):
     """The held-out predictions cannot promise a precision.
 
     Attributes:
-        largest: the largest precision that they can promise; None where there is none.
+        largest: the largest precision that they can promise; None if there is none.
     """
 
     def __init__(self, message: str, largest: float | None) -> None:
@@ -95,16 +95,16 @@ class CannotPromiseError(SettingsError):
 def fit_thresholds(held_out: HeldOut, target: float) -> Thresholds:
     """Thresholds that promise a precision, by lower confidence bounds on held-out predictions.
 
-    One threshold for all classes is the lowest probability at which the precision `target` can be promised for the
-    accepted classes. (One for each class would be chosen on few predictions each: no bound holds for those.) The
-    threshold of a category level is found in the same way on the products without a deeper accepted level, so that
-    sure classes do not vouch for doubtful categories. It is never below `target`: later products may be unlike the
-    held-out ones, and there a low probability is the only warning. A level that nothing can be promised for is never
-    answered. `Promises` explains the bounds.
+    One threshold for all classes is the lowest one for which the precision `target` can be promised for the accepted
+    classes. (A threshold for each class would be fitted on few predictions, too few for a bound.) The threshold of a
+    category level is found in the same way on the products without a deeper accepted level, so that certain classes do
+    not hide errors of uncertain categories. It is never below `target`: later products may differ from the held-out
+    ones, and then only a low probability shows it. A level for which the target cannot be promised is never accepted.
+    `Promises` explains the bounds.
 
-    Predictions of a group of the split count as one; without groups, those of equal titles. Products whose title is
-    also in train do not count: a model that remembers titles is too good on them. Where the run can predict classes
-    without training rows, the promise holds for products of which up to `held_out.share` are of such classes.
+    Predictions for one group of the split count as one; without groups, those for equal titles. Products whose title is
+    also in train do not count, because a model may remember titles. If the run can predict classes without training
+    rows, the promise allows for up to `held_out.share` of the products to be of such classes.
 
     Args:
         held_out: predictions of products that the model was not fitted on.
@@ -112,7 +112,7 @@ def fit_thresholds(held_out: HeldOut, target: float) -> Thresholds:
 
     Raises:
         RunError: there are no predictions.
-        CannotPromiseError: they cannot promise the target; the message names what they can.
+        CannotPromiseError: they cannot promise the target; the message names the largest one that they can.
         SettingsError: the target is out of its range.
 
     Source: Geifman and El-Yaniv, Selective Classification for Deep Neural Networks (2017), for the least threshold;
@@ -162,9 +162,9 @@ def _cannot(target: float, largest: float | None, held_out: HeldOut) -> str:
 
 
 def _reject_below(kinds: Sequence[AnswersByLevel]) -> float:
-    """Where the share of right predictions crosses one half: 0 where it is always above, 1 where it never is.
+    """The probability at which the share of right predictions reaches one half: 0 if it is always above, 1 if never.
 
-    The share is the isotonic (never falling) curve of the probability; groups of one kind have equal weights.
+    The share is an isotonic (non-decreasing) function of the probability; groups of one kind have equal weights.
     """
     answers = [kind.level(-1) for kind in kinds]
     weights = np.concatenate([_weights(each) for each in answers])
@@ -187,10 +187,10 @@ def _weights(answers: Stratum) -> np.ndarray:
 
 
 def _decide(label: np.ndarray, probs: np.ndarray, thresholds: Thresholds) -> tuple[np.ndarray, np.ndarray]:
-    """Decision and number of accepted levels of (N,) predictions with (N, L + 1) probabilities."""
+    """The decision and the number of accepted levels of (N,) predictions with (N, L + 1) probabilities."""
     if len(thresholds.levels) != probs.shape[1] - 1:
         raise RunError(
-            f"thresholds for {len(thresholds.levels)} category levels, the predictions have {probs.shape[1] - 1}; "
+            f"thresholds are for {len(thresholds.levels)} category levels, predictions have {probs.shape[1] - 1}; "
             "fit them on this model's held-out predictions"
         )
     prob = probs[:, -1]
@@ -208,7 +208,7 @@ def _decide(label: np.ndarray, probs: np.ndarray, thresholds: Thresholds) -> tup
 def decide(
     graph: CategoryGraph, thresholds: Thresholds, probabilities: np.ndarray, classes: Sequence[str]
 ) -> Decisions:
-    """Accept, review or reject each product's most likely class, and accept its path as deep as is reliable.
+    """The decision for each product's most likely class, and its path down to the deepest accepted level.
 
     Args:
         graph: of the run's catalog.
@@ -231,7 +231,7 @@ def decide(
 def decision_metrics(
     frame: pd.DataFrame, held_out: HeldOut, target: float, graph: CategoryGraph
 ) -> dict[str, Any]:
-    """Metrics of the decisions on the predictions of a part, in percent, at a target precision.
+    """Metrics, in percent, of the decisions on the predictions of a part at a target precision.
 
     Args:
         frame: predictions of the part.
@@ -240,11 +240,10 @@ def decision_metrics(
         graph: of the catalog.
 
     Returns:
-        target; largest, the largest precision that the held-out predictions can promise where they cannot promise the
-        target, and None where they can; accepted, review and rejected (shares of all products); precision of the
-        accepted predictions; levels: column, answered (share of all products accepted to that level and no deeper)
-        and precision of these; unanswered (share without any level). None where a metric is not defined, as all are
-        where the target cannot be promised.
+        target; largest, the largest precision that can be promised if the target cannot (0: none), else None; accepted,
+        review and rejected (shares of all products); precision of the accepted predictions; levels: column, answered
+        (share of all products accepted to that level and no deeper) and precision of these; unanswered (share without
+        any level). A metric that is not defined is None; if the target cannot be promised, all are.
     """
     try:
         return {"largest": None, **_decision_metrics(frame, fit_thresholds(held_out, target), graph)}

@@ -36,9 +36,9 @@ class RunResult:
         held_out: part → predictions of train or validation products, by models that were not fitted on them.
         answers: part → `column_answers` of its test and validation products; empty where no further column is
             predicted.
-        fusion_parts: part → what the parts of a fusion answer for held-out products; empty for other variants.
-        as_unseen: part → predictions of train products as if their class had no train product; empty where every class
-            has some, or no other can be predicted.
+        fusion_parts: part → top-1 of each part of fusion on held-out products; empty for other variants.
+        as_unseen: part → predictions of train products as if their class had no train product; empty if every class has
+            some, or if classes without one cannot be predicted.
     """
 
     variant: str
@@ -94,7 +94,7 @@ def save_run(
 
 
 def _metrics(folder: Path, result: RunResult, graph: CategoryGraph) -> dict[str, Any]:
-    """The metrics of one label a product, or of several by the thresholds in the model folder."""
+    """The metrics of one label per product, or of several by the thresholds in the model folder."""
     catalog, split = result.catalog, result.split
     if catalog.label_sets is None:
         return run_metrics(result.variant, result.predictions, graph, _held_out(result))

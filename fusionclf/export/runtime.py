@@ -79,7 +79,7 @@ class ExportedModel(FixedClasses):
         known = self.description
         self._pictures = known.pictures and known.pictures.settings()
         if known.names is not None and known.names.figures != NAME_MATCH_FEATURES:
-            raise RunError(f"{folder}: compares names by other features than this version; export again")
+            raise RunError(f"{folder}: uses other name-match features than this version; export again")
         threads = threads or torch.get_num_threads()
         self._run = open_session(folder, known.model, known.kind, [i.name for i in known.inputs], threads)
         self.classes = known.outputs[0].classes

@@ -184,8 +184,8 @@ def _reader(encoder: TextEncoder, prefix: str, by_name: bool) -> dict[str, Any]:
         kind = "embedding" if by_name and encoder.frozen else "tokens"
         return {"kind": kind, "prefix": prefix, "longest": encoder.tokeniser.longest, "dim": encoder.dim}
     raise PredictionError(
-        f"{type(encoder).__name__}: this title encoder has no export; those with model.text.kind=hashed, "
-        "transformer and both have one"
+        f"{type(encoder).__name__}: this title encoder cannot be exported; use model.text.kind=hashed, "
+        "transformer or both"
     )
 
 

@@ -43,21 +43,21 @@ class ImageEncoderParams(Section):
     )
     frozen: bool = Field(
         default=False,
-        description="train no part of the network: features are computed once, without augmentation",
+        description="do not train the network: features are computed once, without augmentation",
     )
     normalise: bool = Field(
         default=False,
-        description="layer normalisation of the features; a frozen encoder's head learns better on it; those of "
-        "transformers have length √width in any case",
+        description="layer-normalise the features, which helps the head of a frozen encoder; features of transformers "
+        "always have length √width",
     )
     regions: int = Field(
         default=1,
         ge=1,
         le=7,
-        description="side of the grid of regions that features are averaged over; 1: the whole",
+        description="regions per side of the grid in which features are averaged; 1: the whole picture",
     )
     frozen_stages: int = Field(
-        default=0, ge=0, description="parts of the network, from the stem on, that are not trained"
+        default=0, ge=0, description="number of stages, from the stem on, that are not trained"
     )
 
 
@@ -177,7 +177,9 @@ def _strip_last_linear(network: nn.Module) -> int:
     """Replace the classifier by the identity; the width of what it took."""
     linear = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Linear)]
     if not linear:
-        raise SettingsError(f"backbone {type(network).__name__} ends in no linear layer; choose another")
+        raise SettingsError(
+            f"backbone {type(network).__name__} does not end in a linear layer; choose another"
+        )
     name, last = linear[-1]
     parent, _, attribute = name.rpartition(".")
     setattr(network.get_submodule(parent), attribute, nn.Identity())
@@ -189,8 +191,8 @@ def _pool_regions(network: nn.Module, side: int) -> int:
     name = next((name for name in ("global_pool", "avgpool") if hasattr(network, name)), None)
     if name is None:
         raise SettingsError(
-            f"model.image.regions={side}: {type(network).__name__} has no pooling that is known here; choose another "
-            "backbone, or regions=1"
+            f"model.image.regions={side}: {type(network).__name__} has no pooling layer that fusionclf knows; choose "
+            "another backbone, or regions=1"
         )
     setattr(network, name, nn.Sequential(nn.AdaptiveAvgPool2d(side), nn.Flatten(1)))
     return side**2

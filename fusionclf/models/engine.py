@@ -92,7 +92,7 @@ class Engine:
 
     def _check(self) -> None:
         if self.device.type != "cpu":
-            raise _GraphError("ONNX Runtime runs encoders on a CPU alone")
+            raise _GraphError("ONNX Runtime runs encoders only on a CPU")
         if lacking := [name for name in (*PACKAGES, "onnxscript") if importlib.util.find_spec(name) is None]:
             raise _GraphError(f"{lacking[0]} is not installed (pip install {lacking[0]})")
 

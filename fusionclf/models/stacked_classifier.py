@@ -90,7 +90,7 @@ class StackedClassifier(nn.Module):
         synonyms: Sequence[Sequence[str]] | None = None,
         language: str = LANGUAGE,
     ) -> None:
-        """Set what the classes are called, in which language, and where they are in the category graph."""
+        """Set the names of the classes, their language, and their places in the category graph."""
         embed = self.linear_text_model.embed
         self.set_class_names(ClassNames(names, paths, embed, synonyms, language=language))
 

@@ -36,7 +36,7 @@ class TextEncoderParams(Section):
         description="transformer: a hub name, a folder, offline or offline-multilingual (extras); with tokenizer",
     )
     pretrained: bool = Field(
-        default=True, description="transformer: false builds it from its configuration alone"
+        default=True, description="transformer: false uses its configuration with random weights"
     )
     frozen: bool = Field(default=False, description="transformer: keep its weights")
     longest: int = Field(default=64, ge=4, description="transformer: tokens kept of a title")

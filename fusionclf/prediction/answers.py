@@ -15,7 +15,7 @@ from fusionclf.evaluation import Decisions, first_classes
 from fusionclf.prediction.column_values import ColumnValues, join_columns, output_columns
 
 ACCEPT, ABSTAIN, NONE = "accept", "abstain", "none"
-LEAST_PROBABILITY = 0.05  # an answer that is more often wrong than 19 times in 20 is none
+LEAST_PROBABILITY = 0.05  # a less likely answer is wrong more than 19 times in 20
 NAN_PROBABILITIES = "the model's probabilities are not numbers; its weights are damaged"
 
 
@@ -27,11 +27,11 @@ class DecisionRule:
         top_k: number of classes to return.
         min_probability: smallest probability of the first class; below it the decision is "abstain". None:
             LEAST_PROBABILITY, unless there is a target precision.
-        target_precision: wanted share of correct answers among the accepted ones. Each decision is then "accept",
-            "review" or "reject", and an uncertain class backs off to a category. None: no such grading.
+        target_precision: precision to promise for accepted answers. Each decision is then "accept", "review" or
+            "reject", and an uncertain class backs off to a category. None: no promise.
 
     Raises:
-        SettingsError: a value is out of its range.
+        SettingsError: a value is out of range.
     """
 
     top_k: int = 5
@@ -52,7 +52,7 @@ class DecisionRule:
 
     @property
     def accepted_from(self) -> float:
-        """The probability of the first class from which it is accepted, without a target precision."""
+        """The lowest probability at which the first class is accepted, without a target precision."""
         return LEAST_PROBABILITY if self.min_probability is None else self.min_probability
 
 
@@ -62,16 +62,16 @@ class Answers:
 
     Attributes:
         classes: K names.
-        category_paths: K category paths, top down; () for an unknown one.
-        order: (n, k) indices of each product's most likely classes, best first. k is `top_k`, or K where there are
-            fewer classes. Meaningless where there is no answer.
-        probabilities: (n, k) of those classes; NaN where there is no answer.
-        decisions: "accept", "review" or "reject" at a target precision; "abstain" where the first class is less likely
-            than `min_probability`; "none" where there is no answer.
+        category_paths: K category paths, the coarsest first; () for an unknown one.
+        order: (n, k) indices of each product's most likely classes, best first. k is `top_k`, or K if there are fewer
+            classes. Meaningless without an answer.
+        probabilities: (n, k) of those classes; NaN without an answer.
+        decisions: "accept", "review" or "reject" at a target precision; "abstain" if the first class is less likely
+            than `min_probability`; "none" without an answer.
         picture_status, title_status: "used", "missing", "unreadable" or "ignored" (the model does not read it).
-        reasons: why there is no answer; "" where there is one.
+        reasons: why there is no answer; "" if there is one.
         backed_off: path that reaches the target precision; None without a target precision.
-        class_ids: K ids, "" for a class without one; None where no class has one.
+        class_ids: K ids, "" for a class without one; None if no class has one.
         further: column → its predicted values, for each column of `model.auxiliary`.
     """
 
@@ -105,7 +105,7 @@ class Answers:
 
     @cached_property
     def ids(self) -> list[list[str]] | None:
-        """The ids of `labels`, "" for a class without one; None where no class has one."""
+        """The ids of `labels`, "" for a class without one; None if no class has one."""
         if self.class_ids is None:
             return None
         found = np.array(self.class_ids, object)[self.order].tolist()
@@ -193,7 +193,7 @@ class InputStatus:
 
     Attributes:
         picture, title: n statuses each.
-        reasons: why there is no answer; "" where there is one.
+        reasons: why there is no answer; "" if there is one.
     """
 
     picture: Sequence[str]

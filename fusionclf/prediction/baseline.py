@@ -49,6 +49,6 @@ class BaselineModel(FixedClasses):
     def embed(self, pictures: "PictureCache | None", fields: pd.DataFrame) -> dict[str, np.ndarray]:
         """As of Model: the features that the baseline's linear model reads, projected to a fixed width."""
         if not self.reads_titles:
-            raise RunError("this run reads no input, so it has no embeddings; give a run that reads titles")
+            raise RunError("this run reads no inputs, so it has no embeddings; give a run that reads titles")
         projected = normalised_rows(project(self.loaded.features(fields)))
         return {"joint": projected, "label": self.probabilities(pictures, fields)}

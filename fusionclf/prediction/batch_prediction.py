@@ -94,7 +94,7 @@ class BatchPredictor:
             self._warn(note)
         if self._rows.has_pictures and not self._has_folder:
             raise PredictionError(
-                f"catalog.picture={quoted(str(self._rows.columns.picture))}: below which folder? give "
+                f"catalog.picture={quoted(str(self._rows.columns.picture))}: unknown folder of the paths; give "
                 'pictures="FOLDER", or catalog={"picture": None} to read no pictures'
             )
         self._warm_up(len(frame))

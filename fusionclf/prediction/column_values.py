@@ -12,7 +12,7 @@ class ColumnValues:
     """The predicted values of one further column for n products.
 
     Attributes:
-        classes: the K values that the model knows.
+        classes: the K values that the model was trained on.
         order: (n,) index of each product's most likely value; K where there is no answer.
         probabilities: (n,) of these values; NaN where there is no answer.
 

@@ -1,4 +1,4 @@
-"""Embeddings of products: what a model knows about them before it names a class."""
+"""Embeddings of products: the features from which a model predicts the class."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

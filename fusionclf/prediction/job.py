@@ -95,8 +95,8 @@ def prepare(
         )  # shows before the input is read that it has none
         if console is not None and found.unseen_share:
             console.info(
-                f"the target precision holds where up to {100 * found.unseen_share:g} % of the products are of classes "
-                "without a training product; if you expect fewer, train with model.unseen_share: more are accepted"
+                f"the target precision holds if at most {100 * found.unseen_share:g} % of the products are of classes "
+                "without a training product; if you expect fewer, train with model.unseen_share to accept more"
             )
         if console is not None and (note := threshold_note(predictor)):
             console.warn(note)
@@ -187,7 +187,7 @@ def add_listed_classes(predictor: Predictor, classes: Path | None, only: bool) -
     """
     if classes is None:
         if only:
-            raise PredictionError("--only: which classes? give --classes FILE")
+            raise PredictionError("--only: needs --classes FILE")
         return None
     from fusionclf.prediction.class_files import read_classes  # as torch, it takes long to import
 
@@ -216,7 +216,7 @@ def _refuse_input_as_output(source: Path, output: OutputChunks) -> None:
         raise PredictionError(f"{output.out}: is the input; give another --out")
     if output.faults_file.exists() and output.faults_file.samefile(source):
         raise PredictionError(
-            f"{source}: is where --out {output.out} puts the rows without a prediction; give another --out"
+            f"{source}: is also the file of rows without a prediction of --out {output.out}; give another --out"
         )
 
 

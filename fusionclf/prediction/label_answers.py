@@ -1,4 +1,4 @@
-"""Answers with several labels a product: all labels that reach their thresholds."""
+"""Answers with several labels per product: all labels that reach their thresholds."""
 
 import json
 from collections.abc import Sequence
@@ -87,7 +87,7 @@ def decide_label_sets(
     """
     if rule.target_precision is not None:
         raise SettingsError(
-            "a target precision needs one label a product; give min_probability for a threshold of all"
+            "a target precision needs one label per product; give min_probability, a threshold for all labels"
         )
     names = tuple(classes)
     answered = ~np.isnan(probabilities[:, 0])  # (n,)

@@ -65,10 +65,10 @@ class Model(Protocol):
 
 
 def check_one_label(model: Model, what: str) -> None:
-    """Raise SettingsError where a model predicts several labels a product; `what` needs one."""
+    """Raise SettingsError where a model predicts several labels per product; `what` needs one."""
     if model.decision is not None:
         raise SettingsError(
-            f"{what} needs one label a product, and this run predicts several (catalog.label_list)"
+            f"{what} needs one label per product, and this run predicts several (catalog.label_list)"
         )
 
 
@@ -95,5 +95,5 @@ class FixedClasses:
     def embed(self, pictures: "PictureCache | None", fields: pd.DataFrame) -> dict[str, np.ndarray]:
         """Raises RunError: a model that only gives probabilities has no embeddings."""
         raise RunError(
-            "this model has no embeddings; give the run that it was made from, or one that reads titles"
+            "this model has no embeddings; give the run that was exported, or one that reads titles"
         )

@@ -109,7 +109,7 @@ class NetworkModel:
             )  # fmt: skip
             added = read_added(folder, part)
             if known := sorted({new.name for new in added} & set(self.every)):
-                raise RunError(f"{folder / ADDED}: the model has a class {known[0]!r} of its own; {REMOVE}")
+                raise RunError(f"{folder / ADDED}: the model already has a class {known[0]!r}; {REMOVE}")
             try:
                 self.add(added)
             except RunError as error:

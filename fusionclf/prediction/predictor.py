@@ -42,7 +42,7 @@ class Predictor:
         model: network or baseline.
         part: of the split that it was trained on, or `joint`.
         paths: class name → category path.
-        folder: the run folder; None where no target precision is used.
+        folder: the run folder; None if no target precision is used.
         ids: class name → its id in a taxonomy, of classes that have one.
 
     Attributes:
@@ -81,18 +81,18 @@ class Predictor:
         """The most likely classes of each product.
 
         Args:
-            images: files, their bytes, or opened pictures; a list for a product with several, None for one without.
+            images: files, their bytes, or opened pictures; a list for several of one product, None for none.
                 A model that reads no pictures does not open them.
-            titles: None or "" for a product without one.
-            fields: name → cells of further texts and attributes, as the run's catalog calls them; markup is removed.
+            titles: None or "" for none.
+            fields: name → cells of further texts and attributes, by the names in the run's catalog; markup is removed.
             top_k: number of classes to return.
-            min_probability: below it, the decision is "abstain"; None: 0.05, unless a target precision is given. Of
-                several labels a product: from which a label is predicted; None: from the threshold of the label.
-            target_precision: share of correct answers among the accepted ones, such as 0.98, that the run's held-out
-                predictions must promise; other answers are to review or reject, and back off to a category.
+            min_probability: below it, the decision is "abstain"; None: 0.05, unless a target precision is given. With
+                several labels per product: the threshold of all labels; None: the fitted threshold of each label.
+            target_precision: precision to promise for accepted answers, such as 0.98, from the run's held-out
+                predictions; other answers get "review" or "reject", and back off to a category if possible.
             errors: "raise" stops at the first product whose picture cannot be read or that has no input that the
-                model reads; "collect" predicts by the title alone where the picture is unreadable, and gives a
-                product without any readable input no answer but a reason.
+                model reads; "collect" predicts by the title alone if the picture is unreadable, and gives a
+                reason instead of an answer for a product without any readable input.
 
         Raises:
             PredictionError: neither images nor titles, unequal numbers of them, or a faulty product.
@@ -216,7 +216,7 @@ class Predictor:
             RunError: its classes are fixed.
         """
         if not self.model.is_open:
-            raise RunError("this run cannot name new classes; train fusion with model.vocabulary=open")
+            raise RunError("this run cannot predict new classes; train fusion with model.vocabulary=open")
         return cast("NetworkModel", self.model)
 
     def read(self, images: Sequence[Pictures], fields: pd.DataFrame) -> Products:
@@ -261,10 +261,12 @@ class Predictor:
         check_one_label(self.model, "a target precision")
         if self.model.columns is not None:
             raise SettingsError(
-                "a target precision holds where all classes are candidates; leave it out, or --only (only=True)"
+                "a target precision holds only if all classes are candidates; leave it or --only (only=True) out"
             )
         if self.folder is None:
-            raise RunError("no run folder, so no held-out predictions for a threshold; use fusionclf.load")
+            raise RunError(
+                "this model has no run folder with held-out predictions for thresholds; use fusionclf.load"
+            )
         if target not in self._thresholds:
             self._thresholds[target] = thresholds_of_run(self.folder, self.part, target)
         return self._thresholds[target].without(self.added)

@@ -49,7 +49,7 @@ def compare(runs: Sequence[Path], out: Path | None, data: Path | None = None) ->
         report.json's content.
 
     Raises:
-        RunError: the runs cannot be compared (some predict one label a product, others several), `data` is another
+        RunError: the runs cannot be compared (some predict one label per product, others several), `data` is another
             catalog, another command writes to `out`, or it cannot be written.
         CatalogError: `data` is given and cannot be read.
     """

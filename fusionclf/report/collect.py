@@ -126,8 +126,8 @@ def _read(folder: Path, name: str) -> Run:
     metrics = read_json_as(folder / "metrics.json", METRICS)
     if "multilabel" in metrics:
         raise RunError(
-            f"{folder}: predicts several labels a product (catalog.label_list); only `fusionclf compare` with runs of "
-            "the same kind reads it"
+            f"{folder}: predicts several labels per product (catalog.label_list); only `fusionclf compare` with runs "
+            "of the same kind reads it"
         )
     split = read_split(folder)
     config = read_config(folder)

@@ -1,4 +1,4 @@
-"""Runs before and after corrections: all scored by the labels of one catalog. Run folders stay as they are."""
+"""Runs before and after corrections, all scored by the labels of one catalog. Run folders are not changed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,11 +24,11 @@ SHOWN = 3  # labels that a remark names
 
 @dataclass(frozen=True)
 class ComparableRuns:
-    """Runs whose metrics are of the same products and labels.
+    """Runs whose metrics are computed on the same products and labels.
 
     Attributes:
-        runs: as read; where they are of several catalogs, the metrics of some were computed again.
-        catalog: of their labels; None where it was not found.
+        runs: as read; if they are of several catalogs, the metrics of some were computed again.
+        catalog: of their labels; None if it was not found.
         note: why it was not found.
         remarks: how runs of several catalogs were compared; empty for one catalog.
     """
@@ -47,10 +47,10 @@ def comparable_runs(folders: Sequence[Path], data: Path | None = None) -> Compar
 
     Args:
         folders: run folders.
-        data: a catalog of the runs; default: where their settings say it was.
+        data: a catalog of the runs; default: the one in their settings.
 
     Raises:
-        RunError: the runs cannot be compared, or `data` is a catalog of none.
+        RunError: the runs cannot be compared, or `data` is not a catalog of any of them.
         CatalogError: `data` cannot be read.
     """
     runs = read_runs(folders, one_catalog=False)
@@ -111,14 +111,14 @@ def _of_parts(run: Run, parts: set[str], reference: Run) -> Run:
     frames = {part: frame for part, frame in run.frames.items() if part in parts}
     if not frames:
         raise RunError(
-            f"{run.name}: has no model over all classes, by which runs of several catalogs are compared; train it with "
+            f"{run.name}: has no model over all classes, which a comparison of several catalogs needs; train it with "
             f"scheme=single_stage, or leave out {reference.name if run is not reference else 'it'}"
         )
     return replace(run, frames=frames)
 
 
 def _truth(runs: Sequence[Run]) -> pd.DataFrame:
-    """What the runs of one catalog know of its test products, by id: labels, training rows of classes, titles.
+    """The columns about a catalog's test products in its runs, by id: labels, training rows of classes, titles.
 
     The first run that scored a product counts.
     """
@@ -130,7 +130,7 @@ def _truth(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _relabelled(run: Run, reference: Run, truth: pd.DataFrame) -> Run:
-    """The run with the labels of another catalog, and its metrics on these. Its predictions and thresholds stay."""
+    """The run with the labels of another catalog and metrics by them. Predictions and thresholds are not changed."""
     frames = {part: _with_labels(run, reference, frame, truth) for part, frame in run.frames.items()}
     labels = truth.loc[list(dict.fromkeys(product for frame in frames.values() for product in frame["id"]))]
     graph = CategoryGraph.load(run.folder / "model" / "graph.json").with_classes(_places(labels))
@@ -149,11 +149,11 @@ def _relabelled(run: Run, reference: Run, truth: pd.DataFrame) -> Run:
 
 
 def _with_labels(run: Run, reference: Run, frame: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """Predictions beside the labels, and what else is known of the products, of another catalog."""
+    """Predictions with the labels and other facts about the products of another catalog."""
     if unknown := sorted(set(frame["id"]) - set(truth.index)):
         raise RunError(
             f"{reference.name}: did not score {len(unknown):,} test products of {run.name}, such as "
-            f"{quoted(unknown[0])}, so that their new labels are not known; compare another run of its catalog with it"
+            f"{quoted(unknown[0])}, so their new labels are unknown; also give another run of its catalog"
         )
     known = truth.loc[frame["id"]].reset_index(drop=True)
     own = [*CONTEXT[1:], LEAKED_PICTURE, GROUP, *level_columns(frame, TRUE_CATEGORY)]
@@ -176,7 +176,7 @@ def _places(labels: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _remark(run: Run, again: Run, reference: Run, why: str) -> str:
-    """How the labels of a run's test products differ, with examples, and what else it was measured without."""
+    """How the labels of a run's test products differ, with examples, and which titles and classes do."""
     old, new = (_column(each, "label") for each in (run, again))
     differing = [
         f"{quoted(product)}: {quoted(label)} → {quoted(new[product])}"
@@ -194,7 +194,7 @@ def _remark(run: Run, again: Run, reference: Run, why: str) -> str:
         text += f"; top-1 over all classes {now:.2f} %, by its own labels {own:.2f} %"
     titles = [_column(each, "title_group") for each in (run, again)]
     if retitled := sum(group != titles[1][product] for product, group in titles[0].items()):
-        text += f"; {retitled:,} test products have another title there, which it did not read"
+        text += f"; {retitled:,} test products have another title there, which this run did not read"
     known = {name for names in run.split["classes"].values() for name in names}
     if strange := [label for label in new.values() if label not in known]:
         names = sorted(set(strange))

@@ -48,7 +48,7 @@ DEFINITIONS = {
     "seed": "Number that random choices of the training start from. The same seed gives the same run.",
 }
 
-# In the report on several labels a product, where some words mean something else.
+# In the report on several labels per product, where some words mean something else.
 OF_LABEL_SETS = {
     "n": DEFINITIONS["n"],
     "micro F1": "Harmonic mean of precision and recall, both over all pairs of a product and a label.",

@@ -1,4 +1,4 @@
-"""The comparison of runs that predict several labels a product: report.html, report.md and report.json."""
+"""The comparison of runs that predict several labels per product: report.html, report.md and report.json."""
 
 import re
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ RULES = {
 
 
 def are_label_sets(folders: Sequence[Path]) -> bool:
-    """Whether runs predict several labels a product.
+    """Whether runs predict several labels per product.
 
     Raises:
         RunError: some do, and others predict one.
@@ -58,14 +58,14 @@ def are_label_sets(folders: Sequence[Path]) -> bool:
     others = [str(folder) for folder in finished if folder not in several]
     if several and others:
         raise RunError(
-            f"{', '.join(others)}: one label a product, and {several[0]} predicts several (catalog.label_list); "
+            f"{', '.join(others)}: one label per product, and {several[0]} predicts several (catalog.label_list); "
             "compare runs of one kind"
         )
     return bool(several)
 
 
 def compare_label_sets(folders: Sequence[Path], out: Path | None, data: Path | None) -> dict[str, Any]:
-    """As `compare`, for runs that predict several labels a product."""
+    """As `compare`, for runs that predict several labels per product."""
     runs = _read_runs(folders)
     catalog, note = find_catalog(runs, data)
     value = report_value(runs, catalog, note)
@@ -155,7 +155,7 @@ def _title(runs: Sequence[Run], tests: Sequence[dict[str, Any]]) -> str:
     holds = all(row["interval"] is not None and row["interval"][0] > 0 for row in tests)
     word = "is best" if holds and tests else "is ahead" if tests else "has"
     behind = f", {signed(tests[0]['difference'])} over {tests[0]['other']}" if tests else ""
-    return f"Several labels a product: {best.name} {word} (micro F1 {percent(_scores(best)['micro_f1'])} %{behind})"
+    return f"Several labels per product: {best.name} {word} (micro F1 {percent(_scores(best)['micro_f1'])} %{behind})"
 
 
 def _introduction(runs: Sequence[Run], tests: Sequence[dict[str, Any]]) -> list[str]:

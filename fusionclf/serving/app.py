@@ -112,7 +112,7 @@ def _worker(request: Request) -> ModelWorker:
 
 
 BELOW = (
-    f"abstain below it; default: {LEAST_PROBABILITY}. Of several labels a product: from which a label is predicted; "
+    f"abstain below it; default: {LEAST_PROBABILITY}. Of several labels per product: from which a label is predicted; "
     "default: from the threshold of the label"
 )
 WorkerOf = Annotated[ModelWorker, Depends(_worker)]

@@ -65,7 +65,7 @@ def _product(number: int, line: bytes, further: Sequence[str]) -> Product[bytes]
     if not known and PICTURE not in found:
         raise PredictionError(f"{place}: no title and no picture; give an object such as {EXAMPLE}")
     if not (is_missing(title) or isinstance(title, str)):
-        raise PredictionError(f"{place}: the title is no text; give an object such as {EXAMPLE}")
+        raise PredictionError(f"{place}: the title is not a text; give an object such as {EXAMPLE}")
     cells = {name: _cell(place, name, value) for name, value in known.items()}
     return Product(_pictures(place, found.get(PICTURE)), cells.pop(TITLE, ""), cells)
 
@@ -100,7 +100,9 @@ def _cell(place: str, name: str, value: Any) -> str:
     if is_missing(value):
         return ""
     if not isinstance(value, str | int | float):
-        raise PredictionError(f"{place}: {name[:60]!r} is no text and no number; give one of them, or null")
+        raise PredictionError(
+            f"{place}: {name[:60]!r} is neither a text nor a number; give one of them, or null"
+        )
     cell, longest = str(value), TITLE_LENGTH if name == TITLE else FIELD_LENGTH
     if len(cell) > longest:
         kind = "a title" if name == TITLE else f"{name[:60]!r}"

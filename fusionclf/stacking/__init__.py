@@ -1,1 +1,1 @@
-"""Out-of-fold predictions, what is fitted on them, and the stages of a training run."""
+"""Out-of-fold predictions, the models that are fitted on them, and the stages of a training run."""

@@ -1,4 +1,4 @@
-"""The auxiliary tasks of a stage: what the base model's heads answer for further columns of the catalog."""
+"""The auxiliary tasks of a stage: predictions of the base model's heads for further columns of the catalog."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -33,7 +33,7 @@ class TaskLogits:
 
     @classmethod
     def of(cls, rows: np.ndarray, logits: Mapping[str, np.ndarray]) -> "TaskLogits":
-        """Those of all tasks but `label`."""
+        """The logits of all tasks except `label`."""
         return cls(rows, {task: values for task, values in logits.items() if task != LABEL})
 
 

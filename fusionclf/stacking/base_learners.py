@@ -1,4 +1,4 @@
-"""The base learners of a stacked head (level 0), fitted on some rows, and what they predict for others."""
+"""The base learners of a stacked head (level 0), fitted on some rows, and their predictions for others."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -39,15 +39,15 @@ class StackingData:
         rows: (n,) catalog rows.
         titles: (n,).
         targets: (n,) class numbers.
-        texts: what the linear text model reads of the products.
-        embeddings: (n, Dt) sentence embeddings of what is compared with class names: mostly the titles.
+        texts: inputs of the linear text model.
+        embeddings: (n, Dt) sentence embeddings that are compared with class names: mostly of the titles.
         features: modality → (n, D) features of the base model; without "title" where it reads no titles.
         name_match: (q, C, 10) name-match features of the rows that can be queries.
         has_picture, has_title: (n,) whether a product has one.
-        has_features: (n,) whether the base model reads something of the product.
+        has_features: (n,) whether the product has an input of the base model.
         allows_unseen: whether classes without a training row are candidates.
-        names: what the linear text model reads of the C class names, as if they were titles.
-        together: (n,) groups of rows that no fold divides; None: equal titles alone.
+        names: inputs of the linear text model for the C class names, read like titles.
+        together: (n,) groups of rows that no fold divides; None: only equal titles.
         picture_match: (q, C) cosines of pictures with class names; None without an aligned picture encoder.
         queries: (q,) places of the rows that can be queries of a meta-training fold, ascending; None: all rows.
     """
@@ -78,7 +78,7 @@ class StackingData:
         features: Mapping[str, Tensor],
         queries: np.ndarray | None = None,
     ) -> "StackingData":
-        """That of some catalog rows.
+        """The data of some catalog rows.
 
         Args:
             model: with a trained base model.
@@ -129,7 +129,7 @@ class StackingData:
         )
 
     def modality_masks(self) -> dict[str, np.ndarray]:
-        """(n,) masks of the products with both modalities, a title alone, or a picture alone; empty ones left out."""
+        """(n,) masks of the products with both modalities, only a title, or only a picture; empty ones are left out."""
         picture, title = self.has_picture, self.has_title
         masks = {"both": picture & title, "title": ~picture, "picture": picture & ~title}
         return {modality: mask for modality, mask in masks.items() if mask.any()}
@@ -147,12 +147,12 @@ def _name_match(titles: TitleTable, rows: np.ndarray) -> Tensor:
 
 @dataclass(frozen=True)
 class BaseLearners:
-    """What was fitted on some rows.
+    """The base learners that were fitted on some rows.
 
     Attributes:
         linear_text: weights of the linear text model.
         probe: of the base model's features.
-        counts: (C,) such rows of each class.
+        counts: (C,) number of these rows for each class.
     """
 
     linear_text: LinearTextWeights
@@ -161,7 +161,7 @@ class BaseLearners:
 
     @property
     def seen(self) -> np.ndarray:
-        """(C,) classes that have such rows."""
+        """(C,) whether each class has such rows."""
         return (self.counts > 0).numpy()
 
 
@@ -194,7 +194,7 @@ def compare_names(data: StackingData, linear_text: LinearTextWeights, fitted: np
 def make_folds(
     data: StackingData, plan: FoldPlan, seed: int, console: Console
 ) -> dict[str, dict[int, PlacedFold]]:
-    """Kind of fold → number → fold; those that leave too little to fit on are left out.
+    """Kind of fold → number → fold; those that leave too few rows to fit on are left out.
 
     Raises:
         RunError: no fold of brands is left.
@@ -260,7 +260,7 @@ def make_fold(
 
 
 def _by_features(features: Mapping[str, Tensor], compute: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
-    """Modality → what is computed from its features; of equal features one tensor."""
+    """Modality → a value computed from its features; equal features share one tensor."""
     distinct = {id(values): values for values in features.values()}
     found = {key: compute(values) for key, values in distinct.items()}
     return {modality: found[id(values)] for modality, values in features.items()}

@@ -1,4 +1,4 @@
-"""Training of a stage's base model: on train rows, then where that is set on the smallest classes, and refitting."""
+"""Training of a stage's base model on train rows, optionally then on the smallest classes; and refitting."""
 
 import json
 from pathlib import Path
@@ -47,7 +47,7 @@ class BaseTraining:
         self._start: dict[str, torch.Tensor] = {}
 
     def train(self, stage: Stage, base: ProductClassifier, source: ProductSource, rows: StageRows) -> None:
-        """Train the base model, and where that is set, once more on the smallest classes."""
+        """Train the base model and, if `stage3_classes` is set, train it further on the smallest classes."""
         if has_frozen_encoders(base):
             learned = {name: value for name, value in base.named_parameters() if value.requires_grad}
             self._start = {name: value.detach().clone() for name, value in learned.items()}
@@ -59,7 +59,7 @@ class BaseTraining:
             self._train(f"{stage.part}-smallest", base, source, smallest, self.settings.third_stage, True)
 
     def refit(self, stage: Stage, base: ProductClassifier, source: ProductSource, rows: StageRows) -> None:
-        """Train the heads of a base model with frozen encoders anew, on train and validation rows.
+        """Train the heads of a base model with frozen encoders again from scratch, on train and validation rows.
 
         Temperatures and the held-out predictions are those of the training before.
         """
@@ -95,6 +95,6 @@ class BaseTraining:
 
 
 def has_frozen_encoders(base: ProductClassifier) -> bool:
-    """Whether no pretrained encoder is trained: what is trained takes seconds."""
+    """Whether no pretrained encoder is trained, so that training takes seconds."""
     encoders = pretrained_encoders(base)
     return bool(encoders) and all(encoder.frozen for encoder in encoders)

@@ -1,4 +1,4 @@
-"""Settings and catalogs that a training run cannot use: refused before any picture is read."""
+"""Checks that refuse settings and catalogs that a training run cannot use, before any picture is read."""
 
 from typing import Any
 
@@ -23,13 +23,13 @@ def auxiliary_columns(settings: RunConfig[Any]) -> tuple[str, ...]:
 
 
 def columns_to_read(settings: RunConfig[Any]) -> tuple[str, ...]:
-    """Those of the further columns that the catalog's file holds: the steps of a label's path are made from it."""
+    """The further columns that are read from the catalog's table; steps of a label's path are derived from it."""
     made = settings.catalog.label_separator is not None
     return tuple(name for name in auxiliary_columns(settings) if not (made and name.startswith(LEVEL)))
 
 
 def auxiliary_classes(settings: RunConfig[Any], catalog: Catalog) -> dict[str, tuple[str, ...]]:
-    """Auxiliary column → its values in the whole catalog, sorted; an empty cell is no value.
+    """Auxiliary column → its values in the whole catalog, sorted, without empty cells.
 
     Raises:
         CatalogError: a column has fewer than two values.
@@ -51,14 +51,14 @@ def column_cells(catalog: Catalog, column: str) -> list[str]:
 
 
 def for_several_labels(settings: RunConfig[Any], console: Console) -> RunConfig[Any]:
-    """The settings of a run on products with several labels: one stage, no class weights, the closed network alone.
+    """The settings of a run on products with several labels: one stage, no class weights, only the closed network.
 
     Args:
         settings: of the run.
-        console: where it goes what is changed.
+        console: where changes are printed.
 
     Raises:
-        SettingsError: a setting needs one label a product.
+        SettingsError: a setting needs one label per product.
     """
     if not settings.catalog.label_list:
         return settings
@@ -77,19 +77,19 @@ def for_several_labels(settings: RunConfig[Any], console: Console) -> RunConfig[
     for is_set, setting, remedy in refused:
         if is_set:
             raise SettingsError(
-                f"{setting}: needs one label a product, and catalog.label_list={settings.catalog.label_list!r} has "
+                f"{setting}: needs one label per product, and catalog.label_list={settings.catalog.label_list!r} has "
                 f"several; {remedy}"
             )
     if isinstance(params, FusionParams):
         params = params.model_copy(update={"vocabulary": "closed", "wide": False})
         console.info(
-            "several labels a product: fusion is the network alone, without linear text model and class names "
+            "several labels per product: fusion is only the network, without linear text model and class names "
             "(model.vocabulary=closed model.wide=false)"
         )
     if train.class_weights != "none":
         train = train.model_copy(update={"class_weights": "none"})
         console.info(
-            "several labels a product: the loss of every label counts alike (train.class_weights=none)"
+            "several labels per product: all labels have the same weight in the loss (train.class_weights=none)"
         )
     return settings.model_copy(update={"scheme": "single_stage", "model": params, "train": train})
 
@@ -98,11 +98,11 @@ def check_names(settings: RunConfig[Any]) -> None:
     """Refuse names that cannot be used, before the catalog is read.
 
     Raises:
-        SettingsError: an auxiliary column has a name that the class has, or the synonyms cannot be read.
+        SettingsError: an auxiliary column is called `label`, or the synonyms cannot be read.
     """
     if "label" in auxiliary_columns(settings):
         raise SettingsError(
-            "model.auxiliary: 'label' is what fusionclf calls the class itself; leave it out, or rename the column"
+            "model.auxiliary: 'label' is fusionclf's name of the class itself; leave it out, or rename the column"
         )
     synonyms = getattr(settings.model, "synonyms", None)
     if synonyms and synonyms not in (AUTO, DRAFTED):
@@ -110,10 +110,10 @@ def check_names(settings: RunConfig[Any]) -> None:
 
 
 def check_model(variant: Variant, settings: RunConfig[Any], catalog: Catalog) -> None:
-    """Build a model of all classes of the catalog, before it is split, and refuse settings that it cannot follow.
+    """Build a model of all classes of the catalog, before it is split, and refuse settings that it does not support.
 
     Raises:
-        CatalogError: as of `auxiliary_classes`, or an auxiliary column is no step of the label's path.
+        CatalogError: as of `auxiliary_classes`, or an auxiliary column is not a step of the label's path.
         SettingsError, WeightsError: the model cannot be built, or cannot be trained in this way.
     """
     params = settings.model
@@ -129,10 +129,10 @@ def check_model(variant: Variant, settings: RunConfig[Any], catalog: Catalog) ->
 
 
 def check_stages(settings: RunConfig[Any], model: Model) -> None:
-    """Refuse stages that the model cannot follow.
+    """Refuse stages that the model does not support.
 
     Raises:
-        SettingsError: pictures are to be mixed or augmented that are not read as pictures.
+        SettingsError: pictures are mixed or augmented, but the model reads no pictures or only cached features.
     """
     base = base_model(model)
     if isinstance(base.image, AlignedImageEncoder):
@@ -169,13 +169,13 @@ def _check_stage(base: ProductClassifier, section: str, train: TrainConfig) -> N
         )
     if changes and base.image is not None and base.image.frozen:
         raise SettingsError(
-            f"{section}.{changes[0]}: a frozen encoder sees each picture once, as it is; remove it, or set "
-            "model.image.frozen=false"
+            f"{section}.{changes[0]}: features of a frozen encoder are computed once, without augmentation; remove "
+            "it, or set model.image.frozen=false"
         )
     if mixes and base.text is not None:
         raise SettingsError(
             f"{section}.{mixes[0]}: titles cannot be mixed; remove it, or use a model whose network reads "
-            "pictures alone (image, multitask, fusion with model.fuser=late)"
+            "only pictures (image, multitask, fusion with model.fuser=late)"
         )
 
 

@@ -1,4 +1,4 @@
-"""Logits of some products and classes → predictions, a few products at a time where there are thousands of classes."""
+"""Logits of some products and classes → predictions, a few products at a time if there are thousands of classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the stages of a run took."""
+"""The cost of the stages of a run."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +8,7 @@ from fusionclf.training import StageState
 
 @dataclass
 class StageCost:
-    """What the stages of a run took.
+    """The cost of the stages of a run.
 
     Attributes:
         states: of all trained stages.
@@ -26,7 +26,7 @@ class StageCost:
     parameters: int = 0
 
     def summary(self, seconds_per_product: float, reads_pictures: bool) -> dict[str, Any]:
-        """What environment.json says of cost.
+        """The entries of environment.json about cost.
 
         Args:
             seconds_per_product: of features and titles that are ready before a model is trained or predicts.

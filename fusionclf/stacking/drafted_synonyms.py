@@ -1,4 +1,4 @@
-"""Synonyms that a run's classes are compared by: those of a file, or drafted where none is given."""
+"""Synonyms of a run's classes: from a file, or drafted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,11 +19,11 @@ DRAFT = "synonyms.yaml"  # of a run folder
 
 @dataclass
 class RunSynonyms:
-    """What else the classes of a run are called.
+    """Synonyms of the classes of a run.
 
     Attributes:
         names: class → further names.
-        draft: where they were drafted; None for names of a file, or for none.
+        draft: the draft; None for names from a file, or without names.
     """
 
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -40,13 +40,13 @@ class RunSynonyms:
     ) -> "RunSynonyms":
         """The synonyms that `model.synonyms` names; `drafted` drafts them from all but test rows.
 
-        `auto` takes a shipped file that names most of the classes, and drafts them where there is none.
+        `auto` uses a shipped file that names most of the classes; if there is none, it drafts synonyms.
 
         Args:
             setting: the value of model.synonyms.
             catalog, split: the products.
             families: class → its lowest category.
-            console: where it goes what was read or drafted.
+            console: where the result is printed.
         """
         if not setting:
             return cls()
@@ -61,7 +61,9 @@ class RunSynonyms:
         count = len(set(names) & set(families))
         console.info(f"{file}: synonyms of {count} of the catalog's {len(families)} classes")
         if not count:
-            console.warn(f"model.synonyms={setting}: names no class of the catalog; set model.synonyms=auto")
+            console.warn(
+                f"model.synonyms={setting}: the file names no class of the catalog; set model.synonyms=auto"
+            )
         return cls(names)
 
     def keep(self, folder: Path, accelerator: Accelerator) -> None:

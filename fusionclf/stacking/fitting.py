@@ -1,4 +1,4 @@
-"""What is fitted after the base model is trained: the linear text model and the head that combines both."""
+"""Fitting after the base model is trained: the linear text model, and the head that combines both."""
 
 from dataclasses import dataclass, replace
 
@@ -41,7 +41,7 @@ MOST_PAIRS = 8_600_000  # of a row that meta-classifiers are fitted on and a cla
 
 @dataclass(frozen=True)
 class FittedWeightedSum:
-    """What a WeightedSum and its linear text model learned."""
+    """The fitted weights of a WeightedSum and its linear text model."""
 
     linear_text: LinearTextWeights
     weights: tuple[float, float]
@@ -61,7 +61,7 @@ class FittedWeightedSum:
 
 @dataclass(frozen=True)
 class FittedStackedHead:
-    """What a StackedHead and its base learners learned."""
+    """The fitted weights of a StackedHead and its base learners."""
 
     linear_text: LinearTextWeights
     probe: LinearProbe
@@ -86,7 +86,7 @@ class FittingContext:
         accelerator: where the base model runs.
         seed: of solvers, folds and order.
         console: where progress shows.
-        together: (N,) groups of all catalog rows that no fold divides; None: equal titles alone.
+        together: (N,) groups of all catalog rows that no fold divides; None: only equal titles.
     """
 
     accelerator: Accelerator
@@ -199,7 +199,7 @@ def fit_stacked_head(
 
 
 def _sampled(rows: np.ndarray, targets: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Those of catalog rows that are used, at most about so many, with some of each class."""
+    """The catalog rows that are used: at most about `most`, with some of each class."""
     return rows[sample_of_each_class(targets[rows], most, seed)] if len(rows) > most else rows
 
 
@@ -222,7 +222,7 @@ def _fit_linear_text(
     data: StackingData,
     context: FittingContext,
 ) -> LinearTextWeights:
-    """The linear text model of all catalog rows that are learned from, or of at most MOST_TEXTS of them."""
+    """The linear text model, fitted on the given catalog rows, at most MOST_TEXTS of them."""
     if len(rows) == len(data.rows):
         return fit_linear_text_model(data.texts, data.targets, data.classes, context.seed)
     targets = source.targets["label"]

@@ -18,7 +18,7 @@ class FoldPlan:
     """Which rows and classes each meta-training fold holds out.
 
     Rows are held out in random folds and in folds of brands (first words of titles), because next year's products are
-    of other brands; and in folds of years where the split is one by years. Each fold of an open vocabulary also holds
+    of other brands; if the split is by years, also in folds of years. Each fold of an open vocabulary also holds
     classes out: single ones, then whole families.
 
     Attributes:
@@ -56,7 +56,7 @@ def plan_folds(
         families: (C,) such as the subcategory of each class; an unseen class often comes with its siblings.
         seed: of the folds.
         allows_unseen: whether classes are held out, too.
-        together: (n,) groups of rows, such as the variants of a style, that no fold divides; None: equal titles alone.
+        together: (n,) groups of rows, such as the variants of a style, that no fold divides; None: only equal titles.
     """
     classes = np.unique(targets)
     unseen = held_out_classes(classes, families[classes], CLASS_FOLDS, seed) if allows_unseen else []
@@ -71,7 +71,7 @@ def plan_folds(
 
 
 def _undivided(values: np.ndarray, together: np.ndarray | None) -> np.ndarray:
-    """(n,) the value of the first row of each row's group; the groups themselves where all these are equal."""
+    """(n,) the value of the first row of each row's group; the groups themselves if all these are equal."""
     if together is None:
         return values
     _, first, member = np.unique(together, return_index=True, return_inverse=True)
@@ -128,8 +128,7 @@ def balanced_weights(unseen: np.ndarray, has_prototype: np.ndarray, counts: np.n
     """(n,) weights that give rows of seen classes, of unseen ones, and of unseen ones with prototypes equal totals.
 
     The gate then learns odds for equally frequent kinds, to which the expected share of unseen classes is added later.
-    Rows of unseen classes weigh less the more rows their class has, or the gate would learn what unseen classes are
-    like from a few large ones.
+    The more rows an unseen class has, the lower is the weight of each, so that a few large classes do not dominate.
 
     Args:
         unseen: (n,) whether the row's class is unseen.

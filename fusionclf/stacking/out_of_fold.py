@@ -1,4 +1,4 @@
-"""Out-of-fold predictions: what a stacked head answers for rows that it was not fitted on."""
+"""Out-of-fold predictions of a stacked head: for rows that it was not fitted on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,9 +34,9 @@ class OutOfFoldPredictions:
         rows: (n,) catalog rows.
         logits: (n, C).
         seen: (n, C) whether the model that predicted was trained on the class.
-        parts: what each part of a stacked head answers for those with a picture and a title; None: not a stacked head.
+        parts: predictions of each part of a stacked head, for rows with picture and title; None: not a stacked head.
         as_unseen: predictions for rows whose class the model was not trained on, while their class and those without
-            any row were candidates; None where every class has rows, or unseen classes are no candidates.
+            any row were candidates; None if every class has rows, or unseen classes are not candidates.
     """
 
     rows: np.ndarray
@@ -54,21 +54,21 @@ def predict_out_of_fold(
     seed: int,
     console: Console,
 ) -> OutOfFoldPredictions:
-    """Predictions of each row by its brand fold, or by its random fold where that has not seen its class.
+    """Predictions of each row by its brand fold or, if that has not seen its class, by its random fold.
 
-    Candidates are those of the model that is trained on all rows, without the classes that only the fold has not seen.
+    Candidates are those of the model of all rows, except classes that only the fold has not seen.
 
     The meta-classifiers are fitted without these rows and without their brands; a row whose class neither fold has seen
-    is left out, because the model that is trained on all rows knows it better.
+    is left out, because the model of all rows was trained on its class.
 
-    Where classes without rows are candidates, each row is also predicted as if its class had none: by the brand fold
-    that holds this class out alone, not with its family. No fold shows its meta-classifiers this class as unseen.
+    If classes without rows are candidates, each row is also predicted as if its class had none: by the brand fold that
+    holds out this class without its family. The meta-classifiers for it are fitted without this class as an unseen one.
 
     Args:
         data: all rows.
         plan: which rows are in which fold.
         folds: kind → number → fold.
-        seed: of order and first weights.
+        seed: of order and initial weights.
         console: where progress shows.
     """
     masks, brand = data.modality_masks(), plan.fold_of[BRAND]
@@ -151,7 +151,7 @@ def _without(folds: Sequence[PlacedFold], held_out: np.ndarray, new: np.ndarray)
 
 @dataclass(frozen=True)
 class _Candidates:
-    """The classes that a fold answers with, (C,) mask, and what is known of them."""
+    """The candidates of a fold, (C,) mask, and their statistics."""
 
     mask: Tensor
     facts: ClassFacts

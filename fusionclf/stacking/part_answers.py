@@ -1,6 +1,7 @@
-"""What each part of a stacked head answers for held-out rows by itself, beside the product of the parts.
+"""Predictions of each part of a stacked head for held-out rows, and of the product of the base learners.
 
-The product is the floor that a stacked head must not fall below: the base learners' scores, each to a power.
+The product multiplies the base learners' probabilities, each raised to a power. If the stacked head has a higher log
+loss, the product is used.
 """
 
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ class PartAnswers:
 
     @property
     def product_is_better(self) -> bool:
-        """Whether the head should answer by the product alone."""
+        """Whether the head should predict by the product alone."""
         return self.losses[0] < self.losses[1]
 
     def score(self, predictions: pd.DataFrame, rows: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def _losses(logits: Tensor, targets: np.ndarray) -> np.ndarray:
 
 
 def join_folds(rows: Sequence[np.ndarray], folds: Sequence[_OfFold]) -> PartAnswers | None:
-    """Those of all folds; None where no row has a picture and a title."""
+    """The answers of all folds together; None if no row has a picture and a title."""
     if not folds:
         return None
     losses = np.concatenate([fold.losses for fold in folds], axis=1)

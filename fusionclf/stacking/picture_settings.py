@@ -1,7 +1,7 @@
-"""Picture settings that are chosen when a run begins: by the catalog's pictures and the encoder's weights.
+"""Picture settings that are chosen when a run begins, from the catalog's pictures and the encoder's weights.
 
-docs/experiments/picture-settings.md measures each choice on the train rows of four catalogs, and says which of them are
-made for cost or for published results, and not for accuracy.
+docs/experiments/picture-settings.md measures each choice on the train rows of four catalogs, and tells which of them
+serve cost or comparability with published results rather than accuracy.
 """
 
 from collections.abc import Mapping
@@ -33,12 +33,12 @@ def resolve_pictures(
     begun: Mapping[str, Any] | None,
     console: Console,
 ) -> RunConfig[Any]:
-    """The settings with every `pictures.*` that is null or `auto` chosen; a value that is given stays.
+    """The settings with every `pictures.*` that is null or `auto` chosen; given values are kept.
 
     Args:
-        variant: one that reads no pictures leaves them as they are.
+        variant: of the run; without pictures as input, nothing is chosen.
         begun: `pictures` of the run that is resumed, whose values are used again; None for a new run.
-        console: where each choice goes with its reason.
+        console: where each choice and its reason are printed.
 
     Raises:
         SettingsError: unknown backbone.
@@ -56,7 +56,7 @@ def resolve_pictures(
         chosen, reasons = choose_pictures(given, sample_sizes(catalog), encoder)
         if encoder.normalisation is None and "normalisation" in missing:
             console.warn(
-                f"{encoder.name}: its weights were trained with a normalisation that is not known here; set "
+                f"{encoder.name}: its weights were trained with a normalisation that fusionclf does not know; set "
                 "pictures.normalisation"
             )
     values = " ".join(f"pictures.{name}={chosen[name]}" for name in missing)

@@ -1,4 +1,4 @@
-"""Catalog → what the models of a run read: class numbers, pictures, features of frozen encoders, titles."""
+"""Catalog → inputs of the models of a run: class numbers, pictures, features of frozen encoders, titles."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -41,11 +41,11 @@ from fusionclf.training import check_batch_size, collect, iterate_features
 
 
 class RunInputs:
-    """What the models of a run read; opened once and shared by all stages.
+    """The inputs of the models of a run; opened once and shared by all stages.
 
     Attributes:
         graph: the catalog's category paths, counted over train and validation rows.
-        synonyms: what else the classes are called.
+        synonyms: other names of the classes.
         seconds_per_product: of features and titles that are ready before a model predicts; for cached ones, what they
             took when they were computed.
     """
@@ -80,8 +80,7 @@ class RunInputs:
         """Refuse what this model cannot be trained on, read the synonyms, and open the picture cache.
 
         Raises:
-            SettingsError: pictures are to be mixed or augmented that are not read as pictures, or a stage has too few
-                classes.
+            SettingsError: as of `check_model`, or a stage has too few classes.
             CatalogError: a stage has no validation row that can be used.
         """
         check_stages(self.settings, model)
@@ -251,7 +250,7 @@ class RunInputs:
         return self.titles
 
     def _targets(self, task: str, names: tuple[str, ...]) -> np.ndarray:
-        """(N,) class numbers; of several labels a product (N, K) whether it has each."""
+        """(N,) class numbers; with several labels per product (N, K) whether it has each."""
         if task == "label" and self.catalog.label_sets is not None:
             return self.catalog.label_sets.indicator(np.arange(len(self.catalog)), names)
         return _numbers(self._column(task), names)
@@ -267,7 +266,7 @@ def _saved_seconds(model: Model) -> float:
 
 
 def _numbers(values: list[str], names: tuple[str, ...]) -> np.ndarray:
-    """Class number of each value; -1 for values that are no class."""
+    """Class number of each value; -1 for values that are not classes."""
     number = {name: n for n, name in enumerate(names)}
     return np.array([number.get(value, -1) for value in values], np.int64)
 

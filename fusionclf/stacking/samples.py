@@ -1,4 +1,4 @@
-"""Which rows are used where all are too many."""
+"""Samples of rows, for steps for which all rows are too many."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ LEAST_ROWS = 50  # of each class in a sample, where half of the sample can hold 
 
 
 def sample_of_each_class(classes: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
-    """Places of `count` products, ascending: LEAST_ROWS of each class, or all that it has, the rest at random.
+    """Places of `count` products, ascending: LEAST_ROWS of each class (or all, if it has fewer), the rest at random.
 
-    Where so many of each class were more than half of the sample, it has fewer of each.
+    If these were more than half of the sample, it has fewer of each class.
 
     Args:
         classes: (n,) class numbers.

@@ -1,4 +1,4 @@
-"""What a stage saves beside its checkpoints, so that a resumed run does not compute it again."""
+"""Files that a stage saves beside its checkpoints, so that a resumed run need not compute them again."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -47,7 +47,7 @@ class StageFiles:
         save_weights(self.folder / HELD_OUT, {**tensors, "seconds": torch.tensor(seconds)})
 
     def read_held_out(self) -> tuple[OutOfFoldPredictions, TaskLogits, float]:
-        """What `save_held_out` was given.
+        """The arguments of `save_held_out`.
 
         Raises:
             RunError: the file is missing or damaged.
@@ -68,7 +68,7 @@ class StageFiles:
         save_weights(self.folder / LOGITS, {**named, "seconds": torch.tensor(seconds)})
 
     def read_logits(self) -> tuple[dict[str, torch.Tensor], float] | None:
-        """What `save_logits` was given; None where there is none or it is damaged: it can be computed again."""
+        """The arguments of `save_logits`; None if the file is missing or damaged: they are then computed again."""
         try:
             saved = load_weights(self.folder / LOGITS) if (self.folder / LOGITS).is_file() else None
         except RunError:

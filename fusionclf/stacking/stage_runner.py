@@ -1,6 +1,6 @@
 """One stage of a training run: train the base model, fit what is stacked on it, save it, predict the test rows.
 
-What a stage has finished is saved in the run folder, and a resumed run does not do it again.
+Finished steps of a stage are saved in the run folder; a resumed run does not repeat them.
 """
 
 import time
@@ -67,9 +67,9 @@ class StageRunner:
     Attributes:
         inputs: what the models read.
         held_out: name → predictions for held-out rows, of the stages that ran.
-        as_unseen: name → predictions for rows as if their class had no rows; empty where no class lacks them.
+        as_unseen: name → predictions for rows as if their class had no rows; empty if every class has rows.
         answers: name → answers for further columns, of the stages that ran; empty without auxiliary tasks.
-        fusion_parts: name → what the parts of a stacked head answer for held-out rows.
+        fusion_parts: name → predictions of the parts of a stacked head for held-out rows.
         cost: what they took.
     """
 
@@ -269,8 +269,8 @@ class StageRunner:
     def statistics(self) -> dict[str, Any]:
         """What environment.json holds: unused rows, device, the hub's task, and cost.
 
-        Training is all that it takes: features and titles of the products that are learned from (for cached ones, what
-        they took when they were computed), epochs, and what is fitted after the base models.
+        Training includes everything: features and titles of the training products (for cached ones, the time that they
+        took when they were computed), epochs, and fitting after the base models.
         """
         reads_pictures = self.inputs.cache is not None
         return {

@@ -21,7 +21,7 @@ from fusionclf.training import collect
 
 
 class SharedEmbedder:
-    """Embeds texts in shares over all processes, and caches the embeddings where that is set.
+    """Embeds texts in shares over all processes, and caches the embeddings if this is set.
 
     Args:
         encoder: with frozen weights.
@@ -98,7 +98,7 @@ def all_have(accelerator: Accelerator, there: bool) -> bool:
 
 
 def report_cut_texts(model: Model, fields: pd.DataFrame, console: Console) -> None:
-    """Say of how many further texts the sentence encoder reads the beginning alone."""
+    """Print of how many further texts the sentence encoder reads only the beginning."""
     if not isinstance(model.text_encoder, TitleAndFields):
         return
     for name, reader in model.text_encoder.readers.text.items():

@@ -182,7 +182,7 @@ def validate(
 ) -> tuple[float, float]:
     """Top-1 in percent and mean cross-entropy of the label over `rows`; NaN without any.
 
-    Of several labels a product, in place of top-1 the average precision of all pairs of a product and a label.
+    Of several labels per product, in place of top-1 the average precision of all pairs of a product and a label.
     """
     if not len(rows):
         return math.nan, math.nan

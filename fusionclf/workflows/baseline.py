@@ -49,7 +49,7 @@ def run_baseline(
 
     Raises:
         CatalogError: the catalog cannot be read or divided.
-        SettingsError: a setting is unknown or has a bad value, or the baseline cannot predict several labels a product.
+        SettingsError: a setting is unknown or has a bad value, or the baseline cannot predict several labels.
         RunError: `out` holds a run or other files, another command writes to it, or it cannot be written.
     """
     console = console or Console()
@@ -57,8 +57,8 @@ def run_baseline(
     settings = load_run_settings(baseline.settings, name, data, config, overrides)
     if settings.catalog.label_list and not baseline.several_labels:
         raise SettingsError(
-            f"catalog.label_list={settings.catalog.label_list!r}: baseline {name!r} predicts one label a product; use "
-            "linear"
+            f"catalog.label_list={settings.catalog.label_list!r}: baseline {name!r} predicts one label per product; "
+            "use linear"
         )
     with locked_folder(out):
         if existing.resume and is_finished(out):

@@ -59,7 +59,7 @@ def add_class(
         new = parse_class(name, known=predictor.classes)
         if new.name in predictor.classes:
             raise PredictionError(
-                f"{run}: has a class {new.name!r} already; fusionclf classes list --run {run}"
+                f"{run}: has a class {new.name!r} already; give another name (fusionclf classes list --run {run})"
             )
         if examples is not None:
             table = _example_table(run, examples, pictures, overrides)
@@ -69,7 +69,7 @@ def add_class(
         write_added(folder, predictor.part, [*read_added(folder, predictor.part), new], predictor.ids)
     source = f"{new.count} examples" if new.count else "its name alone"
     source += f" (synonyms: {len(new.synonyms)})" if new.synonyms else ""
-    console.info(f"{run}: knows {new.name!r} by {source}; {len(network.classes)} classes")
+    console.info(f"{run}: added {new.name!r}, scored by {source}; {len(network.classes)} classes")
     console.info(f"next: fusionclf predict --run {run} --title TITLE")
     return new
 
@@ -109,7 +109,9 @@ def add_listed(model: RunModel, file: Path, *, console: Console | None = None) -
             with_ids,
             {name: own for name, own in predictor.ids.items() if name in had},
         )
-    console.info(f"{run}: knows {len(new):,} more classes by their names; {len(network.classes):,} classes")
+    console.info(
+        f"{run}: added {len(new):,} classes, scored by their names; {len(network.classes):,} classes"
+    )
     console.info(f"next: fusionclf predict --run {run} --title TITLE")
     return new
 
@@ -155,7 +157,7 @@ def remove_class(run: Path, name: str, *, part: str | None = None, console: Cons
         ids = read_class_ids(folder, part)
         ids.pop(found.name, None)
         write_added(folder, part, [new for new in added if new is not found], ids)
-    (console or Console()).info(f"{run}: forgot {found.name!r}")
+    (console or Console()).info(f"{run}: removed {found.name!r}")
 
 
 def list_classes(run: Path, *, part: str | None = None) -> None:
@@ -177,7 +179,7 @@ def list_classes(run: Path, *, part: str | None = None) -> None:
 
 
 def _known_by(predictor: Predictor) -> dict[str, str]:
-    """How the model knows each class: by training rows (all, where it does not tell), or by what it is called."""
+    """Source of each class: training rows (for all classes, if the head is not stacked) or its name."""
     model = getattr(predictor.model, "model", None)
     if not isinstance(model, StackedClassifier) or not isinstance(model.head, StackedHead):
         return dict.fromkeys(predictor.classes, "training rows")

@@ -50,7 +50,7 @@ def data_apply(
     columns = check_settings(data, None, overrides).catalog
     if columns.label_list:
         raise SettingsError(
-            f"catalog.label_list={columns.label_list!r}: data apply reads one label a product; correct such cells "
+            f"catalog.label_list={columns.label_list!r}: data apply reads one label per product; correct such cells "
             "in the table itself"
         )
     answers = read_corrections(corrections)
@@ -66,10 +66,10 @@ def data_apply(
         )
     if found.new_classes:
         named = tuple(f"{name} ({count:,})" for name, count in found.new_classes.items())
-        console.info(f"new classes: {_some(named)}; the category columns of their products stay as they are")
+        console.info(f"new classes: {_some(named)}; the category columns of their products are not changed")
     console.info(f"wrote {found.out}, and what changed to {found.log}")
     console.info(
-        f"next: fusionclf train or baseline with --data {found.out} split.same_as=RUN (RUN: the run before), then "
+        f"next: fusionclf train or baseline with --data {found.out} split.same_as=RUN (RUN: the earlier run), then "
         "fusionclf compare RUN NEW_RUN"
     )
     return found

@@ -37,7 +37,7 @@ def demo(out: Path, *, products: int = 500, seed: int = 0, console: Console | No
             if not catalog.is_dir():
                 generate_sample(catalog, products=products, seed=seed, label_errors=WRONG)
                 console.info(
-                    f"wrote {catalog}: a generated catalog; its metrics mean nothing outside of this demo"
+                    f"wrote {catalog}: a generated catalog; its metrics say nothing about real catalogs"
                 )
         pretrained = has_offline()
         code = study(catalog, out, configs="demo" if pretrained else "sample", cpu=True, console=console)

@@ -57,12 +57,12 @@ def data_describe(
     text = yaml_text(description)
     build_settings(CatalogFile, parse_yaml(text))
     _write(out, text, console)
-    console.info(f"catalog: {table.recognised}; looked at {description.rows:,} of {total:,} rows")
+    console.info(f"catalog: {table.recognised}; read {description.rows:,} of {total:,} rows")
     words = "" if out == root / CATALOG_FILE else f" --config {out}"
     fetch = any(guess.columns and _is_url(guess.columns, description) for guess in description.guesses)
     fetch = fetch and not (root / FOLDER / MANIFEST).is_file()
     command = f"data fetch --data {data}" if fetch else f"data check {data}"
-    console.info(f"wrote {out}; next: read it, then fusionclf {command}{words}")
+    console.info(f"wrote {out}; next: review it, then fusionclf {command}{words}")
     return description
 
 
@@ -84,7 +84,7 @@ def _locate(data: Path, pinned: dict[str, Any]) -> tuple[Path, CatalogConfig, li
     if data.is_file():
         return data.parent, CatalogConfig(**{**given, "file": data.name}), others
     if not data.is_dir():
-        raise CatalogError(f"{data}: no such file or folder; give the catalog's{near_path(data)}")
+        raise CatalogError(f"{data}: no such file or folder; give the catalog{near_path(data)}")
     if "file" not in given:
         given["file"], others = table_in(data, table_names(data))
     return data, CatalogConfig(**given), others
@@ -146,5 +146,5 @@ def _write(out: Path, text: str, console: Console) -> None:
         number = next(n for n in range(1, 10_000) if not out.with_name(f"{out.name}.{n}").exists())
         kept = out.with_name(f"{out.name}.{number}")
         write_text(kept, out.read_text(encoding="utf-8", errors="replace"))
-        console.info(f"{out}: what it held is kept as {kept.name}")
+        console.info(f"{out}: the earlier file is kept as {kept.name}")
     write_text(out, text)

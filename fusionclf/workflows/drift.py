@@ -115,11 +115,11 @@ def _check_drawn(source: Path, drawn: DrawnProducts, console: Console) -> None:
     """Warn of rows that are no products, and of few products; raise PredictionError where there are none."""
     if faults := drawn.faults.count:
         examples = "; ".join(drawn.faults.examples)
-        console.warn(f"{source}: {faults:,} rows are no products and are left out ({examples})")
+        console.warn(f"{source}: {faults:,} rows cannot be read and are left out ({examples})")
     if not len(drawn):
         raise PredictionError(f"{source}: no products to compare; give a file with some")
     if len(drawn) < LEAST:
-        console.warn(f"{len(drawn)} products are few: only a large difference stands out from noise")
+        console.warn(f"only {len(drawn)} products: small differences cannot be told from noise")
 
 
 def _reference(predictor: Predictor, run: Path, data: Path | None) -> tuple[pd.DataFrame, np.ndarray]:
@@ -130,11 +130,13 @@ def _reference(predictor: Predictor, run: Path, data: Path | None) -> tuple[pd.D
         found = read_runs([run])
         catalog, note = find_catalog(found, data)
         if catalog is None:
-            raise RunError(f"{run}: keeps no inputs, and {note}; give its catalog by --data, or train again")
+            raise RunError(
+                f"{run}: has no folder inputs, and {note}; give its catalog by --data, or train again"
+            )
         profile, known = profile_catalog(
             catalog, Split.from_dict(found[0].split), pictures=predictor.reads_pictures
         )
-    if predictor.model.decision is not None:  # several labels a product: its inputs alone are compared
+    if predictor.model.decision is not None:  # several labels per product: its inputs alone are compared
         return profile, known
     predicted = read_predictions(run / "predictions" / f"{predictor.part}.parquet").set_index("id")
     is_tested = np.isin(profile["id"].to_numpy(object), predicted.index.to_numpy(object))

@@ -30,7 +30,7 @@ def embed(
         RunError: the run reads no input.
     """
     if request.out is None:
-        raise PredictionError("--out: where do the embeddings go? give a name that ends in .parquet or .npz")
+        raise PredictionError("--out is missing; give a name that ends in .parquet or .npz")
     more = f"fusionclf similar --input {request.out} --out duplicates.csv"
     task = FileTask(request, partial(prepare_embeddings, request, probabilities=probabilities), more)
     return task.run(overwrite=overwrite, resume=resume, cpu=cpu, console=console or Console())

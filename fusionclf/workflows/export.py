@@ -75,11 +75,11 @@ def _write_checked(request: ExportRequest, out: Path, console: Console) -> Check
     model = predictor.model
     if not isinstance(model, NetworkModel):
         raise PredictionError(
-            f"{run}: is a baseline, which has no tensors to export; its model is {run / 'model'}/{predictor.part}.skops"
+            f"{run}: is a baseline, which cannot be exported; its model is {run / 'model'}/{predictor.part}.skops"
         )
     if model.decision is not None:
         raise PredictionError(
-            f"{run}: predicts several labels a product, which no export holds; use fusionclf predict"
+            f"{run}: predicts several labels per product, which exports do not support; use fusionclf predict"
         )
     pictures, fields, several = select_test_products(
         run, predictor.part, request.data, model, request.products

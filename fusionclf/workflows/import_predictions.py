@@ -75,7 +75,7 @@ def import_predictions(
     )
     if settings.catalog.label_list:
         raise SettingsError(
-            f"catalog.label_list={settings.catalog.label_list!r}: import reads one label a product; leave it out"
+            f"catalog.label_list={settings.catalog.label_list!r}: import reads one label per product; leave it out"
         )
     with locked_folder(request.out):
         started = time.perf_counter()
@@ -86,10 +86,12 @@ def import_predictions(
         if given.unread:
             shown = ", ".join(quoted(name) for name in given.unread[:EXAMPLES])
             more = ", …" if len(given.unread) > EXAMPLES else ""
-            console.warn(f"{len(given.unread)} columns are not read, since they are no class: {shown}{more}")
+            console.warn(
+                f"{len(given.unread)} columns are not read, because they are not classes: {shown}{more}"
+            )
         found = import_given(given, catalog, split, request.others)
         if found.ignored:
-            console.warn(f"{found.ignored:,} products are no test products and are left out")
+            console.warn(f"{found.ignored:,} products are not test products and are left out")
         source = ImportedFile(
             file=request.file.name, sha256=hashlib.sha256(request.file.read_bytes()).hexdigest(), kind=given.kind,
             rows=len(given), others=request.others,

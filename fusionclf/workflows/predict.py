@@ -105,7 +105,7 @@ def _write(
     with locked_output(output.out) if accelerator.is_main_process else nullcontext():
         if not _begin(output, accelerator, overwrite, resume):
             console.info(
-                f"{output.out}: exists already and stays as it is; it is not checked against this run, input and "
+                f"{output.out}: exists already and is not changed, nor checked against this run, input and "
                 "settings; --overwrite replaces it"
             )
             return None
@@ -127,7 +127,7 @@ def _begin(output: OutputChunks, accelerator: "Accelerator", overwrite: bool, re
         return True
     if not output.out.is_file():
         raise RunError(
-            f"{output.out}: not there on this machine; give an output folder that all machines share"
+            f"{output.out}: does not exist on this machine; give an output folder that all machines share"
         )
     return False
 

@@ -30,7 +30,7 @@ def push(
     files = collect_files(run, repo)
     if others := other_files(run, files):
         console.warn(
-            f"{run / 'model'}: {len(others)} files that no run writes are not uploaded: {', '.join(others[:3])}"
+            f"{run / 'model'}: {len(others)} files that belong to no run are not uploaded: {', '.join(others[:3])}"
         )
     total = 0
     for path, content in files.items():

@@ -15,7 +15,7 @@ LABEL_SETS = {"micro_f1": "micro F1", "macro_f1": "macro F1", "mean_average_prec
 def print_scores(report: dict[str, Any]) -> None:
     """Print a row for each run: its scores and its training time.
 
-    The scores are top-1 of each part and over unseen classes, or for several labels a product F1 and mAP.
+    The scores are top-1 of each part and over unseen classes, or for several labels per product F1 and mAP.
 
     Args:
         report: report.json's content.

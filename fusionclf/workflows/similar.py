@@ -118,8 +118,8 @@ def _queries(
     chosen = known if request.queries is None else _read(request.queries, request.kind, console)
     if chosen.model != known.model:
         raise PredictionError(
-            f"{request.queries}: its embeddings are of another model than those of {request.source}; embed both by "
-            "one run"
+            f"{request.queries}: its embeddings are from another model than those of {request.source}; embed both "
+            "with one run"
         )
     place = {product: n for n, product in enumerate(chosen.ids.tolist())}
     if unknown := [product for product in request.ids if product not in place]:
@@ -161,7 +161,7 @@ def _duplicates(known: StoredVectors, request: SimilarRequest, console: Console)
 def _search(known: StoredVectors, queries: np.ndarray, count: int, console: Console) -> Neighbours:
     index = VectorIndex(known.vectors, len(queries))
     if not index.is_exact:
-        console.info("searching by an index of faiss, which may miss a few neighbours in a hundred")
+        console.info("searching with a faiss index, which may miss a few of a hundred neighbours")
     with console.bar("compare", len(queries)) as step:
         return index.search(queries, count, step)
 

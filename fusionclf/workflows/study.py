@@ -65,7 +65,7 @@ def study(
             command = [*_command(run, data, folder, cpu), *overrides]
             if not _run_unless_finished(folder, command, f"[{number}/{len(runs)}] {run.name}", console):
                 failed.append(run.name)
-                console.warn(f"{run.name} failed; the next run starts")
+                console.warn(f"{run.name} failed; continuing with the next run")
         _write_report([run.name for run in runs], failed, out, console)
     return 1 if failed else 0
 

@@ -89,7 +89,7 @@ def suggest(request: SuggestRequest, console: Console | None = None) -> list[str
 
     Raises:
         PredictionError: the input cannot be read, or every product has a label.
-        SettingsError: the run predicts several labels a product.
+        SettingsError: the run predicts several labels per product.
         RunError: the run cannot be used.
     """
     console = console or Console()

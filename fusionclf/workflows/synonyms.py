@@ -80,7 +80,7 @@ def draft_file(
     with locked_output(out):
         write_text(out, draft.to_yaml())
     console.info(draft.summary)
-    console.info(f"{out}: read it, change it, then train with model.synonyms={out}")
+    console.info(f"{out}: review and edit it, then train with model.synonyms={out}")
     return draft
 
 
@@ -99,7 +99,7 @@ def _read(source: ClassSource, console: Console) -> tuple[dict[str, str], TrainT
             "see fusionclf classes synonyms --help"
         )
     if source.data is not None and source.run is not None:
-        raise PredictionError("--data, --run: give one; a run knows its catalog")
+        raise PredictionError("--data, --run: give only one; a run has its catalog in its settings")
     if source.run is not None:
         families, trained = _of_run(source.run, source.overrides, console)
     elif source.data is not None:

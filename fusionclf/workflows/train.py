@@ -116,7 +116,9 @@ def train(
             begin_run(open_run(out, overwrite=existing.overwrite, resume=existing.resume), settings, split)
         accelerator.wait_for_everyone()
         if not (out / "config.yaml").is_file():
-            raise RunError(f"{out}: not there on this machine; give a run folder that all machines share")
+            raise RunError(
+                f"{out}: does not exist on this machine; give a run folder that all machines share"
+            )
         runner.inputs.synonyms.keep(out, accelerator)
         if options.track:
             accelerator.init_trackers("tensorboard" if options.track == "tensorboard" else "fusionclf")

@@ -75,7 +75,7 @@ def test_min_probability_takes_the_place_of_thresholds(tags_run: Path) -> None:
 
 
 def test_target_precision_is_refused(tags_run: Path) -> None:
-    with pytest.raises(SettingsError, match="a target precision needs one label a product"):
+    with pytest.raises(SettingsError, match="a target precision needs one label per product"):
         load(tags_run).predict(titles=TITLES, target_precision=0.9)
 
 
@@ -104,7 +104,7 @@ def test_two_labels_are_enough(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nb", "majority"])
 def test_baseline_of_one_label_refuses_a_list(tags_dir: Path, tmp_path: Path, name: str) -> None:
-    with pytest.raises(SettingsError, match=f"baseline '{name}' predicts one label a product; use linear"):
+    with pytest.raises(SettingsError, match=f"baseline '{name}' predicts one label per product; use linear"):
         run_baseline(name, tags_dir, tmp_path / "run", overrides=CATALOG)
     assert not (tmp_path / "run" / "config.yaml").exists()
 

@@ -99,7 +99,7 @@ def test_a_divided_group_is_refused(make_catalog: MakeCatalog, earlier: Split, t
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"seed": 8}, r"split\.seed=8: has no effect beside split\.same_as=.*where it is 7; leave out one"),
+        ({"seed": 8}, r"split\.seed=8: has no effect with split\.same_as=.*whose value is 7; leave out one"),
         ({"rule": "year_parity"}, r"split\.rule=year_parity: has no effect"),
         ({"swap": True}, r"split\.swap=True: has no effect"),
         ({"unseen_fraction": 0.1}, r"split\.unseen_fraction=0\.1: has no effect"),
@@ -117,10 +117,10 @@ def test_a_missing_or_damaged_run_is_refused(
 ) -> None:
     catalog = make_catalog(ROWS, name="again")
     with pytest.raises(
-        SettingsError, match=r"no run folder .*did you mean '.*first'\?; any run of that split"
+        SettingsError, match=r"no run folder .*did you mean '.*first'\?; any run with that split"
     ):
         make_split(catalog, SplitConfig(same_as=str(tmp_path / "frst")))
-    with pytest.raises(SettingsError, match=r"no run folder with a split\.json; any run of that split"):
+    with pytest.raises(SettingsError, match=r"no run folder with a split\.json; any run with that split"):
         make_split(catalog, SplitConfig(same_as=str(tmp_path)))
     (tmp_path / "first" / "split.json").write_text("{")
     with pytest.raises(RunError, match=r"first/split\.json"):

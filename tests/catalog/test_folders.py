@@ -59,8 +59,8 @@ def test_existing_files_are_not_touched(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "full")
     for name, message in [
         ("full", "holds files already"),
-        ("full/mine", "is no folder"),
-        ("link", "is no folder"),
+        ("full/mine", "is not a folder"),
+        ("link", "is not a folder"),
     ]:
         with pytest.raises(CatalogError, match=message), new_folder(tmp_path / name):
             pytest.fail("the block must not run")

@@ -86,5 +86,5 @@ def test_given_validation_column_stays_as_it_is(sets: list[tuple[str, ...]]) -> 
 
 
 def test_unseen_fraction_is_refused(sets: list[tuple[str, ...]]) -> None:
-    with pytest.raises(CatalogError, match=r"unseen_fraction=0\.1: needs one label a product"):
+    with pytest.raises(CatalogError, match=r"unseen_fraction=0\.1: needs one label per product"):
         make_split(catalog_of(sets), SplitConfig(rule="random", unseen_fraction=0.1))

@@ -100,9 +100,7 @@ def test_a_temporary_folder_goes_with_the_estimator(products: pd.DataFrame) -> N
 def test_out_is_kept_from_others_but_not_from_itself(products: pd.DataFrame, tmp_path: Path) -> None:
     made = text_classifier(out=tmp_path / "run").fit(products[["name"]], products["kind"])
     made.fit(products[["name"]], products["kind"])
-    with pytest.raises(
-        RunError, match="is there already; give a new folder, or out=None for a temporary one"
-    ):
+    with pytest.raises(RunError, match="exists already; give a new folder, or out=None for a temporary one"):
         text_classifier(out=tmp_path / "run").fit(products[["name"]], products["kind"])
     assert made.predict(products.iloc[:1]).shape == (1,)
 
@@ -129,7 +127,7 @@ def test_a_class_may_have_one_row(products: pd.DataFrame) -> None:
 
 
 def test_a_column_that_holds_the_label_is_no_input(products: pd.DataFrame) -> None:
-    with pytest.warns(UserWarning, match=r"not read: sku \(another id\), kind \(.*name them by"):
+    with pytest.warns(UserWarning, match=r"not read: sku \(another id\), kind \(.*give their roles by"):
         found = text_classifier().fit(products, products["kind"])
     assert found.columns_["title"] == "name"
     assert "kind" in found.unused_columns_ and "kind" not in found.columns_["attributes"]
@@ -147,10 +145,10 @@ def test_without_weights_a_network_is_trained(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"settings": {"catalog": {"title": "name"}}}, "settings: catalog is set by the table"),
+        ({"settings": {"catalog": {"title": "name"}}}, "settings: X is the catalog"),
         ({"config": "text-cpus"}, "no settings file 'text-cpus'.*did you mean 'text-cpu'"),
         ({"columns": {"titel": "name"}}, "unknown role 'titel'; did you mean 'title'"),
-        ({"columns": {"title": "nam"}}, "title='nam' is no column of X; did you mean 'name'"),
+        ({"columns": {"title": "nam"}}, "title='nam' is not a column of X; did you mean 'name'"),
         ({"columns": {"title": None, "text": []}, "variant": "fusion"}, "X has no column of pictures"),
     ],
 )

@@ -223,7 +223,7 @@ def test_metrics_name_the_largest_promise_where_one_is_refused() -> None:
 
 def test_thresholds_of_another_graph_are_refused() -> None:
     found = Thresholds(0.9, 10, 0.7, (0.9,), 0.4)
-    with pytest.raises(RunError, match="1 category levels, the predictions have 2"):
+    with pytest.raises(RunError, match="1 category levels, predictions have 2"):
         decide(GRAPH, found, np.ones((1, 4)) / 4, GRAPH.classes)
 
 

@@ -54,7 +54,7 @@ def test_pictures_are_found_below_their_folder(runs: Runs, sample: Catalog) -> N
     table["id"] = table["id"].where(table.index != 3, "../../secret")
     third = predict(table).loc[3]
     assert third["decision"] == "none" and "leads out of" in third["reason"]
-    with pytest.raises(PredictionError, match=r"below which folder.*pictures="):
+    with pytest.raises(PredictionError, match=r"unknown folder of the paths.*pictures="):
         fusionclf.predict_batches(runs("fusion"))(table)
     with pytest.raises(PredictionError, match="no such folder"):
         fusionclf.predict_batches(runs("fusion"), pictures=sample.root / "nowhere")(table)

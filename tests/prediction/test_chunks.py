@@ -80,7 +80,7 @@ def test_an_interrupted_command_resumes_after_its_last_chunk(
     assert gc.get_freeze_count() == 0  # an interrupted command, too, unfreezes the collector
     finished = out.read_bytes()
     message = done(*words, "--out", out, "--resume")
-    assert "stays as it is; it is not checked against this run, input and settings; --overwrite" in message
+    assert "is not changed, nor checked against this run, input and settings; --overwrite" in message
     assert out.read_bytes() == finished
     assert "exists already; --overwrite" in refused(*words, "--out", out)
     done(*words, "--out", out, "--overwrite")

@@ -69,8 +69,8 @@ def test_a_folder_of_pictures(runs: Runs, sample: Catalog, tmp_path: Path) -> No
     assert found["id"].tolist() == ["a.jpg", "b.jpg", "more/c.JPG"]
     assert set(found["picture_status"]) == {"used"}
     (fault,) = faults(tmp_path / "photos.predictions.errors.csv")
-    assert fault["id"] == "d.jpg" and "d.jpg: not a picture in a format that is read" in fault["reason"]
-    assert "does not read; give a file" in refused("--run", runs("text"), "--input", folder)
+    assert fault["id"] == "d.jpg" and "d.jpg: not a picture in a supported format" in fault["reason"]
+    assert "this run reads no pictures; give a file" in refused("--run", runs("text"), "--input", folder)
 
 
 def test_a_folder_holds_pictures_by_content_and_counts_the_rest(runs: Runs, tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_the_side_file_of_another_output_is_not_overwritten(runs: Runs, tmp_path
     for source in (todo, tmp_path / "link.csv"):
         for flag in ((), ("--overwrite",), ("--resume",)):
             printed = refused(*words, "--input", source, "--out", tmp_path / "todo.csv", *flag)
-            assert f"{source}: is where --out {tmp_path / 'todo.csv'} puts the rows" in printed
+            assert f"{source}: is also the file of rows without a prediction of --out" in printed
     assert todo.read_bytes() == before and not (tmp_path / "todo.csv").exists()
     done(*words, "--input", todo, "--out", tmp_path / "fixed.csv")
     assert todo.read_bytes() == before

@@ -141,7 +141,7 @@ def test_embeddings_of_two_models_are_not_compared(
 ) -> None:
     run("embed", "--run", runs("text"), "--input", titles, "--out", tmp_path / "b.npz", *COLUMNS, "--cpu")
     words = ("similar", "--input", embedded, "--queries", tmp_path / "b.npz")
-    assert "of another model" in run(*words, code=2)
+    assert "from another model" in run(*words, code=2)
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", json.dumps({}).encode()])

@@ -17,5 +17,5 @@ def test_bytes_of_a_file_are_read_as_the_file(runs: Runs, sample: Catalog) -> No
 
 
 def test_bytes_that_are_no_picture_are_refused(runs: Runs) -> None:
-    with pytest.raises(PredictionError, match="product 0: picture: not a picture in a format"):
+    with pytest.raises(PredictionError, match="product 0: picture: not a picture in a supported format"):
         fusionclf.load(runs("fusion")).predict([b"a"], ["Red"])

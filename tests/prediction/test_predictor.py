@@ -93,7 +93,7 @@ def test_missing_values_of_a_column_are_none() -> None:
         assert pictures == [title or None for title in expected] and texts == [""] * 10
     column: Any = pd.Series(["Red Dress", None, "nan"], dtype="string")
     assert aligned(None, column) == ([None] * 3, ["Red Dress", "", ""])
-    with pytest.raises(PredictionError, match=r"product 1: title 7 is no text") as caught:
+    with pytest.raises(PredictionError, match=r"product 1: title 7 is not a text") as caught:
         align_inputs(None, ["Red", 7, "x"])  # pyright: ignore[reportArgumentType]
     with pytest.raises(PredictionError, match=r"titles: one str; give a list, such as \['x") as caught:
         align_inputs(None, "x" * 10_000)
@@ -238,7 +238,7 @@ def test_missing_and_unreadable_pictures(runs: Runs, sample: Catalog, tmp_path: 
         (None, None, "neither images nor titles"),
         (["a.jpg"], ["a", "b"], "1 images and 2 titles; give both for every product"),
         (None, "Red Shirt", "titles: one str; give a list"),
-        (None, [3], "product 0: title 3 is no text"),
+        (None, [3], "product 0: title 3 is not a text"),
         ([7], ["x"], "product 0: image is a int; give a path"),
         (["nothing.jpg"], ["Red Shirt"], "product 0: nothing.jpg: no such picture"),
         ([None, None], ["Red Shirt", " "], "product 1: no picture; no title"),

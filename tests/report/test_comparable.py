@@ -211,4 +211,4 @@ def test_other_titles_are_counted(made: Path, tmp_path: Path) -> None:
     frame.loc[:1, "title_group"] += 1  # a number of the title
     frame.to_parquet(run / "predictions" / "joint.parquet")
     line = comparable_runs([run, made / "second"]).remarks[0]
-    assert line.endswith("; 2 test products have another title there, which it did not read.")
+    assert line.endswith("; 2 test products have another title there, which this run did not read.")

@@ -1,4 +1,4 @@
-"""The comparison of runs that predict several labels a product."""
+"""The comparison of runs that predict several labels per product."""
 
 import re
 import shutil
@@ -30,7 +30,7 @@ def weak_run(tags_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_runs_are_listed_best_first(tags_run: Path, weak_run: Path, tmp_path: Path) -> None:
     value = compare([weak_run, tags_run], tmp_path)
     assert [run["name"] for run in value["runs"]] == ["tags-linear", "weak"]
-    assert value["title"].startswith("Several labels a product: tags-linear is best (micro F1 ")
+    assert value["title"].startswith("Several labels per product: tags-linear is best (micro F1 ")
     (row,) = value["tests"]
     first, second = (run["scores"]["micro_f1"] for run in value["runs"])
     assert row["difference"] == pytest.approx(first - second) and row["interval"][0] > 0
@@ -64,12 +64,12 @@ def test_catalog_is_checked_where_it_is_found(tags_run: Path) -> None:
 
 
 def test_runs_of_one_label_are_not_mixed_in(tags_run: Path, runs: Runs) -> None:
-    with pytest.raises(RunError, match=r"linear: one label a product, and .*tags-linear predicts several"):
+    with pytest.raises(RunError, match=r"linear: one label per product, and .*tags-linear predicts several"):
         compare([runs("linear"), tags_run], None)
 
 
 def test_label_issues_refuse_several_labels(tags_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"tags-linear: predicts several labels a product"):
+    with pytest.raises(RunError, match=r"tags-linear: predicts several labels per product"):
         list_label_issues([tags_run], tmp_path)
 
 

@@ -198,7 +198,7 @@ def test_an_error_replaces_the_answer(browser: Any, fusion_address: str, tmp_pat
     visitor.drop(file, name=f"{HOSTILE}.jpg")
     visitor.classify("#fault")
     fault = visitor.page.locator("#fault").inner_text()
-    assert fault.startswith("picture: not a picture in a format that is read (AVIF, ")
+    assert fault.startswith("picture: not a picture in a supported format (AVIF, ")
     assert not visitor.page.locator("#answer").is_visible()
     assert all("422" in fault for fault in visitor.faults)  # Chromium notes each refusal itself
     visitor.page.fill("#title", "Shirts")

@@ -222,7 +222,7 @@ def test_a_missing_title_of_a_batch_has_no_answer(serve: Serve) -> None:
         (b"\n \n", "no products"),
         (b'{"title": "Red"}\nRed', "line 2: not JSON"),
         (b'{"title": "Red"}\n\n["Red"]', "line 3: not an object"),
-        (b'{"title": 7}', "line 1: the title is no text"),
+        (b'{"title": 7}', "line 1: the title is not a text"),
         (b'{"name": "Red"}', "line 1: no title"),
         (b'{"title": "\\ud800"}', "line 1: the title is not valid text"),
         (b'{"picture": "data:image/png;base64,AAAA"}', "line 1: a picture is not in base64"),

@@ -108,5 +108,5 @@ def test_a_failing_product_does_not_fail_those_of_its_turn(runs: Runs) -> None:
 
 def test_an_unknown_field_is_refused_before_the_queue(runs: Runs) -> None:
     worker = ModelWorker(fusionclf.load(runs("linear")))
-    with pytest.raises(PredictionError, match="fields: 'brand' is none that this model reads"):
+    with pytest.raises(PredictionError, match="fields: 'brand' is not a field that this model reads"):
         asyncio.run(worker.predict_product(Product(title="Red", fields={"brand": "x"}), 3, 0.0))

@@ -109,5 +109,7 @@ def test_setting_of_one_label_is_refused(
 
 
 def test_export_is_refused(fusion: Path, tmp_path: Path) -> None:
-    with pytest.raises(PredictionError, match="predicts several labels a product, which no export holds"):
+    with pytest.raises(
+        PredictionError, match="predicts several labels per product, which exports do not support"
+    ):
         export(ExportRequest(fusion, tmp_path / "export", kind="torch"))

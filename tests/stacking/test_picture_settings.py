@@ -146,7 +146,10 @@ def test_a_resumed_run_uses_the_values_it_began_with(tmp_path: Path) -> None:
 def test_unknown_statistics_of_weights_are_warned_about(tmp_path: Path) -> None:
     found, lines = resolved(tmp_path / "c", [(60, 80)] * 5, *DPN_WORDS)
     assert found.pictures.normalisation == "imagenet"
-    assert "warning: dpn68: its weights were trained with a normalisation that is not known here" in lines[0]
+    assert (
+        "warning: dpn68: its weights were trained with a normalisation that fusionclf does not know"
+        in lines[0]
+    )
     _, lines = resolved(tmp_path / "d", [(60, 80)] * 5, *DPN_WORDS, "pictures.normalisation=imagenet")
     assert not any(line.startswith("warning") for line in lines)
 

@@ -103,7 +103,7 @@ def test_bad_request_is_refused(runs: Runs, tested: Path, words: tuple[object, .
 def test_rows_that_are_no_products_are_counted(runs: Runs, tested: Path) -> None:
     with tested.open("a", encoding="utf-8") as file:
         file.write(",Dress without an id\n")
-    assert "1 rows are no products" in drift("--run", runs("linear"), "--input", tested).stderr
+    assert "1 rows cannot be read" in drift("--run", runs("linear"), "--input", tested).stderr
 
 
 def test_file_without_products_is_refused(runs: Runs, tmp_path: Path) -> None:

@@ -110,7 +110,9 @@ def test_python_takes_fields_and_each_may_be_missing(run: Path) -> None:
             fields = {name: cells for name, cells in product(label).items() if name != lost}
             right += model.predict(titles=["item 5"], fields=fields).labels[0][0] == label
         assert right >= 3  # of 4
-    with pytest.raises(PredictionError, match=r"fields: 'makr' is none that this model reads; did you mean"):
+    with pytest.raises(
+        PredictionError, match=r"fields: 'makr' is not a field that this model reads; did you mean"
+    ):
         model.predict(titles=["item 5"], fields={"makr": ["Aqua"]})
 
 

@@ -31,7 +31,7 @@ def run(labels: Path, sample_dir: Path) -> Path:
     out = labels.parent / "llm"
     done = call("import", labels, "--data", sample_dir, "--name", "llm", "--out", out)
     assert done.exit_code == 0, done.output
-    assert "1 columns are not read, since they are no class: 'answer'" in done.stderr
+    assert "1 columns are not read, because they are not classes: 'answer'" in done.stderr
     return out
 
 
@@ -83,6 +83,6 @@ def test_refused_file_leaves_an_earlier_run_alone(
 def test_several_labels_a_product_are_refused(labels: Path, sample_dir: Path, tmp_path: Path) -> None:
     words = ("--data", sample_dir, "catalog.label_list=|")
     done = call("import", labels, "--name", "llm", "--out", tmp_path / "run", *words)
-    assert done.exit_code == 2 and "import reads one label a product" in done.stderr
+    assert done.exit_code == 2 and "import reads one label per product" in done.stderr
     done = call("data", "apply", labels, *words)
-    assert done.exit_code == 2 and "data apply reads one label a product" in done.stderr
+    assert done.exit_code == 2 and "data apply reads one label per product" in done.stderr

@@ -188,7 +188,7 @@ def test_unknown_files_are_not_uploaded_but_listed(
     assert files == upload(run, "me/shop", dry_run=True, console=Console(quiet=True))
     message = " ".join(capsys.readouterr().err.split())
     assert (
-        "3 files that no run writes are not uploaded: model/.joint.skops.abcdefgh.partial, model/notes"
+        "3 files that belong to no run are not uploaded: model/.joint.skops.abcdefgh.partial, model/notes"
         in message
     )
 

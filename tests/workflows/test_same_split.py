@@ -78,7 +78,7 @@ def test_a_second_run_keeps_the_split(shop: Path, capsys: pytest.CaptureFixture[
 
 
 def test_another_seed_beside_it_is_refused(shop: Path) -> None:
-    with pytest.raises(SettingsError, match=r"split\.seed=6: has no effect beside split\.same_as"):
+    with pytest.raises(SettingsError, match=r"split\.seed=6: has no effect with split\.same_as"):
         train_second("split.same_as=first", "split.seed=6", existing=ExistingRun(overwrite=True))
     assert (shop / "second" / "metrics.json").is_file()
 
@@ -96,7 +96,7 @@ def test_all_commands_work_when_the_first_run_is_gone(shop: Path, capsys: pytest
     request = ImportRequest(answers, "mine", shop / "corrected", shop / "import", overrides=own)
     import_predictions(request, console=SILENT)
     assert subsets(shop / "import") == wanted
-    with pytest.raises(SettingsError, match=r"no run folder .*any run of that split will do"):
+    with pytest.raises(SettingsError, match=r"no run folder .*any run with that split will do"):
         train_second(existing=ExistingRun(overwrite=True))
 
 

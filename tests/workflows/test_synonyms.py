@@ -80,7 +80,7 @@ def test_a_model_that_cannot_be_reached_writes_nothing(tmp_path: Path) -> None:
     ("words", "message"),
     [
         ("", "missing --data, --run or --classes"),
-        ("--data {0} --run {0}", "--data, --run: give one"),
+        ("--data {0} --run {0}", "--data, --run: give only one"),
         ("--run {0}/none", "no run folder"),
         ("--classes {0}/none.txt", "cannot be read"),
         ("--data {0} --endpoint http://localhost:1/v1", "--endpoint: needs --model"),

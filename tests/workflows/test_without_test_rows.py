@@ -33,10 +33,7 @@ def test_a_run_without_test_rows_predicts(
     assert len(read_predictions(tmp_path / "run/predictions/top20.parquet")) == 0
     show_scores(Console(), tmp_path / "run", metrics)
     shown = capsys.readouterr().err
-    assert (
-        "top20: no test products, so nothing is measured" in shown
-        and "next: fusionclf predict --run" in shown
-    )
+    assert "top20: no test products, so no metrics" in shown and "next: fusionclf predict --run" in shown
     assert "The run has no test products" in (tmp_path / "run" / "README.md").read_text()
     with pytest.raises(RunError, match=r"run: has no test products.*split\.test_fraction above 0"):
         compare([tmp_path / "run"], None)

@@ -59,7 +59,7 @@ class Endpoint:
         try:
             url = httpx2.URL(self.url)
         except (httpx2.InvalidURL, TypeError, ValueError) as error:
-            raise EndpointError(f"--endpoint {quoted(self.url)}: no URL; give https://HOST/v1") from error
+            raise EndpointError(f"--endpoint {quoted(self.url)}: not a URL; give https://HOST/v1") from error
         if url.scheme not in ("http", "https") or not url.host or url.userinfo:
             raise EndpointError(
                 f"--endpoint {quoted(self.url)}: give http:// or https:// and a host, such as http://localhost:8000/v1"

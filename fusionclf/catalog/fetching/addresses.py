@@ -83,7 +83,7 @@ class CheckedBackend(httpcore2.SyncBackend):
         raise AssertionError("unreachable")
 
     def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore2.NetworkStream:
-        raise AddressError("a Unix socket is no address of a picture")
+        raise AddressError("a Unix socket is not an address of a picture")
 
 
 class CheckedTransport(httpx2.HTTPTransport):

@@ -60,7 +60,7 @@ class SigmoidDecision:
 
     @classmethod
     def from_labels(cls, entry: Mapping[str, Any]) -> "SigmoidDecision | None":
-        """The decision in a part's entry of labels.json; None for a model of one label a product."""
+        """The decision in a part's entry of labels.json; None for a model of one label per product."""
         if "multilabel" not in entry:
             return None
         own = entry["multilabel"]

@@ -1,1 +1,1 @@
-"""The stacked head: scores of classes from base learners and from what the classes are called."""
+"""The stacked head: scores of classes from base learners and class names."""

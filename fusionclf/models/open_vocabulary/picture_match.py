@@ -1,4 +1,4 @@
-"""Picture match: how well a picture fits what a class is called, by an aligned encoder of pictures and texts."""
+"""Picture match: how well a picture fits the name of a class, by an aligned encoder of pictures and texts."""
 
 from collections.abc import Callable, Sequence
 
@@ -31,7 +31,7 @@ class PictureMatch(nn.Module):
         self.register_buffer("places", torch.zeros(1, 0, dtype=torch.long), persistent=False)  # (S, C)
 
     def name_classes(self, names: Sequence[str], synonyms: Sequence[Sequence[str]]) -> None:
-        """Set what the classes are called."""
+        """Set the names of the classes."""
         called = [list(dict.fromkeys((name, *more))) for name, more in zip(names, synonyms, strict=True)]
         embeddings = (self.embedder or self.encoder.compute)([text for own in called for text in own])
         device = self.vectors.device

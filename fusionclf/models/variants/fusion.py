@@ -20,7 +20,7 @@ from fusionclf.models.stacked_classifier import StackedClassifier, WeightedSum
 from fusionclf.models.text_backbones import TextEncoderParams, build_text_encoder, build_transformer
 from fusionclf.models.text_encoders import TransformerEncoder, sentence_encoder
 
-LATE = "late"  # no fuser: the base model reads the picture alone
+LATE = "late"  # no fuser: the base model reads only the picture
 
 
 def _listed(value: Any) -> Any:
@@ -34,8 +34,8 @@ class FusionParams(Section):
     text: TextEncoderParams = TextEncoderParams()
     fuser: str = Field(
         default="concat",
-        description=f"{', '.join(fuser_names())}: the base model reads picture and title; late: it reads the picture "
-        "alone, and the linear text model reads the title",
+        description=f"{', '.join(fuser_names())}: the base model reads picture and title; late: it reads only the "
+        "picture, and the linear text model reads the title",
     )
     hidden: int = Field(default=512, ge=1, description="width of the hidden layer of both modalities")
     image_gain: float = Field(default=0.2, gt=0, description="factor of the picture's normalised features")
@@ -44,44 +44,45 @@ class FusionParams(Section):
         default=0.1,
         ge=0,
         lt=1,
-        description="share of training products whose picture or title is hidden, so that the model can do with either "
-        "alone",
+        description="share of training products whose picture or title is hidden, so that the model learns to use "
+        "either alone",
     )
     wide: bool = Field(
         default=True,
-        description="a linear text model beside the base model: an SVM on the title's n-grams (kind hashed or both)",
+        description="add a linear text model: an SVM on the title's n-grams (needs text.kind=hashed or both)",
     )
     vocabulary: Literal["auto", "closed", "named", "open"] = Field(
         default="auto",
         description="open: classes without a training row are scored by their names (needs text.kind=both and wide); "
-        "named: classes with training rows alone, by their names too (needs the same); closed: without names; "
-        "auto: open where names can be read, else closed",
+        "named: only classes with training rows, also by their names (same needs); closed: without names; "
+        "auto: the first of open, named and closed whose needs are met",
     )
     unseen_share: float | None = Field(
         default=None,
         gt=0,
         le=0.5,
         description="open: expected share of products whose class has no training row; null: each such class is taken "
-        "to be as frequent as the median of the others, and target precisions bear up to half of such products",
+        "to be as frequent as the median seen class, and target precisions allow for half of the products",
     )
     paths: bool = Field(
-        default=True, description="open, named: a class's text names its place in the category graph, too"
+        default=True, description="open, named: compare titles with the categories of a class, too"
     )
     synonyms: str | None = Field(
         default="auto",
-        description="open, named: what else classes are called; drafted: from their names, train titles and WordNet "
+        description="open, named: other names of the classes; drafted: from class names, train titles and WordNet "
         "(extra synonyms); a YAML file, or the name of one of configs/synonyms (fashion); auto: one of these if it "
-        "names most classes, else drafted; null: nothing",
+        "covers at least 80 % of the classes, else drafted; null: none",
     )
     prompts: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         default=(PROMPT,),
         min_length=1,
-        description="open, named, with image.library=transformers: what a class is called where a picture is compared "
-        "with its name, {}; one or several",
+        description="open, named, with image.library=transformers: text that is compared with a picture, in which the "
+        "class name replaces {}; the embeddings of several are averaged",
     )
     label_weight: float = Field(default=1.0, gt=0, description="factor of the label's loss")
     auxiliary: dict[str, float] = Field(
-        default={}, description="further columns of the catalog's file to predict: factor of their loss"
+        default={},
+        description="further columns of the catalog's table to predict: column → factor of its loss",
     )
 
     @field_validator("fuser")
@@ -230,6 +231,6 @@ def _stacked(
 register(
     Variant(
         "fusion", FusionParams, build, ("picture", "title"), None,
-        "picture + title → class; can name classes without training rows", reads_fields=True,
+        "picture + title → class; can predict classes without training rows", reads_fields=True,
     )
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`image`: a picture's class from one convolutional network (the reference's ResNet50)."""
+"""`image`: a product's class from its picture, by one network (default: ResNet50, as in the reference project)."""
 
 from pydantic import Field
 
@@ -29,6 +29,6 @@ register(
         build,
         ("picture",),
         "image-classification",
-        "picture → class, one convolutional network",
+        "picture → class, one network",
     )
 )

@@ -1,4 +1,4 @@
-"""`multitask`: one picture network, a head for the article type and one for each auxiliary column."""
+"""`multitask`: one picture network with a head for the class and one for each auxiliary column."""
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ class MultitaskParams(Section):
     label_weight: float = Field(default=2.0, gt=0, description="factor of the label's loss")
     auxiliary: dict[str, float] = Field(
         default={"masterCategory": 0.5, "subCategory": 0.5},
-        description="further columns of the catalog's file to predict: factor of their loss",
+        description="further columns of the catalog's table to predict: column → factor of its loss",
     )
 
 

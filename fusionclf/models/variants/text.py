@@ -1,4 +1,4 @@
-"""`text`: a product's class from what is written about it, with the encoders that `fusion` uses."""
+"""`text`: a product's class from its title, further texts and attributes, with the text encoders of `fusion`."""
 
 from pydantic import Field
 

@@ -109,7 +109,7 @@ class OutputChunks:
     def check(self) -> None:
         """Raises RunError where the folder does not exist or its chunks are of another job."""
         if not self.is_begun():
-            raise RunError(f"{self.folder}: chunks of an unknown job; --overwrite starts again")
+            raise RunError(f"{self.folder}: chunks of another command; --overwrite starts again")
         differing = first_difference(read_json(self.folder / JOB), self.job)
         if differing:
             raise RunError(

@@ -34,7 +34,7 @@ def embedding_format(path: Path, model: str) -> Format:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise PredictionError(
-            f"{path}: no format for embeddings; give a name that ends in {', '.join(SUFFIXES)}"
+            f"{path}: not a format for embeddings; give a name that ends in {', '.join(SUFFIXES)}"
         )
     if path.suffix.lower() == ".npz":
         return Format(partial(_write_npz, model=model), _join_npz)

@@ -113,8 +113,8 @@ def align_inputs(
     for name, length in lengths.items():
         if length != count:
             raise PredictionError(
-                f"{count} {next(iter(lengths))} and {length} {name}; give both for every product, None where there "
-                "is none"
+                f"{count} {next(iter(lengths))} and {length} {name}; give both for every product, None for a missing "
+                "one"
             )
     pictures: list[Pictures] = [None] * count
     if images is not None:
@@ -125,7 +125,9 @@ def align_inputs(
     ]
     for place, text in enumerate(texts):
         if not isinstance(text, str):
-            raise PredictionError(f"product {place}: title {repr(text)[:60]} is no text; give a str or None")
+            raise PredictionError(
+                f"product {place}: title {repr(text)[:60]} is not a text; give a str or None"
+            )
     cells = {name: read.clean(name, further.get(name, [""] * count)) for name in read.names}
     return pictures, field_table(texts, cells)
 
@@ -135,7 +137,7 @@ def check_names(further: Iterable[str], read: Fields) -> None:
     for name in further:
         if name not in read.names:
             raise PredictionError(
-                f"fields: {quoted(name)} is none that this model reads; {did_you_mean(name, read.names)}"
+                f"fields: {quoted(name)} is not a field that this model reads; {did_you_mean(name, read.names)}"
             )
 
 

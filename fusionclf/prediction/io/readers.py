@@ -60,7 +60,7 @@ class ProductTable:
             raise PredictionError(f"--pictures {pictures}: no such folder{near_path(pictures)}")
         if self.folder is not None and not reads_pictures:
             raise PredictionError(
-                f"{source}: a folder of pictures, which this run does not read; give a file"
+                f"{source}: a folder of pictures, but this run reads no pictures; give a file"
             )
         self._table = None if self.folder is not None else self._opened()
 

@@ -140,7 +140,7 @@ def test_a_silent_server_is_given_up(server: tuple[str, type[Handler]]) -> None:
         ("http://", "", "give http:// or https://"),
         ("https://me:secret@host/v1", "", "give http:// or https://"),
         ("http://models.example/v1", "secret", "would send the key unencrypted; use https"),
-        ("http://[::1", "", "no URL"),
+        ("http://[::1", "", "not a URL"),
     ],
 )
 def test_a_url_that_cannot_be_asked_is_refused(url: str, key: str, message: str) -> None:

@@ -68,7 +68,7 @@ def test_a_fault_that_passes_is_tried_again(server: PictureServer, tmp_path: Pat
         ("slow/a", "too slow: more than 0.6 s"),
         ("large/a", "too large: 1000000000 bytes, at most 50,000 are read"),
         ("long/a", "too large: more than 50,000 bytes"),
-        ("text/a", "not a picture that is read: not a picture in a format"),
+        ("text/a", "not a picture that is read: not a picture in a supported format"),
         ("cut/a", "connection failed"),
         ("to/to/to/to/to/to/to/good/x", "too many redirects"),
         ("to/http://127.0.0.2:9/x.png", "private address: 127.0.0.2 is 127.0.0.2"),
