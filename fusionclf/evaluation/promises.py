@@ -14,12 +14,8 @@ LEAST = 0.5  # below it, an answer is more likely wrong than right
 START = 1 / 3  # share of the groups that the first candidate accepts at least
 ONE_ERROR = 1.7  # times as many groups promise a target with one error as without
 LOG_ODDS = np.arange(14.0, 0.0, -0.25)
-NAMED = (
-    *(round(0.5 + step / 100, 2) for step in range(50)),
-    0.995,
-    0.998,
-    0.999,
-)  # precisions that a message may name
+# Precisions that a message may name.
+NAMED = (*(round(0.5 + step / 100, 2) for step in range(50)), 0.995, 0.998, 0.999)
 ROUNDING = 1e-9
 
 
