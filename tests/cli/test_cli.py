@@ -74,7 +74,7 @@ def test_version_and_help_of_every_command() -> None:
 
 def test_fusionclf_alone_shows_the_first_commands() -> None:
     text = " ".join(call().output.split())
-    assert "Begin with fusionclf demo --out demo" in text and "fusionclf data check DIR" in text
+    assert "Start with fusionclf demo --out demo" in text and "fusionclf data check DIR" in text
 
 
 def test_a_check_prints_json_alone_and_the_next_command(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_auto_leaves_gpus_and_bfloat16_to_torch(graphs: Path) -> None:
         encoder = _encoder()
         Engine("auto", torch.device(device), precision).start(encoder, LEAST_EXPORTED * PICTURES, SIZE)
         assert encoder.graph is None and not graphs.exists()
-    with pytest.raises(SettingsError, match="on a CPU alone; set engine=auto"):
+    with pytest.raises(SettingsError, match="only on a CPU; set engine=auto"):
         Engine("onnx", torch.device("cuda")).start(_encoder(), 1, SIZE)
 
 

@@ -190,7 +190,7 @@ def test_added_classes_of_other_widths_are_refused(runs: Runs, tmp_path: Path) -
     with pytest.raises(RunError, match=r"added\.safetensors: the vectors .*'Kite' do not fit"):
         fusionclf.load(broken)
     write_added(broken / "model", "joint", [AddedClass(fusionclf.load(runs("open")).classes[0])])
-    with pytest.raises(RunError, match=r"added\.safetensors: the model has a class"):
+    with pytest.raises(RunError, match=r"added\.safetensors: the model already has a class"):
         fusionclf.load(broken)
 
 
