@@ -65,7 +65,9 @@ def test_a_file_of_other_classes_is_warned_of(
     parts: tuple[Catalog, Split], capsys: pytest.CaptureFixture[str]
 ) -> None:
     RunSynonyms.read("fashion", *parts, {"Sofas": "Furniture"}, Console())
-    assert "warning: model.synonyms=fashion: the file names no class of the catalog" in capsys.readouterr().err
+    assert (
+        "warning: model.synonyms=fashion: the file names no class of the catalog" in capsys.readouterr().err
+    )
 
 
 def test_a_resumed_run_keeps_its_draft(parts: tuple[Catalog, Split], tmp_path: Path) -> None:

@@ -100,8 +100,12 @@ def test_second_run_reuses_cached_features(
 @pytest.mark.parametrize(
     ("variant", "words", "message"),
     [
-        ("image", ("model.image.frozen=true", "train.augment=trivial"), r"train\.augment: features of a frozen encoder"),
-        ("image", ("model.image.frozen=true", "train.mixup=0.2"), r"train\.mixup: features of a frozen encoder"),
+        (
+            "image",
+            ("model.image.frozen=true", "train.augment=trivial"),
+            r"train\.augment: features of a frozen",
+        ),
+        ("image", ("model.image.frozen=true", "train.mixup=0.2"), r"train\.mixup: features of a frozen"),
         ("fusion", ("train.cutmix=1.0",), r"train\.cutmix: titles cannot be mixed.*model\.fuser=late"),
         ("text", ("train.mixup=0.2",), r"train\.mixup: this model reads no pictures"),
         ("text", ("train.batch_size=1",), r"train\.batch_size=1 and .* need 2 products a batch"),
