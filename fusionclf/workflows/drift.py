@@ -119,7 +119,7 @@ def _check_drawn(source: Path, drawn: DrawnProducts, console: Console) -> None:
     if not len(drawn):
         raise PredictionError(f"{source}: no products to compare; give a file with some")
     if len(drawn) < LEAST:
-        console.warn(f"only {len(drawn)} products: small differences cannot be told from noise")
+        console.warn(f"only {len(drawn)} products: too few to distinguish small differences from noise")
 
 
 def _reference(predictor: Predictor, run: Path, data: Path | None) -> tuple[pd.DataFrame, np.ndarray]:
