@@ -18,7 +18,7 @@ from fusionclf.models.open_vocabulary.meta_training import (
 )
 from fusionclf.stacking.base_learners import ROWS_AT_ONCE, PlacedFold, StackingData
 from fusionclf.stacking.folds import BRAND, CLASS_FOLDS, RANDOM, FoldPlan
-from fusionclf.stacking.part_answers import PartAnswers, answers_of_parts, join_folds
+from fusionclf.stacking.part_answers import PartAnswers, PartsOfFold, answers_of_parts, join_folds
 from fusionclf.training.accelerator import give_back_memory
 
 HeldOut = tuple[
@@ -74,13 +74,10 @@ def predict_out_of_fold(
     masks, brand = data.modality_masks(), plan.fold_of[BRAND]
     every = [placed for kind in folds.values() for placed in kind.values()]
     answering = _answering(data, folds)
-    places, logits, seen = [], [np.zeros((0, data.classes), np.float32)], []
-    parts, as_unseen = [], []
     has_rows = np.bincount(data.targets, minlength=data.classes) > 0
     without_rows = torch.from_numpy(~has_rows & data.allows_unseen)
-    left = has_rows & bool(
-        without_rows.any()
-    )  # classes whose rows are still to be predicted as if they had none
+    left = has_rows & bool(without_rows.any())  # classes still to be predicted as if they had no rows
+    found, parts, as_unseen = list[OutOfFoldPredictions](), list[PartsOfFold](), list[OutOfFoldPredictions]()
     for turn in range(CLASS_FOLDS):
         own = [(placed, wanted) for number, placed, wanted in answering if number % CLASS_FOLDS == turn]
         held_out = brand % CLASS_FOLDS == turn
@@ -98,29 +95,22 @@ def predict_out_of_fold(
         title = f"meta-classifiers {turn + 1} of {CLASS_FOLDS} for held-out rows"
         with console.progress(title, count_steps(others, list(masks))) as on_step:
             fitted = fit_meta_classifiers(others, seed, list(masks), on_step, SMALL_BATCH)
-        for (fold, query), wanted in own:
-            mask = fold.classes.seen | without_rows
-            candidates = _Candidates(mask, fold.classes.of_classes(mask), data.allows_unseen)
-            for modality, available in masks.items():
-                some = wanted[available[query[wanted]]]
-                found = _predict(fitted[modality], fold, modality, some, candidates)
-                logits.append(found)
-                places.append(query[some])
-                seen.append(np.broadcast_to(fold.classes.seen.numpy(), (len(some), data.classes)))
-                if modality == "both" and len(some):
-                    own_parts = answers_of_parts(fitted[modality], fold, some, found, seed)
-                    parts.append((data.rows[query[some]], own_parts))
+        for placed, wanted in own:
+            predicted = _predict_seen(fitted, placed, wanted, without_rows, data)
+            found += predicted.values()
+            if (both := predicted.get("both")) and len(both.rows):
+                places = wanted[masks["both"][placed[1][wanted]]]
+                parts.append(
+                    (both.rows, answers_of_parts(fitted["both"], placed[0], places, both.logits, seed))
+                )
         if new.any():
             as_unseen.append(_predict_unseen(fitted, folds[BRAND][turn], new, data))
-    rows = data.rows[np.concatenate([np.zeros(0, np.int64), *places])]
-    of_seen = np.concatenate([np.zeros((0, data.classes), bool), *seen])
-    return OutOfFoldPredictions(
-        rows,
-        np.concatenate(logits),
-        of_seen,
-        join_folds([row for row, _ in parts], [own for _, own in parts]),
-        _joined(as_unseen),
+    nothing = np.zeros((0, data.classes))
+    joined = _joined(found) or OutOfFoldPredictions(
+        data.rows[:0], nothing.astype(np.float32), nothing.astype(bool)
     )
+    of_parts = join_folds([rows for rows, _ in parts], [own for _, own in parts])
+    return replace(joined, parts=of_parts, as_unseen=_joined(as_unseen))
 
 
 def _answering(data: StackingData, folds: Mapping[str, Mapping[int, PlacedFold]]) -> list[HeldOut]:
@@ -172,6 +162,29 @@ def _predict(
         level_zero = fold.level_zero(modality, torch.from_numpy(places[rows])).of_classes(candidates.mask)
         logits = classifier(level_zero, candidates.facts, candidates.allows_unseen)
         found[rows, candidates.mask.numpy()] = logits.numpy()
+    return found
+
+
+def _predict_seen(
+    fitted: Mapping[str, MetaClassifier],
+    placed: PlacedFold,
+    wanted: np.ndarray,
+    without_rows: Tensor,
+    data: StackingData,
+) -> dict[str, OutOfFoldPredictions]:
+    """Modality → predictions for query rows, (b,) places, of seen classes.
+
+    Candidates are the classes that the fold has seen and those without any row, a (C,) mask.
+    """
+    fold, query = placed
+    mask = fold.classes.seen | without_rows
+    candidates = _Candidates(mask, fold.classes.of_classes(mask), data.allows_unseen)
+    found = {}
+    for modality, available in data.modality_masks().items():
+        some = wanted[available[query[wanted]]]
+        logits = _predict(fitted[modality], fold, modality, some, candidates)
+        seen = np.broadcast_to(fold.classes.seen.numpy(), logits.shape)
+        found[modality] = OutOfFoldPredictions(data.rows[query[some]], logits, seen)
     return found
 
 

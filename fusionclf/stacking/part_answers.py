@@ -85,6 +85,9 @@ class _OfFold:
     losses: np.ndarray  # (2, k) of the k rows of known classes
 
 
+PartsOfFold = tuple[np.ndarray, _OfFold]  # (b,) catalog rows, and what the parts answer for them
+
+
 def answers_of_parts(
     classifier: MetaClassifier, fold: MetaTrainingFold, places: np.ndarray, stacked: np.ndarray, seed: int
 ) -> _OfFold:
