@@ -25,8 +25,8 @@ from fusionclf.config.shipped import find_synonyms
 from fusionclf.evaluation import CategoryGraph
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH, NAME_MATCH_FEATURES, ClassNames
 from fusionclf.models.text_backbones import build_transformer
+from fusionclf.stacking.class_places import class_families, class_paths
 from fusionclf.stacking.drafted_synonyms import train_titles
-from fusionclf.stacking.run_inputs import class_families, class_paths
 
 FOLDS, ROWS_OF_CLASS, HIDDEN, STEPS, BATCH = 5, 30, 16, 150, 512
 Names = Mapping[str, tuple[str, ...]]

@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -46,8 +47,9 @@ SECTIONS = {
     "commands": Section(
         "Commands, before and now",
         "Each command runs in the earlier checkout and in this one by turns, in processes of their own. Ratios are of "
-        "wall and\nof processor seconds. Training and study start with an empty cache.",
-        ("benchmarks/speed_commands.py", "{before}", "{catalog}", "{work}/commands", "--rounds", "{rounds}"),
+        "wall and\nof processor seconds. Training starts with an empty cache.",
+        ("benchmarks/speed_commands.py", "{before}", "{catalog}", "{work}/commands", "--rounds", "{rounds}",
+         "--only", "train;linear;start;title, linear;title, fusion"),
     ),
     "predict": Section(
         "Prediction of pictures and titles, before and now",
@@ -81,6 +83,12 @@ SECTIONS = {
         "Ray Data with one and two workers",
         "Against the command with one thread. [Predict on many machines](how-to/many-machines.md) has the code.",
         ("benchmarks/ray_workers.py", "{work}/commands/fusion", "{catalog}", "--rounds", "{rounds}"),
+    ),
+    "study": Section(
+        "Study, before and now",
+        "It trains and compares all variants and baselines, from an empty cache.",
+        ("benchmarks/speed_commands.py", "{before}", "{catalog}", "{work}/study", "--rounds", "{rounds}",
+         "--only", "study"),
     ),
 }  # fmt: skip
 INTRODUCTION = """# Speed
@@ -119,7 +127,7 @@ def page(found: dict[str, dict[str, str]]) -> str:
     for name, section in SECTIONS.items():
         own = found.get(name)
         shown = {"before": "BEFORE", "catalog": "data/fashion-small", "work": "WORK", "rounds": "3"}
-        command = f"python {' '.join(section.words)}".format(**shown)
+        command = shlex.join(["python", *(word.format(**shown) for word in section.words)])
         body = "Not measured yet." if own is None else f"{own['where']}\n\n{own['table']}"
         parts.append(f"## {section.title}\n\n{section.text}\n\n```bash\n{command}\n```\n\n{body}\n")
     return "\n".join(parts)

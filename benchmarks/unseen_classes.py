@@ -21,7 +21,8 @@ from scipy.special import log_softmax
 
 from benchmarks.stopped_training import train_up_to_held_out
 from fusionclf.models.open_vocabulary.meta_training import MetaTrainingFold, fit_meta_classifiers
-from fusionclf.stacking.base_learners import PlacedFold, StackingData
+from fusionclf.stacking.base_learners import StackingData
+from fusionclf.stacking.fold_fitting import PlacedFold
 from fusionclf.stacking.folds import BRAND, CLASS_FOLDS, balanced_weights
 
 TAIL = 20

@@ -24,7 +24,7 @@ TOLERANCE = 3e-3  # a class is done when a whole Newton step improves its loss b
 HALVINGS = 6  # of a Newton step
 CG_STEPS, CG_TOLERANCE = 50, 1e-3
 LEAST_CLASSES, CHUNKS = 32, 16  # of one chunk; at most, unless the chunks were too large
-MOST_PAIRS = 2**23  # of a row and a class in a chunk, of which each thread keeps about ten numbers
+MOST_PAIRS = 2**21  # of a row and a class in a chunk, of which each thread keeps about ten numbers
 DENSE = 0.3  # a feature of more than this share of the rows is kept in a dense matrix
 
 
@@ -211,16 +211,16 @@ class _Problem:
 
     def take_newton_steps(self) -> None:
         """Newton steps for each class, until one brings little."""
-        left = np.arange(self.signs.shape[1])
+        left, scores = np.arange(self.signs.shape[1]), self.rows.scores(self.weights)
         for _ in range(NEWTON_STEPS):
             start = self.weights[:, left]
-            scores = self.rows.scores(start)
             targets = np.stack(
                 [self._minimum(scores[:, place], self.signs[:, number]) for place, number in enumerate(left)],
                 axis=1,
             )
-            self.weights[:, left], unfinished = self._line_search(start, scores, targets, self.signs[:, left])
-            left = left[unfinished]
+            found, scores, unfinished = self._line_search(start, scores, targets, self.signs[:, left])
+            self.weights[:, left] = found
+            left, scores = left[unfinished], scores[:, unfinished]
             if not len(left):
                 break
 
@@ -228,19 +228,20 @@ class _Problem:
         """(Dd + Ds,) weights of the least loss of one class, if the same rows stay within the margin."""
         within = np.flatnonzero(signs * scores < 1)
         dense, others = self.rows.dense[within], self.rows.others[within]
+        transposed = others.T
 
         def products(duals: np.ndarray) -> np.ndarray:
-            return dense @ (dense.T @ duals) + others @ (others.T @ duals) + self.diagonal * duals
+            return dense @ (dense.T @ duals) + others @ (transposed @ duals) + self.diagonal * duals
 
         system = LinearOperator((len(within), len(within)), products)
         first = (signs[within] - scores[within]) / self.diagonal  # what the duals are at the minimum
         duals, _ = cg(system, signs[within], x0=first, rtol=CG_TOLERANCE, maxiter=CG_STEPS)
-        return np.concatenate([dense.T @ duals, others.T @ duals])
+        return np.concatenate([dense.T @ duals, transposed @ duals])
 
     def _line_search(
         self, start: np.ndarray, scores: np.ndarray, targets: np.ndarray, signs: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Weights between start and targets, (Dd + Ds, k), and which classes are not done, (k,)."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Weights between start and targets, (Dd + Ds, k), their scores, (n, k), and which classes are left, (k,)."""
         move, change = targets - start, self.rows.scores(targets) - scores
         before = self._losses(start, scores, signs)
         step = np.ones(len(before), np.float32)
@@ -252,7 +253,8 @@ class _Problem:
             step[worse] /= 2
             after = self._losses(start + step * move, scores + step * change, signs)
         step[after > before] = 0
-        return start + step * move, (after < (1 - TOLERANCE) * before) | (step < 1)
+        unfinished = (after < (1 - TOLERANCE) * before) | (step < 1)
+        return start + step * move, scores + step * change, unfinished
 
     def _losses(self, weights: np.ndarray, scores: np.ndarray, signs: np.ndarray) -> np.ndarray:
         """(k,)"""

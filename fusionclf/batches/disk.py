@@ -23,11 +23,12 @@ from torch import Tensor
 from fusionclf.caches import cache_folder
 from fusionclf.console import size_text
 from fusionclf.errors import PictureError
+from fusionclf.memory import registered
 
 ASIDE = ".building-"
 CHECKS = "checks.json"  # holds the CRC-32 of a folder's other files
 READ_BYTES = 2**20  # at a time
-LEAST_MAPPED, MOST_IN_MEMORY = 2**20, 2**28  # bytes of an array that grows with rows or classes
+LEAST_MAPPED, MOST_IN_MEMORY = 2**20, 2**26  # bytes of an array that grows with rows or classes
 STALE_AFTER_S = 24 * 3600.0  # an unfinished folder of this age belongs to a killed process
 
 
@@ -162,9 +163,21 @@ def is_unchanged(folder: Path, files: Sequence[str]) -> bool:
 def load_array(path: Path, *, mapped: bool = False) -> np.ndarray | None:
     """The array of an .npy file, read at once or through a memory map; None where it is missing or damaged."""
     try:
-        return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        found = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except Exception:  # on a damaged header numpy's parser raises errors of any kind
         return None
+    return registered(found) if isinstance(found, np.memmap) else found
+
+
+def map_bytes(path: Path) -> np.ndarray:
+    """The bytes of a file, uint8, read through a memory map.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is empty.
+    """
+    # Slices of a plain view take half the time of slices of a memmap.
+    return registered(np.memmap(path, np.uint8, mode="r")).view(np.ndarray)
 
 
 def large_zeros(shape: tuple[int, ...], dtype: np.dtype | type = np.float32) -> np.ndarray:
@@ -183,7 +196,7 @@ def large_zeros(shape: tuple[int, ...], dtype: np.dtype | type = np.float32) -> 
     with writing(folder, what):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:  # it has no name; the map keeps it
-            return np.memmap(file, dtype, "w+", shape=shape)
+            return registered(np.memmap(file, dtype, "w+", shape=shape))
 
 
 def mapped_copy(values: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from fusionclf.batches.disk import checksum, load_array
+from fusionclf.batches.disk import checksum, load_array, map_bytes
 
 CHUNK = 256  # pictures that share a checksum, and are decoded again together
 PIXELS, TABLES, CHECKS = "pixels.bin", ("sizes.npy", "digests.npy"), "checks.json"
@@ -134,7 +134,7 @@ def read_cache(folder: Path, count: int) -> StoredCache | None:
         if any(checksum(folder / name) != checks[name] for name in TABLES):
             return None
         chunk, checksums = checks["block"], checks["pixels"]
-        pixels = np.memmap(folder / PIXELS, np.uint8, mode="r")
+        pixels = map_bytes(folder / PIXELS)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     sizes, digests = (load_array(folder / name) for name in TABLES)
@@ -145,9 +145,7 @@ def read_cache(folder: Path, count: int) -> StoredCache | None:
         return None
     if not isinstance(checksums, list) or len(checksums) != -(-count // chunk):
         return None
-    # Slices of a plain view take half the time of slices of a memmap.
-    view = pixels.view(np.ndarray)
-    cache = PictureCache(view, areas.cumsum() - areas, sizes, folder.name, digests)
+    cache = PictureCache(pixels, areas.cumsum() - areas, sizes, folder.name, digests)
     return StoredCache(folder, cache, chunk, checksums)
 
 

@@ -4,6 +4,7 @@ A graph is exported once and kept in the cache folder. When it is exported, its 
 the time that both take. Where they differ, or ONNX Runtime is not faster, torch goes on running the encoder.
 """
 
+import gc
 import importlib.util
 import json
 import time
@@ -22,6 +23,7 @@ from fusionclf.batches.disk import building, is_unchanged, write_checks
 from fusionclf.caches import cache_folder
 from fusionclf.console import SILENT, Console
 from fusionclf.errors import PictureError, SettingsError
+from fusionclf.memory import give_back_memory
 from fusionclf.models.encoders import ImageEncoder, PretrainedEncoder, folded_for_inference
 from fusionclf.models.onnx_graph import OnnxGraph, export_graph
 from fusionclf.models.stored_bert import EXPECTED
@@ -107,6 +109,8 @@ class Engine:
             damaged = "; the kept one is damaged" * folder.exists()
             console.info(f"{name}: exported to ONNX, once for all runs with this encoder{damaged}")
             source, found = _exported(traced)
+            gc.collect()  # the exporters leave hundreds of MB in cycles
+            give_back_memory()
             if _keep(folder, source, found, console):
                 source = None
         if found["fault"]:

@@ -1,6 +1,6 @@
 """The base learners of a stacked head (level 0), fitted on some rows, and their predictions for others."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,27 +8,18 @@ import torch
 from torch import Tensor
 
 from fusionclf.batches import ProductSource, TitleTable
-from fusionclf.batches.disk import mapped_copy
 from fusionclf.catalog import Catalog
-from fusionclf.console import Console
 from fusionclf.errors import RunError
 from fusionclf.models import StackedClassifier
 from fusionclf.models.linear_text_model import LinearTextInputs, LinearTextWeights, fit_linear_text_model
-from fusionclf.models.open_vocabulary.level_zero import ClassFacts
 from fusionclf.models.open_vocabulary.linear_probe import LinearProbe, fit_linear_probe
-from fusionclf.models.open_vocabulary.meta_training import MetaTrainingFold
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH
 from fusionclf.models.open_vocabulary.names_in_titles import facts_of_names
-from fusionclf.models.open_vocabulary.prototypes import Prototypes
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
-from fusionclf.stacking.folds import BRAND, FoldPlan, balanced_weights
-from fusionclf.training.accelerator import give_back_memory
 
-MOST_SUPPORT_ROWS = 5  # of a class
 LEAST_FITTED = 0.1  # of the rows that a fold leaves to fit on
 ROWS_AT_ONCE = 4096
 PAIRS_AT_ONCE = 2**20  # of a product and a class, whose name-match features are computed together: 40 MB
-PlacedFold = tuple[MetaTrainingFold, np.ndarray]  # a fold, and the places of its query rows
 
 
 @dataclass(frozen=True)
@@ -175,8 +166,7 @@ def fit_base_learners(data: StackingData, fitted: np.ndarray, seed: int) -> Base
 def fit_probe(data: StackingData, fitted: np.ndarray, seed: int) -> LinearProbe:
     """Fit the probe on the rows of an (n,) mask."""
     places = torch.from_numpy(np.flatnonzero(fitted & data.has_features))
-    targets = torch.from_numpy(data.targets)[places]
-    return fit_linear_probe(data.features["both"][places], targets, data.classes, seed)
+    return fit_linear_probe(data.features["both"], torch.from_numpy(data.targets), data.classes, seed, places)
 
 
 def compare_names(data: StackingData, linear_text: LinearTextWeights, fitted: np.ndarray) -> Tensor:
@@ -189,99 +179,3 @@ def compare_names(data: StackingData, linear_text: LinearTextWeights, fitted: np
         torch.from_numpy(data.targets[queries[compared]]),
         torch.from_numpy(np.bincount(data.targets[fitted], minlength=data.classes)),
     )
-
-
-def make_folds(
-    data: StackingData, plan: FoldPlan, seed: int, console: Console
-) -> dict[str, dict[int, PlacedFold]]:
-    """Kind of fold → number → fold; those that leave too few rows to fit on are left out.
-
-    Raises:
-        RunError: no fold of brands is left.
-    """
-    made: dict[str, dict[int, PlacedFold]] = {}
-    for kind in plan.fold_of:
-        made[kind] = {}
-        with console.progress(f"products held out by {kind}", len(plan.unseen)) as on_step:
-            for number, held_out, unseen in plan.folds(kind):
-                if data.can_fit(~held_out & ~np.isin(data.targets, unseen)):
-                    made[kind][number] = make_fold(data, held_out, unseen, number, seed)
-                    give_back_memory()
-                on_step()
-        if kind == BRAND and not made[BRAND]:
-            raise data.too_few()
-    return made
-
-
-def make_fold(
-    data: StackingData, held_out: np.ndarray, unseen: np.ndarray, number: int, seed: int
-) -> PlacedFold:
-    """Predictions for held-out rows by base learners that were fitted without them and without some classes.
-
-    Args:
-        data: all rows.
-        held_out: (n,) mask of the rows that are held out.
-        unseen: class numbers that are held out with all their rows; half of them get support rows.
-        number: of the fold; support rows depend on it.
-        seed: of the solver and of support rows.
-
-    Returns:
-        The fold, and the places of its query rows in `data`.
-    """
-    is_unseen = np.isin(data.targets, unseen)
-    fitted = ~held_out & ~is_unseen
-    learners = fit_base_learners(data, fitted, seed)
-    prototypes, is_support = _support_rows(data, unseen, number, seed)
-    candidates = data.allows_unseen | learners.seen[data.targets]
-    if data.together is not None:  # a variant of a support row would be too easy a query
-        is_support = np.isin(data.together, data.together[is_support])
-    query = np.flatnonzero((held_out | is_unseen) & ~is_support & candidates & data.can_be_query)
-    shared = query if data.queries is None else np.searchsorted(data.queries, query)
-    places, embeddings = torch.from_numpy(query), torch.from_numpy(data.embeddings[query])
-    base = _by_features(data.features, lambda values: mapped_copy(learners.probe(values[places])))
-    with_prototype = prototypes.available.nonzero().squeeze(1)
-    similarity = {
-        modality: mapped_copy(prototypes.similarity(values[places], embeddings)[:, with_prototype].half())
-        for modality, values in data.features.items()
-        if modality == "both" or (modality == "picture" and values is not data.features["both"])
-    }
-    targets = data.targets[query]
-    own_counts = np.bincount(data.targets, minlength=data.classes)[targets]
-    weights = balanced_weights(~learners.seen[targets], prototypes.available.numpy()[targets], own_counts)
-    of_names = compare_names(data, learners.linear_text, fitted)
-    facts = ClassFacts.of(learners.counts, prototypes.available, of_names=of_names)
-    return MetaTrainingFold(
-        base, mapped_copy(learners.linear_text.scores(data.texts.pick(query))),
-        data.name_match, similarity, torch.from_numpy(targets),
-        torch.from_numpy(weights).float(), facts,
-        torch.from_numpy(data.has_picture[query]), torch.from_numpy(data.has_title[query]),
-        data.picture_match, shared_places=torch.from_numpy(shared), with_prototype=with_prototype,
-    ), query  # fmt: skip
-
-
-def _by_features(features: Mapping[str, Tensor], compute: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
-    """Modality → a value computed from its features; equal features share one tensor."""
-    distinct = {id(values): values for values in features.values()}
-    found = {key: compute(values) for key, values in distinct.items()}
-    return {modality: found[id(values)] for modality, values in features.items()}
-
-
-def _support_rows(
-    data: StackingData, unseen: np.ndarray, number: int, seed: int
-) -> tuple[Prototypes, np.ndarray]:
-    """Prototypes of half of the unseen classes; (n,) mask of the rows that they are the means of."""
-    features = data.features["both"]
-    prototypes = Prototypes(data.classes, features.shape[1], data.embeddings.shape[1])
-    generator = np.random.default_rng([seed, number])
-    is_support = np.zeros(len(data.rows), bool)
-    for chosen in generator.permutation(unseen)[: len(unseen) // 2]:
-        own = np.flatnonzero(data.targets == chosen)
-        count = min(int(generator.integers(1, MOST_SUPPORT_ROWS + 1)), len(own) - 1)
-        if count < 1:
-            continue
-        picked = generator.choice(own, count, replace=False)
-        is_support[picked] = True
-        with_features = torch.from_numpy(picked[data.has_features[picked]])
-        embeddings = data.embeddings[picked[data.has_title[picked]]]
-        prototypes.set(int(chosen), features[with_features], torch.from_numpy(embeddings))
-    return prototypes, is_support

@@ -11,6 +11,7 @@ from fusionclf.batches import ProductSource
 from fusionclf.catalog import Catalog
 from fusionclf.console import SILENT, Console
 from fusionclf.evaluation import fit_blend, fit_temperature
+from fusionclf.memory import give_back_memory
 from fusionclf.models import StackedClassifier
 from fusionclf.models.linear_text_model import LinearTextWeights, fit_linear_text_model
 from fusionclf.models.open_vocabulary.linear_probe import LinearProbe
@@ -23,14 +24,13 @@ from fusionclf.stacking.base_learners import (
     StackingData,
     compare_names,
     fit_probe,
-    make_folds,
 )
+from fusionclf.stacking.fold_fitting import make_folds
 from fusionclf.stacking.folds import plan_folds
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_fold
 from fusionclf.stacking.samples import sample_of_each_class
 from fusionclf.stacking.stages import StageRows
 from fusionclf.training import predict_features, predict_logits, predict_pictures
-from fusionclf.training.accelerator import give_back_memory
 
 MOST_ROWS = (
     60_000  # that base learners of folds are fitted on; more do not change the meta-classifiers' few weights

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from fusionclf.console import Console
+from fusionclf.memory import give_back_memory
 from fusionclf.models.open_vocabulary.level_zero import MASKED_LOGIT, ClassFacts, typical_share
 from fusionclf.models.open_vocabulary.meta_classifier import MetaClassifier
 from fusionclf.models.open_vocabulary.meta_training import (
@@ -16,10 +17,10 @@ from fusionclf.models.open_vocabulary.meta_training import (
     count_steps,
     fit_meta_classifiers,
 )
-from fusionclf.stacking.base_learners import ROWS_AT_ONCE, PlacedFold, StackingData
+from fusionclf.stacking.base_learners import ROWS_AT_ONCE, StackingData
+from fusionclf.stacking.fold_fitting import PlacedFold
 from fusionclf.stacking.folds import BRAND, CLASS_FOLDS, RANDOM, FoldPlan
 from fusionclf.stacking.part_answers import PartAnswers, PartsOfFold, answers_of_parts, join_folds
-from fusionclf.training.accelerator import give_back_memory
 
 HeldOut = tuple[
     int, PlacedFold, np.ndarray

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeGuard
 import numpy as np
 import pandas as pd
 from accelerate import Accelerator
+from torch.nn import Module
 
 from fusionclf.batches import (
     PictureCache,
@@ -28,12 +29,15 @@ from fusionclf.config import RunConfig
 from fusionclf.console import Console
 from fusionclf.errors import CatalogError
 from fusionclf.evaluation import CategoryGraph, product_context
+from fusionclf.memory import give_back_memory, release_pages
 from fusionclf.models import Model, ProductClassifier, StackedClassifier, base_model
+from fusionclf.models.encoders import PretrainedEncoder
 from fusionclf.models.engine import Engine
 from fusionclf.models.field_encoders import TitleAndFields
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.stacking.checks import auxiliary_classes, check_classes, check_stages, column_cells
+from fusionclf.stacking.class_places import class_families, class_paths
 from fusionclf.stacking.drafted_synonyms import RunSynonyms
 from fusionclf.stacking.stages import Stage
 from fusionclf.stacking.text_embedding import SharedEmbedder, all_have, report_cut_texts
@@ -214,17 +218,27 @@ class RunInputs:
         def compute() -> np.ndarray:
             self.console.info(f"picture features: {len(rows)} pictures, once for all runs with this encoder")
             engine = Engine(
-                self.settings.train.engine, self.accelerator.device, self.accelerator.mixed_precision
+                self.settings.train.engine,
+                self.accelerator.device,
+                self.accelerator.mixed_precision,
+                threads=1,
             )
             engine.start(image, len(rows), (shown.height, shown.width), self.console)
             source = ProductSource(each, None, {})
             with self.console.bar("picture features", len(rows)) as step:
+
+                def on_progress(done: int, count: int) -> None:
+                    release_pages()  # of the pictures so far
+                    step(done, count)
+
                 parts = iterate_features(image, source, rows, self.accelerator)
-                return collect(parts, len(rows), self.accelerator, step).numpy()
+                return collect(parts, len(rows), self.accelerator, on_progress).numpy()
 
         features, made = cached_features(
             "pictures", key, len(rows), compute, partial(all_have, self.accelerator), self.console.warn
         )
+        _close_graphs(image)
+        give_back_memory()
         self._seconds["pictures"] = made["seconds"] / max(len(self.catalog), 1)
         return mean_features(features, pictures.cache)
 
@@ -247,6 +261,7 @@ class RunInputs:
             report_cut_texts(model, fields, self.console)
             seconds = time.perf_counter() - started + _saved_seconds(model)
             self._seconds["titles"] = seconds / max(len(fields), 1)
+            _close_graphs(model)
         return self.titles
 
     def _targets(self, task: str, names: tuple[str, ...]) -> np.ndarray:
@@ -257,6 +272,13 @@ class RunInputs:
 
     def _column(self, task: str) -> list[str]:
         return self.catalog.table["label"].tolist() if task == "label" else column_cells(self.catalog, task)
+
+
+def _close_graphs(model: Module) -> None:
+    """Free the memory of encoders' ONNX graphs; what embeds further texts opens them again."""
+    for encoder in model.modules():
+        if isinstance(encoder, PretrainedEncoder):
+            encoder.graph = None
 
 
 def _saved_seconds(model: Model) -> float:
@@ -274,15 +296,3 @@ def _numbers(values: list[str], names: tuple[str, ...]) -> np.ndarray:
 def _scores_by_name(model: Model) -> TypeGuard[StackedClassifier]:
     """Whether a model scores classes by their names."""
     return isinstance(model, StackedClassifier) and isinstance(model.head, StackedHead)
-
-
-def class_paths(graph: CategoryGraph, names: Sequence[str]) -> list[str]:
-    """A text of each class's name and most frequent place in the category graph, nearest category first."""
-    return [", ".join(filter(None, reversed(graph.best_path(name)))) for name in names]
-
-
-def class_families(graph: CategoryGraph, names: Sequence[str]) -> np.ndarray:
-    """The lowest category of each class; a number of its own where the catalog has no categories."""
-    if len(graph.levels) == 1:
-        return np.arange(len(names)).astype(str)
-    return np.array([graph.best_path(name)[-2] for name in names], object).astype(str)

@@ -34,6 +34,7 @@ from fusionclf.run_schema import ALL_CLASSES, read_labels
 from fusionclf.stacking.auxiliary import AuxiliaryTasks, TaskLogits, base_logits
 from fusionclf.stacking.base_training import BaseTraining, has_frozen_encoders
 from fusionclf.stacking.chosen_logits import ChosenLogits
+from fusionclf.stacking.class_places import class_families
 from fusionclf.stacking.cost import StageCost
 from fusionclf.stacking.fitting import (
     FittedStackedHead,
@@ -45,7 +46,7 @@ from fusionclf.stacking.fitting import (
 )
 from fusionclf.stacking.label_sets import LabelSetFrames, fit_label_decision
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions
-from fusionclf.stacking.run_inputs import RunInputs, class_families
+from fusionclf.stacking.run_inputs import RunInputs
 from fusionclf.stacking.stage_files import StageFiles
 from fusionclf.stacking.stages import Stage, StageRows
 from fusionclf.training import device_name, predict_tasks, to_device

@@ -1,8 +1,6 @@
 """The Accelerator of a run: device, processes and precision."""
 
-import ctypes
 import os
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +11,7 @@ from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 from torch import nn
 
 from fusionclf.errors import SettingsError, did_you_mean
-
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # names of malloc.h
+from fusionclf.memory import keep_freed_memory
 
 
 def make_accelerator(
@@ -55,30 +52,6 @@ def _check_tracker(name: str) -> None:
         raise SettingsError(f"--track {name!r}: {did_you_mean(name, allowed)}")
     if name not in [str(tracker) for tracker in get_available_trackers()]:
         raise SettingsError(f"--track {name}: not installed; pip install {name}")
-
-
-def keep_freed_memory() -> None:
-    """Have the C library keep what is freed for the next step, where it is glibc.
-
-    By default it gives large blocks back to the system at once and asks for them again in the next step, and the
-    system clears every page of them: a quarter of a training step on a CPU (benchmarks/train_throughput.py).
-
-    Source: mallopt(3), parameters M_MMAP_MAX and M_TRIM_THRESHOLD.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return
-    library = ctypes.CDLL(None)
-    library.mallopt(M_MMAP_MAX, 0)
-    library.mallopt(M_TRIM_THRESHOLD, -1)  # never
-
-
-def give_back_memory() -> None:
-    """Give what was freed back to the system, where the C library is glibc: after a phase that needed much of it.
-
-    Source: malloc_trim(3).
-    """
-    if platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def share_cores() -> None:

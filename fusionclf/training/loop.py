@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from fusionclf.batches import Batch, ProductSource
 from fusionclf.config import TrainConfig
+from fusionclf.memory import keep_freed_memory
 from fusionclf.models import ProductClassifier, pretrained_encoders
 from fusionclf.models.storage import fill_model
 from fusionclf.models.weights import save_weights
@@ -79,6 +80,8 @@ def train_stage(
         TrainingError: the loss is not finite, a checkpoint cannot be written, or a signal requested a stop.
     """
     to_device(model, accelerator.device)
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
     run = _Stage(model, source, spec, settings, accelerator, progress or Progress())
     with stop_signals() as request:
         if spec.score_first and not run.state.begun:

@@ -24,8 +24,8 @@ from fusionclf.models.added_classes import read_added
 from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.prediction.class_files import read_classes
 from fusionclf.run_schema import read_config
+from fusionclf.stacking.class_places import class_families
 from fusionclf.stacking.drafted_synonyms import train_titles
-from fusionclf.stacking.run_inputs import class_families
 from fusionclf.workflows.settings import announce_catalog, load_run_settings, read_divided
 
 

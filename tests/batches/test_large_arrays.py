@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from fusionclf.batches import HashedNGrams, disk, hashed_ngrams
-from fusionclf.batches.disk import large_zeros, mapped_copy
+from fusionclf.batches.disk import large_zeros, load_array, mapped_copy
 from fusionclf.errors import PictureError
+from fusionclf.memory import release_pages
 
 
 def test_a_large_array_is_on_disk_and_goes_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,6 +31,26 @@ def test_a_mapped_copy_has_the_same_values(monkeypatch: pytest.MonkeyPatch) -> N
         copy = mapped_copy(values)
         assert torch.equal(copy, values) and copy.dtype == values.dtype
         assert not len(values) or copy.data_ptr() != values.data_ptr()
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux")
+def test_released_pages_leave_memory_and_keep_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(disk, "MOST_IN_MEMORY", 1000)
+    np.save(tmp_path / "kept.npy", np.ones(2**21))
+    kept, made = load_array(tmp_path / "kept.npy", mapped=True), large_zeros((2**21,))
+    assert kept is not None
+    made[:] = kept
+    before = mapped_pages()
+    release_pages()
+    assert before - mapped_pages() > 0.9 * (kept.nbytes + made.nbytes)
+    assert kept.sum() == made.sum() == 2**21
+
+
+def mapped_pages() -> int:
+    """Bytes of mapped files in this process's memory."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return 1024 * int(status.partition("RssFile:")[2].split()[0])
 
 
 def test_a_large_array_without_room_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,9 @@ from fusionclf.console import SILENT
 from fusionclf.models.open_vocabulary import meta_training, name_match_features
 from fusionclf.models.open_vocabulary.meta_training import fit_meta_classifiers
 from fusionclf.stacking import chosen_logits, fitting
-from fusionclf.stacking.base_learners import PlacedFold, StackingData, make_folds
+from fusionclf.stacking.base_learners import StackingData
 from fusionclf.stacking.fitting import FittingContext
+from fusionclf.stacking.fold_fitting import PlacedFold, make_folds
 from fusionclf.stacking.folds import plan_folds
 from fusionclf.stacking.out_of_fold import predict_out_of_fold
 from fusionclf.training import one_process

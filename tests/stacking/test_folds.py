@@ -20,13 +20,12 @@ from fusionclf.models.open_vocabulary.meta_training import fit_meta_classifiers
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEATURES
 from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.stacking.base_learners import (
-    PlacedFold,
     StackingData,
-    make_folds,
 )
+from fusionclf.stacking.class_places import class_families, class_paths
+from fusionclf.stacking.fold_fitting import PlacedFold, make_folds
 from fusionclf.stacking.folds import CLASS_FOLDS, balanced_weights, group_folds, held_out_classes, plan_folds
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_fold
-from fusionclf.stacking.run_inputs import class_families, class_paths
 from fusionclf.stacking.samples import LEAST_ROWS, sample_of_each_class
 from fusionclf.workflows.train import train
 from tests.small import small_late_fusion

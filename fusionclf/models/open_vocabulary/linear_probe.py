@@ -30,38 +30,62 @@ class LinearProbe(nn.Module):
         self.linear = nn.Linear(dim, classes)
         self.requires_grad_(False)  # `fit_linear_probe` trains it, after the network
 
+    @torch.no_grad()
+    def start(self, generator: torch.Generator) -> None:
+        """Draw first weights, as nn.Linear does."""
+        bound = self.linear.in_features**-0.5
+        for weights in (self.linear.weight, self.linear.bias):
+            nn.init.uniform_(weights, -bound, bound, generator=generator)
+
     def forward(self, features: Tensor) -> Tensor:
         with torch.autocast(features.device.type, enabled=False):
             return self.linear(normalised(features))
 
 
-def fit_linear_probe(features: Tensor, targets: Tensor, classes: int, seed: int = 0) -> LinearProbe:
-    """A probe trained by AdamW and the cross-entropy.
+def fit_linear_probe(
+    features: Tensor, targets: Tensor, classes: int, seed: int = 0, places: Tensor | None = None
+) -> LinearProbe:
+    """A probe trained by AdamW and the cross-entropy; a class without a row gets weights of 0.
+
+    Several threads may fit probes.
 
     Args:
         features: (n, D); n may be 0, which gives an untrained probe.
         targets: (n,) class numbers.
         classes: K.
         seed: of order and first weights.
+        places: (m,) of the rows to fit on; None: all of them.
     """
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.manual_seed(seed)
-        probe = LinearProbe(features.shape[1], classes)
-        if not len(targets):
-            return probe
+    rows = torch.arange(len(targets)) if places is None else places
+    whole = LinearProbe(features.shape[1], classes)
+    if not len(rows):
+        return whole
+    found, numbers = targets[rows].unique(return_inverse=True)
+    generator = torch.Generator().manual_seed(seed)
+    own = LinearProbe(features.shape[1], len(found))
+    own.start(generator)
+    _train(own, features, rows, numbers, generator)
+    for weights, of_own in zip(whole.parameters(), own.parameters(), strict=True):
+        weights.zero_()[found] = of_own
+    return whole
+
+
+def _train(
+    probe: LinearProbe, features: Tensor, rows: Tensor, targets: Tensor, generator: torch.Generator
+) -> None:
+    """Train a probe on m rows of the features, of classes (m,)."""
+    batches = -(-len(rows) // BATCH)
+    steps = batches * max(EPOCHS, -(-LEAST_STEPS // batches))
+    with torch.enable_grad():
         probe.requires_grad_(True)
         optimiser = torch.optim.AdamW(
             probe.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
         )
-        inputs = normalised(features)
-        batches = -(-len(targets) // BATCH)
-        epochs = max(EPOCHS, -(-LEAST_STEPS // batches))
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=epochs * batches)
-        for _ in range(epochs):
-            for rows in torch.randperm(len(targets)).split(BATCH):
-                logits = probe.linear(inputs[rows])
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
+        for _ in range(steps // batches):
+            for some in torch.randperm(len(rows), generator=generator).split(BATCH):
                 optimiser.zero_grad()
-                F.cross_entropy(logits, targets[rows]).backward()
+                F.cross_entropy(probe(features[rows[some]]), targets[some]).backward()
                 optimiser.step()
                 schedule.step()
-    return probe.requires_grad_(False)
+    probe.requires_grad_(False)

@@ -271,7 +271,7 @@ def _names(level_zero: LevelZero) -> list[Tensor]:
 
 def _small_network(width: int, hidden: int = HIDDEN) -> nn.Sequential:
     """A network that starts at 0."""
-    layers = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+    layers = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, 1))
     nn.init.zeros_(layers[2].weight)  # pyright: ignore
     nn.init.zeros_(layers[2].bias)  # pyright: ignore
     return layers

@@ -20,7 +20,8 @@ from fusionclf.models.open_vocabulary.meta_classifier import (
 BATCH = 512
 SMALL_BATCH = 256  # nearly as good, in little more than half the time: for held-out predictions
 MOST_PAIRS = 2**19  # of a row and a class in a batch; of thousands of classes it has fewer rows
-MOST_SCALED = 2**23  # pairs that the spread of features is learned from: 0.5 GB
+ROWS_AT_ONCE = 64  # whose hidden layers fit into the cache of a core
+MOST_SCALED = 2**21  # pairs that the spread of features is learned from: 0.1 GB
 STEPS = {"both": 700, "title": 300, "picture": 300}  # at most
 SHOWN_TIMES = 100  # each product at most, of a small catalog; but LEAST_STEPS are made
 LEAST_STEPS = 300
@@ -214,22 +215,32 @@ def _batches(
 
 
 def _loss(classifier: MetaClassifier, fold: MetaTrainingFold, rows: Tensor, modality: str) -> Tensor:
-    """The sum of three cross-entropies: of known classes, of new ones, and of whether a class is known."""
-    classes, targets = fold.classes, fold.targets[rows]
-    level_zero, is_known = fold.level_zero(modality, rows), fold.classes.seen[targets]
-    known = classifier.known(level_zero, classes)
-    loss = known.sum() * 0.0
-    if is_known.any():
-        loss = loss + F.nll_loss(known[is_known], targets[is_known])
-    if classes.seen.all():
+    """The sum of three cross-entropies: of known classes, of new ones, and of whether a class is known.
+
+    Gradients pass through the pairs alone that a loss depends on: rows of known classes with these, and rows of new
+    classes with those.
+    """
+    classes, seen = fold.classes, fold.classes.seen
+    is_known = seen[fold.targets[rows]]
+    rows, count = torch.cat([rows[is_known], rows[~is_known]]), int(is_known.sum())
+    targets, level_zero = fold.targets[rows], fold.level_zero(modality, rows)
+    known = classifier.known(level_zero.rows(slice(count)), classes)
+    loss = F.nll_loss(known, targets[:count]) if count else known.sum()
+    if seen.all():
         return loss
-    scores, odds = classifier.new_and_odds(level_zero, classes, known)
+    with torch.no_grad():
+        of_others = classifier.known(level_zero.rows(slice(count, None)), classes)
+        features = new_features(level_zero, classes)
+        scores = torch.cat([classifier.new(some) for some in features.split(ROWS_AT_ONCE)])
+        of_gate = gate_features(level_zero, classes, torch.cat([known, of_others]), scores, features)
     weights = fold.weights[rows]
-    if not is_known.all():
-        own = scores.masked_fill(classes.seen, -torch.inf)[~is_known]
-        losses = F.cross_entropy(own, targets[~is_known], reduction="none")
-        loss = loss + _mean(losses, weights[~is_known])
-    return loss + _mean(F.binary_cross_entropy_with_logits(odds, is_known.float(), reduction="none"), weights)
+    if count < len(rows):
+        own, place = classifier.new(features[count:, ~seen]), (~seen).cumsum(0) - 1
+        losses = F.cross_entropy(own, place[targets[count:]], reduction="none")
+        loss = loss + _mean(losses, weights[count:])
+    is_known = torch.arange(len(rows)) < count
+    losses = F.binary_cross_entropy_with_logits(classifier.gate(of_gate), is_known.float(), reduction="none")
+    return loss + _mean(losses, weights)
 
 
 def _mean(losses: Tensor, weights: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import pytest
 
 CODE = """
 import psutil
-from fusionclf.training.accelerator import give_back_memory, keep_freed_memory
+from fusionclf.memory import give_back_memory, keep_freed_memory
 keep_freed_memory()
 resident = lambda: psutil.Process().memory_info().rss // 2**20
 start = resident()
