@@ -80,7 +80,9 @@ def fit_linear_svm(
     rows = _Rows.of(features, dense, seed)
 
     def fit(chunk: np.ndarray) -> int:
-        positive = targets[:, chunk] if targets.ndim == 2 else numbers[:, None] == chunk
+        positive = (
+            targets[np.ix_(rows.order, chunk)] if targets.ndim == 2 else numbers[rows.order, None] == chunk
+        )
         problem = _Problem(rows, positive, regularisation)
         problem.descend(np.random.default_rng(seed))
         problem.take_newton_steps()
@@ -111,7 +113,7 @@ class _Block:
     """Some rows of the features.
 
     Attributes:
-        places: (b,) of the rows.
+        places: of the rows, which are neighbours.
         dense: (b, Dd)
         columns: (d,) places of the other features that these rows have, among all.
         others: (b, d) these features.
@@ -119,7 +121,7 @@ class _Block:
         products: (b, b) inner products of the rows.
     """
 
-    places: np.ndarray
+    places: slice
     dense: np.ndarray
     columns: np.ndarray
     others: sparse.csr_matrix
@@ -127,11 +129,11 @@ class _Block:
     products: np.ndarray
 
     @classmethod
-    def of(cls, places: np.ndarray, dense: np.ndarray, others: sparse.csr_matrix) -> "_Block":
+    def of(cls, places: slice, dense: np.ndarray, others: sparse.csr_matrix) -> "_Block":
         """Those at some places."""
         own, some = dense[places], others[places]
         columns, numbers = np.unique(some.indices, return_inverse=True)
-        shape = (len(places), len(columns))
+        shape = (len(own), len(columns))
         compact = sparse.csr_matrix((some.data, numbers.astype(np.int32), some.indptr), shape=shape)
         products = own @ own.T + (compact @ compact.T).toarray()
         columns = columns + dense.shape[1]
@@ -140,15 +142,17 @@ class _Block:
 
 @dataclass(frozen=True)
 class _Rows:
-    """All rows of the features, reordered: first 1 for the bias, then the dense ones, then others.
+    """All rows of the features in random order; of each first 1 for the bias, then the dense features, then others.
 
     Attributes:
+        order: (n,) places of the rows before.
         dense: (n, Dd) the bias and frequent features.
         others: (n, Ds)
         columns: (Dd - 1 + Ds,) places of the features before; those without a value are left out.
-        blocks: the rows in random order.
+        blocks: all rows, some at a time.
     """
 
+    order: np.ndarray
     dense: np.ndarray
     others: sparse.csr_matrix
     columns: np.ndarray
@@ -162,14 +166,17 @@ class _Rows:
         counts = np.bincount(values.indices, minlength=_width(values))
         frequent = np.flatnonzero(counts > DENSE * rows)
         rare = np.flatnonzero((counts <= DENSE * rows) & (counts > 0))
-        blocks = [np.ones((rows, 1), np.float32), values[:, frequent].toarray()]
-        dense = np.hstack(blocks if further is None else [*blocks, further.astype(np.float32, copy=False)])
-        others = sparse.csr_matrix(values[:, rare])
         order = np.random.default_rng(seed).permutation(rows)
-        places = [np.sort(order[start : start + BLOCK]) for start in range(0, rows, BLOCK)]
-        last = _width(values) + np.arange(dense.shape[1] - 1 - len(frequent))
+        places = [slice(start, start + BLOCK) for start in range(0, rows, BLOCK)]
+        order = np.concatenate([np.sort(order[block]) for block in places])
+        parts = [np.ones((rows, 1), np.float32), values[:, frequent].toarray()[order]]
+        if further is not None:
+            parts.append(further[order].astype(np.float32, copy=False))
+        dense, others = np.hstack(parts), sparse.csr_matrix(values[:, rare][order])
+        del parts, values
+        last = _width(features) + np.arange(dense.shape[1] - 1 - len(frequent))
         columns = np.concatenate([frequent, last, rare])
-        return cls(dense, others, columns, [_Block.of(own, dense, others) for own in places])
+        return cls(order, dense, others, columns, [_Block.of(own, dense, others) for own in places])
 
     def scores(self, weights: np.ndarray) -> np.ndarray:
         """(n, k) by (Dd + Ds, k) weights."""
@@ -198,7 +205,7 @@ class _Problem:
     def descend(self, order: np.random.Generator) -> None:
         """Coordinate descent on the dual, block by block."""
         blocks = self.rows.blocks
-        duals = [np.zeros((len(block.places), self.signs.shape[1]), np.float32) for block in blocks]
+        duals = [np.zeros((len(block.dense), self.signs.shape[1]), np.float32) for block in blocks]
         split = self.rows.dense.shape[1]
         for number in np.concatenate([order.permutation(len(blocks)) for _ in range(PASSES)]):
             block = blocks[number]

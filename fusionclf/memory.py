@@ -3,6 +3,7 @@
 import ctypes
 import mmap
 import platform
+import sys
 from contextlib import suppress
 from weakref import WeakSet
 
@@ -37,6 +38,8 @@ def give_back_memory() -> None:
     Source: malloc_trim(3); mallopt(3), parameters M_MMAP_MAX and M_MMAP_THRESHOLD.
     """
     release_pages()
+    if (arrow := sys.modules.get("pyarrow")) is not None:
+        arrow.default_memory_pool().release_unused()
     if _has_glibc():
         library = ctypes.CDLL(None)
         library.mallopt(M_MMAP_MAX, MOST_BLOCKS)

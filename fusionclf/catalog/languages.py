@@ -134,6 +134,11 @@ def find_languages(blocks: Iterable[Sequence[str]]) -> TextLanguages | None:
     return TextLanguages(named or dict(list(shares.items())[:1]), len(worded))
 
 
+def forget_detector() -> None:
+    """Free the 70 MB of the detector, which is loaded again when it is needed."""
+    _detector.cache_clear()
+
+
 @lru_cache(1)
 def _detector() -> Any:
     """The detector of py3langid, of the languages that shops write in; it takes a second to load."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,7 +19,10 @@ from fusionclf.stacking.base_learners import ROWS_AT_ONCE, StackingData, compare
 from fusionclf.stacking.folds import BRAND, FoldPlan, balanced_weights
 
 MOST_SUPPORT_ROWS = 5  # of a class
-FOLDS_AT_ONCE = 4  # more would take more memory
+FOLDS_AT_ONCE, MOST_WEIGHTS = (
+    4,
+    2**25,
+)  # and their linear text models have at most so many weights together: 0.1 GB
 PlacedFold = tuple[MetaTrainingFold, np.ndarray]  # a fold, and the places of its query rows
 
 
@@ -31,7 +35,7 @@ def make_folds(
         RunError: no fold of brands is left.
     """
     made: dict[str, dict[int, PlacedFold]] = {}
-    with core_threads(FOLDS_AT_ONCE) as pool:
+    with core_threads(_at_once(data)) as pool:
         for kind in plan.fold_of:
             jobs: dict[int, Future[PlacedFold]] = {}
             for number, held_out, unseen in plan.folds(kind):
@@ -46,6 +50,12 @@ def make_folds(
                     give_back_memory()
                     on_step()
     return made
+
+
+def _at_once(data: StackingData) -> int:
+    """How many folds are fitted side by side."""
+    columns = sum(counts.shape[1] for counts in data.texts.ngrams.values())  # pyright: ignore[reportOptionalSubscript]
+    return min(max(MOST_WEIGHTS // max(columns * data.classes, 1), 1), FOLDS_AT_ONCE)
 
 
 def make_fold(
@@ -79,13 +89,12 @@ def make_fold(
     )
     with_prototype = prototypes.available.nonzero().squeeze(1)
 
-    def similarity_of(values: Tensor) -> Callable[[slice], Tensor]:
-        return lambda some: prototypes.similarity(values[places[some]], embeddings[some])[
-            :, with_prototype
-        ].half()
+    def similarity_of(values: Tensor, some: slice) -> Tensor:
+        every = prototypes.similarity(values[places[some]], embeddings[some])
+        return every[:, with_prototype].half()
 
     similarity = {
-        modality: _by_rows(similarity_of(values), len(places))
+        modality: _by_rows(partial(similarity_of, values), len(places))
         for modality, values in data.features.items()
         if modality == "both" or (modality == "picture" and values is not data.features["both"])
     }

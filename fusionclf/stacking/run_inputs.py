@@ -23,7 +23,7 @@ from fusionclf.batches import (
     open_cache,
 )
 from fusionclf.catalog import Catalog, Split
-from fusionclf.catalog.languages import main_language
+from fusionclf.catalog.languages import forget_detector, main_language
 from fusionclf.catalog.usable import UnusedRows, unused_rows, usable_rows
 from fusionclf.config import RunConfig
 from fusionclf.console import Console
@@ -262,6 +262,7 @@ class RunInputs:
             seconds = time.perf_counter() - started + _saved_seconds(model)
             self._seconds["titles"] = seconds / max(len(fields), 1)
             _close_graphs(model)
+            forget_detector()
         return self.titles
 
     def _targets(self, task: str, names: tuple[str, ...]) -> np.ndarray:

@@ -13,7 +13,7 @@ import torch
 from fusionclf.console import SILENT
 from fusionclf.models.open_vocabulary import meta_training, name_match_features
 from fusionclf.models.open_vocabulary.meta_training import fit_meta_classifiers
-from fusionclf.stacking import chosen_logits, fitting
+from fusionclf.stacking import chosen_logits, fitting, fold_fitting
 from fusionclf.stacking.base_learners import StackingData
 from fusionclf.stacking.fitting import FittingContext
 from fusionclf.stacking.fold_fitting import PlacedFold, make_folds
@@ -140,3 +140,17 @@ def test_a_training_within_narrow_bounds_is_whole(
     assert 50 < len(held_out) <= 100 and len(answers) > 250
     assert np.allclose(answers["prob_label"].clip(0, 1), answers["prob_label"])
     assert len(set(held_out["label"])) > 10
+
+
+def test_folds_are_the_same_one_after_the_other(data: StackingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = folds_of(data)
+    monkeypatch.setattr(fold_fitting, "MOST_WEIGHTS", 1)
+    assert fold_fitting._at_once(data) == 1
+    alone = folds_of(data)
+    assert {kind: list(folds) for kind, folds in together.items()} == {k: list(f) for k, f in alone.items()}
+    for kind, folds in together.items():
+        for number, (fold, query) in folds.items():
+            other, places = alone[kind][number]
+            assert (query == places).all()
+            assert torch.allclose(fold.linear_text, other.linear_text, atol=1e-2)
+            assert torch.allclose(fold.base["both"], other.base["both"], atol=1e-2)

@@ -217,8 +217,8 @@ def _batches(
 def _loss(classifier: MetaClassifier, fold: MetaTrainingFold, rows: Tensor, modality: str) -> Tensor:
     """The sum of three cross-entropies: of known classes, of new ones, and of whether a class is known.
 
-    Gradients pass through the pairs alone that a loss depends on: rows of known classes with these, and rows of new
-    classes with those.
+    Gradients pass only through what a loss depends on: products of known classes with the known classes, and products
+    of new classes with the new ones.
     """
     classes, seen = fold.classes, fold.classes.seen
     is_known = seen[fold.targets[rows]]
