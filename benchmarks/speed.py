@@ -99,6 +99,8 @@ Made by one command at one commit; each figure is a ratio with what it is measur
 ```bash
 python benchmarks/speed.py BEFORE data/fashion-small WORK
 ```
+
+BEFORE was a checkout of commit 98b4765.
 """
 
 
