@@ -126,6 +126,8 @@ def main() -> None:
     parser.add_argument("--only", default=";".join(COMMANDS), help="commands, with semicolons between")
     parser.add_argument("--markdown", type=Path, help="also write the table to this file")
     options = parser.parse_args()
+    if unknown := set(options.only.split(";")) - set(COMMANDS):
+        parser.error(f"--only: no command {', '.join(sorted(unknown))}; choose from {'; '.join(COMMANDS)}")
     before, catalog, work = (path.resolve() for path in (options.before, options.catalog, options.work))
     prepare(before, catalog, work, options.only)
     lines = ["| command | rounds | before, s | now, s | ratio | ratio of processor time | before, GiB | now, GiB |",
