@@ -18,7 +18,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 from threadpoolctl import threadpool_info, threadpool_limits
 
 BLOCK = 128  # rows
-PASSES = 2  # of coordinate descent
+PASSES = 1  # of coordinate descent
 NEWTON_STEPS = 10
 TOLERANCE = 3e-3  # a class is done when a whole Newton step improves its loss by less, relatively
 HALVINGS = 6  # of a Newton step
@@ -221,11 +221,9 @@ class _Problem:
         left, scores = np.arange(self.signs.shape[1]), self.rows.scores(self.weights)
         for _ in range(NEWTON_STEPS):
             start = self.weights[:, left]
-            targets = np.stack(
-                [self._minimum(scores[:, place], self.signs[:, number]) for place, number in enumerate(left)],
-                axis=1,
-            )
-            found, scores, unfinished = self._line_search(start, scores, targets, self.signs[:, left])
+            signs = self.signs[:, left]
+            targets = np.stack(list(map(self._minimum, scores.T, signs.T)), axis=1)
+            found, scores, unfinished = self._line_search(start, scores, targets, signs)
             self.weights[:, left] = found
             left, scores = left[unfinished], scores[:, unfinished]
             if not len(left):
@@ -248,20 +246,24 @@ class _Problem:
     def _line_search(
         self, start: np.ndarray, scores: np.ndarray, targets: np.ndarray, signs: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Weights between start and targets, (Dd + Ds, k), their scores, (n, k), and which classes are left, (k,)."""
-        move, change = targets - start, self.rows.scores(targets) - scores
-        before = self._losses(start, scores, signs)
-        step = np.ones(len(before), np.float32)
-        after = self._losses(targets, scores + change, signs)
-        for _ in range(HALVINGS):
-            worse = after > before
-            if not worse.any():
+        """Weights between start and targets, (Dd + Ds, k), their scores, (n, k), and which classes are left, (k,).
+
+        Where the loss is greater at a target, the way to it is halved.
+        """
+        reached = self.rows.scores(targets)
+        before, after = self._losses(start, scores, signs), self._losses(targets, reached, signs)
+        unfinished = after < (1 - TOLERANCE) * before
+        worse = np.flatnonzero(after > before)
+        unfinished[worse] = True
+        for halving in range(HALVINGS + 1):
+            if not len(worse):
                 break
-            step[worse] /= 2
-            after = self._losses(start + step * move, scores + step * change, signs)
-        step[after > before] = 0
-        unfinished = (after < (1 - TOLERANCE) * before) | (step < 1)
-        return start + step * move, scores + step * change, unfinished
+            share = np.float32(0.5 if halving < HALVINGS else 0)  # at last no step at all
+            targets[:, worse] = start[:, worse] + share * (targets[:, worse] - start[:, worse])
+            reached[:, worse] = scores[:, worse] + share * (reached[:, worse] - scores[:, worse])
+            after = self._losses(targets[:, worse], reached[:, worse], signs[:, worse])
+            worse = worse[after > before[worse]]
+        return targets, reached, unfinished
 
     def _losses(self, weights: np.ndarray, scores: np.ndarray, signs: np.ndarray) -> np.ndarray:
         """(k,)"""

@@ -6,7 +6,7 @@ Their key is a hash of everything that they depend on: the encoder's weights, an
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -117,25 +117,24 @@ def fingerprint(tensors: Mapping[str, Tensor], *others: object) -> str:
         others: what else the features depend on, such as a picture cache's key; hashed by their `str`.
     """
     digest = hashlib.sha256()
-    _add_texts(digest, [str(other) for other in (LAYOUT, *others)], 1 + len(others))
+    _add_texts(digest, [str(other) for other in (LAYOUT, *others)])
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
-        _add_texts(digest, [name, str(tensor.dtype), str(tuple(tensor.shape))], 3)
+        _add_texts(digest, [name, str(tensor.dtype), str(tuple(tensor.shape))])
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()[:24]
 
 
-def text_fingerprint(texts: Iterable[str], count: int | None = None) -> str:
-    """A hash of texts in their order; with their number, which stands before them, they are read one by one."""
+def text_fingerprint(texts: Sequence[str]) -> str:
+    """A hash of texts in their order."""
     digest = hashlib.sha256()
-    known = list(texts) if count is None else texts
-    _add_texts(digest, known, len(known) if isinstance(known, list) else count or 0)
+    _add_texts(digest, texts)
     return digest.hexdigest()[:24]
 
 
-def _add_texts(digest: "hashlib._Hash", texts: Iterable[str], count: int) -> None:
+def _add_texts(digest: "hashlib._Hash", texts: Sequence[str]) -> None:
     """Add texts, each after its length, and first their number: so different lists give different bytes."""
-    digest.update(f"{count};".encode())
+    digest.update(f"{len(texts)};".encode())
     for text in texts:
         encoded = text.encode("utf-8", "surrogatepass")
         digest.update(f"{len(encoded)}:".encode() + encoded)

@@ -1,5 +1,6 @@
 """Titles → inputs of a text encoder, prepared once for all products."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
+
+from fusionclf.batches.features import text_fingerprint
 
 TextBatch = dict[str, Tensor]
 AT_ONCE = 8192  # texts that a tokenizer, which keeps far more than tokens, gets together
@@ -123,6 +126,17 @@ class Tokeniser:
                 some, most = titles[start : start + AT_ONCE], longest or self.longest
                 found += self.tokenizer(some, truncation=True, max_length=most)["input_ids"]
         return TokenisedTitles(found, self.tokenizer.pad_token_id or 0)
+
+    def vocabulary_key(self) -> str:
+        """A hash of what tokens depend on besides the text and its length."""
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        if backend is None:
+            return text_fingerprint(
+                [str(type(self.tokenizer)), *map(str, sorted(self.tokenizer.get_vocab().items()))]
+            )
+        rules = json.loads(backend.to_str())
+        # The last call has set these.
+        return text_fingerprint([json.dumps({**rules, "truncation": None, "padding": None})])
 
     def save(self, folder: Path) -> None:
         self.tokenizer.save_pretrained(folder)

@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -95,7 +96,14 @@ def build_image_encoder(
         raise SettingsError(
             f"frozen_stages={frozen_stages}: {backbone} has {len(stages)} stages; give at most that"
         )
-    return ImageEncoder(network, dim, stages, frozen, frozen_stages, normalise)
+    encoder = ImageEncoder(network, dim, stages, frozen, frozen_stages, normalise)
+    encoder.architecture = image_architecture(library, backbone, regions)
+    return encoder
+
+
+def image_architecture(library: str, backbone: str, regions: int) -> str:
+    """What a network of timm or torchvision computes with its weights, in words."""
+    return f"{library} {version(library)} {backbone}, regions={regions}"
 
 
 def check_backbone(library: str, name: str) -> None:

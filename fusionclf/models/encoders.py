@@ -84,9 +84,11 @@ class ImageEncoder(PretrainedEncoder):
 
     Attributes:
         is_folded: whether batch normalisations have become part of convolutions, for inference.
+        architecture: what the network computes with its weights, in words; "": its modules tell.
     """
 
     is_folded: bool = False
+    architecture: str = ""
 
     def __init__(
         self,

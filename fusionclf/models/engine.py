@@ -62,6 +62,7 @@ class Engine:
         count: int,
         size: tuple[int, int] | None = None,
         console: Console = SILENT,
+        key: str | None = None,
     ) -> None:
         """Have ONNX Runtime run an encoder from now on, where that saves time.
 
@@ -70,6 +71,7 @@ class Engine:
             count: pictures or texts to come.
             size: height and width of the pictures, in pixels.
             console: shows that a graph is exported, and why torch runs the encoder.
+            key: that the graph is kept under; None: as of the encoder's network.
 
         Raises:
             SettingsError: `choice` is "onnx", and ONNX Runtime cannot run the encoder.
@@ -80,12 +82,26 @@ class Engine:
         name = "picture encoder" if isinstance(encoder, ImageEncoder) else "text encoder"
         try:
             self._check()
-            with _traceable(encoder, size) as traced:
+            with _traceable(encoder, size, key) as traced:
                 encoder.graph = self._graph(name, traced, work, console)
         except _GraphError as error:
             if self.choice == "onnx":
                 raise SettingsError(f"engine=onnx: {name}: {error}; set engine=auto") from error
             console.warn(f"{name}: {error}; torch runs it")
+
+    def open_kept(self, key: str) -> OnnxGraph | None:
+        """The kept graph of a picture network that is not built; None without one, or where torch is to run it.
+
+        Args:
+            key: as of `picture_key`.
+        """
+        if not self._may_save_time(LEAST_OPENED):
+            return None
+        try:
+            self._check()
+            return self._open(*_read_kept(key))
+        except _GraphError:
+            return None  # `start` says why
 
     def _may_save_time(self, work: int) -> bool:
         if self.choice == "auto":
@@ -100,28 +116,54 @@ class Engine:
 
     def _graph(self, name: str, traced: "_Traced", work: int, console: Console) -> OnnxGraph | None:
         """The kept graph, or a new one; None where it would save no time."""
-        folder, source = cache_folder() / "onnx" / traced.key, None
-        if is_unchanged(folder, FILES):
-            found = json.loads((folder / META).read_text(encoding="utf-8"))
-        elif self.choice == "auto" and work < LEAST_EXPORTED:
-            return None
-        else:
+        source, found = _read_kept(traced.key)
+        if found is None:
+            if self.choice == "auto" and work < LEAST_EXPORTED:
+                return None
+            folder = _folder(traced.key)
             damaged = "; the kept one is damaged" * folder.exists()
             console.info(f"{name}: exported to ONNX, once for all runs with this encoder{damaged}")
-            source, found = _exported(traced)
+            content, found = _exported(traced)
             gc.collect()  # the exporters leave hundreds of MB in cycles
             give_back_memory()
-            if _keep(folder, source, found, console):
-                source = None
+            source = folder / GRAPH if _keep(folder, content, found, console) else content
+        return self._open(source, found)
+
+    def _open(self, source: bytes | Path, found: Mapping[str, Any] | None) -> OnnxGraph | None:
+        """A graph to run, given the result of its check; None where there is none, or it would save no time."""
+        if found is None:
+            return None
         if found["fault"]:
             raise _GraphError(found["fault"])
         if self.choice == "auto" and found["speed"] <= 1:
             return None
-        return OnnxGraph(source or folder / GRAPH, self.threads or torch.get_num_threads())
+        return OnnxGraph(source, self.threads or torch.get_num_threads())
 
 
 class _GraphError(Exception):
     """Why an encoder has no graph."""
+
+
+def picture_key(weights: Mapping[str, Tensor], architecture: str, size: tuple[int, int]) -> str:
+    """What the graph of a picture network is kept under.
+
+    Args:
+        weights: of the network, by name.
+        architecture: what it computes with them.
+        size: height and width of the pictures, in pixels.
+    """
+    return fingerprint(weights, architecture, size, *map(version, PACKAGES))
+
+
+def _folder(key: str) -> Path:
+    return cache_folder() / "onnx" / key
+
+
+def _read_kept(key: str) -> tuple[Path, dict[str, Any] | None]:
+    """A kept graph's file and the result of its check; None where it is missing or damaged."""
+    folder = _folder(key)
+    whole = is_unchanged(folder, FILES)
+    return folder / GRAPH, json.loads((folder / META).read_text(encoding="utf-8")) if whole else None
 
 
 @dataclass(frozen=True)
@@ -144,17 +186,20 @@ class _Traced:
 
 
 @contextmanager
-def _traceable(encoder: PretrainedEncoder, size: tuple[int, int] | None) -> Iterator[_Traced]:
+def _traceable(
+    encoder: PretrainedEncoder, size: tuple[int, int] | None, key: str | None
+) -> Iterator[_Traced]:
     """Within it, the encoder's network is in evaluation mode and as its graph will be."""
     encoder.network.eval()
-    versions = [version(name) for name in PACKAGES]
     generator = torch.Generator().manual_seed(0)
     if isinstance(encoder, ImageEncoder):
         assert size is not None
+        key = key or picture_key(
+            encoder.network.state_dict(), encoder.architecture or str(encoder.network), size
+        )
         with folded_for_inference(encoder, size):
             network = encoder.network
             samples = tuple((torch.randn(count, 3, *size, generator=generator),) for count in (8, 3))
-            key = fingerprint(network.state_dict(), network, size, *versions)
             yield _Traced(network, {"pictures": samples[1][0]}, (0,), samples, key)
         return
     assert isinstance(encoder, TransformerEncoder)
@@ -162,7 +207,7 @@ def _traceable(encoder: PretrainedEncoder, size: tuple[int, int] | None) -> Iter
     words = getattr(config, "vocab_size", 100)
     samples = tuple(_tokens(shape, words, generator) for shape in ((16, 12), (3, 40)))
     inputs = {"input_ids": samples[1][0], "attention_mask": samples[1][1]}
-    key = fingerprint(encoder.network.state_dict(), _architecture(encoder.network), *versions)
+    key = fingerprint(encoder.network.state_dict(), _architecture(encoder.network), *map(version, PACKAGES))
     yield _Traced(_Pooled(encoder), inputs, (0, 1), samples, key)
 
 

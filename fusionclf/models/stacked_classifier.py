@@ -102,10 +102,12 @@ class StackedClassifier(nn.Module):
 
     def prepare_fields(self, fields: pd.DataFrame) -> TitleTable:
         """The fields of n products as tensors; where the classes are named, with name-match features."""
-        table = self.text_encoder.prepare_fields(fields)
-        if self.class_names is None:
-            return table
-        return MergedTitles([table, self.class_names.compare(self.main_texts(fields))])
+        table, names = self.text_encoder.prepare_fields(fields), self.compare_names(fields)
+        return table if names is None else MergedTitles([table, names])
+
+    def compare_names(self, fields: pd.DataFrame) -> TitleTable | None:
+        """The name-match features of n products; None where the classes are not named."""
+        return None if self.class_names is None else self.class_names.compare(self.main_texts(fields))
 
     def main_texts(self, fields: pd.DataFrame) -> list[str]:
         """What is compared with class names: each product's title, or where it has none its first further text."""

@@ -135,21 +135,29 @@ def lacks_picture_network(model: Model) -> bool:
     return model.image is not None and isinstance(model.image.network, nn.Identity)
 
 
-def fill_picture_network(model: Model, folder: Path, part: str, params: Any) -> None:
-    """Build the picture network that `load_model` left out.
+def picture_weights(model: Model, folder: Path, part: str) -> dict[str, Tensor]:
+    """The stored weights of the picture network that `load_model` left out.
+
+    Raises:
+        RunError: as of `load_model`.
+    """
+    prefix = _picture_prefix(model)
+    stored = load_weights(folder / f"{part}.safetensors")
+    return {name.removeprefix(prefix): values for name, values in stored.items() if name.startswith(prefix)}
+
+
+def fill_picture_network(
+    model: Model, folder: Path, part: str, params: Any, weights: Mapping[str, Tensor]
+) -> None:
+    """Build the picture network that `load_model` left out, with its stored weights.
 
     Raises:
         RunError: as of `load_model`.
     """
     assert model.image is not None
-    file, prefix = folder / f"{part}.safetensors", _picture_prefix(model)
+    file = folder / f"{part}.safetensors"
     with without_first_weights(read_shapes(file)), building_stored():
         network = build_image_encoder(**_without_downloads(params, folder).image.model_dump()).network
-    weights = {
-        name.removeprefix(prefix): values
-        for name, values in load_weights(file).items()
-        if name.startswith(prefix)
-    }
     _assign(network, weights, file)
     model.image.network = network.eval()
 

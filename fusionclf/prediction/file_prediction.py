@@ -3,15 +3,15 @@
 import gc
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from accelerate import Accelerator
 
 from fusionclf.batches import in_thread
+from fusionclf.batches.threads import core_threads
 from fusionclf.console import Console
 from fusionclf.prediction.io.chunks import OutputChunks, Result
 from fusionclf.prediction.io.product_rows import Chunk
@@ -54,12 +54,13 @@ class FilePrediction:
         """
         rank, world = accelerator.process_index, accelerator.num_processes
         total, count, done = self.table.count, 0, 0
-        # On a CPU each chunk has a thread of its own.
+        # On a CPU one thread per chunk keeps the cores busier than all threads on one small batch.
+        workers = torch.get_num_threads() if accelerator.device.type == "cpu" else 1
         self.predictor.warm_up(total, threads=1, console=console)
         with (
             console.bar(self.action, total) as step,
             _frozen_heap(),
-            _workers(accelerator.device) as (pool, workers),
+            core_threads(workers) as pool,
         ):
             pending = _Pending(workers)
             chunks = self._read_chunks(rank, world)
@@ -119,22 +120,6 @@ def chunk_size(predictor: Predictor, table: ProductTable) -> int:
     few = CHUNK_PAIRS // max(predictor.width, 1)
     most = predictor.chunk_size if predictor.reads_pictures else min(TITLE_CHUNK, few)
     return min(most, max(SMALLEST_CHUNK, -(-table.count // SHARES)))
-
-
-@contextmanager
-def _workers(device: torch.device) -> Iterator[tuple[ThreadPoolExecutor, int]]:
-    """Threads that predict one chunk each, and their number.
-
-    On a CPU one thread per chunk keeps the cores busier than all threads on one small batch.
-    """
-    before = torch.get_num_threads()
-    workers = before if device.type == "cpu" else 1
-    alone = partial(torch.set_num_threads, 1) if workers > 1 else None
-    try:
-        with ThreadPoolExecutor(workers, initializer=alone) as pool:
-            yield pool, workers
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -24,15 +24,16 @@ from fusionclf.evaluation import softmax
 from fusionclf.evaluation.multilabel import SigmoidDecision
 from fusionclf.models import StackedClassifier, base_model, find_variant, pretrained_encoders
 from fusionclf.models.added_classes import ADDED, REMOVE, AddedClass, add_classes, read_added
-from fusionclf.models.encoders import fold_encoder
+from fusionclf.models.encoders import PretrainedEncoder
 from fusionclf.models.engine import LEAST_OPENED, Choice, Engine
 from fusionclf.models.field_encoders import TitleAndFields
 from fusionclf.models.layers.embedding_cache import EmbeddingCache
 from fusionclf.models.open_vocabulary.prototypes import normalised
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
-from fusionclf.models.storage import fill_picture_network, lacks_picture_network, load_model
+from fusionclf.models.storage import load_model
 from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.prediction.class_embeddings import ClassEmbeddings
+from fusionclf.prediction.late_picture_network import LatePictureNetwork
 from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import one_line
 from fusionclf.training import one_process, predict_features, predict_tasks, to_device
@@ -91,13 +92,11 @@ class NetworkModel:
         self._classes_of: Mapping[str, Sequence[str]] = labels["classes"]
         self.temperature = float(labels["temperature"])
         self.temperatures = {**labels.get("temperatures", {}), "label": self.temperature}
-        self._expected = self._started = 0  # products that it, and its picture network, were warmed up for
+        self._expected = 0  # products that it was warmed up for
         self._console = SILENT
         self.columns: np.ndarray | None = None  # places of `classes` in `every`, where `keep_only` left some
         self.settings = settings
         self.process = one_process(settings.train.precision, device)
-        self._stored = (folder, part)
-        self._loading = Lock()  # several threads may predict
         self.engine = Engine(
             engine or settings.train.engine, self.process.device, self.process.mixed_precision
         )
@@ -115,7 +114,11 @@ class NetworkModel:
             except RunError as error:
                 raise RunError(one_line(f"{error}; {REMOVE}", folder / ADDED)) from error
         to_device(self.model, self.process.device)
-        self.cover = cover_size(settings.pictures.chosen) if self.model.image is not None else None
+        reads_pictures = self.model.image is not None
+        self.cover = cover_size(settings.pictures.chosen) if reads_pictures else None
+        self._picture_network = (
+            LatePictureNetwork(self.model, folder, part, settings) if reads_pictures else None
+        )
         self.reads_titles = self.model.text_encoder is not None
         reads_fields = isinstance(self.model.text_encoder, TitleAndFields)
         self.fields = Fields.of(settings.catalog) if reads_fields else Fields()
@@ -147,12 +150,20 @@ class NetworkModel:
         self._expected, self._console = count, console
         self.engine = replace(self.engine, threads=threads)
         for encoder in pretrained_encoders(self.model):
-            if encoder is self.model.image:
-                continue  # `load_picture_network` starts it where there is a picture
-            self.engine.start(encoder, count, None, console)
-            if isinstance(encoder, TransformerEncoder) and isinstance(encoder.embedder, EmbeddingCache):
-                if count >= LEAST_OPENED and encoder.embedder.kept is None:
-                    encoder.embedder.kept = encoder.open_kept(self.process.mixed_precision)
+            if encoder is not self.model.image:  # which is started where there is a picture
+                self._start_text_encoder(encoder, count)
+
+    def _start_text_encoder(self, encoder: PretrainedEncoder, count: int) -> None:
+        """Open kept texts, and start the encoder: at once, or where some are kept for the first other text."""
+        start = partial(self.engine.start, encoder, count, None, self._console)
+        if isinstance(encoder, TransformerEncoder) and isinstance(encoder.embedder, EmbeddingCache):
+            cache = encoder.embedder
+            if count >= LEAST_OPENED and cache.kept is None:
+                cache.kept = encoder.open_kept(self.process.mixed_precision)
+            if cache.kept and self.engine.choice == "auto":
+                cache.prepare = start
+                return
+        start()
 
     def keep_texts(self) -> None:
         """Write the embeddings of new texts to the cache folder, for the next command."""
@@ -186,21 +197,9 @@ class NetworkModel:
             self._embeddings.learn(self.model, [*called, *(new.text for new in added)], called)
 
     def load_picture_network(self) -> None:
-        """Build and prepare the picture network for the products to come, where that was not done before."""
-        image = self.model.image
-        if image is None:
-            return
-        shown = self.settings.pictures.chosen
-        size = (shown.height, shown.width)
-        with self._loading:
-            if lacks_picture_network(self.model):
-                fill_picture_network(self.model, *self._stored, self.settings.model)
-            if self._expected > self._started:
-                self._started = self._expected
-                self.engine.start(image, self._expected, size, self._console)
-            if not image.is_folded and image.graph is None:
-                fold_encoder(image, size)
-                to_device(image, self.process.device)
+        """Prepare the picture network for the products to come, where that was not done before."""
+        if self._picture_network is not None:
+            self._picture_network.prepare(self.engine, self._expected, self._console)
 
     def keep_only(self, names: Sequence[str]) -> None:
         """Predict with these classes as the only candidates."""

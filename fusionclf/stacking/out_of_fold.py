@@ -15,7 +15,7 @@ from fusionclf.models.open_vocabulary.meta_training import (
     SMALL_BATCH,
     MetaTrainingFold,
     count_steps,
-    fit_meta_classifiers,
+    fit_several,
 )
 from fusionclf.stacking.base_learners import ROWS_AT_ONCE, StackingData
 from fusionclf.stacking.fold_fitting import PlacedFold
@@ -72,13 +72,63 @@ def predict_out_of_fold(
         seed: of order and initial weights.
         console: where progress shows.
     """
-    masks, brand = data.modality_masks(), plan.fold_of[BRAND]
-    every = [placed for kind in folds.values() for placed in kind.values()]
-    answering = _answering(data, folds)
+    masks = data.modality_masks()
     has_rows = np.bincount(data.targets, minlength=data.classes) > 0
     without_rows = torch.from_numpy(~has_rows & data.allows_unseen)
-    left = has_rows & bool(without_rows.any())  # classes still to be predicted as if they had no rows
+    turns = _turns(data, plan, folds, without_rows)
+    give_back_memory()
+    steps = sum(count_steps(turn.others, list(masks)) for turn in turns)
+    with console.progress("meta-classifiers for held-out rows", steps) as on_step:
+        of_turns = fit_several([turn.others for turn in turns], seed, list(masks), on_step, SMALL_BATCH)
     found, parts, as_unseen = list[OutOfFoldPredictions](), list[PartsOfFold](), list[OutOfFoldPredictions]()
+    for turn, fitted in zip(turns, of_turns, strict=True):
+        for placed, wanted in turn.answering:
+            predicted = _predict_seen(fitted, placed, wanted, without_rows, data)
+            found += predicted.values()
+            if (both := predicted.get("both")) and len(both.rows):
+                places = wanted[masks["both"][placed[1][wanted]]]
+                parts.append(
+                    (both.rows, answers_of_parts(fitted["both"], placed[0], places, both.logits, seed))
+                )
+        if turn.new.any():
+            as_unseen.append(_predict_unseen(fitted, folds[BRAND][turn.number], turn.new, data))
+    nothing = np.zeros((0, data.classes))
+    joined = _joined(found) or OutOfFoldPredictions(
+        data.rows[:0], nothing.astype(np.float32), nothing.astype(bool)
+    )
+    of_parts = join_folds([rows for rows, _ in parts], [own for _, own in parts])
+    return replace(joined, parts=of_parts, as_unseen=_joined(as_unseen))
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """One of the sets of rows that are held out from meta-classifiers.
+
+    Attributes:
+        number: of the turn.
+        answering: the folds that predict its rows.
+        others: what the meta-classifiers are fitted on.
+        new: (C,) mask of the classes whose rows are also predicted as if they had none.
+    """
+
+    number: int
+    answering: list[tuple[PlacedFold, np.ndarray]]
+    others: list[MetaTrainingFold]
+    new: np.ndarray
+
+
+def _turns(
+    data: StackingData,
+    plan: FoldPlan,
+    folds: Mapping[str, Mapping[int, PlacedFold]],
+    without_rows: Tensor,
+) -> list[_Turn]:
+    """Which rows are held out together; each class without its rows is new in one turn at most."""
+    answering, brand = _answering(data, folds), plan.fold_of[BRAND]
+    every = [placed for kind in folds.values() for placed in kind.values()]
+    has_rows = np.bincount(data.targets, minlength=data.classes) > 0
+    left = has_rows & bool(without_rows.any())  # classes still to be predicted as if they had no rows
+    turns = []
     for turn in range(CLASS_FOLDS):
         own = [(placed, wanted) for number, placed, wanted in answering if number % CLASS_FOLDS == turn]
         held_out = brand % CLASS_FOLDS == turn
@@ -90,28 +140,9 @@ def predict_out_of_fold(
             new &= left
             left &= ~new
         others = _without(every, held_out, new)
-        if not own or not others:
-            continue
-        give_back_memory()
-        title = f"meta-classifiers {turn + 1} of {CLASS_FOLDS} for held-out rows"
-        with console.progress(title, count_steps(others, list(masks))) as on_step:
-            fitted = fit_meta_classifiers(others, seed, list(masks), on_step, SMALL_BATCH)
-        for placed, wanted in own:
-            predicted = _predict_seen(fitted, placed, wanted, without_rows, data)
-            found += predicted.values()
-            if (both := predicted.get("both")) and len(both.rows):
-                places = wanted[masks["both"][placed[1][wanted]]]
-                parts.append(
-                    (both.rows, answers_of_parts(fitted["both"], placed[0], places, both.logits, seed))
-                )
-        if new.any():
-            as_unseen.append(_predict_unseen(fitted, folds[BRAND][turn], new, data))
-    nothing = np.zeros((0, data.classes))
-    joined = _joined(found) or OutOfFoldPredictions(
-        data.rows[:0], nothing.astype(np.float32), nothing.astype(bool)
-    )
-    of_parts = join_folds([rows for rows, _ in parts], [own for _, own in parts])
-    return replace(joined, parts=of_parts, as_unseen=_joined(as_unseen))
+        if own and others:
+            turns.append(_Turn(turn, own, others, new))
+    return turns
 
 
 def _answering(data: StackingData, folds: Mapping[str, Mapping[int, PlacedFold]]) -> list[HeldOut]:

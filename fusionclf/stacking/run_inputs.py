@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from torch.nn import Module
 
 from fusionclf.batches import (
+    MergedTitles,
     PictureCache,
     PictureTransform,
     ProductSource,
@@ -40,7 +41,7 @@ from fusionclf.stacking.checks import auxiliary_classes, check_classes, check_st
 from fusionclf.stacking.class_places import class_families, class_paths
 from fusionclf.stacking.drafted_synonyms import RunSynonyms
 from fusionclf.stacking.stages import Stage
-from fusionclf.stacking.text_embedding import SharedEmbedder, all_have, report_cut_texts
+from fusionclf.stacking.text_embedding import SharedEmbedder, all_have, report_cut_texts, saved_seconds
 from fusionclf.training import check_batch_size, collect, iterate_features
 
 
@@ -255,15 +256,18 @@ class RunInputs:
             names = classes["label"]
             synonyms = [self.synonyms.names.get(name, ()) for name in names]
             model.name_classes(names, class_paths(self.graph, names), synonyms, main_language(self.catalog))
-        if self.titles is None or _scores_by_name(model):
-            started = time.perf_counter()
-            self.titles = model.prepare_fields(fields)
+        started, titles = time.perf_counter(), self.titles
+        if titles is None:
+            titles = model.text_encoder.prepare_fields(fields)
             report_cut_texts(model, fields, self.console)
-            seconds = time.perf_counter() - started + _saved_seconds(model)
+        names = model.compare_names(fields) if isinstance(model, StackedClassifier) else None
+        if self.titles is None:
+            self.titles = titles
+            seconds = time.perf_counter() - started + saved_seconds(model)
             self._seconds["titles"] = seconds / max(len(fields), 1)
-            _close_graphs(model)
-            forget_detector()
-        return self.titles
+        _close_graphs(model)
+        forget_detector()
+        return titles if names is None else MergedTitles([titles, names])
 
     def _targets(self, task: str, names: tuple[str, ...]) -> np.ndarray:
         """(N,) class numbers; with several labels per product (N, K) whether it has each."""
@@ -280,12 +284,6 @@ def _close_graphs(model: Module) -> None:
     for encoder in model.modules():
         if isinstance(encoder, PretrainedEncoder):
             encoder.graph = None
-
-
-def _saved_seconds(model: Model) -> float:
-    """What embedding took in the runs that cached the embeddings, beyond what reading them takes."""
-    embedders = [encoder.embedder for encoder in model.modules() if isinstance(encoder, TransformerEncoder)]
-    return sum(each.saved_seconds for each in embedders if isinstance(each, SharedEmbedder))
 
 
 def _numbers(values: list[str], names: tuple[str, ...]) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Sentence embeddings of a whole catalog: in shares over all processes, and cached on disk."""
 
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,6 @@ from accelerate import Accelerator
 
 from fusionclf.batches import cached_features, fingerprint, text_fingerprint
 from fusionclf.batches.kept_texts import MOST_TEXTS
-from fusionclf.batches.text import AT_ONCE
 from fusionclf.config import TrainConfig
 from fusionclf.console import Console
 from fusionclf.models import Model
@@ -40,15 +38,19 @@ class SharedEmbedder:
         self.engine = Engine(settings.engine, accelerator.device, accelerator.mixed_precision)
         self.accelerator, self.console = accelerator, console
         self.saved_seconds = 0.0
-        self._network = fingerprint(encoder.network.state_dict(), accelerator.mixed_precision)
+        self._counted: set[str] = set()  # keys of what is in `saved_seconds`
+        self._network = fingerprint(
+            encoder.network.state_dict(), accelerator.mixed_precision, encoder.tokeniser.vocabulary_key()
+        )
 
     def __call__(self, texts: list[str], longest: int | None = None) -> np.ndarray:
         """(n, D) embeddings; of `longest` tokens of each text, by default as many as of a title."""
         if not self.cached or not texts:
             return self._in_shares(texts, longest)
         started = time.perf_counter()
-        tokens = text_fingerprint(self._tokens(texts, longest), len(texts))
-        key = fingerprint({}, self._network, tokens)
+        key = fingerprint(
+            {}, self._network, longest or self.encoder.tokeniser.longest, text_fingerprint(texts)
+        )
         found, made = cached_features(
             "titles",
             key,
@@ -58,13 +60,10 @@ class SharedEmbedder:
             self.console.warn,
         )
         self._keep(texts, longest, found)
-        self.saved_seconds += max(made["seconds"] - (time.perf_counter() - started), 0.0)
+        if key not in self._counted:
+            self._counted.add(key)
+            self.saved_seconds += max(made["seconds"] - (time.perf_counter() - started), 0.0)
         return found
-
-    def _tokens(self, texts: list[str], longest: int | None) -> Iterator[str]:
-        """The tokens of each text, as a text."""
-        for start in range(0, len(texts), AT_ONCE):
-            yield from map(str, self.encoder.tokeniser(texts[start : start + AT_ONCE], longest).tokens)
 
     def _keep(self, texts: list[str], longest: int | None, embeddings: np.ndarray) -> None:
         """Keep embeddings text by text, where prediction finds them."""
@@ -95,6 +94,12 @@ def all_have(accelerator: Accelerator, there: bool) -> bool:
     """Whether `there` is true on all processes."""
     local = torch.tensor(float(there), device=accelerator.device)
     return float(accelerator.reduce(local, "mean")) == 1.0  # pyright: ignore[reportArgumentType]
+
+
+def saved_seconds(model: Model) -> float:
+    """What embedding took in the runs that cached the embeddings, beyond what reading them takes."""
+    embedders = [encoder.embedder for encoder in model.modules() if isinstance(encoder, TransformerEncoder)]
+    return sum(each.saved_seconds for each in embedders if isinstance(each, SharedEmbedder))
 
 
 def report_cut_texts(model: Model, fields: pd.DataFrame, console: Console) -> None:

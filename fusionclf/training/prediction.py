@@ -19,6 +19,7 @@ from fusionclf.training.accelerator import OneProcess
 
 EVALUATION_BATCH = 128
 PICTURE_BATCH = 16  # on a CPU, whose cache then holds what a convolution hands to the next one
+GRAPH_PIXELS = 2**17  # of a batch for an ONNX graph of pictures alone on one core
 
 
 def iterate_logits(
@@ -84,7 +85,7 @@ def _iterate(
     if lengths is not None:
         own = own[np.argsort(lengths[rows[own]], kind="stable")]
     counts = source.picture_counts(rows[own])  # with one picture a product, batches of one size
-    shares = in_weighted_batches(own, counts, batch_size(source, device))
+    shares = in_weighted_batches(own, counts, batch_size(source, device, in_threads))
 
     def prepared(places: np.ndarray) -> tuple[np.ndarray, Batch]:
         return places, source.evaluation(rows[places])
@@ -106,10 +107,12 @@ def _prepared(model: torch.nn.Module, source: ProductSource) -> AbstractContextM
     return nullcontext() if pictures is None else folded_for_inference(model, pictures.size)
 
 
-def batch_size(source: ProductSource, device: torch.device) -> int:
-    """How many products, or pictures where some have several, are in a batch."""
-    convolves_on_cpu = device.type == "cpu" and _read_pictures(source) is not None
-    return PICTURE_BATCH if convolves_on_cpu else EVALUATION_BATCH
+def batch_size(source: ProductSource, device: torch.device, in_threads: bool = False) -> int:
+    """How many products, or pictures where some have several, are in a batch; fewer where each core has its own."""
+    pictures = _read_pictures(source)
+    if device.type != "cpu" or pictures is None:
+        return EVALUATION_BATCH
+    return max(GRAPH_PIXELS // math.prod(pictures.size), 1) if in_threads else PICTURE_BATCH
 
 
 def _read_pictures(source: ProductSource) -> PictureTransform | None:

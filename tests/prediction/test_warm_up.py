@@ -74,6 +74,20 @@ def test_a_second_command_embeds_no_text_again(runs: Runs, monkeypatch: pytest.M
 
 
 @pytest.mark.slow
+def test_a_text_encoder_starts_for_the_first_new_text(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    fusionclf.load(runs("open"), device="cpu").predict(titles=TITLES)  # keeps them
+    started: list[int] = []
+    monkeypatch.setattr(Engine, "start", lambda self, encoder, count, *_: started.append(count))
+    model = fusionclf.load(runs("open"), device="cpu")
+    started.clear()  # for names of classes
+    model.predict(titles=TITLES)
+    assert not started
+    for _ in range(2):
+        model.predict(titles=["Sellerie Green Cap", "Sellerie Green Hat"])
+    assert started == [len(TITLES)]
+
+
+@pytest.mark.slow
 def test_a_model_is_warmed_up_once(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     counts: list[int] = []
     monkeypatch.setattr(Engine, "start", lambda self, encoder, count, *_: counts.append(count))

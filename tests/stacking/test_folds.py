@@ -234,9 +234,7 @@ def test_every_step_of_fitting_shows_in_a_bar(monkeypatch: pytest.MonkeyPatch) -
     assert console.last == {
         "products held out by random": (3, 3),
         "products held out by brand": (3, 3),
-        "meta-classifiers 1 of 3 for held-out rows": (30, 30),
-        "meta-classifiers 2 of 3 for held-out rows": (30, 30),
-        "meta-classifiers 3 of 3 for held-out rows": (30, 30),
+        "meta-classifiers for held-out rows": (90, 90),
     }
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fusionclf.batches import Tokeniser
 from fusionclf.config import TrainConfig
 from fusionclf.console import SILENT
 from fusionclf.models.layers.embedding_cache import EmbeddingCache
@@ -26,6 +27,13 @@ def _embedder(bert: Path, **settings: object) -> SharedEmbedder:
     return SharedEmbedder(
         encoder, TrainConfig.model_validate(settings), make_accelerator("fp32", cpu=True), SILENT
     )
+
+
+class NotCalled:
+    """A tokeniser that may not be called."""
+
+    def __init__(self, tokeniser: Tokeniser) -> None:
+        self.longest = tokeniser.longest
 
 
 def test_prediction_finds_the_texts_of_training(tiny_bert: Path) -> None:
@@ -53,3 +61,29 @@ def test_equal_texts_are_embedded_once(tiny_bert: Path, monkeypatch: pytest.Monk
     assert sorted(tokenised) == sorted(set(TEXTS))
     np.testing.assert_array_equal(found[0], found[2])
     assert np.linalg.norm(found, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_key_of_a_vocabulary_tells_tokenizers_apart(tiny_bert: Path) -> None:
+    first, second = (build_transformer(str(tiny_bert), frozen=True).tokeniser for _ in range(2))
+    second(TEXTS, 3)  # a tokenizer keeps the length of its last call
+    assert first.vocabulary_key() == second.vocabulary_key()
+    second.tokenizer.add_tokens(["zeppelin"])
+    assert first.vocabulary_key() != second.vocabulary_key()
+
+
+def test_a_second_run_tokenises_nothing(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _embedder(tiny_bert)(TEXTS)
+    second = _embedder(tiny_bert)
+    monkeypatch.setattr(second.encoder, "tokeniser", NotCalled(second.encoder.tokeniser))
+    np.testing.assert_array_equal(second(TEXTS), found)
+
+
+def test_what_was_embedded_counts_once(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "fusionclf.stacking.text_embedding.cached_features",
+        lambda kind, key, rows, compute, *_: (compute(), {"seconds": 100.0}),
+    )
+    embed = _embedder(tiny_bert)
+    for _ in range(3):
+        embed(TEXTS)
+    assert 90 < embed.saved_seconds <= 100

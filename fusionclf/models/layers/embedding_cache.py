@@ -19,11 +19,14 @@ class EmbeddingCache:
 
     Attributes:
         kept: embeddings on disk, which are read before a text is embedded, and added to; None: none.
+        prepare: called once, before the first text is computed; None: nothing is to be done.
     """
 
     def __init__(self, compute: Callable[..., np.ndarray], most: int = MOST_TEXTS) -> None:
         self.compute, self.most = compute, most
         self.kept: KeptTexts | None = None
+        self.prepare: Callable[[], None] | None = None
+        self._preparing = Lock()
         self._known: dict[str, np.ndarray] = {}  # text → (D,)
         self._lock = Lock()
 
@@ -47,18 +50,25 @@ class EmbeddingCache:
         """(n, D) embeddings that are kept on disk, or else computed and kept."""
         further = () if longest is None else (longest,)
         if self.kept is None:
-            return self.compute(texts, *further)
+            return self._compute(texts, *further)
         is_kept, found = self.kept.find(texts, longest or 0)
         if is_kept.all():
             return found
         new = [text for text, known in zip(texts, is_kept, strict=True) if not known]
-        computed = self.compute(new, *further)
+        computed = self._compute(new, *further)
         self.kept.add(new, longest or 0, computed)
         if len(new) == len(texts):
             return computed
         embeddings = np.empty((len(texts), computed.shape[1]), np.float32)
         embeddings[is_kept], embeddings[~is_kept] = found, computed
         return embeddings
+
+    def _compute(self, *given: object) -> np.ndarray:
+        with self._preparing:
+            prepare, self.prepare = self.prepare, None
+            if prepare is not None:
+                prepare()
+        return self.compute(*given)
 
     def unknown(self, texts: Iterable[str]) -> list[str]:
         """Those texts, each once, that are not cached."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from threading import Lock
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fusionclf.batches.disk import large_zeros
+from fusionclf.batches.threads import core_threads
 from fusionclf.models.open_vocabulary.level_zero import MODALITIES, ClassFacts, LevelZero
 from fusionclf.models.open_vocabulary.meta_classifier import (
     NEW_WIDTH,
@@ -130,23 +132,59 @@ def fit_meta_classifiers(
         folds: each with other unseen classes, or none with any.
         seed: of order and first weights.
         modalities: which to fit.
-        on_step: called after each of `count_steps` steps.
+        on_step: called after each of `count_steps` steps, one call at a time.
         batch: rows of a step.
     """
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.manual_seed(seed)
-        found = {modality: MetaClassifier() for modality in modalities}
-        for modality, classifier in found.items():
-            _fit(classifier, _with_modality(folds, modality), modality, on_step, batch)
+    return fit_several([folds], seed, modalities, on_step, batch)[0]
+
+
+def fit_several(
+    several: Sequence[Sequence[MetaTrainingFold]],
+    seed: int,
+    modalities: Sequence[str],
+    on_step: Callable[[], None] = lambda: None,
+    batch: int = BATCH,
+) -> list[dict[str, MetaClassifier]]:
+    """As `fit_meta_classifiers`, for each of several lists of folds.
+
+    All are fitted side by side: the operations of a step are too small for many cores.
+    """
+    found = [_first_weights(modalities, seed) for _ in several]
+    stepping = Lock()
+
+    def one_by_one() -> None:
+        with stepping:
+            on_step()
+
+    def fit(folds: Sequence[MetaTrainingFold], classifier: MetaClassifier, modality: str) -> None:
+        order = torch.Generator().manual_seed(seed)
+        _fit(classifier, _with_modality(folds, modality), modality, order, batch, one_by_one)
+
+    with core_threads(max(len(several) * len(modalities), 1)) as pool:
+        jobs = [
+            pool.submit(fit, folds, classifier, modality)
+            for folds, classifiers in zip(several, found, strict=True)
+            for modality, classifier in classifiers.items()
+        ]
+        for job in jobs:
+            job.result()
     return found
 
 
+def _first_weights(modalities: Sequence[str], seed: int) -> dict[str, MetaClassifier]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return {modality: MetaClassifier() for modality in modalities}
+
+
+@torch.enable_grad()
 def _fit(
     classifier: MetaClassifier,
     folds: Sequence[MetaTrainingFold],
     modality: str,
-    on_step: Callable[[], None],
+    order: torch.Generator,
     batch: int,
+    on_step: Callable[[], None],
 ) -> None:
     """Train a new meta-classifier, on each fold as often as on the others."""
     classifier.requires_grad_(True)
@@ -156,7 +194,7 @@ def _fit(
         classifier.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
     )
     schedule: Any = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
-    for fold, rows in _batches(folds, steps, batch):
+    for fold, rows in _batches(folds, steps, batch, order):
         optimiser.zero_grad()
         _loss(classifier, fold, rows, modality).backward()
         optimiser.step()
@@ -202,12 +240,16 @@ def _with_modality(folds: Sequence[MetaTrainingFold], modality: str) -> list[Met
 
 
 def _batches(
-    folds: Sequence[MetaTrainingFold], steps: int, batch: int
+    folds: Sequence[MetaTrainingFold], steps: int, batch: int, order: torch.Generator
 ) -> Iterator[tuple[MetaTrainingFold, Tensor]]:
     size = max(1, min(batch, MOST_PAIRS // max(folds[0].linear_text.shape[1], 1)))
     while True:
-        batches = [(fold, rows) for fold in folds for rows in torch.randperm(len(fold.targets)).split(size)]
-        for number in torch.randperm(len(batches)).tolist():
+        batches = [
+            (fold, rows)
+            for fold in folds
+            for rows in torch.randperm(len(fold.targets), generator=order).split(size)
+        ]
+        for number in torch.randperm(len(batches), generator=order).tolist():
             if steps == 0:
                 return
             steps -= 1

@@ -1,10 +1,11 @@
-"""The loss of meta-classifiers."""
+"""The loss of meta-classifiers, and their fit side by side."""
 
 import pytest
 import torch
 from torch.nn import functional as F
 
 from fusionclf.models.open_vocabulary import meta_training
+from fusionclf.models.open_vocabulary.level_zero import MODALITIES
 from fusionclf.models.open_vocabulary.meta_classifier import MetaClassifier
 from fusionclf.models.open_vocabulary.meta_training import MetaTrainingFold
 from tests.models.open_vocabulary.test_stacked_head import make_fold
@@ -44,3 +45,18 @@ def test_the_loss_has_the_gradients_of_all_pairs(rows: list[int]) -> None:
     assert found.item() == pytest.approx(plain.item(), abs=1e-5)
     own = gradients(classifier, found)
     assert own.abs().sum() > 1 and torch.allclose(own, gradients(classifier, plain), atol=1e-5)
+
+
+def test_side_by_side_each_is_fitted_as_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meta_training, "STEPS", {"both": 20, "title": 10, "picture": 10})
+    monkeypatch.setattr(meta_training, "LEAST_STEPS", 10)
+    several = [[make_fold([n, n + 4], seed=n) for n in range(2)], [make_fold([8, 9], seed=5)]]
+    steps: list[int] = []
+    together = meta_training.fit_several(several, 0, MODALITIES, lambda: steps.append(1))
+    assert len(steps) == sum(map(meta_training.count_steps, several)) > 0
+    for folds, found in zip(several, together, strict=True):
+        alone = meta_training.fit_meta_classifiers(folds, 0)
+        for modality, classifier in alone.items():
+            for name, values in classifier.state_dict().items():
+                assert torch.allclose(values, found[modality].state_dict()[name], atol=1e-5), (modality, name)
+    assert meta_training.fit_several([], 0, MODALITIES) == []

@@ -1,0 +1,83 @@
+"""A picture network with a kept ONNX graph is not built; a graph that cannot be used leaves it to torch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import fusionclf
+from fusionclf.models import storage
+from fusionclf.models.storage import lacks_picture_network
+from fusionclf.prediction import Predictor
+from fusionclf.prediction.network import NetworkModel
+from tests.runs import Runs
+
+PICTURES = [Image.new("RGB", (40, 40), (200, 30 * n, 30)) for n in range(4)]
+TITLES = ["Women Red Dress", "Men Blue Shirt", "", "Brown Belt"]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def graphs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "onnx"
+
+
+def network(predictor: Predictor) -> NetworkModel:
+    model = predictor.model
+    assert isinstance(model, NetworkModel)
+    return model
+
+
+def answers(run: Path, engine: str) -> tuple[Predictor, np.ndarray]:
+    predictor = fusionclf.load(run, device="cpu", engine=engine)  # pyright: ignore[reportArgumentType]
+    return predictor, predictor.predict(PICTURES, TITLES).probabilities
+
+
+@pytest.mark.parametrize("name", ["open", "fusion"])
+def test_a_kept_graph_needs_no_network(name: str, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, exported = answers(runs(name), "onnx")
+    assert not lacks_picture_network(network(first).model)
+    monkeypatch.setattr(storage, "build_image_encoder", lambda **_: pytest.fail("built"))
+    monkeypatch.setattr("fusionclf.models.engine.export_graph", lambda *_: pytest.fail("exported again"))
+    second, opened = answers(runs(name), "onnx")
+    assert lacks_picture_network(network(second).model)
+    np.testing.assert_array_equal(opened, exported)
+
+
+def test_a_graph_for_few_products_serves_many(runs: Runs, graphs: Path) -> None:
+    answers(runs("fusion"), "onnx")
+    predictor, before = answers(runs("fusion"), "onnx")
+    predictor.warm_up(5000, threads=1)
+    np.testing.assert_allclose(predictor.predict(PICTURES, TITLES).probabilities, before, atol=1e-5)
+    assert lacks_picture_network(network(predictor).model) and len(list(graphs.iterdir())) == 1
+
+
+def test_torch_answers_as_a_graph_does(runs: Runs) -> None:
+    _, of_graph = answers(runs("fusion"), "onnx")
+    predictor, of_torch = answers(runs("fusion"), "torch")
+    assert not lacks_picture_network(network(predictor).model)
+    np.testing.assert_allclose(of_graph, of_torch, atol=1e-3)
+
+
+def test_a_damaged_graph_is_not_opened(runs: Runs, graphs: Path) -> None:
+    _, exported = answers(runs("fusion"), "onnx")
+    (kept,) = graphs.iterdir()
+    (kept / "graph.onnx").write_bytes(b"damaged")
+    predictor, again = answers(runs("fusion"), "onnx")
+    assert not lacks_picture_network(network(predictor).model)
+    np.testing.assert_allclose(again, exported, atol=1e-5)
+
+
+def test_many_products_after_a_few_find_the_graph_again(runs: Runs, graphs: Path) -> None:
+    """A network that was folded for a few products is exported under the key of its stored weights."""
+    predictor, _ = answers(runs("fusion"), "auto")
+    assert not graphs.exists()
+    model = network(predictor)
+    model.engine = fusionclf.load(runs("fusion"), device="cpu", engine="onnx").model.engine  # pyright: ignore
+    predictor.warm_up(5000)
+    predictor.predict(PICTURES, TITLES)
+    assert len(list(graphs.iterdir())) == 1
+    second, _ = answers(runs("fusion"), "onnx")
+    assert lacks_picture_network(network(second).model)
