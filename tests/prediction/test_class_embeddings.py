@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import fusionclf
+from fusionclf.batches.kept_texts import KeptTexts
 from fusionclf.models.storage import lacks_picture_network
 from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.prediction import Predictor
@@ -59,3 +60,25 @@ def test_a_picture_network_is_built_for_the_first_picture(name: str, runs: Runs)
     assert both.labels[1] == alone.labels[1]
     assert np.allclose(both.probabilities[1], alone.probabilities[1], atol=1e-3)
     assert not np.allclose(both.probabilities[0], alone.probabilities[0], atol=1e-3)
+
+
+@pytest.mark.slow
+def test_names_that_training_kept_are_not_embedded(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, asked = runs("open"), []
+    monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path))
+    monkeypatch.setattr("fusionclf.prediction.class_embeddings.LEAST_STORED", 10)
+
+    def kept(self: KeptTexts, texts: list[str], longest: int) -> tuple[np.ndarray, np.ndarray]:
+        asked.extend(texts)
+        return np.ones(len(texts), bool), np.zeros((len(texts), 1), np.float32)
+
+    def computed(self: TransformerEncoder, titles: list[str], longest: int | None = None) -> np.ndarray:
+        assert not set(asked) & set(titles)
+        return np.zeros((len(titles), 1), np.float32)
+
+    monkeypatch.setattr(KeptTexts, "find", kept)
+    monkeypatch.setattr(TransformerEncoder, "compute", computed)
+    fusionclf.load(run, device="cpu")
+    assert len(asked) > 10

@@ -1,5 +1,6 @@
 """Meta-training folds, and the meta-classifiers that are fitted on them."""
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -149,7 +150,11 @@ def fit_several(
 
     All are fitted side by side: the operations of a step are too small for many cores.
     """
-    found = [_first_weights(modalities, seed) for _ in several]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        first = {modality: MetaClassifier() for modality in modalities}
+        order = torch.get_rng_state()
+    found = [copy.deepcopy(first) for _ in several]
     stepping = Lock()
 
     def one_by_one() -> None:
@@ -157,8 +162,8 @@ def fit_several(
             on_step()
 
     def fit(folds: Sequence[MetaTrainingFold], classifier: MetaClassifier, modality: str) -> None:
-        order = torch.Generator().manual_seed(seed)
-        _fit(classifier, _with_modality(folds, modality), modality, order, batch, one_by_one)
+        generator = torch.Generator().set_state(order)
+        _fit(classifier, _with_modality(folds, modality), modality, generator, batch, one_by_one)
 
     with core_threads(max(len(several) * len(modalities), 1)) as pool:
         jobs = [
@@ -169,12 +174,6 @@ def fit_several(
         for job in jobs:
             job.result()
     return found
-
-
-def _first_weights(modalities: Sequence[str], seed: int) -> dict[str, MetaClassifier]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return {modality: MetaClassifier() for modality in modalities}
 
 
 @torch.enable_grad()
