@@ -66,19 +66,19 @@ def test_a_picture_network_is_built_for_the_first_picture(name: str, runs: Runs)
 def test_names_that_training_kept_are_not_embedded(
     runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, asked = runs("open"), []
+    run, looked_up = runs("open"), []
     monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path))
     monkeypatch.setattr("fusionclf.prediction.class_embeddings.LEAST_STORED", 10)
 
     def kept(self: KeptTexts, texts: list[str], longest: int) -> tuple[np.ndarray, np.ndarray]:
-        asked.extend(texts)
+        looked_up.extend(texts)
         return np.ones(len(texts), bool), np.zeros((len(texts), 1), np.float32)
 
     def computed(self: TransformerEncoder, titles: list[str], longest: int | None = None) -> np.ndarray:
-        assert not set(asked) & set(titles)
+        assert not set(looked_up) & set(titles)
         return np.zeros((len(titles), 1), np.float32)
 
     monkeypatch.setattr(KeptTexts, "find", kept)
     monkeypatch.setattr(TransformerEncoder, "compute", computed)
     fusionclf.load(run, device="cpu")
-    assert len(asked) > 10
+    assert len(looked_up) > 10
