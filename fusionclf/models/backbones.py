@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -103,7 +103,11 @@ def build_image_encoder(
 
 def image_architecture(library: str, backbone: str, regions: int) -> str:
     """What a network of timm or torchvision computes with its weights, in words."""
-    return f"{library} {version(library)} {backbone}, regions={regions}"
+    try:
+        release = version(library)
+    except PackageNotFoundError:  # what builds the network says so
+        release = "not installed"
+    return f"{library} {release} {backbone}, regions={regions}"
 
 
 def check_backbone(library: str, name: str) -> None:

@@ -1,5 +1,7 @@
 """A picture network with a kept ONNX graph is not built; a graph that cannot be used leaves it to torch."""
 
+import importlib.util
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,8 @@ import pytest
 from PIL import Image
 
 import fusionclf
-from fusionclf.models import storage
+from fusionclf.errors import FusionclfError
+from fusionclf.models import backbones, storage
 from fusionclf.models.storage import lacks_picture_network
 from fusionclf.prediction import Predictor
 from fusionclf.prediction.network import NetworkModel
@@ -81,3 +84,16 @@ def test_many_products_after_a_few_find_the_graph_again(runs: Runs, graphs: Path
     assert len(list(graphs.iterdir())) == 1
     second, _ = answers(runs("fusion"), "onnx")
     assert lacks_picture_network(network(second).model)
+
+
+def test_without_its_library_a_network_is_refused_in_one_line(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(backbones, "version", missing)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if name == "timm" else found(name))
+    with pytest.raises(FusionclfError, match="timm is not installed; pip install"):
+        answers(runs("fusion"), "torch")
