@@ -19,10 +19,8 @@ from fusionclf.stacking.base_learners import ROWS_AT_ONCE, StackingData, compare
 from fusionclf.stacking.folds import BRAND, FoldPlan, balanced_weights
 
 MOST_SUPPORT_ROWS = 5  # of a class
-FOLDS_AT_ONCE, MOST_WEIGHTS = (
-    4,
-    2**25,
-)  # and their linear text models have at most so many weights together: 0.1 GB
+FOLDS_AT_ONCE = 4  # at most
+MOST_WEIGHTS = 2**25  # of the linear text models of these folds together: 0.1 GB
 PlacedFold = tuple[MetaTrainingFold, np.ndarray]  # a fold, and the places of its query rows
 
 
