@@ -7,7 +7,8 @@ char_wb 2-5 99.19 / 97.84 / 97.94, char 2-5 99.25 / 97.67 / 97.96, char_wb 3-5 9
 99.19 / 97.84 / 97.79. No difference is significant, so the usual setting, char_wb 2-5 with C=1, stays.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,7 @@ class _Fitter:
     def __init__(self, settings: LinearTextConfig, further: Fields, progress: Callable[[int], None]) -> None:
         self.settings, self.further, self.progress = settings, further, progress
         self.done = 0
+        self.trials: list[Fitted] = []  # of the parts so far
 
     def fit(
         self,
@@ -97,21 +99,23 @@ class _Fitter:
         if len(set(all_labels)) == 1:  # an SVM needs two classes
             return fit_prior(all_labels)
         temperature, held_out = self._trial((fields, labels), (more_fields, more_labels))
-        model = self._fitted(pd.concat([fields, more_fields]), all_labels)
+        model = self._fitted(pd.concat([fields, more_fields]), all_labels, earlier=self.trials[-1:]).model
         return TitleModel(
             model, lambda products: softmax(_scores(model, products) / temperature), temperature, held_out
         )
 
     def fit_labels(self, fields: pd.DataFrame, is_label: np.ndarray, names: np.ndarray) -> LabelScorer:
         """The model of labels of which products can have several, one against the rest."""
-        model = self._fitted(fields, is_label, names)
+        model = self._fitted(fields, is_label, names).model
         return LabelScorer(model, lambda products: _raw_scores(model, products))
 
     def _trial(self, train: Labelled, validation: Labelled) -> tuple[float, ValidationPredictions | None]:
         """The temperature, and predictions of the validation rows by a model of the train rows."""
         if not len(validation[1]) or len(set(train[1])) == 1:
             return 1.0, None
-        trial = self._fitted(*train)
+        # Never from a fit to all rows: its weights have seen validation rows.
+        self.trials.append(self._fitted(*train, earlier=self.trials))
+        trial = self.trials[-1].model
         number = {name: n for n, name in enumerate(trial.classes_)}
         targets = np.array([number.get(label, -1) for label in validation[1]], np.int64)
         scores = _scores(trial, validation[0])
@@ -119,13 +123,18 @@ class _Fitter:
         return temperature, ValidationPredictions(list(number), softmax(scores / temperature))
 
     def _fitted(
-        self, fields: pd.DataFrame, labels: np.ndarray, names: np.ndarray | None = None
-    ) -> "Pipeline":
+        self,
+        fields: pd.DataFrame,
+        labels: np.ndarray,
+        names: np.ndarray | None = None,
+        earlier: Sequence["Fitted"] = (),
+    ) -> "Fitted":
+        """A model of some products; its weights start from those of models of some of them."""
         from scipy import sparse  # takes long to import, as scikit-learn does
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.pipeline import make_pipeline
 
-        from fusionclf.linear_svm import fit_linear_svm
+        from fusionclf.linear_svm import EarlierFit, SVMSettings, fit_linear_svm
 
         own = self.settings
         ngrams = TfidfVectorizer(
@@ -134,14 +143,36 @@ class _Fitter:
         words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
         features = features_of(fields, self.further, ngrams, words)
         values = sparse.csr_matrix(features.fit_transform(model_input(features, fields)))
+        feature_names = features.get_feature_names_out()
         svm = fit_linear_svm(
-            values, labels, own.regularisation, own.seed, every=names, on_fitted=self._on_fitted
-        )
-        return make_pipeline(features, _estimator(svm, one_label=names is None))
+            values, labels, SVMSettings(own.regularisation, own.seed), every=names, on_fitted=self._on_fitted,
+            earlier=[EarlierFit(fit.svm, fit.places(feature_names)) for fit in earlier],
+        )  # fmt: skip
+        return Fitted(make_pipeline(features, _estimator(svm, one_label=names is None)), svm, feature_names)
 
     def _on_fitted(self, classes: int) -> None:
         self.done += classes
         self.progress(self.done)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted model.
+
+    Attributes:
+        model: its features, and its estimator.
+        svm: the estimator's weights.
+        feature_names: (D,)
+    """
+
+    model: "Pipeline"
+    svm: "LinearSVM"
+    feature_names: np.ndarray
+
+    def places(self, names: np.ndarray) -> np.ndarray:
+        """Places of some features among its own; -1 for one that it lacks."""
+        own = {name: n for n, name in enumerate(self.feature_names)}
+        return np.array([own.get(name, -1) for name in names])
 
 
 def _estimator(svm: "LinearSVM", one_label: bool) -> "LinearSVC":

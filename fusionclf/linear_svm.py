@@ -8,7 +8,7 @@ Source: Hsieh et al., A Dual Coordinate Descent Method for Large-scale Linear SV
 Modified Finite Newton Method for Fast Solution of Large Scale Linear SVMs (2005).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,7 +17,8 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, cg
 from threadpoolctl import threadpool_info, threadpool_limits
 
-BLOCK = 128  # rows
+from fusionclf.svm_rows import Rows, width
+
 PASSES = 1  # of coordinate descent
 NEWTON_STEPS = 10
 TOLERANCE = 3e-3  # a class is done when a whole Newton step improves its loss by less, relatively
@@ -25,7 +26,22 @@ HALVINGS = 6  # of a Newton step
 CG_STEPS, CG_TOLERANCE = 50, 1e-3
 LEAST_CLASSES, CHUNKS = 32, 16  # of one chunk; at most, unless the chunks were too large
 MOST_PAIRS = 2**21  # of a row and a class in a chunk, of which each thread keeps about ten numbers
-DENSE = 0.3  # a feature of more than this share of the rows is kept in a dense matrix
+
+
+@dataclass(frozen=True)
+class SVMSettings:
+    """How a linear SVM is fitted.
+
+    Attributes:
+        regularisation: C.
+        seed: of the order of rows.
+    """
+
+    regularisation: float = 1.0
+    seed: int = 0
+
+
+DEFAULT = SVMSettings()
 
 
 @dataclass(frozen=True)
@@ -37,13 +53,33 @@ class LinearSVM:
     bias: np.ndarray
 
 
+@dataclass(frozen=True)
+class EarlierFit:
+    """Weights to start from, of a fit to other rows.
+
+    Attributes:
+        svm: the weights.
+        places: (D,) places of the new features among those of `svm`; -1 for a feature that it lacks.
+    """
+
+    svm: LinearSVM
+    places: np.ndarray
+
+    def find(self, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which of some classes it has, and their places among its own."""
+        own = self.svm.classes
+        places = np.minimum(np.searchsorted(own, classes), len(own) - 1)
+        known = np.flatnonzero(own[places] == classes)
+        return known, places[known]
+
+
 def fit_linear_svm(
     features: sparse.csr_matrix,
     targets: np.ndarray,
-    regularisation: float = 1.0,
-    seed: int = 0,
+    settings: SVMSettings = DEFAULT,
     dense: np.ndarray | None = None,
     every: np.ndarray | None = None,
+    earlier: Sequence[EarlierFit] = (),
     on_fitted: Callable[[int], None] = lambda classes: None,
 ) -> LinearSVM:
     """Minimise |w|²/2 + C Σ max(0, 1 - y (w·x + b))² for each class; the bias b is part of w.
@@ -52,12 +88,14 @@ def fit_linear_svm(
         features: (n, D).
         targets: (n,) classes, numbers or names; one class alone gets weights of 0. Where a row can be of several
             classes, (n, K) whether it is of each of `every`.
-        regularisation: C.
-        seed: of the order of rows. The number of threads, as many as BLAS has, does not change the result.
+        settings: C, and the order of rows.
         dense: (n, E) further features, none of them sparse; their weights come last.
         every: all classes in ascending order; those without a row get weights and a bias of 0. Default: those of the
             targets.
+        earlier: a class that is in one of these starts from its weights there; not with `dense`.
         on_fitted: called with the number of classes that were fitted since the last call.
+
+    There are as many threads as BLAS has; their number does not change the result.
 
     >>> features = sparse.csr_matrix([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
     >>> svm = fit_linear_svm(features, np.array(["hat", "hat", "shoe"]))
@@ -73,115 +111,46 @@ def fit_linear_svm(
         classes = found if every is None else every
         columns = np.searchsorted(classes, found)  # of the classes with rows
     further = 0 if dense is None else dense.shape[1]
-    weights = np.zeros((_width(features) + further, len(classes)), np.float32)
+    weights = np.zeros((width(features) + further, len(classes)), np.float32)
     bias = np.zeros(len(classes), np.float32)
     if len(columns) == 1 and targets.ndim == 1:  # it is the answer to every product
         return LinearSVM(classes, weights.T, bias)
-    rows = _Rows.of(features, dense, seed)
+    rows = Rows.of(features, dense, settings.seed)
+    started = np.zeros(len(columns), bool)
+    for one in earlier:
+        started[one.find(classes[columns])[0]] = True
 
     def fit(chunk: np.ndarray) -> int:
         positive = (
             targets[np.ix_(rows.order, chunk)] if targets.ndim == 2 else numbers[rows.order, None] == chunk
         )
-        problem = _Problem(rows, positive, regularisation)
-        problem.descend(np.random.default_rng(seed))
+        problem = _Problem(rows, positive, settings.regularisation)
+        if started[chunk[0]]:
+            problem.start(earlier, classes[columns[chunk]])
+        else:
+            problem.descend(np.random.default_rng(settings.seed))
         problem.take_newton_steps()
         weights[np.ix_(rows.columns, columns[chunk])] = problem.weights[1:]
         bias[columns[chunk]] = problem.weights[0]
         return len(chunk)
 
+    chunks = [
+        chunk
+        for group in (np.flatnonzero(started), np.flatnonzero(~started))
+        for chunk in _chunks(group, len(targets))
+    ]
     threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        for count in pool.map(fit, _chunks(len(columns), len(targets))):
+        for count in pool.map(fit, chunks):
             on_fitted(count)
     return LinearSVM(classes, weights.T, bias)
 
 
-def _width(features: sparse.csr_matrix) -> int:
-    """D of (n, D) features."""
-    return features.shape[1]  # pyright: ignore[reportOptionalSubscript]
-
-
-def _chunks(classes: int, rows: int) -> list[np.ndarray]:
-    """Numbers of the classes that one thread solves at once."""
-    usual, least = min(max(classes // LEAST_CLASSES, 1), CHUNKS), -(-classes * rows // MOST_PAIRS)
-    return np.array_split(np.arange(classes), min(max(usual, least), classes))
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Some rows of the features.
-
-    Attributes:
-        places: of the rows, which are neighbours.
-        dense: (b, Dd)
-        columns: (d,) places of the other features that these rows have, among all.
-        others: (b, d) these features.
-        transposed: (d, b)
-        products: (b, b) inner products of the rows.
-    """
-
-    places: slice
-    dense: np.ndarray
-    columns: np.ndarray
-    others: sparse.csr_matrix
-    transposed: sparse.csr_matrix
-    products: np.ndarray
-
-    @classmethod
-    def of(cls, places: slice, dense: np.ndarray, others: sparse.csr_matrix) -> "_Block":
-        """Those at some places."""
-        own, some = dense[places], others[places]
-        columns, numbers = np.unique(some.indices, return_inverse=True)
-        shape = (len(own), len(columns))
-        compact = sparse.csr_matrix((some.data, numbers.astype(np.int32), some.indptr), shape=shape)
-        products = own @ own.T + (compact @ compact.T).toarray()
-        columns = columns + dense.shape[1]
-        return cls(places, own, columns, compact, sparse.csr_matrix(compact.T), products)
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """All rows of the features in random order; of each first 1 for the bias, then the dense features, then others.
-
-    Attributes:
-        order: (n,) places of the rows before.
-        dense: (n, Dd) the bias and frequent features.
-        others: (n, Ds)
-        columns: (Dd - 1 + Ds,) places of the features before; those without a value are left out.
-        blocks: all rows, some at a time.
-    """
-
-    order: np.ndarray
-    dense: np.ndarray
-    others: sparse.csr_matrix
-    columns: np.ndarray
-    blocks: list[_Block]
-
-    @classmethod
-    def of(cls, features: sparse.csr_matrix, further: np.ndarray | None, seed: int) -> "_Rows":
-        """Those of (n, D) features, and (n, E) further dense ones."""
-        values = sparse.csr_matrix(features, dtype=np.float32)
-        rows = len(values.indptr) - 1
-        counts = np.bincount(values.indices, minlength=_width(values))
-        frequent = np.flatnonzero(counts > DENSE * rows)
-        rare = np.flatnonzero((counts <= DENSE * rows) & (counts > 0))
-        order = np.random.default_rng(seed).permutation(rows)
-        places = [slice(start, start + BLOCK) for start in range(0, rows, BLOCK)]
-        order = np.concatenate([np.sort(order[block]) for block in places])
-        parts = [np.ones((rows, 1), np.float32), values[:, frequent].toarray()[order]]
-        if further is not None:
-            parts.append(further[order].astype(np.float32, copy=False))
-        dense, others = np.hstack(parts), sparse.csr_matrix(values[:, rare][order])
-        del parts, values
-        last = _width(features) + np.arange(dense.shape[1] - 1 - len(frequent))
-        columns = np.concatenate([frequent, last, rare])
-        return cls(order, dense, others, columns, [_Block.of(own, dense, others) for own in places])
-
-    def scores(self, weights: np.ndarray) -> np.ndarray:
-        """(n, k) by (Dd + Ds, k) weights."""
-        split = self.dense.shape[1]
-        return self.dense @ weights[:split] + self.others @ weights[split:]
+def _chunks(classes: np.ndarray, rows: int) -> list[np.ndarray]:
+    """Some classes at a time, which one thread solves at once."""
+    count = len(classes)
+    usual, least = min(max(count // LEAST_CLASSES, 1), CHUNKS), -(-count * rows // MOST_PAIRS)
+    return np.array_split(classes, min(max(usual, least), count)) if count else []
 
 
 class _Problem:
@@ -196,11 +165,20 @@ class _Problem:
         weights: (Dd + Ds, k), in the order of the rows' features.
     """
 
-    def __init__(self, rows: _Rows, positive: np.ndarray, regularisation: float) -> None:
+    def __init__(self, rows: Rows, positive: np.ndarray, regularisation: float) -> None:
         self.rows, self.regularisation = rows, np.float32(regularisation)
         self.diagonal = 1 / (2 * self.regularisation)  # that the squared hinge adds to the dual
         self.signs = np.where(positive, np.float32(1), np.float32(-1))
         self.weights = np.zeros((1 + len(rows.columns), positive.shape[1]), np.float32)
+
+    def start(self, earlier: Sequence[EarlierFit], classes: np.ndarray) -> None:
+        """Begin with the weights of earlier fits; of a class that is in several, with those of the last one."""
+        for fit in earlier:
+            here, there = fit.find(classes)
+            places = fit.places[self.rows.columns]
+            shared = np.flatnonzero(places >= 0)
+            self.weights[0, here] = fit.svm.bias[there]
+            self.weights[np.ix_(1 + shared, here)] = fit.svm.weights[np.ix_(there, places[shared])].T
 
     def descend(self, order: np.random.Generator) -> None:
         """Coordinate descent on the dual, block by block."""

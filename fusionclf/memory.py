@@ -1,10 +1,12 @@
 """What this process keeps in memory between the phases of a command."""
 
 import ctypes
+import gc
 import mmap
 import platform
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from weakref import WeakSet
 
 import numpy as np
@@ -65,3 +67,18 @@ def release_pages() -> None:
     for opened in list(_maps):
         with suppress(OSError, ValueError):  # a map that was closed
             opened.madvise(mmap.MADV_DONTNEED)
+
+
+@contextmanager
+def no_cycle_collection() -> Iterator[None]:
+    """Within it, Python does not search for cycles of unused objects.
+
+    For imports and loading, whose many new objects stay: each search would go through all of them in vain.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

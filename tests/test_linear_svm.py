@@ -7,7 +7,7 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from fusionclf import linear_svm
-from fusionclf.linear_svm import LinearSVM, fit_linear_svm
+from fusionclf.linear_svm import EarlierFit, LinearSVM, SVMSettings, fit_linear_svm
 
 
 def products(rows: int, classes: int) -> tuple[sparse.csr_matrix, np.ndarray]:
@@ -35,7 +35,7 @@ def losses(
 @pytest.mark.parametrize("factor", [0.1, 1.0, 10.0])
 def test_the_loss_is_that_of_liblinear(rows: int, classes: int, factor: float) -> None:
     features, targets = products(rows, classes)
-    svm = fit_linear_svm(features, targets, factor)
+    svm = fit_linear_svm(features, targets, SVMSettings(factor))
     exact = LinearSVC(C=factor, tol=1e-6, max_iter=100_000).fit(features, targets)
     best = losses(
         features,
@@ -98,5 +98,32 @@ def test_many_pairs_are_solved_in_more_chunks(monkeypatch: pytest.MonkeyPatch) -
     features, targets = products(900, 90)
     few = losses(features, targets, fit_linear_svm(features, targets))
     monkeypatch.setattr(linear_svm, "MOST_PAIRS", 900 * 7)
-    assert max(map(len, linear_svm._chunks(90, 900))) <= 7
+    assert max(map(len, linear_svm._chunks(np.arange(90), 900))) <= 7
     assert np.allclose(losses(features, targets, fit_linear_svm(features, targets)), few, rtol=0.02)
+
+
+def test_a_fit_may_start_from_earlier_ones() -> None:
+    features, targets = products(900, 90)
+    shown = targets % 9 > 0  # some classes have no earlier weights
+    order = np.random.default_rng(2).permutation(features.shape[1])  # pyright: ignore[reportOptionalSubscript]
+    first = fit_linear_svm(sparse.csr_matrix(features[shown][:, order[1:]]), targets[shown])
+    places = np.full(len(order), -1)
+    places[order[1:]] = np.arange(len(order) - 1)
+    cold = fit_linear_svm(features, targets)
+    warm = fit_linear_svm(features, targets, earlier=[EarlierFit(first, places)])
+    best = losses(features, targets, cold)
+    found = losses(features, targets, warm)
+    assert np.array_equal(cold.classes, warm.classes)
+    assert np.all(found < 1.02 * best)
+    assert found.sum() < 1.003 * best.sum()
+
+
+def test_the_last_earlier_fit_of_a_class_is_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, targets = products(60, 3)
+    svm = fit_linear_svm(features, targets)
+    wrong = LinearSVM(svm.classes, -svm.weights, -svm.bias)
+    same = np.arange(features.shape[1])  # pyright: ignore[reportOptionalSubscript]
+    monkeypatch.setattr(linear_svm, "NEWTON_STEPS", 0)
+    found = fit_linear_svm(features, targets, earlier=[EarlierFit(wrong, same), EarlierFit(svm, same)])
+    assert np.array_equal(found.weights, svm.weights)
+    assert np.array_equal(found.bias, svm.bias)

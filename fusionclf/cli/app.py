@@ -1,5 +1,6 @@
 """The application that all commands belong to."""
 
+import gc
 import sys
 import warnings
 from io import TextIOWrapper
@@ -73,7 +74,10 @@ def main() -> None:
     warnings.formatwarning = _one_line_warning
     if isinstance(sys.stdout, TextIOWrapper):  # standard error has this handler already
         sys.stdout.reconfigure(errors="backslashreplace")
-    app()
+    try:
+        app()
+    finally:
+        gc.freeze()  # or Python searches the objects of all modules for cycles before it exits, a third of a second
 
 
 def _one_line_warning(

@@ -88,10 +88,13 @@ def predict_command(options: PredictOptions) -> None:
 
     Example: fusionclf predict --run runs/fusion --input products.csv catalog.title=name catalog.id=sku
     """
-    from fusionclf.console import Console
-    from fusionclf.prediction import DecisionRule, RunModel
-    from fusionclf.prediction.io.products import Product
-    from fusionclf.workflows.predict import Request, predict, predict_one
+    from fusionclf.memory import no_cycle_collection
+
+    with no_cycle_collection():
+        from fusionclf.console import Console
+        from fusionclf.prediction import DecisionRule, RunModel
+        from fusionclf.prediction.io.products import Product
+        from fusionclf.workflows.predict import Request, predict, predict_one
 
     engine = None if options.engine is None else options.engine.value
     rule = DecisionRule(options.top_k, options.min_probability, options.target_precision)

@@ -124,7 +124,7 @@ def fit_linear_text_model(
     """
     from scipy import sparse
 
-    from fusionclf.linear_svm import fit_linear_svm
+    from fusionclf.linear_svm import SVMSettings, fit_linear_svm
 
     blocks = inputs.sparse_features()
     widths = {key: int(block.shape[1]) for key, block in blocks.items()}  # pyright: ignore[reportOptionalSubscript]
@@ -133,7 +133,7 @@ def fit_linear_text_model(
     widths |= {("embeddings", field): values.shape[1] for field, values in inputs.embeddings.items()}
     embeddings = [values for values in inputs.embeddings.values() if values.shape[1]]
     dense = np.hstack(embeddings) if len(embeddings) > 1 else embeddings[0] if embeddings else None
-    svm = fit_linear_svm(features, targets, seed=seed, dense=dense, every=np.arange(classes))
+    svm = fit_linear_svm(features, targets, SVMSettings(seed=seed), dense=dense, every=np.arange(classes))
     seen = torch.from_numpy(np.bincount(targets, minlength=classes) > 0)
     all_bias = torch.from_numpy(svm.bias).masked_fill(~seen, UNSEEN_SCORE)
     found: dict[str, dict[str, Tensor]] = {"ngrams": {}, "embeddings": {}, "ids": {}}

@@ -11,6 +11,7 @@ from fusionclf.catalog.fields import Fields
 from fusionclf.config import RunConfig, build_settings
 from fusionclf.errors import RunError, SettingsError, did_you_mean, near_path
 from fusionclf.evaluation import CategoryGraph
+from fusionclf.memory import no_cycle_collection
 from fusionclf.prediction.predictor import Predictor
 from fusionclf.run_schema import ALL_CLASSES, read_config, read_labels
 from fusionclf.runfolder import AGAIN, is_finished, one_line
@@ -42,6 +43,7 @@ class RunModel:
         return load(self.run, part=self.part, device="cpu" if self.cpu else None, engine=self.engine)
 
 
+@no_cycle_collection()
 def load(
     run: str | Path, *, part: str | None = None, device: str | None = None, engine: "Choice | None" = None
 ) -> Predictor:

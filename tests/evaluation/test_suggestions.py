@@ -38,7 +38,7 @@ def test_suggestions_beat_chance_on_the_sample(sample: Catalog) -> None:
     features = sparse.csr_matrix(words.fit_transform(sample.table["title"]))
 
     def scores(known: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        svm = fit_linear_svm(features[known], labels[known], 1.0, 0)
+        svm = fit_linear_svm(features[known], labels[known])
         return svm.classes, features[rows] @ svm.weights.T + svm.bias
 
     def accuracy(known: np.ndarray) -> float:
