@@ -6,7 +6,7 @@ pretrained sentence embedding, generalises better than an embedding trained by g
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,6 +58,14 @@ class LinearTextInputs:
             {field: values[rows] for field, values in self.embeddings.items()},
             {field: ids[rows] for field, ids in self.ids.items()},
         )
+
+    def used_ngrams(self) -> dict[str, np.ndarray]:
+        """Field → the n-grams that occur, in ascending order."""
+        return {field: np.unique(counts.indices) for field, counts in self.ngrams.items()}
+
+    def of_ngrams(self, used: Mapping[str, np.ndarray]) -> "LinearTextInputs":
+        """Those with some n-grams alone, which get new numbers."""
+        return replace(self, ngrams={field: own[:, used[field]] for field, own in self.ngrams.items()})
 
     def __len__(self) -> int:
         return len(self.embeddings[TITLE])

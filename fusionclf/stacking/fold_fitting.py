@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -33,6 +34,8 @@ def make_folds(
         RunError: no fold of brands is left.
     """
     made: dict[str, dict[int, PlacedFold]] = {}
+    used = data.texts.used_ngrams()  # of few titles a small part of all; others have no weight
+    data = replace(data, texts=data.texts.of_ngrams(used), names=data.names.of_ngrams(used))
     with core_threads(_at_once(data)) as pool:
         for kind in plan.fold_of:
             jobs: dict[int, Future[PlacedFold]] = {}

@@ -7,8 +7,8 @@ from torch.nn import functional as F
 from fusionclf.models.open_vocabulary.prototypes import normalised
 
 EPOCHS = 12
-LEAST_STEPS = 300  # few rows are shown more often
-BATCH = 256
+LEAST_STEPS = 300  # of few rows a batch is smaller
+BATCH, LEAST_BATCH = 256, 32
 LEARNING_RATE = 0.01
 WEIGHT_DECAY = (
     0.7  # features are many and rows often few; this calibrates better than dropout, at half the time
@@ -74,7 +74,8 @@ def _train(
     probe: LinearProbe, features: Tensor, rows: Tensor, targets: Tensor, generator: torch.Generator
 ) -> None:
     """Train a probe on m rows of the features, of classes (m,)."""
-    batches = -(-len(rows) // BATCH)
+    size = min(max(EPOCHS * len(rows) // LEAST_STEPS, LEAST_BATCH), BATCH)
+    batches = -(-len(rows) // size)
     steps = batches * max(EPOCHS, -(-LEAST_STEPS // batches))
     with torch.enable_grad():
         probe.requires_grad_(True)
@@ -83,7 +84,7 @@ def _train(
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
         for _ in range(steps // batches):
-            for some in torch.randperm(len(rows), generator=generator).split(BATCH):
+            for some in torch.randperm(len(rows), generator=generator).split(size):
                 optimiser.zero_grad()
                 F.cross_entropy(probe(features[rows[some]]), targets[some]).backward()
                 optimiser.step()

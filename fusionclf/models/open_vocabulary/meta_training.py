@@ -22,7 +22,7 @@ from fusionclf.models.open_vocabulary.meta_classifier import (
 
 BATCH = 512
 SMALL_BATCH = 256  # nearly as good, in little more than half the time: for held-out predictions
-MOST_PAIRS = 2**19  # of a row and a class in a batch; of thousands of classes it has fewer rows
+MOST_CLASSES = 256  # for whose pairs with a batch there is time; of more classes it has fewer rows
 ROWS_AT_ONCE = 64  # whose hidden layers fit into the cache of a core
 MOST_SCALED = 2**21  # pairs that the spread of features is learned from: 0.1 GB
 STEPS = {"both": 700, "title": 300, "picture": 300}  # at most
@@ -241,7 +241,7 @@ def _with_modality(folds: Sequence[MetaTrainingFold], modality: str) -> list[Met
 def _batches(
     folds: Sequence[MetaTrainingFold], steps: int, batch: int, order: torch.Generator
 ) -> Iterator[tuple[MetaTrainingFold, Tensor]]:
-    size = max(1, min(batch, MOST_PAIRS // max(folds[0].linear_text.shape[1], 1)))
+    size = max(1, batch * MOST_CLASSES // max(folds[0].linear_text.shape[1], MOST_CLASSES))
     while True:
         batches = [
             (fold, rows)
