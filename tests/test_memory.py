@@ -1,10 +1,13 @@
 """Memory that was freed: kept for the next step, and given back between phases."""
 
+import gc
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from fusionclf.memory import no_cycle_collection
 
 CODE = """
 import psutil
@@ -32,3 +35,20 @@ def test_freed_memory_is_kept_until_it_is_given_back() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     full, freed, given = map(int, done.stdout.split())
     assert full > 250 and freed > 250 and given < 60
+
+
+def test_cycles_are_collected_again_after_an_error() -> None:
+    with pytest.raises(KeyError), no_cycle_collection():
+        assert not gc.isenabled()
+        raise KeyError
+    assert gc.isenabled()
+
+
+def test_collection_that_was_off_before_stays_off() -> None:
+    gc.disable()
+    try:
+        with no_cycle_collection():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

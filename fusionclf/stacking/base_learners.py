@@ -11,7 +11,8 @@ from fusionclf.batches import ProductSource, TitleTable
 from fusionclf.catalog import Catalog
 from fusionclf.errors import RunError
 from fusionclf.models import StackedClassifier
-from fusionclf.models.linear_text_model import LinearTextInputs, LinearTextWeights, fit_linear_text_model
+from fusionclf.models.linear_text_inputs import LinearTextInputs
+from fusionclf.models.linear_text_model import LinearTextWeights, fit_linear_text_model
 from fusionclf.models.open_vocabulary.linear_probe import LinearProbe, fit_linear_probe
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH
 from fusionclf.models.open_vocabulary.names_in_titles import facts_of_names

@@ -47,6 +47,17 @@ def test_one_class_alone_is_predicted_for_every_title() -> None:
     assert (found == torch.tensor([UNSEEN_SCORE, 0.0, UNSEEN_SCORE])).all()
 
 
+def test_ngrams_that_do_not_occur_make_no_difference() -> None:
+    model = LinearTextModel(buckets=2**14, classes=4)
+    inputs, names = model.read(field_table(TITLES), np.arange(6)), model.read_titles(["shoe", "necklace"])
+    used = inputs.used_ngrams()
+    few, few_names = inputs.of_ngrams(used), names.of_ngrams(used)
+    assert few.ngrams["title"].shape == (6, len(used["title"])) and len(used["title"]) < 500
+    whole, compact = (fit_linear_text_model(own, TARGETS, 4) for own in (inputs, few))
+    assert torch.equal(whole.scores(inputs), compact.scores(few))
+    assert torch.equal(whole.scores(names), compact.scores(few_names))
+
+
 def test_a_weighted_sum_adds_the_linear_text_model() -> None:
     _, _, model = tiny_model("fusion")
     assert isinstance(model, StackedClassifier) and isinstance(model.head, WeightedSum)

@@ -13,7 +13,7 @@ from scipy import sparse
 from fusionclf.console import SILENT, Console
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import CategoryGraph
-from fusionclf.models.linear_text_model import LinearTextInputs
+from fusionclf.models.linear_text_inputs import LinearTextInputs
 from fusionclf.models.open_vocabulary import meta_training
 from fusionclf.models.open_vocabulary.level_zero import MASKED_LOGIT
 from fusionclf.models.open_vocabulary.meta_training import fit_meta_classifiers
