@@ -177,6 +177,7 @@ class _Problem:
             here, there = fit.find(classes)
             places = fit.places[self.rows.columns]
             shared = np.flatnonzero(places >= 0)
+            self.weights[:, here] = 0
             self.weights[0, here] = fit.svm.bias[there]
             self.weights[np.ix_(1 + shared, here)] = fit.svm.weights[np.ix_(there, places[shared])].T
 

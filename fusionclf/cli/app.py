@@ -77,7 +77,7 @@ def main() -> None:
     try:
         app()
     finally:
-        gc.freeze()  # or Python searches the objects of all modules for cycles before it exits, a third of a second
+        gc.freeze()  # otherwise Python searches all modules for cycles before it exits: a third of a second
 
 
 def _one_line_warning(

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from fusionclf.models.open_vocabulary.prototypes import normalised
 
 EPOCHS = 12
-LEAST_STEPS = 300  # of few rows a batch is smaller
+LEAST_STEPS = 300  # a batch is smaller where rows are few
 BATCH, LEAST_BATCH = 256, 32
 LEARNING_RATE = 0.01
 WEIGHT_DECAY = (

@@ -22,7 +22,7 @@ from fusionclf.models.open_vocabulary.meta_classifier import (
 
 BATCH = 512
 SMALL_BATCH = 256  # nearly as good, in little more than half the time: for held-out predictions
-MOST_CLASSES = 256  # for whose pairs with a batch there is time; of more classes it has fewer rows
+MOST_CLASSES = 256  # for more, a batch has fewer rows, so that a step takes no longer
 ROWS_AT_ONCE = 64  # whose hidden layers fit into the cache of a core
 MOST_SCALED = 2**21  # pairs that the spread of features is learned from: 0.1 GB
 STEPS = {"both": 700, "title": 300, "picture": 300}  # at most
