@@ -227,21 +227,28 @@ class _Problem:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Weights between start and targets, (Dd + Ds, k), their scores, (n, k), and which classes are left, (k,).
 
-        Where the loss is greater at a target, the way to it is halved.
+        The way to a target is halved while its loss is greater, and where it is hardly less but that halfway is: the
+        minimum is between them.
         """
         reached = self.rows.scores(targets)
         before, after = self._losses(start, scores, signs), self._losses(targets, reached, signs)
         unfinished = after < (1 - TOLERANCE) * before
-        worse = np.flatnonzero(after > before)
-        unfinished[worse] = True
-        for halving in range(HALVINGS + 1):
-            if not len(worse):
+        doubtful = np.flatnonzero(~unfinished)
+        for _ in range(HALVINGS):
+            if not len(doubtful):
                 break
-            share = np.float32(0.5 if halving < HALVINGS else 0)  # at last no step at all
-            targets[:, worse] = start[:, worse] + share * (targets[:, worse] - start[:, worse])
-            reached[:, worse] = scores[:, worse] + share * (reached[:, worse] - scores[:, worse])
-            after = self._losses(targets[:, worse], reached[:, worse], signs[:, worse])
-            worse = worse[after > before[worse]]
+            halfway = (start[:, doubtful] + targets[:, doubtful]) / 2
+            of_halfway = (scores[:, doubtful] + reached[:, doubtful]) / 2
+            losses = self._losses(halfway, of_halfway, signs[:, doubtful])
+            less = losses < (1 - TOLERANCE) * np.minimum(before, after)[doubtful]
+            taken = less | (after > before)[doubtful]
+            places = doubtful[taken]
+            targets[:, places], reached[:, places] = halfway[:, taken], of_halfway[:, taken]
+            after[places] = losses[taken]
+            unfinished[doubtful[less]] = True
+            doubtful = doubtful[taken & ~less]
+        worse = np.flatnonzero(after > before)  # after all halvings: they are at the minimum
+        targets[:, worse], reached[:, worse] = start[:, worse], scores[:, worse]
         return targets, reached, unfinished
 
     def _losses(self, weights: np.ndarray, scores: np.ndarray, signs: np.ndarray) -> np.ndarray:
