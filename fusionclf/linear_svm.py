@@ -125,7 +125,7 @@ def fit_linear_svm(
             targets[np.ix_(rows.order, chunk)] if targets.ndim == 2 else numbers[rows.order, None] == chunk
         )
         problem = _Problem(rows, positive, settings.regularisation)
-        if started[chunk[0]]:
+        if started[chunk[0]]:  # as all of the chunk
             problem.start(earlier, classes[columns[chunk]])
         else:
             problem.descend(np.random.default_rng(settings.seed))
