@@ -100,9 +100,9 @@ def measure(products: int, classes: int, work: Path, settings: tuple[str, ...] =
     command = [sys.executable, "-m", "fusionclf", "train", "fusion", "--data", catalog, "--out", run, "--cpu",
                *SETTINGS, f"model.text.model={network}", *settings]  # fmt: skip
     environment = {**os.environ, "FUSIONCLF_CACHE": str(work / "cache")}
-    done = subprocess.run([str(word) for word in command], env=environment, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run([str(word) for word in command], env=environment)
     if done.returncode:
-        sys.exit(f"{products} x {classes}: the command ended with {done.returncode}\n{done.stderr[-2000:]}")
+        sys.exit(f"{products} x {classes}: the command ended with {done.returncode}")
     return json.loads((run / "environment.json").read_text(encoding="utf-8"))
 
 

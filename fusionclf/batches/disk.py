@@ -190,13 +190,21 @@ def large_zeros(shape: tuple[int, ...], dtype: np.dtype | type = np.float32) -> 
     if size < LEAST_MAPPED:
         return np.zeros(shape, dtype)
     if size <= MOST_IN_MEMORY:
-        return np.frombuffer(mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), dtype).reshape(shape)
+        return untouched_zeros(shape, dtype)
     folder, what = cache_folder(), "an array of this run"
     check_space(folder, size, what)
     with writing(folder, what):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:  # it has no name; the map keeps it
             return registered(np.memmap(file, dtype, "w+", shape=shape))
+
+
+def untouched_zeros(shape: tuple[int, ...], dtype: np.dtype | type = np.float32) -> np.ndarray:
+    """An array of zeros that takes memory only where it is written to, and gives it back to the system."""
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    if not size:
+        return np.zeros(shape, dtype)
+    return np.frombuffer(mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), dtype).reshape(shape)
 
 
 def mapped_copy(values: Tensor) -> Tensor:

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from fusionclf.batches import HashedNGrams, HashedTitles, TextBatch
+from fusionclf.batches.disk import untouched_zeros
 from fusionclf.catalog.attributes import BUCKETS
 from fusionclf.catalog.fields import TITLE
 from fusionclf.models.field_encoders import ID, PRESENT, TEXT_BUCKETS, FieldReaders, TitleAndFields
 from fusionclf.models.linear_text_inputs import LinearTextInputs
-from fusionclf.models.packing import rounded_to_half
+from fusionclf.models.packing import round_tensor_to_half
 from fusionclf.models.text_encoders import (
     NGRAMS,
     SENTENCE,
@@ -96,7 +97,8 @@ def fit_linear_text_model(
     found: dict[str, dict[str, Tensor]] = {"ngrams": {}, "embeddings": {}, "ids": {}}
     start = 0
     for (kind, field), width in widths.items():
-        own = rounded_to_half(torch.from_numpy(svm.weights.T[start : start + width]))  # (width, K)
+        own = torch.from_numpy(svm.weights.T[start : start + width])  # (width, K)
+        round_tensor_to_half(own)
         found[kind][field] = own.T.contiguous() if kind == "embeddings" else own
         start += width
     frequencies = {field: inverse_frequencies(counts) for field, counts in inputs.ngrams.items()}
@@ -213,9 +215,9 @@ class LinearTextModel(nn.Module):
 
     @torch.no_grad()
     def set_weights(self, weights: LinearTextWeights) -> None:
-        """Take over what `fit_linear_text_model` learned."""
+        """Take over what `fit_linear_text_model` learned; large tables are shared, not copied."""
         self.ngrams.inverse_frequency.copy_(weights.inverse_frequency[TITLE])
-        self.ngrams.table.weight.copy_(weights.ngrams[TITLE])
+        _share(self.ngrams.table.weight, weights.ngrams[TITLE])
         self.bias.copy_(weights.bias)
         if self.sentence is not None:
             self.sentence.weight.copy_(weights.embeddings[TITLE])
@@ -223,7 +225,7 @@ class LinearTextModel(nn.Module):
             if name in self.further_ngrams:
                 encoder = self.further_ngrams[name]
                 encoder.inverse_frequency.copy_(weights.inverse_frequency[field])  # pyright: ignore
-                encoder.table.weight.copy_(weights.ngrams[field])  # pyright: ignore
+                _share(encoder.table.weight, weights.ngrams[field])  # pyright: ignore
             if name in self.further_sentences:
                 self.further_sentences[name].weight.copy_(weights.embeddings[field])  # pyright: ignore
             if name in self.further_ids:
@@ -252,5 +254,12 @@ class LinearTextModel(nn.Module):
 
 
 def _zero_table(encoder: HashedNGramEncoder) -> HashedNGramEncoder:
-    nn.init.zeros_(encoder.table.weight)
+    """The encoder with weights of 0, which take no memory before they are set."""
+    zeros = untouched_zeros(tuple(encoder.table.weight.shape))
+    encoder.table.weight = nn.Parameter(torch.from_numpy(zeros))
     return encoder
+
+
+def _share(parameter: Tensor, values: Tensor) -> None:
+    """Give a parameter some values without a copy, unless it is on another device."""
+    parameter.data = values.to(parameter.device)

@@ -5,7 +5,7 @@ The metadata of their file say which tensors are packed; they come back as they 
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 import numpy as np
@@ -21,6 +21,7 @@ VALUES, COLUMNS, COUNTS = ".values", ".columns", ".counts"
 LEAST_BYTES = 1024  # of a tensor that is worth packing
 # A tensor without its zeros has at most this many numbers more than it stores for each, so that no file fills memory.
 MOST_PER_VALUE, MOST_FREE = 2000, 2**24
+BLOCK = 2**22  # numbers of a matrix that are converted at once
 WIDTHS = (np.uint8, np.uint16, np.int32)  # of columns
 
 
@@ -45,35 +46,55 @@ def pack(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, st
     for name, tensor in tensors.items():
         stored = {name: tensor}
         if tensor.dtype == torch.float32 and tensor.nbytes >= LEAST_BYTES:
-            stored = min(
-                (stored, _half(name, tensor), _without_zeros(name, tensor)),
-                key=lambda own: sum(each.nbytes for each in own.values()),
-            )
-        if name not in stored:
-            packed["sparse"][name] = list(tensor.shape)
-        if tensor.dtype == torch.float32:
+            values = _rows(tensor.numpy())
+            dtype = torch.float16 if _fits_half(values) else torch.float32
+            if _bytes_without_zeros(values, dtype.itemsize) < tensor.numel() * dtype.itemsize:
+                stored = _without_zeros(name, values, dtype)
+                packed["sparse"][name] = list(tensor.shape)
+            else:
+                stored = {name: tensor.to(dtype)}
             packed["half"] += [each for each, part in stored.items() if part.dtype == torch.float16]
         found |= stored
     return found, {PACKED: json.dumps(packed)}
 
 
-def _half(name: str, tensor: Tensor) -> dict[str, Tensor]:
-    """The tensor in half precision; as it is where that loses anything."""
-    half = tensor.half()
-    return {name: half if torch.equal(half.float().view(torch.int32), tensor.view(torch.int32)) else tensor}
+def _blocks(values: np.ndarray) -> Iterator[np.ndarray]:
+    """Some rows at a time, so that nothing is computed that is as large as a large matrix."""
+    size = max(BLOCK // max(values.shape[1], 1), 1)
+    return (values[start : start + size] for start in range(0, len(values), size))
 
 
-def _without_zeros(name: str, tensor: Tensor) -> dict[str, Tensor]:
+def _fits_half(values: np.ndarray) -> bool:
+    """Whether half precision holds every value, by bits."""
+    with np.errstate(over="ignore"):
+        return all(
+            np.array_equal(rows.astype(np.float16).astype(np.float32).view(np.int32), rows.view(np.int32))
+            for rows in _blocks(values)
+        )
+
+
+def _bytes_without_zeros(values: np.ndarray, size: int) -> int:
+    """Of `_without_zeros`, with `size` bytes a value."""
+    present = int(np.count_nonzero(values.view(np.int32)))
+    return present * (size + np.dtype(_column_type(values)).itemsize) + 4 * len(values)
+
+
+def _column_type(values: np.ndarray) -> type:
+    """The smallest type for a column's number."""
+    return next(each for each in WIDTHS if values.shape[1] <= np.iinfo(each).max + 1)
+
+
+def _without_zeros(name: str, values: np.ndarray, dtype: torch.dtype) -> dict[str, Tensor]:
     """Values other than zero, the column of each, and their number in each row."""
-    values = _rows(tensor.numpy())
-    rows, columns = np.nonzero(values.view(np.int32))  # by bits: -0.0 is kept
-    width = next(each for each in WIDTHS if values.shape[1] <= np.iinfo(each).max + 1)
-    counts = np.bincount(rows, minlength=len(values)).astype(np.int32)
+    kept, columns, counts = [], [], []
+    for block in _blocks(values):
+        present = block.view(np.int32) != 0  # by bits: -0.0 is kept
+        kept.append(torch.from_numpy(block[present]).to(dtype))
+        columns.append(torch.from_numpy(np.nonzero(present)[1].astype(_column_type(values))))
+        counts.append(torch.from_numpy(present.sum(axis=1, dtype=np.int32)))
     return {
-        **_half(name + VALUES, torch.from_numpy(values[rows, columns])),
-        name + COLUMNS: torch.from_numpy(columns.astype(width)),
-        name + COUNTS: torch.from_numpy(counts),
-    }
+        name + VALUES: torch.cat(kept), name + COLUMNS: torch.cat(columns), name + COUNTS: torch.cat(counts)
+    }  # fmt: skip
 
 
 def _rows(values: np.ndarray) -> np.ndarray:
@@ -145,10 +166,16 @@ def round_to_half(network: nn.Module) -> None:
         return
     for parameter in network.parameters():
         if parameter.dtype == torch.float32 and parameter.ndim > 1:
-            parameter.copy_(rounded_to_half(parameter))
+            round_tensor_to_half(parameter)
 
 
-def rounded_to_half(tensor: Tensor) -> Tensor:
-    """A float32 tensor with the values of half precision; as it is where half precision cannot hold them."""
-    half = tensor.half().float()
-    return half if half.isfinite().all() else tensor
+@torch.no_grad()
+def round_tensor_to_half(tensor: Tensor) -> None:
+    """Round a float32 tensor to half precision, in place; one that half precision cannot hold stays as it is."""
+    if not tensor.numel():
+        return
+    least, greatest = torch.aminmax(tensor)
+    largest = torch.finfo(torch.float16).max
+    if least >= -largest and greatest <= largest:  # not so where a value is not a number
+        for rows in tensor.split(max(BLOCK * len(tensor) // tensor.numel(), 1)):
+            rows.copy_(rows.half())

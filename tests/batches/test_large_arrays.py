@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fusionclf.batches import HashedNGrams, disk, hashed_ngrams
-from fusionclf.batches.disk import large_zeros, load_array, mapped_copy
+from fusionclf.batches.disk import large_zeros, load_array, mapped_copy, untouched_zeros
 from fusionclf.errors import PictureError
 from fusionclf.memory import release_pages
 
@@ -47,10 +47,20 @@ def test_released_pages_leave_memory_and_keep_values(tmp_path: Path, monkeypatch
     assert kept.sum() == made.sum() == 2**21
 
 
-def mapped_pages() -> int:
-    """Bytes of mapped files in this process's memory."""
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux")
+def test_untouched_zeros_take_no_memory_until_written() -> None:
+    before = mapped_pages("RssAnon")
+    zeros = untouched_zeros((2**13, 2**12))  # 128 MiB
+    assert mapped_pages("RssAnon") - before < 2**24
+    zeros[: 2**11] = 1
+    assert 2**25 <= mapped_pages("RssAnon") - before < 2**26
+    assert zeros.sum() == 2**23 and untouched_zeros((0, 3)).shape == (0, 3)
+
+
+def mapped_pages(kind: str = "RssFile") -> int:
+    """Bytes of mapped files, or of another kind, in this process's memory."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
-    return 1024 * int(status.partition("RssFile:")[2].split()[0])
+    return 1024 * int(status.partition(f"{kind}:")[2].split()[0])
 
 
 def test_a_large_array_without_room_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.svm import LinearSVC
 from torch import Tensor
 
-from fusionclf.catalog.fields import field_table
+from fusionclf.catalog.fields import TITLE, field_table
 from fusionclf.models import StackedClassifier
 from fusionclf.models.linear_text_model import UNSEEN_SCORE, LinearTextModel, fit_linear_text_model
 from fusionclf.models.stacked_classifier import WeightedSum
@@ -56,6 +56,15 @@ def test_ngrams_that_do_not_occur_make_no_difference() -> None:
     whole, compact = (fit_linear_text_model(own, TARGETS, 4) for own in (inputs, few))
     assert torch.equal(whole.scores(inputs), compact.scores(few))
     assert torch.equal(whole.scores(names), compact.scores(few_names))
+
+
+def test_a_model_shares_the_weights_that_it_is_given() -> None:
+    model = LinearTextModel(buckets=2**10, classes=4)
+    assert not model.ngrams.table.weight.any()
+    weights = fit_linear_text_model(model.read(field_table(TITLES), np.arange(6)), TARGETS, 4)
+    model.set_weights(weights)
+    assert model.ngrams.table.weight.data_ptr() == weights.ngrams[TITLE].data_ptr()
+    assert not model.ngrams.table.weight.requires_grad
 
 
 def test_a_weighted_sum_adds_the_linear_text_model() -> None:

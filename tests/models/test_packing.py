@@ -9,8 +9,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fusionclf.errors import RunError
+from fusionclf.models import packing
 from fusionclf.models.encoders import PretrainedEncoder
-from fusionclf.models.packing import PACKED
+from fusionclf.models.packing import PACKED, pack, round_tensor_to_half
 from fusionclf.models.storage import read_shapes
 from fusionclf.models.weights import load_weights, save_weights
 
@@ -44,6 +45,35 @@ def test_a_packed_tensor_comes_back_bit_for_bit(tmp_path: Path, name: str) -> No
     loaded = load_weights(file)
     assert loaded[name].dtype == tensor.dtype
     assert loaded[name].numpy().tobytes() == tensor.numpy().tobytes()
+
+
+@pytest.mark.parametrize("name", list(TENSORS))
+def test_a_tensor_is_packed_some_rows_at_a_time(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    at_once, _ = pack({name: TENSORS[name]})
+    monkeypatch.setattr(packing, "BLOCK", 100)
+    by_rows, _ = pack({name: TENSORS[name]})
+    assert at_once.keys() == by_rows.keys()
+    assert all(torch.equal(at_once[part], by_rows[part]) for part in at_once)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([[1 / 3, 2.0], [-5.0, 0.0], [1e-9, 65504.0]], "rounded"),
+        ([[1 / 3, 2.0], [-5.0, 70_000.0]], "kept"),
+        ([[1 / 3, torch.nan]], "kept"),
+        ([[]], "kept"),
+    ],
+)
+def test_weights_are_rounded_in_place(
+    monkeypatch: pytest.MonkeyPatch, values: list[list[float]], expected: str
+) -> None:
+    monkeypatch.setattr(packing, "BLOCK", 2)
+    given = torch.tensor(values)
+    tensor = given.clone()
+    round_tensor_to_half(tensor)
+    wanted = given.half().float() if expected == "rounded" else given
+    assert torch.equal(tensor.nan_to_num(7), wanted.nan_to_num(7))
 
 
 @pytest.mark.parametrize(("name", "share"), [("half", 0.5), ("table", 0.2), ("wide", 0.2), ("dense", 1.0)])
