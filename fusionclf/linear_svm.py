@@ -217,7 +217,7 @@ class _Problem:
         def products(duals: np.ndarray) -> np.ndarray:
             return dense @ (dense.T @ duals) + others @ (transposed @ duals) + self.diagonal * duals
 
-        system = LinearOperator((len(within), len(within)), products, dtype=np.float32)
+        system = LinearOperator((len(within), len(within)), products, dtype=np.float32)  # pyright: ignore[reportCallIssue]
         first = (signs[within] - scores[within]) / self.diagonal  # what the duals are at the minimum
         duals, _ = cg(system, signs[within], x0=first, rtol=CG_TOLERANCE, maxiter=CG_STEPS)
         return np.concatenate([dense.T @ duals, transposed @ duals])

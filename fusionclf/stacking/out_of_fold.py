@@ -12,7 +12,6 @@ from fusionclf.memory import give_back_memory
 from fusionclf.models.open_vocabulary.level_zero import MASKED_LOGIT, ClassFacts, typical_share
 from fusionclf.models.open_vocabulary.meta_classifier import MetaClassifier
 from fusionclf.models.open_vocabulary.meta_training import (
-    SMALL_BATCH,
     MetaTrainingFold,
     count_steps,
     fit_several,
@@ -79,7 +78,7 @@ def predict_out_of_fold(
     give_back_memory()
     steps = sum(count_steps(turn.others, list(masks)) for turn in turns)
     with console.progress("meta-classifiers for held-out rows", steps) as on_step:
-        of_turns = fit_several([turn.others for turn in turns], seed, list(masks), on_step, SMALL_BATCH)
+        of_turns = fit_several([turn.others for turn in turns], seed, list(masks), on_step)
     found, parts, as_unseen = list[OutOfFoldPredictions](), list[PartsOfFold](), list[OutOfFoldPredictions]()
     for turn, fitted in zip(turns, of_turns, strict=True):
         for placed, wanted in turn.answering:

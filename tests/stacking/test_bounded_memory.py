@@ -101,7 +101,8 @@ def test_a_batch_of_thousands_of_classes_has_fewer_rows(
     monkeypatch.setattr(meta_training, "_loss", watched)
     monkeypatch.setattr(meta_training, "STEPS", {"both": 20})
     monkeypatch.setattr(meta_training, "MOST_CLASSES", CLASSES // 2)
-    fit_meta_classifiers(folds, 0, ["both"], batch=20)
+    monkeypatch.setattr(meta_training, "BATCH", 20)
+    fit_meta_classifiers(folds, 0, ["both"])
     assert len(sizes) == 20 and max(sizes) == 10
 
 

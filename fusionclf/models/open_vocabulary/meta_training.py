@@ -20,13 +20,12 @@ from fusionclf.models.open_vocabulary.meta_classifier import (
     new_features,
 )
 
-BATCH = 512
-SMALL_BATCH = 256  # nearly as good, in little more than half the time: for held-out predictions
+BATCH = 256
 MOST_CLASSES = 256  # for more, a batch has fewer rows, so that a step takes no longer
 ROWS_AT_ONCE = 64  # whose hidden layers fit into the cache of a core
 MOST_SCALED = 2**21  # pairs that the spread of features is learned from: 0.1 GB
 STEPS = {"both": 700, "title": 300, "picture": 300}  # at most
-SHOWN_TIMES = 100  # each product at most, of a small catalog; but LEAST_STEPS are made
+SHOWN_TIMES = 50  # each product at most, of a small catalog; but LEAST_STEPS are made
 LEAST_STEPS = 300
 LEARNING_RATE = 1e-2
 WEIGHT_DECAY = 1e-2
@@ -125,7 +124,6 @@ def fit_meta_classifiers(
     seed: int,
     modalities: Sequence[str] = MODALITIES,
     on_step: Callable[[], None] = lambda: None,
-    batch: int = BATCH,
 ) -> dict[str, MetaClassifier]:
     """Modality → a meta-classifier, for known and new classes that are equally frequent.
 
@@ -134,9 +132,8 @@ def fit_meta_classifiers(
         seed: of order and first weights.
         modalities: which to fit.
         on_step: called after each of `count_steps` steps, one call at a time.
-        batch: rows of a step.
     """
-    return fit_several([folds], seed, modalities, on_step, batch)[0]
+    return fit_several([folds], seed, modalities, on_step)[0]
 
 
 def fit_several(
@@ -144,7 +141,6 @@ def fit_several(
     seed: int,
     modalities: Sequence[str],
     on_step: Callable[[], None] = lambda: None,
-    batch: int = BATCH,
 ) -> list[dict[str, MetaClassifier]]:
     """As `fit_meta_classifiers`, for each of several lists of folds.
 
@@ -163,7 +159,7 @@ def fit_several(
 
     def fit(folds: Sequence[MetaTrainingFold], classifier: MetaClassifier, modality: str) -> None:
         generator = torch.Generator().set_state(order)
-        _fit(classifier, _with_modality(folds, modality), modality, generator, batch, one_by_one)
+        _fit(classifier, _with_modality(folds, modality), modality, generator, one_by_one)
 
     with core_threads(max(len(several) * len(modalities), 1)) as pool:
         jobs = [
@@ -182,7 +178,6 @@ def _fit(
     folds: Sequence[MetaTrainingFold],
     modality: str,
     order: torch.Generator,
-    batch: int,
     on_step: Callable[[], None],
 ) -> None:
     """Train a new meta-classifier, on each fold as often as on the others."""
@@ -193,7 +188,7 @@ def _fit(
         classifier.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
     )
     schedule: Any = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
-    for fold, rows in _batches(folds, steps, batch, order):
+    for fold, rows in _batches(folds, steps, order):
         optimiser.zero_grad()
         _loss(classifier, fold, rows, modality).backward()
         optimiser.step()
@@ -239,9 +234,9 @@ def _with_modality(folds: Sequence[MetaTrainingFold], modality: str) -> list[Met
 
 
 def _batches(
-    folds: Sequence[MetaTrainingFold], steps: int, batch: int, order: torch.Generator
+    folds: Sequence[MetaTrainingFold], steps: int, order: torch.Generator
 ) -> Iterator[tuple[MetaTrainingFold, Tensor]]:
-    size = max(1, batch * MOST_CLASSES // max(folds[0].linear_text.shape[1], MOST_CLASSES))
+    size = max(1, BATCH * MOST_CLASSES // max(folds[0].linear_text.shape[1], MOST_CLASSES))
     while True:
         batches = [
             (fold, rows)
