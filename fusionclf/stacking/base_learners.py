@@ -170,13 +170,22 @@ def fit_probe(data: StackingData, fitted: np.ndarray, seed: int) -> LinearProbe:
     return fit_linear_probe(data.features["both"], torch.from_numpy(data.targets), data.classes, seed, places)
 
 
-def compare_names(data: StackingData, linear_text: LinearTextWeights, fitted: np.ndarray) -> Tensor:
-    """(2, U, S) as `facts_of_names`, by a linear text model that was fitted on the rows of an (n,) mask."""
+def compare_names(
+    data: StackingData, linear_text: LinearTextWeights, fitted: np.ndarray, counts: Tensor
+) -> Tensor:
+    """(2, U, S) as `facts_of_names`, by a linear text model that was fitted on the rows of an (n,) mask.
+
+    Args:
+        data: all rows, or a sample of them.
+        linear_text: the fitted model.
+        fitted: (n,) mask.
+        counts: (C,) number of rows of each class; of all rows where `data` is a sample.
+    """
     queries = np.arange(len(data.rows)) if data.queries is None else data.queries
     compared = np.flatnonzero(fitted[queries])  # rows of name_match
     return facts_of_names(
         linear_text.scores(data.names),
         data.name_match[compared],
         torch.from_numpy(data.targets[queries[compared]]),
-        torch.from_numpy(np.bincount(data.targets[fitted], minlength=data.classes)),
+        counts,
     )

@@ -190,8 +190,8 @@ def fit_stacked_head(
     everything = np.ones(len(some), bool)
     probe = fit_probe(data, everything, context.seed)
     linear_text = _fit_linear_text(model, source, catalog, rows, data, context)
-    of_names = compare_names(data, linear_text, everything)
     counts = torch.from_numpy(np.bincount(targets[rows], minlength=data.classes))
+    of_names = compare_names(data, linear_text, everything, counts)
     kind = "open" if data.allows_unseen else "named"
     seen = f"{int((counts > 0).sum())} of {data.classes} classes seen"
     summary = f"{kind} vocabulary: {seen}; {made} meta-training folds"
@@ -199,7 +199,8 @@ def fit_stacked_head(
 
 
 def _sampled(rows: np.ndarray, targets: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """The catalog rows that are used: at most about `most`, with some of each class."""
+    """The catalog rows that are used: at most about `most`, or two for each class, with some of each class."""
+    most = max(most, 2 * len(np.unique(targets[rows])))
     return rows[sample_of_each_class(targets[rows], most, seed)] if len(rows) > most else rows
 
 

@@ -102,7 +102,7 @@ def make_fold(
     targets = data.targets[query]
     own_counts = np.bincount(data.targets, minlength=data.classes)[targets]
     weights = balanced_weights(~learners.seen[targets], prototypes.available.numpy()[targets], own_counts)
-    of_names = compare_names(data, learners.linear_text, fitted)
+    of_names = compare_names(data, learners.linear_text, fitted, learners.counts)
     facts = ClassFacts.of(learners.counts, prototypes.available, of_names=of_names)
     return MetaTrainingFold(
         base, mapped_copy(learners.linear_text.scores(data.texts.pick(query)).half()),

@@ -14,7 +14,7 @@ from fusionclf.console import SILENT
 from fusionclf.models.open_vocabulary import meta_training, name_match_features
 from fusionclf.models.open_vocabulary.meta_training import fit_meta_classifiers
 from fusionclf.stacking import chosen_logits, fitting, fold_fitting
-from fusionclf.stacking.base_learners import StackingData
+from fusionclf.stacking.base_learners import StackingData, compare_names, fit_base_learners
 from fusionclf.stacking.fitting import FittingContext
 from fusionclf.stacking.fold_fitting import PlacedFold, make_folds
 from fusionclf.stacking.folds import plan_folds
@@ -106,6 +106,17 @@ def test_a_batch_of_thousands_of_classes_has_fewer_rows(
     assert len(sizes) == 20 and max(sizes) == 10
 
 
+def test_names_are_compared_with_the_classes_of_all_rows(data: StackingData) -> None:
+    everything = np.ones(len(data.rows), bool)
+    weights = fit_base_learners(data, everything, 0).linear_text
+    counts = torch.from_numpy(np.bincount(data.targets, minlength=CLASSES))
+    counts[3] = 0
+    of_sample, of_all = (compare_names(data, weights, everything, times * counts) for times in (1, 10))
+    assert of_sample.shape == of_all.shape == (2, 1, CLASSES - 1)
+    assert torch.equal(of_sample[0], of_all[0])
+    assert torch.allclose(of_all[1].expm1(), 10 * of_sample[1].expm1(), rtol=0.05)
+
+
 def test_queries_are_a_sample_where_pairs_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     targets = np.sort(np.random.default_rng(0).integers(0, 50, 3000) ** 2 // 50)
     context = FittingContext(one_process("fp32", "cpu"))  # type: ignore[arg-type]
@@ -116,6 +127,15 @@ def test_queries_are_a_sample_where_pairs_are_many(monkeypatch: pytest.MonkeyPat
     assert set(targets[queries]) == set(targets)
     again = fitting._queries(targets, 50, context)
     assert again is not None and np.array_equal(queries, again)
+
+
+@pytest.mark.parametrize("classes", [30, 400])
+def test_a_sample_of_rows_has_each_class(classes: int) -> None:
+    targets = np.arange(2000) % 1000 % classes
+    rows = np.arange(0, 2000, 2)
+    some = fitting._sampled(rows, targets, 100, 0)
+    assert set(targets[some]) == set(targets[rows]) and set(some) <= set(rows)
+    assert len(some) == max(100, 2 * len(set(targets[rows])))
 
 
 @pytest.mark.slow
