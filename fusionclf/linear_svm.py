@@ -125,7 +125,7 @@ def fit_linear_svm(
             targets[np.ix_(rows.order, chunk)] if targets.ndim == 2 else numbers[rows.order, None] == chunk
         )
         problem = _Problem(rows, positive, settings.regularisation)
-        if started[chunk[0]]:  # as all of the chunk
+        if started[chunk[0]]:  # a chunk's classes are all started, or none is
             problem.start(earlier, classes[columns[chunk]])
         else:
             problem.descend(np.random.default_rng(settings.seed))
@@ -217,6 +217,7 @@ class _Problem:
         def products(duals: np.ndarray) -> np.ndarray:
             return dense @ (dense.T @ duals) + others @ (transposed @ duals) + self.diagonal * duals
 
+        # Without a type SciPy takes a product to find it; its stubs do not know the argument.
         system = LinearOperator((len(within), len(within)), products, dtype=np.float32)  # pyright: ignore[reportCallIssue]
         first = (signs[within] - scores[within]) / self.diagonal  # what the duals are at the minimum
         duals, _ = cg(system, signs[within], x0=first, rtol=CG_TOLERANCE, maxiter=CG_STEPS)

@@ -200,7 +200,7 @@ def large_zeros(shape: tuple[int, ...], dtype: np.dtype | type = np.float32) -> 
 
 
 def untouched_zeros(shape: tuple[int, ...], dtype: np.dtype | type = np.float32) -> np.ndarray:
-    """An array of zeros that takes memory only where it is written to, and gives it back to the system."""
+    """An array of zeros that takes memory only where it is written to, all of which the system gets back with it."""
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     if not size:
         return np.zeros(shape, dtype)

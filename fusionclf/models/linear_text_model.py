@@ -261,5 +261,6 @@ def _zero_table(encoder: HashedNGramEncoder) -> HashedNGramEncoder:
 
 
 def _share(parameter: Tensor, values: Tensor) -> None:
-    """Give a parameter some values without a copy, unless it is on another device."""
+    """Give a parameter values of its shape without a copy, unless it is on another device."""
+    assert parameter.shape == values.shape, f"{tuple(values.shape)} for {tuple(parameter.shape)}"
     parameter.data = values.to(parameter.device)

@@ -199,7 +199,7 @@ def fit_stacked_head(
 
 
 def _sampled(rows: np.ndarray, targets: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """The catalog rows that are used: at most about `most`, or two for each class, with some of each class."""
+    """A sample with rows of every class: `most`, or two for each class if that is more; all rows if there are fewer."""
     most = max(most, 2 * len(np.unique(targets[rows])))
     return rows[sample_of_each_class(targets[rows], most, seed)] if len(rows) > most else rows
 
