@@ -151,11 +151,13 @@ def report_value(runs: Sequence[Run], catalog: Catalog | None = None, note: str 
 
 
 def _title(runs: Sequence[Run], tests: Sequence[dict[str, Any]]) -> str:
-    best = runs[0]
-    holds = all(row["interval"] is not None and row["interval"][0] > 0 for row in tests)
-    word = "is best" if holds and tests else "is ahead" if tests else "has"
-    behind = f", {signed(tests[0]['difference'])} over {tests[0]['other']}" if tests else ""
-    return f"Several labels per product: {best.name} {word} (micro F1 {percent(_scores(best)['micro_f1'])} %{behind})"
+    best, claim, behind = runs[0], "", ""
+    if tests and tests[0]["products"]:
+        other, difference = tests[0]["other"], tests[0]["difference"]
+        holds = all(row["interval"] is not None and row["interval"][0] > 0 for row in tests)
+        claim = " is best" if holds else f" is level with {other}" if difference == 0 else " is ahead"
+        behind = f", {signed(difference)} over {other}" if difference else ""
+    return f"Several labels per product: {best.name}{claim} (micro F1 {percent(_scores(best)['micro_f1'])} %{behind})"
 
 
 def _introduction(runs: Sequence[Run], tests: Sequence[dict[str, Any]]) -> list[str]:
@@ -164,7 +166,9 @@ def _introduction(runs: Sequence[Run], tests: Sequence[dict[str, Any]]) -> list[
     what = f"compares {len(runs)} models that predict" if many else "shows one model that predicts"
     f1 = percent(_scores(best)["micro_f1"])
     text = f"{best.name} has the highest micro F1, {f1} %" if many else f"Its micro F1 is {f1} %"
-    if tests and tests[0]["interval"] is not None:
+    if tests and tests[0]["difference"] == 0:
+        text += f", as high as that of {tests[0]['other']}"
+    elif tests and tests[0]["interval"] is not None:
         chance = "more than chance explains" if tests[0]["interval"][0] > 0 else "which chance may explain"
         text += f", {signed(tests[0]['difference'])} over {tests[0]['other']}, {chance}"
     return [

@@ -87,7 +87,11 @@ def headline(
     scores = best.scores(part) or {}
     where = "With all classes as candidates" if part == ALL_CLASSES else f"On {part}"
     rivals = _rivals(rows)
-    text = f"{where}, {best.name} is {_claim(rivals)}: {scores['top1']:.2f} % of {scores['n']:,} test products right"
+    claim = _claim(rivals)
+    text = f"{where}, {best.name} " + (f"is {claim}: " if claim else "gets ")
+    text += f"{scores['top1']:.2f} % of {scores['n']:,} test products right"
+    if not rivals and any(row["products"] for row in rows):
+        text += "; the other runs have the same settings, apart from the seed"
     if rivals:
         next_best = rivals[0]
         low, high = next_best["interval"]
@@ -109,8 +113,10 @@ def _lead_holds(row: dict[str, Any]) -> bool:
     return row["p_holm"] < LEVEL and row["interval"] is not None and row["interval"][0] > 0
 
 
-def _claim(rivals: Sequence[dict[str, Any]]) -> str:
-    """The claim about the run with the best top-1: best, ahead or level."""
+def _claim(rivals: Sequence[dict[str, Any]]) -> str | None:
+    """The claim about the run with the best top-1: best, ahead or level; None without a run to compare it with."""
+    if not rivals:
+        return None
     if all(_lead_holds(row) for row in rivals):
         return "best"
     return f"level with {rivals[0]['other']}" if rivals[0]["difference"] == 0 else "ahead"

@@ -111,7 +111,7 @@ def test_a_part_that_nobody_gets_right(make_run, tmp_path: Path) -> None:
     compare([make_run("a", wrong=99), make_run("b", wrong=99, seed=1)], tmp_path / "report")
     text = (tmp_path / "report" / "report.html").read_text()
     assert not re.search(r"\bnan\b", text)
-    assert "a is best: 0.00 % of 20 test products" in text
+    assert "a gets 0.00 % of 20 test products" in text
 
 
 class Page(HTMLParser):

@@ -42,6 +42,14 @@ def test_runs_are_listed_best_first(tags_run: Path, weak_run: Path, tmp_path: Pa
     assert len(table) == 1 and table[0].count("|") == 13
 
 
+def test_equal_runs_of_label_sets_are_level(tags_run: Path, tmp_path: Path) -> None:
+    again = shutil.copytree(tags_run, tmp_path / "again")
+    value = compare([tags_run, again], None)
+    first, second = (run["name"] for run in value["runs"])
+    assert value["title"].startswith(f"Several labels per product: {first} is level with {second} (micro F1 ")
+    assert value["introduction"][2].endswith(f", as high as that of {second}.")
+
+
 def test_page_begins_with_sentences_and_ends_with_definitions(
     tags_run: Path, weak_run: Path, tmp_path: Path
 ) -> None:

@@ -105,7 +105,17 @@ def test_a_run_of_another_seed_is_no_rival(make_run) -> None:
 
 def test_headline_of_one_run_and_of_all_classes(runs: list[Run]) -> None:
     text = headline(runs, "joint", against_best(runs, "joint"), PUBLISHED)
-    assert text == "With all classes as candidates, good is best: 85.71 % of 28 test products right."
+    assert text == "With all classes as candidates, good gets 85.71 % of 28 test products right."
+
+
+def test_seeds_of_one_model_are_not_ranked(make_run) -> None:
+    runs = read_runs([make_run("a"), make_run("a-seed1", seed=1), make_run("a-again")])
+    rows = against_best(runs, "top2")
+    assert verdict(runs, "top2", rows)["claim"] is None
+    assert headline(runs, "top2", rows, []) == (
+        "On top2, a gets 100.00 % of 20 test products right; "
+        "the other runs have the same settings, apart from the seed."
+    )
 
 
 def test_verdict_is_the_headline_as_data(make_run) -> None:
