@@ -58,6 +58,11 @@ SECTIONS = {
         ("benchmarks/predict_ratio.py", "{before}", "{work}/commands/fusion", "{work}/commands/products.csv",
          "{catalog}", "--before-run", "{work}/commands/before/fusion", "--rounds", "{rounds}"),
     ),
+    "encoders": Section(
+        "Frozen encoders against a bare matrix product",
+        "One core, float32. An encoder whose share is near 1 has no time to lose.",
+        ("benchmarks/encoders.py", "{catalog}"),
+    ),
     "step": Section(
         "Training step and prediction against the bare network",
         "ResNet50, batches of 64. The bare step has one batch in memory, and the same precision and memory format.",
@@ -84,17 +89,12 @@ SECTIONS = {
         "Against the command with one thread. [Predict on many machines](how-to/many-machines.md) has the code.",
         ("benchmarks/ray_workers.py", "{work}/commands/fusion", "{catalog}", "--rounds", "{rounds}"),
     ),
-    "study": Section(
-        "Study, before and now",
-        "It trains and compares all variants and baselines, from an empty cache.",
-        ("benchmarks/speed_commands.py", "{before}", "{catalog}", "{work}/study", "--rounds", "{rounds}",
-         "--only", "study"),
-    ),
 }  # fmt: skip
 INTRODUCTION = """# Speed
 
 Made by one command at one commit; each figure is a ratio with what it is measured against.
-[Memory](experiments/memory.md) has peak memory by products and classes, [On a GPU](GPU.md) what a GPU shows.
+[Memory](experiments/memory.md) has peak memory by products and classes, [On a GPU](GPU.md) what a GPU shows, and
+[What bounds the speed](experiments/speed.md) where the time goes.
 
 ```bash
 python benchmarks/speed.py BEFORE data/fashion-small WORK

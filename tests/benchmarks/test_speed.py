@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import speed, speed_commands
+from benchmarks.encoders import operations
 from benchmarks.speed import RESULTS, ROOT, SECTIONS, page
 from tests.runs import Runs
 
@@ -69,3 +71,8 @@ def test_commands_are_compared_in_miniature(runs: Runs, sample_dir: Path, tmp_pa
     assert 0.2 < float(lines[3].split("|")[6]) < 5  # the ratio of a checkout to itself
     assert len((tmp_path / "products.csv").read_text().splitlines()) > 100
     assert set(speed_commands.SHOWN) == set(speed_commands.COMMANDS)
+
+
+def test_operations_of_an_encoder_are_counted() -> None:
+    left, right = torch.ones(2, 3), torch.ones(3, 4)
+    assert operations(lambda: left @ right) == 2 * 2 * 3 * 4
