@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from fusionclf.evaluation import CategoryGraph, make_predictions
+from fusionclf.memory import release_pages
 
 PAIRS_AT_ONCE = 2**24  # of a product and a class, whose probabilities are in memory together: 0.4 GB
 
@@ -34,16 +35,14 @@ class ChosenLogits:
         """As `make_predictions`, of n products and K candidates."""
         size = max(1, PAIRS_AT_ONCE // self.logits.shape[1])
         chunks = [slice(start, start + size) for start in range(0, max(len(self.rows), 1), size)]
-        frames = [
-            make_predictions(
-                context.iloc[chunk],
-                candidates,
-                self._probabilities(self.rows[chunk]),
-                status.iloc[chunk],
-                graph,
+        frames = []
+        for chunk in chunks:
+            probabilities = self._probabilities(self.rows[chunk])
+            frames.append(
+                make_predictions(context.iloc[chunk], candidates, probabilities, status.iloc[chunk], graph)
             )
-            for chunk in chunks
-        ]
+            if len(chunks) > 1:
+                release_pages()  # of logits in a file
         return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
     def _probabilities(self, rows: np.ndarray) -> np.ndarray:

@@ -10,6 +10,8 @@ from fusionclf.batches import HashedNGrams, disk, hashed_ngrams
 from fusionclf.batches.disk import large_zeros, load_array, mapped_copy, untouched_zeros
 from fusionclf.errors import PictureError
 from fusionclf.memory import release_pages
+from fusionclf.training import prediction
+from fusionclf.training.accelerator import OneProcess
 
 
 def test_a_large_array_is_on_disk_and_goes_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,6 +47,19 @@ def test_released_pages_leave_memory_and_keep_values(tmp_path: Path, monkeypatch
     release_pages()
     assert before - mapped_pages() > 0.9 * (kept.nbytes + made.nbytes)
     assert kept.sum() == made.sum() == 2**21
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux")
+def test_collected_values_leave_memory_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(disk, "MOST_IN_MEMORY", 1000)
+    monkeypatch.setattr(prediction, "WRITTEN_BEFORE_RELEASE", 2**20)
+    parts = ((np.arange(64) + n, torch.full((64, 4096), float(n))) for n in range(0, 1024, 64))  # of 1 MiB
+    here, seen = OneProcess(torch.device("cpu"), "no"), list[int]()
+    before = mapped_pages()
+    found = prediction.collect(parts, 1024, here, lambda done, count: seen.append(mapped_pages()))
+    assert len(seen) == 16 and max(seen) - before < 2**22
+    assert torch.equal(found[:, 7], (torch.arange(1024) // 64 * 64).float())
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux")
