@@ -177,23 +177,31 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
         return next(self.network.parameters()).device
 
     @torch.no_grad()
-    def compute(self, titles: list[str], longest: int | None = None) -> np.ndarray:
-        """(n, dim) embeddings, computed here and now, of equal texts once."""
+    def compute(
+        self,
+        titles: list[str],
+        longest: int | None = None,
+        progress: Callable[[int, int], None] = lambda done, count: None,
+    ) -> np.ndarray:
+        """(n, dim) embeddings, computed here and now, of equal texts once; `progress` is called after each batch."""
         numbers: dict[str, int] = {}
         places = [numbers.setdefault(title, len(numbers)) for title in titles]
         texts, found = list(numbers), large_zeros((len(numbers), self.dim))
         for start in range(0, len(texts), SORTED_TOGETHER):
-            self._embed_into(
-                found[start : start + SORTED_TOGETHER], texts[start : start + SORTED_TOGETHER], longest
-            )
+            chunk = slice(start, start + SORTED_TOGETHER)
+            for done in self._embed_into(found[chunk], texts[chunk], longest):
+                progress(start + done, len(texts))
         return found if len(numbers) == len(titles) else found[places]
 
-    def _embed_into(self, found: np.ndarray, texts: list[str], longest: int | None) -> None:
-        """Write the embeddings of n texts, (n, dim)."""
+    def _embed_into(self, found: np.ndarray, texts: list[str], longest: int | None) -> Iterator[int]:
+        """Write the embeddings of n texts, (n, dim); yields how many are written, after each batch."""
+        done = 0
         table = self.tokeniser(texts, longest)
         for rows in _of_like_length(table.lengths(), TOKENS_AT_ONCE.get(self.device.type, 1024)):
             batch = {name: tensor.to(self.device) for name, tensor in table.batch(rows).items()}
             found[rows] = self(batch).float().cpu().numpy()
+            done += len(rows)
+            yield done
 
     def prepare_longer(self, texts: list[str], longest: int) -> TitleTable:
         """As `prepare`, with up to `longest` tokens of each text."""

@@ -81,11 +81,11 @@ class SharedEmbedder:
     def _in_shares(self, texts: list[str], longest: int | None) -> np.ndarray:
         self.engine.start(self.encoder, len(texts), console=self.console)
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        with self.accelerator.autocast():
+        with self.accelerator.autocast(), self.console.bar("text embeddings", len(texts)) as step:
             if len(texts) < world or world == 1:
-                return self.encoder.compute(texts, longest)
+                return self.encoder.compute(texts, longest, step)
             places = np.arange(len(texts))[rank::world]
-            own = torch.from_numpy(self.encoder.compute([texts[place] for place in places], longest))
+            own = torch.from_numpy(self.encoder.compute([texts[place] for place in places], longest, step))
         parts = iter([(places, own.to(self.accelerator.device))])
         return collect(parts, len(texts), self.accelerator).numpy()
 

@@ -8,6 +8,7 @@ import pytest
 from fusionclf.batches import Tokeniser
 from fusionclf.config import TrainConfig
 from fusionclf.console import SILENT
+from fusionclf.models import text_encoders
 from fusionclf.models.layers.embedding_cache import EmbeddingCache
 from fusionclf.models.text_backbones import build_transformer
 from fusionclf.stacking.text_embedding import SharedEmbedder
@@ -61,6 +62,14 @@ def test_equal_texts_are_embedded_once(tiny_bert: Path, monkeypatch: pytest.Monk
     assert sorted(tokenised) == sorted(set(TEXTS))
     np.testing.assert_array_equal(found[0], found[2])
     assert np.linalg.norm(found, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_progress_counts_distinct_texts(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_encoders, "SORTED_TOGETHER", 2)
+    seen = list[tuple[int, int]]()
+    _embedder(tiny_bert).encoder.compute(TEXTS, None, lambda *step: seen.append(step))
+    assert [count for _, count in seen] == [3] * len(seen)
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen}) and seen[-1][0] == 3
 
 
 def test_the_key_of_a_vocabulary_tells_tokenizers_apart(tiny_bert: Path) -> None:
