@@ -23,11 +23,12 @@ from torch import Tensor
 from fusionclf.caches import cache_folder
 from fusionclf.console import size_text
 from fusionclf.errors import PictureError
-from fusionclf.memory import registered
+from fusionclf.memory import registered, release_pages
 
 ASIDE = ".building-"
 CHECKS = "checks.json"  # holds the CRC-32 of a folder's other files
 READ_BYTES = 2**20  # at a time
+WRITTEN_BYTES = 2**26  # of an array, at a time
 LEAST_MAPPED, MOST_IN_MEMORY = 2**20, 2**26  # bytes of an array that grows with rows or classes
 STALE_AFTER_S = 24 * 3600.0  # an unfinished folder of this age belongs to a killed process
 
@@ -167,6 +168,22 @@ def load_array(path: Path, *, mapped: bool = False) -> np.ndarray | None:
     except Exception:  # on a damaged header numpy's parser raises errors of any kind
         return None
     return registered(found) if isinstance(found, np.memmap) else found
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Write an array of at least one dimension to an .npy file; of a mapped one, some rows at a time are in memory.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    array = np.ascontiguousarray(array)
+    rows = max(1, WRITTEN_BYTES * len(array) // max(array.nbytes, 1))
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        for start in range(0, len(array), rows):
+            array[start : start + rows].tofile(file)
+            if len(array) > rows:
+                release_pages()
 
 
 def map_bytes(path: Path) -> np.ndarray:

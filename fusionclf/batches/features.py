@@ -19,6 +19,7 @@ from fusionclf.batches.disk import (
     is_unchanged,
     load_array,
     prepare_folder,
+    save_array,
     write_checks,
 )
 from fusionclf.batches.stored import PictureCache
@@ -92,7 +93,7 @@ def _write(folder: Path, features: np.ndarray, seconds: float) -> None:
     what = "the cache of features"
     check_space(folder.parent, features.nbytes, what)
     with building(folder, what, lambda made: _read(made, len(features)) is not None) as aside:
-        np.save(aside / "features.npy", features, allow_pickle=False)
+        save_array(aside / "features.npy", features)
         meta = {"seconds": seconds, "rows": len(features)}
         (aside / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         write_checks(aside, FILES)

@@ -12,7 +12,7 @@ from threading import Lock
 
 import numpy as np
 
-from fusionclf.batches.disk import building, check_space, is_unchanged, load_array, write_checks
+from fusionclf.batches.disk import building, check_space, is_unchanged, load_array, save_array, write_checks
 from fusionclf.caches import cache_folder
 from fusionclf.errors import PictureError
 
@@ -85,18 +85,18 @@ class KeptTexts:
             pending, self._pending = self._pending, []
             if not pending:
                 return
-            hashes, places = np.unique(np.concatenate([each for each, _ in pending]), return_index=True)
+            hashes, places = np.unique(_joined([each for each, _ in pending]), return_index=True)
             is_new = ~np.isin(hashes, self._sorted)
             if not is_new.any():
                 return
-            embeddings = np.concatenate([each for _, each in pending])
+            embeddings = _joined([each for _, each in pending])
             old: list[Path] = []
             parts = [(hashes[is_new], embeddings[places[is_new]])]
             if len(self) + int(is_new.sum()) > MOST_TEXTS:
                 old = self._folders
             elif len(self._folders) >= MOST_FOLDERS:
                 old, parts = self._folders, [*self._parts, *parts]
-            self._write(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+            self._write(*(_joined(each) for each in zip(*parts, strict=True)))
             for folder in old:
                 shutil.rmtree(folder, ignore_errors=True)
             self._open()
@@ -123,10 +123,15 @@ class KeptTexts:
             check_space(self.folder, embeddings.nbytes, WHAT)
             with building(folder, WHAT, lambda made: is_unchanged(made, FILES)) as aside:
                 np.save(aside / HASHES, hashes)
-                np.save(aside / EMBEDDINGS, np.ascontiguousarray(embeddings, np.float32))
+                save_array(aside / EMBEDDINGS, embeddings.astype(np.float32, copy=False))
                 write_checks(aside, FILES)
         except PictureError:
             return  # they are computed again
+
+
+def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """One after the other; of one array, itself."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _hashes(texts: Sequence[str], longest: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Text encoders: prepared titles → (B, dim)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from fusionclf.batches import (
 from fusionclf.batches.disk import large_zeros
 from fusionclf.batches.kept_texts import KeptTexts
 from fusionclf.catalog.fields import TITLE
+from fusionclf.memory import release_pages
 from fusionclf.models.encoders import PretrainedEncoder
 
 if TYPE_CHECKING:
@@ -191,7 +192,9 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
             chunk = slice(start, start + SORTED_TOGETHER)
             for done in self._embed_into(found[chunk], texts[chunk], longest):
                 progress(start + done, len(texts))
-        return found if len(numbers) == len(titles) else found[places]
+            if len(texts) > SORTED_TOGETHER:
+                release_pages()  # of `found`
+        return found if len(numbers) == len(titles) else _rows(found, places)
 
     def _embed_into(self, found: np.ndarray, texts: list[str], longest: int | None) -> Iterator[int]:
         """Write the embeddings of n texts, (n, dim); yields how many are written, after each batch."""
@@ -211,6 +214,17 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
 
     def _embedded(self, titles: list[str]) -> TitleTable:
         return Column("embedding", self.embed(titles))
+
+
+def _rows(array: np.ndarray, places: Sequence[int]) -> np.ndarray:
+    """The rows (n, …) of an array at n places, in an array of `large_zeros`."""
+    found = large_zeros((len(places), *array.shape[1:]), array.dtype)
+    for start in range(0, len(places), SORTED_TOGETHER):
+        chunk = slice(start, start + SORTED_TOGETHER)
+        found[chunk] = array[places[chunk]]
+        if len(places) > SORTED_TOGETHER:
+            release_pages()
+    return found
 
 
 def _of_like_length(lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:

@@ -20,7 +20,7 @@ from fusionclf.training.accelerator import OneProcess
 
 EVALUATION_BATCH = 128
 PICTURE_BATCH = 16  # on a CPU, whose cache then holds what a convolution hands to the next one
-WRITTEN_BEFORE_RELEASE = 2**28  # bytes of results, whose pages then leave this process's memory
+RELEASED_TOGETHER = 2**14  # products after which pages of mapped files leave this process's memory
 GRAPH_PIXELS = 2**17  # of a batch for an ONNX graph of pictures alone on one core
 
 
@@ -167,17 +167,16 @@ def collect(
     """Put every process's (places, values) into one (count, K) tensor on the CPU, on every process."""
     world = accelerator.num_processes
     local: Tensor | None = None
-    done = written = 0
+    done = released = 0
     for places, values in parts:
         if local is None:
             # One row more than needed where this process's share is the shorter one: gathering wants equal shapes.
             local = _zeros_like(values, -(-count // world))
         local[torch.from_numpy(places // world)] = values
         done += len(places)
-        written += values.nbytes
-        if written > WRITTEN_BEFORE_RELEASE:
-            release_pages()
-            written = 0
+        if done - released >= RELEASED_TOGETHER:
+            release_pages()  # of features that were read, and of results
+            released = done
         if progress is not None:
             progress(min(done * world, count), count)
     if local is None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fusionclf.batches import HashedNGrams, disk, hashed_ngrams
-from fusionclf.batches.disk import large_zeros, load_array, mapped_copy, untouched_zeros
+from fusionclf.batches.disk import large_zeros, load_array, mapped_copy, save_array, untouched_zeros
 from fusionclf.errors import PictureError
 from fusionclf.memory import release_pages
 from fusionclf.training import prediction
@@ -49,11 +49,24 @@ def test_released_pages_leave_memory_and_keep_values(tmp_path: Path, monkeypatch
     assert kept.sum() == made.sum() == 2**21
 
 
+@pytest.mark.parametrize(
+    "array",
+    [np.arange(12.0).reshape(6, 2).T, np.arange(5, dtype=np.uint64), np.zeros((0, 3)), np.zeros((3, 0))],
+)
+def test_an_array_is_saved_in_pieces(
+    tmp_path: Path, array: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "WRITTEN_BYTES", 20)
+    save_array(tmp_path / "array.npy", array)
+    found = np.load(tmp_path / "array.npy")
+    assert found.dtype == array.dtype and found.shape == array.shape and (found == array).all()
+
+
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux")
 def test_collected_values_leave_memory_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(disk, "MOST_IN_MEMORY", 1000)
-    monkeypatch.setattr(prediction, "WRITTEN_BEFORE_RELEASE", 2**20)
+    monkeypatch.setattr(prediction, "RELEASED_TOGETHER", 64)
     parts = ((np.arange(64) + n, torch.full((64, 4096), float(n))) for n in range(0, 1024, 64))  # of 1 MiB
     here, seen = OneProcess(torch.device("cpu"), "no"), list[int]()
     before = mapped_pages()
