@@ -15,7 +15,7 @@ from fusionclf.models.added_classes import read_all_added
 from fusionclf.report.model_card import CARD, model_card
 from fusionclf.report.text import markdown
 from fusionclf.run_schema import read_config, read_labels
-from fusionclf.runfolder import AGAIN, FINISHED, is_finished, read_bytes, read_json_as
+from fusionclf.runfolder import AGAIN, FINISHED, check_finished, read_bytes, read_json_as
 
 # What `model/` may hold beside a file for each part of labels.json, and below text/ and image/ for transformers.
 MODEL_FILES = ("labels.json", "graph.json", "added.safetensors")
@@ -46,8 +46,7 @@ def collect_files(run: Path, repo: str) -> dict[str, Path | bytes]:
     Raises:
         RunError: the run is not finished, or a file of its model is missing or a link.
     """
-    if not is_finished(run):
-        raise RunError(f"{run}: not a finished run (no {FINISHED}); finish it with --resume")
+    check_finished(run)
     _refuse_links(run)
     metrics = read_json_as(run / FINISHED, METRICS)
     card = _read_card(run) if (run / CARD).exists() else model_card(run, metrics)

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from fusionclf.errors import RunError
+from fusionclf.errors import RunError, near_path
 from fusionclf.files import LOCK, remove, sweep, sweep_below
 
 Value = TypeVar("Value")
@@ -202,6 +202,25 @@ def check_begun(folder: Path) -> None:
 
 def is_finished(folder: Path) -> bool:
     return (folder / FINISHED).is_file()
+
+
+def check_is_run(folder: Path) -> None:
+    """Raise RunError unless a folder holds a run, finished or not."""
+    if not holds(folder / BEGUN):
+        runs = sorted(str(child) for child in _entries(folder) if is_finished(child))
+        near = f"; did you mean {runs[0]!r}?" if runs else near_path(folder)
+        raise RunError(f"{folder}: no run folder (no {BEGUN}){near}; give one that `fusionclf train` made")
+
+
+def check_finished(*folders: Path) -> None:
+    """Raise RunError unless all folders are finished runs; the error names each run that is not finished."""
+    unfinished = [folder for folder in folders if not is_finished(folder)]
+    for folder in unfinished:
+        check_is_run(folder)
+    if unfinished:
+        names = ", ".join(map(str, unfinished))
+        omit = ", or omit it" if len(folders) > 1 else ""
+        raise RunError(f"{names}: not finished (no {FINISHED}); continue the training with --resume{omit}")
 
 
 def peak_memory_mib() -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fusionclf.config import CatalogConfig, Overrides, Section, build_settings, override
 from fusionclf.console import Console
-from fusionclf.errors import PredictionError, RunError
+from fusionclf.errors import PredictionError
 from fusionclf.files import is_partial
 from fusionclf.prediction.answers import DecisionRule
 from fusionclf.prediction.io.chunks import OutputChunks
@@ -19,6 +19,7 @@ from fusionclf.prediction.io.writers import SUFFIXES
 from fusionclf.prediction.model import check_one_label
 from fusionclf.prediction.predictor import Predictor
 from fusionclf.run_schema import read_config
+from fusionclf.runfolder import check_is_run
 
 if TYPE_CHECKING:
     from fusionclf.models.added_classes import AddedClass
@@ -171,8 +172,7 @@ def column_settings(run: Path, overrides: Overrides) -> CatalogConfig:
         RunError: `run` is no run folder.
         SettingsError: an override is unknown or has a bad value.
     """
-    if not (run / "config.yaml").is_file():
-        raise RunError(f"{run}: no run folder (no config.yaml); give one by --run")
+    check_is_run(run)
     own = {**read_config(run)["catalog"], "delimiter": "auto", "encoding": "auto"}
     values: dict[str, Any] = {"catalog": own}
     return build_settings(ColumnSettings, override(ColumnSettings, values, overrides)).catalog

@@ -14,7 +14,7 @@ from fusionclf.evaluation import CategoryGraph
 from fusionclf.memory import no_cycle_collection
 from fusionclf.prediction.predictor import Predictor
 from fusionclf.run_schema import ALL_CLASSES, read_config, read_labels
-from fusionclf.runfolder import AGAIN, is_finished, one_line
+from fusionclf.runfolder import AGAIN, check_finished, one_line
 
 if TYPE_CHECKING:
     from fusionclf.models.engine import Choice
@@ -53,8 +53,7 @@ def load(
         raise RunError(
             f"{folder}: no such folder; give the run folder that `fusionclf train … --out` made{near_path(folder)}"
         )
-    if not is_finished(folder):
-        raise RunError(f"{folder}: not a finished run (no metrics.json); finish it with --resume")
+    check_finished(folder)
     settings = read_config(folder)
     chosen = _choose_part(folder, part)
     paths = _paths(folder, chosen)

@@ -22,7 +22,7 @@ from fusionclf.run_schema import (
     SplitFile,
     read_config,
 )
-from fusionclf.runfolder import AGAIN, is_finished, one_line, parse_json_as, read_bytes, read_json_as
+from fusionclf.runfolder import AGAIN, check_finished, one_line, parse_json_as, read_bytes, read_json_as
 
 Subset = Literal["train", "validation", "test"]
 
@@ -101,11 +101,7 @@ def check_folders(folders: Sequence[Path]) -> list[str]:
             )
         if places.count(place) > 1:
             raise RunError(f"{folder}: is given twice; name each run once")
-    unfinished = [str(folder) for folder in folders if not is_finished(folder)]
-    if unfinished:
-        raise RunError(
-            f"{', '.join(unfinished)}: not finished (no metrics.json); finish with --resume, or omit them"
-        )
+    check_finished(*folders)
     return _names(places)
 
 

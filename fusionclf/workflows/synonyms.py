@@ -17,13 +17,14 @@ from fusionclf.catalog.drafting import (
 )
 from fusionclf.config import RunConfig, build_settings
 from fusionclf.console import Console
-from fusionclf.errors import PredictionError, RunError, SettingsError, near_path
+from fusionclf.errors import PredictionError, SettingsError
 from fusionclf.evaluation import CategoryGraph
 from fusionclf.files import locked_output, write_text
 from fusionclf.models.added_classes import read_added
 from fusionclf.models.variants.fusion import FusionParams
 from fusionclf.prediction.class_files import read_classes
 from fusionclf.run_schema import read_config
+from fusionclf.runfolder import check_is_run
 from fusionclf.stacking.class_places import class_families
 from fusionclf.stacking.drafted_synonyms import train_titles
 from fusionclf.workflows.settings import announce_catalog, load_run_settings, read_divided
@@ -119,8 +120,7 @@ def _read(source: ClassSource, console: Console) -> tuple[dict[str, str], TrainT
 
 def _of_run(run: Path, overrides: tuple[str, ...], console: Console) -> tuple[dict[str, str], TrainTitles]:
     """As `_read`, of the catalog and split of a run, and of the classes that were added to it."""
-    if not (run / "config.yaml").is_file():
-        raise RunError(f"{run}: no run folder (no config.yaml){near_path(run)}; give one by --run")
+    check_is_run(run)
     if overrides:
         raise SettingsError(f"--run {run}: has its own settings; leave out {overrides[0]!r}")
     values = read_config(run)

@@ -39,9 +39,16 @@ def test_the_same_folder_twice_is_refused(two_runs: list[Path]) -> None:
 
 
 def test_all_unfinished_runs_are_named(two_runs: list[Path], tmp_path: Path) -> None:
+    for run in two_runs:
+        (run / "metrics.json").unlink()
+    with pytest.raises(RunError, match=r"poor, .*good: not finished \(no metrics\.json\).* or omit it"):
+        read_runs(two_runs)
+
+
+def test_a_folder_without_a_run_is_named(two_runs: list[Path], tmp_path: Path) -> None:
     (two_runs[0] / "metrics.json").unlink()
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match=r"poor, .*empty: not finished \(no metrics\.json\)"):
+    with pytest.raises(RunError, match=r"empty: no run folder \(no config\.yaml\)"):
         read_runs([*two_runs, tmp_path / "empty"])
 
 

@@ -58,7 +58,7 @@ def test_a_port_in_use_is_one_line(runs: Runs) -> None:
 
 def test_a_folder_that_is_no_run_is_one_line(tmp_path: Path) -> None:
     assert "no such folder" in refused("--run", tmp_path / "none", "--port", 0)
-    assert "not a finished run" in refused("--run", tmp_path, "--port", 0)
+    assert "no run folder" in refused("--run", tmp_path, "--port", 0)
 
 
 def test_a_bad_origin_is_one_line(runs: Runs) -> None:

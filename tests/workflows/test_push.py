@@ -250,5 +250,6 @@ def test_damaged_run_is_not_uploaded(name: str, run: Path, tmp_path: Path) -> No
 
 
 def test_unfinished_run_is_not_uploaded(tmp_path: Path, hub: Hub, push: Push) -> None:
+    (tmp_path / "config.yaml").write_text("seed: 0\n")
     code, message = push(tmp_path, hub.server_port)
-    assert code == 2 and "not a finished run" in message
+    assert code == 2 and "not finished (no metrics.json)" in message
