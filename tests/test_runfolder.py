@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fusionclf.errors import RunError
-from fusionclf.runfolder import LEFT, clear_run, open_run
+from fusionclf.runfolder import LEFT, check_finished, clear_run, open_run
 
 FLAGS = [{}, {"resume": True}, {"overwrite": True}]
 
@@ -72,3 +72,17 @@ def test_peak_memory_is_of_this_process_alone() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert 5 < float(done.stdout) < 500
+
+
+def test_a_folder_above_runs_is_named_with_a_run(tmp_path: Path) -> None:
+    (tmp_path / "linear").mkdir()
+    (tmp_path / "linear" / "metrics.json").write_text("{}")
+    check_finished(tmp_path / "linear")
+    with pytest.raises(RunError, match=r"no run folder \(no config\.yaml\); did you mean '.*/linear'"):
+        check_finished(tmp_path)
+
+
+def test_a_begun_run_is_not_finished(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("variant: image\n")
+    with pytest.raises(RunError, match=r"not finished \(no metrics\.json\); .* --resume$"):
+        check_finished(tmp_path)

@@ -130,12 +130,6 @@ def test_an_unfinished_or_damaged_run_is_refused(runs: Runs, tmp_path: Path) -> 
         fusionclf.load(broken)
 
 
-def test_a_folder_above_runs_is_named_with_a_run(runs: Runs, tmp_path: Path) -> None:
-    shutil.copytree(runs("linear"), tmp_path / "linear")
-    with pytest.raises(RunError, match=r"no run folder \(no config\.yaml\); did you mean '.*/linear'"):
-        fusionclf.load(tmp_path)
-
-
 def test_a_baseline_file_with_foreign_types_is_not_loaded(runs: Runs, tmp_path: Path) -> None:
     import skops.io
 
