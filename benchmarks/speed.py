@@ -128,7 +128,8 @@ def page(found: dict[str, dict[str, str]]) -> str:
     parts = [INTRODUCTION]
     for name, section in SECTIONS.items():
         own = found.get(name)
-        shown = {"before": "BEFORE", "catalog": "data/fashion-small", "work": "WORK", "rounds": "3"}
+        shown = {"before": "BEFORE", "catalog": "data/fashion-small", "work": "WORK"}
+        shown["rounds"] = (own or {}).get("rounds", "3")
         command = shlex.join(["python", *(word.format(**shown) for word in section.words)])
         body = "Not measured yet." if own is None else f"{own['where']}\n\n{own['table']}"
         parts.append(f"## {section.title}\n\n{section.text}\n\n```bash\n{command}\n```\n\n{body}\n")
@@ -166,10 +167,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.work is None:
             parser.error("give BEFORE, CATALOG and WORK, or --page")
         given = {name: str(getattr(options, name).resolve()) for name in ("before", "catalog", "work")}
+        given["rounds"] = str(options.rounds)
         options.work.mkdir(parents=True, exist_ok=True)
         for name in options.only.split(","):
-            table = measure(name, {**given, "rounds": str(options.rounds)}, options.work.resolve())
-            found[name] = {"where": where(), "table": table}
+            table = measure(name, given, options.work.resolve())
+            found[name] = {"where": where(), "table": table, "rounds": given["rounds"]}
             results.parent.mkdir(parents=True, exist_ok=True)
             results.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     document.parent.mkdir(parents=True, exist_ok=True)
