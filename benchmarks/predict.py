@@ -33,6 +33,7 @@ from fusionclf.catalog import Catalog, read_catalog
 from fusionclf.catalog.fields import field_table
 from fusionclf.config import RunConfig, build_settings, dump_yaml
 from fusionclf.console import Console
+from fusionclf.evaluation import CategoryGraph
 from fusionclf.files import write_json, write_text
 from fusionclf.models import find_variant
 from fusionclf.models.storage import save_model
@@ -92,22 +93,18 @@ def memory(run: Path, file: Path) -> tuple[float, float]:
     return time.perf_counter() - started, usage.ru_maxrss * 1024 / 1e6
 
 
-def untrained_network(folder: Path, size: tuple[int, int], classes: int) -> Path:
-    """A finished run of an untrained ResNet50."""
+def untrained_network(folder: Path, size: tuple[int, int], catalog: Catalog) -> Path:
+    """A finished run of an untrained ResNet50 on the classes of a catalog."""
     variant = find_variant("image")
     values = {
         "variant": "image", "data": "-", "model": {"image": {"backbone": "resnet50", "weights": "none"}},
-        "pictures": {"height": size[0], "width": size[1], "fit": "crop" if size[0] == size[1] else "stretch"},
+        "pictures": {"height": size[0], "width": size[1], "fit": "crop" if size[0] == size[1] else "stretch",
+                     "normalisation": "imagenet", "interpolation": "bilinear"},
     }  # fmt: skip
     settings = build_settings(RunConfig[variant.params], values)
-    model = variant.model(settings.model, {"label": classes})
-    save_model(
-        folder / "model",
-        "joint",
-        model,
-        {"label": tuple(f"class {n}" for n in range(classes))},
-        {"label": 1.0},
-    )
+    model = variant.model(settings.model, {"label": len(catalog.classes)})
+    save_model(folder / "model", "joint", model, {"label": catalog.classes}, {"label": 1.0})
+    CategoryGraph.from_catalog(catalog, np.arange(len(catalog))).save(folder / "model" / "graph.json")
     write_text(folder / "config.yaml", dump_yaml(settings))
     write_json(folder / "metrics.json", {})
     return folder
@@ -160,7 +157,7 @@ def speeds(catalog: Catalog, linear: Path, work: Path) -> list[tuple[str, Rates,
     rounds = [(whole(linear, file, work), bare_titles(linear, titles)) for _ in range(ROUNDS)]
     found.append(("linear baseline", *_best(rounds)))
     for size, count in SIZES.items():
-        run = untrained_network(work / f"{size[0]}x{size[1]}", size, len(catalog.classes))
+        run = untrained_network(work / f"{size[0]}x{size[1]}", size, catalog)
         file = work / "pictures.csv"
         table = catalog.table[["id"]].iloc[:count].assign(productDisplayName="")
         table.to_csv(file, index=False)
