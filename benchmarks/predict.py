@@ -6,13 +6,14 @@ Memory: the linear baseline, fitted on CATALOG, predicts CSV files that repeat i
 number at its end, in a process of its own; the system reports its peak memory.
 
 Speed: (b) the whole command, from the input file to the output file, without loading the model; (c) the model alone:
-for the baseline on titles in memory, for ResNet50 (random weights) on one batch of 16 that is already a tensor.
-They take turns, and the table has the best round of each, so that other work on the machine affects both alike. The
-ratio is also given in processor time of all threads, which other work affects less.
+for the baseline on titles in memory, for ResNet50 (random weights) on one batch, of the command's size, that is already
+a tensor. They take turns, and the table has the best round of each, so that other work on the machine affects both
+alike. The ratio is also given in processor time of all threads, which other work affects less.
 """
 
 import argparse
 import csv
+import math
 import os
 import platform
 import subprocess
@@ -39,7 +40,7 @@ from fusionclf.models import find_variant
 from fusionclf.models.storage import save_model
 from fusionclf.prediction.baseline import BaselineModel
 from fusionclf.prediction.network import NetworkModel
-from fusionclf.training.prediction import PICTURE_BATCH
+from fusionclf.training.prediction import EVALUATION_BATCH, TORCH_PIXELS
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.predict import Request, predict
 
@@ -136,15 +137,16 @@ def bare_network(run: Path, size: tuple[int, int], count: int) -> Rates:
     """(c) of a network."""
     model = fusionclf.load(run, device="cpu").model
     assert isinstance(model, NetworkModel)
-    pictures = torch.randn(PICTURE_BATCH, 3, *size).contiguous(memory_format=torch.channels_last)
-    batch = Batch(np.arange(PICTURE_BATCH), pictures, None, {})
-    steps = count // PICTURE_BATCH
+    together = min(TORCH_PIXELS // math.prod(size), EVALUATION_BATCH)  # as prediction does
+    pictures = torch.randn(together, 3, *size).contiguous(memory_format=torch.channels_last)
+    batch = Batch(np.arange(together), pictures, None, {})
+    steps = max(count // together, 1)
     with torch.inference_mode(), model.process.autocast():
         model.model(batch)
         clock = Clock()
         for _ in range(steps):
             model.model(batch)
-    return clock.rates(steps * PICTURE_BATCH)
+    return clock.rates(steps * together)
 
 
 def speeds(catalog: Catalog, linear: Path, work: Path) -> list[tuple[str, Rates, Rates]]:

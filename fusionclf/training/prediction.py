@@ -19,9 +19,10 @@ from fusionclf.models.encoders import ImageEncoder, folded_for_inference
 from fusionclf.training.accelerator import OneProcess
 
 EVALUATION_BATCH = 128
-PICTURE_BATCH = 16  # on a CPU, whose cache then holds what a convolution hands to the next one
 RELEASED_TOGETHER = 2**14  # products after which pages of mapped files leave this process's memory
-GRAPH_PIXELS = 2**17  # of a batch for an ONNX graph of pictures alone on one core
+# Of a batch on a CPU, whose cache then holds what a convolution hands to the next one.
+TORCH_PIXELS = 16 * 224 * 224  # on all cores
+GRAPH_PIXELS = 2**17  # of an ONNX graph of pictures alone on one core
 
 
 def iterate_logits(
@@ -114,7 +115,8 @@ def batch_size(source: ProductSource, device: torch.device, in_threads: bool = F
     pictures = _read_pictures(source)
     if device.type != "cpu" or pictures is None:
         return EVALUATION_BATCH
-    return max(GRAPH_PIXELS // math.prod(pictures.size), 1) if in_threads else PICTURE_BATCH
+    pixels = GRAPH_PIXELS if in_threads else TORCH_PIXELS
+    return min(max(pixels // math.prod(pictures.size), 1), EVALUATION_BATCH)
 
 
 def _read_pictures(source: ProductSource) -> PictureTransform | None:

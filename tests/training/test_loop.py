@@ -22,7 +22,9 @@ from fusionclf.training import (
     train_stage,
 )
 from fusionclf.training.checkpoints import load_checkpoint
+from fusionclf.training.prediction import EVALUATION_BATCH, batch_size
 from tests.small import CLASSES, tiny_model
+from tests.training.small_stage import picture_source
 
 TITLES = [f"{('red shirt', 'blue shoe', 'gold watch', 'black bag')[n % 4]} {n}" for n in range(80)]
 SETTINGS = TrainConfig.model_validate(
@@ -162,6 +164,13 @@ def test_titles_of_similar_length_share_a_batch_in_order() -> None:
     assert not np.array_equal(places, rows) and np.array_equal(np.sort(places), rows)
     expected, found = (predict_logits(model, s, rows, accelerator) for s in (source, read))
     assert torch.allclose(expected, found, atol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "graphs", "expected"), [(224, False, 16), (80, False, 125), (32, False, 128),
+                                                          (112, True, 10), (512, True, 1)])  # fmt: skip
+def test_a_batch_on_a_cpu_is_bounded_by_pixels(size: int, graphs: bool, expected: int) -> None:
+    assert batch_size(picture_source(size), torch.device("cpu"), in_threads=graphs) == expected
+    assert batch_size(picture_source(size), torch.device("cuda")) == EVALUATION_BATCH
 
 
 def test_predicts_every_row_once_and_in_order() -> None:
