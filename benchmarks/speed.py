@@ -22,8 +22,15 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+from fusionclf.files import write_json
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, PAGE = Path("benchmarks") / "speed.json", Path("docs") / "SPEED.md"
+SHOWN = {
+    "before": "BEFORE",
+    "catalog": "data/fashion-small",
+    "work": "WORK",
+}  # what the page names in place of paths
 PACKAGES = ("torch", "onnxruntime", "numpy")
 
 
@@ -104,12 +111,12 @@ BEFORE was a checkout of commit 98b4765.
 """
 
 
-def measure(name: str, given: dict[str, str], work: Path) -> str:
-    """A section's table, as its script makes it; from WORK where it is there already."""
-    section, file = SECTIONS[name], work / f"{name}.md"
+def measure(name: str, given: dict[str, str], work: Path) -> dict[str, str]:
+    """A section's table, commit, machine and rounds; from WORK where it is there already."""
+    section, file, table = SECTIONS[name], work / f"{name}.json", work / f"{name}.md"
     if not file.is_file():
         words = [word.format(**given) for word in section.words]
-        written = ["--markdown", f"{file}.part"] if section.writes else []
+        written = ["--markdown", str(table)] if section.writes else []
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "FUSIONCLF_CACHE": str(work / "cache")}
         print(f"{name}: python {' '.join(words)}", file=sys.stderr, flush=True)
         done = subprocess.run(
@@ -117,10 +124,12 @@ def measure(name: str, given: dict[str, str], work: Path) -> str:
         )
         if done.returncode:
             sys.exit(f"{name}: the benchmark ended with {done.returncode}")
-        if not section.writes:
-            Path(f"{file}.part").write_text(done.stdout, encoding="utf-8")
-        Path(f"{file}.part").replace(file)
-    return file.read_text(encoding="utf-8").strip()
+        text = table.read_text(encoding="utf-8") if section.writes else done.stdout
+        for place, shown in SHOWN.items():
+            text = text.replace(given[place], shown)
+        found = {"where": where(), "table": text.strip(), "rounds": given["rounds"]}
+        write_json(file, found)
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def page(found: dict[str, dict[str, str]]) -> str:
@@ -128,8 +137,7 @@ def page(found: dict[str, dict[str, str]]) -> str:
     parts = [INTRODUCTION]
     for name, section in SECTIONS.items():
         own = found.get(name)
-        shown = {"before": "BEFORE", "catalog": "data/fashion-small", "work": "WORK"}
-        shown["rounds"] = (own or {}).get("rounds", "3")
+        shown = {**SHOWN, "rounds": (own or {}).get("rounds", "3")}
         command = shlex.join(["python", *(word.format(**shown) for word in section.words)])
         body = "Not measured yet." if own is None else f"{own['where']}\n\n{own['table']}"
         parts.append(f"## {section.title}\n\n{section.text}\n\n```bash\n{command}\n```\n\n{body}\n")
@@ -170,8 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         given["rounds"] = str(options.rounds)
         options.work.mkdir(parents=True, exist_ok=True)
         for name in options.only.split(","):
-            table = measure(name, given, options.work.resolve())
-            found[name] = {"where": where(), "table": table, "rounds": given["rounds"]}
+            found[name] = measure(name, given, options.work.resolve())
             results.parent.mkdir(parents=True, exist_ok=True)
             results.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     document.parent.mkdir(parents=True, exist_ok=True)

@@ -40,8 +40,8 @@ def test_measured_sections_are_kept_and_others_named(tmp_path: Path, monkeypatch
     for _ in range(2):  # the second time from WORK
         speed.main(words)
         text = (tmp_path / "docs/SPEED.md").read_text(encoding="utf-8")
-        assert text.count("Not measured yet.") == 1 and text.count(f"| {Path('data').resolve()} |") == 1
-    (tmp_path / "work/one.md").write_text("| other |")
+        assert text.count("Not measured yet.") == 1 and text.count("| data/fashion-small |") == 1
+    (tmp_path / "work/one.json").write_text('{"where": "", "table": "| other |"}')
     speed.main(["--page", "--out", str(tmp_path)])
     assert "| other |" not in (tmp_path / "docs/SPEED.md").read_text(encoding="utf-8")
     script.write_text("raise SystemExit(3)")
