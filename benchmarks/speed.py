@@ -26,11 +26,8 @@ from fusionclf.files import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, PAGE = Path("benchmarks") / "speed.json", Path("docs") / "SPEED.md"
-SHOWN = {
-    "before": "BEFORE",
-    "catalog": "data/fashion-small",
-    "work": "WORK",
-}  # what the page names in place of paths
+# What the page names in place of folders.
+SHOWN = {"before": "BEFORE", "catalog": "data/fashion-small", "work": "WORK"}
 PACKAGES = ("torch", "onnxruntime", "numpy")
 
 
@@ -99,7 +96,7 @@ SECTIONS = {
 }  # fmt: skip
 INTRODUCTION = """# Speed
 
-Made by one command at one commit; each figure is a ratio with what it is measured against.
+Made by one command. Each section names its commit, and gives a ratio with what it is measured against.
 [Memory](experiments/memory.md) has peak memory by products and classes, [On a GPU](GPU.md) what a GPU shows, and
 [What bounds the speed](experiments/speed.md) where the time goes.
 

@@ -232,7 +232,7 @@ def main() -> None:
         plain = plain_loop(catalog)
         lines = [
             f"ResNet50, batches of {BATCH}, {os.cpu_count()} CPUs, torch {torch.__version__}, "
-            f"{make_accelerator(cpu=True).mixed_precision}, {date.today().isoformat()}",
+            f"mixed precision: {make_accelerator(cpu=True).mixed_precision}, {date.today().isoformat()}",
             "",
             f"(a) plain loop, training at 224×224: {plain:.2f} pictures/s",
             "",
