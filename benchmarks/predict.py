@@ -13,7 +13,6 @@ alike. The ratio is also given in processor time of all threads, which other wor
 
 import argparse
 import csv
-import math
 import os
 import platform
 import subprocess
@@ -40,7 +39,7 @@ from fusionclf.models import find_variant
 from fusionclf.models.storage import save_model
 from fusionclf.prediction.baseline import BaselineModel
 from fusionclf.prediction.network import NetworkModel
-from fusionclf.training.prediction import EVALUATION_BATCH, TORCH_PIXELS
+from fusionclf.training.prediction import pictures_together
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.predict import Request, predict
 
@@ -137,7 +136,7 @@ def bare_network(run: Path, size: tuple[int, int], count: int) -> Rates:
     """(c) of a network."""
     model = fusionclf.load(run, device="cpu").model
     assert isinstance(model, NetworkModel)
-    together = min(TORCH_PIXELS // math.prod(size), EVALUATION_BATCH)  # as prediction does
+    together = pictures_together(size)
     pictures = torch.randn(together, 3, *size).contiguous(memory_format=torch.channels_last)
     batch = Batch(np.arange(together), pictures, None, {})
     steps = max(count // together, 1)

@@ -96,7 +96,7 @@ SECTIONS = {
 }  # fmt: skip
 INTRODUCTION = """# Speed
 
-Made by one command. Each section names its commit, and gives a ratio with what it is measured against.
+Made by one command. Each section names its commit, and what it is measured against.
 [Memory](experiments/memory.md) has peak memory by products and classes, [On a GPU](GPU.md) what a GPU shows, and
 [What bounds the speed](experiments/speed.md) where the time goes.
 

@@ -109,6 +109,8 @@ def _cut(text: str, limit: int = LONGEST_NAME) -> str:
 
 def near_path(path: Path) -> str:
     """The end of an error message on a missing path: the file beside it with the nearest name, or ""."""
+    if path.exists():
+        return ""
     try:
         there = [other.name for other in path.parent.iterdir()]
     except OSError:

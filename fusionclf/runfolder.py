@@ -209,7 +209,8 @@ def check_is_run(folder: Path) -> None:
     if not holds(folder / BEGUN):
         runs = sorted(str(child) for child in _entries(folder) if is_finished(child))
         near = f"; did you mean {runs[0]!r}?" if runs else near_path(folder)
-        raise RunError(f"{folder}: no run folder (no {BEGUN}){near}; give one that `fusionclf train` made")
+        remedy = near or "; give the folder that a training was given as --out"
+        raise RunError(f"{folder}: no run folder (no {BEGUN}){remedy}")
 
 
 def check_finished(*folders: Path) -> None:

@@ -82,6 +82,14 @@ def test_a_folder_above_runs_is_named_with_a_run(tmp_path: Path) -> None:
         check_finished(tmp_path)
 
 
+def test_a_folder_without_a_run_is_not_suggested_itself(tmp_path: Path) -> None:
+    (tmp_path / "catalog").mkdir()
+    with pytest.raises(
+        RunError, match=r"\(no config\.yaml\); give the folder that a training was given as --out$"
+    ):
+        check_finished(tmp_path / "catalog")
+
+
 def test_a_begun_run_is_not_finished(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("variant: image\n")
     with pytest.raises(RunError, match=r"not finished \(no metrics\.json\); .* --resume$"):

@@ -40,10 +40,9 @@ class EarlierSplit:
         path = Path(name)
         file = path / SPLIT_FILE if path.is_dir() else path
         if not file.is_file():
-            near = "" if path.exists() else near_path(path)
             raise SettingsError(
-                f"split.same_as={quoted(name)}: no run folder with a {SPLIT_FILE}{near}; any run with that split will "
-                "do, because each has all of it"
+                f"split.same_as={quoted(name)}: no run folder with a {SPLIT_FILE}{near_path(path)}; any run "
+                "with that split will do, because each has all of it"
             )
         return cls(name, Split.load(file))
 

@@ -115,8 +115,12 @@ def batch_size(source: ProductSource, device: torch.device, in_threads: bool = F
     pictures = _read_pictures(source)
     if device.type != "cpu" or pictures is None:
         return EVALUATION_BATCH
-    pixels = GRAPH_PIXELS if in_threads else TORCH_PIXELS
-    return min(max(pixels // math.prod(pictures.size), 1), EVALUATION_BATCH)
+    return pictures_together(pictures.size, GRAPH_PIXELS if in_threads else TORCH_PIXELS)
+
+
+def pictures_together(size: tuple[int, int], pixels: int = TORCH_PIXELS) -> int:
+    """How many pictures of a height and width are in a batch of about so many pixels on a CPU."""
+    return min(max(pixels // math.prod(size), 1), EVALUATION_BATCH)
 
 
 def _read_pictures(source: ProductSource) -> PictureTransform | None:
