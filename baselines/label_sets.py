@@ -11,6 +11,7 @@ import pandas as pd
 from baselines.text_baseline import TitleModel, TitleRun, ValidationPredictions, run_parts
 from fusionclf.catalog import Catalog, Split
 from fusionclf.catalog.fields import Fields
+from fusionclf.console import SILENT, Console
 from fusionclf.evaluation.multilabel import (
     SigmoidDecision,
     label_set_context,
@@ -64,10 +65,13 @@ class LabelSetRun(TitleRun):
         catalog, split: the products.
         fit: fits the labels that some products have.
         fields: the texts and attributes that it reads beside the title.
+        console: where it names the texts that the model does not read.
     """
 
-    def __init__(self, catalog: Catalog, split: Split, fit: FitScorer, fields: Fields) -> None:
-        super().__init__(catalog, split, self._fit, lambda rows: rows, fields)
+    def __init__(
+        self, catalog: Catalog, split: Split, fit: FitScorer, fields: Fields, console: Console = SILENT
+    ) -> None:
+        super().__init__(catalog, split, self._fit, fields, console=console)
         self.names, self._fit_scorer = split.class_names(None), fit
         self._decision = SigmoidDecision.default(len(self.names))
 
@@ -115,17 +119,15 @@ class LabelSetRun(TitleRun):
 
 
 def run_on_label_sets(
-    catalog: Catalog, split: Split, folder: Path, fit: FitScorer, fields: Fields
+    run: LabelSetRun, folder: Path
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, pd.DataFrame]]:
     """Fit and score one model over all labels; predictions, cost and held-out predictions as of `run_on_titles`.
 
     Args:
-        catalog, split: the products.
+        run: the baseline and the products.
         folder: the run folder; the model goes below model/, beside labels.json.
-        fit: (fields of n products, (n, k) which of k labels each has, names of these) → model.
-        fields: the texts and attributes that it reads beside the title.
 
     Raises:
-        CatalogError: there is no row to fit on or to score, or the titles hold no words.
+        CatalogError: there is no row to fit on or to score, or the texts hold no words.
     """
-    return run_parts(LabelSetRun(catalog, split, fit, fields), folder, [None])
+    return run_parts(run, folder, [None])

@@ -17,10 +17,10 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from baselines.columns import features_of, first_step, model_input
-from baselines.label_sets import LabelScorer, run_on_label_sets
+from baselines.label_sets import LabelScorer, LabelSetRun, run_on_label_sets
 from baselines.majority import fit_prior
 from baselines.registry import Frames, register
-from baselines.text_baseline import TitleModel, ValidationPredictions, run_on_titles
+from baselines.text_baseline import TitleModel, TitleRun, ValidationPredictions, run_on_titles
 from fusionclf.catalog import Catalog, Split
 from fusionclf.catalog.fields import Fields
 from fusionclf.config import BaselineConfig
@@ -65,12 +65,12 @@ def run(
         total = 2 * len(split.class_names(None))
         with console.bar("linear: labels fitted", total) as step:
             fitter = _Fitter(settings, further, lambda done: step(done, total))
-            return run_on_label_sets(catalog, split, folder, fitter.fit_labels, further)
+            return run_on_label_sets(LabelSetRun(catalog, split, fitter.fit_labels, further, console), folder)
     # Each part has a trial and a fit on all rows.
     total = 2 * sum(len(split.class_names(part)) for part in (*split.classes, None))
     with console.bar("linear: classes fitted", total) as step:
         fitter = _Fitter(settings, further, lambda done: step(done, total))
-        return run_on_titles(catalog, split, folder, fitter.fit, fields=further)
+        return run_on_titles(TitleRun(catalog, split, fitter.fit, further, console=console), folder)
 
 
 class _Fitter:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from baselines.registry import Frames, register
-from baselines.text_baseline import TitleModel, run_on_titles
+from baselines.text_baseline import TitleModel, TitleRun, run_on_titles
 from fusionclf.catalog import Catalog, Split
 from fusionclf.config import BaselineConfig
 from fusionclf.console import SILENT, Console
@@ -18,7 +18,7 @@ def run(
     settings: BaselineConfig, catalog: Catalog, split: Split, folder: Path, console: Console = SILENT
 ) -> tuple[Frames, dict[str, Any], Frames]:
     """Fit scikit-learn's DummyClassifier(strategy="prior") on train and validation labels."""
-    return run_on_titles(catalog, split, folder, _fit, fields=None)
+    return run_on_titles(TitleRun(catalog, split, _fit, fields=None), folder)
 
 
 def _fit(

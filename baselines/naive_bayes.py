@@ -10,11 +10,13 @@ from pydantic import Field
 
 from baselines.columns import features_of, model_input
 from baselines.registry import Frames, register
-from baselines.text_baseline import TitleModel, run_on_titles
+from baselines.text_baseline import TitleModel, TitleRun, run_on_titles
 from fusionclf.catalog import Catalog, Split
 from fusionclf.catalog.fields import Fields
-from fusionclf.config import BaselineConfig
+from fusionclf.catalog.location import open_catalog_table
+from fusionclf.config import BaselineConfig, CatalogConfig
 from fusionclf.console import SILENT, Console
+from fusionclf.errors import CatalogError
 
 
 class NaiveBayesConfig(BaselineConfig):
@@ -38,17 +40,21 @@ def run(
     """
     if settings.protocol == "all_rows":
         fields = Fields.of(catalog.columns)
-        return run_on_titles(catalog, split, folder, partial(_fit, fields), fields=fields)
+        return run_on_titles(TitleRun(catalog, split, partial(_fit, fields), fields, console=console), folder)
     complete = _complete_rows(catalog)
-    # The reference has no model over all classes.
-    return run_on_titles(
-        catalog,
-        split,
-        folder,
-        partial(_fit, Fields()),
-        keep=lambda rows: rows[complete[rows]],
-        all_classes=False,
-    )
+    own = TitleRun(catalog, split, partial(_fit, Fields()), Fields(), keep=lambda rows: rows[complete[rows]])
+    return run_on_titles(own, folder, all_classes=False)  # the reference has no model over all classes
+
+
+def has_reference_layout(catalog: Catalog) -> bool:
+    """Whether a catalog's table is laid out as the reference's: comma-separated UTF-8, the Kaggle columns alone."""
+    kaggle = CatalogConfig()
+    names = {kaggle.id, kaggle.title, kaggle.label, kaggle.year, *kaggle.categories, *kaggle.metadata}
+    try:
+        table = open_catalog_table(catalog.root, catalog.columns, [name for name in names if name])
+    except CatalogError:  # without the catalog's own columns, its separator is unclear
+        return False
+    return (table.delimiter, table.encoding) == ("comma", "utf-8") and {*table.columns} == names
 
 
 def _fit(
@@ -73,9 +79,18 @@ def _complete_rows(catalog: Catalog) -> np.ndarray:
     """(N,) rows without a cell that pandas reads as missing by default (NA, empty, …) and without repair.
 
     The reference loses the title of a row with unquoted commas, so such a row is incomplete.
+
+    Raises:
+        CatalogError: pandas cannot read the file by its defaults, as the reference does.
     """
     name = catalog.columns.id
     file = catalog.root / catalog.columns.file
-    raw = pd.read_csv(file, dtype={name: str}, on_bad_lines="skip", low_memory=False)
-    complete = set(raw.dropna()[name].str.strip()) - set(catalog.read_report.repaired)
+    try:
+        raw = pd.read_csv(file, dtype={name: str}, on_bad_lines="skip", low_memory=False)
+        ids = raw.dropna()[name].str.strip()
+    except (ValueError, KeyError) as error:  # another format, encoding or separator
+        raise CatalogError(
+            f"{file}: protocol=reference reads comma-separated UTF-8 alone; set protocol=all_rows"
+        ) from error
+    complete = set(ids) - set(catalog.read_report.repaired)
     return np.array([product in complete for product in catalog.table["id"]], bool)

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,10 +10,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from baselines.columns import NoWordsError, texts_left_out
 from baselines.saved_estimator import save_estimator
 from fusionclf.catalog import Catalog, Split
 from fusionclf.catalog.fields import TITLE, Fields
 from fusionclf.catalog.usable import UnusedRows, unused_rows
+from fusionclf.console import SILENT, Console
 from fusionclf.errors import CatalogError
 from fusionclf.evaluation import CategoryGraph, make_predictions, product_context
 from fusionclf.files import write_json
@@ -66,33 +68,22 @@ Keep = Callable[[np.ndarray], np.ndarray]
 
 
 def run_on_titles(
-    catalog: Catalog,
-    split: Split,
-    folder: Path,
-    fit: Fit,
-    *,
-    keep: Keep = lambda rows: rows,
-    all_classes: bool = True,
-    fields: Fields | None = Fields(),  # noqa: B008  frozen
+    run: "TitleRun", folder: Path, *, all_classes: bool = True
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any], dict[str, pd.DataFrame]]:
     """Fit and score one model per part, and one over all classes.
 
     Args:
-        catalog, split: the products.
+        run: the baseline and the products.
         folder: the run folder; models go below model/, one file per part, beside labels.json.
-        fit: (fields of train products, labels, fields of validation products, labels) → model.
-        keep: catalog rows → those of them that are used.
         all_classes: also fit one model over all classes.
-        fields: the texts and attributes that it reads beside the title; None where it reads none at all.
 
     Returns:
         Predictions by part, the cost, and predictions of the validation rows by part.
 
     Raises:
-        CatalogError: a part has no row to fit on or to score, or its titles hold no words.
+        CatalogError: a part has no row to fit on or to score, or its texts hold no words.
     """
-    run = TitleRun(catalog, split, fit, keep, fields)
-    return run_parts(run, folder, [*split.classes, *([None] if all_classes else [])])
+    return run_parts(run, folder, [*run.split.classes, *([None] if all_classes else [])])
 
 
 def run_parts(
@@ -113,11 +104,31 @@ def run_parts(
 
 
 class TitleRun:
-    """One run of a title baseline: its models, and their cost over all parts."""
+    """One run of a title baseline: its models, and their cost over all parts.
 
-    def __init__(self, catalog: Catalog, split: Split, fit: Fit, keep: Keep, fields: Fields | None) -> None:
+    Args:
+        catalog, split: the products.
+        fit: (fields of train products, labels, fields of validation products, labels) → model.
+        fields: the texts and attributes that it reads beside the title; None where it reads none at all.
+        keep: catalog rows → those of them that are used.
+        console: where it names the texts that a model does not read.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        split: Split,
+        fit: Fit,
+        fields: Fields | None,
+        *,
+        keep: Keep = lambda rows: rows,
+        console: Console = SILENT,
+    ) -> None:
         self.catalog, self.split, self.fit = catalog, split, fit
-        self.keep, self.reads_titles = keep, fields is not None
+        self.keep, self.reads_titles, self.console = keep, fields is not None, console
+        titles = {TITLE: catalog.columns.title} if catalog.columns.title else {}
+        # Name of a text → its column.
+        self.texts = {**titles, **{name: name for name in fields.text}} if fields is not None else {}
         self.has_text = catalog.has_text if fields else catalog.has_title
         self.columns = [TITLE, *(fields.names if fields else ())]
         self.graph = CategoryGraph.from_split(catalog, split)
@@ -157,11 +168,11 @@ class TitleRun:
                 # And on attributes with few distinct numbers that some bins are empty.
                 warnings.filterwarnings("ignore", "Bins whose width are too small", UserWarning)
                 model = self.fit(*texts)
-        except ValueError as error:  # scikit-learn's message for titles without a single term
-            if "vocabulary" not in str(error) and "no terms" not in str(error).lower():
-                raise
-            message = f"part {name!r}: its train titles hold no words; check catalog.title"
+        except NoWordsError as error:
+            message = f"{self._no_words(name, self.texts)}; check catalog.title and catalog.text"
             raise CatalogError(message) from error
+        if lost := texts_left_out(model.estimator, self.texts):
+            self.console.warn(f"{self._no_words(name, lost)}; left out of its model")
         self.train_seconds += time.perf_counter() - started
         self.parameters = max(self.parameters, _count_parameters(model.estimator))
         self.labels[name] = {
@@ -170,6 +181,10 @@ class TitleRun:
             **model.to_labels(),
         }
         return model
+
+    def _no_words(self, name: str, texts: Iterable[str]) -> str:
+        columns = ", ".join(repr(self.texts[text]) for text in texts)
+        return f"part {name!r}: the train products hold no word to learn in {columns}"
 
     def _targets(self, rows: np.ndarray) -> np.ndarray:
         """The labels of some rows."""

@@ -31,9 +31,10 @@ class StudyRun:
     overrides: tuple[str, ...] = ()
 
 
+REFERENCE = StudyRun("nb-reference", ("baseline", "nb"), overrides=("protocol=reference",))
 BASELINES = (
     StudyRun("majority", ("baseline", "majority")),
-    StudyRun("nb-reference", ("baseline", "nb"), overrides=("protocol=reference",)),
+    REFERENCE,
     StudyRun("nb", ("baseline", "nb")),
     StudyRun("linear", ("baseline", "linear")),
 )

@@ -130,9 +130,10 @@ def test_titles_are_read(name: str, catalog: Catalog, split: Split, tmp_path: Pa
 @pytest.mark.parametrize("name", ["linear", "nb"])
 def test_a_catalog_without_words_is_named(name: str, catalog: Catalog, split: Split, tmp_path: Path) -> None:
     catalog.table["title"] = catalog.fields["title"] = "" if name == "linear" else "?"
-    message = {"linear": "no product has a title; set catalog.title", "nb": "its train titles hold no words"}[
-        name
-    ]
+    message = {
+        "linear": "no product has a title; set catalog.title",
+        "nb": "no word to learn in 'productDisplayName'; check catalog.title",
+    }[name]
     with pytest.raises(CatalogError, match=f"'top3': .*{message}"):
         run(name, catalog, split, tmp_path / "run")
 

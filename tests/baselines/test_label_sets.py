@@ -75,7 +75,7 @@ def test_min_probability_takes_the_place_of_thresholds(tags_run: Path) -> None:
 
 
 def test_target_precision_is_refused(tags_run: Path) -> None:
-    with pytest.raises(SettingsError, match="a target precision needs one label per product"):
+    with pytest.raises(SettingsError, match="needs one label per product"):
         load(tags_run).predict(titles=TITLES, target_precision=0.9)
 
 

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from baselines import find_baseline
-from baselines.naive_bayes import NaiveBayesConfig
+from baselines.naive_bayes import NaiveBayesConfig, has_reference_layout
 from fusionclf.catalog import Catalog, Split, make_split, read_catalog
 from fusionclf.config import load_settings
 from fusionclf.errors import CatalogError, SettingsError
@@ -51,6 +52,26 @@ def test_reference_protocol_without_a_complete_row(catalog: Catalog, split: Spli
     file.write_text(file.read_text().replace("Fall", "NA"))
     with pytest.raises(CatalogError, match="set protocol=all_rows"):
         run(catalog, split, tmp_path / "run", protocol="reference")
+
+
+@pytest.mark.parametrize("layout", ["cp1252", "semicolons", "parquet"])
+def test_reference_protocol_names_a_file_that_it_cannot_read(
+    layout: str, catalog: Catalog, split: Split, tmp_path: Path
+) -> None:
+    file = tmp_path / "styles.csv"
+    text = file.read_text()
+    if layout == "parquet":
+        pd.read_csv(file).to_parquet(file)
+    else:
+        text = text.replace("Fall", "Été") if layout == "cp1252" else text.replace(",", ";")
+        file.write_text(text, encoding="cp1252")
+    with pytest.raises(CatalogError, match=r"styles\.csv: .*; set protocol=all_rows"):
+        run(catalog, split, tmp_path / "run", protocol="reference")
+
+
+def test_a_table_of_unclear_separators_has_another_layout(catalog: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "styles.csv").write_text("sku,size;name,type\n1,2;3,4\n")
+    assert not has_reference_layout(catalog)
 
 
 def test_an_unknown_protocol_has_a_near_match() -> None:
