@@ -35,10 +35,12 @@ class SVMSettings:
     Attributes:
         regularisation: C.
         seed: of the order of rows.
+        threads: None: as many as BLAS has. Their number does not change the result.
     """
 
     regularisation: float = 1.0
     seed: int = 0
+    threads: int | None = None
 
 
 DEFAULT = SVMSettings()
@@ -88,14 +90,12 @@ def fit_linear_svm(
         features: (n, D).
         targets: (n,) classes, numbers or names; one class alone gets weights of 0. Where a row can be of several
             classes, (n, K) whether it is of each of `every`.
-        settings: C, and the order of rows.
+        settings: C, the order of rows, and the number of threads.
         dense: (n, E) further features, none of them sparse; their weights come last.
         every: all classes in ascending order; those without a row get weights and a bias of 0. Default: those of the
             targets.
         earlier: a class that is in one of these starts from its weights there; not with `dense`.
         on_fitted: called with the number of classes that were fitted since the last call.
-
-    There are as many threads as BLAS has; their number does not change the result.
 
     >>> features = sparse.csr_matrix([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
     >>> svm = fit_linear_svm(features, np.array(["hat", "hat", "shoe"]))
@@ -139,7 +139,7 @@ def fit_linear_svm(
         for group in (np.flatnonzero(started), np.flatnonzero(~started))
         for chunk in _chunks(group, len(targets))
     ]
-    threads = max((pool["num_threads"] for pool in threadpool_info()), default=1)
+    threads = settings.threads or max((pool["num_threads"] for pool in threadpool_info()), default=1)
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
         for count in pool.map(fit, chunks):
             on_fitted(count)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.svm import LinearSVC
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from fusionclf import linear_svm
+from fusionclf.batches.threads import core_threads
 from fusionclf.linear_svm import EarlierFit, LinearSVM, SVMSettings, fit_linear_svm
 
 
@@ -55,6 +56,17 @@ def test_the_result_does_not_depend_on_threads() -> None:
     with threadpool_limits(4):
         together = fit_linear_svm(features, targets)
     assert np.array_equal(alone.weights, together.weights)
+
+
+def test_a_thread_of_a_pool_leaves_blas_one_thread() -> None:
+    """OpenBLAS ignores a limit of another thread than the first that set one."""
+    features, targets = products(900, 90)
+    with core_threads(1) as pool:
+        found = pool.submit(fit_linear_svm, features, targets, SVMSettings(threads=2)).result()
+        of_blas = pool.submit(threadpool_info).result()
+    assert {each["num_threads"] for each in of_blas if each["user_api"] == "blas"} == {1}
+    with threadpool_limits(1):
+        assert np.array_equal(found.weights, fit_linear_svm(features, targets).weights)
 
 
 def test_two_classes_get_opposite_weights() -> None:

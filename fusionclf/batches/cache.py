@@ -1,12 +1,11 @@
 """Pictures decoded once, stored on disk as raw bytes and read through a memory map.
 
 A picture is stored at its own size, or, where it is larger than training needs, scaled down until it just covers the
-requested size. The folder's name is a hash of the products, their files' sizes and times, and that size, so a changed
-picture gives a new cache. The cache also holds hashes of the pictures at their own size. stored.py describes the files
-and the detection of damage.
+requested size. The folder's name is a hash of the products, their files' names, sizes and times, and that size, so a
+changed picture gives a new cache. A picture that could not be decoded is tried again whenever the cache is opened. The
+cache also holds hashes of the pictures at their own size. stored.py describes the files and the detection of damage.
 """
 
-import hashlib
 import math
 import os
 import threading
@@ -19,18 +18,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import simplejpeg
 from PIL import Image
 
-from fusionclf.batches.disk import building, check_space, writing
-from fusionclf.batches.stored import PIXELS, CacheWriter, PictureCache, StoredCache, is_intact, read_cache
+from fusionclf.batches.catalog_pictures import (
+    cache_key,
+    has_picture,
+    picture_files,
+    picture_ids,
+    raise_unreadable,
+    unreadable_rows,
+)
+from fusionclf.batches.disk import building, check_readable, check_space, writing
+from fusionclf.batches.features import text_fingerprint
+from fusionclf.batches.stored import PIXELS, CacheWriter, PictureCache, StoredCache, read_cache
 from fusionclf.caches import cache_folder
-from fusionclf.catalog import Catalog, decoded_picture, open_picture, picture_hash, picture_size
+from fusionclf.catalog import Catalog, decoded_picture, picture_hash, picture_size
 from fusionclf.console import size_text
 from fusionclf.errors import PictureError
 
 CACHE = "the picture cache"  # its name in messages
-LAYOUT = 2  # raise when the layout of the files or the decoded pixels change
 MOST_COVERS = 4  # a long picture is scaled down to this multiple of the requested area
 CHUNK = 16  # pictures that a thread decodes at a time
 HEADERS = 64  # pictures from which the size of a cache is estimated
@@ -58,24 +64,30 @@ def open_cache(
         warn: called with a message where the cache is damaged.
 
     Raises:
-        PictureError: a picture cannot be decoded and `unreadable` is "error", or the disk has no room.
+        PictureError: a picture cannot be decoded and `unreadable` is "error", the disk has no room, or this user may
+            not read the cache.
     """
-    folder = cache_folder() / "pictures" / _key(catalog, cover)
+    folder = cache_folder() / "pictures" / cache_key(catalog, cover)
+    check_readable(folder)
     was_there, owners = folder.exists(), catalog.picture_owners
     stored = read_cache(folder, len(owners))
-    if stored is None or not _repair(stored, catalog, cover, progress, warn):
+    fault = "damaged"
+    if stored is not None and _repair(stored, catalog, cover, progress, warn):
+        fault = _outdated(stored.cache, catalog, cover)
+    if fault:
         if was_there:
-            warn(f"{folder}: damaged; all its pictures are decoded again")
+            warn(f"{folder}: {fault}; all its pictures are decoded again")
         _announce(folder.parent, catalog, cover, info)
         _build(folder, catalog, cover, progress)
         stored = read_cache(folder, len(owners))
     if stored is None:
         raise PictureError(f"{folder}: another process removed or damaged this picture cache; start again")
+    bad = unreadable_rows(catalog, stored.cache)
     if unreadable == "error":
-        _raise_unreadable(catalog, stored.cache)
-    if len(owners) == len(catalog):
-        return stored.cache
-    return replace(stored.cache, starts=np.searchsorted(owners, np.arange(len(catalog) + 1)))
+        raise_unreadable(catalog, bad)
+    key = f"{folder.name}-{text_fingerprint([str(row) for row in bad])}" if len(bad) else folder.name
+    starts = np.searchsorted(owners, np.arange(len(catalog) + 1)) if len(owners) > len(catalog) else None
+    return replace(stored.cache, key=key, starts=starts)
 
 
 def decode_pictures(
@@ -98,36 +110,6 @@ def decode_pictures(
     return PictureCache(np.frombuffer(pixels, np.uint8), areas.cumsum() - areas, found, starts=starts)
 
 
-def _paths(catalog: Catalog) -> Iterator[str | None]:
-    """Each product's files, as an iterator: a list of a million paths would take half a gigabyte."""
-    root = str(catalog.root)
-    for row, name in enumerate(catalog.table["picture"]):
-        yield os.path.join(root, name) if isinstance(name, str) and name else None
-        for further in catalog.further_pictures.get(row, ()):
-            yield os.path.join(root, further)
-
-
-def _ids(catalog: Catalog) -> np.ndarray:
-    """(P,) the id of each picture's product."""
-    return catalog.table["id"].to_numpy(object)[catalog.picture_owners]
-
-
-def _key(catalog: Catalog, cover: tuple[int, int]) -> str:
-    digest = hashlib.sha256(f"{LAYOUT} {cover} {Image.__version__} {simplejpeg.__version__}".encode())
-    for product, path in zip(_ids(catalog), _paths(catalog), strict=True):
-        digest.update(f"\n{product} {_file_stat(path)}".encode())
-    return digest.hexdigest()[:24]
-
-
-def _file_stat(path: str | None) -> tuple[int, int] | None:
-    """Size in bytes and time of change of a file; None where there is none."""
-    try:
-        stat = os.stat(path) if path is not None else None
-    except OSError:
-        return None
-    return stat and (stat.st_size, stat.st_mtime_ns)
-
-
 def _repair(
     stored: StoredCache,
     catalog: Catalog,
@@ -145,12 +127,12 @@ def _repair(
     rows = stored.damaged_rows()
     if not len(rows):
         return True
-    ids = ", ".join(map(str, _ids(catalog)[rows[:3]]))
+    ids = ", ".join(map(str, picture_ids(catalog)[rows[:3]]))
     warn(
         f"{stored.folder}: damaged; decoding {len(rows)} pictures (ids {ids}{', …' * (len(rows) > 3)}) again"
     )
     wanted, sizes = set(rows.tolist()), stored.cache.sizes.tolist()
-    paths = (path for row, path in enumerate(_paths(catalog)) if row in wanted)
+    paths = (path for row, path in enumerate(picture_files(catalog)) if row in wanted)
     pictures = chain.from_iterable(_decoded(paths, cover))
     with writing(stored.folder, CACHE), (stored.folder / PIXELS).open("r+b") as file:
         for done, (row, picture) in enumerate(zip(rows.tolist(), pictures, strict=True), start=1):
@@ -162,6 +144,17 @@ def _repair(
         file.flush()
         os.fsync(file.fileno())
     return not len(stored.damaged_rows())
+
+
+def _outdated(cache: PictureCache, catalog: Catalog, cover: tuple[int, int]) -> str:
+    """Why a whole cache must be built again: it lacks a picture that can be decoded now; "" where it lacks none.
+
+    A file without permission, a disk's error or a lack of memory may go without a change of the file.
+    """
+    bad = set(unreadable_rows(catalog, cache).tolist())
+    paths = (path for row, path in enumerate(picture_files(catalog)) if row in bad)
+    found = bad and any(picture.height for picture in chain.from_iterable(_decoded(paths, cover)))
+    return "pictures that could not be decoded can be read now" if found else ""
 
 
 def _announce(
@@ -176,7 +169,7 @@ def _announce(
 
 def _expected(catalog: Catalog, cover: tuple[int, int]) -> tuple[int, int]:
     """Number of pictures and an estimate of their bytes, from the headers of some of them."""
-    rows = np.flatnonzero(_has_picture(catalog))
+    rows = np.flatnonzero(has_picture(catalog))
     if not len(rows):
         return 0, 1
     count = len(rows) + sum(map(len, catalog.further_pictures.values()))
@@ -204,11 +197,13 @@ def _stored_size(size: tuple[int, int], cover: tuple[int, int]) -> tuple[int, in
 
 def _build(folder: Path, catalog: Catalog, cover: tuple[int, int], progress: Progress | None) -> None:
     count = len(catalog.picture_owners)
-    with (
-        building(folder, CACHE, lambda made: is_intact(made, count)) as aside,
-        CacheWriter(aside, count) as writer,
-    ):
-        for pictures in _decoded(_paths(catalog), cover, hashed=True):
+
+    def is_whole(made: Path) -> bool:
+        stored = read_cache(made, count)
+        return bool(stored and not len(stored.damaged_rows()) and not _outdated(stored.cache, catalog, cover))
+
+    with building(folder, CACHE, is_whole) as aside, CacheWriter(aside, count) as writer:
+        for pictures in _decoded(picture_files(catalog), cover, hashed=True):
             for picture in pictures:
                 writer.add(*picture)
             if progress:
@@ -261,25 +256,3 @@ def _decode(source: Picture, cover: tuple[int, int], hashed: bool) -> _Decoded:
             return _Decoded(picture.height, picture.width, picture.tobytes(), digest)
     except PictureError:
         return NO_PICTURE
-
-
-def _has_picture(catalog: Catalog) -> np.ndarray:
-    """(N,) whether each product names a picture."""
-    return (catalog.table["picture"].fillna("") != "").to_numpy(bool)
-
-
-def _raise_unreadable(catalog: Catalog, cache: PictureCache) -> None:
-    named = _has_picture(catalog)[catalog.picture_owners]
-    bad = np.flatnonzero((cache.sizes.min(axis=1) == 0) & named)
-    if not len(bad):
-        return
-    reason = "cannot be decoded"
-    try:
-        open_picture(next(islice(_paths(catalog), int(bad[0]), None)) or "")
-    except PictureError as error:
-        reason = str(error)
-    ids = ", ".join(map(str, _ids(catalog)[bad[:5]]))
-    raise PictureError(
-        f"{len(bad)} unreadable picture(s), ids {ids}{', …' if len(bad) > 5 else ''}; the first: {reason}; "
-        "fix them, or set pictures.unreadable=drop"
-    )

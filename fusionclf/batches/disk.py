@@ -4,6 +4,7 @@ A folder is filled beside its place and renamed: it appears whole or not at all,
 same time.
 """
 
+import errno
 import fcntl
 import json
 import mmap
@@ -23,6 +24,7 @@ from torch import Tensor
 from fusionclf.caches import cache_folder
 from fusionclf.console import size_text
 from fusionclf.errors import PictureError
+from fusionclf.files import UMASK
 from fusionclf.memory import registered, release_pages
 
 ASIDE = ".building-"
@@ -51,6 +53,7 @@ def building(folder: Path, what: str, is_whole: Callable[[Path], bool]) -> Itera
         with writing(folder.parent, what):
             aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=ASIDE))
             yield aside
+            aside.chmod(0o777 & ~UMASK)  # mkdtemp creates a private folder; caches may be shared
             with _locked(folder.parent):  # two processes may replace one damaged folder
                 if not (folder.is_dir() and is_whole(folder)):
                     if folder.is_dir():
@@ -109,6 +112,24 @@ def _last_change(folder: Path) -> float:
         return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
     except OSError:
         return time.time()
+
+
+def check_readable(folder: Path) -> None:
+    """Raise where a folder of a cache is there and this user may not read it.
+
+    Raises:
+        PictureError: the folder or one of its files cannot be read.
+    """
+    try:
+        for file in folder.iterdir():
+            file.open("rb").close()
+    except PermissionError as error:
+        raise PictureError(
+            f"{folder}: cannot be read ({error.strerror}); ask its owner for the right to read it, "
+            "or set FUSIONCLF_CACHE to another folder"
+        ) from error
+    except OSError:
+        return  # it is missing, or damaged in another way
 
 
 def check_space(folder: Path, wanted: int, what: str) -> None:
@@ -213,7 +234,23 @@ def large_zeros(shape: tuple[int, ...], dtype: np.dtype | type = np.float32) -> 
     with writing(folder, what):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:  # it has no name; the map keeps it
+            _reserve(file.fileno(), size)
             return registered(np.memmap(file, dtype, "w+", shape=shape))
+
+
+def _reserve(file: int, size: int) -> None:
+    """Take a file's place on the disk now: where it is lacking later, a write to the map kills the process.
+
+    Raises:
+        OSError: the disk has no room.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(file, 0, size)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # the file system cannot reserve
+            raise
 
 
 def untouched_zeros(shape: tuple[int, ...], dtype: np.dtype | type = np.float32) -> np.ndarray:

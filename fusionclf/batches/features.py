@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fusionclf.batches.disk import (
     building,
+    check_readable,
     check_space,
     is_unchanged,
     load_array,
@@ -56,9 +57,10 @@ def cached_features(
         The features, float32, read through a memory map; and `seconds` of their computation, and `rows`.
 
     Raises:
-        PictureError: the disk is full, or the cache's folder cannot be written.
+        PictureError: the disk is full, or the cache's folder cannot be read or written.
     """
     folder = cache_folder() / "features" / kind / key
+    check_readable(folder)
     was_there = folder.exists()
     cached = _read(folder, rows)
     if was_there and cached is None:

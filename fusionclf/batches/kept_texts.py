@@ -90,15 +90,11 @@ class KeptTexts:
             if not is_new.any():
                 return
             embeddings = _joined([each for _, each in pending])
-            old: list[Path] = []
-            parts = [(hashes[is_new], embeddings[places[is_new]])]
-            if len(self) + int(is_new.sum()) > MOST_TEXTS:
-                old = self._folders
-            elif len(self._folders) >= MOST_FOLDERS:
-                old, parts = self._folders, [*self._parts, *parts]
-            self._write(*(_joined(each) for each in zip(*parts, strict=True)))
-            for folder in old:
-                shutil.rmtree(folder, ignore_errors=True)
+            new = hashes[is_new], embeddings[places[is_new]]
+            if len(self) + len(new[0]) > MOST_TEXTS:
+                self._replace(*new)
+            elif len(self._folders) < MOST_FOLDERS or not self._join(*new):
+                self._write(*new)
             self._open()
 
     def _open(self) -> None:
@@ -117,7 +113,20 @@ class KeptTexts:
         self._order = np.argsort(hashes, kind="stable")
         self._sorted = hashes[self._order]
 
-    def _write(self, hashes: np.ndarray, embeddings: np.ndarray) -> None:
+    def _join(self, hashes: np.ndarray, embeddings: np.ndarray) -> bool:
+        """Write one folder of all that is kept and of new texts; as `_replace`."""
+        old_hashes, old_embeddings = zip(*self._parts, strict=True)
+        return self._replace(_joined([*old_hashes, hashes]), _joined([*old_embeddings, embeddings]))
+
+    def _replace(self, hashes: np.ndarray, embeddings: np.ndarray) -> bool:
+        """Write a folder, and then remove all earlier ones; False where it cannot be written."""
+        is_written = self._write(hashes, embeddings)
+        for folder in self._folders if is_written else ():
+            shutil.rmtree(folder, ignore_errors=True)
+        return is_written
+
+    def _write(self, hashes: np.ndarray, embeddings: np.ndarray) -> bool:
+        """Write a folder; False where it cannot be written: its texts are computed again."""
         folder = self.folder / hashlib.sha256(hashes.tobytes()).hexdigest()[:24]
         try:
             check_space(self.folder, embeddings.nbytes, WHAT)
@@ -126,7 +135,8 @@ class KeptTexts:
                 save_array(aside / EMBEDDINGS, embeddings.astype(np.float32, copy=False))
                 write_checks(aside, FILES)
         except PictureError:
-            return  # they are computed again
+            return False
+        return True
 
 
 def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:

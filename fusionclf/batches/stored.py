@@ -31,7 +31,7 @@ class PictureCache:
         pixels: uint8, the RGB bytes of all pictures in sequence.
         offsets: (P,) where each picture starts in `pixels`.
         sizes: (P, 2) height and width; (0, 0) where a picture is missing or unreadable.
-        key: identifies the pictures and their size.
+        key: identifies the pictures, their size, and which of them could not be decoded.
         digests: (P,) uint64, equal for pictures with equal pixels before scaling, 0 where a picture is missing or
             unreadable; None for a cache in memory.
         starts: (N + 1,) product n has the pictures starts[n] up to starts[n + 1], one or more, also where none of
@@ -147,12 +147,6 @@ def read_cache(folder: Path, count: int) -> StoredCache | None:
         return None
     cache = PictureCache(pixels, areas.cumsum() - areas, sizes, folder.name, digests)
     return StoredCache(folder, cache, chunk, checksums)
-
-
-def is_intact(folder: Path, count: int) -> bool:
-    """Whether a folder holds a cache of `count` products without any damage."""
-    stored = read_cache(folder, count)
-    return stored is not None and not len(stored.damaged_rows())
 
 
 class CacheWriter:

@@ -17,13 +17,14 @@ AHEAD = 2  # items of each thread that are begun before they are taken
 
 @contextmanager
 def core_threads(most: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads, at most `most`, among which torch's and BLAS's threads are divided.
+    """Threads, at most `most`, among which torch's threads are divided; BLAS has one thread.
 
-    What has not begun is dropped when the block fails.
+    OpenBLAS takes its number of threads from one thread alone, so none of these could change it. What has not begun is
+    dropped when the block fails.
     """
     cores = torch.get_num_threads()
     workers = min(cores, most)
-    with threadpool_limits(cores // workers):
+    with threadpool_limits({"blas": 1, "openmp": cores // workers}):
         pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(cores // workers,))
         try:
             yield pool

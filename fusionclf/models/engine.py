@@ -9,33 +9,28 @@ import importlib.util
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from fusionclf.batches import fingerprint
 from fusionclf.batches.disk import building, is_unchanged, write_checks
 from fusionclf.caches import cache_folder
 from fusionclf.console import SILENT, Console
 from fusionclf.errors import PictureError, SettingsError
 from fusionclf.memory import give_back_memory
-from fusionclf.models.encoders import ImageEncoder, PretrainedEncoder, folded_for_inference
+from fusionclf.models.encoders import ImageEncoder, PretrainedEncoder
 from fusionclf.models.onnx_graph import OnnxGraph, export_graph
-from fusionclf.models.stored_bert import EXPECTED
-from fusionclf.models.text_encoders import TransformerEncoder
+from fusionclf.models.traced_network import PACKAGES, TracedNetwork, traceable
 
 FILES = GRAPH, META = "graph.onnx", "meta.json"
-PACKAGES = ("torch", "onnxruntime")  # whose versions a graph depends on
+PASSING = (MemoryError, OSError, ImportError)  # faults of a moment or of an installation, which are not kept
 LEAST_OPENED = 256  # texts, or pictures of PIXELS, from which opening a kept graph saves time
 LEAST_EXPORTED = 2000  # texts, or pictures of PIXELS, from which an export, which takes about 6 s, saves time
 PIXELS = 128 * 96
 MOST_DIFFERENCE = 1e-3  # of features, as a share of the largest one
-OF_BERT = (*EXPECTED, "num_attention_heads", "layer_norm_eps")  # what weights do not tell
 ROUNDS = 5  # whose shortest time counts
 Choice = Literal["auto", "torch", "onnx"]
 
@@ -82,7 +77,7 @@ class Engine:
         name = "picture encoder" if isinstance(encoder, ImageEncoder) else "text encoder"
         try:
             self._check()
-            with _traceable(encoder, size, key) as traced:
+            with traceable(encoder, size, key) as traced:
                 encoder.graph = self._graph(name, traced, work, console)
         except _GraphError as error:
             if self.choice == "onnx":
@@ -103,18 +98,23 @@ class Engine:
         except _GraphError:
             return None  # `start` says why
 
-    def _may_save_time(self, work: int) -> bool:
+    @property
+    def may_use_graphs(self) -> bool:
+        """Whether ONNX Runtime is to run encoders at all."""
         if self.choice == "auto":
-            return self.device.type == "cpu" and self.mixed_precision == "no" and work >= LEAST_OPENED
+            return self.device.type == "cpu" and self.mixed_precision == "no"
         return self.choice == "onnx"
+
+    def _may_save_time(self, work: int) -> bool:
+        return self.may_use_graphs and (self.choice == "onnx" or work >= LEAST_OPENED)
 
     def _check(self) -> None:
         if self.device.type != "cpu":
             raise _GraphError("ONNX Runtime runs encoders only on a CPU")
-        if lacking := [name for name in (*PACKAGES, "onnxscript") if importlib.util.find_spec(name) is None]:
+        if lacking := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
             raise _GraphError(f"{lacking[0]} is not installed (pip install {lacking[0]})")
 
-    def _graph(self, name: str, traced: "_Traced", work: int, console: Console) -> OnnxGraph | None:
+    def _graph(self, name: str, traced: TracedNetwork, work: int, console: Console) -> OnnxGraph | None:
         """The kept graph, or a new one; None where it would save no time."""
         source, found = _read_kept(traced.key)
         if found is None:
@@ -134,7 +134,8 @@ class Engine:
         if found is None:
             return None
         if found["fault"]:
-            raise _GraphError(found["fault"])
+            again = f"; to try again, delete {source.parent}" if isinstance(source, Path) else ""
+            raise _GraphError(f"{found['fault']}{again}")
         if self.choice == "auto" and found["speed"] <= 1:
             return None
         return OnnxGraph(source, self.threads or torch.get_num_threads())
@@ -142,17 +143,6 @@ class Engine:
 
 class _GraphError(Exception):
     """Why an encoder has no graph."""
-
-
-def picture_key(weights: Mapping[str, Tensor], architecture: str, size: tuple[int, int]) -> str:
-    """What the graph of a picture network is kept under.
-
-    Args:
-        weights: of the network, by name.
-        architecture: what it computes with them.
-        size: height and width of the pictures, in pixels.
-    """
-    return fingerprint(weights, architecture, size, *map(version, PACKAGES))
 
 
 def _folder(key: str) -> Path:
@@ -166,79 +156,12 @@ def _read_kept(key: str) -> tuple[Path, dict[str, Any] | None]:
     return folder / GRAPH, json.loads((folder / META).read_text(encoding="utf-8")) if whole else None
 
 
-@dataclass(frozen=True)
-class _Traced:
-    """What it takes to export an encoder's network and to check its graph.
+def _exported(traced: TracedNetwork) -> tuple[bytes, dict[str, Any]]:
+    """A graph and the result of its check: `fault`, "" for none; `difference`; `speed` as a multiple of torch's.
 
-    Attributes:
-        network: gives features, (B, D).
-        inputs: name → example.
-        any_size: dimensions of the inputs whose size may differ.
-        samples: two inputs of different sizes.
-        key: hash of the weights, of what the network is, and of the versions of PACKAGES.
+    Raises:
+        _GraphError: for a reason that may be gone the next time.
     """
-
-    network: nn.Module
-    inputs: Mapping[str, Tensor]
-    any_size: tuple[int, ...]
-    samples: tuple[tuple[Tensor, ...], ...]
-    key: str
-
-
-@contextmanager
-def _traceable(
-    encoder: PretrainedEncoder, size: tuple[int, int] | None, key: str | None
-) -> Iterator[_Traced]:
-    """Within it, the encoder's network is in evaluation mode and as its graph will be."""
-    encoder.network.eval()
-    generator = torch.Generator().manual_seed(0)
-    if isinstance(encoder, ImageEncoder):
-        assert size is not None
-        key = key or picture_key(
-            encoder.network.state_dict(), encoder.architecture or str(encoder.network), size
-        )
-        with folded_for_inference(encoder, size):
-            network = encoder.network
-            samples = tuple((torch.randn(count, 3, *size, generator=generator),) for count in (8, 3))
-            yield _Traced(network, {"pictures": samples[1][0]}, (0,), samples, key)
-        return
-    assert isinstance(encoder, TransformerEncoder)
-    config: Any = encoder.network.config
-    words = getattr(config, "vocab_size", 100)
-    samples = tuple(_tokens(shape, words, generator) for shape in ((16, 12), (3, 40)))
-    inputs = {"input_ids": samples[1][0], "attention_mask": samples[1][1]}
-    key = fingerprint(encoder.network.state_dict(), _architecture(encoder.network), *map(version, PACKAGES))
-    yield _Traced(_Pooled(encoder), inputs, (0, 1), samples, key)
-
-
-def _architecture(network: Any) -> str:
-    """What a text network computes; the same for a BERT of transformers and one that was stored."""
-    config = network.config
-    if getattr(config, "model_type", "") != "bert":
-        return f"{network} {config}"
-    return " ".join(str(getattr(config, name, EXPECTED.get(name))) for name in OF_BERT)
-
-
-class _Pooled(nn.Module):
-    """A text encoder's network with its pooling, from tensors that a graph has names for."""
-
-    def __init__(self, encoder: TransformerEncoder) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        return self.encoder.pooled(input_ids, attention_mask)
-
-
-def _tokens(shape: tuple[int, int], vocabulary: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Tokens (B, T) and their mask, of texts of different lengths."""
-    lengths = shape[1] - torch.arange(shape[0]) % shape[1]
-    mask = torch.arange(shape[1]) < lengths[:, None]
-    return torch.randint(vocabulary, shape, generator=generator) * mask, mask.long()
-
-
-def _exported(traced: _Traced) -> tuple[bytes, dict[str, Any]]:
-    """A graph and the result of its check: `fault`, "" for none; `difference`; `speed` as a multiple of torch's."""
     try:
         content = export_graph(traced.network, traced.inputs, traced.any_size)
         graph = OnnxGraph(content, torch.get_num_threads())
@@ -247,11 +170,21 @@ def _exported(traced: _Traced) -> tuple[bytes, dict[str, Any]]:
             speed = _speed(traced.network, graph, traced.samples[0])
     except Exception as error:  # each layer of the exporters and of the runtime has exceptions of its own
         reason = " ".join(str(error).split())[:160]
-        return b"", {"fault": f"no ONNX graph of it can be made ({type(error).__name__}: {reason})"}
+        fault = f"no ONNX graph of it can be made ({type(error).__name__}: {reason})"
+        if any(isinstance(cause, PASSING) for cause in _causes(error)):
+            raise _GraphError(fault) from error
+        return b"", {"fault": fault}
     fault = ""
     if not difference <= MOST_DIFFERENCE:  # NaN too
         fault = f"its ONNX graph gives other features (difference {difference:.1g} of the largest)"
     return content, {"fault": fault, "difference": difference, "speed": speed}
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, and those that it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def _difference(expected: Tensor, found: Tensor) -> float:

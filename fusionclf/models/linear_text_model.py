@@ -91,7 +91,8 @@ def fit_linear_text_model(
     widths |= {("embeddings", field): values.shape[1] for field, values in inputs.embeddings.items()}
     embeddings = [values for values in inputs.embeddings.values() if values.shape[1]]
     dense = np.hstack(embeddings) if len(embeddings) > 1 else embeddings[0] if embeddings else None
-    svm = fit_linear_svm(features, targets, SVMSettings(seed=seed), dense=dense, every=np.arange(classes))
+    settings = SVMSettings(seed=seed, threads=torch.get_num_threads())
+    svm = fit_linear_svm(features, targets, settings, dense=dense, every=np.arange(classes))
     seen = torch.from_numpy(np.bincount(targets, minlength=classes) > 0)
     all_bias = torch.from_numpy(svm.bias).masked_fill(~seen, UNSEEN_SCORE)
     found: dict[str, dict[str, Tensor]] = {"ngrams": {}, "embeddings": {}, "ids": {}}

@@ -1,15 +1,11 @@
 """A trained model on disk: safetensors, class names, and what its encoders of transformers need."""
 
-import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
-from torch.overrides import TorchFunctionMode
 
 from fusionclf.catalog.fields import Fields
 from fusionclf.errors import FusionclfError, RunError
@@ -17,13 +13,14 @@ from fusionclf.files import write_json
 from fusionclf.models.aligned_encoders import AlignedImageEncoder, NameEncoder
 from fusionclf.models.backbones import build_image_encoder
 from fusionclf.models.building import building_stored
+from fusionclf.models.first_weights import without_first_weights
 from fusionclf.models.open_vocabulary.name_words import LANGUAGE
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.packing import packed_shapes, read_packed
 from fusionclf.models.registry import Model, Variant
 from fusionclf.models.stacked_classifier import StackedClassifier
 from fusionclf.models.text_encoders import TransformerEncoder
-from fusionclf.models.weights import load_weights, save_weights
+from fusionclf.models.weights import load_weights, save_weights, stored_checksum
 from fusionclf.run_schema import read_labels
 from fusionclf.runfolder import AGAIN, one_line
 
@@ -135,14 +132,22 @@ def lacks_picture_network(model: Model) -> bool:
     return model.image is not None and isinstance(model.image.network, nn.Identity)
 
 
-def picture_weights(model: Model, folder: Path, part: str) -> dict[str, Tensor]:
+def picture_weights(model: Model, folder: Path, part: str, checksum: str | None) -> dict[str, Tensor]:
     """The stored weights of the picture network that `load_model` left out.
 
+    Args:
+        model: as `load_model` gave it.
+        folder: the run's model folder.
+        part: name of the stage.
+        checksum: of its weights when the model was loaded, as of `read_checksum`.
+
     Raises:
-        RunError: as of `load_model`.
+        RunError: as of `load_model`, or the run was trained again since the model was loaded.
     """
-    prefix = _picture_prefix(model)
-    stored = load_weights(folder / f"{part}.safetensors")
+    prefix, file = _picture_prefix(model), folder / f"{part}.safetensors"
+    stored = load_weights(file)
+    if read_checksum(file) != checksum:  # after it was read, so that no other weights are taken for those
+        raise RunError(f"{file}: was trained again since it was loaded; load it again")
     return {name.removeprefix(prefix): values for name, values in stored.items() if name.startswith(prefix)}
 
 
@@ -207,6 +212,16 @@ def _load_state(module: nn.Module, weights: Mapping[str, Tensor], file: Path, as
         raise RunError(one_line(message, file)) from error
 
 
+def read_checksum(file: Path) -> str | None:
+    """The checksum that a file of weights was written with; None for one without.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    read_shapes(file)
+    return stored_checksum(file)
+
+
 def read_shapes(file: Path) -> dict[str, tuple[int, ...]]:
     """Name → shape of each tensor of a safetensors file, from its header alone.
 
@@ -221,46 +236,6 @@ def read_shapes(file: Path) -> dict[str, tuple[int, ...]]:
             return packed_shapes(stored, read_packed(opened.metadata()))
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise RunError(one_line(f"cannot be used ({error}); {AGAIN}", file)) from error
-
-
-class _WithoutRandomValues(TorchFunctionMode):
-    """Within it, tensors are not filled with random values, which takes longer than to read a model."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in (Tensor.normal_, Tensor.uniform_):
-            return args[0]
-        if getattr(func, "__module__", "") == nn.init.__name__:
-            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
-        return func(*args, **(kwargs or {}))
-
-
-@contextmanager
-def without_first_weights(shapes: Mapping[str, tuple[int, ...]]) -> Iterator[None]:
-    """Within the block parameters get no first values, and a model far larger than stored tensors cannot be built.
-
-    A parameter is refused before it is initialised, when its memory is reserved but not yet filled.
-
-    Args:
-        shapes: name → shape of each stored tensor.
-
-    Raises:
-        ValueError: more or larger parameters were made than are stored.
-    """
-    # Parameters that are replaced while a model is built, such as a backbone's classifier, count, too.
-    tensors, numbers = 10 * len(shapes) + 1000, 2 * sum(map(math.prod, shapes.values())) + 2**26
-
-    def refuse_large(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        nonlocal tensors, numbers
-        tensors, numbers = tensors - 1, numbers - (0 if parameter is None else parameter.numel())
-        if min(tensors, numbers) < 0:
-            raise ValueError("the settings ask for a far larger model than is stored")
-
-    hook = register_module_parameter_registration_hook(refuse_large)
-    try:
-        with _WithoutRandomValues():
-            yield
-    finally:
-        hook.remove()
 
 
 def _try_encoder(encoder: TransformerEncoder, folder: Path) -> None:

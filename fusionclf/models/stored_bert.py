@@ -137,6 +137,11 @@ class StoredTokenizer:
         self._own.enable_truncation(max_length)
         return {"input_ids": [found.ids for found in self._own.encode_batch(texts)]}
 
+    @property
+    def backend_tokenizer(self) -> Tokenizer:
+        """What makes the tokens, under the name that transformers has for it."""
+        return self._own
+
     def get_vocab(self) -> dict[str, int]:
         """Token → its number."""
         return self._own.get_vocab()

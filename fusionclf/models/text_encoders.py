@@ -23,8 +23,10 @@ from fusionclf.batches import (
 )
 from fusionclf.batches.disk import large_zeros
 from fusionclf.batches.kept_texts import KeptTexts
+from fusionclf.batches.text import ONE_AT_A_TIME
 from fusionclf.catalog.fields import TITLE
 from fusionclf.memory import release_pages
+from fusionclf.models.architectures import text_architecture, transformer_layers
 from fusionclf.models.encoders import PretrainedEncoder
 
 if TYPE_CHECKING:
@@ -139,7 +141,7 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
     """
 
     def __init__(self, network: Any, tokenizer: Any, longest: int = 64, frozen: bool = False) -> None:
-        super().__init__(network, _transformer_layers(network), frozen)
+        super().__init__(network, transformer_layers(network), frozen)
         self.dim = int(network.config.hidden_size)
         self.tokeniser = Tokeniser(tokenizer, longest)
         self.prepare = self._embedded if frozen else self.tokeniser
@@ -168,10 +170,16 @@ class TransformerEncoder(PretrainedEncoder, TextEncoder):
         network.config.save_pretrained(folder)
         self.tokeniser.save(folder)
 
+    def embedding_key(self, mixed_precision: str) -> str:
+        """A hash of what an embedding depends on besides its text and how many tokens of it are read."""
+        with ONE_AT_A_TIME:
+            vocabulary = self.tokeniser.vocabulary_key()
+        architecture = text_architecture(self.network)
+        return fingerprint(self.network.state_dict(), architecture, mixed_precision, vocabulary)
+
     def open_kept(self, mixed_precision: str) -> KeptTexts:
         """The embeddings of its present weights that are kept on disk."""
-        weights = fingerprint(self.network.state_dict(), mixed_precision)
-        return KeptTexts(f"{weights}-{self.tokeniser.longest}")
+        return KeptTexts(f"{self.embedding_key(mixed_precision)}-{self.tokeniser.longest}")
 
     @property
     def device(self) -> torch.device:
@@ -235,14 +243,6 @@ def _of_like_length(lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:
         if end == len(order) or (end + 1 - start) * lengths[order[end]] > tokens:
             yield order[start:end]
             start = end
-
-
-def _transformer_layers(network: Any) -> list[nn.Module]:
-    """Embeddings, then the layers, of BERT and its kin; others have none that are known here."""
-    embeddings, stack = getattr(network, "embeddings", None), getattr(network, "encoder", None)
-    if embeddings is None or stack is None:
-        return []
-    return [embeddings, *getattr(stack, "layer", ())]
 
 
 class JoinedTextEncoder(TextEncoder):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +12,6 @@ from fusionclf.models.aligned_encoders import NameEncoder
 from fusionclf.models.engine import LEAST_EXPORTED, Engine
 from fusionclf.models.layers.embedding_cache import EmbeddingCache
 from fusionclf.models.text_encoders import TransformerEncoder
-from fusionclf.models.weights import stored_checksum
 
 LEAST_STORED = 100  # texts that are worth a file
 
@@ -23,11 +21,11 @@ class ClassEmbeddings:
     """Gives a model's embedding caches what they lack.
 
     Attributes:
-        file: the model's weights, whose checksum tells by what texts are embedded.
+        checksum: of the model's stored weights, which tells by what texts are embedded; None: it is not known.
         engine: runs the encoders where texts are embedded.
     """
 
-    file: Path
+    checksum: str | None
     engine: Engine
 
     def learn(self, model: StackedClassifier, titles: Sequence[str], pictures: Sequence[str]) -> None:
@@ -60,7 +58,7 @@ class ClassEmbeddings:
         unknown = embedder.unknown(texts)
         if len(unknown) < LEAST_STORED:
             return
-        weights = stored_checksum(self.file) or fingerprint(encoder.network.state_dict())
+        weights = self.checksum or fingerprint(encoder.network.state_dict())
         precision, kind = self.engine.mixed_precision, type(encoder).__name__
         key = fingerprint({}, weights, precision, kind, *how, text_fingerprint(unknown))
 

@@ -8,9 +8,10 @@ from fusionclf.config import RunConfig
 from fusionclf.console import Console
 from fusionclf.models.backbones import image_architecture
 from fusionclf.models.encoders import ImageEncoder, fold_encoder
-from fusionclf.models.engine import Engine, picture_key
+from fusionclf.models.engine import Engine
 from fusionclf.models.registry import Model
 from fusionclf.models.storage import fill_picture_network, lacks_picture_network, picture_weights
+from fusionclf.models.traced_network import picture_key
 from fusionclf.training import to_device
 
 
@@ -24,10 +25,13 @@ class LatePictureNetwork:
         folder: the run's model folder.
         part: name of the stage.
         settings: the run's.
+        checksum: of the stored weights when the model was loaded.
     """
 
-    def __init__(self, model: Model, folder: Path, part: str, settings: RunConfig[Any]) -> None:
-        self._model, self._stored = model, (folder, part)
+    def __init__(
+        self, model: Model, folder: Path, part: str, settings: RunConfig[Any], checksum: str | None
+    ) -> None:
+        self._model, self._stored, self._checksum = model, (folder, part), checksum
         self._params = settings.model
         shown = settings.pictures.chosen
         self._size = (shown.height, shown.width)
@@ -61,10 +65,12 @@ class LatePictureNetwork:
 
     def _open_graph(self, image: ImageEncoder, engine: Engine) -> bool:
         """Open the kept graph; where there is none to run, build the network and return False."""
-        weights, chosen = picture_weights(self._model, *self._stored), self._params.image
-        architecture = image_architecture(chosen.library, chosen.backbone, chosen.regions)
-        self._key = picture_key(weights, architecture, self._size)
-        image.graph = engine.open_kept(self._key)
+        weights = picture_weights(self._model, *self._stored, self._checksum)
+        if engine.may_use_graphs:
+            chosen = self._params.image
+            architecture = image_architecture(chosen.library, chosen.backbone, chosen.regions)
+            self._key = picture_key(weights, architecture, self._size)
+            image.graph = engine.open_kept(self._key)
         if image.graph is None:
             fill_picture_network(self._model, *self._stored, self._params, weights)
         return image.graph is not None

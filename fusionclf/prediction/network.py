@@ -30,7 +30,7 @@ from fusionclf.models.field_encoders import TitleAndFields
 from fusionclf.models.layers.embedding_cache import EmbeddingCache
 from fusionclf.models.open_vocabulary.prototypes import normalised
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
-from fusionclf.models.storage import load_model
+from fusionclf.models.storage import load_model, read_checksum
 from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.prediction.class_embeddings import ClassEmbeddings
 from fusionclf.prediction.late_picture_network import LatePictureNetwork
@@ -100,7 +100,8 @@ class NetworkModel:
         self.engine = Engine(
             engine or settings.train.engine, self.process.device, self.process.mixed_precision
         )
-        self._embeddings = ClassEmbeddings(folder / f"{part}.safetensors", self.engine)
+        checksum = read_checksum(folder / f"{part}.safetensors")
+        self._embeddings = ClassEmbeddings(checksum, self.engine)
         with self.process.autocast():  # class names are embedded as in training
             self.model = load_model(
                 folder, part, find_variant(settings.variant), settings.model, Fields.of(settings.catalog),
@@ -117,7 +118,7 @@ class NetworkModel:
         reads_pictures = self.model.image is not None
         self.cover = cover_size(settings.pictures.chosen) if reads_pictures else None
         self._picture_network = (
-            LatePictureNetwork(self.model, folder, part, settings) if reads_pictures else None
+            LatePictureNetwork(self.model, folder, part, settings, checksum) if reads_pictures else None
         )
         self.reads_titles = self.model.text_encoder is not None
         reads_fields = isinstance(self.model.text_encoder, TitleAndFields)

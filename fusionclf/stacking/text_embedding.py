@@ -39,9 +39,7 @@ class SharedEmbedder:
         self.accelerator, self.console = accelerator, console
         self.saved_seconds = 0.0
         self._counted: set[str] = set()  # keys of what is in `saved_seconds`
-        self._network = fingerprint(
-            encoder.network.state_dict(), accelerator.mixed_precision, encoder.tokeniser.vocabulary_key()
-        )
+        self._network = encoder.embedding_key(accelerator.mixed_precision)
 
     def __call__(self, texts: list[str], longest: int | None = None) -> np.ndarray:
         """(n, D) embeddings; of `longest` tokens of each text, by default as many as of a title."""

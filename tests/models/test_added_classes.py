@@ -69,7 +69,7 @@ def test_a_cut_gives_no_class_the_vectors_of_another(tmp_path: Path, monkeypatch
 
 
 def test_a_closed_model_takes_no_new_class() -> None:
-    with pytest.raises(RunError, match=r"model\.vocabulary=open"):
+    with pytest.raises(RunError, match="open vocabulary"):
         add_classes(tiny_model("fusion")[2], [AddedClass("Kite")])
 
 
@@ -78,5 +78,5 @@ def test_a_named_vocabulary_takes_no_new_class(tiny_bert: Path) -> None:
     _, _, model = tiny_model("fusion", fuser="late", text=text, vocabulary="named")
     assert isinstance(model, StackedClassifier)
     model.name_classes(["Kite", "Drone", "Ball"], ["Kite", "Drone", "Ball"])
-    with pytest.raises(RunError, match=r"model\.vocabulary=open"):
+    with pytest.raises(RunError, match="open vocabulary"):
         add_classes(model, [AddedClass("Yo-yo")])

@@ -1,6 +1,7 @@
 """Encoders in ONNX Runtime: features as of torch, from a graph that is kept and checked."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from fusionclf.errors import SettingsError
-from fusionclf.models import engine
+from fusionclf.models import engine, traced_network
 from fusionclf.models.encoders import ImageEncoder
 from fusionclf.models.engine import LEAST_EXPORTED, LEAST_OPENED, PIXELS, Engine
 from fusionclf.models.onnx_graph import OnnxGraph
 from fusionclf.models.stored_bert import read_stored_bert
 from fusionclf.models.text_backbones import build_transformer
 from fusionclf.models.text_encoders import TransformerEncoder
+from tests.changes import without_release
 
 SIZE = (16, 12)
 PICTURES = PIXELS // (SIZE[0] * SIZE[1])  # that are as much work as one of PIXELS
@@ -170,6 +172,77 @@ def test_without_onnxruntime_torch_runs_encoders(monkeypatch: pytest.MonkeyPatch
     assert notes.lines == [
         "picture encoder: onnxruntime is not installed (pip install onnxruntime); torch runs it"
     ]
+
+
+@pytest.mark.parametrize("fault", [MemoryError("short"), OSError("no space"), ImportError("no module")])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_passing_fault_is_not_kept(
+    graphs: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, wrapped: bool
+) -> None:
+    def fail(*_: object) -> bytes:
+        if wrapped:
+            raise RuntimeError("not exported") from fault
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "export_graph", fail)
+        with pytest.raises(SettingsError, match="no ONNX graph of it can be made"):
+            ONNX.start(_encoder(), 1, SIZE)
+    assert not graphs.exists()
+    encoder = _encoder()
+    ONNX.start(encoder, 1, SIZE)
+    assert encoder.graph is not None
+
+
+def test_a_kept_fault_names_the_folder_to_delete(graphs: Path) -> None:
+    encoder = _encoder(Doubled())
+    for _ in range(2):
+        with pytest.raises(SettingsError) as error:
+            ONNX.start(encoder, 1, SIZE)
+        (kept,) = graphs.iterdir()
+        assert f"to try again, delete {kept}; set engine=auto" in str(error.value)
+
+
+@pytest.mark.parametrize("package", ["torch", "onnxruntime", "onnx", "onnxscript"])
+def test_another_version_exports_again(graphs: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    ONNX.start(_encoder(), 1, SIZE)
+    found = traced_network.version
+    monkeypatch.setattr(traced_network, "version", lambda name: "0.1" if name == package else found(name))
+    ONNX.start(_encoder(), 1, SIZE)
+    assert len(list(graphs.iterdir())) == 2
+
+
+def test_another_cpu_is_timed_again(graphs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ONNX.start(_encoder(), 1, SIZE)
+    monkeypatch.setattr(traced_network, "_processor", lambda: "another")
+    ONNX.start(_encoder(), 1, SIZE)
+    assert len(list(graphs.iterdir())) == 2
+
+
+def test_onnxruntime_by_another_name_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_release(monkeypatch, "onnxruntime")  # onnxruntime-gpu has the same module
+    encoder = _encoder()
+    ONNX.start(encoder, 1, SIZE)
+    assert encoder.graph is not None
+
+
+def test_a_graph_is_exported_in_inference_mode(tiny_bert: Path) -> None:
+    """As where the first text that is not kept comes to a thread of prediction."""
+    encoder = build_transformer(str(tiny_bert), frozen=True).eval()
+    titles = ["red shirt", "blue shoe"]
+    expected = encoder.compute(titles)
+    with ThreadPoolExecutor(1) as thread:
+
+        def start() -> np.ndarray:
+            with torch.inference_mode():
+                ONNX.start(encoder, 1)
+                return encoder.compute(titles)
+
+        found = thread.submit(start).result()
+    assert encoder.graph is not None
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    encoder.graph = None
+    np.testing.assert_allclose(encoder.compute(titles), expected, atol=1e-6)
 
 
 def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
