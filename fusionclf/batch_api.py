@@ -1,4 +1,4 @@
-"""`fusionclf.predict_batches`: one pandas table after another, for engines that spread them over machines."""
+"""`fusionclf.predict_batches`: predicts pandas tables, for engines that distribute them over machines."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ class predict_batches:  # called and passed like a function
     """A callable that predicts pandas tables, on one machine or many: for Ray Data, Spark, or a loop.
 
     It is pickled as the path of the run folder, which each worker must be able to read. Each process loads the model
-    once, with the first table.
+    with the first table, and again if the run or its added classes change; it keeps the last four models.
 
     Args:
         run: the run folder.

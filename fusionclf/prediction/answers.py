@@ -27,8 +27,8 @@ class DecisionRule:
         top_k: number of classes to return.
         min_probability: smallest probability of the first class; below it the decision is "abstain". None:
             LEAST_PROBABILITY, unless there is a target precision.
-        target_precision: precision to promise for accepted answers. Each decision is then "accept", "review" or
-            "reject", and an uncertain class backs off to a category. None: no promise.
+        target_precision: guaranteed precision of accepted answers. Each decision is then "accept", "review" or
+            "reject", and an uncertain class backs off to a category. None: no guarantee.
 
     Raises:
         SettingsError: a value is out of range.
@@ -48,11 +48,13 @@ class DecisionRule:
                 f"target_precision={self.target_precision}: give a number above 0, up to 1, such as 0.98"
             )
         if self.target_precision is not None and self.min_probability:
-            raise SettingsError("give either target_precision or min_probability, not both")
+            raise SettingsError(
+                f"target_precision={self.target_precision}, min_probability={self.min_probability}: remove one of them"
+            )
 
     @property
     def accepted_from(self) -> float:
-        """The lowest probability at which the first class is accepted, without a target precision."""
+        """The lowest probability at which the predicted class is accepted, without a target precision."""
         return LEAST_PROBABILITY if self.min_probability is None else self.min_probability
 
 
@@ -66,7 +68,7 @@ class Answers:
         order: (n, k) indices of each product's most likely classes, best first. k is `top_k`, or K if there are fewer
             classes. Meaningless without an answer.
         probabilities: (n, k) of those classes; NaN without an answer.
-        decisions: "accept", "review" or "reject" at a target precision; "abstain" if the first class is less likely
+        decisions: "accept", "review" or "reject" at a target precision; "abstain" if the predicted class is less likely
             than `min_probability`; "none" without an answer.
         picture_status, title_status: "used", "missing", "unreadable" or "ignored" (the model does not read it).
         reasons: why there is no answer; "" if there is one.
@@ -113,7 +115,7 @@ class Answers:
 
     @cached_property
     def paths(self) -> list[tuple[str, ...]]:
-        """Category path of the first class, top down; () for an unknown one."""
+        """Category path of the predicted class, top down; () for an unknown one."""
         return self._of_first(self.category_paths)
 
     @cached_property

@@ -12,8 +12,10 @@ from fusionclf.errors import PredictionError, RunError, near_path, quoted
 from fusionclf.prediction.answers import NONE, DecisionRule
 from fusionclf.prediction.io.frames import FrameTable
 from fusionclf.prediction.io.product_rows import Chunk, ProductRows
-from fusionclf.prediction.job import column_settings, threshold_note
+from fusionclf.prediction.job import column_settings, model_state, threshold_note
 from fusionclf.prediction.loading import load
+
+MOST_OPEN = 4  # predictors that a process keeps
 
 
 @dataclass(frozen=True)
@@ -36,19 +38,43 @@ class BatchRequest:
 
 
 def open_batches(request: BatchRequest) -> "BatchPredictor":
-    """The model of a run, loaded once a process; again where the run was made anew.
+    """The predictor of a request, loaded at its first use, and again if its run has changed.
+
+    A process keeps the MOST_OPEN predictors that it used last.
 
     Raises:
         RunError: the folder is no finished run.
         SettingsError: an override is unknown or has a bad value.
     """
-    metrics = request.run / "metrics.json"
-    return _opened(request, metrics.stat().st_mtime_ns if metrics.is_file() else 0)
+    return _opened(request).current()
 
 
-@lru_cache(maxsize=1)
-def _opened(request: BatchRequest, changed: int) -> "BatchPredictor":
-    return BatchPredictor(request)
+@lru_cache(maxsize=MOST_OPEN)
+def _opened(request: BatchRequest) -> "_Opened":
+    return _Opened(request)
+
+
+class _Opened:
+    """The predictor of a request and the state of its run when it was loaded."""
+
+    def __init__(self, request: BatchRequest) -> None:
+        self._request = request
+        self._state: list[object] = []
+        self._predictor: BatchPredictor | None = None
+
+    def current(self) -> "BatchPredictor":
+        """The predictor; it is loaded at the first call and if the run has changed since."""
+        state = _state(self._request.run)
+        if self._predictor is None or state != self._state:
+            self._predictor = None  # frees the old model before the new one is loaded
+            self._predictor, self._state = BatchPredictor(self._request), state
+        return self._predictor
+
+
+def _state(run: Path) -> list[object]:
+    """Differs after a run is trained again or its added classes change."""
+    metrics = run / "metrics.json"
+    return [metrics.stat().st_mtime_ns if metrics.is_file() else 0, *model_state(run)]
 
 
 class BatchPredictor:
@@ -79,7 +105,7 @@ class BatchPredictor:
         self._seen = self._expected = 0
         self._warned = set[str]()
         if request.rule.target_precision is not None:
-            self._predictor.thresholds(request.rule.target_precision)  # fails where it cannot be promised
+            self._predictor.thresholds(request.rule.target_precision)  # fails where it cannot be guaranteed
             self._warn(threshold_note(self._predictor))
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:

@@ -109,7 +109,7 @@ def prepare(
 
 
 def threshold_note(predictor: Predictor) -> str:
-    """What a target precision does not promise once classes are added; "" where none are."""
+    """A note that a target precision is not guaranteed for added classes; "" where none are."""
     added = len(predictor.added)
     if not added:
         return ""
@@ -226,16 +226,13 @@ def _job(
     """Everything that the predictions, and their division into chunks, depend on."""
     from fusionclf.prediction.file_prediction import chunk_size
 
-    stat, rule = request.source.stat(), request.rule
+    rule = request.rule
     one_label = predictor.model.decision is None
-    models = sorted(path for path in (request.run / "model").rglob("*") if not is_partial(path))
     return {
         "run": str(request.run.resolve()),
-        "model": [
-            [file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in models if file.is_file()
-        ],
+        "model": model_state(request.run),
         "part": predictor.part,
-        "input": [str(request.source.resolve()), stat.st_size, stat.st_mtime_ns],
+        "input": {"path": str(request.source.resolve()), **_input_state(table)},
         "pictures": table.root,
         "classes": list(predictor.classes),
         "named": {new.name: {"place": new.place, "synonyms": new.synonyms} for new in added},
@@ -247,3 +244,17 @@ def _job(
         "lot": chunk_size(predictor, table),
         "fusionclf": version("fusionclf"),
     }
+
+
+def _input_state(table: ProductTable) -> dict[str, int | str]:
+    """Size and modification time of the input file; for a folder, the state of all its files."""
+    if table.folder is not None:
+        return table.folder.state()
+    found = table.source.stat()
+    return {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
+
+
+def model_state(run: Path) -> list[list[str | int]]:
+    """Name, size and modification time of each file of a run's models and added classes."""
+    files = sorted(path for path in (run / "model").rglob("*") if not is_partial(path))
+    return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.is_file()]

@@ -68,7 +68,7 @@ def check_one_label(model: Model, what: str) -> None:
     """Raise SettingsError where a model predicts several labels per product; `what` needs one."""
     if model.decision is not None:
         raise SettingsError(
-            f"{what} needs one label per product, and this run predicts several (catalog.label_list)"
+            f"{what}: needs one label per product, but this run predicts several; use a run without catalog.label_list"
         )
 
 

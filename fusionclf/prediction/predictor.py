@@ -88,7 +88,7 @@ class Predictor:
             top_k: number of classes to return.
             min_probability: below it, the decision is "abstain"; None: 0.05, unless a target precision is given. With
                 several labels per product: the threshold of all labels; None: the fitted threshold of each label.
-            target_precision: precision to promise for accepted answers, such as 0.98, from the run's held-out
+            target_precision: guaranteed precision of accepted answers, such as 0.98, from the run's held-out
                 predictions; other answers get "review" or "reject", and back off to a category if possible.
             errors: "raise" stops at the first product whose picture cannot be read or that has no input that the
                 model reads; "collect" predicts by the title alone if the picture is unreadable, and gives a
@@ -97,7 +97,7 @@ class Predictor:
         Raises:
             PredictionError: neither images nor titles, unequal numbers of them, or a faulty product.
             SettingsError: `top_k`, `min_probability` or `target_precision` is out of its range, or the last cannot be
-                promised, or is given while the classes are restricted.
+                guaranteed, or is given while the classes are restricted.
 
         >>> import fusionclf
         >>> answers = fusionclf.load("runs/linear").predict(titles=["Women Red Dress", ""], errors="collect")
@@ -169,7 +169,7 @@ class Predictor:
         return min(CHUNK, max(SMALLEST_CHUNK, most))
 
     def add_classes(self, names: Sequence[str], *, only: bool = False) -> None:
-        """Add classes that the model never saw, by their names. The run folder does not change.
+        """Add classes without training rows, by their names, to this predictor only; the run folder does not change.
 
         Args:
             names: such as "Kite", or with its place in the category graph, "Toys > Outdoor > Kite". A class that the
@@ -216,7 +216,10 @@ class Predictor:
             RunError: its classes are fixed.
         """
         if not self.model.is_open:
-            raise RunError("this run cannot predict new classes; train fusion with model.vocabulary=open")
+            raise RunError(
+                f"{self.folder or 'this model'}: cannot predict new classes; train fusion with an open vocabulary "
+                "(--config fusion-frozen)"
+            )
         return cast("NetworkModel", self.model)
 
     def read(self, images: Sequence[Pictures], fields: pd.DataFrame) -> Products:
@@ -256,12 +259,12 @@ class Predictor:
 
         Raises:
             RunError: the run has no held-out predictions.
-            SettingsError: the target is out of its range or cannot be promised, or the classes are restricted.
+            SettingsError: the target is out of its range or cannot be guaranteed, or the classes are restricted.
         """
-        check_one_label(self.model, "a target precision")
+        check_one_label(self.model, f"target_precision={target:g}")
         if self.model.columns is not None:
             raise SettingsError(
-                "a target precision holds only if all classes are candidates; leave it or --only (only=True) out"
+                f"target_precision={target:g}: needs all classes as candidates; remove it, or --only (only=True)"
             )
         if self.folder is None:
             raise RunError(

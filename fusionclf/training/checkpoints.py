@@ -1,6 +1,6 @@
 """Checkpoints: safetensors and JSON in a folder that is written aside and renamed.
 
-A resumed run continues from `last`; `previous` is the one before, for a damaged `last`. figures.json holds
+A resumed run continues from `last`; `previous` is the one before, for a damaged `last`. values.json holds
 a digest of every other file and is written after them, so a file that is cut short, or that lost a bit, is noticed.
 """
 
@@ -23,7 +23,8 @@ from fusionclf.errors import RunError, TrainingError
 from fusionclf.files import check_present
 from fusionclf.models.weights import contiguous
 
-LAYOUT = 2  # raise when the files of a checkpoint change
+LAYOUT = 3  # raise when the files of a checkpoint change
+VALUES = "values.json"
 DAMAGED = (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
@@ -59,9 +60,9 @@ def save_checkpoint(
             file = aside / f"{group}.safetensors"
             save_file(contiguous(named), file)
             digests[file.name] = _digest(file)
-        content = json.dumps({"layout": LAYOUT, "digests": digests, "figures": state})
+        content = json.dumps({"layout": LAYOUT, "digests": digests, "values": state})
         text = json.dumps({"digest": _text_digest(content), "content": content})
-        (aside / "figures.json").write_text(text)
+        (aside / VALUES).write_text(text)
         _to_disk(aside)
         if last.exists():
             shutil.rmtree(previous, ignore_errors=True)
@@ -97,9 +98,9 @@ def load_checkpoint(folder: Path, warn: Callable[[str], None] | None = None) -> 
 
 
 def _load(place: Path) -> Checkpoint:
-    written = json.loads((place / "figures.json").read_text())
+    written = json.loads((place / VALUES).read_text())
     if _text_digest(written["content"]) != written["digest"]:
-        raise ValueError("figures.json is not what was written")
+        raise ValueError(f"{VALUES} is not what was written")
     held = json.loads(written["content"])
     if held["layout"] != LAYOUT:
         raise RunError(f"{place}: made by another version of fusionclf; finish it there, or use --overwrite")
@@ -107,7 +108,7 @@ def _load(place: Path) -> Checkpoint:
         if _digest(place / name) != digest:
             raise ValueError(f"{name} is not what was written")
     tensors = {name.removesuffix(".safetensors"): load_file(place / name) for name in held["digests"]}
-    return Checkpoint(tensors, held["figures"])
+    return Checkpoint(tensors, held["values"])
 
 
 def _text_digest(text: str) -> str:

@@ -28,7 +28,7 @@ GRAPH_PIXELS = 2**17  # of an ONNX graph of pictures alone on one core
 def iterate_logits(
     model: torch.nn.Module, source: ProductSource, rows: np.ndarray, accelerator: Accelerator | OneProcess
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
-    """Logits of this process's share of `rows`, in constant memory.
+    """Logits of this process's share of `rows`, in constant memory; of all rows if they are fewer than processes.
 
     Products whose titles are about as long are read together, which saves padding.
 
@@ -83,7 +83,8 @@ def _iterate(
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
     model.eval()
     device = accelerator.device
-    own = np.arange(len(rows))[accelerator.process_index :: accelerator.num_processes]
+    rank, world = _share(len(rows), accelerator)
+    own = np.arange(len(rows))[rank::world]
     lengths = source.lengths()
     if lengths is not None:
         own = own[np.argsort(lengths[rows[own]], kind="stable")]
@@ -102,6 +103,16 @@ def _iterate(
             yield from map_in_threads(lambda places: computed(prepared(places)), shares)
         else:
             yield from map(computed, prefetch(map(prepared, shares), device))
+
+
+def _share(count: int, accelerator: Accelerator | OneProcess) -> tuple[int, int]:
+    """This process's number, and the number of processes that share `count` rows.
+
+    If there are fewer rows than processes, each process computes all of them, and nothing is gathered.
+    """
+    if count < accelerator.num_processes:
+        return 0, 1
+    return accelerator.process_index, accelerator.num_processes
 
 
 def _prepared(model: torch.nn.Module, source: ProductSource) -> AbstractContextManager[None]:
@@ -171,7 +182,7 @@ def collect(
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Put every process's (places, values) into one (count, K) tensor on the CPU, on every process."""
-    world = accelerator.num_processes
+    _, world = _share(count, accelerator)
     local: Tensor | None = None
     done = released = 0
     for places, values in parts:

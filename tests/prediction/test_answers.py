@@ -1,4 +1,4 @@
-"""From probabilities to a file: the first classes, and cells of CSV files."""
+"""From probabilities to a file: the most likely classes, and cells of CSV files."""
 
 import csv
 import io

@@ -13,7 +13,8 @@ import pytest
 import fusionclf
 from fusionclf.catalog import Catalog
 from fusionclf.errors import CatalogError, PredictionError, RunError, SettingsError
-from fusionclf.prediction import batch_prediction, predictor
+from fusionclf.prediction import RunModel, batch_prediction, predictor
+from fusionclf.workflows.classes import add_class
 from tests.runs import COLUMNS, Runs, done
 
 
@@ -96,18 +97,24 @@ def test_an_empty_table_gives_the_columns_of_the_schema(
     assert predict.schema.startswith("`id` string, `label_1` string, `prob_1` double, ")
 
 
-def test_it_pickles_without_the_model_and_loads_once(
-    products: pd.DataFrame, predict: fusionclf.predict_batches, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded: list[Path] = []
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The run of each model that is loaded from now on."""
+    found: list[Path] = []
     real = batch_prediction.load
 
     def load(run: Path, **settings: Any) -> predictor.Predictor:
-        loaded.append(run)
+        found.append(run)
         return real(run, **settings)
 
     monkeypatch.setattr(batch_prediction, "load", load)
     batch_prediction._opened.cache_clear()
+    return found
+
+
+def test_it_pickles_without_the_model_and_loads_once(
+    products: pd.DataFrame, predict: fusionclf.predict_batches, loaded: list[Path]
+) -> None:
     before = predict(products)
     stored = pickle.dumps(predict)
     assert len(stored) < 1000
@@ -116,16 +123,26 @@ def test_it_pickles_without_the_model_and_loads_once(
     assert len(loaded) == 1
 
 
-def test_a_run_that_was_made_again_is_loaded_again(
-    products: pd.DataFrame, runs: Runs, tmp_path: Path
+def test_models_that_take_turns_are_loaded_once(
+    runs: Runs, products: pd.DataFrame, predict: fusionclf.predict_batches, loaded: list[Path]
+) -> None:
+    other = fusionclf.predict_batches(runs("linear"), top_k=2, catalog={"id": "sku", "title": "name"})
+    for _ in range(3):
+        assert ("label_3" in predict(products), "label_3" in other(products)) == (True, False)
+    assert len(loaded) == 2
+
+
+@pytest.mark.parametrize("file", ["metrics.json", "model/added.safetensors"])
+def test_a_run_that_changed_is_loaded_again(
+    file: str, products: pd.DataFrame, runs: Runs, tmp_path: Path, loaded: list[Path]
 ) -> None:
     folder = shutil.copytree(runs("linear"), tmp_path / "run")
     predict = fusionclf.predict_batches(folder, catalog={"id": "sku", "title": "name"})
     predict(products)
-    before = batch_prediction._opened.cache_info().misses
-    (folder / "metrics.json").touch()
-    predict(products)
-    assert batch_prediction._opened.cache_info().misses == before + 1
+    (folder / file).touch()
+    for _ in range(2):
+        predict(products)
+    assert len(loaded) == 2
 
 
 def test_a_missing_column_is_named_with_those_found(runs: Runs, products: pd.DataFrame) -> None:
@@ -133,6 +150,16 @@ def test_a_missing_column_is_named_with_those_found(runs: Runs, products: pd.Dat
         fusionclf.predict_batches(runs("linear"))(products)
     with pytest.raises(PredictionError, match=r"no column 'productDisplayName'.*columns found: sku, name"):
         fusionclf.predict_batches(runs("linear"), catalog={"id": "sku"})(products)
+
+
+@pytest.mark.slow
+def test_a_class_that_is_added_later_is_predicted(runs: Runs, tmp_path: Path) -> None:
+    run = shutil.copytree(runs("open"), tmp_path / "run")
+    predict = fusionclf.predict_batches(run, catalog={"title": "name", "picture": None})
+    products = pd.DataFrame({"id": ["1"], "name": ["Acme Red Zeppelin Kite"]})
+    assert predict(products)["label_1"].tolist() != ["Zeppelin Kite"]
+    add_class(RunModel(run, cpu=True), "Toys > Zeppelin Kite")
+    assert predict(products)["label_1"].tolist() == ["Zeppelin Kite"]
 
 
 @pytest.mark.slow

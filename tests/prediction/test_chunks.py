@@ -15,6 +15,7 @@ import pytest
 import torch
 
 import fusionclf
+from fusionclf.catalog import Catalog
 from fusionclf.config import CatalogConfig
 from fusionclf.console import Console
 from fusionclf.prediction import DecisionRule, Predictor, file_prediction
@@ -98,6 +99,33 @@ def test_a_command_on_another_input_is_not_resumed(
         stream.write("41,Red Shirt\n")
     assert "begun with other settings or input (input" in refused(*words, "--resume")
     assert "41 products" in done(*words, "--overwrite")
+
+
+@pytest.mark.parametrize("change", ["added", "removed", "replaced"])
+def test_a_command_on_a_changed_folder_is_not_resumed(
+    change: str, runs: Runs, sample: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Predictor, "chunk_size", 2)  # 5 pictures: 3 chunks
+    inside = tmp_path / "photos" / "a"
+    inside.mkdir(parents=True)
+    first, *_ = pictures = [sample.root / name for name in sample.table["picture"].iloc[:5]]
+    for number, picture in enumerate(pictures):
+        shutil.copy2(picture, inside / f"{number}.jpg")
+    words = ("--run", runs("frozen"), "--input", inside.parent, "--out", tmp_path / "out.csv")
+    with monkeypatch.context() as patch:
+        Interruption(patch, after=1)
+        call(*words)
+    if change == "added":
+        shutil.copy2(first, inside / "00.jpg")
+    else:
+        (inside / "0.jpg").unlink()
+    if change == "replaced":
+        shutil.copy2(pictures[1], inside / "0.jpg")
+    assert "begun with other settings or input (input." in refused(*words, "--resume")
+    (inside / "00.jpg").unlink(missing_ok=True)
+    shutil.copy2(first, inside / "0.jpg")
+    assert "5 products" in done(*words, "--resume")
+    assert pd.read_csv(tmp_path / "out.csv")["id"].tolist() == [f"a/{number}.jpg" for number in range(5)]
 
 
 @pytest.mark.slow

@@ -1,17 +1,22 @@
 """Class names are embedded once, whatever the number of starts; a picture network is built for the first picture."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import fusionclf
+from fusionclf.batches import cached_features
 from fusionclf.batches.kept_texts import KeptTexts
+from fusionclf.models import StackedClassifier
 from fusionclf.models.storage import lacks_picture_network
 from fusionclf.models.text_encoders import TransformerEncoder
 from fusionclf.prediction import Predictor
 from fusionclf.prediction.network import NetworkModel
+from tests.changes import train_again
 from tests.runs import Runs
 
 TITLES = ["Women Red Dress", "Men Blue Shirt"]
@@ -82,3 +87,26 @@ def test_names_that_training_kept_are_not_embedded(
     monkeypatch.setattr(TransformerEncoder, "compute", computed)
     fusionclf.load(run, device="cpu")
     assert len(looked_up) > 10
+
+
+@pytest.mark.slow
+def test_names_have_the_key_of_the_loaded_weights(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counting(kind: str, key: str, *given: Any) -> Any:
+        keys.append(key)
+        return cached_features(kind, key, *given)
+
+    run, keys = Path(shutil.copytree(runs("open"), tmp_path / "run")), list[str]()
+    monkeypatch.setenv("FUSIONCLF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("fusionclf.prediction.class_embeddings.LEAST_STORED", 1)
+    monkeypatch.setattr("fusionclf.prediction.class_embeddings.cached_features", counting)
+    predictor = fusionclf.load(run, device="cpu")
+    for again in (False, True):
+        if again:
+            train_again(run)
+        own = network(predictor)
+        assert isinstance(own.model, StackedClassifier) and own.model.linear_text_model.sentences is not None
+        own.model.linear_text_model.sentences.embedder = None
+        own._embeddings.learn(own.model, ["red shirt"], [])
+    assert keys[-1] == keys[-2]

@@ -82,7 +82,7 @@ def test_classes_can_be_restricted_again_and_extended(run: Path) -> None:
 def test_restricted_classes_have_no_target_precision(run: Path) -> None:
     model = fusionclf.load(run, device="cpu")
     model.add_classes(["Zeppelin Kite", "Watches"], only=True)
-    with pytest.raises(SettingsError, match="all classes are candidates"):
+    with pytest.raises(SettingsError, match="all classes as candidates"):
         model.predict(titles=TITLES, target_precision=0.98)
 
 
@@ -282,7 +282,7 @@ def test_a_class_is_known_by_a_synonym(run: Path, capsys: pytest.CaptureFixture[
 
 @pytest.mark.slow
 def test_a_closed_run_takes_no_new_class(runs: Runs) -> None:
-    with pytest.raises(RunError, match=r"model\.vocabulary=open"):
+    with pytest.raises(RunError, match="open vocabulary"):
         add_class(RunModel(runs("fusion"), cpu=True), "Kite")
-    with pytest.raises(RunError, match=r"model\.vocabulary=open"):
+    with pytest.raises(RunError, match="open vocabulary"):
         fusionclf.load(runs("linear")).add_classes(["Kite"])

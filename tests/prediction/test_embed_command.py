@@ -156,3 +156,53 @@ def test_other_parquet_file_is_refused(tmp_path: Path) -> None:
     pd.DataFrame({"id": ["1"]}).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(PredictionError, match="holds no embeddings"):
         read_vectors(tmp_path / "a.parquet")
+
+
+def test_embeddings_that_pandas_saved_again_are_read(embedded: Path, tmp_path: Path) -> None:
+    whole, frame = read_vectors(embedded), pd.read_parquet(embedded)
+    frame.at[3, "joint"] = None
+    frame[frame.index < 9].to_parquet(tmp_path / "few.parquet")
+    few = read_vectors(tmp_path / "few.parquet")
+    assert few.ids.tolist() == np.delete(whole.ids[:9], 3).tolist()
+    assert (few.vectors == np.delete(whole.vectors[:9], 3, axis=0)).all() and few.vectors.dtype == np.float32
+    assert (few.model, few.left_out) == (whole.model, 1)
+    run("similar", "--input", tmp_path / "few.parquet", "--out", tmp_path / "d.csv")
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        ([1.0, 2.0], "'joint' has the shape (2,), not one vector for each of 2 ids"),
+        ([["a"], ["b"]], "'joint' holds <U1, not floating-point numbers"),
+        ([[1.0, 0.0]], "'joint' has the shape (1, 2), not one"),
+        (np.empty((2, 0)), "'joint' has the shape (2, 0), not one"),
+    ],
+)
+def test_an_array_that_is_not_of_vectors_is_refused(vectors: object, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.npz"
+    np.savez(file, id=["1", "2"], joint=np.array(vectors), model="m")
+    assert f"{file}: cannot be read as embeddings ({message}" in run("similar", "--input", file, code=2)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        ([[1.0, 0.0], [1.0]], "'joint' holds vectors of 1 and of 2 numbers"),
+        (["a", "b"], "'joint' holds large_string, not lists of floating-point numbers"),
+        ([["a"], ["b"]], "'joint' holds list<element: string>, not lists of floating-point numbers"),
+    ],
+)
+def test_a_column_that_is_not_of_vectors_is_refused(vectors: object, message: str, tmp_path: Path) -> None:
+    file, frame = tmp_path / "a.parquet", pd.DataFrame({"id": ["1", "2"], "joint": vectors})
+    frame.attrs["model"] = "m"
+    frame.to_parquet(file)
+    assert f"{file}: cannot be read as embeddings ({message}" in run("similar", "--input", file, code=2)
+
+
+def test_a_file_that_lost_its_model_is_refused(embedded: Path, tmp_path: Path) -> None:
+    frame, file = pd.read_parquet(embedded), tmp_path / "a.parquet"
+    frame.attrs = {}
+    frame.to_parquet(file)
+    assert "cannot be read as embeddings (it does not name its model)" in run(
+        "similar", "--input", file, code=2
+    )

@@ -1,6 +1,7 @@
 """A picture network with a kept ONNX graph is not built; a graph that cannot be used leaves it to torch."""
 
 import importlib.util
+import shutil
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import pytest
 from PIL import Image
 
 import fusionclf
-from fusionclf.errors import FusionclfError
+from fusionclf.errors import FusionclfError, RunError
 from fusionclf.models import backbones, storage
 from fusionclf.models.storage import lacks_picture_network
 from fusionclf.prediction import Predictor
 from fusionclf.prediction.network import NetworkModel
+from tests.changes import train_again, without_release
 from tests.runs import Runs
 
 PICTURES = [Image.new("RGB", (40, 40), (200, 30 * n, 30)) for n in range(4)]
@@ -97,3 +99,29 @@ def test_without_its_library_a_network_is_refused_in_one_line(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if name == "timm" else found(name))
     with pytest.raises(FusionclfError, match="timm is not installed; pip install"):
         answers(runs("fusion"), "torch")
+
+
+@pytest.mark.parametrize("engine", ["auto", "torch"])
+@pytest.mark.parametrize("installed", [True, False])
+def test_pictures_need_no_onnxruntime(
+    engine: str, installed: bool, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither one that is installed under another name, such as onnxruntime-gpu, nor any."""
+    _, expected = answers(runs("fusion"), "torch")
+    without_release(monkeypatch, "onnxruntime")
+    if not installed:
+        found = importlib.util.find_spec
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda name, *_: None if name == "onnxruntime" else found(name)
+        )
+    np.testing.assert_allclose(answers(runs("fusion"), engine)[1], expected, atol=1e-5)
+
+
+def test_a_network_of_another_training_is_refused(runs: Runs, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(runs("fusion"), tmp_path / "run"))
+    predictor = fusionclf.load(run, device="cpu")
+    train_again(run)
+    predictor.predict(titles=TITLES[:2])  # needs nothing of the disk
+    with pytest.raises(RunError, match=r"safetensors: was trained again since it was loaded; load it again"):
+        predictor.predict(PICTURES, TITLES)
+    assert answers(run, "torch")[1].shape[0] == len(TITLES)

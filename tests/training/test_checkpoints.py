@@ -42,12 +42,12 @@ def test_comes_back_as_it_was_and_keeps_the_last_two(tmp_path: Path) -> None:
 def test_any_damage_is_noticed_and_falls_back(damage: str, tmp_path: Path) -> None:
     save(tmp_path, 1)
     save(tmp_path, 2)
-    file = tmp_path / "last" / ("figures.json" if damage in ("json", "figure") else "model.safetensors")
+    file = tmp_path / "last" / ("values.json" if damage in ("json", "value") else "model.safetensors")
     content = bytearray(file.read_bytes())
     content[-1] ^= 1  # one bit of one weight, or the closing bracket
     if damage == "gone":
         file.unlink()
-    elif damage == "figure":
+    elif damage == "value":
         file.write_text(file.read_text().replace('epoch\\": 2', 'epoch\\": 7'))
         assert "7" in file.read_text()
     else:
@@ -60,7 +60,7 @@ def test_any_damage_is_noticed_and_falls_back(damage: str, tmp_path: Path) -> No
 
 def test_says_so_where_nothing_is_whole(tmp_path: Path) -> None:
     save(tmp_path, 1)
-    (tmp_path / "last" / "figures.json").write_text("{")
+    (tmp_path / "last" / "values.json").write_text("{")
     warnings: list[str] = []
     assert load_checkpoint(tmp_path, warnings.append) is None
     assert "the stage begins anew" in warnings[0]
@@ -70,11 +70,11 @@ def test_says_so_where_nothing_is_whole(tmp_path: Path) -> None:
 def test_figures_that_are_none_fall_back(content: str, tmp_path: Path) -> None:
     save(tmp_path, 1)
     save(tmp_path, 2)
-    (tmp_path / "last" / "figures.json").write_text(content)
+    (tmp_path / "last" / "values.json").write_text(content)
     checkpoint = load_checkpoint(tmp_path)
     assert checkpoint is not None and checkpoint.state == {"epoch": 1}
     save(tmp_path, 3)  # the whole one is not pushed out for the damaged one
-    (tmp_path / "last" / "figures.json").write_text(content)
+    (tmp_path / "last" / "values.json").write_text(content)
     checkpoint = load_checkpoint(tmp_path)
     assert checkpoint is not None and checkpoint.state == {"epoch": 1}
 

@@ -152,11 +152,14 @@ def read_vectors(path: Path, kind: str = "joint") -> StoredVectors:
     try:
         is_npz = path.suffix.lower() == ".npz"
         ids, vectors, model = (_read_npz if is_npz else _read_parquet)(path, kind)
+        _check_vectors(ids, vectors, kind)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, pa.ArrowException) as error:
         remedy = "give a file that `fusionclf embed` wrote"
         raise PredictionError(f"{path}: cannot be read as embeddings ({error}); {remedy}") from error
     there = ~np.isnan(vectors[:, 0])
-    return StoredVectors(ids[there], vectors[there], model, int((~there).sum()))
+    return StoredVectors(
+        ids[there], vectors[there].astype(np.float32, copy=False), model, int((~there).sum())
+    )
 
 
 def _read_npz(path: Path, kind: str) -> tuple[np.ndarray, np.ndarray, str]:
@@ -168,13 +171,40 @@ def _read_npz(path: Path, kind: str) -> tuple[np.ndarray, np.ndarray, str]:
 def _read_parquet(path: Path, kind: str) -> tuple[np.ndarray, np.ndarray, str]:
     schema = pq.read_schema(path)
     _check_kind(path, kind, schema.names)
-    attributes = json.loads((schema.metadata or {})[ATTRIBUTES])
-    table = pq.read_table(path, columns=["id", kind]).combine_chunks()
-    lists, width = table[kind].combine_chunks(), schema.field(kind).type.list_size
-    vectors = np.full((len(table), width), np.nan, np.float32)
-    there = lists.is_valid().to_numpy(zero_copy_only=False)
-    vectors[there] = lists.flatten().to_numpy().reshape(-1, width)
-    return table["id"].to_numpy().astype(object), vectors, str(attributes["model"])
+    metadata = schema.metadata or {}
+    if ATTRIBUTES not in metadata:
+        raise ValueError("it does not name its model")
+    table = pq.read_table(path, columns=["id", kind])
+    model = json.loads(metadata[ATTRIBUTES])["model"]
+    return table["id"].to_numpy().astype(object), _matrix(table[kind], kind), str(model)
+
+
+def _matrix(lists: pa.ChunkedArray, kind: str) -> np.ndarray:
+    """n lists of D numbers, written by `_lists` or by pandas, as (n, D) float32; null becomes a row of NaN.
+
+    Raises:
+        ValueError: the column holds no lists of numbers, or lists of different lengths.
+    """
+    own = lists.type
+    is_list = pa.types.is_list(own) or pa.types.is_large_list(own) or pa.types.is_fixed_size_list(own)
+    if not is_list or not pa.types.is_floating(own.value_type):
+        raise ValueError(f"{kind!r} holds {own}, not lists of floating-point numbers")
+    found = lists.drop_null().cast(pa.large_list(own.value_type)).combine_chunks()
+    widths = sorted(found.value_lengths().unique().to_pylist()) or [1]
+    if len(widths) > 1:
+        raise ValueError(f"{kind!r} holds vectors of {widths[0]} and of {widths[-1]} numbers")
+    vectors = np.full((len(lists), widths[0]), np.nan, np.float32)
+    there = lists.is_valid().to_numpy()
+    vectors[there] = found.flatten().to_numpy(zero_copy_only=False).reshape(-1, widths[0])
+    return vectors
+
+
+def _check_vectors(ids: np.ndarray, vectors: np.ndarray, kind: str) -> None:
+    """Raises ValueError unless there is a vector of floating-point numbers for each id."""
+    if vectors.dtype.kind != "f":
+        raise ValueError(f"{kind!r} holds {vectors.dtype}, not floating-point numbers")
+    if vectors.ndim != 2 or ids.shape != vectors.shape[:1] or not vectors.shape[1]:
+        raise ValueError(f"{kind!r} has the shape {vectors.shape}, not one vector for each of {len(ids)} ids")
 
 
 def _check_kind(path: Path, kind: str, columns: Sequence[str]) -> None:

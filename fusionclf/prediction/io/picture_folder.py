@@ -1,5 +1,6 @@
 """The pictures of a folder; other files are skipped and counted."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,14 @@ class PictureFolder:
         """Number of files: at least the number of pictures."""
         return sum(1 for _ in self._files())
 
+    def state(self) -> dict[str, int | str]:
+        """Number of files, and a hash of their names, sizes and modification times."""
+        count, digest = 0, hashlib.sha256()
+        for name in self._files():
+            count += 1
+            digest.update(f"{name!a} {_size_and_time(os.path.join(self.path, name))}\n".encode())
+        return {"files": count, "hash": digest.hexdigest()[:16]}
+
     def note(self) -> str:
         """One line on the skipped files; "" without any."""
         if not self.skipped:
@@ -66,3 +75,12 @@ class PictureFolder:
             for name in sorted([*files, *linked]):  # links to folders are not followed: they may form a cycle
                 if not name.startswith("."):
                     yield os.path.relpath(os.path.join(place, name), self.path)
+
+
+def _size_and_time(file: str) -> tuple[int, int] | None:
+    """Size and modification time of a file; None for a broken link."""
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
