@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 
@@ -15,7 +14,7 @@ from fusionclf.files import write_text
 from fusionclf.models import ProductClassifier, pretrained_encoders
 from fusionclf.runfolder import CHECKPOINTS
 from fusionclf.stacking.run_inputs import RunInputs
-from fusionclf.stacking.stages import Stage, StageRows, smallest_classes
+from fusionclf.stacking.stages import Stage, StageRows
 from fusionclf.training import StageSpec, StageState, train_stage
 
 
@@ -53,9 +52,7 @@ class BaseTraining:
             self._start = {name: value.detach().clone() for name, value in learned.items()}
         self._train(stage.part, base, source, rows, stage.settings)
         if stage.last and self.settings.stage3_classes:
-            targets = source.targets["label"][rows.train]
-            few = np.isin(targets, smallest_classes(targets, self.settings.stage3_classes))
-            smallest = StageRows(rows.train[few], rows.validation)
+            smallest = StageRows(self.inputs.of_smallest_classes(stage, rows.train), rows.validation)
             self._train(f"{stage.part}-smallest", base, source, smallest, self.settings.third_stage, True)
 
     def refit(self, stage: Stage, base: ProductClassifier, source: ProductSource, rows: StageRows) -> None:

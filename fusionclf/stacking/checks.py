@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from fusionclf.catalog import Catalog, Split, read_synonyms
 from fusionclf.catalog.fields import Fields
 from fusionclf.catalog.label_paths import LEVEL
@@ -15,6 +17,7 @@ from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.variants.fusion import LATE, LEAST_CLASSES, FusionParams
 from fusionclf.stacking.drafted_synonyms import AUTO, DRAFTED
 from fusionclf.stacking.stages import Stage, trained_classes
+from fusionclf.training import check_batch_size
 
 
 def auxiliary_columns(settings: RunConfig[Any]) -> tuple[str, ...]:
@@ -195,3 +198,37 @@ def check_classes(catalog: Catalog, split: Split, stage: Stage, model: Model) ->
             f"model.vocabulary={vocabulary} needs {LEAST_CLASSES[vocabulary]} or more; set "
             "model.vocabulary=closed, or split.top_k for other parts"
         )
+
+
+def check_validation_rows(split: Split, stage: Stage, rows: np.ndarray) -> None:
+    """Refuse a stage without validation rows.
+
+    Raises:
+        CatalogError: there are none.
+    """
+    if len(rows):
+        return
+    remedy = "set split.rule or split.group_by otherwise"
+    if stage.split_part is not None:
+        remedy = "set scheme=single_stage, or split.top_k for other parts"
+    raise CatalogError(
+        f"split.rule={split.spec.rule}: part {stage.part!r} has no validation row that can be used; {remedy}"
+    )
+
+
+def check_third_stage(settings: RunConfig[Any], rows: int, processes: int) -> None:
+    """Refuse a stage on the smallest classes that has too few train rows.
+
+    Args:
+        settings: of the run.
+        rows: train rows of these classes that the base model can learn from.
+        processes: that share a batch.
+
+    Raises:
+        SettingsError: a batch cannot be shared by all processes.
+    """
+    try:
+        check_batch_size(settings.third_stage.batch_size, rows, processes)
+    except SettingsError as error:
+        count = settings.stage3_classes
+        raise SettingsError(f"stage3_classes={count}: {error}, or a larger stage3_classes") from error

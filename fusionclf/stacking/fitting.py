@@ -103,7 +103,9 @@ def fit_weighted_sum(
     validation_rows: np.ndarray,
     context: FittingContext,
 ) -> FittedWeightedSum:
-    """Fit the linear text model on train rows, the weights of both on validation rows, then the former on all.
+    """Fit the linear text model on train rows, the weights of both on validation rows, then the former on both.
+
+    It is fitted on MOST_TEXTS rows at most.
 
     Args:
         model: with a trained base model.
@@ -112,9 +114,11 @@ def fit_weighted_sum(
         train_rows, validation_rows: catalog rows of the model's classes.
         context: where it runs.
     """
-    linear, rows = model.linear_text_model, np.concatenate([train_rows, validation_rows])
-    texts = linear.read(catalog.fields, rows)
-    targets, is_train = source.targets["label"][rows], np.arange(len(rows)) < len(train_rows)
+    linear, labels = model.linear_text_model, source.targets["label"]
+    some = _sampled(train_rows, labels, MOST_TEXTS, context.seed)
+    rows = np.concatenate([some, validation_rows])
+    texts, targets = linear.read(catalog.fields, rows), labels[rows]
+    is_train = np.arange(len(rows)) < len(some)
     # A picture network needs no titles.
     read = source if model.base.text is not None else replace(source, titles=None)
     base = predict_logits(model.base, read, validation_rows, context.accelerator).numpy()
@@ -131,11 +135,10 @@ def fit_weighted_sum(
     out_of_fold = OutOfFoldPredictions(
         validation_rows, first * base + second * scores, np.broadcast_to(known, base.shape)
     )
-    return FittedWeightedSum(
-        fit_linear_text_model(texts, targets, classes, context.seed),
-        (first, second),
-        out_of_fold,
-    )
+    last = np.isin(rows, _sampled(rows, labels, MOST_TEXTS, context.seed))
+    _log_sample(int(last.sum()), len(train_rows) + len(validation_rows), context)
+    linear_text = fit_linear_text_model(texts.pick(last), targets[last], classes, context.seed)
+    return FittedWeightedSum(linear_text, (first, second), out_of_fold)
 
 
 def fit_stacked_head(
@@ -228,10 +231,14 @@ def _fit_linear_text(
         return fit_linear_text_model(data.texts, data.targets, data.classes, context.seed)
     targets = source.targets["label"]
     some = _sampled(rows, targets, MOST_TEXTS, context.seed)
-    if len(some) < len(rows):
-        context.console.info(f"linear text model: fitted on {len(some):,} of {len(rows):,} products")
+    _log_sample(len(some), len(rows), context)
     texts = model.linear_text_model.read(catalog.fields, some)
     return fit_linear_text_model(texts, targets[some], data.classes, context.seed)
+
+
+def _log_sample(count: int, of: int, context: FittingContext) -> None:
+    if count < of:
+        context.console.info(f"linear text model: fitted on {count:,} of {of:,} products")
 
 
 def fit_label_temperature(

@@ -106,7 +106,8 @@ def group_folds(groups: np.ndarray, folds: int, seed: int | None = None) -> np.n
         folds: how many; no more than there are groups.
         seed: of the division; None: the largest group first, each to the fold that is smallest yet.
     """
-    _, member = np.unique(groups.astype(str), return_inverse=True)
+    # Objects: in an array of str each title would take as much memory as the longest one.
+    _, member = np.unique(np.array([str(group) for group in groups], object), return_inverse=True)
     if member.max() == 0:  # one group alone: its rows are divided
         member = np.arange(len(groups))
     found = np.zeros(len(groups), np.int64)

@@ -79,24 +79,13 @@ def predict_out_of_fold(
     steps = sum(count_steps(turn.others, list(masks)) for turn in turns)
     with console.progress("meta-classifiers for held-out rows", steps) as on_step:
         of_turns = fit_several([turn.others for turn in turns], seed, list(masks), on_step)
-    found, parts, as_unseen = list[OutOfFoldPredictions](), list[PartsOfFold](), list[OutOfFoldPredictions]()
-    for turn, fitted in zip(turns, of_turns, strict=True):
-        for placed, wanted in turn.answering:
-            predicted = _predict_seen(fitted, placed, wanted, without_rows, data)
-            found += predicted.values()
-            if (both := predicted.get("both")) and len(both.rows):
-                places = wanted[masks["both"][placed[1][wanted]]]
-                parts.append(
-                    (both.rows, answers_of_parts(fitted["both"], placed[0], places, both.logits, seed))
-                )
-        if turn.new.any():
-            as_unseen.append(_predict_unseen(fitted, folds[BRAND][turn.number], turn.new, data))
-    nothing = np.zeros((0, data.classes))
-    joined = _joined(found) or OutOfFoldPredictions(
-        data.rows[:0], nothing.astype(np.float32), nothing.astype(bool)
-    )
-    of_parts = join_folds([rows for rows, _ in parts], [own for _, own in parts])
-    return replace(joined, parts=of_parts, as_unseen=_joined(as_unseen))
+    fitted_turns = list(zip(turns, of_turns, strict=True))
+    found = _predict_turns(fitted_turns, folds, without_rows, data, seed)
+    if found.parts is None or not found.parts.product_is_better:
+        return found
+    for fitted in of_turns:  # so that held-out rows are predicted as new products will be
+        fitted["both"].use_product(found.parts.powers)
+    return replace(_predict_turns(fitted_turns, folds, without_rows, data, seed), parts=found.parts)
 
 
 @dataclass(frozen=True)
@@ -114,6 +103,35 @@ class _Turn:
     answering: list[tuple[PlacedFold, np.ndarray]]
     others: list[MetaTrainingFold]
     new: np.ndarray
+
+
+def _predict_turns(
+    turns: Sequence[tuple[_Turn, Mapping[str, MetaClassifier]]],
+    folds: Mapping[str, Mapping[int, PlacedFold]],
+    without_rows: Tensor,
+    data: StackingData,
+    seed: int,
+) -> OutOfFoldPredictions:
+    """Predictions for the held-out rows of all turns, by the meta-classifiers of each."""
+    masks = data.modality_masks()
+    found, parts, as_unseen = list[OutOfFoldPredictions](), list[PartsOfFold](), list[OutOfFoldPredictions]()
+    for turn, fitted in turns:
+        for placed, wanted in turn.answering:
+            predicted = _predict_seen(fitted, placed, wanted, without_rows, data)
+            found += predicted.values()
+            if (both := predicted.get("both")) and len(both.rows):
+                places = wanted[masks["both"][placed[1][wanted]]]
+                parts.append(
+                    (both.rows, answers_of_parts(fitted["both"], placed[0], places, both.logits, seed))
+                )
+        if turn.new.any():
+            as_unseen.append(_predict_unseen(fitted, folds[BRAND][turn.number], turn.new, data))
+    nothing = np.zeros((0, data.classes))
+    joined = _joined(found) or OutOfFoldPredictions(
+        data.rows[:0], nothing.astype(np.float32), nothing.astype(bool)
+    )
+    of_parts = join_folds([rows for rows, _ in parts], [own for _, own in parts])
+    return replace(joined, parts=of_parts, as_unseen=_joined(as_unseen))
 
 
 def _turns(

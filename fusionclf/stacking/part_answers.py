@@ -20,7 +20,7 @@ from fusionclf.models.open_vocabulary.meta_classifier import MetaClassifier
 from fusionclf.models.open_vocabulary.meta_training import MetaTrainingFold
 
 PARTS = ("linear text model", "base model", "their product", "name match", "stacked")
-MOST_BLENDED = 2000  # rows of a fold that the product's two powers are fitted on
+MOST_BLENDED = 2000  # rows of a half of a fold that the product's two powers are fitted on
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class PartAnswers:
         rows: (n,) catalog rows.
         answers: (n, len(PARTS)) class numbers.
         powers: of the linear text model's scores and the base model's log probabilities in the product.
-        losses: mean log loss of the product and of the stacked head among the known classes.
+        losses: mean log loss of the product and of the stacked head among the known classes, neither fitted on the row.
     """
 
     rows: np.ndarray
@@ -108,14 +108,33 @@ def answers_of_parts(
     text = fold.classes.spread(of_seen.linear_text.float())
     base = fold.classes.spread(log_probabilities(of_seen.base))
     known = np.flatnonzero(seen.numpy()[targets])
-    some = np.random.default_rng(seed).permutation(known)[:MOST_BLENDED]
-    powers = fit_blend(text[some].double().numpy(), base[some].double().numpy(), targets[some])
-    product = powers[0] * text + powers[1] * base
+    first, second = np.array_split(np.random.default_rng(seed).permutation(known), 2)
+    # Each half is measured with the powers of the other.
+    powers = {0: _powers(text, base, targets, second), 1: _powers(text, base, targets, first)}
+    losses = [
+        _losses(powers[half][0] * text[rows] + powers[half][1] * base[rows], targets[rows])
+        for half, rows in enumerate((first, second))
+    ]
+    joined = _mean_powers(list(powers.values()))
     names = classifier.scores_by_name(level_zero, fold.classes)
     of_head = torch.from_numpy(stacked).masked_fill(~seen, MASKED_LOGIT)
-    answers = [text, base, product, names, torch.from_numpy(stacked)]
-    losses = [_losses(logits[known], targets[known]) for logits in (product, of_head)]
-    return _OfFold(np.stack([own.argmax(dim=1).numpy() for own in answers], axis=1), powers, np.stack(losses))
+    answers = [text, base, joined[0] * text + joined[1] * base, names, torch.from_numpy(stacked)]
+    order = np.concatenate([first, second])
+    return _OfFold(
+        np.stack([own.argmax(dim=1).numpy() for own in answers], axis=1),
+        joined,
+        np.stack([np.concatenate(losses), _losses(of_head[order], targets[order])]),
+    )
+
+
+def _powers(text: Tensor, base: Tensor, targets: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
+    some = rows[:MOST_BLENDED]
+    return fit_blend(text[some].double().numpy(), base[some].double().numpy(), targets[some])
+
+
+def _mean_powers(powers: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    first, second = np.exp(np.log(powers).mean(axis=0))
+    return float(first), float(second)
 
 
 def _losses(logits: Tensor, targets: np.ndarray) -> np.ndarray:
@@ -127,10 +146,9 @@ def join_folds(rows: Sequence[np.ndarray], folds: Sequence[_OfFold]) -> PartAnsw
     if not folds:
         return None
     losses = np.concatenate([fold.losses for fold in folds], axis=1)
-    powers = np.exp(np.log([fold.powers for fold in folds]).mean(axis=0))
     return PartAnswers(
         np.concatenate(rows),
         np.concatenate([fold.answers for fold in folds]),
-        (float(powers[0]), float(powers[1])),
+        _mean_powers([fold.powers for fold in folds]),
         (float(losses[0].mean()), float(losses[1].mean())) if losses.size else (0.0, 0.0),
     )

@@ -96,7 +96,7 @@ def choose_pictures(
 def _described(sizes: PictureSizes) -> str:
     if not sizes.count:
         return "no picture can be read"
-    shape = f"{100 * sizes.same_shape:.0f} % of {sizes.count} have one shape"
+    shape = f"{100 * sizes.same_shape:.0f} % of {sizes.count} sampled pictures have the same shape"
     square = "" if sizes.same_shape >= LEAST_SAME else ", so a square"
     return f"the catalog's pictures are {sizes.height} x {sizes.width} in the median (height x width), {shape}{square}"
 

@@ -28,19 +28,19 @@ from fusionclf.catalog.languages import forget_detector, main_language
 from fusionclf.catalog.usable import UnusedRows, unused_rows, usable_rows
 from fusionclf.config import RunConfig
 from fusionclf.console import Console
-from fusionclf.errors import CatalogError
 from fusionclf.evaluation import CategoryGraph, product_context
 from fusionclf.memory import give_back_memory, release_pages
 from fusionclf.models import Model, ProductClassifier, StackedClassifier, base_model
+from fusionclf.models.architectures import picture_architecture
 from fusionclf.models.encoders import PretrainedEncoder
 from fusionclf.models.engine import Engine
 from fusionclf.models.field_encoders import TitleAndFields
 from fusionclf.models.open_vocabulary.stacked_head import StackedHead
 from fusionclf.models.text_encoders import TransformerEncoder
-from fusionclf.stacking.checks import auxiliary_classes, check_classes, check_stages, column_cells
+from fusionclf.stacking import checks
 from fusionclf.stacking.class_places import class_families, class_paths
 from fusionclf.stacking.drafted_synonyms import RunSynonyms
-from fusionclf.stacking.stages import Stage
+from fusionclf.stacking.stages import Stage, smallest_classes
 from fusionclf.stacking.text_embedding import SharedEmbedder, all_have, report_cut_texts, saved_seconds
 from fusionclf.training import check_batch_size, collect, iterate_features
 
@@ -79,16 +79,16 @@ class RunInputs:
             CatalogError: an auxiliary column has fewer than two values.
         """
         classes = {"label": self.split.class_names(part)}
-        return classes | auxiliary_classes(self.settings, self.catalog)
+        return classes | checks.auxiliary_classes(self.settings, self.catalog)
 
     def check(self, model: Model, stages: Sequence[Stage]) -> None:
         """Refuse what this model cannot be trained on, read the synonyms, and open the picture cache.
 
         Raises:
-            SettingsError: as of `check_model`, or a stage has too few classes.
+            SettingsError: as of `check_model`, or a stage has too few classes or train rows.
             CatalogError: a stage has no validation row that can be used.
         """
-        check_stages(self.settings, model)
+        checks.check_stages(self.settings, model)
         if _scores_by_name(model):
             names = self.split.class_names(None)
             families = dict(zip(names, class_families(self.graph, names).tolist(), strict=True))
@@ -104,21 +104,17 @@ class RunInputs:
         """Refuse stages that have too few classes, train rows or validation rows to learn from."""
         base = base_model(model)
         for stage in stages:
-            check_classes(self.catalog, self.split, stage, model)
+            checks.check_classes(self.catalog, self.split, stage, model)
             train, validation = (
                 self.trainable_by_base(self.split.rows(self.catalog, stage.split_part, name), base)
                 for name in ("train", "validation")
             )
             check_batch_size(stage.settings.batch_size, len(train), self.accelerator.num_processes)
-            if len(validation):
-                continue
-            remedy = "set split.rule or split.group_by otherwise"
-            if stage.split_part is not None:
-                remedy = "set scheme=single_stage, or split.top_k for other parts"
-            raise CatalogError(
-                f"split.rule={self.split.spec.rule}: part {stage.part!r} has no validation row that can be used; "
-                f"{remedy}"
-            )
+            checks.check_validation_rows(self.split, stage, validation)
+            if stage.last and self.settings.stage3_classes:
+                every = self.trainable(self.split.rows(self.catalog, stage.split_part, "train"), model)
+                smallest = self.trainable_by_base(self.of_smallest_classes(stage, every), base)
+                checks.check_third_stage(self.settings, len(smallest), self.accelerator.num_processes)
 
     def source(self, model: Model, classes: Mapping[str, tuple[str, ...]]) -> ProductSource:
         """All products as `model` reads them; the model is on its device."""
@@ -147,6 +143,11 @@ class RunInputs:
     def trainable_by_base(self, rows: np.ndarray, base: ProductClassifier) -> np.ndarray:
         """Those of `rows` that a base model can learn from: with late fusion it reads no titles."""
         return rows[usable_rows(*self._modalities(base))[rows]]
+
+    def of_smallest_classes(self, stage: Stage, rows: np.ndarray) -> np.ndarray:
+        """Those of a stage's `rows` that are of its `stage3_classes` smallest classes."""
+        targets = self._targets("label", self.split.class_names(stage.split_part))[rows]
+        return rows[np.isin(targets, smallest_classes(targets, self.settings.stage3_classes))]
 
     def unused(self, model: Model) -> UnusedRows:
         """The train rows that a model cannot learn from."""
@@ -208,13 +209,9 @@ class RunInputs:
         shown = self.settings.pictures.chosen
         each = PictureTransform(replace(pictures.cache, starts=None), shown)
         image, rows = model.image, np.arange(len(each.cache.sizes))
-        size = (shown.height, shown.width, shown.fit, shown.normalisation)
-        size += (
-            (shown.interpolation,) if shown.interpolation != "bilinear" else ()
-        )  # keys of before stay valid
-        key = fingerprint(
-            image.state_dict(), pictures.cache.key, size, image.dim, self.accelerator.mixed_precision
-        )
+        size = (shown.height, shown.width, shown.fit, shown.normalisation, shown.interpolation)
+        reader = (picture_architecture(image), image.dim, self.accelerator.mixed_precision)
+        key = fingerprint(image.state_dict(), pictures.cache.key, size, *reader)
 
         def compute() -> np.ndarray:
             self.console.info(f"picture features: {len(rows)} pictures, once for all runs with this encoder")
@@ -276,7 +273,11 @@ class RunInputs:
         return _numbers(self._column(task), names)
 
     def _column(self, task: str) -> list[str]:
-        return self.catalog.table["label"].tolist() if task == "label" else column_cells(self.catalog, task)
+        return (
+            self.catalog.table["label"].tolist()
+            if task == "label"
+            else checks.column_cells(self.catalog, task)
+        )
 
 
 def _close_graphs(model: Module) -> None:

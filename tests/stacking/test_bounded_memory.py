@@ -163,6 +163,24 @@ def test_a_training_within_narrow_bounds_is_whole(
     assert len(set(held_out["label"])) > 10
 
 
+@pytest.mark.slow
+def test_a_closed_vocabulary_reads_a_sample_of_texts(
+    sample_dir: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "MOST_TEXTS", 150)
+    words = (
+        *small_late_fusion(tiny_bert),
+        "model.vocabulary=closed",
+        "train.epochs=1",
+        "scheme=single_stage",
+    )
+    printed = io.StringIO()
+    with redirect_stderr(printed):
+        metrics = train("fusion", sample_dir, tmp_path / "run", overrides=words, cpu=True)
+    assert printed.getvalue().count("linear text model: fitted on 150 of ") == 1
+    assert metrics["joint"]["top1"] > 40
+
+
 def test_folds_are_the_same_one_after_the_other(data: StackingData, monkeypatch: pytest.MonkeyPatch) -> None:
     together = folds_of(data)
     monkeypatch.setattr(fold_fitting, "MOST_WEIGHTS", 1)

@@ -19,6 +19,7 @@ from fusionclf.models.open_vocabulary.level_zero import MASKED_LOGIT
 from fusionclf.models.open_vocabulary.meta_training import fit_meta_classifiers
 from fusionclf.models.open_vocabulary.name_match_features import NAME_MATCH_FEATURES
 from fusionclf.models.variants.fusion import FusionParams
+from fusionclf.stacking import part_answers
 from fusionclf.stacking.base_learners import (
     StackingData,
 )
@@ -26,6 +27,7 @@ from fusionclf.stacking.class_places import class_families, class_paths
 from fusionclf.stacking.fold_fitting import PlacedFold, make_folds
 from fusionclf.stacking.folds import CLASS_FOLDS, balanced_weights, group_folds, held_out_classes, plan_folds
 from fusionclf.stacking.out_of_fold import OutOfFoldPredictions, predict_out_of_fold
+from fusionclf.stacking.part_answers import PARTS, PartAnswers
 from fusionclf.stacking.samples import LEAST_ROWS, sample_of_each_class
 from fusionclf.workflows.train import train
 from tests.small import small_late_fusion
@@ -51,6 +53,11 @@ def test_rows_of_one_group_are_held_out_together() -> None:
     assert set(fold) == set(range(6))
     assert all(len(set(fold[groups == name])) == 1 for name in groups)
     assert (group_folds(groups, 6, seed=1) != fold).any()
+
+
+def test_one_long_title_does_not_fill_the_memory() -> None:
+    titles = np.array([f"title {row}" for row in range(30_000)] + ["x" * 2**20], object)
+    assert len(set(group_folds(titles, 5, seed=0))) == 5  # an array of str would take 126 GB
 
 
 def test_no_fold_divides_the_variants_of_a_style() -> None:
@@ -164,6 +171,21 @@ def test_out_of_fold_predictions_know_nothing_of_the_brand(
         fitted(fold.level_zero("both"), fold.classes).argmax(1) == fold.targets for fold in meta_folds
     ]
     assert torch.cat(memorised).double().mean() > held_out
+
+
+@pytest.mark.slow
+def test_held_out_rows_are_predicted_by_a_better_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meta_training, "STEPS", {"both": 50, "title": 1, "picture": 1})
+    monkeypatch.setattr(part_answers, "fit_blend", lambda *scores: (2.0, 1.0))
+    agree: dict[bool, float] = {}
+    for is_better in (False, True):
+        monkeypatch.setattr(PartAnswers, "product_is_better", is_better)
+        _, predictions = fit(noisy_data(False), SILENT)
+        parts = predictions.parts
+        assert parts is not None and np.array_equal(parts.rows, predictions.rows)
+        of_product = parts.answers[:, PARTS.index("their product")]
+        agree[is_better] = float((predictions.logits.argmax(axis=1) == of_product).mean())
+    assert agree[True] > 0.99 > agree[False]
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fusionclf.models.open_vocabulary.meta_classifier import MetaClassifier
+from fusionclf.stacking import part_answers
 from fusionclf.stacking.part_answers import PARTS, PartAnswers, answers_of_parts, join_folds
 from tests.models.open_vocabulary.test_stacked_head import make_fold
 
@@ -26,6 +27,24 @@ def test_each_part_answers_by_itself() -> None:
     assert set(by_part["base model"]) == {5} and set(by_part["stacked"]) == {3}
     assert (by_part["their product"][known] == targets[known]).mean() > 0.95
     assert found.losses.shape == (2, known.sum()) and found.losses[0].mean() < found.losses[1].mean()
+
+
+def test_powers_are_not_measured_on_the_rows_they_are_fitted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted: list[np.ndarray] = []
+
+    def fit_blend(text: np.ndarray, base: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+        fitted.append(text)
+        return (4.0, 1.0) if len(fitted) == 1 else (1.0, 1.0)
+
+    monkeypatch.setattr(part_answers, "fit_blend", fit_blend)
+    fold, places = make_fold([]), np.arange(600)
+    found = answers_of_parts(MetaClassifier(), fold, places, np.zeros((600, 12), np.float32), 0)
+    assert found.powers == pytest.approx((2.0, 1.0))
+    assert not set(map(bytes, fitted[0])) & set(map(bytes, fitted[1]))
+    product = 4 * fold.linear_text + fold.base["both"].log_softmax(dim=1)
+    measured = -product.log_softmax(dim=1)[torch.arange(600), fold.targets].numpy()
+    assert np.isin(found.losses[0, :300].round(4), measured.round(4)).all()
+    assert not np.isin(found.losses[0, 300:].round(4), measured.round(4)).all()
 
 
 def test_the_product_answers_where_its_loss_is_smaller() -> None:

@@ -118,9 +118,9 @@ def test_each_choice_is_printed_with_its_reason(tmp_path: Path) -> None:
     }  # fmt: skip
     assert lines == [
         "pictures.height=128 pictures.width=96 pictures.fit=stretch pictures.normalisation=inception "
-        "pictures.interpolation=bilinear: the catalog's "
-        "pictures are 80 x 60 in the median (height x width), 100 % of 5 have one shape; tf_efficientnet_lite0 was "
-        "trained at 224 x 224; its normalisation is inception"
+        "pictures.interpolation=bilinear: the catalog's pictures are 80 x 60 in the median (height x width), 100 % of "
+        "5 sampled pictures have the same shape; tf_efficientnet_lite0 was trained at 224 x 224; its normalisation is "
+        "inception"
     ]
 
 
@@ -129,7 +129,7 @@ def test_pictures_of_several_shapes_get_a_square(tmp_path: Path) -> None:
     found, lines = resolved(tmp_path / "c", sizes, *LITE_WORDS, "pictures.crop_scale=0.7")
     shown = found.pictures.chosen
     assert (shown.height, shown.width, shown.normalisation, shown.crop_scale) == (224, 224, "inception", 0.7)
-    assert "40 % of 5 have one shape, so a square" in lines[0]
+    assert "40 % of 5 sampled pictures have the same shape, so a square" in lines[0]
 
 
 def test_a_resumed_run_uses_the_values_it_began_with(tmp_path: Path) -> None:

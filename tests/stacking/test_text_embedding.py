@@ -1,5 +1,7 @@
 """Embeddings of a catalog's texts: prediction finds what training has embedded."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +36,7 @@ class NotCalled:
     """A tokeniser that may not be called."""
 
     def __init__(self, tokeniser: Tokeniser) -> None:
-        self.longest = tokeniser.longest
+        self.longest, self.vocabulary_key = tokeniser.longest, tokeniser.vocabulary_key
 
 
 def test_prediction_finds_the_texts_of_training(tiny_bert: Path) -> None:
@@ -45,6 +47,16 @@ def test_prediction_finds_the_texts_of_training(tiny_bert: Path) -> None:
     np.testing.assert_array_equal(predicting(TEXTS), titles)
     np.testing.assert_array_equal(predicting(TEXTS, 9), texts)
     assert not np.allclose(titles[0], titles[1])
+
+
+def test_a_corrected_configuration_embeds_again(tiny_bert: Path, tmp_path: Path) -> None:
+    first = _embedder(tiny_bert)(TEXTS)
+    bert = Path(shutil.copytree(tiny_bert, tmp_path / "bert"))
+    config = json.loads((bert / "config.json").read_text())
+    (bert / "config.json").write_text(json.dumps({**config, "num_attention_heads": 4}))
+    second, expected = _embedder(bert)(TEXTS), _embedder(bert, cache_features=False)(TEXTS)
+    np.testing.assert_allclose(second, expected, atol=1e-6)
+    assert not np.allclose(first, expected, atol=1e-6)
 
 
 def test_without_a_cache_of_features_nothing_is_kept(tiny_bert: Path, cache: Path) -> None:
