@@ -81,6 +81,7 @@ class SplitFile(TypedDict):
     spec: dict[Text, Any]
     catalog_sha256: Digest
     sha256: Digest
+    columns_sha256: NotRequired[dict[Text, Digest]]  # of columns that catalog_sha256 may leave out
     classes: Annotated[dict[Part, list[Text]], Field(min_length=1)]
     ids: dict[Part, Subsets]
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -44,10 +44,10 @@ class Catalog:
         fields: what is written about each product, as plain text: the column `title`, then those that
             `columns.text` and `columns.attributes` name, under their own names ("" where the cell is empty).
         read_report: what was repaired and dropped.
-        sha256: hash of the table's cells; the order of the file's rows does not count.
+        sha256: hash of the table's cells; the order of the file's rows does not count, nor do `columns.text` and
+            `columns.attributes`, so that runs with and without them can be compared (see `column_hashes`).
         further_pictures: position in `table` → the pictures after the first one, paths below root; products with one
             picture are not in it.
-        label_sets: the labels of each product where it can have several (`columns.label_list`); else None.
         label_sets: the labels of each product where it can have several (`columns.label_list`); else None.
     """
 
@@ -69,6 +69,11 @@ class Catalog:
         if self.label_sets is not None:
             return self.label_sets.names
         return tuple(sorted(set(self.table["label"])))
+
+    def column_hashes(self, names: Iterable[str]) -> dict[str, str]:
+        """Column → hash of its cells, of fields and of columns of the table."""
+        tables = {name: self.fields if name in self.fields else self.table for name in names}
+        return {name: _cells_hash(_column(table, name)) for name, table in tables.items()}
 
     def count_labels(self, rows: np.ndarray | None = None) -> Counter[str]:
         """Class → how many of `rows` (default: of all products) have it."""
@@ -278,4 +283,11 @@ def _hash(table: pd.DataFrame, columns: CatalogConfig, further: Mapping[int, tup
         digest.update("\x1f".join(table[name].astype("str").fillna("")).encode("utf-8", "surrogatepass"))
     for place, paths in further.items():
         digest.update("\x1f".join(("\x1dpictures", str(place), *paths)).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _cells_hash(cells: pd.Series) -> str:
+    digest = hashlib.sha256()
+    for cell in cells.astype("str").fillna(""):
+        digest.update(f"{cell}\x1f".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

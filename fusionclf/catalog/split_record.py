@@ -9,7 +9,7 @@ import pandas as pd
 
 from fusionclf.catalog.records import Catalog
 from fusionclf.config import SplitConfig, build_settings
-from fusionclf.errors import RunError, SettingsError
+from fusionclf.errors import RunError, SettingsError, quoted
 from fusionclf.files import write_json
 from fusionclf.run_schema import SPLIT, SplitFile
 from fusionclf.runfolder import AGAIN, load_json_object
@@ -28,6 +28,7 @@ class Split:
         classes: part → its class names, sorted; the parts are `top{k}` and, if classes are left over, `rest`. Where a
             product can have several labels, the one part is `every_label`.
         ids: part → subset → sorted ids.
+        columns_sha256: column → its hash, of columns that a run reads and `catalog_sha256` may leave out.
         note: what `split.same_as` kept of an earlier split; "" without it, and where it was read from split.json.
     """
 
@@ -37,6 +38,7 @@ class Split:
     classes: dict[str, tuple[str, ...]]
     ids: dict[str, dict[str, tuple[str, ...]]]
     note: str = field(default="", compare=False)
+    columns_sha256: dict[str, str] = field(default_factory=dict)
 
     def rows(self, catalog: Catalog, part: str | None, *subsets: str) -> np.ndarray:
         """Ascending positions in `catalog.table`; part None means all parts.
@@ -46,10 +48,13 @@ class Split:
         """
         parts = self.ids if part is None else [part]
         wanted = [product for name in parts for subset in subsets for product in self.ids[name][subset]]
-        rows = np.sort(pd.Index(catalog.table["id"]).get_indexer(pd.Index(wanted, dtype="str")))
-        if len(rows) and rows[0] < 0:
-            raise RunError(f"{catalog.root}: lacks products of the split; give the catalog it was made for")
-        return rows.astype(np.int64)
+        rows = pd.Index(catalog.table["id"]).get_indexer(pd.Index(wanted, dtype="str"))
+        if missing := [wanted[place] for place in np.flatnonzero(rows < 0)]:
+            raise RunError(
+                f"{catalog.root}: {len(missing):,} products of the split are missing, such as {quoted(missing[0])}; "
+                "give the catalog of the run"
+            )
+        return np.sort(rows).astype(np.int64)
 
     def class_names(self, part: str | None) -> tuple[str, ...]:
         """A part's candidates, sorted; part None means all classes."""
@@ -69,7 +74,7 @@ class Split:
 
     def to_dict(self) -> SplitFile:
         """Plain data, as in split.json."""
-        return {
+        value: SplitFile = {
             "spec": self.spec.model_dump(mode="json"),
             "catalog_sha256": self.catalog_sha256,
             "sha256": self.sha256,
@@ -83,6 +88,7 @@ class Split:
                 for part, ids in self.ids.items()
             },
         }
+        return {**value, "columns_sha256": self.columns_sha256} if self.columns_sha256 else value
 
     @classmethod
     def from_dict(cls, value: SplitFile) -> "Split":
@@ -97,7 +103,8 @@ class Split:
             spec = build_settings(SplitConfig, value["spec"], "spec.")
         except SettingsError as error:
             raise RunError(f"{error}; {AGAIN}") from error
-        split = cls(spec, value["catalog_sha256"], value["sha256"], classes, ids)
+        columns = value.get("columns_sha256", {})
+        split = cls(spec, value["catalog_sha256"], value["sha256"], classes, ids, columns_sha256=columns)
         if split.sha256 != split_hash(classes, ids):
             raise RunError(f"sha256: the split's hash does not match its rows; {AGAIN}")
         return split

@@ -14,6 +14,7 @@ from fusionclf.files import locked_folder
 from fusionclf.metrics_schema import METRICS
 from fusionclf.report.model_card import write_card
 from fusionclf.runfolder import check_begun, environment, is_finished, open_run, read_json_as, sweep_run
+from fusionclf.workflows.finished import check_finished
 from fusionclf.workflows.settings import (
     ExistingRun,
     begin_run,
@@ -62,6 +63,7 @@ def run_baseline(
         )
     with locked_folder(out):
         if existing.resume and is_finished(out):
+            check_finished(out, settings)
             sweep_run(out)
             console.info(f"{out}: finished already, nothing to do")
             return dict(read_json_as(out / "metrics.json", METRICS))

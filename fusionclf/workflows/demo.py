@@ -25,7 +25,7 @@ def demo(out: Path, *, products: int = 500, seed: int = 0, console: Console | No
     """Generate the sample catalog below `out`, run a study, and show what its fusion model can do.
 
     Where the extra `offline` is installed, the variants use its frozen encoders, and fusion has an open vocabulary.
-    Elsewhere they are small networks that are trained from nothing.
+    Elsewhere they are small networks that are trained from scratch.
 
     Returns:
         Exit code of the study.
@@ -74,5 +74,5 @@ def _show_label_issues(run: Path, catalog: Path, out: Path, console: Console) ->
     hits = len(known & set(found["id"])) if len(found) else 0
     console.info(
         f"label errors: {hits} of the catalog's {len(known)} are among the {len(found)} that {run.name} suspects: "
-        f"{out / 'audit.html'}"
+        f"{out / 'label-issues.html'}"
     )

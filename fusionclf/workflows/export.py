@@ -51,8 +51,8 @@ def export(request: ExportRequest, *, overwrite: bool = False, console: Console 
         _check_out(request.out, overwrite)
         check = _write_checked(request, request.out.absolute(), console)
     console.info(
-        f"wrote {request.out}: {check.same_top1} of {check.products} test products get the same first class, "
-        f"probabilities at most {check.largest_difference:.1e} apart"
+        f"wrote {request.out}: {check.same_top1} of {check.products} test products have the same predicted class; "
+        f"probabilities differ by at most {check.largest_difference:.1e}"
     )
     if check.same_as_predict < check.products:
         console.info(
@@ -95,8 +95,8 @@ def _write_checked(request: ExportRequest, out: Path, console: Console) -> Check
         if not check.passed:
             raise PredictionError(
                 f"{out}: not written, because the export differs from the run: {check.same_top1} of "
-                f"{check.products} first classes the same, probabilities up to {check.largest_difference:.2g} apart "
-                f"(allowed: all, {TOLERANCE:g}); use `fusionclf predict`"
+                f"{check.products} predicted classes are the same, probabilities differ by up to "
+                f"{check.largest_difference:.2g} (allowed: all, {TOLERANCE:g}); use `fusionclf predict`"
             )
         write_json(aside / DESCRIPTION, description | {"check": vars(check)})
     return check

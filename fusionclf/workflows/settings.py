@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,10 +30,11 @@ from fusionclf.config.loading import merge
 from fusionclf.console import SILENT, Console
 from fusionclf.errors import CatalogError, RunError
 from fusionclf.files import write_text
-from fusionclf.run_schema import SPLIT, SPLIT_FILE, read_config
-from fusionclf.runfolder import BEGUN, first_difference, holds, read_json_as
+from fusionclf.run_schema import SPLIT_FILE, read_config
+from fusionclf.runfolder import BEGUN, first_difference, holds
 
 ANNOUNCED = "FUSIONCLF_ANNOUNCED"  # set for the runs of a study, which prints once what it read
+REPLACE = "--overwrite, or another folder"  # what to do about a run that cannot be resumed
 
 RunSettings = TypeVar("RunSettings", RunConfig[Any], BaselineConfig)
 
@@ -85,7 +86,8 @@ def read_divided(
         raise CatalogError(f"{data}: {NO_CHOICE}")
     if (leaks := find_leaks(catalog, split)).matters:
         console.warn(str(leaks))
-    return catalog, split
+    read = (*columns.text, *columns.attributes, *spec.group_columns, *further)
+    return catalog, replace(split, columns_sha256=catalog.column_hashes(read))
 
 
 def load_run_settings(
@@ -165,25 +167,44 @@ def begun_pictures(folder: Path) -> dict[str, Any] | None:
 
 
 def begin_run(folder: Path, settings: BaseModel, split: Split) -> None:
-    """Write config.yaml and split.json; a folder that is resumed must hold the same settings."""
-    file = folder / BEGUN
-    if holds(file):
-        # The same split may be named by another run that keeps it; the hash below shows whether it is the same.
-        before, now = (
-            _without_same_as(each) for each in (read_config(folder), settings.model_dump(mode="json"))
-        )
-        if differing := first_difference(before, now):
-            raise RunError(
-                f"{folder}: begun with other settings ({differing}); use the same ones, or --overwrite"
-            )
-    begun = read_json_as(folder / "split.json", SPLIT) if holds(folder / "split.json") else None
-    if begun is not None and begun["sha256"] != split.sha256:
+    """Write config.yaml and split.json; a folder that is resumed must hold the same settings, catalog and split."""
+    if holds(folder / BEGUN):
+        check_settings(folder, settings.model_dump(mode="json"))
+    if holds(folder / SPLIT_FILE):
+        check_catalog(folder, split)
+    write_text(folder / BEGUN, dump_yaml(settings))
+    split.save(folder / SPLIT_FILE)
+
+
+def check_settings(folder: Path, settings: Mapping[str, Any], remedy: str = REPLACE) -> None:
+    """Refuse settings other than those that a run was begun with.
+
+    Raises:
+        RunError: one differs, or config.yaml is damaged.
+    """
+    # The same split may be named by another run that keeps it; `check_catalog` shows whether it is the same.
+    before, now = (_without_same_as(each) for each in (read_config(folder), settings))
+    places = before["data"], now["data"]
+    if all(map(os.path.isdir, places)) and os.path.samefile(*places):
+        before["data"] = now["data"]  # one folder by two names, such as a relative path and a link
+    if differing := first_difference(before, now):
+        raise RunError(f"{folder}: begun with other settings ({differing}); use the same ones, {remedy}")
+
+
+def check_catalog(folder: Path, split: Split, remedy: str = REPLACE) -> None:
+    """Refuse another catalog or split than a run was begun with.
+
+    Raises:
+        RunError: products, their cells or their subsets differ, or split.json is damaged.
+    """
+    begun = Split.load(folder / SPLIT_FILE)
+    columns = begun.columns_sha256.keys() & split.columns_sha256.keys()
+    same_cells = all(begun.columns_sha256[name] == split.columns_sha256[name] for name in columns)
+    if not same_cells or (begun.catalog_sha256, begun.sha256) != (split.catalog_sha256, split.sha256):
         raise RunError(
-            f"{folder}: begun with other products or another split (the catalog has changed); use --overwrite, or "
-            "another folder"
+            f"{folder}: begun with other products, labels or texts, or another split (the catalog has changed); use "
+            f"{remedy}"
         )
-    write_text(file, dump_yaml(settings))
-    split.save(folder / "split.json")
 
 
 def _without_same_as(settings: Mapping[str, Any]) -> dict[str, Any]:

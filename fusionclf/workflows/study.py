@@ -9,14 +9,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+from baselines.naive_bayes import has_reference_layout
+from fusionclf.catalog import Catalog
 from fusionclf.config import BaselineConfig
 from fusionclf.config.shipped import config_folder
-from fusionclf.config.studies import BASELINES, StudyRun, trained_runs
+from fusionclf.config.studies import BASELINES, REFERENCE, StudyRun, trained_runs
 from fusionclf.console import Console
 from fusionclf.errors import Stopped, Terminated
 from fusionclf.files import check_present, is_locked, locked_folder, wait_until_free
 from fusionclf.report import compare
 from fusionclf.runfolder import is_finished
+from fusionclf.workflows.finished import check_study_run
 from fusionclf.workflows.score_table import print_scores
 from fusionclf.workflows.settings import ANNOUNCED, load_run_settings, read_divided
 
@@ -49,16 +52,19 @@ def study(
 
     Raises:
         CatalogError, SettingsError: the catalog or a settings file cannot be used; nothing has run then.
-        RunError: another command writes to `out`, or `out` was removed.
+        RunError: a finished run has other settings or another catalog, another command writes to `out`, or `out` was
+            removed.
         Stopped: a signal stopped the study.
     """
     console = console or Console()
-    runs = [*BASELINES, *trained_runs(configs, seeds)]
+    trained = trained_runs(configs, seeds)
     shared = load_run_settings(BaselineConfig, "study", data, None, overrides)
     with locked_folder(out):
-        read_divided(
-            data, shared.catalog, shared.split, console=console
-        )  # a bad catalog shows now, not in every run
+        # A bad catalog shows now, not in every run.
+        catalog, split = read_divided(data, shared.catalog, shared.split, console=console)
+        runs = [*_baselines(catalog, console), *trained]
+        for run in runs:
+            check_study_run(run, out / "runs" / run.name, overrides, shared, split)
         failed: list[str] = []
         for number, run in enumerate(runs, start=1):
             folder = out / "runs" / run.name
@@ -68,6 +74,17 @@ def study(
                 console.warn(f"{run.name} failed; continuing with the next run")
         _write_report([run.name for run in runs], failed, out, console)
     return 1 if failed else 0
+
+
+def _baselines(catalog: Catalog, console: Console) -> list[StudyRun]:
+    """The baselines; that of the reference only for a table in the reference's layout."""
+    if has_reference_layout(catalog):
+        return list(BASELINES)
+    console.info(
+        f"{REFERENCE.name} left out: {catalog.columns.file} is not in the reference's layout, which is "
+        "comma-separated UTF-8 with the Kaggle columns alone"
+    )
+    return [run for run in BASELINES if run is not REFERENCE]
 
 
 def _run_unless_finished(folder: Path, command: list[str], title: str, console: Console) -> bool:

@@ -32,6 +32,7 @@ from fusionclf.stacking.picture_settings import resolve_pictures
 from fusionclf.stacking.stage_runner import StageRunner
 from fusionclf.stacking.stages import Stage, list_stages, trained_classes
 from fusionclf.training import make_accelerator
+from fusionclf.workflows.finished import check_finished
 from fusionclf.workflows.settings import (
     ExistingRun,
     begin_run,
@@ -93,13 +94,14 @@ def train(
     accelerator = make_accelerator(settings.train.precision, cpu, track=options.track, folder=out)
     console.quiet = console.quiet or not accelerator.is_main_process
     with locked_folder(out) if accelerator.is_main_process else nullcontext():
+        settings = for_several_labels(settings, console)
         if existing.resume and is_finished(out):
+            check_finished(out, settings)
             if accelerator.is_main_process:
                 sweep_run(out)
                 _tidy(out, settings)
             console.info(f"{out}: finished already, nothing to do")
             return dict(read_json_as(out / "metrics.json", METRICS))
-        settings = for_several_labels(settings, console)
         check_names(settings)
         catalog, split = read_divided(
             data, settings.catalog, settings.split, lambda catalog: check_model(variant, settings, catalog),

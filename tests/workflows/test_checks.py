@@ -1,12 +1,13 @@
 """What cannot work is refused before pictures are read."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fusionclf.catalog import groups
-from fusionclf.errors import FusionclfError
+from fusionclf.errors import FusionclfError, SettingsError
 from fusionclf.stacking import run_inputs as inputs
 from fusionclf.workflows.baseline import run_baseline
 from fusionclf.workflows.train import train
@@ -14,6 +15,13 @@ from tests.small import HEADER, IMAGE, TEXT, write_catalog
 
 LABELS, FOLDS = ("Shirts", "Belts"), ("tset", "train", "train")
 BY_COLUMN = ("split.rule=column", "split.column=fold")
+LATE = (
+    *TEXT,
+    "model.fuser=late",
+    "model.vocabulary=closed",
+    "scheme=single_stage",
+    "catalog.missing_picture=keep",
+)
 
 
 class PicturesReadError(Exception):
@@ -104,3 +112,28 @@ def test_the_splits_column_of_a_run_need_not_be_metadata(tmp_path: Path) -> None
     data = write_catalog(tmp_path / "catalog", rows, HEADER.replace("usage,", "usage,fold,"))
     metrics = run_baseline("nb", data, tmp_path / "run", overrides=(*BY_COLUMN, "split.top_k=2"))
     assert metrics["parts"]["top2"]["n"] == 9
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "words"),
+    [
+        ("image", 2, ()),
+        ("image", 2, ("scheme=single_stage",)),
+        ("fusion", 4, LATE),
+    ],
+)  # fmt: skip
+def test_a_third_stage_without_enough_rows_is_refused_first(
+    catalog: Path, tmp_path: Path, name: str, count: int, words: tuple[str, ...]
+) -> None:
+    with (catalog / "styles.csv").open("a") as table:
+        for number in range(90, 90 + count):
+            table.write(f"{number},Men,Apparel,Top,Caps,Blue,Summer,2012,Casual,train,cap {number}\n")
+            if name == "image":  # fusion has a class without pictures
+                shutil.copy(catalog / "images" / "0.jpg", catalog / "images" / f"{number}.jpg")
+    given = (*IMAGE, "split.top_k=2", "stage3_classes=1", *words)
+    with pytest.raises(
+        SettingsError, match=r"stage3_classes=1: .*[01] train rows.*, or a larger stage3_classes"
+    ):
+        train(name, catalog, tmp_path / "run", overrides=given, cpu=True)
+    with pytest.raises(PicturesReadError):  # with the Hats
+        train(name, catalog, tmp_path / "run", overrides=(*given, "stage3_classes=2"), cpu=True)

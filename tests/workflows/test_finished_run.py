@@ -18,7 +18,7 @@ def test_a_resumed_finished_run_drops_leftover_checkpoints(tmp_path: Path) -> No
     data, run = write_catalog(tmp_path / "catalog", ROWS), tmp_path / "run"
     kept = (*WORDS, "train.keep_checkpoints=true")
     train("text", data, run, overrides=kept, cpu=True)
-    left = run / "checkpoints" / "top2" / "last" / "figures.json"
+    left = run / "checkpoints" / "top2" / "last" / "values.json"
     resumed = TrainOptions(existing=ExistingRun(resume=True))
     train("text", data, run, overrides=kept, cpu=True, options=resumed)
     assert left.is_file()

@@ -55,7 +55,7 @@ def test_refused_target_ends_the_command_in_one_line(shop: Path, tmp_path: Path)
     refused = CliRunner().invoke(app, [*words, "0.99"])
     line = " ".join(refused.output.split())
     assert refused.exit_code == 2
-    assert "target_precision=0.99: the 77 held-out products can promise at most 0.97; give" in line
+    assert "target_precision=0.99: at most 0.97 can be guaranteed from the 77 held-out products; give" in line
     done = CliRunner().invoke(app, [*words, "0.9"])
     assert done.exit_code == 0 and "sure at 90 %: 7" in done.output
     with pytest.raises(SettingsError, match=r"give --target-precision 0\.97 or less"):
