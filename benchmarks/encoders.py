@@ -25,8 +25,8 @@ from fusionclf.models.text_backbones import build_transformer
 
 SIZE, PICTURES, TITLES, SIDE, ROUNDS = (128, 96), 64, 2048, 1024, 5
 HEADER = (
-    "| encoder | million operations a product | torch, products/s | ONNX Runtime, products/s | its GFLOP/s "
-    "| as a share of a matrix product's |"
+    "| encoder | million operations a product | torch, products/s | ONNX Runtime, products/s | ONNX Runtime, GFLOP/s "
+    "| share of a matrix product's GFLOP/s |"
 )
 
 

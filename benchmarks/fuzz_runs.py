@@ -21,6 +21,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import yaml
+
 from benchmarks.damages import damage
 from benchmarks.fuzzing import Tally, run_case, run_command
 from benchmarks.tiny_bert import write_tiny_bert
@@ -119,6 +121,11 @@ def make_case(folder: Path, whole: dict[str, Path], draw: random.Random) -> tupl
     return "; ".join(changes), partial(run_command, words) if words else partial(predict_exported, copy)
 
 
+def read_data(run: Path) -> str:
+    """The catalog of a run."""
+    return str(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["data"])
+
+
 def _command(run: Path, damaged: Path, whole: dict[str, Path], draw: random.Random) -> list[str]:
     """A command that reads the damaged file of a run."""
     out = run.parent / "out"
@@ -134,7 +141,18 @@ def _command(run: Path, damaged: Path, whole: dict[str, Path], draw: random.Rand
         "explain": ["explain", *model],
         "classes": ["classes", "list", "--run", run, *part],
         "push": ["push", "--run", run, "--repo", "me/run", "--dry-run"],
-        "resume": ["train", run.name, "--data", "x", "--out", run, "--resume", "--cpu"],
+        "resume": [
+            "train",
+            run.name,
+            "--data",
+            read_data(whole[run.name]),
+            "--config",
+            whole[run.name] / "config.yaml",
+            "--out",
+            run,
+            "--resume",
+            "--cpu",
+        ],
         "export": ["export", "--run", run, "--out", out],
     }
     names = list(commands)[:-2]

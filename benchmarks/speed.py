@@ -50,21 +50,21 @@ class Section:
 SECTIONS = {
     "commands": Section(
         "Commands, before and now",
-        "Each command runs in the earlier checkout and in this one by turns, in processes of their own. Ratios are of "
-        "wall and\nof processor seconds. Training starts with an empty cache.",
+        "Each command runs alternately in the earlier checkout and in this one, each time in a new process. Ratios are "
+        "now / before,\nof wall-clock time and of processor time. Training starts with an empty cache.",
         ("benchmarks/speed_commands.py", "{before}", "{catalog}", "{work}/commands", "--rounds", "{rounds}",
          "--only", "train;linear;start;title, linear;title, fusion"),
     ),
     "predict": Section(
         "Prediction of pictures and titles, before and now",
-        "Open fusion, 6,000 products, picture files and titles. New texts: none was embedded before; kept texts: all "
-        "were.\nEach checkout predicts with a run that it trained itself, so their answers differ.",
+        "Open fusion, 6,000 products, picture files and titles. New texts: no embedding is cached; cached texts: all "
+        "are.\nEach checkout predicts with a run that it trained itself, so their answers differ.",
         ("benchmarks/predict_ratio.py", "{before}", "{work}/commands/fusion", "{work}/commands/products.csv",
          "{catalog}", "--before-run", "{work}/commands/before/fusion", "--rounds", "{rounds}"),
     ),
     "encoders": Section(
         "Frozen encoders against a bare matrix product",
-        "One core, float32. An encoder whose share is near 1 has no time to lose.",
+        "One core, float32. A share near 1 leaves little to gain.",
         ("benchmarks/encoders.py", "{catalog}"),
     ),
     "step": Section(
@@ -96,7 +96,7 @@ SECTIONS = {
 }  # fmt: skip
 INTRODUCTION = """# Speed
 
-Made by one command. Each section names its commit, and what it is measured against.
+`benchmarks/speed.py` measures everything on this page. Each section names its commit and its baseline.
 [Memory](experiments/memory.md) has peak memory by products and classes, [On a GPU](GPU.md) what a GPU shows, and
 [What bounds the speed](experiments/speed.md) where the time goes.
 
@@ -104,7 +104,7 @@ Made by one command. Each section names its commit, and what it is measured agai
 python benchmarks/speed.py BEFORE data/fashion-small WORK
 ```
 
-BEFORE was a checkout of commit 98b4765.
+BEFORE is a checkout of an earlier version, commit 98b4765.
 """
 
 

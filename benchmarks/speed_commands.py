@@ -1,4 +1,4 @@
-"""Commands of an earlier checkout and of this one, by turns: wall and processor seconds, peak memory, and their ratios.
+"""Commands of an earlier checkout and of this one, alternately: times, peak memory, and ratios.
 
 Usage: python benchmarks/speed_commands.py BEFORE CATALOG WORK [--rounds 3] [--only "start;linear"] [--markdown FILE]
 
@@ -38,8 +38,8 @@ SHOWN = {
     "title, linear": "`predict --title`, linear run",
     "title, fusion": "`predict --title`, fusion run",
     "linear": "`baseline linear`",
-    "train": "`train fusion --config fusion-frozen`, from nothing",
-    "study": "`study --configs frozen`, from nothing",
+    "train": "`train fusion --config fusion-frozen`, empty cache",
+    "study": "`study --configs frozen`, empty cache",
 }
 
 

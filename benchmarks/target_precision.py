@@ -16,7 +16,7 @@ import pandas as pd
 from benchmarks.catalogs import MODELS, SEEDS, copied, fusionclf
 from fusionclf.evaluation import read_predictions
 from fusionclf.evaluation.predictions import group_numbers
-from fusionclf.evaluation.thresholds import CannotPromiseError, thresholds_of_run
+from fusionclf.evaluation.thresholds import CannotGuaranteeError, thresholds_of_run
 
 TARGETS = (0.9, 0.95, 0.98)
 
@@ -34,18 +34,18 @@ def finished_run(out: Path, name: str, source: Path, words: list[str], model: st
 
 
 def accepted(run: Path, target: float) -> np.ndarray | float | None:
-    """(a,) whether each accepted test product is right; where the target is refused, the largest promise in percent."""
+    """(a,) whether each accepted test product is right; where it is refused, the largest guarantee in percent."""
     test = read_predictions(run / "predictions" / "joint.parquet")
     try:
         least = thresholds_of_run(run, "joint", target).accept_from
-    except CannotPromiseError as refused:
+    except CannotGuaranteeError as refused:
         return None if refused.largest is None else 100 * refused.largest
     taken = test[test["prob_1"] >= (2.0 if least is None else least)]
     return (taken["label"] == taken["label_1"]).to_numpy(bool)
 
 
 def cell(found: np.ndarray | float | None, test_rows: int) -> str:
-    """Precision and share of accepted products, or the largest promise."""
+    """Precision and share of accepted products, or the largest guarantee."""
     if isinstance(found, np.ndarray):
         return (
             f"{100 * found.mean():.1f} ({100 * len(found) / test_rows:.0f} % accepted)" if len(found) else "–"

@@ -8,7 +8,7 @@ Training, ResNet50 with random weights, batches of 64:
   (b) ours: `train_stage`, at 224×224 and at the small pictures' own 80×60
   (c) the bare step on one batch that is already a tensor, with ours' precision and memory format
 Prediction:
-  (b) ours, decoding included: the picture cache built from nothing, then `iterate_logits`
+  (b) ours, decoding included: the picture cache built in an empty folder, then `iterate_logits`
   (c) the bare forward pass on one batch that is already a tensor
 The first steps of each are a warm-up and not timed. (b) and (c) take turns, and the table has the best round of each,
 so that other work on the machine affects both alike.

@@ -142,18 +142,19 @@ def _parameter(param: Any) -> str:
     if param.param_type_name == "argument":
         name = param.metavar or param.name.upper()
     else:
-        name = ", ".join(param.opts)
+        name = ", ".join([*param.opts, *param.secondary_opts])
         name += "" if param.is_flag else f" {param.metavar or _kind(param)}"
     default = getattr(param.default, "value", param.default)
-    shown = "required" if param.required else "" if default in (None, False, ()) else f"`{default}`"
-    return f"| `{name}` | {shown} | {_cell(param.help or '')} |"
+    hidden = default is None or default is False or default == ()
+    shown = "required" if param.required else "" if hidden else f"`{default}`"
+    return f"| `{_cell(name)}` | {shown} | {_cell(param.help or '')} |"
 
 
 def _kind(param: Any) -> str:
     kind = param.type_descriptor.annotation
     choices = getattr(kind, "__members__", None)
     return (
-        "|".join(choices)
+        "|".join(str(choice.value) for choice in choices.values())
         if choices
         else {"str": "TEXT", "int": "INT", "float": "FLOAT"}.get(kind.__name__, "PATH")
     )

@@ -147,7 +147,7 @@ def load(
     device: str | None = None,
     engine: Literal["auto", "torch", "onnx"] | None = None,
 ) -> "Predictor":
-    """The model of a finished run, ready to predict.
+    """Load the model of a finished run as a Predictor.
 
     Args:
         run: the run folder, of a network or of a baseline.
@@ -177,7 +177,7 @@ def explain(
     label: str | None = None,
     cells: int = 8,
 ) -> "Explanation":
-    """How much cells of the picture, words, and each input as a whole contributed to one prediction.
+    """Explain one prediction: the contribution of each cell of the picture, each word and each input.
 
     Args:
         model: from `load`.

@@ -75,7 +75,7 @@ class LevelDecision(TypedDict):
 class Decision(TypedDict):
     """What thresholds for a target precision do to the predictions.
 
-    `largest` is given where the held-out predictions cannot promise the target; older runs have no such key.
+    `largest` is given where the target cannot be guaranteed from the held-out predictions; older runs have no such key.
     """
 
     target: Percent

@@ -65,7 +65,7 @@ MovedCatalogOption = Annotated[
 def label_issues_command(
     runs: RunsOption, out: PageOption, top: TopOption = 200, data: MovedCatalogOption = None
 ) -> None:
-    """List products whose label is probably wrong, the most probable first: audit.html, audit.csv and audit.json.
+    """List products whose label is probably wrong, the most probable first, in label-issues.html, .csv and .json.
 
     Correct labels in corrections.csv, or in Label Studio with label-studio.json and label-studio.xml; then run
     `fusionclf data apply`.
@@ -79,7 +79,7 @@ def label_issues_command(
     value = list_label_issues(runs, out, top=top, data=data)
     Console().info(
         f"{value['disputed']} of {value['products']} labels are probably wrong; wrote the first "
-        f"{len(value['entries'])} entries to {out / 'audit.html'}, audit.csv and audit.json"
+        f"{len(value['entries'])} entries to {out / 'label-issues.html'}, label-issues.csv and label-issues.json"
         f"{cut_note(len(value['entries']))}"
     )
     if value["entries"]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fusionclf.cli.group import Commands
-from fusionclf.cli.options import Columns, ConfigOption, DataOption, Overrides
+from fusionclf.cli.options import Columns, ConfigOption, DataOption, DataOverrides
 
 data_app = typer.Typer(
     cls=Commands,
@@ -48,7 +48,7 @@ def check_command(
         Path,
         typer.Argument(metavar="DATA", help="The catalog: its folder, or its table.", show_default=False),
     ],
-    overrides: Overrides = None,
+    overrides: DataOverrides = None,
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     page: Annotated[
@@ -110,7 +110,7 @@ def apply_command(
 @data_app.command(name="fetch")
 def fetch_command(
     data: DataOption,
-    overrides: Overrides = None,
+    overrides: Columns = None,
     config: ConfigOption = None,
     limit: Annotated[
         int | None,
@@ -144,8 +144,8 @@ def fetch_command(
 @data_app.command(name="sample")
 def sample_command(
     dest: Annotated[Path, typer.Argument(help="Folder to make.", show_default=False)],
-    products: Annotated[int, typer.Option("--products", min=200)] = 600,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    products: Annotated[int, typer.Option("--products", min=200, help="Number of products.")] = 600,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the generated catalog.")] = 0,
     label_errors: Annotated[
         int,
         typer.Option("--label-errors", min=0, help="Products to label wrongly; label_errors.csv lists them."),

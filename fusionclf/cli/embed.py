@@ -83,7 +83,8 @@ class SimilarOptions:
         Path | None, typer.Option("--queries", help="Embeddings of the products to search for.")
     ] = None
     ids: Annotated[
-        list[str] | None, typer.Option("--id", help="Id of a product to search for; repeatable.")
+        list[str] | None,
+        typer.Option("--id", metavar="ID", help="Id of a product to search for; repeatable."),
     ] = None
     kind: Annotated[Kind, typer.Option("--by", help="Which embedding is compared.")] = Kind.joint
     top_k: Annotated[int, typer.Option("--top-k", min=1, help="Number of nearest products for each.")] = 10

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fusionclf.cli.options import ConfigOption, DataOption, NewRunOption, Overrides, OverwriteOption
+from fusionclf.cli.options import ConfigOption, DataOption, DataOverrides, NewRunOption, OverwriteOption
 from fusionclf.cli.options_class import takes
 
 import_app = typer.Typer()
@@ -41,7 +41,7 @@ class ImportOptions:
         ),
     ]
     out: NewRunOption
-    overrides: Overrides = None
+    overrides: DataOverrides = None
     others: Annotated[
         OtherProducts,
         typer.Option(

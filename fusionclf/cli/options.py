@@ -48,6 +48,14 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as train.epochs=3.", show_default=False),
 ]
+DataOverrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="Settings, such as catalog.title=name or split.rule=random.",
+        show_default=False,
+    ),
+]
 FieldOption = Annotated[
     list[str] | None,
     typer.Option(

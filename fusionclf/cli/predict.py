@@ -51,7 +51,7 @@ class PredictOptions:
             "--target-precision",
             min=0,
             max=1,
-            help="Precision to promise for accepted predictions, such as 0.98; the others get review or reject.",
+            help="Guaranteed precision of accepted predictions, such as 0.98; the others get review or reject.",
         ),
     ] = None
     image: Annotated[

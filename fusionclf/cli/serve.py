@@ -31,6 +31,7 @@ class ServeOptions:
         list[str] | None,
         typer.Option(
             "--allow-origin",
+            metavar="ORIGIN",
             help="Origin whose pages may use the endpoint, such as https://shop.example; repeatable.",
             show_default=False,
         ),

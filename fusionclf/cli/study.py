@@ -47,7 +47,7 @@ def study_command(
 def demo_command(
     out: Annotated[Path, typer.Option("--out", help="Folder to make.", show_default=False)],
     products: Annotated[int, typer.Option("--products", min=200, help="Size of the sample catalog.")] = 500,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the generated catalog.")] = 0,
 ) -> None:
     """Generate the sample catalog, run every variant on it and write the report.
 

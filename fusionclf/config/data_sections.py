@@ -252,10 +252,14 @@ class PictureSettings(PictureLoading):
         ge=16,
         le=4096,
         description="height of the model's input in pixels; null: chosen from the catalog's pictures, at most the size "
-        "that the encoder's weights were trained with",
+        "that the encoder's weights were trained with; if only one side is given, the other follows from the shape of "
+        "the catalog's pictures",
     )
     width: Annotated[int | None, BeforeValidator(_none_for_auto)] = Field(
-        default=None, ge=16, le=4096, description="width of the model's input in pixels; null: like height"
+        default=None,
+        ge=16,
+        le=4096,
+        description="width of the model's input in pixels; null: chosen like height",
     )
     fit: Literal["auto", "crop", "stretch"] = Field(
         default="auto",

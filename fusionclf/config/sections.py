@@ -101,7 +101,8 @@ class TrainConfig(Section):
         default=True, description="compute a frozen encoder's features once and store them on disk"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto", description="auto: bf16 if the hardware supports it"
+        default="auto",
+        description="auto: bf16 where the hardware is fast at it (GPUs, CPUs with AMX), otherwise fp32",
     )
     engine: Literal["auto", "torch", "onnx"] = Field(
         default="auto",

@@ -18,7 +18,7 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray, bins: 
     """Mean gap between confidence and accuracy over the bins, in [0, 1].
 
     Args:
-        confidence: (N,) probability of the first class.
+        confidence: (N,) probability of the predicted class.
         right: (N,) whether it is the label.
         bins: equally wide bins.
 
@@ -32,7 +32,7 @@ def coverage_accuracy(confidence: np.ndarray, right: np.ndarray, shares: np.ndar
     """Accuracy among the products with the highest confidence, in [0, 1].
 
     Args:
-        confidence: (N,) probability of the first class.
+        confidence: (N,) probability of the predicted class.
         right: (N,) whether it is the label.
         shares: (S,) shares of the products to cover, in (0, 1]; at least one product is covered.
 

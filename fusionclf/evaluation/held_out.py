@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from fusionclf.errors import RunError, did_you_mean
+from fusionclf.evaluation.guarantees import Stratum
 from fusionclf.evaluation.hierarchy import level_probs, right_to_level
 from fusionclf.evaluation.predictions import group_numbers
-from fusionclf.evaluation.promises import Stratum
 from fusionclf.evaluation.read_predictions import read_predictions
 from fusionclf.run_schema import read_config
 

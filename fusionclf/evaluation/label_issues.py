@@ -24,7 +24,7 @@ def find_label_issues(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
     Returns:
         A row for each issue, the highest score first: id, label, suggestion, prob_label,
-        prob_suggestion, score, agreeing (runs whose first class is the suggestion), scored (runs that
+        prob_suggestion, score, agreeing (runs whose predicted class is the suggestion), scored (runs that
         predicted the product), label_train_count (the smallest of all runs).
 
     Source: Northcutt, Jiang and Chuang, Confident Learning: Estimating Uncertainty in Dataset Labels (2021), sections

@@ -44,7 +44,7 @@ def score(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def correct(frame: pd.DataFrame) -> np.ndarray:
-    """(N,) whether the first class is the label."""
+    """(N,) whether the predicted class is the label."""
     return (frame["label_1"] == frame["label"]).to_numpy(bool)
 
 

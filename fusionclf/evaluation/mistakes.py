@@ -78,7 +78,7 @@ def _varied(frame: pd.DataFrame, most: int) -> list[str]:
 def ranked_classes(
     frame: pd.DataFrame, ids: Sequence[str], ranks: int = 3
 ) -> dict[str, list[tuple[str, float | None]]]:
-    """id → its first classes, each with its probability, or None without one; ids that the frame lacks are skipped."""
+    """id → its most likely classes, each with its probability or None; ids that the frame lacks are skipped."""
     columns = [f"{kind}_{rank}" for rank in range(1, ranks + 1) for kind in ("label", "prob")]
     rows = frame.loc[frame["id"].isin(ids), ["id", *columns]]
     found: dict[str, list[tuple[str, float | None]]] = {}

@@ -10,14 +10,17 @@ import pandas as pd
 
 from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation.category_graph import CategoryGraph
+from fusionclf.evaluation.guarantees import LEAST, Stratum, guarantees
 from fusionclf.evaluation.held_out import AnswersByLevel, HeldOut, read_held_out
 from fusionclf.evaluation.hierarchy import level_probs, right_to_level
-from fusionclf.evaluation.promises import LEAST, Stratum, promises
 
 ACCEPT, REVIEW, REJECT = "accept", "review", "reject"
 TARGETS = (0.98, 0.95)  # target precisions in metrics.json
 ROUNDING = 1e-12
-MORE_ROWS = "train with more validation rows (split.validation_fraction)"
+MORE_ROWS = (
+    "train on more products, or with a larger split.validation_fraction (no help if the vocabulary is open or "
+    "named)"
+)
 
 
 @dataclass(frozen=True)
@@ -80,11 +83,11 @@ class Decisions:
     probabilities: np.ndarray
 
 
-class CannotPromiseError(SettingsError):
-    """The held-out predictions cannot promise a precision.
+class CannotGuaranteeError(SettingsError):
+    """A precision cannot be guaranteed from the held-out predictions.
 
     Attributes:
-        largest: the largest precision that they can promise; None if there is none.
+        largest: the largest precision that can be guaranteed; None if there is none.
     """
 
     def __init__(self, message: str, largest: float | None) -> None:
@@ -93,18 +96,18 @@ class CannotPromiseError(SettingsError):
 
 
 def fit_thresholds(held_out: HeldOut, target: float) -> Thresholds:
-    """Thresholds that promise a precision, by lower confidence bounds on held-out predictions.
+    """Thresholds that guarantee a precision, by lower confidence bounds on held-out predictions.
 
-    One threshold for all classes is the lowest one for which the precision `target` can be promised for the accepted
+    One threshold for all classes is the lowest one for which the precision `target` can be guaranteed for the accepted
     classes. (A threshold for each class would be fitted on few predictions, too few for a bound.) The threshold of a
     category level is found in the same way on the products without a deeper accepted level, so that certain classes do
     not hide errors of uncertain categories. It is never below `target`: later products may differ from the held-out
-    ones, and then only a low probability shows it. A level for which the target cannot be promised is never accepted.
-    `Promises` explains the bounds.
+    ones, and then only a low probability shows it. A level for which the target cannot be guaranteed is never accepted.
+    `Guarantees` explains the bounds.
 
     Predictions for one group of the split count as one; without groups, those for equal titles. Products whose title is
     also in train do not count, because a model may remember titles. If the run can predict classes without training
-    rows, the promise allows for up to `held_out.share` of the products to be of such classes.
+    rows, the guarantee allows for up to `held_out.share` of the products to be of such classes.
 
     Args:
         held_out: predictions of products that the model was not fitted on.
@@ -112,7 +115,7 @@ def fit_thresholds(held_out: HeldOut, target: float) -> Thresholds:
 
     Raises:
         RunError: there are no predictions.
-        CannotPromiseError: they cannot promise the target; the message names the largest one that they can.
+        CannotGuaranteeError: the target cannot be guaranteed; the message names the largest one that can.
         SettingsError: the target is out of its range.
 
     Source: Geifman and El-Yaniv, Selective Classification for Deep Neural Networks (2017), for the least threshold;
@@ -123,15 +126,15 @@ def fit_thresholds(held_out: HeldOut, target: float) -> Thresholds:
     if not len(held_out):
         raise RunError(f"no held-out predictions to fit thresholds on; {MORE_ROWS}")
     kinds = held_out.kinds
-    found = promises([kind.level(-1) for kind in kinds])
+    found = guarantees([kind.level(-1) for kind in kinds])
     least = found.threshold(target)
     if least is None:
         largest = found.largest(target)
-        raise CannotPromiseError(_cannot(target, largest, held_out), largest)
+        raise CannotGuaranteeError(_cannot(target, largest, held_out), largest)
     rest = [kind.below(-1, least) for kind in kinds]
     levels: list[float | None] = []
     for level in reversed(range(kinds[0].probs.shape[1] - 1)):
-        own = promises([kind.level(level) for kind in rest], floor=target)
+        own = guarantees([kind.level(level) for kind in rest], floor=target)
         levels.insert(0, deeper := own.threshold(target))
         if deeper is not None:
             rest = [kind.below(level, deeper) for kind in rest]
@@ -141,7 +144,7 @@ def fit_thresholds(held_out: HeldOut, target: float) -> Thresholds:
 
 
 def _cannot(target: float, largest: float | None, held_out: HeldOut) -> str:
-    """The message for a target that held-out predictions cannot promise."""
+    """The message for a target that cannot be guaranteed from the held-out predictions."""
     kinds = held_out.kinds
     used, count = len(kinds[0].groups), len(np.unique(kinds[0].groups))
     products, more = f"{used:,} held-out products", MORE_ROWS
@@ -156,9 +159,9 @@ def _cannot(target: float, largest: float | None, held_out: HeldOut) -> str:
         more += f", or with the share of such products that you expect (model.unseen_share; {held_out.share:g} now)"
     name = f"target_precision={target:g}"
     if largest is None:
-        return f"{name}: the {products} can promise no precision; {more}"
+        return f"{name}: no precision can be guaranteed from the {products}; {more}"
     less = f"give --target-precision {largest:g} or less"
-    return f"{name}: the {products} can promise at most {largest:g}; {less}, or {more}"
+    return f"{name}: at most {largest:g} can be guaranteed from the {products}; {less}, or {more}"
 
 
 def _reject_below(kinds: Sequence[AnswersByLevel]) -> float:
@@ -240,14 +243,15 @@ def decision_metrics(
         graph: of the catalog.
 
     Returns:
-        target; largest, the largest precision that can be promised if the target cannot (0: none), else None; accepted,
+        target; largest, the largest precision that can be guaranteed if the target cannot (0: none), else None;
+        accepted,
         review and rejected (shares of all products); precision of the accepted predictions; levels: column, answered
         (share of all products accepted to that level and no deeper) and precision of these; unanswered (share without
-        any level). A metric that is not defined is None; if the target cannot be promised, all are.
+        any level). A metric that is not defined is None; if the target cannot be guaranteed, all are.
     """
     try:
         return {"largest": None, **_decision_metrics(frame, fit_thresholds(held_out, target), graph)}
-    except CannotPromiseError as refused:
+    except CannotGuaranteeError as refused:
         names = ("accepted", "precision", "review", "rejected", "unanswered")
         found = {"target": 100 * target, "largest": 100 * (refused.largest or 0), "levels": []}
         return found | dict.fromkeys(names)
@@ -281,7 +285,7 @@ def thresholds_of_run(folder: Path, part: str, target: float) -> Thresholds:
 
     Raises:
         RunError: it has none, or none of that part.
-        CannotPromiseError: they cannot promise the target.
+        CannotGuaranteeError: the target cannot be guaranteed.
         SettingsError: the target is out of its range.
     """
     return fit_thresholds(read_held_out(folder, part), target)

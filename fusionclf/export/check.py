@@ -23,9 +23,9 @@ class Check:
 
     Attributes:
         products: number of test products.
-        same_top1: number of products with the same first class.
+        same_top1: number of products with the same predicted class.
         largest_difference: of a probability.
-        same_as_predict: number of products for which `predict` at the run's own precision gives the same first class.
+        same_as_predict: number of products for which `predict` at the run's own precision gives the same class.
     """
 
     products: int
@@ -88,7 +88,8 @@ def select_test_products(
     rows = rows[_has_every_input(catalog, rows, model)]
     if not len(rows):
         raise RunError(
-            f"{run}: no test product has every input that the model reads, so the export has no check"
+            f"{run}: cannot check the export: no test product has every input that the model reads; train on a catalog "
+            "with such products"
         )
     rows = np.sort(np.random.default_rng(SEED).choice(rows, min(count, len(rows)), replace=False))
     fields = catalog.fields.iloc[rows][[TITLE, *model.fields.names]].reset_index(drop=True)

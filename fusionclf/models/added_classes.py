@@ -91,7 +91,9 @@ def add_classes(model: Model, added: Sequence[AddedClass]) -> None:
     """
     head = model.head if isinstance(model, StackedClassifier) else None
     if not isinstance(head, StackedHead) or not head.allows_unseen:
-        raise RunError("this model cannot predict new classes; train fusion with model.vocabulary=open")
+        raise RunError(
+            "this model cannot predict new classes; train fusion with an open vocabulary (--config fusion-frozen)"
+        )
     assert isinstance(model, StackedClassifier) and model.class_names is not None
     if not added:
         return

@@ -72,7 +72,7 @@ def reliability(rows: Sequence[dict[str, Any]], title: str) -> list[Panel]:
 
     def frame(axes: Axes) -> str:
         corners = f'x1="{axes.px(0)}" y1="{axes.py(0)}" x2="{axes.px(100)}" y2="{axes.py(100)}"'
-        label = "confidence of the first class, %" if axes.size is LARGE else "confidence, %"
+        label = "confidence of the predicted class, %" if axes.size is LARGE else "confidence, %"
         return axes.frame(label, ticks(0, 100), ticks(0, 100)) + f'<line class="mark" {corners}/>'
 
     return panels(lines, title, lambda size: Axes((0, 100), (0, 100), size=size), frame)

@@ -159,7 +159,7 @@ def _with_labels(run: Run, reference: Run, frame: pd.DataFrame, truth: pd.DataFr
     own = [*CONTEXT[1:], LEAKED_PICTURE, GROUP, *level_columns(frame, TRUE_CATEGORY)]
     kept = frame.drop(columns=[name for name in own if name in frame]).reset_index(drop=True)
     again = pd.concat([kept, known], axis=1)
-    # Only the probabilities of the first classes are kept in a run.
+    # Only the probabilities of the most likely classes are kept in a run.
     ranks = [
         (again[f"label_{rank}"] == again["label"]).fillna(False).to_numpy(bool) for rank in range(1, TOP + 1)
     ]

@@ -21,7 +21,7 @@ def examples(runs: Sequence[Run], part: str, catalog: Catalog | None) -> list[di
     Returns:
         For each list that is not empty: `right` and `wrong` (names of runs; `right` is None in a list of
         errors), n (number of products), and `products`: id, title (None without the catalog), label,
-        train_rows of the class, and each named run's first classes with probabilities.
+        train_rows of the class, and each named run's most likely classes with probabilities.
     """
     order = ranked(runs, part)[:MOST_RUNS]
     rows = None if catalog is None else pd.Series(catalog.table["title"].to_numpy(), catalog.table["id"])

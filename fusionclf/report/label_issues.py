@@ -15,7 +15,7 @@ from fusionclf.catalog.corrections import ReviewTask, review_files
 from fusionclf.catalog.inspection import inspect_pictures
 from fusionclf.catalog.pictures import map_paths
 from fusionclf.catalog.thumbnails import thumbnail
-from fusionclf.errors import RunError
+from fusionclf.errors import RunError, quoted
 from fusionclf.evaluation import CategoryGraph, find_label_issues
 from fusionclf.evaluation.held_out import HELD_OUT
 from fusionclf.evaluation.predictions import GROUP
@@ -41,14 +41,14 @@ def list_label_issues(
 
     Args:
         runs: run folders of one catalog; runs of several splits together cover more products.
-        out: folder for audit.html, audit.csv, audit.json and the files of `review_files`.
+        out: folder for label-issues.html, label-issues.csv, label-issues.json and the files of `review_files`.
         top: maximum number of entries; products with the same title, picture, label and suggestion are one entry, and
             so are those of one group of the split with the same label and suggestion.
         data: the runs' catalog; default: its folder in their settings.
 
     Returns:
-        audit.json's content: runs, products (number of products that a run predicted and was not fitted on), disputed
-        (number of label issues), entries with the keys COLUMNS, the highest score first, and catalog_sha256.
+        label-issues.json's content: runs, products (number of products that a run predicted and was not fitted on),
+        disputed (number of label issues), entries with the keys COLUMNS, the highest score first, and catalog_sha256.
 
     Raises:
         RunError: a run is not finished or of another catalog, the catalog is not found, another command writes
@@ -79,7 +79,11 @@ def _list(runs: Sequence[Path], out: Path, top: int, data: Path | None) -> dict[
         "catalog_sha256": catalog.sha256,
     }
     page = _page(value, _thumbnails(entries, catalog))
-    texts = {"audit.html": page, "audit.csv": _table(entries), "audit.json": json_text(value)}
+    texts = {
+        "label-issues.html": page,
+        "label-issues.csv": _table(entries),
+        "label-issues.json": json_text(value),
+    }
     model = ", ".join(run.name for run in found)
     texts |= review_files(_review_tasks(entries, catalog), graph.classes, model)
     write_all(out, texts)
@@ -105,7 +109,11 @@ def _entries(issues: pd.DataFrame, catalog: Catalog, graph: CategoryGraph, top: 
     places = pd.Series(range(len(catalog)), catalog.table["id"])
     rows = places.reindex(issues["id"])
     if rows.isna().any():
-        raise RunError(f"{catalog.root}: lacks products of the runs; give the catalog they were made on")
+        missing = issues["id"][rows.isna().to_numpy()].tolist()
+        raise RunError(
+            f"{catalog.root}: {len(missing):,} products of the runs are missing, such as {quoted(missing[0])}; give "
+            "the runs' catalog by --data"
+        )
     table = catalog.table.iloc[rows.astype("int64").to_numpy()].reset_index(drop=True)
     groups: dict[tuple[Any, ...], list[int]] = {}
     for place, key in enumerate(_keys(issues, table, catalog)):

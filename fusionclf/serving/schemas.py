@@ -34,7 +34,7 @@ class Answer(BaseModel):
         default=None, description="of these classes, where they have ids; absent where none has one"
     )
     probabilities: list[float] = Field(description="of these classes")
-    path: list[str] = Field(description="category path of the first class, top down")
+    path: list[str] = Field(description="category path of the predicted class, top down")
     answer: list[str] = Field(description="category path and class; empty without an answer")
     decision: Literal["accept", "abstain", "none"]
     picture_status: Literal["used", "missing", "unreadable", "ignored"]

@@ -71,7 +71,10 @@ def serve(
     with ExitStack() as stack:
         listeners = [stack.enter_context(each) for each in access.listen(workers)]
         if not access.is_local:
-            console.warn(f"{access.host} can be reached by other machines, and there is no password")
+            console.warn(
+                f"{access.host}: other machines can reach this server, which has no authentication; put a proxy with "
+                "authentication in front of it, or use --host 127.0.0.1"
+            )
 
         def announce(*ready: Ready) -> None:
             console.info(

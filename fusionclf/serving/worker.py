@@ -161,13 +161,13 @@ class ModelWorker:
     async def _turn(self, turn: "asyncio.Future[Value]") -> Value:
         if self._stopped:
             turn.cancel()
-            raise BusyError("the server stops; try again when it runs")
+            raise BusyError("the server is shutting down; try again after it has restarted")
         self._turns.add(turn)  # pyright: ignore[reportArgumentType]
         try:
             return await turn
         except asyncio.CancelledError:
             if self._stopped:
-                raise BusyError("the server stops; try again when it runs") from None
+                raise BusyError("the server is shutting down; try again after it has restarted") from None
             raise
         finally:
             self._turns.discard(turn)  # pyright: ignore[reportArgumentType]

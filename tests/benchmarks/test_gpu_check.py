@@ -20,7 +20,7 @@ def test_the_page_is_that_of_the_results() -> None:
     found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
     written = (ROOT / "docs" / "GPU.md").read_text(encoding="utf-8")
     assert written == page(found), "run python benchmarks/gpu_check.py --page"
-    assert found or "has not run on a GPU yet" in written
+    assert found or "has not been tested on a GPU yet" in written
 
 
 def test_a_checkout_and_wheels_are_importable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def test_demo_shows_what_fusion_can_do(demo: Path) -> None:
     found, listed = map(int, re.findall(r"(\d+) of the catalog's 8 are among the (\d+)", output)[0])
     assert 4 <= found <= listed <= 16
     assert (demo / "demo" / "explanation" / "explanation.png").is_file()
-    assert (demo / "demo" / "label-issues" / "audit.html").is_file()
+    assert (demo / "demo" / "label-issues" / "label-issues.html").is_file()
     assert output.count("(CSV, commas, UTF-8; 10 columns)") == 1  # not once a run
 
 

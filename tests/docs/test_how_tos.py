@@ -11,15 +11,11 @@ from typer.testing import CliRunner
 
 from fusionclf.cli import app
 from tests.docs.pages import DOCS, code_blocks, read
-from tests.runs import Runs
 
 
 @pytest.fixture
-def work(runs: Runs, sample_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with data/sample and runs/linear."""
-    for link, target in (("data/sample", sample_dir), ("runs/linear", runs("linear"))):
-        (tmp_path / link).parent.mkdir()
-        (tmp_path / link).symlink_to(target)
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -60,7 +56,9 @@ def test_drift_page_finds_no_drift_in_products_of_the_same_kind(work: Path) -> N
     assert "No drift" in (work / "drift" / "drift.html").read_text(encoding="utf-8")
 
 
-def test_pictures_page_checks_the_sample(work: Path) -> None:
+def test_pictures_page_checks_the_sample(work: Path, sample_dir: Path) -> None:
+    (work / "data").mkdir()
+    (work / "data/sample").symlink_to(sample_dir)
     line = "fusionclf data check data/sample --page pictures.html"
     assert line in read(DOCS / "how-to" / "pictures.md")
     assert CliRunner().invoke(app, line.split()[1:]).exit_code == 0

@@ -47,8 +47,8 @@ def test_the_requests_of_the_guide_are_answered(runs: Runs, sample: Catalog, tmp
         ]  # fmt: skip
         if shutil.which("curl"):
             answers = run("bash", "-ec", requests.replace("curl", "curl -s -w '\\n'"))
-            first, second = filter(None, answers.split("\n"))
-            assert json.loads(first)["labels"] and json.loads(second)["labels"]
+            labels = [json.loads(line)["labels"] for line in filter(None, answers.split("\n"))]
+            assert len(labels) == 2 and all(labels)
             assert 'fusionclf_products_total{decision="accept"}' in run("bash", "-ec", metrics)
     finally:
         server.terminate()

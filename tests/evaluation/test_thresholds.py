@@ -13,7 +13,7 @@ from fusionclf.errors import RunError, SettingsError
 from fusionclf.evaluation import CategoryGraph, Thresholds, decide, make_predictions, thresholds_of_run
 from fusionclf.evaluation.held_out import HeldOut
 from fusionclf.evaluation.predictions import CONTEXT, write_predictions
-from fusionclf.evaluation.thresholds import CannotPromiseError, decision_metrics, fit_thresholds
+from fusionclf.evaluation.thresholds import CannotGuaranteeError, decision_metrics, fit_thresholds
 
 GRAPH = CategoryGraph(
     ("master", "sub", "type"),
@@ -87,7 +87,8 @@ def test_variants_of_one_product_count_as_one_prediction() -> None:
     assert alone == fit(frame, 0.98)
     one_style = np.where(frame["label"] == "B", -1, np.arange(len(frame)))
     with pytest.raises(
-        CannotPromiseError, match=r"250 held-out products in 51 groups can promise at most 0\.9"
+        CannotGuaranteeError,
+        match=r"at most 0\.9\d* can be guaranteed from the 250 held-out products in 51 groups",
     ):
         fit(frame.assign(group=one_style), 0.98)
 
@@ -95,26 +96,29 @@ def test_variants_of_one_product_count_as_one_prediction() -> None:
 def test_equal_titles_are_one_group_where_the_split_has_none() -> None:
     frame = predictions(spread("A", "A", 200, 0.6, 0.99))
     fit(frame, 0.98)
-    with pytest.raises(CannotPromiseError, match="in 20 groups"):
+    with pytest.raises(CannotGuaranteeError, match="in 20 groups"):
         fit(frame.assign(title_group=np.arange(200) // 10), 0.98)
 
 
 def test_unreachable_target_is_refused_with_what_is_possible() -> None:
     frame = predictions([*spread("A", "A", 147, 0.75, 0.99), *spread("A", "B", 5, 0.75, 0.99)])
-    with pytest.raises(CannotPromiseError) as refused:
+    with pytest.raises(CannotGuaranteeError) as refused:
         fit(frame, 0.98)
     assert str(refused.value) == (
-        "target_precision=0.98: the 152 held-out products can promise at most 0.9; give --target-precision 0.9 or "
-        "less, or train with more validation rows (split.validation_fraction)"
+        "target_precision=0.98: at most 0.9 can be guaranteed from the 152 held-out products; give --target-precision "
+        "0.9 or less, or train on more products, or with a larger split.validation_fraction (no help if the vocabulary "
+        "is open or named)"
     )
     assert refused.value.largest == 0.9 and refused.value.exit_code == 2
     fit(frame, 0.9)
-    with pytest.raises(CannotPromiseError):
+    with pytest.raises(CannotGuaranteeError):
         fit(frame, 0.92)
 
 
-def test_predictions_that_are_mostly_wrong_promise_nothing() -> None:
-    with pytest.raises(CannotPromiseError, match="can promise no precision; train with more validation rows"):
+def test_predictions_that_are_mostly_wrong_guarantee_nothing() -> None:
+    with pytest.raises(
+        CannotGuaranteeError, match=r"no precision can be guaranteed from .*; train on more products"
+    ):
         fit(predictions(spread("A", "B", 100, 0.6, 0.99)), 0.6)
 
 
@@ -122,9 +126,9 @@ def test_products_whose_title_is_in_train_do_not_count() -> None:
     frame = predictions([*spread("A", "A", 300, 0.7, 0.99), *spread("A", "B", 20, 0.6, 0.7)])
     leaked = np.arange(320) >= 30  # few others are left
     fit(frame, 0.95)
-    with pytest.raises(CannotPromiseError, match=r"30 held-out products \(290 more do not count"):
+    with pytest.raises(CannotGuaranteeError, match=r"30 held-out products \(290 more do not count"):
         fit(frame.assign(leaked_title=leaked), 0.95)
-    with pytest.raises(CannotPromiseError, match="no precision"):
+    with pytest.raises(CannotGuaranteeError, match="no precision"):
         fit(frame.assign(leaked_title=True), 0.9)
 
 
@@ -180,7 +184,7 @@ def test_accepted_predictions_reach_the_target(rows: list, target: float) -> Non
     frame = predictions([(label, {answer: prob}) for answer, label, prob in rows for _ in range(40)])
     try:
         found = fit(frame, target)
-    except CannotPromiseError as refused:
+    except CannotGuaranteeError as refused:
         assert refused.largest is None or refused.largest < target
         return
     accepted = frame[frame["prob_1"] >= (found.accept_from or 0)]
@@ -215,7 +219,7 @@ def test_metrics_of_decisions() -> None:
     }  # fmt: skip
 
 
-def test_metrics_name_the_largest_promise_where_one_is_refused() -> None:
+def test_metrics_name_the_largest_guarantee_where_one_is_refused() -> None:
     found = decision_metrics(HELD, HeldOut(predictions(spread("A", "A", 50, 0.6, 0.99))), 0.98, GRAPH)
     assert found.pop("target") == 98.0 and found.pop("largest") == 95.0 and found.pop("levels") == []
     assert set(found.values()) == {None}
@@ -263,7 +267,7 @@ def test_expected_unseen_classes_raise_the_threshold() -> None:
     assert fit_thresholds(HeldOut(SURE, AS_UNSEEN, 0.2), 0.9).unseen_share == 0.2
     assert alone == few and more is not None and 0.85 < more < 0.9
     with pytest.raises(
-        CannotPromiseError
+        CannotGuaranteeError
     ):  # three classes are too few where half of the products are of such
         fit_thresholds(HeldOut(SURE, AS_UNSEEN), 0.9)
 
@@ -271,7 +275,7 @@ def test_expected_unseen_classes_raise_the_threshold() -> None:
 def test_refusal_names_the_share_of_unseen_classes() -> None:
     wrong = predictions([row for label in "BCD" for row in spread("A", label, 40, 0.7, 0.99)])
     with pytest.raises(
-        CannotPromiseError, match=r"with 50 % of the products of classes without a .*unseen_share"
+        CannotGuaranteeError, match=r"with 50 % of the products of classes without a .*unseen_share"
     ):
         fit_thresholds(HeldOut(SURE, wrong), 0.9)
     few = fit_thresholds(HeldOut(SURE, wrong, 0.01), 0.9)

@@ -70,12 +70,12 @@ def test_mislabelled_products_come_first(runs: list[Path], tmp_path: Path) -> No
     assert value["disputed"] == 4
     # 132 test products, and the validation products that linear predicted as held-out rows.
     assert value["products"] > 132
-    assert json.loads((tmp_path / "out" / "audit.json").read_text()) == value
+    assert json.loads((tmp_path / "out" / "label-issues.json").read_text()) == value
 
 
 def test_page_escapes_text_and_needs_no_network(runs: list[Path], tmp_path: Path) -> None:
     list_label_issues(runs, tmp_path / "out")
-    page = (tmp_path / "out" / "audit.html").read_text()
+    page = (tmp_path / "out" / "label-issues.html").read_text()
     assert "&lt;script&gt;alert(1)" in page and "&lt;b&gt;Belts" in page
     assert "<script>alert" not in page and "<b>Belts" not in page
     assert page.count("<script") == 1
@@ -86,7 +86,7 @@ def test_page_escapes_text_and_needs_no_network(runs: list[Path], tmp_path: Path
 
 def test_the_table_computes_nothing(runs: list[Path], tmp_path: Path) -> None:
     list_label_issues(runs, tmp_path / "out")
-    with (tmp_path / "out" / "audit.csv").open(newline="") as stream:
+    with (tmp_path / "out" / "label-issues.csv").open(newline="") as stream:
         found = list(csv.DictReader(stream))
     assert len(found) == 3
     titles = {row["title"] for row in found}
@@ -114,14 +114,14 @@ def test_the_command_names_what_it_wrote(runs: list[Path], tmp_path: Path) -> No
     ]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
-    assert "4 of" in result.output and (tmp_path / "out" / "audit.html").is_file()
+    assert "4 of" in result.output and (tmp_path / "out" / "label-issues.html").is_file()
 
 
 def test_old_command_name_works_with_a_warning(runs: list[Path], tmp_path: Path) -> None:
     words = ["audit", "--run", str(runs[0]), "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0 and "use label-issues" in result.stderr
-    assert (tmp_path / "out" / "audit.html").is_file()
+    assert (tmp_path / "out" / "label-issues.html").is_file()
     assert "audit " not in CliRunner().invoke(app, ["--help"]).stdout
 
 

@@ -198,4 +198,4 @@ def test_it_stops_while_the_model_computes(path: str, runs: Runs) -> None:
         for client in clients:
             with client:
                 head, _, content = whole(client).partition(b"\r\n\r\n")
-            assert b" 503 " in head and "the server stops" in json.loads(content)["error"]
+            assert b" 503 " in head and "the server is shutting down" in json.loads(content)["error"]

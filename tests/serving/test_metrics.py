@@ -77,7 +77,7 @@ def test_a_full_queue_and_a_stop_are_not_ready(watched: Watched, monkeypatch: py
         assert client.get("/ready").status_code == 503
     worker.stop()
     response = client.get("/ready")
-    assert response.status_code == 503 and "the server stops" in response.json()["error"]
+    assert response.status_code == 503 and "the server is shutting down" in response.json()["error"]
     assert client.get("/health").status_code == 200  # alive
 
 

@@ -108,5 +108,5 @@ def test_waiting_requests_are_refused_when_the_server_stops(runs: Runs) -> None:
 
     found = asyncio.run(stop())
     assert [type(error) for error in found] == [BusyError] * 3
-    with pytest.raises(BusyError, match="the server stops"):
+    with pytest.raises(BusyError, match="the server is shutting down"):
         raise found[0]

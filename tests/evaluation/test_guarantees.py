@@ -1,4 +1,4 @@
-"""What held-out answers can promise, and how often a promise is broken."""
+"""Guarantees from held-out answers, and how often they fail."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from fusionclf.evaluation.promises import DELTA, NAMED, Promises, Stratum, lower_bound, promises
+from fusionclf.evaluation.guarantees import DELTA, NAMED, Guarantees, Stratum, guarantees, lower_bound
 
 REPETITIONS = 400
 MOST_BROKEN = DELTA * REPETITIONS
@@ -15,8 +15,8 @@ TOO_SURE: Callable[[np.ndarray], np.ndarray] = lambda prob: 0.55 + 0.42 * prob**
 FLAT: Callable[[np.ndarray], np.ndarray] = lambda prob: np.full_like(prob, 0.949)  # noqa: E731
 
 
-def of_answers(prob: np.ndarray, right: np.ndarray, groups: np.ndarray) -> Promises:
-    return promises([Stratum(prob, right, groups)])
+def of_answers(prob: np.ndarray, right: np.ndarray, groups: np.ndarray) -> Guarantees:
+    return guarantees([Stratum(prob, right, groups)])
 
 
 def answers(
@@ -30,18 +30,18 @@ def answers(
 def broken(
     target: float, count: int, precision: Callable[[np.ndarray], np.ndarray], copies: int = 1
 ) -> tuple[int, int]:
-    """In how many repetitions a target is promised, and in how many of these the promise does not hold."""
+    """In how many repetitions a target is guaranteed, and in how many of these the guarantee does not hold."""
     rng = np.random.default_rng(int(1000 * target) + count)
     prob, _ = answers(rng, 200_000, precision)
-    promised = wrong = 0
+    guaranteed = wrong = 0
     for _ in range(REPETITIONS):
         own, right = answers(rng, count, precision)
         group = np.repeat(np.arange(count), copies)
         least = of_answers(own[group], right[group], group).threshold(target)
         if least is not None:
-            promised += 1
+            guaranteed += 1
             wrong += precision(prob[prob >= least]).mean() < target
-    return promised, wrong
+    return guaranteed, wrong
 
 
 @pytest.mark.slow
@@ -49,45 +49,45 @@ def broken(
     "precision", [CALIBRATED, TOO_SURE, FLAT], ids=["calibrated", "too_sure", "uninformative"]
 )
 @pytest.mark.parametrize(("target", "count"), [(0.9, 60), (0.95, 170), (0.95, 600), (0.98, 1500)])
-def test_promise_is_broken_in_at_most_delta_of_the_catalogs(
+def test_guarantee_fails_in_at_most_delta_of_the_catalogs(
     precision: Callable[[np.ndarray], np.ndarray], target: float, count: int
 ) -> None:
-    promised, wrong = broken(target, count, precision)
+    guaranteed, wrong = broken(target, count, precision)
     assert wrong <= MOST_BROKEN
     if precision is CALIBRATED:
-        assert promised > REPETITIONS / 4
+        assert guaranteed > REPETITIONS / 4
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("classes", [20, 100])
-def test_promise_holds_with_the_expected_share_of_unseen_classes(classes: int) -> None:
+def test_guarantee_holds_with_the_expected_unseen_share(classes: int) -> None:
     """A fifth of the products are of unseen classes: some of these are always answered right, others never."""
-    rng, share, promised, wrong = np.random.default_rng(classes), 0.2, 0, 0
+    rng, share, guaranteed, wrong = np.random.default_rng(classes), 0.2, 0, 0
     prob, _ = answers(rng, 200_000, CALIBRATED)
     of_unseen = rng.beta(3, 2, 200_000)
     for _ in range(REPETITIONS):
         seen = Stratum(*answers(rng, 600, CALIBRATED), np.arange(600), 1 - share)
         group, low = np.arange(40 * classes) % classes, rng.beta(3, 2, 40 * classes)
         unseen = Stratum(low, (rng.random(classes) < 0.7)[group], group, share)
-        least = promises([seen, unseen]).threshold(0.9)
+        least = guarantees([seen, unseen]).threshold(0.9)
         if least is not None:
-            promised += 1
+            guaranteed += 1
             accepted = (1 - share) * (prob >= least).mean(), share * (of_unseen >= least).mean()
             right = accepted[0] * prob[prob >= least].mean() + accepted[1] * 0.7
             wrong += right / sum(accepted) < 0.9
-    assert promised > REPETITIONS / 4
+    assert guaranteed > REPETITIONS / 4
     assert wrong <= MOST_BROKEN
 
 
 @pytest.mark.slow
-def test_promise_holds_for_groups_of_ten_copies() -> None:
-    promised, wrong = broken(0.95, 100, TOO_SURE, copies=10)
+def test_guarantee_holds_for_groups_of_ten_copies() -> None:
+    guaranteed, wrong = broken(0.95, 100, TOO_SURE, copies=10)
     assert wrong <= MOST_BROKEN
-    assert promised < REPETITIONS / 2  # one hundred answers are too few, copied as they may be
+    assert guaranteed < REPETITIONS / 2  # one hundred answers are too few, copied as they may be
 
 
 @pytest.mark.slow
-def test_the_largest_promise_is_broken_seldom() -> None:
+def test_the_largest_guarantee_seldom_fails() -> None:
     rng, wrong = np.random.default_rng(5), 0
     prob, _ = answers(rng, 200_000, TOO_SURE)
     for _ in range(REPETITIONS):
@@ -129,16 +129,16 @@ def test_bound_is_that_of_clopper_and_pearson() -> None:
 
 def test_sequence_ends_at_the_first_failure() -> None:
     thresholds, groups = np.array([0.9, 0.8, 0.7, 0.6]), np.array([40, 100, 150, 200])
-    found = Promises(thresholds, groups, np.array([0.94, 0.96, 0.94, 0.97]))
+    found = Guarantees(thresholds, groups, np.array([0.94, 0.96, 0.94, 0.97]))
     assert found.threshold(0.95) == 0.8  # 40 answers are too few to start with; the last pass comes too late
     assert found.threshold(0.97) is None
     assert found.threshold(1.0) is None
     assert found.largest() == 0.96 and found.largest(0.96) == 0.95
 
 
-def test_largest_promise_also_covers_every_smaller_one() -> None:
-    # For 0.95 the sequence starts at 60 answers, which cannot promise it; for 0.98 at 120, which could.
-    found = Promises(np.array([0.9, 0.8]), np.array([60, 120]), np.array([0.93, 0.985]))
+def test_largest_guarantee_also_covers_every_smaller_one() -> None:
+    # For 0.95 the sequence starts at 60 answers, which cannot guarantee it; for 0.98 at 120, which could.
+    found = Guarantees(np.array([0.9, 0.8]), np.array([60, 120]), np.array([0.93, 0.985]))
     assert found.threshold(0.98) == 0.8 and found.threshold(0.95) is None
     assert found.largest(0.99) == 0.93
 
@@ -156,6 +156,6 @@ def test_answers_below_one_half_are_never_accepted() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_no_answer_or_one_promises_nothing(count: int) -> None:
+def test_no_answer_or_one_guarantees_nothing(count: int) -> None:
     found = of_answers(np.ones(count), np.ones(count, bool), np.arange(count))
     assert found.largest() is None and NAMED[0] == 0.5

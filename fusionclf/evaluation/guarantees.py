@@ -1,4 +1,4 @@
-"""Promises: lower confidence bounds of the precision above a threshold, and the threshold that meets a target."""
+"""Guarantees: lower confidence bounds of the precision above a threshold, and the threshold that meets a target."""
 
 import math
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from itertools import takewhile
 
 import numpy as np
 
-# A promise may be broken in one of ten catalogs, the usual level of learn-then-test. At 0.05, a promise of 0.98 would
+# A guarantee may fail in one of ten catalogs, the usual level of learn-then-test. At 0.05, a guarantee of 0.98 would
 # need 149 right answers without a wrong one instead of 114, and many shops have only a few hundred held-out rows.
 DELTA = 0.1
 LEAST = 0.5  # below it, an answer is more likely wrong than right
 START = 1 / 3  # share of the groups that the first candidate accepts at least
-ONE_ERROR = 1.7  # times as many groups promise a target with one error as without
+ONE_ERROR = 1.7  # times as many groups are needed with one error as without
 LOG_ODDS = np.arange(14.0, 0.0, -0.25)
 # Precisions that a message may name.
 NAMED = (*(round(0.5 + step / 100, 2) for step in range(50)), 0.995, 0.998, 0.999)
@@ -20,8 +20,8 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Promises:
-    """What held-out answers can promise about the precision of future answers.
+class Guarantees:
+    """Guarantees for the precision of future answers, from held-out answers.
 
     A threshold that is chosen for its high held-out precision looks better than it is, because some of many candidates
     are lucky. Therefore the candidates form a fixed sequence that does not depend on the held-out labels, the strictest
@@ -32,8 +32,8 @@ class Promises:
     answers.
 
     A candidate with too few groups cannot pass, even without an error. So the sequence starts at the first candidate
-    with enough groups to promise the target without an error, and with at least a third of all groups. If half of all
-    groups can promise the target with one error, the sequence starts at the first candidate with enough groups for
+    with enough groups to guarantee the target without an error, and with at least a third of all groups. If half of all
+    groups suffice for the target even with one error, the sequence starts at the first candidate with enough groups for
     that: then one wrong label among the most confident answers does not end it.
 
     Answers of one group are not independent, so groups are counted, not answers. The share of errors is the mean over
@@ -54,7 +54,7 @@ class Promises:
     Source: Clopper and Pearson, The Use of Confidence or Fiducial Limits (1934); Angelopoulos et al., Learn then Test:
     Calibrating Predictive Algorithms to Achieve Risk Control (2021), section 2.3 (fixed sequence testing).
 
-    >>> found = promises([Stratum(np.full(152, 0.9), np.arange(152) > 4, np.arange(152))])
+    >>> found = guarantees([Stratum(np.full(152, 0.9), np.arange(152) > 4, np.arange(152))])
     >>> found.threshold(0.95), found.threshold(0.9), found.largest()
     (None, 0.5, 0.93)
     """
@@ -64,7 +64,7 @@ class Promises:
     bounds: np.ndarray
 
     def threshold(self, target: float) -> float | None:
-        """The lowest threshold for which the precision `target` can be promised; None if there is none."""
+        """The lowest threshold for which the precision `target` can be guaranteed; None if there is none."""
         needed = math.log(DELTA) / math.log(target) if target < 1 else math.inf
         total = self.groups.max(initial=0)
         if 2 * ONE_ERROR * needed <= total:
@@ -77,7 +77,7 @@ class Promises:
         return float(self.thresholds[first[0] + count - 1]) if count else None
 
     def largest(self, below: float = 1.0) -> float | None:
-        """The largest precision of NAMED up to which all can be promised; None if the smallest cannot."""
+        """The largest precision of NAMED up to which all can be guaranteed; None if the smallest cannot."""
         kept = list(takewhile(lambda p: p < below and self.threshold(p) is not None, NAMED))
         return kept[-1] if kept else None
 
@@ -104,8 +104,8 @@ class Stratum:
         return Stratum(self.prob[mask], self.right[mask], self.groups[mask], share)
 
 
-def promises(strata: Sequence[Stratum], floor: float = LEAST) -> Promises:
-    """What held-out answers of several kinds can promise together.
+def guarantees(strata: Sequence[Stratum], floor: float = LEAST) -> Guarantees:
+    """Guarantees from held-out answers of several kinds together.
 
     Args:
         strata: the answers of each kind; an empty kind is ignored.
@@ -115,7 +115,7 @@ def promises(strata: Sequence[Stratum], floor: float = LEAST) -> Promises:
     candidates = np.append(candidates[candidates > floor], floor)
     found = [_together([each.at(each.prob >= least) for each in strata]) for least in candidates]
     counts, errors = np.array(found, np.int64).T
-    return Promises(candidates, counts, lower_bound(errors, counts))
+    return Guarantees(candidates, counts, lower_bound(errors, counts))
 
 
 def _together(strata: Sequence[Stratum]) -> tuple[int, int]:
