@@ -147,7 +147,7 @@ async def health(request: Request, worker: WorkerOf) -> Health:
 async def ready(worker: WorkerOf) -> Ready:
     """Whether a further request is accepted: the model is loaded, and too many requests do not wait."""
     if not worker.is_ready:
-        raise HTTPException(503, "too many requests are waiting, or the server stops")
+        raise HTTPException(503, "too many requests are waiting, or the server is shutting down")
     return Ready()
 
 

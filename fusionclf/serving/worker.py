@@ -24,7 +24,7 @@ Steps: TypeAlias = Generator[None, None, Value]  # work that gives other request
 
 
 class BusyError(FusionclfError):
-    """The queue is full, or the server stops."""
+    """The queue is full, or the server is shutting down."""
 
 
 class ModelWorker:
