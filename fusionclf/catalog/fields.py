@@ -16,8 +16,13 @@ from fusionclf.config import CatalogConfig
 from fusionclf.errors import CatalogError
 
 TITLE = "title"  # the name of the title among the fields, whatever its column is called
-TAG = re.compile(r"<(?:/?[A-Za-z][^<>]*|!--.*?--)>", re.DOTALL)
-HIDDEN = re.compile(r"<(script|style)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
+TAG = re.compile(r"</?[A-Za-z][^<>]*>")
+HIDDEN = re.compile(r"<(?:(script|style)\b|!--)", re.IGNORECASE)  # where what is not shown begins
+SHOWN_AGAIN = {
+    "": re.compile("-->"),
+    "script": re.compile(r"</script\s*>", re.IGNORECASE),
+    "style": re.compile(r"</style\s*>", re.IGNORECASE),
+}
 
 
 def plain_text(cell: str) -> str:
@@ -27,10 +32,26 @@ def plain_text(cell: str) -> str:
     'Warm & light. Zip Hood'
     """
     if "<" in cell:
-        cell = TAG.sub(" ", HIDDEN.sub(" ", cell))
+        cell = TAG.sub(" ", _shown(cell))
     if "&" in cell:
         cell = unescape(cell)
     return " ".join(unicodedata.normalize("NFC", cell).split())
+
+
+def _shown(cell: str) -> str:
+    """A cell without comments, scripts and styles; one that does not end is left as it is."""
+    parts, place, endless = [], 0, set[str]()
+    for start in HIDDEN.finditer(cell):
+        kind = (start[1] or "").lower()
+        if start.start() < place or kind in endless:
+            continue
+        end = SHOWN_AGAIN[kind].search(cell, start.end())
+        if end is None:  # nor do later ones end
+            endless.add(kind)
+            continue
+        parts.append(cell[place : start.start()])
+        place = end.end()
+    return " ".join([*parts, cell[place:]])
 
 
 @dataclass(frozen=True)

@@ -54,4 +54,4 @@ def join_spellings(table: pd.DataFrame, columns: CatalogConfig, report: ReadRepo
         usual = joined_spelling(table[name])
         if usual:
             report.joined[source] = int(np.count_nonzero(table[name].isin(usual)))
-            table[name] = table[name].replace(usual)
+            table[name] = table[name].map(lambda cell, usual=usual: usual.get(cell, cell))

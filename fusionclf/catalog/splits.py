@@ -180,10 +180,10 @@ def _last_of_classes(
     rows: np.ndarray, drawn: np.ndarray, labels: np.ndarray, groups: np.ndarray
 ) -> np.ndarray:
     """Drawn rows of the first group of each class that has several rows, all of them drawn."""
-    names, first, counts = np.unique(labels[drawn], return_index=True, return_counts=True)
-    of_class = np.isin(labels[rows], names)
-    _, before = np.unique(labels[rows[of_class]], return_counts=True)
-    last = first[(counts == before) & (counts > 1)]
+    _, codes = np.unique(labels[rows], return_inverse=True)
+    before, places = np.bincount(codes), np.searchsorted(rows, drawn)  # rows ascend
+    of_drawn, first, counts = np.unique(codes[places], return_index=True, return_counts=True)
+    last = first[(counts == before[of_drawn]) & (counts > 1)]
     return drawn[np.isin(groups[drawn], groups[drawn[last]])]
 
 
@@ -198,11 +198,10 @@ def _undivided(subset: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 def _hold_out_classes(subset: np.ndarray, labels: np.ndarray, groups: np.ndarray, spec: SplitConfig) -> None:
     """Move all products of some classes, and what must stay together with them, to test."""
-    names = np.unique(labels)
-    drawn = np.random.default_rng([spec.seed, 3]).permutation(names)[
-        : round(spec.unseen_fraction * len(names))
-    ]
-    subset[np.isin(groups, groups[np.isin(labels, drawn)])] = "test"
+    names, codes = np.unique(labels, return_inverse=True)
+    order = np.random.default_rng([spec.seed, 3]).permutation(names)
+    drawn = np.searchsorted(names, order[: round(spec.unseen_fraction * len(names))])
+    subset[np.isin(groups, groups[np.isin(codes, drawn)])] = "test"
 
 
 def _join(subset: np.ndarray, groups: np.ndarray, source: str, target: str) -> None:

@@ -66,7 +66,8 @@ def explain_in_steps(
         )
     further = {name: [cell] for name, cell in (fields or {}).items()}
     whole = predictor.predict([image], [title], further, top_k=1)  # raises where an input cannot be read
-    answer, (_, product) = whole.labels[0][0], align_inputs(None, [title], further, predictor.fields)
+    answer = predictor.classes[int(whole.order[0, 0])]  # of several labels the most likely, predicted or not
+    _, product = align_inputs(None, [title], further, predictor.fields)
     pictures = _as_read(predictor, image)
     shown, drops = 0, ()
     if len(pictures) > 1:

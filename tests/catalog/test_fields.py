@@ -1,5 +1,6 @@
 """What is written about a product, as models read it."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ SHOP = CatalogConfig(
         ("<p>Warm &amp; light.</p><br/>New", "Warm & light. New"),
         ("<style>p {color: red}</style>Chair<script>x()</script>", "Chair"),
         ("<!-- hidden -->a < b and c > d", "a < b and c > d"),
+        ("<!-- <script> -->shown</script><STYLE a=1>p</style >", "shown"),
+        ("a --> <!-- b </script> <script> c", "a --> <!-- b c"),
         ("3 < 4, <3 you", "3 < 4, <3 you"),
         ("tabs\tand\nlines  &nbsp; here", "tabs and lines here"),
         ("<" * 10_000, "<" * 10_000),
@@ -30,6 +33,13 @@ SHOP = CatalogConfig(
 )
 def test_markup_is_removed_and_text_stays(cell: str, expected: str) -> None:
     assert plain_text(cell) == expected
+
+
+@pytest.mark.parametrize("opening", ["<!--", "<style ", "<script>", "<!--<style "])
+def test_markup_that_never_ends_takes_linear_time(opening: str) -> None:
+    started = time.perf_counter()
+    plain_text("--></style></script>" + opening * (2**20 // len(opening)))
+    assert time.perf_counter() - started < 5  # quadratic: hours
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,19 @@ def test_random_rule_is_not_quadratic_in_rows_and_classes(
     )  # a sort takes about 10 a row, a look at all for each class 500
 
 
+def test_validation_is_not_quadratic_in_rows_and_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CountedName, "compared", 0)
+    labels = np.array([CountedName(f"Class {n // 2:03}") for n in range(1000)], object)
+    rows = np.arange(1000)
+    drawn = np.flatnonzero((rows % 4 == 0) | (rows % 20 < 2))
+    last = splits._last_of_classes(rows, drawn, labels, rows)
+    assert last.tolist() == [
+        row for row in range(1000) if row % 20 == 0
+    ]  # one of two rows that were both drawn
+    splits._hold_out_classes(np.full(1000, "train", object), labels, rows, SplitConfig(unseen_fraction=0.5))
+    assert CountedName.compared < 100 * len(labels)
+
+
 def test_column_rule_takes_the_subsets_of_the_file(make_catalog: MakeCatalog) -> None:
     cells = ["train", "Test", " val ", "train", "TRAIN", "validation", "valid", "test"]
     catalog = make_catalog([{"usage": cell} for cell in cells])

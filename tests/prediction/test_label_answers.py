@@ -57,6 +57,13 @@ def test_one_product_is_printed(tags_run: Path) -> None:
     assert "party" in shown and "decision: accept" in shown
 
 
+def test_a_product_without_a_predicted_label_is_explained(tags_run: Path) -> None:
+    model = load(tags_run)
+    assert model.predict(titles=["zzz"], min_probability=0.99).labels == [[]]
+    found = fusionclf.explain(model, title="zzz")
+    assert found.label in model.classes
+
+
 def test_target_precision_is_refused_before_reading(tags_run: Path, products: Path) -> None:
     line = refused("--run", tags_run, "--input", products, "--target-precision", 0.9)
     assert "needs one label per product" in line

@@ -86,7 +86,7 @@ def apply_corrections(corrections: Corrections, request: ApplyRequest) -> Applie
     wanted = list(dict.fromkeys((columns.id, columns.label, *columns.categories)))
     table = open_catalog_table(root, columns, wanted)
     rows = joined_rows(table.chunks(wanted, last=columns.title))
-    plan = _Plan(rows, columns, _catalog(request), corrections)
+    plan = _Plan(rows, columns, _catalog(request.data, columns), corrections)
     unknown = plan.unknown_ids()
     if unknown and not request.ignore_unknown:
         raise CatalogError(
@@ -122,9 +122,10 @@ def _stem(path: Path) -> tuple[str, str]:
     return path.name.removesuffix(suffix), suffix
 
 
-def _catalog(request: ApplyRequest) -> Catalog:
+def _catalog(data: Path, columns: CatalogConfig) -> Catalog:
+    """All products with a label, whether they have a picture or not."""
     try:
-        return read_catalog(request.data, request.columns)
+        return read_catalog(data, columns.model_copy(update={"picture": None}))
     except NoRowsError as error:  # no product has a label yet
         return error.catalog
 

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -44,7 +45,7 @@ def _edited_csv(table: CsvTable, edits: Edits) -> Sequence[str]:
         lines = list(stream)
     sign = DELIMITERS[table.delimiter or "comma"]
     for first, cells in edits.items():
-        reader = csv.reader(iter(lines[first - 1 :]), delimiter=sign, strict=True)
+        reader = csv.reader(islice(lines, first - 1, None), delimiter=sign, strict=True)
         row = next(reader)
         last = first - 2 + reader.line_num
         ending = lines[last][len(lines[last].rstrip("\r\n")) :]

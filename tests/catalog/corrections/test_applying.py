@@ -117,6 +117,20 @@ def test_label_that_the_encoding_lacks_is_refused(shop: Path) -> None:
     assert len(list(shop.parent.iterdir())) == 1
 
 
+def test_a_product_without_its_picture_can_be_confirmed(tmp_path: Path) -> None:
+    lines = ["id,path,name,image", "1,Men > Shoes > Boots,a,1.jpg", "2,Men > Shoes > Sneakers,b,2.jpg",
+             "3,Men > Hats > Caps,c,3.jpg"]  # fmt: skip
+    (tmp_path / "shop.csv").write_text("\n".join(lines))
+    columns = CatalogConfig(
+        id="id", title="name", label="path", label_separator=">", label_level=2, categories=(), metadata=(),
+        year=None, picture="{image}",
+    )  # fmt: skip
+    request = ApplyRequest(tmp_path / "shop.csv", columns)
+    found = apply_corrections(Corrections(Path("a.csv"), {"1": "Shoes", "3": "Shoes"}), request)
+    assert (found.changed, found.confirmed) == (1, 1)
+    assert found.out.read_text().splitlines()[1] == lines[1]
+
+
 def test_labels_that_are_paths_get_the_whole_path(tmp_path: Path) -> None:
     rows = [
         f"{n},{path},title" for n, path in enumerate(["A > B > X", "A > B > X", "A > C > Y", "A > C > Y"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from fusionclf.evaluation.multilabel import SigmoidDecision
+from fusionclf.evaluation.multilabel import SigmoidDecision, decision
 from fusionclf.evaluation.multilabel.decision import best_threshold, fit_thresholds
 
 
@@ -27,6 +27,24 @@ def test_threshold_of_a_frequent_label_has_its_best_f1() -> None:
     probabilities = decision.probabilities(scores)
     best = [best_threshold(probabilities[:, k], is_label[:, k]) for k in range(2)]
     assert decision.thresholds == pytest.approx(best, abs=0.01)
+
+
+def test_the_threshold_of_all_labels_is_fitted_on_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    real = decision.best_threshold
+
+    def watched(probabilities: np.ndarray, is_label: np.ndarray) -> float:
+        sizes.append(len(probabilities))
+        return real(probabilities, is_label)
+
+    monkeypatch.setattr(decision, "best_threshold", watched)
+    monkeypatch.setattr(decision, "MOST_PAIRS", 1000)
+    scores, is_label = drawn(2000, [-3.0, 0.0])
+    fit_thresholds(expit(2 * scores + [-3.0, 0.0]), is_label)
+    assert sizes == [1000, 2000, 2000]
+    no_label = np.zeros((1500, 1), bool)
+    no_label[1] = True  # in no sample
+    assert fit_thresholds(np.full((1500, 1), 0.25), no_label) == pytest.approx(0.25, abs=0.13)
 
 
 def test_threshold_of_a_rare_label_is_drawn_to_that_of_all() -> None:
