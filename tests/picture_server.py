@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from urllib.parse import unquote
 
 from PIL import Image
 
@@ -19,8 +20,8 @@ def picture(level: int = 7, kind: str = "PNG") -> bytes:
 
 
 class PictureServer(ThreadingHTTPServer):
-    """Answers by the first word of a path: good, jpeg, missing, once, busy, slow, large, long, text, cut, to,
-    heavy.
+    """Answers by the first word of a path: good, jpeg, missing, once, busy, slow, drip, large, long, text, cut, to,
+    later, heavy, cropped.
 
     Attributes:
         requests: path → number of its requests.
@@ -80,13 +81,20 @@ class _Handler(BaseHTTPRequestHandler):
     def answer_busy(self, rest: str) -> None:
         code = 503 if self.server.requests[self.path[1:]] == 1 else 200
         if code == 503:
-            self.send(code, Retry_After=rest)
+            self.send(code, Retry_After=unquote(rest))
         else:
             self.send(code, picture())
 
     def answer_slow(self, _: str) -> None:
         self.send(200, b"", length=1000)
         for _step in range(40):
+            time.sleep(0.02)
+            self.wfile.write(b".")
+
+    def answer_drip(self, _: str) -> None:
+        """Headers that never end."""
+        self.wfile.write(b"HTTP/1.0 200 OK\r\nX-Long: ")
+        for _step in range(100):
             time.sleep(0.02)
             self.wfile.write(b".")
 
@@ -107,9 +115,18 @@ class _Handler(BaseHTTPRequestHandler):
     def answer_to(self, rest: str) -> None:
         self.send(302, Location=rest if "://" in rest else f"/{rest}")
 
+    def answer_later(self, rest: str) -> None:
+        time.sleep(0.15)
+        self.answer_to(rest)
+
     def answer_heavy(self, rest: str) -> None:
         """A redirect with a body that never arrives whole."""
         self.send(302, b"x" * 1000, length=10**9, Location=f"/{rest}")
+
+    def answer_cropped(self, _: str) -> None:
+        """A whole JPEG with half an Adobe segment, which Pillow cannot open."""
+        jpeg = picture(kind="JPEG")
+        self.send(200, jpeg[:2] + b"\xff\xee\x00\x07Adobe" + jpeg[2:])
 
     def log_message(self, format: str, *args: object) -> None:
         pass

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+from fusionclf.errors import CatalogError
+
 FOLDER, MANIFEST = "pictures", "fetched.jsonl"
 NAME_DIGITS = 32  # of the URL's hash
 
@@ -38,14 +40,29 @@ def _entry(line: str) -> tuple[str, str] | None:
     return (url, name) if is_name and os.path.basename(name) == name else None
 
 
+def _open_itself(file: str, flags: int) -> int:
+    """An opener that follows no link: that of an unpacked catalog could lead to any file."""
+    return os.open(file, flags | os.O_NOFOLLOW, 0o666)
+
+
 class FetchedWriter:
-    """Appends to the manifest of a folder; a line that a killed command left half written stays apart."""
+    """Appends to the manifest of a folder; a line that a killed command left half written stays apart.
+
+    Raises:
+        CatalogError: the manifest is a link.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / MANIFEST
 
     def __enter__(self) -> "FetchedWriter":
-        self._stream: BinaryIO = self.file.open("ab+")
+        try:
+            self._stream: BinaryIO = open(self.file, "ab+", opener=_open_itself)
+        except OSError as error:
+            if not self.file.is_symlink():
+                raise
+            target = os.path.realpath(self.file)
+            raise CatalogError(f"{self.file}: is a link to {target}, not a file; remove the link") from error
         if self._stream.tell():
             self._stream.seek(-1, os.SEEK_END)
             if self._stream.read(1) != b"\n":

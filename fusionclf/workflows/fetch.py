@@ -1,5 +1,6 @@
 """`fusionclf data fetch`: the pictures that a catalog names by URLs, into a folder below the catalog."""
 
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -38,7 +39,7 @@ def fetch(request: FetchRequest, console: Console) -> bool:
     """Download a catalog's pictures that are not there yet; whether all are there now.
 
     Raises:
-        CatalogError: the catalog cannot be read, or names no URL.
+        CatalogError: the catalog cannot be read, names no URL, or its folder of pictures lies elsewhere.
         RunError: another command is fetching, or the disk cannot be written.
     """
     root, urls = picture_urls(request.data, request.columns)
@@ -49,6 +50,7 @@ def fetch(request: FetchRequest, console: Console) -> bool:
             "column of URLs, such as catalog.picture={image_url}"
         )
     folder = root / FOLDER
+    _check_inside(root, folder)
     with locked_folder(folder):
         sweep_below(folder)
         wanted = missing_urls(folder, urls)
@@ -58,6 +60,15 @@ def fetch(request: FetchRequest, console: Console) -> bool:
             report = fetch_pictures(folder, chosen, request.limits, AGENT, step)
     _report(console, request, folder, report)
     return not report.failed
+
+
+def _check_inside(root: Path, folder: Path) -> None:
+    """Refuse a link out of the catalog: that of an unpacked one could lead to any folder."""
+    target = Path(os.path.realpath(folder))
+    if not target.is_relative_to(os.path.realpath(root)):
+        raise CatalogError(
+            f"{folder}: is a link to {target}, outside the catalog; remove the link, or move the whole catalog there"
+        )
 
 
 def _announce(console: Console, there: int, urls: list[str], limits: FetchLimits) -> None:

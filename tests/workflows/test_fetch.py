@@ -88,6 +88,36 @@ def test_a_catalog_without_urls_names_the_setting(tmp_path: Path) -> None:
     assert done.exit_code == 2 and "name the column of URLs" in done.stderr
 
 
+def test_a_folder_of_pictures_outside_is_refused(server: PictureServer, tmp_path: Path) -> None:
+    data = shop(tmp_path / "shop", [server.url("good/a")])
+    (tmp_path / "mine").mkdir()
+    (data / "pictures").symlink_to("../mine")
+    done = call("fetch", "--data", data, "--allow-private", *WORDS)
+    assert done.exit_code == 2 and "outside the catalog; remove the link, or move the whole" in done.stderr
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_a_linked_folder_of_the_catalog_is_filled(server: PictureServer, tmp_path: Path) -> None:
+    data = shop(tmp_path / "shop", [server.url("good/a")])
+    (data / "images").mkdir()
+    (data / "pictures").symlink_to("images")
+    (tmp_path / "link").symlink_to(data)
+    done = call("fetch", "--data", tmp_path / "link", "--allow-private", *WORDS)
+    assert done.exit_code == 0 and len(read_fetched(data / "images")) == 1
+
+
+@pytest.mark.parametrize("content", ["alias ls='ls -l'", None])
+def test_a_linked_manifest_is_refused(server: PictureServer, tmp_path: Path, content: str | None) -> None:
+    data, target = shop(tmp_path / "shop", [server.url("good/a")]), tmp_path / ".bashrc"
+    if content is not None:
+        target.write_text(content)
+    (data / "pictures").mkdir()
+    (data / "pictures/fetched.jsonl").symlink_to("../../.bashrc")
+    done = call("fetch", "--data", data, "--allow-private", *WORDS)
+    assert done.exit_code == 2 and "fetched.jsonl: is a link" in done.stderr
+    assert (target.read_text() if target.exists() else None) == content
+
+
 @pytest.mark.slow
 def test_a_killed_command_is_resumed(server: PictureServer, tmp_path: Path) -> None:
     data = shop(tmp_path / "shop", [server.url(f"good/{'x' * n}") for n in range(300)])

@@ -6,16 +6,19 @@ has another address a moment later, or a redirect, leads to no private network.
 
 import ipaddress
 import socket
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import httpcore2
 import httpx2
 
+from fusionclf.catalog.fetching.streams import LimitedStream, check_limit
 from fusionclf.errors import FusionclfError
 
 UNICAST = ipaddress.ip_network("2000::/3")  # the only public addresses of IPv6 that are given to hosts
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+LAST_PORT = 65_535
 IsAllowed = Callable[[str], bool]
 
 
@@ -61,11 +64,15 @@ class CheckedBackend(httpcore2.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
-        """As of httpcore2.
+        """As of httpcore2; the host's addresses share the time.
 
         Raises:
             AddressError: the host has no allowed address.
+            ValueError: there is no such port.
         """
+        check_limit()
+        if port > LAST_PORT:  # getaddrinfo raises OverflowError, or takes the lower 16 bits
+            raise ValueError(f"port {port} is above {LAST_PORT}")
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
@@ -74,11 +81,14 @@ class CheckedBackend(httpcore2.SyncBackend):
         allowed = [address for address in addresses if self._is_allowed(address)]
         if not allowed:
             raise AddressError(f"{host} is {', '.join(addresses[:3])}, not a public address")
-        for place, address in enumerate(allowed, start=1):
+        until = None if timeout is None else time.monotonic() + timeout
+        for place, address in enumerate(allowed):
+            left = len(allowed) - place
+            share = None if until is None else max(0.01, (until - time.monotonic()) / left)
             try:
-                return super().connect_tcp(address, port, timeout, local_address, socket_options)
-            except httpcore2.ConnectError:
-                if place == len(allowed):
+                return LimitedStream(super().connect_tcp(address, port, share, local_address, socket_options))
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
+                if left == 1:
                     raise
         raise AssertionError("unreachable")
 

@@ -12,14 +12,15 @@ from io import BytesIO
 import httpx2
 from PIL import Image
 
-from fusionclf.catalog.decoding import FORMATS, open_picture
+from fusionclf.catalog.decoding import FORMATS, JPEG, open_picture
 from fusionclf.catalog.fetching.addresses import AddressError, CheckedTransport, IsAllowed, is_public
+from fusionclf.catalog.fetching.streams import limited_by
 from fusionclf.errors import FusionclfError, PictureError
 
 TRY_AGAIN = (408, 425, 429, 500, 502, 503, 504)  # HTTP status codes
 MOST_REDIRECTS = 5
 SUFFIXES = {
-    "JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "AVIF": ".avif", "TIFF": ".tif",
+    "JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "AVIF": ".avif", "TIFF": ".tif",
     "BMP": ".bmp", "JPEG2000": ".jp2",
 }  # fmt: skip
 
@@ -31,7 +32,7 @@ class FetchLimits:
     Attributes:
         picture_bytes: of one picture.
         total_bytes: of all pictures.
-        seconds: for one try of one picture; a third of it for an answer to begin or go on.
+        seconds: for one try of one picture, redirects included; a third of it for each answer to begin or go on.
         tries: of one picture.
         backoff: seconds before the second try; each further one waits twice as long.
         longest_wait: seconds that a server may ask for by Retry-After.
@@ -109,16 +110,17 @@ def download(
 
 def _try(client: httpx2.Client, url: str, limits: FetchLimits, stopped: threading.Event) -> bytes:
     """The body of a successful answer; redirects are followed."""
+    until = time.monotonic() + limits.seconds
+
+    def check() -> None:
+        if stopped.is_set():
+            raise StoppedError("stopped")
+        if time.monotonic() > until:
+            raise FetchError("too slow", f"more than {limits.seconds:g} s", wait=0.0)
+
     try:
-        request: httpx2.Request | None = client.build_request("GET", url)
-        for _ in range(MOST_REDIRECTS + 1):
-            with closing(client.send(request, stream=True)) as response:
-                if not response.has_redirect_location:
-                    return _answer(response, limits, stopped)
-                request = response.next_request  # its own body, of any length, stays unread
-            if request is None:
-                raise FetchError("not a valid URL", "of a redirect")
-        raise FetchError("too many redirects")
+        with limited_by(check):
+            return _followed(client, url, limits)
     except AddressError as error:
         raise FetchError("private address", f"{error}; --allow-private allows it") from error
     except httpx2.TimeoutException as error:
@@ -129,26 +131,33 @@ def _try(client: httpx2.Client, url: str, limits: FetchLimits, stopped: threadin
         raise FetchError("connection failed", str(error)[:100], wait=0.0) from error
 
 
-def _answer(response: httpx2.Response, limits: FetchLimits, stopped: threading.Event) -> bytes:
+def _followed(client: httpx2.Client, url: str, limits: FetchLimits) -> bytes:
+    request: httpx2.Request | None = client.build_request("GET", url)
+    for _ in range(MOST_REDIRECTS + 1):
+        with closing(client.send(request, stream=True)) as response:
+            if not response.has_redirect_location:
+                return _answer(response, limits.picture_bytes)
+            request = response.next_request  # its own body, of any length, stays unread
+        if request is None:
+            raise FetchError("not a valid URL", "of a redirect")
+    raise FetchError("too many redirects")
+
+
+def _answer(response: httpx2.Response, most: int) -> bytes:
     if (code := response.status_code) != 200:
         raise FetchError(f"HTTP {code}", wait=_retry_after(response) if code in TRY_AGAIN else None)
-    return _body(response, limits, stopped)
+    return _body(response, most)
 
 
-def _body(response: httpx2.Response, limits: FetchLimits, stopped: threading.Event) -> bytes:
-    most = limits.picture_bytes
+def _body(response: httpx2.Response, most: int) -> bytes:
     declared = response.headers.get("Content-Length", "")
     if declared.isdecimal() and (len(declared) > 18 or int(declared) > most):
         raise FetchError("too large", f"{declared[:18]} bytes, at most {most:,} are read")
-    content, until = bytearray(), time.monotonic() + limits.seconds
+    content = bytearray()
     for chunk in response.iter_raw():
         content += chunk
         if len(content) > most:
             raise FetchError("too large", f"more than {most:,} bytes")
-        if time.monotonic() > until:
-            raise FetchError("too slow", f"more than {limits.seconds:g} s", wait=0.0)
-        if stopped.is_set():
-            raise StoppedError("stopped")
     return bytes(content)
 
 
@@ -159,7 +168,7 @@ def _retry_after(response: httpx2.Response) -> float:
         return float(text[:9])
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return max(0.0, (at - datetime.now(UTC)).total_seconds())
@@ -169,7 +178,9 @@ def _suffix(content: bytes) -> str:
     """The suffix of a picture's format, after it was decoded as every picture is."""
     try:
         open_picture(content)
-        with Image.open(BytesIO(content), formats=[*FORMATS, "MPO"]) as picture:
-            return SUFFIXES[str(picture.format)]
     except PictureError as error:
         raise FetchError("not a picture that is read", str(error).removeprefix("picture: ")) from error
+    if content.startswith(JPEG):  # `open_picture` also reads some that Pillow does not
+        return SUFFIXES["JPEG"]
+    with Image.open(BytesIO(content), formats=FORMATS) as picture:
+        return SUFFIXES[str(picture.format)]

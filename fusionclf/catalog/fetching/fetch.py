@@ -15,6 +15,7 @@ import httpx2
 from fusionclf.catalog.counted_examples import CountedExamples
 from fusionclf.catalog.fetched import FetchedWriter, read_fetched, stem_of
 from fusionclf.catalog.fetching.download import FetchError, FetchLimits, StoppedError, download, open_client
+from fusionclf.errors import FusionclfError
 from fusionclf.files import replacing
 from fusionclf.runfolder import guarded
 
@@ -76,6 +77,7 @@ def fetch_pictures(
         progress: called with the number of URLs that are done and in all.
 
     Raises:
+        CatalogError: the manifest is a link.
         RunError: the disk cannot be written.
     """
     report = FetchReport()
@@ -131,13 +133,22 @@ class _Fetcher:
                 raise StoppedError("stopped")
             if self._left <= 0:
                 raise FetchError("total limit reached", f"{self.limits.total_bytes:,} bytes; run it again")
-            content, suffix = download(self.client, url, self.limits, self.stopped)
+            content, suffix = self._download(url)
         with self._lock:
             self._left -= len(content)
         name = f"{stem_of(url)}{suffix}"
         with replacing(self.folder / name) as aside:
             aside.write_bytes(content)
         return name, len(content)
+
+    def _download(self, url: str) -> tuple[bytes, str]:
+        """As `download`; an error of another kind, which a server can cause in a library, fails this URL alone."""
+        try:
+            return download(self.client, url, self.limits, self.stopped)
+        except FusionclfError:
+            raise
+        except Exception as error:
+            raise FetchError("unexpected error", repr(error)[:100]) from error
 
 
 def _by_turns(urls: Sequence[str]) -> Iterator[str]:

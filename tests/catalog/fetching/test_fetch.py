@@ -3,15 +3,19 @@
 import csv
 import json
 import socket
+import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
+import httpx2
 import pytest
 
 from fusionclf.catalog.fetched import MANIFEST, read_fetched, stem_of
 from fusionclf.catalog.fetching import FetchLimits, FetchReport, fetch_pictures
 from fusionclf.catalog.fetching.addresses import is_public
+from fusionclf.catalog.fetching.download import download
 from fusionclf.catalog.fetching.fetch import FAILED, missing_urls
 from tests.picture_server import PictureServer, picture, picture_server
 
@@ -54,7 +58,10 @@ def test_pictures_are_stored_under_their_urls_hash(server: PictureServer, tmp_pa
     assert missing_urls(tmp_path, urls) == [] and not (tmp_path / FAILED).exists()
 
 
-@pytest.mark.parametrize("path", ["once/a", "busy/0", "busy/1", "busy/Wed, 21 Oct 2015 07:28:00 GMT"])
+@pytest.mark.parametrize("path", [
+    "once/a", "busy/0", "busy/1", "busy/Wed, 21 Oct 2015 07:28:00 GMT",
+    "busy/Wed, 21 Oct 99999999999 07:28:00 GMT",
+])  # fmt: skip
 def test_a_fault_that_passes_is_tried_again(server: PictureServer, tmp_path: Path, path: str) -> None:
     url = server.url(path.replace(" ", "%20"))
     assert fetched(tmp_path, [url]).failed == {}
@@ -66,6 +73,8 @@ def test_a_fault_that_passes_is_tried_again(server: PictureServer, tmp_path: Pat
         ("missing/a", "HTTP 404"),
         ("busy/9999", "HTTP 503"),
         ("slow/a", "too slow: more than 0.6 s"),
+        ("drip/a", "too slow: more than 0.6 s"),
+        ("later/later/later/later/later/good/x", "too slow"),
         ("large/a", "too large: 1000000000 bytes, at most 50,000 are read"),
         ("long/a", "too large: more than 50,000 bytes"),
         ("text/a", "not a picture that is read: not a picture in a supported format"),
@@ -88,10 +97,36 @@ def test_what_cannot_be_fetched_has_a_reason(
     ("ftp://127.0.0.1/a.png", "not http or https"),
     ("data:image/png;base64,AAAA", "not http or https"),
     ("http://[::1/a", "not a valid URL"),
+    ("http://x.example:99999999999999999999/a.jpg", "not a valid URL: port 99999999999999999999"),
+    ("http://127.0.0.1:65537/a.jpg", "not a valid URL: port 65537 is above 65535"),
     ("http://127.0.0.1:1/a.png", "connection failed"),
 ])  # fmt: skip
 def test_urls_without_a_server_have_a_reason(tmp_path: Path, url: str, reason: str) -> None:
     assert reason_of(tmp_path, url).startswith(reason)
+
+
+def test_a_jpeg_that_pillow_cannot_open_is_stored(server: PictureServer, tmp_path: Path) -> None:
+    url = server.url("cropped/a")
+    assert fetched(tmp_path, [url]).failed == {}
+    assert read_fetched(tmp_path)[url] == stem_of(url) + ".jpg"
+
+
+def test_an_unexpected_error_fails_its_url_alone(
+    server: PictureServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urls = [server.url(f"good/u{'x' * n}") for n in range(5)]
+
+    def broken(client: httpx2.Client, url: str, limits: FetchLimits, stopped: Event) -> tuple[bytes, str]:
+        if url == urls[2]:
+            raise struct.error("unpack requires\na buffer")
+        return download(client, url, limits, stopped)
+
+    monkeypatch.setattr("fusionclf.catalog.fetching.fetch.download", broken)
+    report = fetched(tmp_path, urls)
+    assert report.fetched == 4
+    assert report.failed == {urls[2]: "unexpected error: error('unpack requires\\na buffer')"}
+    assert urls[2] in (tmp_path / FAILED).read_text()
+    assert read_fetched(tmp_path).keys() == set(urls) - {urls[2]}
 
 
 def test_the_body_of_a_redirect_stays_unread(server: PictureServer, tmp_path: Path) -> None:
