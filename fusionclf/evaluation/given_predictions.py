@@ -88,7 +88,8 @@ def read_given(
             f"{path}: no column of ids; call it {quoted(id_names[0])} (found: {', '.join(table.columns)[:LISTED]})"
         )
     ranked = _ranks(table, "label_")
-    own = [name for name in table.columns if name in set(classes) and name != key]
+    known = set(classes)
+    own = [name for name in table.columns if name in known and name != key]
     if ranked:
         shares = _ranks(table, "prob_")
         if shares and len(shares) != len(ranked):

@@ -11,9 +11,17 @@ from fusionclf.catalog import Catalog, Split
 from fusionclf.errors import PredictionError, near_name, quoted
 from fusionclf.evaluation.category_graph import CategoryGraph
 from fusionclf.evaluation.given_predictions import EXAMPLES, SHOWN, GivenPredictions
-from fusionclf.evaluation.predictions import CATEGORY_PROB, TOP, make_predictions, product_context
+from fusionclf.evaluation.predictions import (
+    CATEGORY_PROB,
+    TOP,
+    category_path,
+    make_predictions,
+    product_context,
+)
 
 ROUNDING = 0.01  # by which the probabilities of a product may miss 1
+PAIRS_AT_ONCE = 2**24  # of a product and a class, whose probabilities are in memory together: 0.4 GB
+AHEAD = 1e-12  # of probability, by which the first class counts as likelier than others that are as likely
 Others = Literal["refuse", "ignore", "held-out"]
 
 
@@ -56,11 +64,10 @@ def import_given(
     _check_labels(used, classes)
     used = _check_probabilities(used)
     graph = CategoryGraph.from_split(catalog, split)
-    order = pd.Index(used.ids)
 
     def frame(subset: Literal["test", "validation"], rows: np.ndarray) -> pd.DataFrame:
         context = product_context(catalog, split, None, subset, rows)
-        return _frame(used.at(order.get_indexer(pd.Index(context["id"]))), context, classes, graph)
+        return _frame(used, context, classes, graph)
 
     places = pd.Index(catalog.table["id"]).get_indexer(pd.Index(given.ids[~tested]))
     held_out = frame("validation", np.sort(places)) if others == "held-out" and len(places) else None
@@ -101,9 +108,10 @@ def _check_labels(given: GivenPredictions, classes: Sequence[str]) -> None:
     known = {*classes, ""}
     first = given.labels[:, 0] if given.labels.shape[1] else _words(given.ids, "")
     given.refuse("have no label", first == "", _words(first, "no label"), "give each product a class")
-    odd = ~np.isin(given.labels, list(known)) if given.labels.size else np.zeros(given.labels.shape, bool)
-    names = [next(iter(row[bad]), "") for row, bad in zip(given.labels, odd, strict=True)]
-    shown = np.array([_unknown(name, classes) if name else "" for name in names], object)
+    odd = np.array([name not in known for name in given.labels.flat], bool).reshape(given.labels.shape)
+    shown = _words(given.ids, "")
+    for row in np.flatnonzero(odd.any(axis=1))[:EXAMPLES]:
+        shown[row] = _unknown(given.labels[row][odd[row]][0], classes)
     remedy = f"map them to the {len(classes)} classes of the catalog, in the same spelling"
     given.refuse("have a label that is no class", odd.any(axis=1), shown, remedy)
     gaps = (given.labels[:, 1:] != "") & (given.labels[:, :-1] == "")
@@ -145,14 +153,25 @@ def _check_probabilities(given: GivenPredictions) -> GivenPredictions:
         given.refuse(
             "do not have the most likely class first", rising, shown, "order the classes of each row"
         )
-        shares = shares / np.maximum(sums, 1.0)[:, None]
+        shares = np.minimum.accumulate(shares, axis=1) / np.maximum(sums, 1.0)[:, None]
     return GivenPredictions(given.path, given.kind, given.ids, given.labels, shares, given.unread)
 
 
 def _frame(
     given: GivenPredictions, context: pd.DataFrame, classes: Sequence[str], graph: CategoryGraph
 ) -> pd.DataFrame:
-    """Predictions of the products of `context`; a class without a probability has 0, and no rank."""
+    """Predictions of the products of `context`, a few at a time if there are thousands of classes."""
+    places = pd.Index(given.ids).get_indexer(pd.Index(context["id"]))
+    size = max(1, PAIRS_AT_ONCE // len(classes))
+    chunks = [slice(start, start + size) for start in range(0, max(len(context), 1), size)]
+    frames = [_predictions(given.at(places[rows]), context.iloc[rows], classes, graph) for rows in chunks]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _predictions(
+    given: GivenPredictions, context: pd.DataFrame, classes: Sequence[str], graph: CategoryGraph
+) -> pd.DataFrame:
+    """Predictions of the same products as `context`; a class without a probability has 0, and no rank."""
     place = {name: number for number, name in enumerate(classes)}
     spread = np.zeros((len(given), len(classes)))
     if given.kind == "all":
@@ -166,7 +185,10 @@ def _frame(
     for rank in range(given.labels.shape[1]):
         there = np.flatnonzero(given.labels[:, rank] != "")
         spread[there, [place[name] for name in given.labels[there, rank]]] = shares[there, rank]
-    frame = make_predictions(context, classes, spread, None, graph)
+    ranked = make_predictions(context, classes, spread)
+    first = [place[name] for name in given.labels[:, 0]]
+    spread[np.arange(len(given)), first] += AHEAD  # the category path is that of label_1
+    frame = pd.concat([ranked, category_path(graph, spread, classes)], axis=1)
     return _with_given_ranks(frame, given)
 
 

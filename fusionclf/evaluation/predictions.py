@@ -227,7 +227,7 @@ def make_predictions(
         raise ValueError("the candidates must be one class or more, each named once")
     if status is not None:
         check_status(status, len(context))
-    probabilities = probabilities.astype(np.float64)
+    probabilities = probabilities.astype(np.float64, copy=False)
     names = np.array(classes, object)
     order = first_classes(probabilities, TOP)
     further = [name for name in (LEAKED_PICTURE, GROUP) if name in context]
@@ -247,11 +247,12 @@ def make_predictions(
         frame[column] = "ignored" if status is None else status[column].to_numpy(object)
     frame = frame.astype({"picture_status": "str", "title_status": "str"})
     return (
-        frame if graph is None else pd.concat([frame, _category_path(graph, probabilities, classes)], axis=1)
+        frame if graph is None else pd.concat([frame, category_path(graph, probabilities, classes)], axis=1)
     )
 
 
-def _category_path(graph: CategoryGraph, probabilities: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+def category_path(graph: CategoryGraph, probabilities: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+    """Columns category_1, …, category_prob_1, … and path_prob, as of `make_predictions`."""
     found = graph.predict_paths(probabilities, classes)
     columns: dict[str, pd.Series | np.ndarray] = {}
     for level in range(1, len(graph.levels)):

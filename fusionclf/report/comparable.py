@@ -139,8 +139,9 @@ def _relabelled(run: Run, reference: Run, truth: pd.DataFrame) -> Run:
         for part in frames
         if (run.folder / HELD_OUT / f"{part}.parquet").is_file()
     }
-    # Further columns are left out: their cells are those of the run's own catalog.
-    metrics: dict[str, Any] = {key: value for key, value in run.metrics.items() if key != "answers"}
+    # Further columns and the parts of a fusion are left out: they were scored by the run's own catalog.
+    left_out = ("answers", "fusion_parts")
+    metrics: dict[str, Any] = {key: value for key, value in run.metrics.items() if key not in left_out}
     metrics |= run_metrics(run.variant, frames, graph, held_out)
     environment = {**run.environment, "catalog": reference.environment["catalog"]}
     return replace(

@@ -17,7 +17,7 @@ def introduction(
         verdicts: part → `verdict`.
 
     >>> facts = {"part": "joint", "classes": 2, "train": 60, "validation": 20, "test": 20}
-    >>> lead = {"best": "b", "top1": 81.5, "next": "a", "difference": 2.0, "claim": "ahead", "holds": False}
+    >>> lead = {"best": "b", "top1": 81.5, "next": "a", "difference": 2.0, "next_holds": False}
     >>> print(introduction(2, [facts], {"joint": lead})[2])
     On all classes together, b is right for 81.50 % of these products, 2.00 points ahead of a, which chance may explain.
     """
@@ -59,5 +59,5 @@ def _leader(found: Mapping[str, Any]) -> str:
         return f"{text}, as often as {found['next']}"
     if found["difference"] < 0:  # a run that predicted fewer products is never ranked first
         return f"{text}, but {found['next']} is ahead on the products that both predicted"
-    chance = "more than chance explains" if found["holds"] else "which chance may explain"
+    chance = "more than chance explains" if found["next_holds"] else "which chance may explain"
     return f"{text}, {found['difference']:.2f} points ahead of {found['next']}, {chance}"

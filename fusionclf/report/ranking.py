@@ -92,14 +92,9 @@ def headline(
     text += f"{scores['top1']:.2f} % of {scores['n']:,} test products right"
     if not rivals and any(row["products"] for row in rows):
         text += "; the other runs have the same settings, apart from the seed"
-    if rivals:
-        next_best = rivals[0]
-        low, high = next_best["interval"]
-        text += f", {_points(next_best['difference'])} ahead of {next_best['other']}"
-        text += f" (95 % interval {low:.2f} to {high:.2f}"
-        some = next_best["products"] < scores["n"]
-        text += f", on the {next_best['products']:,} products that both scored)" if some else ")"
-        text += _holds(rivals)
+    ahead = _far_ahead(rivals)
+    shown = [row for row in rivals if row is rivals[0] or row is ahead]
+    text += "".join(_gap(row, scores["n"]) for row in shown) + _holds(rivals)
     return f"{text}.{_against_published(scores['top1'], part, published)}"
 
 
@@ -113,28 +108,41 @@ def _lead_holds(row: dict[str, Any]) -> bool:
     return row["p_holm"] < LEVEL and row["interval"] is not None and row["interval"][0] > 0
 
 
+def _far_ahead(rivals: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The rival that is furthest ahead of the best run on the products that both scored; None where none is."""
+    ahead = [row for row in rivals if row["difference"] < 0]
+    return min(ahead, key=lambda row: row["difference"]) if ahead else None
+
+
 def _claim(rivals: Sequence[dict[str, Any]]) -> str | None:
-    """The claim about the run with the best top-1: best, ahead or level; None without a run to compare it with."""
+    """The claim about the run with the best top-1: best, ahead, level or behind; None without a rival."""
     if not rivals:
         return None
     if all(_lead_holds(row) for row in rivals):
         return "best"
-    return f"level with {rivals[0]['other']}" if rivals[0]["difference"] == 0 else "ahead"
+    first, ahead = rivals[0], _far_ahead(rivals)
+    if ahead is None:
+        return f"level with {first['other']}" if first["difference"] == 0 else "ahead"
+    behind = f"behind {ahead['other']} on the products that both scored"
+    if first["difference"] < 0:
+        return behind
+    return f"{'ahead of' if first['difference'] else 'level with'} {first['other']}, but {behind}"
 
 
 def verdict(runs: Sequence[Run], part: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The headline as data: the best run, its lead over the next one, and whether all leads hold."""
+    """The headline as data: the best run, its lead over the next one, and whether that lead and all leads hold."""
     best = ranked(runs, part)[0]
     rivals = _rivals(rows)
-    lead = {"next": None, "difference": None, "interval": None, "holds": None}
+    lead = {"next": None, "difference": None, "interval": None, "next_holds": None, "holds": None}
     if rivals:
         lead = {"next": rivals[0]["other"], **{key: rivals[0][key] for key in ("difference", "interval")}}
+        lead["next_holds"] = _lead_holds(rivals[0])
         lead["holds"] = all(_lead_holds(row) for row in rivals)
     return {"best": best.name, "top1": (best.scores(part) or {})["top1"], "claim": _claim(rivals), **lead}
 
 
 def summary(verdicts: Mapping[str, dict[str, Any]]) -> str:
-    """One line: which run is best on which parts, or only ahead or level where a lead does not hold.
+    """One line: which run is best on which parts, or only ahead, level or behind where a lead does not hold.
 
     Args:
         verdicts: part → `verdict`; parts that only one run scored are ignored.
@@ -161,13 +169,26 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
+def _gap(row: dict[str, Any], scored_by_best: int) -> str:
+    """By how much the best run is ahead of another one, or behind it."""
+    gap, (low, high), side = row["difference"], row["interval"], "ahead of"
+    if gap < 0:
+        gap, low, high, side = -gap, 0 - high, 0 - low, "behind"  # 0 - 0.0 has no sign
+    text = f", {_points(gap)} {side} {row['other']} (95 % interval {low:.2f} to {high:.2f}"
+    some = row["products"] < scored_by_best
+    return f"{text}, on the {row['products']:,} products that both scored)" if some else f"{text})"
+
+
 def _holds(rivals: Sequence[dict[str, Any]]) -> str:
-    close = [row["other"] for row in rivals if not _lead_holds(row)]
-    if not close:
-        return f"; {'the lead over every model' if len(rivals) > 1 else 'this lead'} holds"
-    models = _listed(close)
-    rest = ", that over every other model does" if len(close) < len(rivals) else ""
-    return f"; the lead over {models} does not hold{rest}"
+    """Which leads hold; "" where the best run leads no other."""
+    leads = [row for row in rivals if row["difference"] >= 0]
+    close = [row["other"] for row in leads if not _lead_holds(row)]
+    if close:
+        rest = ", every other lead does" if len(close) < len(leads) else ""
+        return f"; the lead over {_listed(close)} does not hold{rest}"
+    if len(leads) == 1:
+        return f"; the lead over {leads[0]['other']} holds"
+    return "; every lead holds" if leads else ""
 
 
 def _against_published(top1: float, part: str, published: Sequence[dict[str, Any]]) -> str:

@@ -138,15 +138,14 @@ def _reference(predictor: Predictor, run: Path, data: Path | None) -> tuple[pd.D
         )
     if predictor.model.decision is not None:  # several labels per product: its inputs alone are compared
         return profile, known
-    predicted = read_predictions(run / "predictions" / f"{predictor.part}.parquet").set_index("id")
-    is_tested = np.isin(profile["id"].to_numpy(object), predicted.index.to_numpy(object))
-    profile = profile.loc[is_tested].reset_index(drop=True)
+    predicted = read_predictions(run / "predictions" / f"{predictor.part}.parquet")
+    profile = profile.loc[profile["id"].isin(predicted["id"])].reset_index(drop=True)
     if not len(profile):
         raise RunError(
             f"{run}: has no test products of {predictor.part} to compare with; train with some "
             "(split.test_fraction), or give another --part"
         )
-    own = predicted.loc[profile["id"]]
+    own = predicted.set_index("id").loc[profile["id"]]
     profile.insert(0, CONFIDENCE, own["prob_1"].to_numpy())
     profile.insert(0, CLASS, pd.Series(own["label_1"].tolist(), dtype="str"))
     return profile, known

@@ -1,18 +1,23 @@
 """Other programs' predictions: what is refused, and what the frames of a run hold."""
 
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from fusionclf.catalog import Catalog, Split
+from fusionclf.config import CatalogConfig
 from fusionclf.errors import PredictionError
-from fusionclf.evaluation.given_predictions import read_given
+from fusionclf.evaluation import imported
+from fusionclf.evaluation.given_predictions import GivenPredictions, read_given
 from fusionclf.evaluation.imported import ImportedPredictions, Others, import_given
 from fusionclf.evaluation.metrics import run_metrics, score
-from fusionclf.evaluation.predictions import write_predictions
+from fusionclf.evaluation.predictions import make_predictions, write_predictions
 from fusionclf.evaluation.ranks import has_probabilities
 from fusionclf.evaluation.read_predictions import read_predictions
 
@@ -169,6 +174,65 @@ def test_ranks_that_are_none_are_refused(
     importing: Importing, labels: pd.DataFrame, changes: dict[str, object], fault: str
 ) -> None:
     assert fault in importing.refused(ranks(labels).assign(**changes))
+
+
+def test_near_names_are_sought_for_shown_rows_alone(
+    importing: Importing, labels: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sought: list[str] = []
+    monkeypatch.setattr(imported, "near_name", lambda name, classes: sought.append(name))
+    message = importing.refused(labels.assign(label=[f"Kites {n}" for n in range(8)]))
+    assert "8 of 8 rows have a label that is no class" in message and message.count("'Kites") == 3
+    assert sought == ["Kites 0", "Kites 1", "Kites 2"]
+
+
+def test_labels_of_thousands_of_classes_are_checked_fast() -> None:
+    classes = [f"class {n}" for n in range(5000)]
+    cells = np.array([f"class {n}" for n in range(5000)] * 20, object).reshape(-1, 5)
+    ids = np.arange(len(cells)).astype(str).astype(object)
+    given = GivenPredictions(Path("given.csv"), "labels", ids, cells, None)
+    started = time.process_time()
+    imported._check_labels(given, classes)
+    assert time.process_time() - started < 3  # comparing all pairs: a minute
+
+
+@pytest.mark.parametrize("make", [lambda labels: labels, ranks, all_classes])
+def test_a_few_products_at_a_time_give_the_same(
+    importing: Importing, labels: pd.DataFrame, make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = importing(make(labels)).test
+    sizes: list[int] = []
+
+    def counted(context: pd.DataFrame, *others: Any) -> pd.DataFrame:
+        sizes.append(len(context))
+        return make_predictions(context, *others)
+
+    monkeypatch.setattr(imported, "PAIRS_AT_ONCE", 3 * len(CLASSES))
+    monkeypatch.setattr(imported, "make_predictions", counted)
+    pd.testing.assert_frame_equal(importing(make(labels)).test, whole)
+    assert sizes == [3, 3, 2]
+
+
+@pytest.mark.parametrize("share", [0.45, 0.0])
+def test_tied_classes_have_the_path_of_the_first_one(
+    share: float, labels: pd.DataFrame, tmp_path: Path, catalog: Catalog, split: Split
+) -> None:
+    kinds = {"Dresses": "Clothes", "Nail (Polish)": "Care", "Ties": "Extras", "Watches": "Jewellery"}
+    table = catalog.table.assign(kind=[kinds[name] for name in catalog.table["label"]])
+    shop = replace(catalog, columns=CatalogConfig(categories=("kind",)), table=table)
+    tied = ranks(labels).assign(prob_1=share, prob_2=share)
+    frame = Importing(tmp_path, shop, split)(tied).test
+    assert frame["category_1"].tolist() == [kinds[name] for name in labels["label"]]
+    assert frame["category_prob_1"].tolist() == pytest.approx([share] * 8, abs=1e-9)
+    assert frame["path_prob"].tolist() == pytest.approx([share] * 8, abs=1e-9)
+    assert frame["prob_label"].tolist() == [share] * 6 + [0.0, 0.0]
+
+
+def test_a_rise_by_rounding_is_levelled(importing: Importing, labels: pd.DataFrame, tmp_path: Path) -> None:
+    frame = importing(ranks(labels).assign(prob_1=0.3, prob_2=0.3 + 1e-10)).test
+    assert frame["prob_2"].tolist() == [0.3] * 8
+    write_predictions(tmp_path / "joint.parquet", frame)
+    assert len(read_predictions(tmp_path / "joint.parquet", CLASSES)) == 8
 
 
 def test_file_without_predictions_names_its_columns(importing: Importing, labels: pd.DataFrame) -> None:

@@ -212,3 +212,13 @@ def test_other_titles_are_counted(made: Path, tmp_path: Path) -> None:
     frame.to_parquet(run / "predictions" / "joint.parquet")
     line = comparable_runs([run, made / "second"]).remarks[0]
     assert line.endswith("; 2 test products have another title there, which this run did not read.")
+
+
+def test_parts_of_a_fusion_scored_by_old_labels_are_left_out(made: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(made / "first", tmp_path / "first"))
+    own = {"n": 9, "answers_by": "base", "powers": [1], "losses": [0.1], "products": {"all": 9}}
+    metrics = json.loads((run / "metrics.json").read_text())
+    metrics["fusion_parts"] = {"joint": own | {"parts": {"base": {"all": 50.0}}}}
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    assert compare([run], None)["fusion_parts"]["joint"][0]["top1"] == {"all": 50.0}
+    assert compare([run, made / "second"], None)["fusion_parts"]["joint"] == []

@@ -101,6 +101,27 @@ def test_a_run_that_scored_fewer_products_is_noted(make_run, tmp_path: Path) -> 
     assert "some (nb) scored 6 of 20" in (tmp_path / "report" / "report.md").read_text()
 
 
+def test_html_names_a_lead_that_another_run_limits(make_run, tmp_path: Path) -> None:
+    runs = [
+        make_run("good", variant="a"),
+        make_run("poor", wrong=9),
+        make_run("part", keep=2, wrong=2, seed=1),
+    ]
+    value = compare(runs, tmp_path / "report")
+    assert "ahead of poor, more than chance explains; " in value["introduction"][2]
+    text = (tmp_path / "report" / "report.html").read_text()
+    assert ">not every lead holds</span>" in text and "good against each other run" in text
+
+
+def test_no_page_calls_a_run_ahead_that_is_behind(make_run, tmp_path: Path) -> None:
+    value = compare([make_run("part", keep=6, variant="a"), make_run("whole", wrong=9)], tmp_path / "report")
+    assert value["title"] == "whole is behind part on the products that both scored on top2 and rest"
+    for name in ("report.html", "report.md"):
+        text = (tmp_path / "report" / name).read_text()
+        assert value["title"] in text and "whole is ahead" not in text and "points ahead of" not in text
+    assert "\N{MINUS SIGN}100.00 against part" in (tmp_path / "report" / "report.html").read_text()
+
+
 def test_one_run_is_enough(make_run, tmp_path: Path) -> None:
     value = compare([make_run("only")], tmp_path / "report")
     assert value["tests"] == {"top2": [], "rest": []}

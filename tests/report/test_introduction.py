@@ -19,7 +19,7 @@ PARTS = [
 
 
 def verdict(**changes: Any) -> dict[str, Any]:
-    lead = {"best": "b", "top1": 81.5, "next": "a", "difference": 2.0, "claim": "best", "holds": True}
+    lead = {"best": "b", "top1": 81.5, "next": "a", "difference": 2.0, "next_holds": True}
     return lead | changes
 
 
@@ -35,7 +35,7 @@ def test_it_says_what_on_what_and_who_leads() -> None:
 
 
 def test_without_a_model_of_all_classes_it_names_the_parts() -> None:
-    found = introduction(2, PARTS[:2], {"top20": verdict(), "rest": verdict(best="c", holds=False)})
+    found = introduction(2, PARTS[:2], {"top20": verdict(), "rest": verdict(best="c", next_holds=False)})
     first, second = found[2].split("; ")
     assert first.startswith("On the 20 classes of top20, b is right for 81.50 %") and first.endswith(
         "explains"
@@ -49,8 +49,8 @@ def test_without_a_model_of_all_classes_it_names_the_parts() -> None:
     ("changes", "end"),
     [
         ({"next": None, "difference": None}, "b is right for 81.50 % of these products."),
-        ({"difference": 0.0, "holds": False}, "of these products, as often as a."),
-        ({"difference": -1.0, "holds": False}, "but a is ahead on the products that both predicted."),
+        ({"difference": 0.0, "next_holds": False}, "of these products, as often as a."),
+        ({"difference": -1.0, "next_holds": False}, "but a is ahead on the products that both predicted."),
     ],
 )
 def test_a_run_alone_a_tie_and_a_smaller_rival(changes: dict[str, Any], end: str) -> None:

@@ -75,7 +75,7 @@ def test_headline_says_when_the_lead_holds(make_run) -> None:
     text = headline_of(
         make_run("good", variant="fusion"), make_run("poor", wrong=9), make_run("worse", wrong=12)
     )
-    assert text.endswith("the lead over every model holds.")
+    assert text.endswith("; every lead holds.")
 
 
 def test_a_lead_that_rests_on_few_titles_does_not_hold(make_run) -> None:
@@ -92,7 +92,7 @@ def test_headline_names_only_leads_that_do_not_hold(make_run) -> None:
     text = headline_of(
         make_run("good", variant="fusion"), make_run("near", wrong=2), make_run("far", wrong=15)
     )
-    assert text.endswith("the lead over near does not hold, that over every other model does.")
+    assert text.endswith("the lead over near does not hold, every other lead does.")
 
 
 def test_a_run_of_another_seed_is_no_rival(make_run) -> None:
@@ -159,5 +159,31 @@ def test_no_lead_holds_over_a_run_ahead_on_fewer_products(make_run) -> None:
     runs = read_runs([make_run("part", keep=9, variant="a"), make_run("whole", wrong=9)])
     (row,) = rows = against_best(runs, "top2")
     assert row["p_holm"] < 0.05 and row["difference"] == -100
-    assert verdict(runs, "top2", rows)["holds"] is False
-    assert headline(runs, "top2", rows, []).endswith("the lead over part does not hold.")
+    found = verdict(runs, "top2", rows)
+    assert (found["holds"], found["next_holds"]) == (False, False)
+    assert found["claim"] == "behind part on the products that both scored"
+    assert headline(runs, "top2", rows, []) == (
+        "On top2, whole is behind part on the products that both scored: 55.00 % of 20 test products right, "
+        "100.00 points behind part (95 % interval 100.00 to 100.00, on the 9 products that both scored)."
+    )
+
+
+def test_a_run_ahead_on_fewer_products_qualifies_a_lead(make_run) -> None:
+    folders = [make_run("part", keep=9, variant="a"), make_run("low", wrong=15, variant="b")]
+    runs = read_runs([*folders, make_run("whole", wrong=9)])
+    rows = against_best(runs, "top2")
+    found = verdict(runs, "top2", rows)
+    assert (found["best"], found["next"], found["holds"]) == ("whole", "low", False)
+    assert found["claim"] == "ahead of low, but behind part on the products that both scored"
+    text = headline(runs, "top2", rows, [])
+    assert ", 30.00 points ahead of low (" in text and "), 100.00 points behind part (" in text
+    assert text.endswith("; the lead over low holds.")  # p = 2 / 2⁶
+    assert summary({"top2": found}).startswith("whole is ahead of low, but behind part on the products")
+
+
+def test_the_next_lead_may_hold_where_another_does_not(make_run) -> None:
+    """`good` has nine products more right than `poor`, and two more than `part`, which scored only these."""
+    folders = [make_run("good", variant="a"), make_run("part", keep=2, wrong=2, variant="b")]
+    runs = read_runs([*folders, make_run("poor", wrong=9)])
+    found = verdict(runs, "top2", against_best(runs, "top2"))
+    assert (found["next"], found["next_holds"], found["holds"]) == ("poor", True, False)
