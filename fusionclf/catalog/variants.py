@@ -2,16 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
+from fusionclf.catalog.fields import TITLE
 from fusionclf.catalog.location import open_catalog_table
-from fusionclf.catalog.records import Catalog
+from fusionclf.catalog.records import OWN_COLUMNS, Catalog
 from fusionclf.catalog.split_record import Split
-from fusionclf.catalog.tables import joined_rows
+from fusionclf.catalog.tables import Table, joined_rows
 from fusionclf.catalog.titles import split_words
 from fusionclf.errors import CatalogError, quoted
 
@@ -36,6 +37,10 @@ WARN_SHARE = 0.05  # of the test rows
 TOGETHER = 0.9  # share of neighbouring variants that have one cell of a column
 APART = 0.3  # share of neighbours with one cell of a column that must be variants
 EXAMPLES = 3
+FIRST_ROWS = 200  # whose cells show whether a column holds long texts
+LONG_CELLS = 100  # characters on average of a long text, which does not name a style
+READ_TOGETHER = 16  # columns that are held in memory
+MOST_SKIPPED = 5  # columns that a message names
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class VariantLeaks:
         examples: "test title ~ train title" of the first three of `rows`.
         column: the column whose cells keep variants together, where one was found.
         searched: whether the file was searched for it.
+        skipped: columns of the file that were not searched → why.
     """
 
     rows: int
@@ -57,6 +63,7 @@ class VariantLeaks:
     examples: list[str]
     column: str | None = None
     searched: bool = False
+    skipped: dict[str, str] = field(default_factory=dict)
 
     @property
     def matters(self) -> bool:
@@ -66,17 +73,22 @@ class VariantLeaks:
     def __str__(self) -> str:
         share = 100 * self.rows / max(self.test_rows, 1)
         shown = "; ".join(self.examples)
-        remedy = (
-            f"set split.group_by={self.column}"
-            if self.column
-            else "set split.group_by to the column of the style, if there is one"
-            + ("" if self.searched else "; fusionclf data check looks for it")
-        )
         return (
             f"{self.rows:,} of {self.test_rows:,} test products ({share:.1f} %) are variants of train products: their "
             f"titles differ in colours, sizes or numbers alone ({shown}); a model that remembers titles looks too "
-            f"good; {remedy}"
+            f"good; {self._remedy}"
         )
+
+    @property
+    def _remedy(self) -> str:
+        if self.column:
+            return f"set split.group_by={self.column}"
+        remedy = "set split.group_by to the column of the style, if there is one"
+        if not self.searched:
+            return f"{remedy}; fusionclf data check looks for it"
+        skipped = [f"{name} ({why})" for name, why in self.skipped.items()]
+        more = ", …" if len(skipped) > MOST_SKIPPED else ""
+        return f"{remedy}; not searched: {', '.join(skipped[:MOST_SKIPPED])}{more}" if skipped else remedy
 
 
 def variant_key(title: str) -> str:
@@ -115,32 +127,55 @@ def find_leaks(catalog: Catalog, split: Split, *, search_columns: bool = False) 
     leaks = VariantLeaks(len(found), len(equal), len(test), examples)
     if not (search_columns and leaks.matters):
         return leaks
-    column = group_column(_whole_table(catalog), keys, catalog)
-    return VariantLeaks(leaks.rows, leaks.equal, leaks.test_rows, leaks.examples, column, searched=True)
+    column, skipped = _group_column(catalog, keys)
+    return replace(leaks, column=column, searched=True, skipped=skipped)
 
 
-def group_column(table: pd.DataFrame, keys: Sequence[str], catalog: Catalog) -> str | None:
-    """The column whose cells hold variants together and other products apart; None where there is none.
+def _group_column(catalog: Catalog, keys: Sequence[str]) -> tuple[str | None, dict[str, str]]:
+    """The column of the file that keeps variants together, or None; and why other columns were not searched.
+
+    The columns of id, title, label, categories and texts are no candidates.
+    """
+    columns = catalog.columns
+    own = {columns.id, columns.title or "", columns.label, *columns.categories, *columns.text}
+    known = _known_columns(catalog).drop(columns=[*own], errors="ignore")
+    table = open_catalog_table(catalog.root, columns, [*own, *known])
+    names = [name for name in table.readable_columns() if name not in own and name not in known]
+    skipped = dict.fromkeys(table.binary_columns(), "binary data")
+    skipped |= {name: reason for name in names if (reason := _why_skipped(table, name))}
+    names = [name for name in names if name not in skipped]
+    found = style_columns(known, keys)
+    for start in range(0, len(names), READ_TOGETHER):
+        some = names[start : start + READ_TOGETHER]
+        try:
+            found += style_columns(_cells(table, some, catalog), keys)
+        except CatalogError as error:  # such as a damaged file
+            skipped |= dict.fromkeys(some, str(error))
+    return (min(found)[2] if found else None), skipped
+
+
+def style_columns(table: pd.DataFrame, keys: Sequence[str]) -> list[tuple[bool, float, str]]:
+    """The columns whose cells hold variants together and other products apart.
 
     Args:
         table: cells as text, N rows.
         keys: (N,) as of `variant_key`; "" for none.
-        catalog: whose id, title and label columns are no candidates.
+
+    Returns:
+        Whether the cells are texts, their mean length, and the name of each; the least is the best.
     """
-    columns = catalog.columns
-    own = {columns.id, columns.title, columns.label, *columns.categories, *columns.text}
     pairs, several = _neighbours(keys)
     found = []
     for name in table.columns:
         cells = table[name].to_numpy(object)
         distinct = {cell for cell in cells if cell}
-        if name in own or not len(pairs) or not several / 2 <= len(distinct) < len(cells):
+        if not len(pairs) or not several / 2 <= len(distinct) < len(cells):
             continue
         together = np.mean((cells[pairs[:, 0]] == cells[pairs[:, 1]]) & (cells[pairs[:, 0]] != ""))
         if together >= TOGETHER and _apart(cells, keys) >= APART:
             text = sum(not cell.isascii() or " " in cell for cell in distinct) > len(distinct) / 2
             found.append((text, float(np.mean([len(cell) for cell in distinct])), str(name)))
-    return min(found)[2] if found else None
+    return found
 
 
 def _neighbours(values: Sequence[str]) -> tuple[np.ndarray, int]:
@@ -161,13 +196,26 @@ def _apart(cells: np.ndarray, keys: Sequence[str]) -> float:
     return float(np.mean([keys[first] == keys[second] for first, second in pairs])) if len(pairs) else 0.0
 
 
-def _whole_table(catalog: Catalog) -> pd.DataFrame:
-    """All columns of the catalog's file, in the order of its products; those that were read where it cannot be read."""
-    columns = catalog.columns
+def _known_columns(catalog: Catalog) -> pd.DataFrame:
+    """The columns that the catalog holds under their own names."""
+    table = catalog.table.drop(columns=[*OWN_COLUMNS])
+    fields = catalog.fields.drop(columns=[TITLE, *table.columns], errors="ignore")
+    return pd.concat([table, fields], axis=1)
+
+
+def _why_skipped(table: Table, name: str) -> str:
+    """Why a column is not searched; "" where it is."""
     try:
-        table = open_catalog_table(catalog.root, columns, [columns.id, columns.label])
-        rows = joined_rows(table.chunks(last=columns.title)).table
-    except CatalogError:
-        return catalog.table.drop(columns=["id", "title", "label", "picture"]).astype("str")
+        rows = next(table.chunks([name], FIRST_ROWS))
+    except CatalogError as error:  # such as of a column that occurs twice
+        return str(error)
+    lengths = [len(cell) for cell in rows.table[name] if cell]
+    return "long texts" if sum(lengths) > LONG_CELLS * len(lengths) else ""
+
+
+def _cells(table: Table, names: Sequence[str], catalog: Catalog) -> pd.DataFrame:
+    """Some columns of the catalog's file, in the order of its products."""
+    columns = catalog.columns
+    rows = joined_rows(table.chunks([columns.id, *names], last=columns.title)).table
     rows.index = pd.Index(rows[columns.id].str.strip())
-    return rows.loc[~rows.index.duplicated()].reindex(catalog.table["id"]).fillna("")
+    return rows.loc[~rows.index.duplicated(), [*names]].reindex(catalog.table["id"]).fillna("")

@@ -10,7 +10,10 @@ from fusionclf.errors import SettingsError
 
 CATALOG_FILE = "catalog.yaml"
 # Settings that mean nothing without another one: where that one is set anew, they count no more.
-BELONGING = {"label": ("label_separator", "label_level"), "picture": ("picture_separator",)}
+BELONGING = {
+    "label": ("label_separator", "label_level", "label_list"),
+    "picture": ("picture_separator",),
+}
 
 
 class CatalogFile(Section):

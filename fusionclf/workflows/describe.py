@@ -1,5 +1,6 @@
 """`fusionclf data describe`: a table's rows → guesses with reasons → catalog.yaml beside the table."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,13 @@ from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table
 
+from fusionclf.catalog.counted_examples import CountedExamples
 from fusionclf.catalog.describing import Description, describe_table, unused_line, yaml_text
-from fusionclf.catalog.describing.sample import sample_rows, table_in
+from fusionclf.catalog.describing.sample import RowCounts, sample_rows, table_in
 from fusionclf.catalog.fetched import FOLDER, MANIFEST
 from fusionclf.catalog.location import open_catalog_table, table_names
+from fusionclf.catalog.tables import Table as CatalogTable
+from fusionclf.catalog.tables.csv_table import TOO_MANY
 from fusionclf.config import CATALOG_FILE, CatalogConfig, Overrides, build_settings, override
 from fusionclf.config.catalog_file import CatalogFile
 from fusionclf.config.yaml_text import parse_yaml
@@ -46,10 +50,10 @@ def data_describe(
     if out.exists() and not overwrite:
         raise CatalogError(f"{out}: exists already; --overwrite replaces it, --out FILE writes another file")
     table = open_catalog_table(root, columns)
-    rows, total = sample_rows(table)
+    rows, counts = sample_rows(table)
+    if rows.empty:
+        raise CatalogError(f"{table.path}: {_why_empty(table, counts)}")
     _check_columns(table.columns, pinned)
-    if not table.columns or rows.empty:
-        raise CatalogError(f"{table.path}: has no rows; a catalog needs a header and products")
     description = describe_table(rows, root, columns.file, pinned)
     shown = RichConsole(highlight=False)
     shown.width = shown.width if shown.is_terminal else max(shown.width, WIDTH)
@@ -57,7 +61,7 @@ def data_describe(
     text = yaml_text(description)
     build_settings(CatalogFile, parse_yaml(text))
     _write(out, text, console)
-    console.info(f"catalog: {table.recognised}; read {description.rows:,} of {total:,} rows")
+    _print_reading(table, counts, description, console)
     words = "" if out == root / CATALOG_FILE else f" --config {out}"
     fetch = any(guess.columns and _is_url(guess.columns, description) for guess in description.guesses)
     fetch = fetch and not (root / FOLDER / MANIFEST).is_file()
@@ -99,6 +103,42 @@ def _check_columns(columns: list[str], pinned: dict[str, Any]) -> None:
                 raise CatalogError(
                     f"catalog.{setting}: no column {quoted(name)}; {did_you_mean(name, columns)}"
                 )
+
+
+def _why_empty(table: CatalogTable, counts: RowCounts) -> str:
+    """Why no row can be described, and what to do."""
+    if not counts.total:
+        return "has no rows; a catalog needs a header and products"
+    if not counts.dropped:
+        return "has no named column of texts or numbers; a catalog needs products"
+    remedy = "remove the lines above the header, or set catalog.delimiter" if table.delimiter else "fix them"
+    return f"no row fits the header {quoted(', '.join(table.columns))}: {_counted(counts.dropped)}; {remedy}"
+
+
+def _counted(dropped: Mapping[str, CountedExamples]) -> str:
+    return "; ".join(
+        f"{reason}: {rows.count:,} row{'s' if rows.count > 1 else ''} ({', '.join(rows.examples)})"
+        for reason, rows in dropped.items()
+    )
+
+
+def _print_reading(
+    table: CatalogTable, counts: RowCounts, description: Description, console: Console
+) -> None:
+    """Print what was read, and what was not."""
+    console.info(f"catalog: {table.recognised}; read {description.rows:,} of {counts.total:,} rows")
+    dropped = dict(counts.dropped)
+    if TOO_MANY in dropped and description.settings["catalog.title"] == table.columns[-1]:
+        count = dropped.pop(TOO_MANY).count
+        console.info(
+            f"rows with unquoted separators in the title: {count:,}; every other command repairs them"
+        )
+    if dropped:
+        console.warn(f"rows that cannot be read: {_counted(dropped)}; fix them")
+    for name in table.binary_columns():
+        console.warn(
+            f"column {quoted(name)} holds binary data, such as pictures, and is left out; write the pictures to files"
+        )
 
 
 def _is_url(columns: tuple[str, ...], description: Description) -> bool:

@@ -194,7 +194,7 @@ class _Plan:
 def _check_copy(copy: Path, table: Table, edits: Edits, columns: CatalogConfig) -> None:
     """Raise CatalogError where the written table is not read as the original with the corrected cells."""
     written = open_table(copy, delimiter=columns.delimiter, encoding=columns.encoding, wanted=(columns.id,))
-    names, last = [name for name in table.columns if table.columns.count(name) == 1], columns.title
+    names, last = [name for name in table.readable_columns() if table.columns.count(name) == 1], columns.title
     try:
         for old, new in zip(table.chunks(names, last=last), written.chunks(names, last=last), strict=True):
             expected = old.table.astype(object)

@@ -8,15 +8,21 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from fusionclf.catalog.tables.delimiters import DELIMITERS, PLURALS, SAMPLE_CHARACTERS, find_delimiter
-from fusionclf.catalog.tables.rows import CHUNK_ROWS, Rows
+from fusionclf.catalog.tables.delimiters import (
+    DELIMITERS,
+    PLURALS,
+    SAMPLE_CHARACTERS,
+    find_delimiter,
+    given_sign,
+)
+from fusionclf.catalog.tables.rows import CHUNK_ROWS, LONGEST_CELL, Rows
 from fusionclf.catalog.tables.streams import TextFile
 from fusionclf.catalog.tables.table import Table
 from fusionclf.catalog.tables.texts import is_utf8
 from fusionclf.errors import CatalogError
 
-LONGEST_CELL = 2**20  # characters; Python's own limit, 131,072, is below some product descriptions
 EXCERPT = 40  # characters of a faulty row in a message
+TOO_MANY = "too many fields"  # unless the last column takes them up
 
 
 class CsvTable(Table):
@@ -50,7 +56,7 @@ class CsvTable(Table):
         last: str | None = None,
         lenient: bool = False,
     ) -> Iterator[Rows]:
-        wanted = list(dict.fromkeys(self.columns)) if wanted is None else wanted
+        wanted = self.readable_columns() if wanted is None else wanted
         self.check_columns(wanted)
         if self.text.encoding.fault and not lenient:
             raise CatalogError(
@@ -121,9 +127,10 @@ class _Reader:
             yield line
 
     def _header(self) -> list[str]:
+        """The first row that names a column; a line such as sep=; does not."""
         header = self._next()
-        while header is not None and len(header) < 2 and not "".join(header).strip():
-            header = self._next()  # empty lines before it
+        while header is not None and (not "".join(header).strip() or given_sign(self.sign.join(header))):
+            header = self._next()
         if header is None:
             raise CatalogError(f"{self.file}: is empty; a catalog needs a header row and products")
         return header
@@ -192,5 +199,5 @@ class _Reader:
             self.rows.repaired.append(len(self.lines))
             return [*cells[: width - 1], self.sign.join(cells[width - 1 :])]
         if cells:  # not an empty line, nor dropped already
-            self._drop("too few fields" if len(cells) < width else "too many fields", cells)
+            self._drop("too few fields" if len(cells) < width else TOO_MANY, cells)
         return []

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -11,6 +12,7 @@ from fusionclf.errors import CatalogError
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 PLURALS = {"comma": "commas", "semicolon": "semicolons", "tab": "tabs", "bar": "bars"}
+SIGN_LINE = re.compile(r'\s*"?sep=([,;\t|])"?(?:[\r\n]|$)', re.IGNORECASE)
 SAMPLE_CHARACTERS, SAMPLE_ROWS = 2**18, 50
 MOSTLY = 0.9  # share of rows that have the width of the header
 
@@ -25,11 +27,21 @@ class _Candidate:
     found: int
 
 
+def given_sign(text: str) -> str:
+    """The separator that a text begins with, as spreadsheets read and write it; "" where it begins otherwise.
+
+    >>> given_sign("sep=;\\nid;title"), given_sign("id;title")
+    (';', '')
+    """
+    found = SIGN_LINE.match(text)
+    return found[1] if found else ""
+
+
 def find_delimiter(path: Path, sample: str, wanted: Sequence[str]) -> str:
     """The delimiter's name.
 
-    Wanted columns decide where one delimiter alone finds most of them; then a header that only one divides; then rows
-    that have as many cells as the header.
+    A first line such as sep=; decides; then wanted columns, where one delimiter alone finds most of them; then a header
+    that only one divides; then rows that have as many cells as the header.
 
     Args:
         path: for messages.
@@ -39,6 +51,8 @@ def find_delimiter(path: Path, sample: str, wanted: Sequence[str]) -> str:
     Raises:
         CatalogError: several delimiters fit.
     """
+    if sign := given_sign(sample):
+        return next(name for name in DELIMITERS if DELIMITERS[name] == sign)
     candidates = [_candidate(name, sample, wanted) for name in DELIMITERS]
     most = max(candidate.found for candidate in candidates)
     leaders = [candidate for candidate in candidates if candidate.found == most]

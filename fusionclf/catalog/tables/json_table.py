@@ -44,9 +44,7 @@ class JsonTable(Table):
         last: str | None = None,
         lenient: bool = False,
     ) -> Iterator[Rows]:
-        if wanted is None:
-            self._extend([""])
-            wanted = self.columns
+        wanted = self.readable_columns() if wanted is None else wanted
         self.check_columns(wanted)
         with self.text.open(lenient=True, newline="\n") as stream:
             lines = _numbered(stream)
@@ -59,6 +57,10 @@ class JsonTable(Table):
 
     def count(self) -> int:
         return max(self.text.count_lines() + 1, 1)
+
+    def readable_columns(self) -> list[str]:
+        self._extend([""])
+        return super().readable_columns()
 
     def lacking(self, wanted: Sequence[str]) -> list[str]:
         self._extend(wanted)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 CHUNK_ROWS = 65_536
+LONGEST_CELL = 2**20  # characters; Python's limit for CSV, 131,072, is below some product descriptions
 
 
 @dataclass

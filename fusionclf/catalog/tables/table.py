@@ -43,7 +43,7 @@ class Table(ABC):
         """All rows in the file's order; at least one chunk. Columns that are not wanted take no memory.
 
         Args:
-            wanted: columns to read; default: all.
+            wanted: columns to read; default: `readable_columns`.
             size: rows of a chunk, dropped ones included.
             last: where this is the last column of a CSV file, the surplus fields of a row are joined to it.
             lenient: drop a row that holds a NUL character, or bytes of another encoding, where a file with such a
@@ -56,6 +56,15 @@ class Table(ABC):
     @abstractmethod
     def count(self) -> int:
         """About the number of rows; an upper bound for text files."""
+
+    def binary_columns(self) -> list[str]:
+        """Columns of binary data, such as pictures, which are no texts."""
+        return []
+
+    def readable_columns(self) -> list[str]:
+        """Each column once that has a name and holds no binary data."""
+        binary = self.binary_columns()
+        return [name for name in dict.fromkeys(self.columns) if name.strip() and name not in binary]
 
     def lacking(self, wanted: Sequence[str]) -> list[str]:
         """The wanted columns that the table lacks; none where it has neither columns nor rows."""

@@ -111,6 +111,20 @@ def test_parquet_keeps_its_other_columns(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(found, table.assign(section=["B", "B"], kind=["Y", "Y"]))
 
 
+def test_parquet_keeps_its_pictures(tmp_path: Path) -> None:
+    table = {
+        "sku": ["1", "2"],
+        "kind": ["A", "B"],
+        "section": ["S", "S"],
+        "name": ["a", "b"],
+        "image": [b"\xff", b"\xfe"],
+    }
+    pd.DataFrame(table).to_parquet(tmp_path / "shop.parquet")
+    found = apply(tmp_path / "shop.parquet", {"1": "B"})
+    copy = pd.read_parquet(found.out)
+    assert copy["kind"].tolist() == ["B", "B"] and copy["image"].tolist() == [b"\xff", b"\xfe"]
+
+
 def test_label_that_the_encoding_lacks_is_refused(shop: Path) -> None:
     with pytest.raises(CatalogError, match="cannot be written in"):
         apply(shop, {"1": "Κύπελλα"}, new_classes=True)

@@ -110,8 +110,10 @@ def test_a_nul_is_refused_with_its_line(tmp_path: Path) -> None:
         read(tmp_path, "id,title\n1,One\n2,T\0wo\n")
 
 
-@pytest.mark.parametrize("start", ["\n", "\r\n", "\n\n \n", "\ufeff\n"])
-def test_empty_lines_before_the_header_are_skipped(tmp_path: Path, start: str) -> None:
+@pytest.mark.parametrize(
+    "start", ["\n", "\r\n", "\n\n \n", "\ufeff\n", ",,\n", "sep=,\n", '\ufeff"SEP=,"\r\n']
+)
+def test_lines_before_the_header_that_name_none_are_skipped(tmp_path: Path, start: str) -> None:
     rows = read(tmp_path, f"{start}id,title\n1,One\n")
     assert cells(rows) == [("1", "One")]
     assert rows.lines.tolist() == [start.count("\n") + 2]

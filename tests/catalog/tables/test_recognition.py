@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from fusionclf.catalog.corrections.table_copy import write_copy
 from fusionclf.catalog.tables import joined_rows, open_table
 from fusionclf.errors import CatalogError
 
@@ -68,6 +69,28 @@ def test_rows_of_the_headers_width_decide(tmp_path: Path) -> None:
     assert open_table(file).columns == ["id", "price (EUR|USD)"]
     one = open_table(write(tmp_path, b"title\na, b\nc; d\n"))
     assert (one.columns, one.recognised) == (["title"], "CSV, one column, UTF-8")
+
+
+@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("sign", NAMES)
+def test_a_first_line_may_set_the_delimiter(tmp_path: Path, sign: str, codec: str) -> None:
+    file = write(tmp_path, f"sep={sign}\r\n{csv_text(sign)}".encode(codec))
+    table = open_table(file, wanted=["id", "other"])
+    assert table.recognised.startswith(f"CSV, {NAMES[sign]}, ") and cells(file) == ROWS
+    assert next(table.chunks()).lines.tolist() == [3, 4, 5]
+    write_copy(table, {4: {"titel": "Brot"}}, tmp_path / "copy.csv")
+    copied = [*ROWS[:2], ("2", "Brot", "3"), ROWS[3]]
+    assert (
+        cells(tmp_path / "copy.csv") == cells(tmp_path / "copy.csv", delimiter=str(table.delimiter)) == copied
+    )
+
+
+def test_unnamed_columns_are_left_out_unless_wanted(tmp_path: Path) -> None:
+    file = write(tmp_path, b"id,title,, \n1,One,,x\n")
+    assert cells(file) == [("id", "title"), ("1", "One")]
+    assert open_table(file).columns == ["id", "title", "", " "]
+    (rows,) = open_table(file).chunks([" "])
+    assert rows.table[" "].tolist() == ["x"]
 
 
 def test_a_wrong_delimiter_is_named_with_the_right_one(tmp_path: Path) -> None:
