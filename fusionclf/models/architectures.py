@@ -1,4 +1,4 @@
-"""What an encoder's network computes with its weights, in words, for keys: weights do not tell it."""
+"""Descriptions of encoders' architectures, for cache keys: equal weights may belong to different networks."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ OF_BERT = (*EXPECTED, "num_attention_heads", "layer_norm_eps")
 
 
 def text_architecture(network: Any) -> str:
-    """Of a text network; the same for a BERT of transformers and one that was stored."""
+    """Describe a text network; a BERT of transformers and its stored copy have the same description."""
     config = network.config
     if getattr(config, "model_type", "") != "bert":
         return f"{network} {config}"
@@ -19,7 +19,7 @@ def text_architecture(network: Any) -> str:
 
 
 def picture_architecture(encoder: ImageEncoder) -> str:
-    """Of a picture encoder; the configuration of one of transformers tells more than its modules."""
+    """Describe a picture encoder; for one of transformers, its configuration is part of the description."""
     network = encoder.network
     configs = (module.config for module in network.modules() if hasattr(module, "config"))
     return encoder.architecture or f"{network} {next(configs, '')}"

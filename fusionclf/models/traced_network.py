@@ -1,4 +1,4 @@
-"""What is exported of an encoder that is not trained, and the key that its graph is kept under."""
+"""An encoder's network prepared for export to ONNX, and the cache key of its graph."""
 
 import platform
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ PACKAGES = ("torch", "onnxruntime", "onnx", "onnxscript")  # whose versions a gr
 
 
 def picture_key(weights: Mapping[str, Tensor], architecture: str, size: tuple[int, int]) -> str:
-    """What the graph of a picture network is kept under.
+    """The cache key of a picture network's graph.
 
     Args:
         weights: of the network, by name.
@@ -31,7 +31,7 @@ def picture_key(weights: Mapping[str, Tensor], architecture: str, size: tuple[in
 
 
 def _surroundings() -> list[str]:
-    """What a graph and its speed depend on besides the network: versions of PACKAGES, and the CPU's model."""
+    """Versions of PACKAGES and the CPU's model: a graph and its speed also depend on them."""
     return [*map(_release, PACKAGES), _processor()]
 
 

@@ -155,9 +155,7 @@ def test_a_cache_without_permission_stops_before_the_work(
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="needs posix_fallocate")
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_no_room_for_a_large_array_is_one_line(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk, "LEAST_MAPPED", 10)
-    monkeypatch.setattr(disk, "MOST_IN_MEMORY", 10)
-    monkeypatch.setattr(os, "posix_fallocate", failing(code))
+    fail_to_reserve(code, monkeypatch)
     with pytest.raises(PictureError, match=r"an array of this run cannot be written.*FUSIONCLF_CACHE"):
         large_zeros((100,))
 
@@ -165,10 +163,15 @@ def test_no_room_for_a_large_array_is_one_line(code: int, monkeypatch: pytest.Mo
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="needs posix_fallocate")
 @pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.EINVAL])
 def test_a_disk_that_cannot_reserve_holds_large_arrays(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_to_reserve(code, monkeypatch)
+    assert large_zeros((100,)).sum() == 0
+
+
+def fail_to_reserve(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Map small arrays, too, and let reserving their place fail."""
     monkeypatch.setattr(disk, "LEAST_MAPPED", 10)
     monkeypatch.setattr(disk, "MOST_IN_MEMORY", 10)
     monkeypatch.setattr(os, "posix_fallocate", failing(code))
-    assert large_zeros((100,)).sum() == 0
 
 
 def failing(code: int) -> Callable[..., None]:

@@ -136,16 +136,6 @@ def test_what_a_finished_run_chose_is_compared(
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the runs that a study starts; each one fails."""
-    names: list[str] = []
-    monkeypatch.setattr(
-        workflow, "_run", lambda words: names.append(Path(words[words.index("--out") + 1]).name) or 1
-    )
-    return names
-
-
-@pytest.fixture
 def listing(tmp_path: Path) -> Path:
     """A study of one training."""
     runs = {"small": {"config": "text-sample", "set": list(NETWORK)}}
